@@ -1,0 +1,99 @@
+/* What every C file of pyautodl shares: the interface, the worker team as a kernel sees it, and
+ * the macros that name a kernel once per dtype and register it with its cost.
+ */
+#ifndef PYAD_CORE_H
+#define PYAD_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pyautodl.h"
+
+/* One thread's view of the team that runs a kernel. */
+typedef struct team {
+    int64_t ith;        /* this thread */
+    int64_t nth;        /* threads in the team */
+    void *scratch;      /* this thread's own, 64-byte aligned, as the kernel's record asked */
+    void *shared;       /* one for the whole team, 64-byte aligned */
+    struct team_state *state;
+} team;
+
+/* All threads of the team meet here. */
+void team_barrier(const team *t);
+
+/* Note an error; the one with the lowest position wins. Returns code. */
+int team_fail(const team *t, int64_t code, int64_t position, int64_t value, int64_t limit);
+
+/* The code noted so far by any thread, 0 if none. Call after a barrier. */
+int team_failed(const team *t);
+
+/* The part [*begin, *end) of n items that is this thread's, in whole blocks of `block` items. */
+static inline void team_range(const team *t, int64_t n, int64_t block, int64_t *begin,
+                              int64_t *end) {
+    int64_t blocks = (n + block - 1) / block;
+    *begin = blocks * t->ith / t->nth * block;
+    *end = blocks * (t->ith + 1) / t->nth * block;
+    if (*begin > n) *begin = n;
+    if (*end > n) *end = n;
+}
+
+static inline int64_t pyad_numel(const pyad_array *a) {
+    int64_t n = 1;
+    for (int64_t i = 0; i < a->ndim; i++) n *= a->shape[i];
+    return n;
+}
+
+static inline int64_t pyad_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t pyad_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t pyad_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+typedef int (*pyad_kernel_fn)(const void *args, const team *t);
+typedef int64_t (*pyad_size_fn)(const void *args, int64_t nth);
+
+/* One kernel of one ISA and dtype. run == NULL: not built for this dtype. */
+typedef struct {
+    pyad_kernel_fn run;
+    pyad_size_fn work;    /* about how many element operations: decides how many threads */
+    pyad_size_fn scratch; /* bytes for each thread */
+    pyad_size_fn shared;  /* bytes for the team */
+} pyad_kernel;
+
+/* Work below this stays on the caller's thread; above, one thread for each so many. */
+#define PYAD_WORK_GRAIN 32768
+
+/* kernels.def's enumeration of the kernels */
+enum {
+#define KERNEL(name, args, dtypes, reads, writes, ints, floats) PYAD_ID_##name,
+#include "kernels.def"
+#undef KERNEL
+    PYAD_NUM_KERNELS
+};
+
+/* Templates are included once per dtype with these defined:
+ *   REAL or INT   the element type       SUFFIX   f32, f64, i64, i32, i16, i8, u8, b8
+ * K(name) is then the kernel's symbol.
+ */
+#define PYAD_JOIN_(a, b) a##_##b
+#define PYAD_JOIN(a, b) PYAD_JOIN_(a, b)
+#define K(name) PYAD_JOIN(name, SUFFIX)
+
+/* Registers kernel `name`, whose args struct is `args_type`; the three sizes are expressions over
+ * `a` (the args) and `nth`. Stands after the kernel in its template. */
+#define PYAD_RECORD(name, args_type, work_, scratch_, shared_)                                   \
+    static int64_t PYAD_JOIN(name##_work, SUFFIX)(const void *p, int64_t nth) {                  \
+        const args_type *a = p;                                                                  \
+        (void)a, (void)nth;                                                                      \
+        return (int64_t)(work_);                                                                 \
+    }                                                                                            \
+    static int64_t PYAD_JOIN(name##_scratch, SUFFIX)(const void *p, int64_t nth) {               \
+        const args_type *a = p;                                                                  \
+        (void)a, (void)nth;                                                                      \
+        return (int64_t)(scratch_);                                                              \
+    }                                                                                            \
+    static int64_t PYAD_JOIN(name##_shared, SUFFIX)(const void *p, int64_t nth) {                \
+        const args_type *a = p;                                                                  \
+        (void)a, (void)nth;                                                                      \
+        return (int64_t)(shared_);                                                               \
+    }
+
+#endif

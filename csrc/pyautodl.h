@@ -1,0 +1,123 @@
+/* The whole C interface of pyautodl.
+ *
+ * C includes this file through core.h, cffi reads it as it stands, so it holds declarations and
+ * integer #defines and nothing else.
+ *
+ * A kernel takes one args struct: the arrays it reads, the arrays it writes, then integers
+ * (int64_t), then floats (double). Every field is a multiple of eight bytes, so the struct is a
+ * plain record of the call. Sections and their order are those of kernels.def.
+ */
+
+#define PYAD_MAX_DIMS 8
+
+/* dtype codes */
+#define PYAD_FLOAT32 0
+#define PYAD_FLOAT64 1
+#define PYAD_INT64 2
+#define PYAD_INT32 3
+#define PYAD_INT16 4
+#define PYAD_INT8 5
+#define PYAD_UINT8 6
+#define PYAD_BOOL 7
+#define PYAD_NUM_DTYPES 8
+/* the dtype code of a list of arrays: data points to shape[0] consecutive pyad_array */
+#define PYAD_TABLE 8
+
+/* status codes */
+#define PYAD_OK 0
+#define PYAD_ERROR_INDEX 1
+#define PYAD_ERROR_DTYPE 2
+#define PYAD_ERROR_KERNEL 3
+#define PYAD_ERROR_MEMORY 4
+#define PYAD_ERROR_VALUE 5
+
+/* An array: strides count elements, may be 0 (broadcast) or negative. data == NULL: absent. */
+typedef struct {
+    void *data;
+    int64_t dtype;
+    int64_t ndim;
+    int64_t shape[PYAD_MAX_DIMS];
+    int64_t stride[PYAD_MAX_DIMS];
+} pyad_array;
+
+/* What went wrong in the last kernel of this thread that returned non-zero. */
+typedef struct {
+    int64_t code;
+    int64_t position; /* flat position of the offending element */
+    int64_t value;
+    int64_t limit;
+} pyad_error;
+
+typedef struct {
+    int64_t allocated_bytes;
+    int64_t reserved_bytes;
+    int64_t peak_allocated_bytes;
+    int64_t system_allocations;
+    int64_t reused_blocks;
+} pyad_memory_stats;
+
+/* What kernels.def says of one kernel. */
+typedef struct {
+    const char *name;
+    int64_t dtypes; /* bit mask over dtype codes */
+    int64_t reads;
+    int64_t writes;
+    int64_t ints;
+    int64_t floats;
+} pyad_kernel_info;
+
+/* run.c: the one door. The dtype of the first array chooses the variant. */
+int pyad_run(int64_t id, const char *args, int64_t nth);
+void pyad_last_error(pyad_error *error);
+int64_t pyad_kernel_count(void);
+void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info);
+const char *pyad_version(void);
+
+/* cpu.c: the kernel tables (ISAs) of this machine, best first; use_isa returns 0 or -1 if absent. */
+int64_t pyad_isa_count(void);
+const char *pyad_isa_name(int64_t index);
+int pyad_use_isa(const char *name);
+const char *pyad_current_isa(void);
+
+/* threads.c: the worker team. */
+void pyad_set_num_threads(int64_t n);
+int64_t pyad_get_num_threads(void);
+int64_t pyad_available_cpus(void); /* affinity and cgroup quota */
+
+/* pool.c: 64-byte aligned blocks that are kept and reused. */
+void *pyad_allocate(int64_t nbytes); /* NULL when the request can't be met */
+void pyad_free(void *block);
+void pyad_get_memory_stats(pyad_memory_stats *stats);
+void pyad_reset_peak_memory(void);
+void pyad_empty_cache(void);
+void pyad_set_cache_limit(int64_t nbytes);
+
+/* ---- eltwise ---- */
+
+/* ---- copy ---- */
+
+/* ---- reduce ---- */
+
+/* ---- sort ---- */
+
+/* ---- index ---- */
+
+/* ---- softmax ---- */
+
+/* ---- loss ---- */
+
+/* ---- matmul ---- */
+
+/* ---- conv ---- */
+
+/* ---- pool ---- */
+
+/* ---- interpolate ---- */
+
+/* ---- norm ---- */
+
+/* ---- rnn ---- */
+
+/* ---- random ---- */
+
+/* ---- optim ---- */
