@@ -1,0 +1,284 @@
+"""Arrays as kernels see them: an address, a shape, strides, an element type.
+
+An `Array` is what ops work on, below tensors and gradients. Its memory comes from the
+pool of the compiled extension, or from NumPy where the extension was left out. A pool
+array knows its address; a NumPy view of it is made only when somebody asks for one.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends import native
+from pyautodl.backends.dtypes import DType, as_dtype
+from pyautodl.errors import ShapeError
+
+__all__ = [
+    "MAX_DIMS",
+    "Array",
+    "Storage",
+    "channels_last_strides",
+    "contiguous_strides",
+    "dense_order",
+    "empty",
+    "empty_strides_like",
+    "from_numpy",
+]
+
+MAX_DIMS = 8
+_ALIGNMENT = 64
+_pack_address = struct.Struct("<Q").pack
+_pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
+
+
+class Storage:
+    """A block of memory, shared by all the views of it.
+
+    `owner` keeps foreign memory alive; None means a pool block that this object gives
+    back itself. `version` counts in-place changes; `shared` says that memory outside the library
+    (a NumPy array, another framework) may change it unseen.
+    """
+
+    __slots__ = ("__weakref__", "_owner", "address", "nbytes", "shared", "version")
+
+    def __init__(self, address: int, nbytes: int, owner: Any = None) -> None:
+        self.address = address
+        self.nbytes = nbytes
+        self.version = 0
+        self.shared = False
+        self._owner = owner
+
+    def __del__(self, _free: Any = native.free) -> None:
+        if self._owner is None:
+            _free(self.address)
+
+
+class _MemoryView:
+    """What NumPy needs to look at an array's memory; it keeps the storage alive."""
+
+    __slots__ = ("__array_interface__", "_storage")
+
+    def __init__(self, array: Array) -> None:
+        itemsize = array.dtype.itemsize
+        self._storage = array.storage
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (array.address, False),
+            "shape": array.shape,
+            "strides": tuple(stride * itemsize for stride in array.strides),
+            "typestr": array.dtype.numpy.str,
+        }
+
+
+class Array:
+    """A strided view of a storage; strides and offset count elements."""
+
+    __slots__ = ("_ndarray", "address", "dtype", "offset", "shape", "storage", "strides")
+
+    def __init__(
+        self,
+        storage: Storage,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: DType,
+    ) -> None:
+        self.storage = storage
+        self.offset = offset
+        self.shape = shape
+        self.strides = strides
+        self.dtype = dtype
+        self.address = storage.address + offset * dtype.itemsize
+        # of foreign memory alone, which has its NumPy array already
+        self._ndarray: np.ndarray[Any, Any] | None = None
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def desc(self) -> bytes:
+        """The bytes of the C `pyad_array`."""
+        return _pack_address(self.address) + _geometry(
+            self.dtype.code, self.shape, self.strides
+        )
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A NumPy view of the same memory."""
+        if self._ndarray is not None:
+            return self._ndarray
+        return np.asarray(_MemoryView(self))
+
+    def view(
+        self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int | None = None
+    ) -> Array:
+        """Another view of the same memory."""
+        start = self.offset if offset is None else offset
+        return Array(self.storage, start, shape, strides, self.dtype)
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in C order without gaps."""
+        return self.strides == contiguous_strides(self.shape) or _is_c_order(
+            self.shape, self.strides
+        )
+
+    def is_channels_last(self) -> bool:
+        """Whether a (n, c, ...) array lies as (n, ..., c) without gaps."""
+        if len(self.shape) < 3:
+            return False
+        expected = channels_last_strides(self.shape)
+        return all(
+            size == 1 or stride == want
+            for size, stride, want in zip(self.shape, self.strides, expected, strict=True)
+        )
+
+    def is_dense(self) -> bool:
+        """Whether the elements fill a block without gaps, in some order of the axes."""
+        return dense_order(self.shape, self.strides) is not None
+
+    def __repr__(self) -> str:
+        return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
+
+
+@lru_cache(maxsize=8192)
+def _geometry(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+    """The part of the C descriptor that does not depend on the address."""
+    ndim = len(shape)
+    if ndim > MAX_DIMS:
+        raise ShapeError(f"array: at most {MAX_DIMS} axes, got {ndim} (shape {shape})")
+    pad = (0,) * (MAX_DIMS - ndim)
+    return _pack_geometry(code, ndim, *shape, *pad, *strides, *pad)
+
+
+@lru_cache(maxsize=8192)
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a C-ordered array."""
+    strides = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+@lru_cache(maxsize=8192)
+def channels_last_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a (n, c, ...) array whose bytes lie as (n, ..., c)."""
+    n, c, *spatial = shape
+    moved = contiguous_strides((n, *spatial, c))
+    return (moved[0], moved[-1], *moved[1:-1])
+
+
+def _is_c_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """C order, where the strides of axes of size 1 mean nothing."""
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size == 0:
+            return True
+        if size != 1:
+            if stride != step:
+                return False
+            step *= size
+    return True
+
+
+@lru_cache(maxsize=8192)
+def dense_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes from outermost to innermost if the array is dense, else None."""
+    order = sorted(range(len(shape)), key=lambda axis: (-strides[axis], axis))
+    step = 1
+    for axis in reversed(order):
+        if shape[axis] == 0:
+            return tuple(range(len(shape)))
+        if shape[axis] != 1:
+            if strides[axis] != step:
+                return None
+            step *= shape[axis]
+    return tuple(order)
+
+
+@lru_cache(maxsize=8192)
+def empty_strides_like(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The strides themselves if they are dense and in use, else C order."""
+    if dense_order(shape, strides) is None or _is_c_order(shape, strides):
+        return contiguous_strides(shape)
+    return strides
+
+
+def empty(
+    shape: tuple[int, ...], dtype: DType, strides: tuple[int, ...] | None = None
+) -> Array:
+    """A new array of undefined content; strides must be dense (default: C order).
+
+    Raises:
+        MemoryError: the memory can't be had; says how many bytes were asked for.
+    """
+    nbytes = prod(shape) * dtype.itemsize
+    if strides is None:
+        strides = contiguous_strides(shape)
+    return Array(_allocate(nbytes), 0, shape, strides, dtype)
+
+
+def _allocate_pool(nbytes: int) -> Storage:
+    return Storage(native.allocate(nbytes or _ALIGNMENT), nbytes)
+
+
+def _allocate_numpy(nbytes: int) -> Storage:
+    """Memory without the extension: a NumPy block, aligned by hand."""
+    try:
+        block = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise MemoryError(f"can't allocate {nbytes:,} bytes") from error
+    start = -block.ctypes.data % _ALIGNMENT
+    block = block[start : start + max(nbytes, 1)]
+    return Storage(block.ctypes.data, nbytes, block)
+
+
+_allocate = _allocate_pool if native.available else _allocate_numpy
+
+
+def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
+    """An array that shares the memory of `ndarray`.
+
+    What kernels can't address (foreign byte order, odd strides, unaligned or read-only
+    memory) is copied.
+    """
+    dtype = as_dtype(ndarray.dtype)
+    if not _is_addressable(ndarray, dtype):
+        copy = empty(ndarray.shape, dtype)
+        copy.numpy()[...] = ndarray
+        return copy
+    strides = tuple(stride // dtype.itemsize for stride in ndarray.strides)
+    # a view's address is that of its first element: offset 0 whatever lies before it
+    storage = Storage(ndarray.ctypes.data, ndarray.nbytes, ndarray)
+    storage.shared = True
+    array = Array(storage, 0, ndarray.shape, strides, dtype)
+    array._ndarray = ndarray
+    return array
+
+
+def _is_addressable(ndarray: np.ndarray[Any, Any], dtype: DType) -> bool:
+    return (
+        ndarray.dtype == dtype.numpy
+        and ndarray.dtype.isnative
+        and ndarray.flags.aligned
+        and ndarray.flags.writeable
+        and all(stride % dtype.itemsize == 0 for stride in ndarray.strides)
+    )

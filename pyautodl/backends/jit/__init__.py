@@ -1,0 +1,1 @@
+"""Numba twins of the hot kernels, for installations without the extension."""

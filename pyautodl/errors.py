@@ -1,0 +1,29 @@
+"""The exceptions that pyautodl raises on purpose.
+
+Each derives from the built-in class that fits it, so that code which catches
+`ValueError` or `TypeError` keeps working.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BackendError", "DTypeError", "GradError", "PyautodlError", "ShapeError"]
+
+
+class PyautodlError(Exception):
+    """The common base of the exceptions of this library."""
+
+
+class ShapeError(PyautodlError, ValueError):
+    """Shapes, sizes or axes do not fit the operation."""
+
+
+class DTypeError(PyautodlError, TypeError):
+    """An element type does not fit the operation."""
+
+
+class GradError(PyautodlError, RuntimeError):
+    """The backward pass can't be run, or would give a wrong gradient."""
+
+
+class BackendError(PyautodlError, RuntimeError):
+    """A backend, device or instruction set is absent or lacks a kernel."""

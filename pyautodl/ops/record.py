@@ -1,0 +1,98 @@
+"""The record of an op: what it checks, computes, saves and how it is differentiated.
+
+An op is declared once. Tests, gradient checks and benchmarks are generated from its
+samples and error cases; the graph knows nothing of an op beyond this record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pyautodl.backends.dtypes import DType
+
+__all__ = ["OPS", "ErrorCase", "Op", "Sample", "Spec", "register"]
+
+
+class Spec(NamedTuple):
+    """Shape and element type of one output."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Inputs for one example call.
+
+    Floating inputs are float64 NumPy arrays; tests cast them. `gradient` says whether the
+    call is differentiable at this point (no kink, no tie); `tolerance` scales the allowed
+    error for ill-conditioned calls.
+    """
+
+    inputs: tuple[Any, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    gradient: bool = True
+    tolerance: float = 1.0
+
+
+@dataclass(frozen=True)
+class ErrorCase:
+    """A call that must be refused: with which exception and which words (a regex)."""
+
+    inputs: tuple[Any, ...]
+    attrs: Mapping[str, Any]
+    exception: type[Exception]
+    match: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Op:
+    """What an op is; the fields are plain functions.
+
+    Args:
+        name: the op's name, the same in errors, tables and tests.
+        rule: rule(*arrays, **attrs) -> tuple of Spec; checks everything before compute.
+        forward: forward(ctx, needs, *arrays, **attrs) -> Array or tuple of Array.
+        vjp: vjp(call, ctx, needs, *grads) -> one Tensor or None for each input, written
+            with other ops through `call(op, *tensors, **attrs)`.
+        samples: () -> iterable of Sample.
+        errors: () -> iterable of ErrorCase.
+        composition: composition(call, *tensors, **attrs), the same value from plain ops;
+            differentiated instead of vjp when a graph of the gradient is wanted. forward
+            then saves all inputs first, in order.
+        reference: NumPy oracle f(*ndarrays, **attrs); default the reference backend.
+        gradient_of: for the fused gradient of another op, that op's name.
+        view: the output shares the first input's memory.
+        elementwise: output i depends on input i alone, so it may overwrite its input.
+        random: draws random numbers; samples are checked by their statistics elsewhere.
+    """
+
+    name: str
+    rule: Callable[..., tuple[Spec, ...]]
+    forward: Callable[..., Any]
+    vjp: Callable[..., tuple[Any, ...]] | None = None
+    samples: Callable[[], Iterable[Sample]] | None = None
+    errors: Callable[[], Iterable[ErrorCase]] | None = None
+    composition: Callable[..., Any] | None = None
+    reference: Callable[..., Any] | None = None
+    gradient_of: str | None = None
+    view: bool = False
+    elementwise: bool = False
+    random: bool = False
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Enter an op in the table of ops and return it.
+
+    Raises:
+        ValueError: an op of that name is there already.
+    """
+    if op.name in OPS:
+        raise ValueError(f"op {op.name!r} is declared twice")
+    OPS[op.name] = op
+    return op
