@@ -58,6 +58,11 @@ typedef struct {
     pyad_size_fn shared;  /* bytes for the team */
 } pyad_kernel;
 
+/* The variants of one kernel, by dtype code. */
+typedef struct {
+    const pyad_kernel *of[PYAD_NUM_DTYPES];
+} pyad_kernel_row;
+
 /* Work below this stays on the caller's thread; above, one thread for each so many. */
 #define PYAD_WORK_GRAIN 32768
 
@@ -71,6 +76,7 @@ enum {
 
 /* Templates are included once per dtype with these defined:
  *   REAL or INT   the element type       SUFFIX   f32, f64, i64, i32, i16, i8, u8, b8
+ *   DTYPE         PYAD_FLOAT32 ... PYAD_BOOL, for #if
  * K(name) is then the kernel's symbol.
  */
 #define PYAD_JOIN_(a, b) a##_##b
@@ -94,6 +100,9 @@ enum {
         const args_type *a = p;                                                                  \
         (void)a, (void)nth;                                                                      \
         return (int64_t)(shared_);                                                               \
-    }
+    }                                                                                            \
+    static const pyad_kernel PYAD_JOIN(name##_record, SUFFIX) = {                                \
+        K(name), PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),              \
+        PYAD_JOIN(name##_shared, SUFFIX)};
 
 #endif

@@ -59,14 +59,16 @@ typedef struct {
 /* What kernels.def says of one kernel. */
 typedef struct {
     const char *name;
-    int64_t dtypes; /* bit mask over dtype codes */
+    int64_t dtypes; /* bit mask over dtype codes, as declared */
+    int64_t built;  /* the same, as found in the table of the current ISA */
     int64_t reads;
     int64_t writes;
     int64_t ints;
     int64_t floats;
 } pyad_kernel_info;
 
-/* run.c: the one door. The dtype of the first array chooses the variant. */
+/* run.c: the one door. The dtype of the first array that is present chooses the variant. nth > 0
+ * runs the kernel with exactly so many threads (tests); 0 decides by its work and the setting. */
 int pyad_run(int64_t id, const char *args, int64_t nth);
 void pyad_last_error(pyad_error *error);
 int64_t pyad_kernel_count(void);
@@ -87,6 +89,9 @@ int64_t pyad_available_cpus(void); /* affinity and cgroup quota */
 /* pool.c: 64-byte aligned blocks that are kept and reused. */
 void *pyad_allocate(int64_t nbytes); /* NULL when the request can't be met */
 void pyad_free(void *block);
+/* the same with addresses as integers, as Python keeps them */
+int64_t pyad_allocate_address(int64_t nbytes);
+void pyad_free_address(int64_t address);
 void pyad_get_memory_stats(pyad_memory_stats *stats);
 void pyad_reset_peak_memory(void);
 void pyad_empty_cache(void);

@@ -1,0 +1,3 @@
+/* x86-64 with AVX-512 F, DQ, BW, VL; compiled with 64-byte vectors preferred. */
+#define ISA avx512
+#include "table.h"

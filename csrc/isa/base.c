@@ -1,0 +1,3 @@
+/* What every machine has: SSE2 on x86-64, NEON on arm64, plain C elsewhere. */
+#define ISA base
+#include "table.h"

@@ -1,0 +1,316 @@
+/* Memory that is kept: blocks aligned to 64 bytes, in size classes at most 12.5 % apart.
+ *
+ * A training step asks for the same sizes again and again. What it gives back goes on the list of
+ * its class and is handed out again, last one first (it is the one still in the cache), so that no
+ * step faults pages in. The price of kept memory is bounded: above the cache limit the large blocks
+ * that lay unused the longest go back to the system.
+ *
+ * A large request takes a kept block of up to three classes above its own before a new one, so that
+ * varying batch sizes do not pile up blocks. System calls are made outside the lock.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISON 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define POISON 1
+#endif
+#if defined(POISON)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+/* up to LINEAR_BYTES a class each 64 bytes, above STEPS classes each doubling */
+#define LINEAR_BYTES 1024
+#define LINEAR_CLASSES (LINEAR_BYTES / PYAD_ALIGNMENT)
+#define LINEAR_LOG2 10
+#define STEPS 8
+#define STEPS_LOG2 3
+#define MAX_LOG2 46
+#define NUM_CLASSES (LINEAR_CLASSES + (MAX_LOG2 - LINEAR_LOG2) * STEPS)
+
+/* from here on blocks are mapped, may serve smaller requests and may be evicted */
+#define LARGE_BYTES ((int64_t)1 << 20)
+#define CLASSES_ABOVE 3
+#define HUGE_PAGE ((size_t)1 << 21)
+/* Large blocks start at different places in their page: two streams whose addresses are equal
+ * modulo 4096 slow each other down. */
+#define COLOURS 16
+#define COLOUR_BYTES 256
+
+/* Stands right before each block. */
+typedef struct block {
+    _Alignas(PYAD_ALIGNMENT) struct block *newer; /* on the class's list of kept blocks */
+    struct block *older;
+    struct block *used_later; /* among all kept large blocks, by when they were given back */
+    struct block *used_before;
+    void *base; /* what the system gave */
+    size_t base_bytes;
+    int64_t bytes; /* handed out */
+    int64_t size_class;
+} block;
+
+_Static_assert(sizeof(block) == PYAD_ALIGNMENT, "a block's header keeps its alignment");
+
+static struct {
+    pthread_mutex_t mutex;
+    block *newest[NUM_CLASSES];
+    block *last_used, *first_used;
+    int64_t cache_limit;
+    int64_t memory_limit;
+    pyad_memory_stats stats;
+} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_once_t limits_known = PTHREAD_ONCE_INIT;
+
+/* ---- size classes ---- */
+
+static int64_t class_of(int64_t nbytes) {
+    if (nbytes <= LINEAR_BYTES) return nbytes > 0 ? (nbytes - 1) / PYAD_ALIGNMENT : 0;
+    int64_t log2 = 63 - __builtin_clzll((uint64_t)(nbytes - 1));
+    int64_t step = ((nbytes - 1) >> (log2 - STEPS_LOG2)) - STEPS;
+    return LINEAR_CLASSES + (log2 - LINEAR_LOG2) * STEPS + step;
+}
+
+static int64_t class_bytes(int64_t size_class) {
+    if (size_class < LINEAR_CLASSES) return (size_class + 1) * PYAD_ALIGNMENT;
+    int64_t above = size_class - LINEAR_CLASSES;
+    return (above % STEPS + STEPS + 1) << (above / STEPS + LINEAR_LOG2 - STEPS_LOG2);
+}
+
+/* ---- the system's memory ---- */
+
+static void read_limits(void) {
+    int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    int64_t quota = pyad_cgroup_memory("/sys/fs/cgroup", "/proc/self/cgroup");
+    if (quota > 0 && (memory <= 0 || quota < memory)) memory = quota;
+    pool.memory_limit = memory > 0 ? memory : INT64_MAX;
+    pool.cache_limit = pool.memory_limit / 2;
+}
+
+/* Map nbytes; from a few huge pages up, aligned so that the system can use them. */
+static void *map(size_t nbytes) {
+    size_t slack = nbytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 0;
+    char *start = mmap(NULL, nbytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (start == MAP_FAILED) return NULL;
+    if (slack == 0) return start;
+    size_t before = (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE;
+    if (before > 0) munmap(start, before);
+    if (slack > before) munmap(start + before + nbytes, slack - before);
+#if defined(MADV_HUGEPAGE)
+    madvise(start + before, nbytes, MADV_HUGEPAGE);
+#endif
+    return start + before;
+}
+
+static block *system_allocate(int64_t size_class, int64_t colour) {
+    int64_t bytes = class_bytes(size_class);
+    size_t offset = sizeof(block);
+    size_t total = (size_t)bytes + offset;
+    void *base;
+    if (bytes >= LARGE_BYTES) {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        offset += (size_t)(colour % COLOURS * COLOUR_BYTES);
+        total = ((size_t)bytes + offset + page - 1) / page * page;
+        base = map(total);
+    } else if (posix_memalign(&base, PYAD_ALIGNMENT, total) != 0) {
+        base = NULL;
+    }
+    if (base == NULL) return NULL;
+    block *b = (block *)(void *)((char *)base + offset) - 1;
+    *b = (block){.base = base, .base_bytes = total, .bytes = bytes, .size_class = size_class};
+    return b;
+}
+
+static void system_free(block *b) {
+    if (b->bytes >= LARGE_BYTES) {
+        munmap(b->base, b->base_bytes);
+    } else {
+        ASAN_UNPOISON_MEMORY_REGION(b + 1, b->bytes);
+        free(b->base);
+    }
+}
+
+/* Free a list that `older` links. */
+static void system_free_all(block *b) {
+    while (b != NULL) {
+        block *next = b->older;
+        system_free(b);
+        b = next;
+    }
+}
+
+/* ---- kept blocks; the caller holds the mutex ---- */
+
+static void keep(block *b) {
+    block **newest = &pool.newest[b->size_class];
+    b->newer = NULL;
+    b->older = *newest;
+    if (*newest != NULL) (*newest)->newer = b;
+    *newest = b;
+    if (b->bytes < LARGE_BYTES) return;
+    b->used_later = NULL;
+    b->used_before = pool.last_used;
+    if (pool.last_used != NULL) pool.last_used->used_later = b;
+    pool.last_used = b;
+    if (pool.first_used == NULL) pool.first_used = b;
+}
+
+static void unkeep(block *b) {
+    if (b->newer != NULL) b->newer->older = b->older;
+    if (b->older != NULL) b->older->newer = b->newer;
+    if (pool.newest[b->size_class] == b) pool.newest[b->size_class] = b->older;
+    if (b->bytes < LARGE_BYTES) return;
+    if (b->used_later != NULL) b->used_later->used_before = b->used_before;
+    if (b->used_before != NULL) b->used_before->used_later = b->used_later;
+    if (pool.last_used == b) pool.last_used = b->used_before;
+    if (pool.first_used == b) pool.first_used = b->used_later;
+}
+
+static block *find_kept(int64_t size_class) {
+    int64_t last = size_class;
+    if (class_bytes(size_class) >= LARGE_BYTES) {
+        last = pyad_min(size_class + CLASSES_ABOVE, NUM_CLASSES - 1);
+    }
+    for (int64_t c = size_class; c <= last; c++) {
+        if (pool.newest[c] != NULL) return pool.newest[c];
+    }
+    return NULL;
+}
+
+static void count_handed_out(const block *b) {
+    pool.stats.allocated_bytes += b->bytes;
+    if (pool.stats.allocated_bytes > pool.stats.peak_allocated_bytes) {
+        pool.stats.peak_allocated_bytes = pool.stats.allocated_bytes;
+    }
+}
+
+/* Take kept blocks beyond the limit off the lists, those unused the longest first, then `b`. */
+static block *take_excess(block *b) {
+    block *excess = NULL;
+    while (pool.stats.reserved_bytes - pool.stats.allocated_bytes > pool.cache_limit) {
+        block *victim = pool.first_used != NULL ? pool.first_used : b;
+        if (victim == NULL) break;
+        if (victim == b) b = NULL;
+        unkeep(victim);
+        pool.stats.reserved_bytes -= victim->bytes;
+        victim->older = excess;
+        excess = victim;
+    }
+    return excess;
+}
+
+/* ---- the interface ---- */
+
+/* A new block from the system, NULL if that would exceed the machine's memory. */
+static block *new_block(int64_t size_class) {
+    pthread_once(&limits_known, read_limits);
+    int64_t bytes = class_bytes(size_class);
+    pthread_mutex_lock(&pool.mutex);
+    int fits = bytes <= pool.memory_limit - pool.stats.reserved_bytes;
+    int64_t colour = pool.stats.system_allocations;
+    pthread_mutex_unlock(&pool.mutex);
+    block *b = fits ? system_allocate(size_class, colour) : NULL;
+    if (b == NULL) return NULL;
+    pthread_mutex_lock(&pool.mutex);
+    pool.stats.reserved_bytes += b->bytes;
+    pool.stats.system_allocations++;
+    count_handed_out(b);
+    pthread_mutex_unlock(&pool.mutex);
+    return b;
+}
+
+void *pyad_allocate(int64_t nbytes) {
+    if (nbytes < 0 || nbytes > (int64_t)1 << (MAX_LOG2 - 1)) return NULL;
+    int64_t size_class = class_of(nbytes);
+    pthread_mutex_lock(&pool.mutex);
+    block *b = find_kept(size_class);
+    if (b != NULL) {
+        unkeep(b);
+        pool.stats.reused_blocks++;
+        count_handed_out(b);
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    if (b == NULL) b = new_block(size_class);
+    if (b == NULL) {
+        pyad_empty_cache();
+        b = new_block(size_class);
+    }
+    if (b == NULL) return NULL;
+    ASAN_UNPOISON_MEMORY_REGION(b + 1, b->bytes);
+    return b + 1;
+}
+
+void pyad_free(void *memory) {
+    if (memory == NULL) return;
+    block *b = (block *)memory - 1;
+    ASAN_POISON_MEMORY_REGION(memory, b->bytes);
+    pthread_mutex_lock(&pool.mutex);
+    keep(b);
+    pool.stats.allocated_bytes -= b->bytes;
+    block *excess = take_excess(b);
+    pthread_mutex_unlock(&pool.mutex);
+    system_free_all(excess);
+}
+
+int64_t pyad_allocate_address(int64_t nbytes) { return (int64_t)(intptr_t)pyad_allocate(nbytes); }
+
+void pyad_free_address(int64_t address) { pyad_free((void *)(intptr_t)address); }
+
+void pyad_get_memory_stats(pyad_memory_stats *stats) {
+    pthread_mutex_lock(&pool.mutex);
+    *stats = pool.stats;
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+void pyad_reset_peak_memory(void) {
+    pthread_mutex_lock(&pool.mutex);
+    pool.stats.peak_allocated_bytes = pool.stats.allocated_bytes;
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+void pyad_empty_cache(void) {
+    pyad_team_drop_scratch();
+    block *kept = NULL;
+    pthread_mutex_lock(&pool.mutex);
+    for (int64_t c = 0; c < NUM_CLASSES; c++) {
+        while (pool.newest[c] != NULL) {
+            block *b = pool.newest[c];
+            unkeep(b);
+            pool.stats.reserved_bytes -= b->bytes;
+            b->older = kept;
+            kept = b;
+        }
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    system_free_all(kept);
+}
+
+void pyad_set_cache_limit(int64_t nbytes) {
+    pthread_once(&limits_known, read_limits);
+    pthread_mutex_lock(&pool.mutex);
+    pool.cache_limit = pyad_max(nbytes, 0);
+    block *excess = take_excess(NULL);
+    pthread_mutex_unlock(&pool.mutex);
+    system_free_all(excess);
+}
+
+/* ---- fork: the child gets the lists as no thread was changing them ---- */
+
+static void lock_pool(void) { pthread_mutex_lock(&pool.mutex); }
+static void unlock_pool(void) { pthread_mutex_unlock(&pool.mutex); }
+
+__attribute__((constructor)) static void prepare(void) {
+    pthread_atfork(lock_pool, unlock_pool, unlock_pool);
+}

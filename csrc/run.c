@@ -1,0 +1,112 @@
+/* The one door: look a kernel up, decide how many threads it is worth, give it scratch, run it,
+ * report its status.
+ */
+#include "runtime.h"
+
+#ifndef PYAD_VERSION
+#error "PYAD_VERSION comes from the build (setup.py, tests/c/run.sh)"
+#endif
+
+#define FLOATS ((1 << PYAD_FLOAT32) + (1 << PYAD_FLOAT64))
+#define INTS                                                                                    \
+    ((1 << PYAD_INT64) + (1 << PYAD_INT32) + (1 << PYAD_INT16) + (1 << PYAD_INT8) +              \
+     (1 << PYAD_UINT8))
+#define BOOLS (1 << PYAD_BOOL)
+#define NUMBERS (FLOATS + INTS)
+#define ALL (FLOATS + INTS + BOOLS)
+#define STATE (1 << PYAD_INT64)
+
+/* The last line keeps the array from being empty. */
+static const pyad_kernel_info kernel_infos[PYAD_NUM_KERNELS + 1] = {
+#define KERNEL(name, args, dtypes, reads, writes, ints, floats) \
+    {#name, dtypes, 0, reads, writes, ints, floats},
+#include "kernels.def"
+#undef KERNEL
+    {NULL, 0, 0, 0, 0, 0, 0}};
+
+/* Every args struct is exactly the arrays and numbers that its line in kernels.def counts. */
+#define KERNEL(name, args, dtypes, reads, writes, ints, floats)                                  \
+    _Static_assert(sizeof(args) == ((reads) + (writes)) * sizeof(pyad_array) +                   \
+                                       8 * ((ints) + (floats)),                                  \
+                   #args " and the counts in kernels.def disagree");
+#include "kernels.def"
+#undef KERNEL
+
+static _Thread_local pyad_error last_error;
+
+static int fail(int64_t code, int64_t position, int64_t value, int64_t limit) {
+    last_error = (pyad_error){code, position, value, limit};
+    return (int)code;
+}
+
+/* The dtype of the first array that is present, -1 if none is. */
+static int64_t first_dtype(const pyad_array *arrays, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const pyad_array *a = &arrays[i];
+        if (a->data == NULL) continue;
+        if (a->dtype != PYAD_TABLE) return a->dtype;
+        int64_t inner = first_dtype(a->data, a->shape[0]);
+        if (inner >= 0) return inner;
+    }
+    return -1;
+}
+
+/* One thread for each PYAD_WORK_GRAIN of work, up to the setting. */
+static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
+    int64_t work = kernel->work(args, 1);
+    if (work < 2 * PYAD_WORK_GRAIN) return 1;
+    return pyad_min(work / PYAD_WORK_GRAIN, pyad_get_num_threads());
+}
+
+static int64_t round_up(int64_t nbytes) {
+    return (nbytes + PYAD_ALIGNMENT - 1) / PYAD_ALIGNMENT * PYAD_ALIGNMENT;
+}
+
+/* Run with scratch from the team if the caller holds it, else from the pool. */
+static int run_kernel(const pyad_kernel *kernel, const void *args, int64_t nth, int held) {
+    int64_t scratch = round_up(kernel->scratch(args, nth));
+    int64_t shared = round_up(kernel->shared(args, nth));
+    int64_t total = scratch * nth + shared;
+    char *memory = NULL;
+    if (total > 0) {
+        memory = held ? pyad_team_scratch(total) : pyad_allocate(total);
+        if (memory == NULL) return fail(PYAD_ERROR_MEMORY, 0, total, 0);
+    }
+    int status = pyad_team_run(kernel->run, args, nth, memory, scratch, shared, &last_error);
+    if (!held && memory != NULL) pyad_free(memory);
+    return status;
+}
+
+int pyad_run(int64_t id, const char *args, int64_t nth) {
+    if (id < 0 || id >= PYAD_NUM_KERNELS) return fail(PYAD_ERROR_KERNEL, 0, id, PYAD_NUM_KERNELS);
+    const pyad_kernel_info *info = &kernel_infos[id];
+    int64_t dtype = first_dtype((const pyad_array *)(const void *)args, info->reads + info->writes);
+    if (dtype < 0 || dtype >= PYAD_NUM_DTYPES) {
+        return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
+    }
+    const pyad_kernel *kernel = pyad_current_table()[id].of[dtype];
+    if (kernel->run == NULL) return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
+    /* A tape that is open will record the call here: (id, args) is all there is to it. */
+    nth = nth > 0 ? pyad_min(nth, PYAD_MAX_THREADS) : threads_for(kernel, args);
+    if (nth == 1 && kernel->scratch(args, 1) + kernel->shared(args, 1) == 0) {
+        return run_kernel(kernel, args, 1, 0);
+    }
+    int held = pyad_team_acquire();
+    int status = run_kernel(kernel, args, held ? nth : 1, held);
+    if (held) pyad_team_release();
+    return status;
+}
+
+void pyad_last_error(pyad_error *error) { *error = last_error; }
+
+int64_t pyad_kernel_count(void) { return PYAD_NUM_KERNELS; }
+
+void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info) {
+    *info = kernel_infos[id];
+    const pyad_kernel_row *row = &pyad_current_table()[id];
+    for (int64_t dtype = 0; dtype < PYAD_NUM_DTYPES; dtype++) {
+        if (row->of[dtype]->run != NULL) info->built |= (int64_t)1 << dtype;
+    }
+}
+
+const char *pyad_version(void) { return PYAD_VERSION; }

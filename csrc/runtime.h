@@ -1,0 +1,36 @@
+/* What run.c, cpu.c, threads.c and pool.c know of each other; kernels do not include it. */
+#ifndef PYAD_RUNTIME_H
+#define PYAD_RUNTIME_H
+
+#include "core.h"
+
+#define PYAD_MAX_THREADS 64
+#define PYAD_ALIGNMENT 64
+
+/* cpu.c: the kernel table in use */
+const pyad_kernel_row *pyad_current_table(void);
+
+/* threads.c */
+
+/* Take the team; 0 if another thread has it. Only its holder may run on it or use its scratch. */
+int pyad_team_acquire(void);
+void pyad_team_release(void);
+
+/* Scratch kept from call to call, grown when needed; NULL if that fails. */
+void *pyad_team_scratch(int64_t nbytes);
+
+/* Give the kept scratch back to the pool, unless the team is busy. */
+void pyad_team_drop_scratch(void);
+
+/* Run a kernel on nth threads of the team that the caller holds, or alone (nth == 1, which needs no
+ * team). Each thread gets `scratch` bytes of `memory`, after the `shared` bytes for all; both sizes
+ * are multiples of PYAD_ALIGNMENT. Returns the kernel's status and fills error if it is not 0. */
+int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
+                  int64_t shared, pyad_error *error);
+
+/* quota.c: what control groups allow this process; 0 if they do not limit it. `root` stands for
+ * "/sys/fs/cgroup" and `self` for "/proc/self/cgroup"; tests put their own. */
+int64_t pyad_cgroup_cpus(const char *root, const char *self);
+int64_t pyad_cgroup_memory(const char *root, const char *self);
+
+#endif

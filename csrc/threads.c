@@ -1,0 +1,333 @@
+/* The worker team: the only threads of the library.
+ *
+ * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
+ * mailboxes of the workers that take part, does part 0 itself and waits until the others are done.
+ * Who waits spins for some tens of microseconds, because the next kernel mostly comes at once, then
+ * yields, then sleeps. A team with more threads than processors does not spin at all.
+ *
+ * One Python thread holds the team at a time; others run their kernels alone, with the same bits. A
+ * forked child has none of its parent's threads: it forgets them and starts its own at first use.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+#define SPIN_NANOSECONDS 30000
+#define SPINS_PER_CLOCK 32
+#define YIELDS 16
+#define WORKER_STACK_BYTES (1 << 20)
+#define CACHE_LINE 64
+
+/* A number that others wait to see changed. */
+typedef struct {
+    _Alignas(CACHE_LINE) _Atomic int64_t value;
+    _Atomic int32_t sleepers;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+} gate;
+
+struct team_state {
+    _Atomic int32_t failed; /* the code, 0 while all is well */
+    atomic_flag lock;
+    pyad_error error;
+    gate *meeting; /* team_barrier's; NULL when one thread runs alone */
+    _Atomic int64_t *arrived;
+};
+
+typedef struct {
+    pyad_kernel_fn run;
+    const void *args;
+    int64_t nth;
+    char *memory;
+    int64_t scratch;
+    int64_t shared;
+    struct team_state *state;
+} job;
+
+typedef struct {
+    gate mailbox; /* the number of the last run posted to this worker */
+    pthread_t thread;
+    int64_t seen; /* the number posted when it started */
+    int64_t ith;
+} worker;
+
+static struct {
+    atomic_flag held;
+    job job;
+    int64_t runs;      /* so far; never 0 again after the first */
+    int64_t started;   /* workers 1 .. started-1 exist */
+    gate done;         /* the number of the last run whose workers have all finished */
+    gate meeting;      /* how often the barrier was passed */
+    _Atomic int64_t arrived;
+    _Atomic int64_t pending;
+    _Atomic int32_t patient; /* spin before sleeping */
+    _Atomic int32_t stopping;
+    char *scratch;
+    int64_t scratch_bytes;
+    worker workers[PYAD_MAX_THREADS];
+} crew = {.held = ATOMIC_FLAG_INIT};
+
+static _Atomic int64_t num_threads; /* the setting; 0: not asked for yet */
+
+/* ---- waiting ---- */
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void gate_init(gate *g) {
+    atomic_init(&g->value, 0);
+    atomic_init(&g->sleepers, 0);
+    pthread_mutex_init(&g->mutex, NULL);
+    pthread_cond_init(&g->changed, NULL);
+}
+
+static int gate_moved(gate *g, int64_t old) {
+    return atomic_load_explicit(&g->value, memory_order_acquire) != old;
+}
+
+static void gate_sleep(gate *g, int64_t old) {
+    pthread_mutex_lock(&g->mutex);
+    atomic_fetch_add(&g->sleepers, 1);
+    /* sequentially consistent with gate_set: either it sees the sleeper, or we its value */
+    while (atomic_load(&g->value) == old) pthread_cond_wait(&g->changed, &g->mutex);
+    atomic_fetch_sub(&g->sleepers, 1);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+/* Wait until the value is no longer `old`. */
+static void gate_wait(gate *g, int64_t old) {
+    if (atomic_load_explicit(&crew.patient, memory_order_relaxed)) {
+        int64_t deadline = now() + SPIN_NANOSECONDS;
+        do {
+            for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+                if (gate_moved(g, old)) return;
+                relax();
+            }
+        } while (now() < deadline);
+    }
+    for (int i = 0; i < YIELDS; i++) {
+        if (gate_moved(g, old)) return;
+        sched_yield();
+    }
+    gate_sleep(g, old);
+}
+
+static void gate_set(gate *g, int64_t value) {
+    atomic_store(&g->value, value);
+    if (atomic_load(&g->sleepers) == 0) return;
+    pthread_mutex_lock(&g->mutex);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->mutex);
+}
+
+/* ---- what kernels call ---- */
+
+void team_barrier(const team *t) {
+    struct team_state *s = t->state;
+    if (t->nth == 1) return;
+    int64_t passed = atomic_load_explicit(&s->meeting->value, memory_order_acquire);
+    if (atomic_fetch_add_explicit(s->arrived, 1, memory_order_acq_rel) == t->nth - 1) {
+        atomic_store_explicit(s->arrived, 0, memory_order_relaxed);
+        gate_set(s->meeting, passed + 1);
+    } else {
+        gate_wait(s->meeting, passed);
+    }
+}
+
+int team_fail(const team *t, int64_t code, int64_t position, int64_t value, int64_t limit) {
+    struct team_state *s = t->state;
+    while (atomic_flag_test_and_set_explicit(&s->lock, memory_order_acquire)) relax();
+    if (s->error.code == PYAD_OK || position < s->error.position) {
+        s->error = (pyad_error){code, position, value, limit};
+        atomic_store_explicit(&s->failed, (int32_t)code, memory_order_release);
+    }
+    atomic_flag_clear_explicit(&s->lock, memory_order_release);
+    return (int)code;
+}
+
+int team_failed(const team *t) {
+    return atomic_load_explicit(&t->state->failed, memory_order_acquire);
+}
+
+/* ---- workers ---- */
+
+static void run_part(const job *j, int64_t ith) {
+    char *scratch = j->memory != NULL ? j->memory + j->shared + ith * j->scratch : NULL;
+    team t = {ith, j->nth, scratch, j->memory, j->state};
+    int status = j->run(j->args, &t);
+    if (status != PYAD_OK && !team_failed(&t)) team_fail(&t, status, INT64_MAX, 0, 0);
+}
+
+static void *work(void *argument) {
+    worker *self = argument;
+    int64_t seen = self->seen;
+    for (;;) {
+        gate_wait(&self->mailbox, seen);
+        seen = atomic_load_explicit(&self->mailbox.value, memory_order_acquire);
+        if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
+        run_part(&crew.job, self->ith);
+        /* the job may be overwritten as soon as the last worker is through here */
+        if (atomic_fetch_sub_explicit(&crew.pending, 1, memory_order_acq_rel) == 1) {
+            gate_set(&crew.done, seen);
+        }
+    }
+}
+
+/* Start workers up to nth; returns how many threads there are, the caller's included. */
+static int64_t start_workers(int64_t nth) {
+    pthread_attr_t attributes;
+    if (crew.started >= nth || pthread_attr_init(&attributes) != 0) return crew.started;
+    pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
+    /* signals are for Python's main thread, whose sleep they must interrupt */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (crew.started < nth) {
+        worker *w = &crew.workers[crew.started];
+        w->ith = crew.started;
+        w->seen = atomic_load(&w->mailbox.value);
+        if (pthread_create(&w->thread, &attributes, work, w) != 0) break;
+        crew.started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return crew.started;
+}
+
+/* Leave the threads that a forked child does not have, and what they may have left half done. */
+static void forget_workers(void) {
+    gate_init(&crew.done);
+    gate_init(&crew.meeting);
+    atomic_store(&crew.arrived, 0);
+    atomic_store(&crew.pending, 0);
+    for (int i = 0; i < PYAD_MAX_THREADS; i++) gate_init(&crew.workers[i].mailbox);
+    crew.runs = 0;
+    crew.started = 1;
+    /* Another thread of the parent was running on the team: its scratch is lost to the child. */
+    if (atomic_flag_test_and_set(&crew.held)) {
+        crew.scratch = NULL;
+        crew.scratch_bytes = 0;
+    }
+    atomic_flag_clear(&crew.held);
+}
+
+__attribute__((constructor)) static void prepare(void) {
+    forget_workers();
+    pthread_atfork(NULL, NULL, forget_workers);
+}
+
+/* At exit or unloading: join the workers, if no other thread is running on them. */
+__attribute__((destructor)) static void stop_workers(void) {
+    if (crew.started <= 1 || !pyad_team_acquire()) return;
+    atomic_store(&crew.stopping, 1);
+    for (int64_t i = 1; i < crew.started; i++) {
+        gate *mailbox = &crew.workers[i].mailbox;
+        gate_set(mailbox, atomic_load(&mailbox->value) + 1);
+        pthread_join(crew.workers[i].thread, NULL);
+    }
+    crew.started = 1;
+}
+
+/* ---- the team ---- */
+
+int pyad_team_acquire(void) {
+    return !atomic_flag_test_and_set_explicit(&crew.held, memory_order_acquire);
+}
+
+void pyad_team_release(void) { atomic_flag_clear_explicit(&crew.held, memory_order_release); }
+
+void *pyad_team_scratch(int64_t nbytes) {
+    if (nbytes > crew.scratch_bytes) {
+        pyad_free(crew.scratch);
+        crew.scratch_bytes = 0;
+        crew.scratch = pyad_allocate(nbytes);
+        if (crew.scratch != NULL) crew.scratch_bytes = nbytes;
+    }
+    return crew.scratch;
+}
+
+void pyad_team_drop_scratch(void) {
+    if (!pyad_team_acquire()) return;
+    pyad_free(crew.scratch);
+    crew.scratch = NULL;
+    crew.scratch_bytes = 0;
+    pyad_team_release();
+}
+
+/* Run the job's parts 1 .. nth-1 on the workers and part 0 here. */
+static void run_on_workers(const job *j) {
+    int64_t number = ++crew.runs;
+    crew.job = *j;
+    atomic_store_explicit(&crew.patient, j->nth <= pyad_available_cpus(), memory_order_relaxed);
+    atomic_store_explicit(&crew.pending, j->nth - 1, memory_order_relaxed);
+    for (int64_t i = 1; i < j->nth; i++) gate_set(&crew.workers[i].mailbox, number);
+    run_part(j, 0);
+    gate_wait(&crew.done, number - 1);
+}
+
+int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
+                  int64_t shared, pyad_error *error) {
+    struct team_state state = {.lock = ATOMIC_FLAG_INIT, .meeting = &crew.meeting,
+                               .arrived = &crew.arrived};
+    job j = {run, args, nth, memory, scratch, shared, &state};
+    if (nth > 1) j.nth = pyad_min(nth, start_workers(nth));
+    if (j.nth > 1) {
+        run_on_workers(&j);
+    } else {
+        run_part(&j, 0);
+    }
+    int status = atomic_load_explicit(&state.failed, memory_order_acquire);
+    if (status != PYAD_OK) *error = state.error;
+    return status;
+}
+
+/* ---- how many ---- */
+
+static int64_t count_cpus(void) {
+    int64_t count = 0;
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+#endif
+    if (count <= 0) count = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t quota = pyad_cgroup_cpus("/sys/fs/cgroup", "/proc/self/cgroup");
+    if (quota > 0) count = pyad_min(count, quota);
+    return pyad_max(1, pyad_min(count, PYAD_MAX_THREADS));
+}
+
+int64_t pyad_available_cpus(void) {
+    static _Atomic int64_t cpus; /* read once: files are slow */
+    int64_t count = atomic_load_explicit(&cpus, memory_order_relaxed);
+    if (count == 0) {
+        count = count_cpus();
+        atomic_store_explicit(&cpus, count, memory_order_relaxed);
+    }
+    return count;
+}
+
+void pyad_set_num_threads(int64_t n) {
+    n = pyad_max(1, pyad_min(n, PYAD_MAX_THREADS));
+    atomic_store_explicit(&num_threads, n, memory_order_relaxed);
+}
+
+int64_t pyad_get_num_threads(void) {
+    int64_t n = atomic_load_explicit(&num_threads, memory_order_relaxed);
+    return n > 0 ? n : pyad_available_cpus();
+}

@@ -1,0 +1,325 @@
+"""The compiled kernels: the only module that touches the extension.
+
+Without the extension `available` is False, `kernels` is empty and the functions raise
+BackendError, all but `free`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pyautodl._version import __version__
+from pyautodl.backends.checks import index_error
+from pyautodl.errors import BackendError
+
+__all__ = [
+    "allocate",
+    "available",
+    "available_cpus",
+    "buffer",
+    "current_isa",
+    "empty_cache",
+    "exact_threads",
+    "free",
+    "get_num_threads",
+    "isa_names",
+    "kernels",
+    "make_call",
+    "memory_stats",
+    "reset_peak_memory",
+    "set_cache_limit",
+    "set_num_threads",
+    "unavailable_reason",
+    "use_isa",
+]
+
+try:
+    from pyautodl._native import ffi as _ffi
+    from pyautodl._native import lib as _lib
+except ImportError as error:
+    _ffi = _lib = None
+    unavailable_reason: str | None = (
+        f"the compiled extension is absent ({error}); install with a C compiler and "
+        "without PYAUTODL_NO_EXTENSION, or run python setup.py build_ext --inplace"
+    )
+else:
+    unavailable_reason = None
+
+available: bool = _lib is not None
+
+# kernel -> the dtype codes it is built for
+kernels: dict[str, frozenset[int]] = {}
+# kernel -> (number in C, reads, writes, ints, floats)
+_signatures: dict[str, tuple[int, int, int, int, int]] = {}
+
+MAX_THREADS = 64
+# 0: C decides by the work and the setting; else every kernel runs with exactly so many
+_threads = 0
+
+_Call = Callable[[Sequence[Any], Sequence[Any], Sequence[int], Sequence[float]], None]
+
+
+# ---- calling kernels ----
+
+
+def make_call(name: str) -> _Call:
+    """The function `(reads, writes, ints, floats)` that runs kernel `name`.
+
+    Raises:
+        BackendError: there is no such kernel; when called, no variant for the dtype.
+        IndexError: when called, an index is out of range.
+        MemoryError: when called, there is no memory for scratch.
+        ValueError: when called, the kernel refuses an argument.
+    """
+    if name not in _signatures:
+        raise BackendError(f"native: no kernel {name!r} ({unavailable_reason or 'unknown'})")
+    number, n_reads, n_writes, n_ints, n_floats = _signatures[name]
+    nbytes = (n_reads + n_writes) * len(_ABSENT) + 8 * (n_ints + n_floats)
+    pack_numbers = struct.Struct(f"={n_ints}q{n_floats}d").pack
+    run, join = _lib.pyad_run, b"".join
+
+    def call(
+        reads: Sequence[Any],
+        writes: Sequence[Any],
+        ints: Sequence[int],
+        floats: Sequence[float],
+    ) -> None:
+        # the tables' memory, alive until the kernel is through
+        tables: list[Any] = []
+        parts = [
+            _ABSENT if a is None else _pack_table(a, tables) if type(a) is list else a.desc()
+            for a in (*reads, *writes)
+        ]
+        parts.append(pack_numbers(*ints, *floats))
+        args = join(parts)
+        if len(args) != nbytes:
+            raise _wrong_counts(name, reads, writes)
+        status = run(number, args, _threads)
+        if status:
+            raise _error_of(name, status)
+
+    return call
+
+
+_pack_desc = struct.Struct("=19q").pack
+_ABSENT = bytes(19 * 8)
+
+
+def _pack_table(arrays: list[Any], tables: list[Any]) -> bytes:
+    """The descriptor of a list of arrays, whose own descriptors go into `tables`."""
+    memory = _ffi.from_buffer(
+        b"".join([_ABSENT if a is None else a.desc() for a in arrays]) or _ABSENT
+    )
+    tables.append(memory)
+    address = int(_ffi.cast("intptr_t", memory))
+    count = len(arrays)
+    return _pack_desc(address, _lib.PYAD_TABLE, 1, count, *(0,) * 7, 1, *(0,) * 7)
+
+
+def _wrong_counts(name: str, reads: Sequence[Any], writes: Sequence[Any]) -> BackendError:
+    _, n_reads, n_writes, _, _ = _signatures[name]
+    return BackendError(
+        f"{name}: the compiled kernel takes {n_reads} arrays to read and {n_writes} to "
+        f"write, got {len(reads)} and {len(writes)}; if the sources changed, run "
+        "python setup.py build_ext --inplace"
+    )
+
+
+def _error_of(name: str, status: int) -> Exception:
+    error = _ffi.new("pyad_error *")
+    _lib.pyad_last_error(error)
+    if status == _lib.PYAD_ERROR_INDEX:
+        found = index_error(error.position, error.value, error.limit)
+        return type(found)(f"{name}: {found}")
+    if status == _lib.PYAD_ERROR_MEMORY:
+        return MemoryError(f"{name}: can't allocate {error.value:,} bytes of scratch")
+    if status == _lib.PYAD_ERROR_DTYPE:
+        return BackendError(f"{name}: the kernel is not built for dtype code {error.value}")
+    if status == _lib.PYAD_ERROR_VALUE:
+        return ValueError(
+            f"{name}: argument {error.position} is {error.value}, limit {error.limit}"
+        )
+    return BackendError(f"{name}: the kernel failed with status {status}")
+
+
+# ---- memory ----
+
+
+def allocate(nbytes: int) -> int:
+    """Take a block of at least `nbytes` from the pool and return its address.
+
+    It is aligned to 64 bytes and goes back by `free(address)`.
+
+    Raises:
+        MemoryError: the request can't be met.
+    """
+    address = _allocate(nbytes)
+    if not address:
+        raise MemoryError(
+            f"can't allocate {nbytes:,} bytes ({memory_stats()['allocated_bytes']:,} are in "
+            "use); smaller batches or images need less"
+        )
+    return address
+
+
+def buffer(address: int, nbytes: int) -> Any:
+    """A writable buffer over memory, for np.frombuffer; it keeps nothing alive."""
+    return _ffi.buffer(_ffi.cast("char *", address), nbytes)
+
+
+def memory_stats() -> dict[str, int]:
+    """Return the pool's counts.
+
+    allocated_bytes are in use, reserved_bytes are those and the kept ones,
+    peak_allocated_bytes the most in use since `reset_peak_memory`, system_allocations
+    and reused_blocks how many requests the system and the pool have served.
+    """
+    stats = _ffi.new("pyad_memory_stats *")
+    _lib.pyad_get_memory_stats(stats)
+    return {field: getattr(stats, field) for field in dir(stats)}
+
+
+def reset_peak_memory() -> None:
+    """Let peak_allocated_bytes start again at what is in use now."""
+    _lib.pyad_reset_peak_memory()
+
+
+def empty_cache() -> None:
+    """Give kept blocks back to the system."""
+    _lib.pyad_empty_cache()
+
+
+def set_cache_limit(nbytes: int) -> None:
+    """Keep at most `nbytes` of unused memory (default: half of the machine's)."""
+    if nbytes < 0:
+        raise ValueError(f"set_cache_limit: nbytes must not be negative, got {nbytes}")
+    _lib.pyad_set_cache_limit(nbytes)
+
+
+# ---- threads ----
+
+
+def _checked_threads(n: Any, what: str) -> int:
+    try:
+        count = int(n)
+    except (TypeError, ValueError):
+        count = 0
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"{what} must be a number from 1 to {MAX_THREADS}, got {n!r}")
+    return count
+
+
+def set_num_threads(n: int) -> None:
+    """Let large kernels use up to `n` threads; no result depends on it."""
+    _lib.pyad_set_num_threads(_checked_threads(n, "set_num_threads: n"))
+
+
+def get_num_threads() -> int:
+    """How many threads a large kernel may use."""
+    return int(_lib.pyad_get_num_threads())
+
+
+def available_cpus() -> int:
+    """Processors that affinity and the control group's quota leave to this process."""
+    return int(_lib.pyad_available_cpus())
+
+
+@contextmanager
+def exact_threads(n: int) -> Iterator[None]:
+    """Run every kernel of the block with exactly `n` threads, however small it is.
+
+    For tests: by themselves small kernels stay on the caller's thread.
+    """
+    global _threads
+    before = _threads
+    _threads = _checked_threads(n, "exact_threads: n")
+    try:
+        yield
+    finally:
+        _threads = before
+
+
+# ---- instruction sets ----
+
+
+def isa_names() -> list[str]:
+    """The kernel tables that this machine can run, best first."""
+    return [
+        _ffi.string(_lib.pyad_isa_name(i)).decode() for i in range(_lib.pyad_isa_count())
+    ]
+
+
+def current_isa() -> str:
+    """The kernel table in use."""
+    return str(_ffi.string(_lib.pyad_current_isa()).decode())
+
+
+def use_isa(name: str) -> None:
+    """Use the kernel table `name` from now on.
+
+    Raises:
+        BackendError: this machine has no such table; names those it has.
+    """
+    if _lib.pyad_use_isa(name.encode()) != 0:
+        raise BackendError(
+            f"use_isa: {name!r} is not among this machine's: {', '.join(isa_names())}"
+        )
+
+
+# ---- at import ----
+
+
+def _check_version() -> None:
+    compiled = _ffi.string(_lib.pyad_version()).decode()
+    if compiled != __version__:
+        raise ImportError(
+            f"pyautodl {__version__} found an extension compiled for {compiled}: "
+            "reinstall it (pip install --force-reinstall pyautodl) or rebuild it "
+            "(python setup.py build_ext --inplace)"
+        )
+
+
+def _read_kernels() -> None:
+    info = _ffi.new("pyad_kernel_info *")
+    for number in range(_lib.pyad_kernel_count()):
+        _lib.pyad_get_kernel_info(number, info)
+        name = _ffi.string(info.name).decode()
+        codes = range(_lib.PYAD_NUM_DTYPES)
+        kernels[name] = frozenset(code for code in codes if info.dtypes >> code & 1)
+        _signatures[name] = (number, info.reads, info.writes, info.ints, info.floats)
+
+
+def _read_environment() -> None:
+    threads = os.environ.get("PYAUTODL_NUM_THREADS")
+    if threads:
+        _lib.pyad_set_num_threads(_checked_threads(threads, "PYAUTODL_NUM_THREADS"))
+    isa = os.environ.get("PYAUTODL_ISA")
+    if isa and _lib.pyad_use_isa(isa.encode()) != 0:
+        raise BackendError(
+            f"PYAUTODL_ISA={isa!r} is not among this machine's: {', '.join(isa_names())}"
+        )
+
+
+def _absent(*args: Any) -> Any:
+    raise BackendError(f"native: {unavailable_reason}")
+
+
+def _ignore(address: int) -> None:
+    """Stands for `free` where nothing can have been allocated."""
+
+
+if available:
+    _check_version()
+    _read_kernels()
+    _read_environment()
+    _allocate = _lib.pyad_allocate_address
+    free: Callable[[int], None] = _lib.pyad_free_address
+else:
+    _allocate = allocate = buffer = memory_stats = reset_peak_memory = _absent
+    empty_cache = set_cache_limit = set_num_threads = exact_threads = use_isa = _absent
+    isa_names = current_isa = _absent
+    free = _ignore
