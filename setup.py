@@ -82,10 +82,13 @@ class BuildExtension(build_ext):
 
 arguments = {}
 if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
-    # linked in this order: the runtime refers to the tables
+    tables = [
+        library(f"pyad_{isa}", [f"csrc/isa/{isa}.c"], flags)
+        for isa, flags in ISAS.items()
+    ]
     arguments = {
-        "libraries": [library("pyad_runtime", RUNTIME, [])]
-        + [library(f"pyad_{isa}", [f"csrc/isa/{isa}.c"], flags) for isa, flags in ISAS.items()],
+        # linked in this order: the runtime refers to the tables
+        "libraries": [library("pyad_runtime", RUNTIME, []), *tables],
         "cffi_modules": ["csrc/build_ffi.py:ffibuilder"],
         "cmdclass": {"build_clib": BuildLibraries, "build_ext": BuildExtension},
         "options": {"bdist_wheel": {"py_limited_api": "cp311"}},

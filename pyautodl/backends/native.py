@@ -76,7 +76,9 @@ def make_call(name: str) -> _Call:
         ValueError: when called, the kernel refuses an argument.
     """
     if name not in _signatures:
-        raise BackendError(f"native: no kernel {name!r} ({unavailable_reason or 'unknown'})")
+        raise BackendError(
+            f"native: no kernel {name!r} ({unavailable_reason or 'unknown'})"
+        )
     number, n_reads, n_writes, n_ints, n_floats = _signatures[name]
     nbytes = (n_reads + n_writes) * len(_ABSENT) + 8 * (n_ints + n_floats)
     pack_numbers = struct.Struct(f"={n_ints}q{n_floats}d").pack
@@ -88,12 +90,15 @@ def make_call(name: str) -> _Call:
         ints: Sequence[int],
         floats: Sequence[float],
     ) -> None:
-        # the tables' memory, alive until the kernel is through
-        tables: list[Any] = []
-        parts = [
-            _ABSENT if a is None else _pack_table(a, tables) if type(a) is list else a.desc()
-            for a in (*reads, *writes)
-        ]
+        parts: list[bytes] = []
+        tables: list[Any] = []  # their memory, alive until the kernel is through
+        for a in (*reads, *writes):
+            if a is None:
+                parts.append(_ABSENT)
+            elif type(a) is list:
+                parts.append(_pack_table(a, tables))
+            else:
+                parts.append(a.desc())
         parts.append(pack_numbers(*ints, *floats))
         args = join(parts)
         if len(args) != nbytes:
@@ -120,7 +125,9 @@ def _pack_table(arrays: list[Any], tables: list[Any]) -> bytes:
     return _pack_desc(address, _lib.PYAD_TABLE, 1, count, *(0,) * 7, 1, *(0,) * 7)
 
 
-def _wrong_counts(name: str, reads: Sequence[Any], writes: Sequence[Any]) -> BackendError:
+def _wrong_counts(
+    name: str, reads: Sequence[Any], writes: Sequence[Any]
+) -> BackendError:
     _, n_reads, n_writes, _, _ = _signatures[name]
     return BackendError(
         f"{name}: the compiled kernel takes {n_reads} arrays to read and {n_writes} to "
@@ -138,7 +145,9 @@ def _error_of(name: str, status: int) -> Exception:
     if status == _lib.PYAD_ERROR_MEMORY:
         return MemoryError(f"{name}: can't allocate {error.value:,} bytes of scratch")
     if status == _lib.PYAD_ERROR_DTYPE:
-        return BackendError(f"{name}: the kernel is not built for dtype code {error.value}")
+        return BackendError(
+            f"{name}: the kernel is not built for dtype code {error.value}"
+        )
     if status == _lib.PYAD_ERROR_VALUE:
         return ValueError(
             f"{name}: argument {error.position} is {error.value}, limit {error.limit}"
@@ -160,8 +169,8 @@ def allocate(nbytes: int) -> int:
     address = _allocate(nbytes)
     if not address:
         raise MemoryError(
-            f"can't allocate {nbytes:,} bytes ({memory_stats()['allocated_bytes']:,} are in "
-            "use); smaller batches or images need less"
+            f"can't allocate {nbytes:,} bytes "
+            f"({memory_stats()['allocated_bytes']:,} are in use); smaller batches or images need less"
         )
     return address
 
@@ -249,7 +258,8 @@ def exact_threads(n: int) -> Iterator[None]:
 def isa_names() -> list[str]:
     """The kernel tables that this machine can run, best first."""
     return [
-        _ffi.string(_lib.pyad_isa_name(i)).decode() for i in range(_lib.pyad_isa_count())
+        _ffi.string(_lib.pyad_isa_name(i)).decode()
+        for i in range(_lib.pyad_isa_count())
     ]
 
 
@@ -300,7 +310,8 @@ def _read_environment() -> None:
     isa = os.environ.get("PYAUTODL_ISA")
     if isa and _lib.pyad_use_isa(isa.encode()) != 0:
         raise BackendError(
-            f"PYAUTODL_ISA={isa!r} is not among this machine's: {', '.join(isa_names())}"
+            f"PYAUTODL_ISA={isa!r} is not among this machine's: "
+            f"{', '.join(isa_names())}"
         )
 
 
@@ -320,6 +331,6 @@ if available:
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
     _allocate = allocate = buffer = memory_stats = reset_peak_memory = _absent
-    empty_cache = set_cache_limit = set_num_threads = exact_threads = use_isa = _absent
-    isa_names = current_isa = _absent
+    empty_cache = set_cache_limit = use_isa = isa_names = current_isa = _absent
+    set_num_threads = exact_threads = get_num_threads = available_cpus = _absent
     free = _ignore
