@@ -1,8 +1,10 @@
-"""Build of the C kernels: one static library an instruction set, one for the runtime.
+"""Build of the C kernels: a static library each for the runtime and, in every
+instruction set, for the table of kernels and each family of them.
 
 PYAUTODL_NO_EXTENSION=1 installs the package without them.
 """
 
+import copy
 import os
 import platform
 import runpy
@@ -44,31 +46,64 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "pool", "quota")]
 
 
-def headers() -> list[str]:
-    """What every C file may include: a change in one rebuilds all."""
-    csrc = ROOT / "csrc"
-    found = [*csrc.rglob("*.h"), *csrc.glob("*.def"), ROOT / "setup.py"]
-    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))
+SHARED = [
+    *(
+        path.relative_to(ROOT).as_posix()
+        for path in sorted(ROOT.glob("csrc/**/*.h"))
+        if path.parent.name != "kernels"
+    ),
+    "csrc/kernels.def",
+    "setup.py",
+]
 
 
-def library(name: str, sources: list[str], flags: list[str]) -> tuple[str, dict]:
-    """One static library as build_clib wants it."""
+def library(
+    name: str,
+    sources: list[str],
+    flags: list[str],
+    headers: list[str],
+    macros: dict[str, str],
+) -> tuple[str, dict]:
+    """One static library as build_clib wants it; a change in a header rebuilds it."""
     return name, {
         "sources": sources,
-        "obj_deps": {"": [*headers(), VERSION_FILE]},
+        "obj_deps": {"": [*SHARED, *headers]},
+        "include_dirs": ["csrc"],
         "cflags": CFLAGS + flags,
-        "macros": [("PYAD_VERSION", f'"{VERSION}"')],
+        "macros": list(macros.items()),
     }
+
+
+def isa_libraries(isa: str, flags: list[str]) -> list[tuple[str, dict]]:
+    """The table of an instruction set, then the families of kernels that it names."""
+    macros = {"ISA": isa, "ISA_FILE": f'"isa/{isa}.h"'}
+    families = [
+        library(
+            f"pyad_{isa}_{kernels.removesuffix('_tpl')}",
+            ["csrc/isa/unit.c"],
+            flags,
+            [f"csrc/kernels/{kernels}.h"],
+            {**macros, "TEMPLATE": f'"kernels/{kernels}.h"'},
+        )
+        for kernels in KERNELS
+    ]
+    return [library(f"pyad_{isa}", ["csrc/isa/table.c"], flags, [], macros), *families]
 
 
 class BuildLibraries(build_clib):
     """Compiles the libraries side by side; each is one long compiler run."""
 
     def build_libraries(self, libraries):
-        """Build each library in a thread of its own."""
-        build_one = super().build_libraries
+        """Build each library in a thread and a folder of its own."""
         with ThreadPoolExecutor(os.cpu_count()) as executor:
-            list(executor.map(lambda each: build_one([each]), libraries))
+            list(executor.map(self.build_one, libraries))
+
+    def build_one(self, named):
+        """Build one library; the same source goes into many, so its object has a folder."""
+        builder = copy.copy(self)
+        builder.build_temp = str(Path(self.build_temp) / named[0])
+        super(BuildLibraries, builder).build_libraries([named])
 
 
 class BuildExtension(build_ext):
@@ -82,13 +117,14 @@ class BuildExtension(build_ext):
 
 arguments = {}
 if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
-    tables = [
-        library(f"pyad_{isa}", [f"csrc/isa/{isa}.c"], flags)
-        for isa, flags in ISAS.items()
-    ]
+    kernels = [each for isa in ISAS.items() for each in isa_libraries(*isa)]
+    version = {"PYAD_VERSION": f'"{VERSION}"'}
     arguments = {
         # linked in this order: the runtime refers to the tables
-        "libraries": [library("pyad_runtime", RUNTIME, []), *tables],
+        "libraries": [
+            library("pyad_runtime", RUNTIME, [], [VERSION_FILE], version),
+            *kernels,
+        ],
         "cffi_modules": ["csrc/build_ffi.py:ffibuilder"],
         "cmdclass": {"build_clib": BuildLibraries, "build_ext": BuildExtension},
         "options": {"bdist_wheel": {"py_limited_api": "cp311"}},

@@ -50,7 +50,7 @@ static inline int64_t pyad_ceil_div(int64_t a, int64_t b) { return (a + b - 1) /
 typedef int (*pyad_kernel_fn)(const void *args, const team *t);
 typedef int64_t (*pyad_size_fn)(const void *args, int64_t nth);
 
-/* One kernel of one ISA and dtype. run == NULL: not built for this dtype. */
+/* One kernel of one ISA and dtype. */
 typedef struct {
     pyad_kernel_fn run;
     pyad_size_fn work;    /* about how many element operations: decides how many threads */
@@ -58,7 +58,7 @@ typedef struct {
     pyad_size_fn shared;  /* bytes for the team */
 } pyad_kernel;
 
-/* The variants of one kernel, by dtype code. */
+/* The variants of one kernel by dtype code; NULL: not built for it. */
 typedef struct {
     const pyad_kernel *of[PYAD_NUM_DTYPES];
 } pyad_kernel_row;
@@ -101,7 +101,7 @@ enum {
         (void)a, (void)nth;                                                                      \
         return (int64_t)(shared_);                                                               \
     }                                                                                            \
-    static const pyad_kernel PYAD_JOIN(name##_record, SUFFIX) = {                                \
+    const pyad_kernel PYAD_JOIN(PYAD_JOIN(name##_record, SUFFIX), ISA) = {                       \
         K(name), PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),              \
         PYAD_JOIN(name##_shared, SUFFIX)};
 

@@ -59,8 +59,7 @@ typedef struct {
 /* What kernels.def says of one kernel. */
 typedef struct {
     const char *name;
-    int64_t dtypes; /* bit mask over dtype codes, as declared */
-    int64_t built;  /* the same, as found in the table of the current ISA */
+    int64_t dtypes; /* bit mask over dtype codes */
     int64_t reads;
     int64_t writes;
     int64_t ints;

@@ -12,6 +12,7 @@
     ((1 << PYAD_INT64) + (1 << PYAD_INT32) + (1 << PYAD_INT16) + (1 << PYAD_INT8) +              \
      (1 << PYAD_UINT8))
 #define BOOLS (1 << PYAD_BOOL)
+#define WHOLE (INTS + BOOLS)
 #define NUMBERS (FLOATS + INTS)
 #define ALL (FLOATS + INTS + BOOLS)
 #define STATE (1 << PYAD_INT64)
@@ -19,10 +20,10 @@
 /* The last line keeps the array from being empty. */
 static const pyad_kernel_info kernel_infos[PYAD_NUM_KERNELS + 1] = {
 #define KERNEL(name, args, dtypes, reads, writes, ints, floats) \
-    {#name, dtypes, 0, reads, writes, ints, floats},
+    {#name, dtypes, reads, writes, ints, floats},
 #include "kernels.def"
 #undef KERNEL
-    {NULL, 0, 0, 0, 0, 0, 0}};
+    {NULL, 0, 0, 0, 0, 0}};
 
 /* Every args struct is exactly the arrays and numbers that its line in kernels.def counts. */
 #define KERNEL(name, args, dtypes, reads, writes, ints, floats)                                  \
@@ -85,7 +86,7 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
         return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
     }
     const pyad_kernel *kernel = pyad_current_table()[id].of[dtype];
-    if (kernel->run == NULL) return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
+    if (kernel == NULL) return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
     /* A tape that is open will record the call here: (id, args) is all there is to it. */
     nth = nth > 0 ? pyad_min(nth, PYAD_MAX_THREADS) : threads_for(kernel, args);
     if (nth == 1 && kernel->scratch(args, 1) + kernel->shared(args, 1) == 0) {
@@ -101,12 +102,6 @@ void pyad_last_error(pyad_error *error) { *error = last_error; }
 
 int64_t pyad_kernel_count(void) { return PYAD_NUM_KERNELS; }
 
-void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info) {
-    *info = kernel_infos[id];
-    const pyad_kernel_row *row = &pyad_current_table()[id];
-    for (int64_t dtype = 0; dtype < PYAD_NUM_DTYPES; dtype++) {
-        if (row->of[dtype]->run != NULL) info->built |= (int64_t)1 << dtype;
-    }
-}
+void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info) { *info = kernel_infos[id]; }
 
 const char *pyad_version(void) { return PYAD_VERSION; }

@@ -1,3 +1,2 @@
 /* What every machine has: SSE2 on x86-64, NEON on arm64, plain C elsewhere. */
-#define ISA base
-#include "table.h"
+#define VECTOR_BYTES 16

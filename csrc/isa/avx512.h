@@ -1,3 +1,2 @@
 /* x86-64 with AVX-512 F, DQ, BW, VL; compiled with 64-byte vectors preferred. */
-#define ISA avx512
-#include "table.h"
+#define VECTOR_BYTES 64

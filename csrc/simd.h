@@ -1,0 +1,131 @@
+/* Vectors of one ISA, written once for both float types.
+ *
+ * In a template `vec` is VL elements of REAL and `mask` as many integers of its width, all ones or
+ * zeros, as comparisons give them. + - * / and < <= == | & ~ work on them as they stand (vector
+ * extensions of GCC and Clang); what the language lacks is v_...: see simd_tpl.h. A name like
+ * v_load stands for v_load_f32 or v_load_f64, by the dtype for which the template is included.
+ */
+#ifndef PYAD_SIMD_H
+#define PYAD_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include ISA_FILE
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#define VL ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
+#define vec K(vec_t)
+#define mask K(mask_t)
+#define v_set1 K(v_set1)
+#define v_load K(v_load)
+#define v_store K(v_store)
+#define v_load_n K(v_load_n)
+#define v_store_n K(v_store_n)
+#define v_fma K(v_fma)
+#define v_select K(v_select)
+#define v_max K(v_max)
+#define v_min K(v_min)
+#define v_abs K(v_abs)
+#define v_sqrt K(v_sqrt)
+#define v_isnan K(v_isnan)
+#define v_any K(v_any)
+#define v_sum K(v_sum)
+#define v_hmax K(v_hmax)
+
+typedef float vec_t_f32 __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t mask_t_f32 __attribute__((vector_size(VECTOR_BYTES)));
+typedef double vec_t_f64 __attribute__((vector_size(VECTOR_BYTES)));
+typedef int64_t mask_t_f64 __attribute__((vector_size(VECTOR_BYTES)));
+
+/* Without FMA hardware the product is rounded before the sum. */
+static inline vec_t_f32 v_fma_f32(vec_t_f32 a, vec_t_f32 b, vec_t_f32 c) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vec_t_f32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+static inline vec_t_f64 v_fma_f64(vec_t_f64 a, vec_t_f64 b, vec_t_f64 c) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+    return (vec_t_f64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+static inline vec_t_f32 v_sqrt_f32(vec_t_f32 a) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f32)_mm512_sqrt_ps((__m512)a);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f32)_mm256_sqrt_ps((__m256)a);
+#else
+    for (int i = 0; i < 4; i++) a[i] = sqrtf(a[i]);
+    return a;
+#endif
+}
+
+static inline vec_t_f64 v_sqrt_f64(vec_t_f64 a) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_sqrt_pd((__m512d)a);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f64)_mm256_sqrt_pd((__m256d)a);
+#else
+    for (int i = 0; i < 2; i++) a[i] = sqrt(a[i]);
+    return a;
+#endif
+}
+
+/* The first n of a vector's elements at p, 0 <= n <= VL; the others are 0 and not touched. */
+static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f32)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    vec_t_f32 a = {0};
+    memcpy(&a, p, (size_t)n * sizeof(float));
+    return a;
+#endif
+}
+
+static inline vec_t_f64 v_load_n_f64(const double *p, int64_t n) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#else
+    vec_t_f64 a = {0};
+    memcpy(&a, p, (size_t)n * sizeof(double));
+    return a;
+#endif
+}
+
+static inline void v_store_n_f32(float *p, vec_t_f32 a, int64_t n) {
+#if VECTOR_BYTES == 64
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)a);
+#else
+    memcpy(p, &a, (size_t)n * sizeof(float));
+#endif
+}
+
+static inline void v_store_n_f64(double *p, vec_t_f64 a, int64_t n) {
+#if VECTOR_BYTES == 64
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)a);
+#else
+    memcpy(p, &a, (size_t)n * sizeof(double));
+#endif
+}
+
+#endif
