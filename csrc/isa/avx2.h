@@ -1,2 +1,9 @@
 /* x86-64 with AVX2 and FMA; compiled with -mavx2 -mfma. */
 #define VECTOR_BYTES 32
+
+/* gemm_tpl.h: 6 x 16 float tiles are 12 of the 16 registers; a packed A block is 147 KB of L2 */
+#define GEMM_MR 6
+#define GEMM_NV 2
+#define GEMM_KC 256
+#define GEMM_MC 144
+#define GEMM_NC 2048

@@ -1,2 +1,9 @@
 /* What every machine has: SSE2 on x86-64, NEON on arm64, plain C elsewhere. */
 #define VECTOR_BYTES 16
+
+/* gemm_tpl.h: 4 x 8 float tiles are 8 of SSE2's 16 registers, which has no broadcast from memory */
+#define GEMM_MR 4
+#define GEMM_NV 2
+#define GEMM_KC 256
+#define GEMM_MC 96
+#define GEMM_NC 1024

@@ -1,0 +1,444 @@
+/* The packed matrix product C = A B that matmul, convolution and recurrent layers share.
+ *
+ * Include it in a template, inside #ifdef REAL. What it offers:
+ *
+ *   K(gemm_problem)    m, n, k; how A (m x k) and B (k x n) are packed; where C goes; the epilogue
+ *   K(gemm_run)        by the whole team: every thread calls it with the same problem
+ *   K(gemm_solo)       by one thread alone, for a batch whose products the threads share out
+ *   K(gemm_scratch_bytes), K(gemm_shared_bytes), K(gemm_solo_bytes)    for PYAD_RECORD; they
+ *                      depend on nothing but ISA and dtype
+ *
+ * gemm_run(p, t, scratch, shared): `scratch` is gemm_scratch_bytes() of the thread's own, `shared`
+ * gemm_shared_bytes() that all threads see. It returns when this thread's part of C is written; a
+ * team_barrier must stand between two runs that use the same `shared`, or that read what the first
+ * wrote. gemm_solo(p, scratch) needs gemm_solo_bytes() of scratch. All memory 64-byte aligned.
+ *
+ * Packing. A pack function writes one panel: `lanes` rows of A (or columns of B) from number `lane`
+ * on, for the sum's indices k .. k+depth-1, as dst[d * width + l]; lanes <= width. What it writes
+ * into lanes beyond `lanes` does not matter, and it may write up to VL - 1 elements past the end of
+ * an A panel (not of a B panel, whose width is a multiple of VL). `lane`, `k` and `depth` are
+ * arbitrary. For strided matrices there are K(gemm_pack_rows) and K(gemm_pack_cols) over a
+ * K(gemm_matrix), both over K(gemm_pack_panel), which copies or transposes whole vectors; a
+ * convolution brings its own and so never stores its column matrix.
+ *
+ * Epilogue, once the sum is complete: v = sum (+ old C) (+ bias of the column) (+ bias of the row)
+ * (+ residual), then the activation. Absent pointers are NULL; zero-initialise the struct.
+ *
+ * Order of the sums. Every element of C is summed over k one by one within blocks of GEMM_KC, and
+ * the blocks are added in order. Nothing else (threads, tile, position in C, m, n) enters, so the
+ * bits depend on ISA and dtype alone.
+ *
+ * Loops (after Goto and van de Geijn, BLIS): columns by GEMM_NC, k by as many GEMM_KC as fit the
+ * packed B; the team packs that part of B once (double-buffered: one barrier a part); then each
+ * thread takes its own rows by GEMM_MC and k by GEMM_KC, packs that block of A for its L2, and runs
+ * B panels (outer) by A panels (inner) through the tile of GEMM_MR x NR sums held in registers.
+ */
+#ifndef PYAD_GEMM_ACTIVATIONS
+#define PYAD_GEMM_ACTIVATIONS
+enum {
+    GEMM_LINEAR = 0,
+    GEMM_CLAMP = 1, /* to [p0, p1]; NaN stays NaN: ReLU is (0, INFINITY), ReLU6 (0, 6) */
+    GEMM_LEAKY = 2, /* p0 * v where v < 0 */
+};
+
+/* rows that a tile may have are the even numbers up to GEMM_MR, and 1 */
+#define GEMM_NR (GEMM_NV * VL)
+#define GEMM_F64_SHARE (4 / (int64_t)sizeof(REAL) + 1) /* 2 for float32, 1 for float64 */
+#define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
+#define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
+#define GEMM_PART (GEMM_KC * GEMM_NC_NOW) /* elements of one buffer of packed B */
+#define GEMM_INLINE static inline __attribute__((always_inline))
+#define GEMM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef void (*K(gemm_pack_fn))(const void *context, REAL *dst, int64_t width, int64_t lane,
+                                int64_t lanes, int64_t k, int64_t depth);
+
+typedef struct {
+    int64_t m, n, k;
+    K(gemm_pack_fn) pack_a; /* lanes are rows of A */
+    const void *a;          /* its context */
+    K(gemm_pack_fn) pack_b; /* lanes are columns of B */
+    const void *b;
+    REAL *c;
+    int64_t c_row, c_col; /* strides in elements */
+    int accumulate;       /* add to C instead of overwriting it */
+    const REAL *bias_col; /* n values, one for each column */
+    const REAL *bias_row; /* m values, one for each row */
+    const REAL *residual; /* m x n, added before the activation */
+    int64_t residual_row, residual_col;
+    int activation; /* GEMM_... */
+    REAL p0, p1;
+} K(gemm_problem);
+
+/* A strided matrix, as context of the two pack functions below. */
+typedef struct {
+    const REAL *data;
+    int64_t row, col; /* strides in elements */
+} K(gemm_matrix);
+
+/* ---- packing ---- */
+
+/* The first or second half of two vectors, interleaved: the step of a transpose. */
+GEMM_INLINE vec K(gemm_zip)(vec a, vec b, int second) {
+    mask lane;
+    for (int64_t i = 0; i < VL; i++) {
+        lane[i] = (i / 2 + (second ? VL / 2 : 0)) + (i % 2 ? VL : 0);
+    }
+#if defined(__clang__)
+    vec r;
+    for (int64_t i = 0; i < VL; i++) r[i] = lane[i] < VL ? a[lane[i]] : b[lane[i] - VL];
+    return r;
+#else
+    return __builtin_shuffle(a, b, lane);
+#endif
+}
+
+/* VL vectors become their transpose: zipping i with i + VL/2 rotates the 2 log2(VL) bits of an
+ * element's position, and log2(VL) such turns exchange vector and lane. */
+GEMM_INLINE void K(gemm_transpose)(vec *v) {
+    vec w[VECTOR_BYTES / sizeof(REAL)];
+    for (int64_t turn = 1; turn < VL; turn *= 2) {
+        GEMM_UNROLL for (int64_t i = 0; i < VL / 2; i++) {
+            w[2 * i] = K(gemm_zip)(v[i], v[i + VL / 2], 0);
+            w[2 * i + 1] = K(gemm_zip)(v[i], v[i + VL / 2], 1);
+        }
+        GEMM_UNROLL for (int64_t i = 0; i < VL; i++) v[i] = w[i];
+    }
+}
+
+/* lanes side by side in memory: copy. */
+static void K(gemm_pack_copy)(REAL *restrict dst, int64_t width, int64_t lanes, int64_t depth,
+                              const REAL *restrict src, int64_t step) {
+    int64_t whole = lanes / VL * VL;
+    int64_t rest = lanes - whole;
+    for (int64_t d = 0; d < depth; d++, src += step, dst += width) {
+        for (int64_t l = 0; l < whole; l += VL) v_store(dst + l, v_load(src + l));
+        if (rest > 0) v_store(dst + whole, v_load_n(src + whole, rest));
+    }
+}
+
+/* Each lane runs along memory: transpose VL x VL blocks. Stores are whole vectors in the order of
+ * d, so that what one writes past the panel's width the next one overwrites. */
+static void K(gemm_pack_turn)(REAL *restrict dst, int64_t width, int64_t lanes, int64_t depth,
+                              const REAL *restrict src, int64_t lane_step) {
+    vec v[2][VECTOR_BYTES / sizeof(REAL)];
+    int64_t groups = (lanes + VL - 1) / VL;
+    for (int64_t d = 0; d < depth; d += VL) {
+        int64_t count = pyad_min(VL, depth - d);
+        for (int64_t g = 0; g < groups; g++) {
+            const REAL *from = src + g * VL * lane_step + d;
+            int64_t rows = pyad_min(VL, lanes - g * VL);
+            if (count == VL) {
+                for (int64_t i = 0; i < VL; i++) {
+                    v[g][i] = i < rows ? v_load(from + i * lane_step) : (vec){0};
+                }
+            } else {
+                for (int64_t i = 0; i < VL; i++) {
+                    v[g][i] = i < rows ? v_load_n(from + i * lane_step, count) : (vec){0};
+                }
+            }
+            K(gemm_transpose)(v[g]);
+        }
+        for (int64_t i = 0; i < count; i++, dst += width) {
+            for (int64_t g = 0; g < groups; g++) v_store(dst + g * VL, v[g][i]);
+        }
+    }
+}
+
+/* One panel of a strided matrix: dst[d * width + l] = src[l * lane_step + d * depth_step]. */
+static void K(gemm_pack_panel)(REAL *restrict dst, int64_t width, int64_t lanes, int64_t depth,
+                               const REAL *restrict src, int64_t lane_step, int64_t depth_step) {
+    if (lane_step == 1) {
+        K(gemm_pack_copy)(dst, width, lanes, depth, src, depth_step);
+    } else if (depth_step == 1) {
+        K(gemm_pack_turn)(dst, width, lanes, depth, src, lane_step);
+    } else {
+        for (int64_t d = 0; d < depth; d++) {
+            for (int64_t l = 0; l < lanes; l++) {
+                dst[d * width + l] = src[l * lane_step + d * depth_step];
+            }
+        }
+    }
+}
+
+/* A K(gemm_matrix) as A. */
+static __attribute__((unused)) void K(gemm_pack_rows)(const void *context, REAL *dst, int64_t width,
+                                                      int64_t lane, int64_t lanes, int64_t k,
+                                                      int64_t depth) {
+    const K(gemm_matrix) *a = context;
+    K(gemm_pack_panel)(dst, width, lanes, depth, a->data + lane * a->row + k * a->col, a->row,
+                       a->col);
+}
+
+/* A K(gemm_matrix) as B. */
+static __attribute__((unused)) void K(gemm_pack_cols)(const void *context, REAL *dst, int64_t width,
+                                                      int64_t lane, int64_t lanes, int64_t k,
+                                                      int64_t depth) {
+    const K(gemm_matrix) *b = context;
+    K(gemm_pack_panel)(dst, width, lanes, depth, b->data + lane * b->col + k * b->row, b->col,
+                       b->row);
+}
+
+/* ---- the tile ---- */
+
+/* rows x nv vectors of sums: tile[i * GEMM_NR + j] = sum over d of a[i, d] b[d, j], where a[i, d]
+ * lies at a[i * a_lane + d * a_depth]. rows, nv and the strides of a packed panel are constants
+ * after inlining, which keeps the sums in registers. */
+GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t depth,
+                                 const REAL *restrict a, int64_t a_lane, int64_t a_depth,
+                                 const REAL *restrict b, int64_t b_depth, REAL *restrict tile) {
+    vec sum[GEMM_MR][GEMM_NV];
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
+    }
+    for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
+        vec right[GEMM_NV];
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            vec left = v_set1(a[i * a_lane]);
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+            }
+        }
+    }
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(tile + i * GEMM_NR + j * VL, sum[i][j]);
+    }
+}
+
+#define GEMM_TILE(rows)                                                                          \
+    static __attribute__((noinline)) void PYAD_JOIN(K(gemm_tile_x1), rows)(                      \
+        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
+        K(gemm_tile_of)(rows, 1, depth, a, 1, rows, b, VL, tile);                                \
+    }                                                                                            \
+    static __attribute__((noinline)) void PYAD_JOIN(K(gemm_tile_xv), rows)(                      \
+        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
+        K(gemm_tile_of)(rows, GEMM_NV, depth, a, 1, rows, b, GEMM_NR, tile);                     \
+    }
+#define GEMM_TILE_PAIR(rows) {PYAD_JOIN(K(gemm_tile_x1), rows), PYAD_JOIN(K(gemm_tile_xv), rows)}
+
+GEMM_TILE(2)
+GEMM_TILE(4)
+#if GEMM_MR > 4
+GEMM_TILE(6)
+#endif
+#if GEMM_MR > 6
+GEMM_TILE(8)
+GEMM_TILE(10)
+GEMM_TILE(12)
+GEMM_TILE(14)
+#endif
+
+typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, const REAL *b, REAL *tile);
+
+/* [height / 2 - 1][more than one vector] */
+static const K(gemm_tile_fn) K(gemm_tiles)[GEMM_MR / 2][2] = {
+    GEMM_TILE_PAIR(2), GEMM_TILE_PAIR(4),
+#if GEMM_MR > 4
+    GEMM_TILE_PAIR(6),
+#endif
+#if GEMM_MR > 6
+    GEMM_TILE_PAIR(8), GEMM_TILE_PAIR(10), GEMM_TILE_PAIR(12), GEMM_TILE_PAIR(14),
+#endif
+};
+
+#undef GEMM_TILE
+#undef GEMM_TILE_PAIR
+
+/* ---- the epilogue ---- */
+
+GEMM_INLINE vec K(gemm_load_row)(const REAL *p, int64_t step, int64_t n) {
+    if (step == 1) return n == VL ? v_load(p) : v_load_n(p, n);
+    vec v = {0};
+    for (int64_t i = 0; i < n; i++) v[i] = p[i * step];
+    return v;
+}
+
+GEMM_INLINE void K(gemm_store_row)(REAL *p, int64_t step, vec v, int64_t n) {
+    if (step == 1) {
+        if (n == VL) {
+            v_store(p, v);
+        } else {
+            v_store_n(p, v, n);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) p[i * step] = v[i];
+}
+
+GEMM_INLINE vec K(gemm_activate)(vec v, int activation, REAL p0, REAL p1) {
+    if (activation == GEMM_CLAMP) return v_min(v_set1(p1), v_max(v_set1(p0), v));
+    if (activation == GEMM_LEAKY) return v_select(v < (vec){0}, v * v_set1(p0), v);
+    return v;
+}
+
+/* n <= VL elements of C from (row, col) on: what is there, biases, residual, activation. */
+GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col, int64_t n) {
+    if (p->bias_col != NULL) v += K(gemm_load_row)(p->bias_col + col, 1, n);
+    if (p->bias_row != NULL) v += v_set1(p->bias_row[row]);
+    if (p->residual != NULL) {
+        const REAL *r = p->residual + row * p->residual_row + col * p->residual_col;
+        v += K(gemm_load_row)(r, p->residual_col, n);
+    }
+    return K(gemm_activate)(v, p->activation, p->p0, p->p1);
+}
+
+/* Bring a tile of sums into C at (row, col). */
+static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
+                           int64_t rows, int64_t col, int64_t cols, int add, int last) {
+    for (int64_t i = row; i < row + rows; i++, tile += GEMM_NR) {
+        for (int64_t j = 0; j < cols; j += VL) {
+            int64_t n = pyad_min(VL, cols - j);
+            REAL *c = p->c + i * p->c_row + (col + j) * p->c_col;
+            vec v = v_load(tile + j);
+            if (add) v += K(gemm_load_row)(c, p->c_col, n);
+            if (last) v = K(gemm_finish)(p, v, i, col + j, n);
+            K(gemm_store_row)(c, p->c_col, v, n);
+        }
+    }
+}
+
+/* ---- the loops ---- */
+
+static inline int64_t K(gemm_scratch_bytes)(void) {
+    return ((GEMM_MC_NOW + GEMM_MR) * GEMM_KC + VL) * (int64_t)sizeof(REAL) / 64 * 64 + 64;
+}
+
+static inline int64_t K(gemm_shared_bytes)(void) { return 2 * GEMM_PART * (int64_t)sizeof(REAL); }
+
+static inline __attribute__((unused)) int64_t K(gemm_solo_bytes)(void) {
+    return K(gemm_scratch_bytes)() + GEMM_PART * (int64_t)sizeof(REAL);
+}
+
+/* How the threads share C: `down` x `across` parts, and the part of this thread. */
+typedef struct {
+    int64_t down, across, row, col;
+} K(gemm_grid);
+
+/* The grid whose largest part is the smallest; of equals the one with most threads over rows, since
+ * B is packed once for all but each thread packs its own rows of A. */
+static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, const team *t) {
+    K(gemm_grid) best = {1, 1, 0, 0};
+    int64_t least = INT64_MAX;
+    for (int64_t down = t->nth; down >= 1; down--) {
+        int64_t across = t->nth / down;
+        int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
+        int64_t cols = pyad_ceil_div(pyad_ceil_div(n, GEMM_NR), across) * GEMM_NR;
+        if (rows * cols < least) {
+            least = rows * cols;
+            best = (K(gemm_grid)){down, across, t->ith / across, t->ith % across};
+        }
+    }
+    return best;
+}
+
+/* The height of the panels into which `rows` rows are cut: even, near GEMM_MR, nearly no rest. */
+static int64_t K(gemm_height)(int64_t rows) {
+    int64_t panels = pyad_ceil_div(rows, GEMM_MR);
+    return pyad_ceil_div(rows, 2 * panels) * 2;
+}
+
+/* One part of packed B: columns col .. col+cols-1, k .. k+depth-1. Its blocks of GEMM_KC follow one
+ * another, in each the panels. */
+typedef struct {
+    REAL *data;
+    int64_t col, cols, k, depth;
+} K(gemm_part);
+
+/* This thread's share of the panels of a part. */
+static void K(gemm_pack_part)(const K(gemm_problem) *p, const K(gemm_part) *part, const team *t) {
+    int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
+    int64_t blocks = pyad_ceil_div(part->depth, GEMM_KC);
+    int64_t begin, end;
+    team_range(t, panels * blocks, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t k = i / panels * GEMM_KC;
+        int64_t col = i % panels * GEMM_NR;
+        int64_t depth = pyad_min(GEMM_KC, part->depth - k);
+        int64_t lanes = pyad_min(GEMM_NR, part->cols - col);
+        int64_t width = lanes <= VL ? VL : GEMM_NR;
+        REAL *dst = part->data + k * panels * GEMM_NR + col * depth;
+        p->pack_b(p->b, dst, width, part->col + col, lanes, part->k + k, depth);
+    }
+}
+
+/* Rows row .. row+rows-1, packed in `a`, times panels begin .. end-1 of one block of packed B. */
+static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, int64_t rows,
+                          int64_t height, const REAL *b, const K(gemm_part) *part, int64_t begin,
+                          int64_t end, int64_t k, int64_t depth) {
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    int add = p->accumulate || k > 0;
+    int last = k + depth == p->k;
+    for (int64_t j = begin; j < end; j++) {
+        int64_t cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
+        for (int64_t i = 0; i < rows; i += height) {
+            int64_t now = pyad_min(height, rows - i);
+            K(gemm_tiles)[height / 2 - 1][cols > VL](depth, a + i * depth, b + j * GEMM_NR * depth,
+                                                     tile);
+            K(gemm_update)(p, tile, row + i, now, part->col + j * GEMM_NR, cols, add, last);
+        }
+    }
+}
+
+/* This thread's part of C, as far as the part of packed B goes. */
+static void K(gemm_use_part)(const K(gemm_problem) *p, const K(gemm_part) *part,
+                             const K(gemm_grid) *grid, REAL *a) {
+    int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
+    int64_t begin = panels * grid->col / grid->across;
+    int64_t end = panels * (grid->col + 1) / grid->across;
+    int64_t pairs = pyad_ceil_div(p->m, 2);
+    int64_t row = pairs * grid->row / grid->down * 2;
+    int64_t row_end = pyad_min(p->m, pairs * (grid->row + 1) / grid->down * 2);
+    if (begin == end) return;
+    for (int64_t i = row; i < row_end; i += GEMM_MC_NOW) {
+        int64_t rows = pyad_min(GEMM_MC_NOW, row_end - i);
+        int64_t height = K(gemm_height)(rows);
+        for (int64_t k = 0; k < part->depth; k += GEMM_KC) {
+            int64_t depth = pyad_min(GEMM_KC, part->depth - k);
+            for (int64_t l = 0; l < rows; l += height) {
+                p->pack_a(p->a, a + l * depth, height, i + l, pyad_min(height, rows - l),
+                          part->k + k, depth);
+            }
+            K(gemm_block)(p, a, i, rows, height, part->data + k * panels * GEMM_NR, part, begin,
+                          end, part->k + k, depth);
+        }
+    }
+}
+
+/* Sums of nothing: this thread's rows of C. */
+static void K(gemm_empty)(const K(gemm_problem) *p, const team *t) {
+    int64_t begin, end;
+    REAL zeros[GEMM_NV * VECTOR_BYTES / sizeof(REAL)] = {0};
+    team_range(t, p->m, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t j = 0; j < p->n; j += GEMM_NR) {
+            K(gemm_update)(p, zeros, i, 1, j, pyad_min(GEMM_NR, p->n - j), p->accumulate, 1);
+        }
+    }
+}
+
+static void K(gemm_run)(const K(gemm_problem) *p, const team *t, void *scratch, void *shared) {
+    if (p->k == 0) {
+        K(gemm_empty)(p, t);
+        return;
+    }
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, t);
+    int64_t columns = pyad_min(pyad_ceil_div(p->n, GEMM_NR) * GEMM_NR, GEMM_NC_NOW);
+    int64_t depth = columns == 0 ? p->k : GEMM_PART / columns / GEMM_KC * GEMM_KC;
+    int64_t turn = 0;
+    for (int64_t col = 0; col < p->n; col += columns) {
+        for (int64_t k = 0; k < p->k; k += depth, turn ^= t->nth > 1) {
+            K(gemm_part) part = {(REAL *)shared + turn * GEMM_PART, col,
+                                 pyad_min(columns, p->n - col), k, pyad_min(depth, p->k - k)};
+            K(gemm_pack_part)(p, &part, t);
+            team_barrier(t);
+            if (t->ith < grid.down * grid.across) K(gemm_use_part)(p, &part, &grid, scratch);
+        }
+    }
+}
+
+static __attribute__((unused)) void K(gemm_solo)(const K(gemm_problem) *p, void *scratch) {
+    const team alone = {.ith = 0, .nth = 1};
+    K(gemm_run)(p, &alone, scratch, (char *)scratch + K(gemm_scratch_bytes)());
+}
