@@ -124,4 +124,75 @@ void pyad_set_cache_limit(int64_t nbytes);
 
 /* ---- random ---- */
 
+/* state of all of these: int64 {seed, stream, offset}; the kernel advances the offset. out is dense
+ * and filled in the order of memory. */
+typedef struct {
+    pyad_array out;
+    pyad_array state;
+    double low;
+    double high;
+} random_uniform_args;
+
+typedef struct {
+    pyad_array out;
+    pyad_array state;
+    double mean;
+    double std;
+} random_normal_args;
+
+/* cdf_low and cdf_high: the distribution function at low and high */
+typedef struct {
+    pyad_array out;
+    pyad_array state;
+    double mean;
+    double std;
+    double low;
+    double high;
+    double cdf_low;
+    double cdf_high;
+} random_trunc_normal_args;
+
+/* from [low, high); both 0: all 2^64 numbers */
+typedef struct {
+    pyad_array out;
+    pyad_array state;
+    int64_t low;
+    int64_t high;
+} random_integers_args;
+
+typedef struct {
+    pyad_array out;
+    pyad_array state;
+} random_permutation_args;
+
+/* p in C order, of out's shape */
+typedef struct {
+    pyad_array p;
+    pyad_array out;
+    pyad_array state;
+} random_bernoulli_args;
+
+/* weights (rows, k) -> out (rows, draws) int64, with replacement, both in C order */
+typedef struct {
+    pyad_array weights;
+    pyad_array out;
+    pyad_array state;
+} random_multinomial_args;
+
+/* x, out and kept (bool) dense and laid out alike */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+    pyad_array kept;
+    pyad_array state;
+    double p;
+} dropout_fwd_args;
+
+typedef struct {
+    pyad_array g;
+    pyad_array kept;
+    pyad_array out;
+    double p;
+} dropout_bwd_args;
+
 /* ---- optim ---- */

@@ -1,0 +1,421 @@
+/* Random numbers and dropout.
+ *
+ * Every kernel takes its blocks of Philox numbers from the state array, which it advances, and
+ * walks over groups of elements in the order of memory: a group is what sixteen blocks give, so a
+ * number depends on the element's position and on nothing else. philox_group writes its words to
+ * the stack (L1), from where plain loops, which the compiler vectorises, make elements of them.
+ */
+#include "philox.h"
+#include "quantile.h"
+
+#ifdef REAL
+
+/* elements that one group of blocks gives: a word for a float, two for a double */
+#define GROUP ((int64_t)(PHILOX_WORDS * sizeof(uint32_t) / sizeof(REAL)))
+
+typedef void (*K(fill))(const philox *p, uint64_t first, const double *how, REAL *out);
+
+/* Fill `out` group by group; the last one through a buffer. */
+static inline __attribute__((always_inline)) int K(fill_all)(const pyad_array *out,
+                                                             const pyad_array *state,
+                                                             const double *how, const team *t,
+                                                             K(fill) fill) {
+    int64_t n = pyad_numel(out), begin, end;
+    REAL *restrict to = out->data;
+    philox p = philox_take(t, state, pyad_ceil_div(n, GROUP) * PHILOX_LANES);
+    team_range(t, n, GROUP, &begin, &end);
+    for (int64_t i = begin; i < end; i += GROUP) {
+        uint64_t first = (uint64_t)(i / GROUP * PHILOX_LANES);
+        if (end - i >= GROUP) {
+            fill(&p, first, how, to + i);
+        } else {
+            REAL last[GROUP];
+            fill(&p, first, how, last);
+            memcpy(to + i, last, (size_t)(end - i) * sizeof(REAL));
+        }
+    }
+    return PYAD_OK;
+}
+
+/* 24 or 53 random bits as a number in [0, 1). */
+static inline void K(units)(const philox *p, uint64_t first, REAL *out) {
+#if DTYPE == PYAD_FLOAT32
+    uint32_t words[PHILOX_WORDS];
+    philox_group(p, first, words);
+    for (int64_t i = 0; i < GROUP; i++) {
+        out[i] = (REAL)(int32_t)(words[i] >> 8) * 0x1p-24f;
+    }
+#else
+    uint64_t wide[PHILOX_WIDE];
+    philox_group_wide(p, first, wide);
+    for (int64_t i = 0; i < GROUP; i++) out[i] = (REAL)(int64_t)(wide[i] >> 11) * 0x1p-53;
+#endif
+}
+
+/* ---- uniform ---- */
+
+static inline void K(uniform_group)(const philox *p, uint64_t first, const double *how, REAL *out) {
+    REAL unit[GROUP];
+    REAL low = (REAL)how[0], high = (REAL)how[1], width = (REAL)(how[1] - how[0]);
+    K(units)(p, first, unit);
+    for (int64_t i = 0; i < GROUP; i++) {
+        REAL x = low + unit[i] * width;
+        out[i] = x < high ? x : low; /* rounding may reach the open end */
+    }
+}
+
+static int K(random_uniform)(const void *args, const team *t) {
+    const random_uniform_args *a = args;
+    const double how[2] = {a->low, a->high};
+    return K(fill_all)(&a->out, &a->state, how, t, K(uniform_group));
+}
+
+PYAD_RECORD(random_uniform, random_uniform_args, 2 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+
+/* ---- normal ---- */
+
+#if DTYPE == PYAD_FLOAT32
+#define UNSIGNED uint32_t
+#define SIGNED int32_t
+#define BITS 32
+#define MANTISSA 23
+#define SQRT_HALF 0x3F3504F3
+#else
+#define UNSIGNED uint64_t
+#define SIGNED int64_t
+#define BITS 64
+#define MANTISSA 52
+#define SQRT_HALF 0x3FE6A09E667F3BCD
+#endif
+typedef UNSIGNED K(bits) __attribute__((vector_size(VECTOR_BYTES)));
+
+/* log u for 0 < u <= 1, u normal: 2^k (1 + f), then a series in f / (2 + f). */
+static inline vec K(unit_log)(vec u) {
+    mask k = ((mask)u - (SIGNED)SQRT_HALF) >> MANTISSA;
+    vec f = (vec)((mask)u - (k << MANTISSA)) - (REAL)1;
+    vec s = f / (f + (REAL)2), z = s * s, half = (REAL)0.5 * f * f;
+#if DTYPE == PYAD_FLOAT32
+    vec r = v_set1(0.24279078841f);
+    r = v_fma(r, z, v_set1(0.28498786688f));
+    r = v_fma(r, z, v_set1(0.40000972152f));
+    r = v_fma(r, z, v_set1(0.66666662693f)) * z;
+    const REAL ln2_high = 6.9313812256e-01f, ln2_low = 9.0580006145e-06f;
+#else
+    vec r = v_set1(1.479819860511658591e-01);
+    r = v_fma(r, z, v_set1(1.531383769920937332e-01));
+    r = v_fma(r, z, v_set1(1.818357216161805012e-01));
+    r = v_fma(r, z, v_set1(2.222219843214978396e-01));
+    r = v_fma(r, z, v_set1(2.857142874366239149e-01));
+    r = v_fma(r, z, v_set1(3.999999999940941908e-01));
+    r = v_fma(r, z, v_set1(6.666666666666735130e-01)) * z;
+    const REAL ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+#endif
+    vec exponent = __builtin_convertvector(k, vec);
+    return exponent * ln2_high - ((half - v_fma(s, half + r, exponent * ln2_low)) - f);
+}
+
+/* sine and cosine of 2 pi x / 2^BITS: the quarter of the turn from x's upper bits, exactly, and
+ * polynomials on the rest, which is within an eighth of a turn. */
+static inline void K(sin_cos)(K(bits) x, vec *sine, vec *cosine) {
+    mask rest = (mask)(x << 2) >> 2;
+    mask quarter = (mask)((x - (K(bits))rest) >> (BITS - 2));
+#if DTYPE == PYAD_FLOAT32
+    vec y = __builtin_convertvector(rest, vec) * (REAL)(1.57079632679489662 * 0x1p-30);
+    vec z = y * y;
+    vec s = v_fma(v_set1(-1.9515295891e-4f), z, v_set1(8.3321608736e-3f));
+    s = v_fma(s, z, v_set1(-1.6666654611e-1f));
+    vec c = v_fma(v_set1(2.443315711809948e-5f), z, v_set1(-1.388731625493765e-3f));
+    c = v_fma(c, z, v_set1(4.166664568298827e-2f));
+#else
+    vec y = __builtin_convertvector(rest, vec) * (REAL)(1.57079632679489662 * 0x1p-62);
+    vec z = y * y;
+    vec s = v_fma(v_set1(1.58969099521155010221e-10), z, v_set1(-2.50507602534068634195e-8));
+    s = v_fma(s, z, v_set1(2.75573137070700676789e-6));
+    s = v_fma(s, z, v_set1(-1.98412698298579493134e-4));
+    s = v_fma(s, z, v_set1(8.33333333332248946124e-3));
+    s = v_fma(s, z, v_set1(-1.66666666666666324348e-1));
+    vec c = v_fma(v_set1(-1.13596475577881948265e-11), z, v_set1(2.08757232129817482790e-9));
+    c = v_fma(c, z, v_set1(-2.75573143513906633035e-7));
+    c = v_fma(c, z, v_set1(2.48015872894767294178e-5));
+    c = v_fma(c, z, v_set1(-1.38888888888741095749e-3));
+    c = v_fma(c, z, v_set1(4.16666666666666019037e-2));
+#endif
+    s = v_fma(s * z, y, y);
+    c = v_fma(c * z, z, v_fma(v_set1((REAL)-0.5), z, v_set1(1)));
+    mask swap = (quarter & 1) != 0;
+    mask sine_sign = (quarter & 2) << (BITS - 2);
+    mask cosine_sign = ((quarter + 1) & 2) << (BITS - 2);
+    *sine = (vec)((mask)v_select(swap, c, s) ^ sine_sign);
+    *cosine = (vec)((mask)v_select(swap, s, c) ^ cosine_sign);
+}
+
+/* Box and Muller: two independent normals from a length in (0, 1] and an angle. */
+static inline void K(box_muller)(K(bits) length, K(bits) angle, REAL mean, REAL std, REAL *first,
+                                 REAL *second) {
+    const REAL ulp = (REAL)(BITS == 32 ? 0x1p-32 : 0x1p-64);
+    vec u = __builtin_convertvector(length | 1, vec) * ulp, sine, cosine;
+    vec r = v_sqrt(K(unit_log)(u) * (REAL)-2) * std;
+    K(sin_cos)(angle, &sine, &cosine);
+    v_store(first, r * cosine + mean);
+    v_store(second, r * sine + mean);
+}
+
+static inline void K(normal_group)(const philox *p, uint64_t first, const double *how, REAL *out) {
+    UNSIGNED words[GROUP];
+#if DTYPE == PYAD_FLOAT32
+    philox_group(p, first, words);
+#else
+    philox_group_wide(p, first, words);
+#endif
+    REAL mean = (REAL)how[0], std = (REAL)how[1];
+    for (int64_t i = 0; i < GROUP; i += 2 * PHILOX_LANES) {
+        for (int64_t l = i; l < i + PHILOX_LANES; l += VL) {
+            K(bits) length, angle;
+            memcpy(&length, words + l, sizeof length);
+            memcpy(&angle, words + l + PHILOX_LANES, sizeof angle);
+            K(box_muller)(length, angle, mean, std, out + l, out + l + PHILOX_LANES);
+        }
+    }
+}
+
+static int K(random_normal)(const void *args, const team *t) {
+    const random_normal_args *a = args;
+    const double how[2] = {a->mean, a->std};
+    return K(fill_all)(&a->out, &a->state, how, t, K(normal_group));
+}
+
+PYAD_RECORD(random_normal, random_normal_args, 6 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+
+#undef UNSIGNED
+#undef SIGNED
+#undef BITS
+#undef MANTISSA
+#undef SQRT_HALF
+
+/* ---- truncated normal ---- */
+
+/* Through the inverse of the distribution function; for initialisation, so not vectorised. */
+static inline void K(trunc_group)(const philox *p, uint64_t first, const double *how, REAL *out) {
+    REAL unit[GROUP];
+    K(units)(p, first, unit);
+    const double half = 0.25 * (sizeof(REAL) == 4 ? 0x1p-24 : 0x1p-53);
+    for (int64_t i = 0; i < GROUP; i++) {
+        double q = how[4] + ((double)unit[i] + half) * (how[5] - how[4]);
+        double x = q <= 0 ? how[2] : q >= 1 ? how[3] : how[0] + how[1] * quantile_normal(q);
+        out[i] = (REAL)(x < how[2] ? how[2] : x > how[3] ? how[3] : x);
+    }
+}
+
+static int K(random_trunc_normal)(const void *args, const team *t) {
+    const random_trunc_normal_args *a = args;
+    const double how[6] = {a->mean, a->std, a->low, a->high, a->cdf_low, a->cdf_high};
+    return K(fill_all)(&a->out, &a->state, how, t, K(trunc_group));
+}
+
+PYAD_RECORD(random_trunc_normal, random_trunc_normal_args, 50 * pyad_numel(&a->out), 0,
+            PHILOX_SHARED)
+
+/* ---- bernoulli ---- */
+
+static int K(random_bernoulli)(const void *args, const team *t) {
+    const random_bernoulli_args *a = args;
+    int64_t n = pyad_numel(&a->out), begin, end;
+    const REAL *restrict chance = a->p.data;
+    REAL *restrict out = a->out.data;
+    team_range(t, n, PHILOX_WORDS, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        if (!(chance[i] >= 0 && chance[i] <= 1)) {
+            team_fail(t, PYAD_ERROR_VALUE, i, 0, 1);
+            break;
+        }
+    }
+    if (t->nth > 1) team_barrier(t);
+    if (team_failed(t)) return PYAD_ERROR_VALUE;
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WORDS) * PHILOX_LANES);
+    for (int64_t i = begin; i < end; i += PHILOX_WORDS) {
+        uint32_t words[PHILOX_WORDS];
+        philox_group(&p, (uint64_t)(i / PHILOX_WORDS * PHILOX_LANES), words);
+        for (int64_t j = 0; j < pyad_min(PHILOX_WORDS, end - i); j++) {
+            out[i + j] = (double)words[j] * 0x1p-32 < (double)chance[i + j] ? 1 : 0;
+        }
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(random_bernoulli, random_bernoulli_args, 3 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+
+/* ---- multinomial ---- */
+
+/* Rows of non-negative, finite weights with a positive sum, or a failure at the row. */
+static int K(check_weights)(const pyad_array *weights, const team *t) {
+    int64_t k = weights->shape[1], begin, end;
+    team_range(t, weights->shape[0], 1, &begin, &end);
+    for (int64_t row = begin; row < end; row++) {
+        const REAL *w = (const REAL *)weights->data + row * k;
+        double sum = 0;
+        int good = 1;
+        for (int64_t i = 0; i < k; i++) {
+            good &= w[i] >= 0 && w[i] - w[i] == 0;
+            sum += (double)w[i];
+        }
+        if (!good || !(sum > 0 && sum - sum == 0)) {
+            return team_fail(t, PYAD_ERROR_VALUE, row, 0, 0);
+        }
+    }
+    return PYAD_OK;
+}
+
+/* The first category whose running sum exceeds x; the last possible one where rounding has none. */
+static int64_t K(find_category)(const double *sums, const REAL *w, int64_t k, double x) {
+    int64_t low = 0, high = k;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (sums[middle] > x) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    if (low == k) {
+        do low--;
+        while (low > 0 && !(w[low] > 0));
+    }
+    return low;
+}
+
+static int K(random_multinomial)(const void *args, const team *t) {
+    const random_multinomial_args *a = args;
+    int64_t k = a->weights.shape[1], draws = a->out.shape[1], begin, end;
+    double *sums = t->scratch;
+    K(check_weights)(&a->weights, t);
+    if (t->nth > 1) team_barrier(t);
+    if (team_failed(t)) return PYAD_ERROR_VALUE;
+    int64_t n = pyad_numel(&a->out);
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WIDE) * PHILOX_LANES);
+    team_range(t, a->out.shape[0], 1, &begin, &end);
+    int64_t group = -1;
+    uint64_t wide[PHILOX_WIDE];
+    for (int64_t row = begin; row < end; row++) {
+        const REAL *w = (const REAL *)a->weights.data + row * k;
+        double sum = 0;
+        for (int64_t i = 0; i < k; i++) sums[i] = sum += (double)w[i];
+        for (int64_t i = row * draws; i < (row + 1) * draws; i++) {
+            if (i / PHILOX_WIDE != group) {
+                group = i / PHILOX_WIDE;
+                philox_group_wide(&p, (uint64_t)(group * PHILOX_LANES), wide);
+            }
+            double x = (double)(int64_t)(wide[i % PHILOX_WIDE] >> 11) * 0x1p-53 * sum;
+            ((int64_t *)a->out.data)[i] = K(find_category)(sums, w, k, x);
+        }
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(random_multinomial, random_multinomial_args,
+            2 * pyad_numel(&a->weights) + 20 * pyad_numel(&a->out), 8 * a->weights.shape[1],
+            PHILOX_SHARED)
+
+/* ---- dropout ---- */
+
+/* out = kept ? x * scale : 0, by selection, so that no inf or NaN of a dropped element comes
+ * through. kept is 0 or 1 for each element. */
+static inline void K(select_scaled)(const REAL *restrict x, const uint8_t *restrict kept,
+                                    REAL scale, REAL *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        REAL y = x[i] * scale;
+        out[i] = kept[i] ? y : 0;
+    }
+}
+
+static int K(dropout_fwd)(const void *args, const team *t) {
+    const dropout_fwd_args *a = args;
+    int64_t n = pyad_numel(&a->x), begin, end;
+    const REAL *restrict x = a->x.data;
+    REAL *restrict out = a->out.data;
+    uint8_t *restrict kept = a->kept.data;
+    REAL scale = (REAL)(a->p < 1 ? 1 / (1 - a->p) : 0);
+    double drops = rint(a->p * 0x1p32); /* so many of the 2^32 words */
+    uint32_t limit = drops > 0xFFFFFFFFu ? 0xFFFFFFFFu : (uint32_t)drops;
+    uint8_t one = drops > 0xFFFFFFFFu ? 0 : 1;
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WORDS) * PHILOX_LANES);
+    team_range(t, n, PHILOX_WORDS, &begin, &end);
+    for (int64_t i = begin; i < end; i += PHILOX_WORDS) {
+        uint32_t words[PHILOX_WORDS];
+        uint8_t group[PHILOX_WORDS];
+        philox_group(&p, (uint64_t)(i / PHILOX_WORDS * PHILOX_LANES), words);
+        for (int64_t j = 0; j < PHILOX_WORDS; j++) group[j] = words[j] >= limit ? one : 0;
+        int64_t count = pyad_min(PHILOX_WORDS, end - i);
+        memcpy(kept + i, group, (size_t)count);
+        K(select_scaled)(x + i, group, scale, out + i, count);
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(dropout_fwd, dropout_fwd_args, 3 * pyad_numel(&a->x), 0, PHILOX_SHARED)
+
+static int K(dropout_bwd)(const void *args, const team *t) {
+    const dropout_bwd_args *a = args;
+    int64_t begin, end;
+    team_range(t, pyad_numel(&a->g), PHILOX_WORDS, &begin, &end);
+    K(select_scaled)((const REAL *)a->g.data + begin, (const uint8_t *)a->kept.data + begin,
+                     (REAL)(a->p < 1 ? 1 / (1 - a->p) : 0), (REAL *)a->out.data + begin,
+                     end - begin);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(dropout_bwd, dropout_bwd_args, pyad_numel(&a->g), 0, 0)
+
+#undef GROUP
+
+#elif DTYPE != PYAD_BOOL
+
+/* ---- integers ---- */
+
+static int K(random_integers)(const void *args, const team *t) {
+    const random_integers_args *a = args;
+    int64_t n = pyad_numel(&a->out), begin, end;
+    INT *restrict out = a->out.data;
+    uint64_t range = (uint64_t)a->high - (uint64_t)a->low;
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WIDE) * PHILOX_LANES);
+    team_range(t, n, PHILOX_WIDE, &begin, &end);
+    for (int64_t i = begin; i < end; i += PHILOX_WIDE) {
+        uint64_t wide[PHILOX_WIDE];
+        philox_group_wide(&p, (uint64_t)(i / PHILOX_WIDE * PHILOX_LANES), wide);
+        for (int64_t j = 0; j < pyad_min(PHILOX_WIDE, end - i); j++) {
+            out[i + j] = (INT)((uint64_t)a->low + philox_below(&p, wide[j], i + j, range));
+        }
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(random_integers, random_integers_args, 4 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+
+#if DTYPE == PYAD_INT64
+/* ---- permutation ---- */
+
+/* Fisher and Yates; each step needs the one before, so one thread does it. Number i is for the
+ * exchange at position i. */
+static int K(random_permutation)(const void *args, const team *t) {
+    const random_permutation_args *a = args;
+    int64_t n = pyad_numel(&a->out), group = -1;
+    int64_t *restrict out = a->out.data;
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WIDE) * PHILOX_LANES);
+    if (t->ith != 0) return PYAD_OK;
+    uint64_t wide[PHILOX_WIDE];
+    for (int64_t i = 0; i < n; i++) out[i] = i;
+    for (int64_t i = n - 1; i > 0; i--) {
+        if (i / PHILOX_WIDE != group) {
+            group = i / PHILOX_WIDE;
+            philox_group_wide(&p, (uint64_t)(group * PHILOX_LANES), wide);
+        }
+        int64_t j = (int64_t)philox_below(&p, wide[i % PHILOX_WIDE], i, (uint64_t)i + 1);
+        int64_t moved = out[i];
+        out[i] = out[j];
+        out[j] = moved;
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(random_permutation, random_permutation_args, 1, 0, PHILOX_SHARED)
+#endif
+#endif

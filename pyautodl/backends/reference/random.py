@@ -1,0 +1,206 @@
+"""Random numbers: Philox4x32-10 and what is made of its words.
+
+The same words, in the same order, as the compiled kernels take: sixteen blocks make a
+group, in which word w of block l has place 16 w + l.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends.array import dense_order
+
+__all__ = [
+    "dropout_bwd",
+    "dropout_fwd",
+    "philox_words",
+    "random_bernoulli",
+    "random_integers",
+    "random_multinomial",
+    "random_normal",
+    "random_permutation",
+    "random_trunc_normal",
+    "random_uniform",
+]
+
+NDArray = np.ndarray[Any, Any]
+
+LANES = 16
+WORDS = 4 * LANES
+WIDE = 2 * LANES
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+
+
+def philox_words(seed: int, stream: int, offset: int, blocks: int) -> NDArray:
+    """The uint32 words of `blocks` consecutive blocks, shape (blocks, 4)."""
+    # offsets wrap as the compiled kernels' do
+    counter = np.uint64(offset % 2**64) + np.arange(blocks, dtype=np.uint64)
+    c0, c1 = counter & _LOW, counter >> _HALF
+    c2 = np.full_like(c0, stream & 0xFFFFFFFF)
+    c3 = np.full_like(c0, stream >> 32 & 0xFFFFFFFF)
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
+    for _ in range(10):
+        p0, p1 = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c2 = (p1 >> _HALF) ^ c1 ^ np.uint64(k0), (p0 >> _HALF) ^ c3 ^ np.uint64(k1)
+        c1, c3 = p1 & _LOW, p0 & _LOW
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
+
+
+def _groups(start: tuple[int, int, int], count: int) -> NDArray:
+    """Words in the order of elements, shape (count, 4, LANES)."""
+    words = philox_words(*start, count * LANES)
+    return words.reshape(count, LANES, 4).transpose(0, 2, 1)
+
+
+def _take(state: NDArray, n: int, group: int) -> tuple[tuple[int, int, int], int]:
+    """Where the numbers begin and how many groups they are; advances the state."""
+    count = -(-n // group)
+    start = (int(state[0]), int(state[1]), int(state[2]))
+    state[2] += count * LANES
+    return start, count
+
+
+def _words(state: NDArray, n: int) -> NDArray:
+    start, count = _take(state, n, WORDS)
+    return _groups(start, count).reshape(-1)
+
+
+def _wide(start: tuple[int, int, int], count: int) -> NDArray:
+    groups = _groups(start, count).astype(np.uint64)
+    return (groups[:, 0::2] | groups[:, 1::2] << _HALF).reshape(-1)
+
+
+def _in_memory_order(x: NDArray) -> NDArray:
+    """A flat view of a dense array in the order of its memory."""
+    strides = tuple(stride // x.itemsize for stride in x.strides)
+    order = dense_order(x.shape, strides)
+    if order is None:
+        raise ValueError("random kernels need dense arrays")
+    return x.transpose(order).reshape(-1)
+
+
+def _units(out: NDArray, state: NDArray) -> NDArray:
+    """Numbers in [0, 1) with 24 or 53 bits, one for each element of `out`."""
+    n = out.size
+    if out.dtype == np.float32:
+        return (_words(state, n)[:n] >> 8).astype(np.float64) * 2.0**-24
+    start, count = _take(state, n, WIDE)
+    return (_wide(start, count)[:n] >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def random_uniform(out: NDArray, state: NDArray, low: float, high: float) -> None:
+    real = out.dtype.type
+    unit = _units(out, state).astype(out.dtype)
+    x = real(low) + unit * real(high - low)
+    _in_memory_order(out)[...] = np.where(x < real(high), x, real(low))
+
+
+def random_normal(out: NDArray, state: NDArray, mean: float, std: float) -> None:
+    n = out.size
+    if out.dtype == np.float32:
+        words, bits = _words(state, n), 32
+    else:
+        start, count = _take(state, n, WIDE)
+        words, bits = _wide(start, count), 64
+    length, angle = words.reshape(-1, 2, LANES).transpose(1, 0, 2)
+    u = (length | length.dtype.type(1)).astype(out.dtype).astype(
+        np.float64
+    ) * 2.0**-bits
+    r = np.sqrt(-2 * np.log(u))
+    # as a signed part of a turn, so that the rounding is relative to the angle
+    turn = angle.astype(f"int{bits}").astype(np.float64) * (2 * np.pi * 2.0**-bits)
+    z = np.stack([r * np.cos(turn), r * np.sin(turn)], axis=1).reshape(-1)
+    _in_memory_order(out)[...] = mean + std * z[:n]
+
+
+def random_trunc_normal(
+    out: NDArray,
+    state: NDArray,
+    mean: float,
+    std: float,
+    low: float,
+    high: float,
+    cdf_low: float,
+    cdf_high: float,
+) -> None:
+    half = 0.25 * (2.0**-24 if out.dtype == np.float32 else 2.0**-53)
+    inverse = NormalDist().inv_cdf
+    values = np.empty(out.size)
+    for i, unit in enumerate(_units(out, state)):
+        q = cdf_low + (float(unit) + half) * (cdf_high - cdf_low)
+        values[i] = low if q <= 0 else high if q >= 1 else mean + std * inverse(q)
+    _in_memory_order(out)[...] = np.clip(values, low, high)
+
+
+def _below(start: tuple[int, int, int], x: int, index: int, limit: int) -> int:
+    """A number below `limit`, each equally likely; see philox_below in csrc/philox.h."""
+    seed, stream, offset = start
+    again = 1
+    while True:
+        product = x * limit
+        if product % 2**64 >= 2**64 % limit:
+            return product >> 64
+        stream_again = stream + (again << 56)
+        first = offset + index // WIDE * LANES
+        x = int(_wide((seed, stream_again, first), 1)[index % WIDE])
+        again += 1
+
+
+def random_integers(out: NDArray, state: NDArray, low: int, high: int) -> None:
+    start, count = _take(state, out.size, WIDE)
+    limit = (high - low) % 2**64 or 2**64
+    numbers = _wide(start, count)[: out.size]
+    drawn = [low + _below(start, int(x), i, limit) for i, x in enumerate(numbers)]
+    wrapped = [value if value < 2**63 else value - 2**64 for value in drawn]
+    _in_memory_order(out)[...] = np.array(wrapped, np.int64).astype(out.dtype)
+
+
+def random_permutation(out: NDArray, state: NDArray) -> None:
+    n = out.size
+    start, count = _take(state, n, WIDE)
+    numbers = _wide(start, count)
+    values = np.arange(n)
+    for i in range(n - 1, 0, -1):
+        j = _below(start, int(numbers[i]), i, i + 1)
+        values[i], values[j] = values[j], values[i]
+    out[...] = values
+
+
+def random_bernoulli(p: NDArray, out: NDArray, state: NDArray) -> None:
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("random_bernoulli: a probability is outside [0, 1]")
+    words = _words(state, out.size)[: out.size].reshape(p.shape)
+    out[...] = words * 2.0**-32 < p
+
+
+def random_multinomial(weights: NDArray, out: NDArray, state: NDArray) -> None:
+    sums = np.cumsum(weights, axis=1, dtype=np.float64)
+    good = (weights >= 0).all(axis=1) & np.isfinite(sums[:, -1]) & (sums[:, -1] > 0)
+    if not good.all():
+        raise ValueError("random_multinomial: a row of weights is not a distribution")
+    start, count = _take(state, out.size, WIDE)
+    units = (_wide(start, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    for row, (total, u) in enumerate(zip(sums, units[: out.size].reshape(out.shape))):
+        drawn = np.searchsorted(total, u * total[-1], side="right")
+        out[row] = np.minimum(drawn, np.flatnonzero(weights[row])[-1])
+
+
+def _scale(p: float) -> float:
+    return 1 / (1 - p) if p < 1 else 0.0
+
+
+def dropout_fwd(
+    x: NDArray, out: NDArray, kept: NDArray, state: NDArray, p: float
+) -> None:
+    words = _words(state, x.size)[: x.size].astype(np.float64)
+    _in_memory_order(kept)[...] = words >= np.rint(p * 2.0**32)
+    dropout_bwd(x, kept, out, p)
+
+
+def dropout_bwd(g: NDArray, kept: NDArray, out: NDArray, p: float) -> None:
+    out[...] = np.where(kept, g * g.dtype.type(_scale(p)), 0)
