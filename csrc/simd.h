@@ -91,6 +91,19 @@ static inline vec_t_f64 v_sqrt_f64(vec_t_f64 a) {
 #endif
 }
 
+/* Whether any element of a mask is set. */
+static inline int v_any_f32(mask_t_f32 m) {
+#if VECTOR_BYTES == 64
+    return _mm512_movepi32_mask((__m512i)m) != 0;
+#elif VECTOR_BYTES == 32
+    return _mm256_movemask_ps((__m256)m) != 0;
+#else
+    return (m[0] | m[1] | m[2] | m[3]) != 0;
+#endif
+}
+
+static inline int v_any_f64(mask_t_f64 m) { return v_any_f32((mask_t_f32)m); }
+
 /* The first n of a vector's elements at p, 0 <= n <= VL; the others are 0 and not touched. */
 static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
 #if VECTOR_BYTES == 64

@@ -23,13 +23,6 @@ static inline vec v_abs(vec a) { return (vec)((mask)a & ~(mask)v_set1((REAL)-0.0
 
 static inline mask v_isnan(vec a) { return a != a; }
 
-static inline int v_any(mask m) {
-    for (int64_t i = 0; i < VL; i++) {
-        if (m[i]) return 1;
-    }
-    return 0;
-}
-
 /* The sum of the elements, halves first: a fixed order for each width. */
 static inline REAL v_sum(vec a) {
     REAL part[VECTOR_BYTES / sizeof(REAL)];
