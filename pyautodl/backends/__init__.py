@@ -18,6 +18,7 @@ from pyautodl.backends.array import (
     Array,
     Storage,
     channels_last_strides,
+    constant,
     contiguous_strides,
     dense_order,
     empty,
@@ -32,6 +33,7 @@ __all__ = [
     "Storage",
     "backend_kernels",
     "channels_last_strides",
+    "constant",
     "contiguous_strides",
     "current_backend",
     "dense_order",
@@ -63,7 +65,9 @@ FAMILIES = (
 )
 
 Argument = Array | list[Array] | None
-Call = Callable[[Sequence[Argument], Sequence[Argument], Sequence[int], Sequence[float]], None]
+Call = Callable[
+    [Sequence[Argument], Sequence[Argument], Sequence[int], Sequence[float]], None
+]
 
 _forced: str | None = None
 # (kernel, dtype code) -> the call, filled at first use
@@ -112,7 +116,9 @@ def _resolve(name: str, code: int) -> Call:
                 _fallbacks[name, code] = (backend, "; ".join(reasons))
             return _make_call(backend, name)
         reasons.append(f"{backend}: {_why_absent(backend)}")
-    raise BackendError(f"{name}: no kernel for dtype code {code} ({'; '.join(reasons)})")
+    raise BackendError(
+        f"{name}: no kernel for dtype code {code} ({'; '.join(reasons)})"
+    )
 
 
 def _why_absent(backend: str) -> str:
@@ -200,7 +206,9 @@ def use_backend(name: str) -> Iterator[None]:
     """
     global _forced
     if name not in BACKENDS:
-        raise BackendError(f"use_backend: {name!r} is unknown; choose one of {BACKENDS}")
+        raise BackendError(
+            f"use_backend: {name!r} is unknown; choose one of {BACKENDS}"
+        )
     if not backend_kernels(name):
         raise BackendError(f"use_backend: {name} is absent: {_why_absent(name)}")
     before = _forced

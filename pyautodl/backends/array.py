@@ -7,7 +7,9 @@ array knows its address; a NumPy view of it is made only when somebody asks for 
 
 from __future__ import annotations
 
+import math
 import struct
+import weakref
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -23,6 +25,7 @@ __all__ = [
     "Array",
     "Storage",
     "channels_last_strides",
+    "constant",
     "contiguous_strides",
     "dense_order",
     "empty",
@@ -40,18 +43,38 @@ class Storage:
     """A block of memory, shared by all the views of it.
 
     `owner` keeps foreign memory alive; None means a pool block that this object gives
-    back itself. `version` counts in-place changes; `shared` says that memory outside the library
-    (a NumPy array, another framework) may change it unseen.
+    back itself. `version` counts in-place changes.
     """
 
-    __slots__ = ("__weakref__", "_owner", "address", "nbytes", "shared", "version")
+    __slots__ = (
+        "__weakref__",
+        "_exports",
+        "_owner",
+        "address",
+        "foreign",
+        "nbytes",
+        "version",
+    )
 
     def __init__(self, address: int, nbytes: int, owner: Any = None) -> None:
         self.address = address
         self.nbytes = nbytes
         self.version = 0
-        self.shared = False
         self._owner = owner
+        # memory that somebody else brought
+        self.foreign = owner is not None
+        # the views handed to NumPy that are still alive
+        self._exports: weakref.WeakSet[_MemoryView] | None = None
+
+    def is_shared(self) -> bool:
+        """Whether others (NumPy, another framework) may change the memory unseen."""
+        return self.foreign or bool(self._exports)
+
+    def note_export(self, view: _MemoryView) -> None:
+        """Count the memory as shared while `view` lives."""
+        if self._exports is None:
+            self._exports = weakref.WeakSet()
+        self._exports.add(view)
 
     def __del__(self, _free: Any = native.free) -> None:
         if self._owner is None:
@@ -61,7 +84,7 @@ class Storage:
 class _MemoryView:
     """What NumPy needs to look at an array's memory; it keeps the storage alive."""
 
-    __slots__ = ("__array_interface__", "_storage")
+    __slots__ = ("__array_interface__", "__weakref__", "_storage")
 
     def __init__(self, array: Array) -> None:
         itemsize = array.dtype.itemsize
@@ -78,7 +101,15 @@ class _MemoryView:
 class Array:
     """A strided view of a storage; strides and offset count elements."""
 
-    __slots__ = ("_ndarray", "address", "dtype", "offset", "shape", "storage", "strides")
+    __slots__ = (
+        "_ndarray",
+        "address",
+        "dtype",
+        "offset",
+        "shape",
+        "storage",
+        "strides",
+    )
 
     def __init__(
         self,
@@ -124,8 +155,19 @@ class Array:
             return self._ndarray
         return np.asarray(_MemoryView(self))
 
+    def export(self) -> np.ndarray[Any, Any]:
+        """The same for users: while it lives the memory counts as shared."""
+        if self._ndarray is not None:
+            return self._ndarray
+        view = _MemoryView(self)
+        self.storage.note_export(view)
+        return np.asarray(view)
+
     def view(
-        self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int | None = None
+        self,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        offset: int | None = None,
     ) -> Array:
         """Another view of the same memory."""
         start = self.offset if offset is None else offset
@@ -144,7 +186,9 @@ class Array:
         expected = channels_last_strides(self.shape)
         return all(
             size == 1 or stride == want
-            for size, stride, want in zip(self.shape, self.strides, expected, strict=True)
+            for size, stride, want in zip(
+                self.shape, self.strides, expected, strict=True
+            )
         )
 
     def is_dense(self) -> bool:
@@ -198,7 +242,9 @@ def _is_c_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def dense_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...] | None:
+def dense_order(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, ...] | None:
     """The axes from outermost to innermost if the array is dense, else None."""
     order = sorted(range(len(shape)), key=lambda axis: (-strides[axis], axis))
     step = 1
@@ -236,6 +282,19 @@ def empty(
     return Array(_allocate(nbytes), 0, shape, strides, dtype)
 
 
+def constant(value: float | int | bool, dtype: DType) -> Array:
+    """A 0-dimensional array that nobody may write to; they are kept and shared."""
+    # -0.0 and 0.0 are one key and two numbers
+    return _constant(value, math.copysign(1.0, value) if value == 0 else 0.0, dtype)
+
+
+@lru_cache(maxsize=1024)
+def _constant(value: float | int | bool, sign: float, dtype: DType) -> Array:
+    array = empty((), dtype)
+    array.numpy()[()] = value
+    return array
+
+
 def _allocate_pool(nbytes: int) -> Storage:
     return Storage(native.allocate(nbytes or _ALIGNMENT), nbytes)
 
@@ -248,7 +307,9 @@ def _allocate_numpy(nbytes: int) -> Storage:
         raise MemoryError(f"can't allocate {nbytes:,} bytes") from error
     start = -block.ctypes.data % _ALIGNMENT
     block = block[start : start + max(nbytes, 1)]
-    return Storage(block.ctypes.data, nbytes, block)
+    storage = Storage(block.ctypes.data, nbytes, block)
+    storage.foreign = False
+    return storage
 
 
 _allocate = _allocate_pool if native.available else _allocate_numpy
@@ -268,7 +329,6 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
     strides = tuple(stride // dtype.itemsize for stride in ndarray.strides)
     # a view's address is that of its first element: offset 0 whatever lies before it
     storage = Storage(ndarray.ctypes.data, ndarray.nbytes, ndarray)
-    storage.shared = True
     array = Array(storage, 0, ndarray.shape, strides, dtype)
     array._ndarray = ndarray
     return array

@@ -135,4 +135,8 @@ def promote_types(type1: Any, type2: Any) -> DType:
         return a if a.category > b.category else b
     if uint8 in (a, b) and int8 in (a, b):
         return int16
-    return a if a.itemsize > b.itemsize or (a.itemsize == b.itemsize and a.is_signed) else b
+    return (
+        a
+        if a.itemsize > b.itemsize or (a.itemsize == b.itemsize and a.is_signed)
+        else b
+    )

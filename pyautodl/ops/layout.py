@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.backends import Array, channels_last_strides, run
+from pyautodl.backends import Array, channels_last_strides, empty, run
 
 __all__ = ["ensure_channels_last", "ensure_contiguous", "ensure_dense"]
 
 
 def ensure_contiguous(ctx: Any, x: Array) -> Array:
     """`x` itself if it lies in C order, else a copy that does."""
-    return x if x.is_contiguous() else _copy(x, ctx.empty(x.shape, x.dtype))
+    return x if x.is_contiguous() else _copy(ctx, x, empty(x.shape, x.dtype))
 
 
 def ensure_dense(ctx: Any, x: Array) -> Array:
     """`x` itself if it has no gaps, else a C-ordered copy."""
-    return x if x.is_dense() else _copy(x, ctx.empty(x.shape, x.dtype))
+    return x if x.is_dense() else _copy(ctx, x, empty(x.shape, x.dtype))
 
 
 def ensure_channels_last(ctx: Any, x: Array) -> Array:
     """`x` itself if its bytes lie as (n, ..., c), else a copy whose do."""
     if x.is_channels_last():
         return x
-    return _copy(x, ctx.empty(x.shape, x.dtype, channels_last_strides(x.shape)))
+    return _copy(ctx, x, empty(x.shape, x.dtype, channels_last_strides(x.shape)))
 
 
-def _copy(x: Array, out: Array) -> Array:
+def _copy(ctx: Any, x: Array, out: Array) -> Array:
     run("copy", (x,), (out,))
+    ctx.alias(out, x)
     return out

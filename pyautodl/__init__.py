@@ -1,0 +1,55 @@
+"""Deep learning on the CPU: PyTorch's names, autograd in Python, kernels in C."""
+
+from pyautodl import autograd, functional, ops
+from pyautodl._version import __version__
+from pyautodl.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from pyautodl.backends import current_backend, fallbacks, native, use_backend
+from pyautodl.backends.dtypes import (
+    DType,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    uint8,
+)
+from pyautodl.backends.dtypes import bool_ as bool
+from pyautodl.errors import (
+    BackendError,
+    DTypeError,
+    GradError,
+    PyautodlError,
+    ShapeError,
+)
+from pyautodl.functional import *
+from pyautodl.functional.printing import set_printoptions
+from pyautodl.tensor import (
+    Size,
+    Tensor,
+    device,
+    get_default_dtype,
+    set_default_dtype,
+)
+
+dtype = DType
+float = float32
+double = float64
+short = int16
+int = int32
+long = int64
+
+get_num_threads = native.get_num_threads
+set_num_threads = native.set_num_threads
+memory_stats = native.memory_stats
+reset_peak_memory = native.reset_peak_memory
+empty_cache = native.empty_cache
+set_cache_limit = native.set_cache_limit

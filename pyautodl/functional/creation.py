@@ -1,0 +1,586 @@
+"""Functions that make tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pyautodl import backends
+from pyautodl.backends.dtypes import DType, as_dtype, int64
+from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.functional.printing import format_tensor
+from pyautodl.ops.creation import FULL
+from pyautodl.tensor import (
+    _BOUND,
+    Tensor,
+    apply,
+    device,
+    get_default_dtype,
+    make,
+    method,
+)
+
+__all__ = [
+    "arange",
+    "as_tensor",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "is_tensor",
+    "linspace",
+    "logspace",
+    "ones",
+    "ones_like",
+    "scalar_tensor",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make a tensor from numbers, nested lists, arrays or tensors, by copying.
+
+    Python floats become the default dtype and ints int64; an array keeps its dtype.
+
+    Args:
+        data: the values.
+        dtype: element type; default by the values.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
+    Raises:
+        ShapeError: nested lists are ragged.
+        DTypeError: the values are no numbers.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([[1, 2], [3, 4]])
+        tensor([[1, 2],
+                [3, 4]])
+    """
+    _check_device(device)
+    values = _as_ndarray("tensor", data)
+    kind = _dtype_of(data, values) if dtype is None else as_dtype(dtype)
+    array = backends.empty(values.shape, kind)
+    array.numpy()[...] = values
+    return _leaf(array, requires_grad)
+
+
+def _check_device(name: Any) -> None:
+    if name is not None:
+        device(name)
+
+
+def _leaf(array: backends.Array, requires_grad: bool) -> Tensor:
+    out = make(array, None, False)
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def _as_ndarray(name: str, data: Any) -> np.ndarray[Any, Any]:
+    if isinstance(data, Tensor):
+        return data._array.numpy()
+    if isinstance(data, (list, tuple)) and _holds_tensors(data):
+        data = _to_lists(data)
+    try:
+        values = np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name}: nested lists must have equal lengths ({error})"
+        ) from None
+    if values.dtype.kind not in "biuf":
+        raise DTypeError(
+            f"{name}: expected numbers, got {type(data).__name__} of {values.dtype}"
+        )
+    return values
+
+
+def _holds_tensors(data: Any) -> bool:
+    """Whether the first leaf of nested lists is a tensor."""
+    while isinstance(data, (list, tuple)) and len(data):
+        if any(isinstance(each, Tensor) for each in data):
+            return True
+        data = data[0]
+    return False
+
+
+def _to_lists(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.tolist()
+    return (
+        [_to_lists(each) for each in data] if isinstance(data, (list, tuple)) else data
+    )
+
+
+def _dtype_of(data: Any, values: np.ndarray[Any, Any]) -> DType:
+    """An array's own element type; for Python numbers the default of their kind."""
+    if isinstance(data, (Tensor, np.ndarray, np.generic)):
+        return as_dtype(values.dtype)
+    first = data
+    while isinstance(first, (list, tuple)) and len(first):
+        first = first[0]
+    if isinstance(first, (Tensor, np.ndarray, np.generic)):
+        return as_dtype(first.dtype)
+    if values.dtype.kind == "f":
+        return get_default_dtype()
+    return as_dtype(values.dtype)
+
+
+@method
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **kwargs: Any) -> Tensor:
+    """Make a tensor from data, by default of this tensor's element type."""
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, **kwargs)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Make a tensor, without a copy where the data is a tensor or an array already.
+
+    Example:
+        >>> import numpy as np, pyautodl as ad
+        >>> ad.as_tensor(np.ones(2))
+        tensor([1., 1.], dtype=pyautodl.float64)
+    """
+    _check_device(device)
+    if isinstance(data, np.ndarray):
+        out = from_numpy(data)
+    else:
+        out = data if isinstance(data, Tensor) else tensor(data, dtype=dtype)
+    return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a tensor that shares memory with `obj` if it can and `copy` allows.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.asarray([1.0, 2.0])
+        tensor([1., 2.])
+    """
+    out = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype, device)
+    return out.requires_grad_() if requires_grad else out
+
+
+def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
+    """Make a tensor that shares the memory of an array.
+
+    Memory that kernels can't address (foreign byte order, unaligned or read-only) is
+    copied.
+
+    Raises:
+        TypeError: it is no NumPy array.
+
+    Example:
+        >>> import numpy as np, pyautodl as ad
+        >>> x = np.zeros(2, np.float32)
+        >>> y = ad.from_numpy(x)
+        >>> x[0] = 5
+        >>> y
+        tensor([5., 0.])
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(
+            f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}"
+        )
+    return make(backends.from_numpy(ndarray), None, False)
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """Make a tensor that shares the memory of another library's.
+
+    Example:
+        >>> import numpy as np, pyautodl as ad
+        >>> ad.from_dlpack(np.ones(2, np.float32))
+        tensor([1., 1.])
+    """
+    return from_numpy(np.from_dlpack(ext_tensor))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Return whether `obj` is a tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.is_tensor(ad.ones(1)), ad.is_tensor(1)
+        (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
+    """The shape from f(2, 3) or f((2, 3))."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    shape = []
+    for each in size:
+        if isinstance(each, float) or isinstance(each, bool):
+            raise TypeError(f"{name}: sizes must be integers, got {each!r}")
+        shape.append(int(each))
+    return tuple(shape)
+
+
+def _filled(
+    name: str,
+    shape: tuple[int, ...],
+    value: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+) -> Tensor:
+    _check_device(device)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    out = apply(FULL, shape=shape, value=value, dtype=kind)
+    return out.requires_grad_() if requires_grad else out
+
+
+def zeros(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make a tensor of zeros.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.zeros(2, 3)
+        tensor([[0., 0., 0.],
+                [0., 0., 0.]])
+    """
+    return _filled("zeros", _sizes("zeros", size), 0, dtype, device, requires_grad)
+
+
+def ones(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make a tensor of ones.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(3)
+        tensor([1., 1., 1.])
+    """
+    return _filled("ones", _sizes("ones", size), 1, dtype, device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make a tensor of undefined values.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty(2, 3).shape
+        pyautodl.Size([2, 3])
+    """
+    _check_device(device)
+    shape = _sizes("empty", size)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"empty: sizes must not be negative, got {shape}")
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return _leaf(backends.empty(shape, kind), requires_grad)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a tensor of one value.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.full((2, 2), 7)
+        tensor([[7, 7],
+                [7, 7]])
+    """
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if dtype is None and not isinstance(value, float):
+        dtype = as_dtype(type(value))
+    shape = _sizes("full", size if isinstance(size, (tuple, list)) else (size,))
+    return _filled("full", shape, value, dtype, device, requires_grad)
+
+
+def _like(
+    input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    _check_device(device)
+    kind = input.dtype if dtype is None else as_dtype(dtype)
+    array = backends.empty(
+        input._array.shape,
+        kind,
+        backends.empty_strides_like(input._array.shape, input._array.strides),
+    )
+    if value is not None:
+        one = backends.constant(value, kind).view(array.shape, (0,) * array.ndim)
+        backends.run("copy", (one,), (array,))
+    return _leaf(array, requires_grad)
+
+
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make zeros with the shape, element type and layout of another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.zeros_like(ad.ones(2))
+        tensor([0., 0.])
+    """
+    return _like(input, 0, dtype, device, requires_grad)
+
+
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make ones with the shape, element type and layout of another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones_like(ad.zeros(2))
+        tensor([1., 1.])
+    """
+    return _like(input, 1, dtype, device, requires_grad)
+
+
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Make undefined values with the shape, element type and layout of another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty_like(ad.zeros(2)).shape
+        pyautodl.Size([2])
+    """
+    return _like(input, None, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make one value with the shape, element type and layout of another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.full_like(ad.zeros(2), 3)
+        tensor([3., 3.])
+    """
+    return _like(input, fill_value, dtype, device, requires_grad)
+
+
+@method
+def new_zeros(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
+    """Make zeros, by default of this tensor's element type."""
+    return zeros(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
+
+
+@method
+def new_ones(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
+    """Make ones, by default of this tensor's element type."""
+    return ones(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
+
+
+@method
+def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
+    """Make undefined values, by default of this tensor's element type."""
+    return empty(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
+
+
+@method
+def new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, **kwargs: Any
+) -> Tensor:
+    """Make one value, by default of this tensor's element type."""
+    kind = self.dtype if dtype is None else dtype
+    return full(size, fill_value, dtype=kind, **kwargs)
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
+    """Make a 0-dimensional tensor of the default element type.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.scalar_tensor(2)
+        tensor(2.)
+    """
+    return full((), s, dtype=get_default_dtype() if dtype is None else dtype)
+
+
+def _sequence(
+    values: np.ndarray[Any, Any], dtype: DType, device: Any, requires_grad: bool
+) -> Tensor:
+    _check_device(device)
+    array = backends.empty(values.shape, dtype)
+    array.numpy()[...] = values
+    return _leaf(array, requires_grad)
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make numbers from `start` up to but without `end`, `step` apart.
+
+    With one argument it is the end, and the start is 0.
+
+    Raises:
+        ValueError: the step is 0 or leads away from the end.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(4)
+        tensor([0, 1, 2, 3])
+    """
+    if end is None:
+        start, end = 0, start
+    bounds = [
+        each.item() if isinstance(each, Tensor) else each for each in (start, end, step)
+    ]
+    start, end, step = bounds
+    if step == 0 or (end - start) * step < 0:
+        raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
+    if dtype is None:
+        floats = any(isinstance(each, float) for each in bounds)
+        kind = get_default_dtype() if floats else int64
+    else:
+        kind = as_dtype(dtype)
+    count = math.ceil((end - start) / step)
+    values = start + np.arange(count) * step
+    return _sequence(values, kind, device, requires_grad)
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make `steps` numbers at equal distances from `start` to `end`, both included.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linspace(0, 1, 5)
+        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    if steps < 0:
+        raise ValueError(f"linspace: steps must not be negative, got {steps}")
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    values = np.linspace(float(start), float(end), int(steps))
+    return _sequence(values, kind, device, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make `steps` numbers from base**start to base**end, at equal ratios.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.logspace(0, 2, 3)
+        tensor([  1.,  10., 100.])
+    """
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    values = np.logspace(float(start), float(end), int(steps), base=base)
+    return _sequence(values, kind, device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Make a matrix of `n` rows and `m` columns with ones on the diagonal.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.eye(2)
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return _sequence(np.eye(n, m), kind, device, requires_grad)
+
+
+@method
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Copy the values of `src` into the tensor, broadcasting and casting them.
+
+    Raises:
+        ShapeError: the shape of `src` can't be broadcast.
+        GradError: the tensor is a leaf that requires a gradient.
+    """
+    self._check_inplace("copy_")
+    source = src if isinstance(src, Tensor) else tensor(src)
+    if source.dtype is not self.dtype:
+        source = source.to(self.dtype)
+    if source._array.shape != self._array.shape:
+        source = source.expand(self._array.shape)
+    return self._assign("copy_", source)
+
+
+@method
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to `value`."""
+    self._check_inplace("fill_")
+    if isinstance(value, Tensor):
+        return copy_(self, value)
+    return self._assign("fill_", full(self._array.shape, value, dtype=self.dtype))
+
+
+@method
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return fill_(self, 0)
+
+
+@method
+def set_(self: Tensor, source: Tensor) -> Tensor:
+    """Let the tensor show the memory of another."""
+    self.data = source
+    return self
+
+
+_BOUND["tensor"] = tensor
+_BOUND["format"] = format_tensor

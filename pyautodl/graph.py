@@ -1,0 +1,632 @@
+"""The graph of recorded calls and the backward pass through it.
+
+A `Node` is one recorded call: the op, what its forward saved, and an edge for each input.
+An edge is (source, output number), where the source is a node or a leaf tensor. Tensors
+point to nodes and nodes to nodes, never back, so there is no reference cycle and a graph
+dies with its last tensor.
+
+This module works on tensors without knowing their class: tensor.py hands in how one is
+made and how an op is applied (`bind`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sys
+import threading
+import traceback
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyautodl import _context
+from pyautodl.backends import Array, empty, empty_strides_like, run
+from pyautodl.backends.dtypes import DType
+from pyautodl.errors import GradError
+from pyautodl.ops.record import OPS, Op
+
+__all__ = ["MODE", "Context", "Edge", "Node", "bind", "record", "run_backward"]
+
+# (node or leaf tensor, which of its outputs)
+Edge = tuple[Any, int]
+
+_numbers = itertools.count()
+
+
+class _Mode(threading.local):
+    """What the calls of this thread record."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self.inference = False
+        self.anomaly = False
+        self.check_nan = True
+
+
+MODE = _Mode()
+
+
+class _Bound:
+    """What tensor.py hands in."""
+
+    make: Callable[[Array, Edge | None, bool], Any]
+    call: Callable[..., Any]
+
+
+def bind(
+    make: Callable[[Array, Edge | None, bool], Any], call: Callable[..., Any]
+) -> None:
+    """Tell the engine how a tensor is made and how an op is applied."""
+    _Bound.make = staticmethod(make)  # type: ignore[assignment]
+    _Bound.call = staticmethod(call)  # type: ignore[assignment]
+
+
+class _Saved:
+    """An array kept for backward, where it came from, and what it looked like then.
+
+    `edge` leads to the producer of a saved input. A saved output keeps its number
+    alone and gets its node back when unpacked, or node and output would hold each other.
+    """
+
+    __slots__ = ("array", "checksum", "edge", "is_input", "output", "version")
+
+    def __init__(
+        self, array: Array, edge: Edge | None, output: int | None, is_input: bool
+    ) -> None:
+        self.array = array
+        self.edge = edge
+        self.output = output
+        self.is_input = is_input
+        self.version = array.storage.version
+        self.checksum = _checksum(array) if array.storage.is_shared() else None
+
+
+def _checksum(array: Array) -> int:
+    """A checksum of memory that others may change without counting versions."""
+    return zlib.crc32(np.ascontiguousarray(array.numpy()).reshape(-1).view(np.uint8))
+
+
+class Context:
+    """What a forward rule works with, and what it leaves for its gradient.
+
+    Attributes:
+        attrs: the call's attributes.
+        shapes, dtypes: those of the inputs, None where an input is absent.
+        info: anything that is not an array, set by the forward rule.
+    """
+
+    __slots__ = (
+        "_aliases",
+        "_kept",
+        "_out",
+        "attrs",
+        "dtypes",
+        "info",
+        "node",
+        "shapes",
+    )
+
+    def __init__(
+        self,
+        attrs: Mapping[str, Any],
+        arrays: Sequence[Array | None],
+        out: Array | None = None,
+    ) -> None:
+        self.attrs = attrs
+        self.shapes = [None if a is None else a.shape for a in arrays]
+        self.dtypes = [None if a is None else a.dtype for a in arrays]
+        self.info: Any = None
+        self.node: Any = None
+        self._out = out
+        self._kept: list[Array | None] | None = None
+        self._aliases: list[tuple[Array, Array]] | None = None
+
+    def empty(
+        self,
+        shape: tuple[int, ...],
+        dtype: DType,
+        strides: tuple[int, ...] | None = None,
+    ) -> Array:
+        """A new array of undefined content; of a call in place, the array to overwrite."""
+        out = self._out
+        if out is not None and out.shape == shape and out.dtype is dtype:
+            self._out = None
+            return out
+        return empty(shape, dtype, strides)
+
+    def empty_like(self, array: Array, dtype: DType | None = None) -> Array:
+        """A new array with the shape and, if it is dense, the layout of another."""
+        shape = array.shape
+        strides = empty_strides_like(shape, array.strides)
+        return self.empty(shape, array.dtype if dtype is None else dtype, strides)
+
+    def save(self, *arrays: Array | None) -> None:
+        """Keep arrays for the gradient: inputs, outputs or others."""
+        if self._kept is None:
+            self._kept = list(arrays)
+        else:
+            self._kept.extend(arrays)
+
+    def alias(self, copy: Array, original: Array) -> None:
+        """Say that `copy` holds the values of the input `original` in another layout."""
+        if self._aliases is None:
+            self._aliases = []
+        self._aliases.append((copy, original))
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """The saved arrays as tensors that know where they came from."""
+        return self.node.unpack()
+
+    def input_number(self, array: Array, arrays: Sequence[Array | None]) -> int | None:
+        """Which input `array` is or stands for; None if none."""
+        for copy, original in self._aliases or ():
+            if array is copy:
+                array = original
+        for i, each in enumerate(arrays):
+            if each is array:
+                return i
+        return None
+
+    def take_saved(
+        self,
+        arrays: Sequence[Array | None],
+        edges: Sequence[Edge | None],
+        outputs: Sequence[Array],
+    ) -> list[_Saved | None]:
+        """Pack what was saved, now that the outputs are known."""
+        packed: list[_Saved | None] = []
+        for array in self._kept or ():
+            if array is None:
+                packed.append(None)
+                continue
+            number = self.input_number(array, arrays)
+            if number is not None:
+                packed.append(_Saved(array, edges[number], None, True))
+                continue
+            output = next((i for i, each in enumerate(outputs) if each is array), None)
+            packed.append(_Saved(array, None, output, False))
+        self._kept = self._aliases = None
+        return packed
+
+
+class Node:
+    """One recorded call; `grad_fn` of the tensors it made."""
+
+    __slots__ = (
+        "__weakref__",
+        "_saved",
+        "ctx",
+        "edges",
+        "hooks",
+        "module",
+        "needs",
+        "number",
+        "op",
+        "outputs",
+        "released",
+        "retained",
+        "traceback",
+    )
+
+    def __init__(
+        self,
+        op: Op,
+        ctx: Context,
+        needs: Sequence[bool],
+        edges: Sequence[Edge | None],
+        saved: list[_Saved | None],
+        outputs: int,
+    ) -> None:
+        self.op = op
+        self.ctx = ctx
+        self.needs = needs
+        self.edges = edges
+        self.outputs = outputs
+        self.number = next(_numbers)
+        self.released = False
+        self._saved: list[_Saved | None] | None = saved
+        # number of an output -> hooks on its gradient, or who wants it retained
+        self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
+        self.retained: dict[int, weakref.ref[Any]] | None = None
+        stack = _context.modules()
+        self.module = weakref.ref(stack[-1]) if stack else None
+        self.traceback = traceback.extract_stack()[:-2] if MODE.anomaly else None
+        ctx.node = weakref.proxy(self)
+
+    @property
+    def name(self) -> str:
+        """The op's name."""
+        return self.op.name
+
+    @property
+    def next_functions(self) -> tuple[Edge | tuple[None, int], ...]:
+        """The edges to the inputs' producers, as PyTorch lists them."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    def __repr__(self) -> str:
+        camel = "".join(part.capitalize() for part in self.op.name.split("_"))
+        return f"<{camel}Backward>"
+
+    def unpack(self) -> tuple[Any, ...]:
+        """The saved arrays as tensors; checks that nobody has changed them."""
+        if self._saved is None:
+            raise GradError(
+                f"{self.op.name}: backward was already run through this call and its saved "
+                f"tensors are freed{self.where()}; likely fix: call backward once, or with "
+                "retain_graph=True, and detach() what is carried from step to step"
+            )
+        return tuple(
+            [None if each is None else self._unpack(each) for each in self._saved]
+        )
+
+    def _unpack(self, saved: _Saved) -> Any:
+        array, storage = saved.array, saved.array.storage
+        if storage.version != saved.version:
+            raise GradError(self._changed(array, "an in-place operation"))
+        if saved.checksum is not None and _checksum(array) != saved.checksum:
+            raise GradError(self._changed(array, "writing to memory shared with NumPy"))
+        if saved.output is not None:
+            return _Bound.make(array, (self, saved.output), True)
+        return _Bound.make(array, saved.edge, saved.edge is not None)
+
+    def _changed(self, array: Array, how: str) -> str:
+        text = (
+            f"{self.op.name}: a tensor of shape {array.shape} saved for backward was changed "
+            f"by {how} before backward{self.where()}; likely fix: use the out-of-place "
+            "operation, or clone() before changing"
+        )
+        return text + self.forward_lines()
+
+    def where(self) -> str:
+        """ " in layer ..." if the call was made in a module that still lives."""
+        module = self.module() if self.module is not None else None
+        return f" in {_context.describe(module)}" if module is not None else ""
+
+    def forward_lines(self) -> str:
+        """Under detect_anomaly, the lines of the forward call."""
+        if self.traceback is None:
+            return ""
+        return "\nforward call:\n" + "".join(traceback.format_list(self.traceback))
+
+    def release(self) -> None:
+        """Free what was saved, as backward is through here."""
+        self.released = True
+        if self._saved:
+            self._saved = None
+
+    def saved_count(self) -> int:
+        """How many arrays are kept."""
+        return len(self._saved or ())
+
+    def gradients(self, grads: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
+        """The gradients of the inputs from those of the outputs."""
+        before = MODE.enabled
+        MODE.enabled = create_graph
+        try:
+            if create_graph and self.op.composition is not None:
+                return self._differentiate_composition(grads)
+            if self.op.vjp is None:
+                raise GradError(f"{self.op.name}: this operation has no gradient")
+            return self.op.vjp(_Bound.call, self.ctx, self.needs, *grads)
+        except Exception as error:
+            self._annotate(error)
+            raise
+        finally:
+            MODE.enabled = before
+
+    def _annotate(self, error: Exception) -> None:
+        where = self.where()
+        if where and where not in str(error) and not getattr(error, "__notes__", None):
+            error.add_note(f"in the backward pass of {self.op.name}{where}")
+
+    def _differentiate_composition(self, grads: Sequence[Any]) -> tuple[Any, ...]:
+        """Gradient of a fused op as that of its composition, with its graph."""
+        inputs = self.unpack()[: len(self.edges)]
+        # stand-ins, so that an input that is used twice keeps two gradients apart
+        alone = [
+            x if x is None or not need else _Bound.call("alias", x)
+            for x, need in zip(inputs, self.needs)
+        ]
+        composed = self.op.composition(_Bound.call, *alone, **self.ctx.attrs)  # type: ignore[misc]
+        outputs = composed if isinstance(composed, tuple) else (composed,)
+        roots = [
+            (output.edge(), grad)
+            for output, grad in zip(outputs, grads)
+            if grad is not None and output.requires_grad
+        ]
+        wanted = [x.edge() if need else None for x, need in zip(alone, self.needs)]
+        targets = [edge for edge in wanted if edge is not None]
+        found = iter(run_backward(roots, True, True, targets, False))
+        return tuple([None if edge is None else next(found) for edge in wanted])
+
+
+def record(
+    op: Op,
+    ctx: Context,
+    needs: Sequence[bool],
+    arrays: Sequence[Array | None],
+    edges: Sequence[Edge | None],
+    outputs: Sequence[Array],
+) -> Node:
+    """Make the node of a call that has run."""
+    saved = ctx.take_saved(arrays, edges, outputs)
+    return Node(op, ctx, needs, edges, saved, len(outputs))
+
+
+# ---- the backward pass ----
+
+
+class _Sum:
+    """A gradient that is being added up; `owned` if no one else has its memory."""
+
+    __slots__ = ("owned", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.owned = False
+
+    def add(self, grad: Any, create_graph: bool) -> None:
+        if create_graph:
+            before, MODE.enabled = MODE.enabled, True
+            try:
+                self.value = _Bound.call("add", self.value, grad)
+            finally:
+                MODE.enabled = before
+        elif self.owned:
+            add_into(self.value._array, grad._array)
+        else:
+            before, MODE.enabled = MODE.enabled, False
+            try:
+                self.value = _Bound.call("add", self.value, grad)
+            finally:
+                MODE.enabled = before
+            self.owned = True
+
+
+def add_into(target: Array, other: Array) -> None:
+    """target += other, by the op's own kernel."""
+    ctx = Context({}, (target, other), out=target)
+    OPS["add"].forward(ctx, (False, False), target, other)
+    target.storage.version += 1
+
+
+def run_backward(
+    roots: Iterable[tuple[Edge, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    targets: Sequence[Edge] | None,
+    accumulate: bool,
+) -> list[Any]:
+    """Walk the nodes below the roots, latest first, and hand gradients down.
+
+    Args:
+        roots: (edge, gradient tensor) pairs to start from.
+        retain_graph: keep what was saved.
+        create_graph: record the pass itself.
+        targets: edges whose gradients are wanted; None: all leaves.
+        accumulate: add the leaves' gradients into their `.grad`.
+
+    Returns:
+        For each target its gradient, None where it was not reached.
+    """
+    walk = _Walk(retain_graph, create_graph, targets)
+    for edge, grad in roots:
+        walk.deliver(edge, grad)
+    walk.run()
+    if accumulate:
+        walk.finish_leaves()
+    return [walk.found.get(_key(edge)) for edge in targets or ()]
+
+
+def _key(edge: Edge) -> tuple[int, int]:
+    return id(edge[0]), edge[1]
+
+
+class _Walk:
+    """One backward pass."""
+
+    def __init__(
+        self, retain_graph: bool, create_graph: bool, targets: Sequence[Edge] | None
+    ) -> None:
+        self.retain_graph = retain_graph
+        self.create_graph = create_graph
+        self.wanted = None if targets is None else {_key(edge) for edge in targets}
+        self.useful = None if targets is None else _nodes_above(targets)
+        self.found: dict[tuple[int, int], Any] = {}
+        # node -> the sums for its outputs; a heap of the nodes, latest first
+        self.pending: dict[Node, list[_Sum | None]] = {}
+        self.heap: list[tuple[int, Node]] = []
+        self.leaves: dict[int, tuple[Any, _Sum]] = {}
+
+    def deliver(self, edge: Edge, grad: Any) -> None:
+        """Add a gradient to what an edge leads to."""
+        source, output = edge
+        if type(source) is not Node:
+            self._deliver_to_leaf(source, grad)
+            return
+        sums = self.pending.get(source)
+        if sums is None:
+            sums = self.pending[source] = [None] * source.outputs
+            heapq.heappush(self.heap, (-source.number, source))
+        held = sums[output]
+        if held is None:
+            sums[output] = _Sum(grad)
+        else:
+            held.add(grad, self.create_graph)
+
+    def _deliver_to_leaf(self, leaf: Any, grad: Any) -> None:
+        held = self.leaves.get(id(leaf))
+        if held is None:
+            self.leaves[id(leaf)] = (leaf, _Sum(grad))
+        else:
+            held[1].add(grad, self.create_graph)
+
+    def run(self) -> None:
+        """Process nodes until none is left, then the leaves that are targets."""
+        useful = self.useful(self.heap) if self.useful is not None else None
+        while self.heap:
+            node = heapq.heappop(self.heap)[1]
+            sums = self.pending.pop(node)
+            grads = self._outputs_grads(node, sums)
+            del sums
+            if useful is not None and node not in useful:
+                continue
+            self._step(node, grads, useful)
+        if self.wanted is not None:
+            for leaf, held in self.leaves.values():
+                if (id(leaf), 0) in self.wanted:
+                    self.found[id(leaf), 0] = _run_hooks(leaf._hooks, held.value)
+
+    def _outputs_grads(self, node: Node, sums: list[_Sum | None]) -> list[Any]:
+        """The gradients of a node's outputs, after hooks; notes those that are wanted."""
+        grads = [None if held is None else held.value for held in sums]
+        if node.hooks is not None or node.retained is not None:
+            _run_node_hooks(node, grads)
+        if self.wanted is not None:
+            for i, grad in enumerate(grads):
+                if grad is not None and (id(node), i) in self.wanted:
+                    self.found[id(node), i] = grad
+        return grads
+
+    def _step(self, node: Node, grads: list[Any], useful: Any) -> None:
+        """Run one node's gradient and hand the results on."""
+        results = node.gradients(grads, self.create_graph)
+        if MODE.anomaly:
+            _check_nan(node, results)
+        if not self.retain_graph:
+            node.release()
+        grads.clear()
+        shapes = node.ctx.shapes
+        for i, (edge, need) in enumerate(zip(node.edges, node.needs)):
+            grad = results[i] if need else None
+            if grad is None or edge is None:
+                continue
+            if grad._array.shape != shapes[i]:
+                raise GradError(
+                    f"{node.op.name}: the gradient of input {i} has shape "
+                    f"{grad._array.shape}, expected that of the input, {shapes[i]}"
+                )
+            source = edge[0]
+            if useful is None or source in useful or _key(edge) in self.wanted:  # type: ignore[operator]
+                # the last reference must be the engine's, so that a leaf may take the memory
+                self.deliver(edge, grad)
+
+    def finish_leaves(self) -> None:
+        """Put the sums into the leaves' `.grad`."""
+        while self.leaves:
+            leaf, held = self.leaves.pop(next(iter(self.leaves)))
+            if self.wanted is not None and (id(leaf), 0) not in self.wanted:
+                continue
+            grad = held.value
+            owned = held.owned
+            del held
+            if leaf._hooks:
+                grad = _run_hooks(leaf._hooks, grad)
+                owned = False
+            _accumulate(leaf, grad, owned, self.create_graph)
+            for hook in list((leaf._post_hooks or {}).values()):
+                hook(leaf)
+
+
+def _nodes_above(
+    targets: Sequence[Edge],
+) -> Callable[[list[tuple[int, Node]]], set[Any]]:
+    """From the roots: the nodes on a path to a target, found without recursion."""
+    wanted = {_key(edge) for edge in targets}
+
+    def search(heap: list[tuple[int, Node]]) -> set[Any]:
+        order: list[Node] = []
+        seen: set[Node] = set()
+        stack = [node for _, node in heap]
+        while stack:
+            node = stack.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            order.append(node)
+            stack.extend(
+                e[0] for e in node.edges if e is not None and type(e[0]) is Node
+            )
+        useful: set[Any] = set()
+        for node in sorted(order, key=lambda each: each.number):
+            for edge in node.edges:
+                if edge is not None and (_key(edge) in wanted or edge[0] in useful):
+                    useful.add(node)
+                    break
+        return useful
+
+    return search
+
+
+def _run_hooks(hooks: dict[int, Callable[[Any], Any]] | None, grad: Any) -> Any:
+    for hook in list((hooks or {}).values()):
+        changed = hook(grad)
+        if changed is not None:
+            grad = changed
+    return grad
+
+
+def _run_node_hooks(node: Node, grads: list[Any]) -> None:
+    for i, grad in enumerate(grads):
+        if grad is None:
+            continue
+        grads[i] = grad = _run_hooks((node.hooks or {}).get(i), grad)
+        reference = (node.retained or {}).get(i)
+        tensor = reference() if reference is not None else None
+        if tensor is not None:
+            tensor.grad = (
+                grad if tensor.grad is None else _Bound.call("add", tensor.grad, grad)
+            )
+
+
+def _check_nan(node: Node, results: Sequence[Any]) -> None:
+    for i, grad in enumerate(results):
+        if grad is not None and MODE.check_nan and np.isnan(grad._array.numpy()).any():
+            raise GradError(
+                f"{node.op.name}: the gradient of input {i} is nan{node.where()}"
+                f"{node.forward_lines()}"
+            )
+
+
+# what getrefcount says of a gradient's storage when the engine alone has it: its Array's
+# reference and the argument
+_UNSHARED = 2
+
+
+def _accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:
+    """leaf.grad += grad; the leaf's gradient shares memory with no other tensor."""
+    if leaf.grad is not None:
+        if create_graph:
+            leaf.grad = _Bound.call("add", leaf.grad, grad)
+        else:
+            add_into(leaf.grad._array, grad._array)
+        return
+    array = grad._array
+    like = empty_strides_like(array.shape, leaf._array.strides)
+    alone = sys.getrefcount(array.storage) == _UNSHARED and _is_alone(grad, array)
+    if create_graph and grad.requires_grad:
+        leaf.grad = grad if alone else _Bound.call("mul", grad, 1.0)
+        return
+    if not (owned or alone) or array.strides != like or array.storage.is_shared():
+        copy = empty(array.shape, array.dtype, like)
+        run("copy", (array,), (copy,))
+        array = copy
+    leaf.grad = _Bound.make(array, None, False)
+
+
+# in _accumulate: its variable, the caller's, getrefcount's argument and this function's
+_TENSOR_REFERENCES = 4
+# the tensor's slot, the caller's variable, the argument here and getrefcount's
+_ARRAY_REFERENCES = 4
+
+
+def _is_alone(grad: Any, array: Array) -> bool:
+    return (
+        sys.getrefcount(grad) <= _TENSOR_REFERENCES
+        and sys.getrefcount(array) <= _ARRAY_REFERENCES
+    )
