@@ -5,6 +5,8 @@
  *   K(gemm_problem)    m, n, k; how A (m x k) and B (k x n) are packed; where C goes; the epilogue
  *   K(gemm_run)        by the whole team: every thread calls it with the same problem
  *   K(gemm_solo)       by one thread alone, for a batch whose products the threads share out
+ *   K(gemm_strided)    either, for matrices with any strides: chooses ways without packing for
+ *                      vectors, few rows and small products
  *   K(gemm_scratch_bytes), K(gemm_shared_bytes), K(gemm_solo_bytes)    for PYAD_RECORD; they
  *                      depend on nothing but ISA and dtype
  *
@@ -82,7 +84,7 @@ typedef struct {
 /* The first or second half of two vectors, interleaved: the step of a transpose. */
 GEMM_INLINE vec K(gemm_zip)(vec a, vec b, int second) {
     mask lane;
-    for (int64_t i = 0; i < VL; i++) {
+    for (int i = 0; i < (int)VL; i++) {
         lane[i] = (i / 2 + (second ? VL / 2 : 0)) + (i % 2 ? VL : 0);
     }
 #if defined(__clang__)
@@ -207,17 +209,23 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
     }
 }
 
-#define GEMM_TILE(rows)                                                                          \
-    static __attribute__((noinline)) void PYAD_JOIN(K(gemm_tile_x1), rows)(                      \
-        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
-        K(gemm_tile_of)(rows, 1, depth, a, 1, rows, b, VL, tile);                                \
-    }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(gemm_tile_xv), rows)(                      \
-        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
-        K(gemm_tile_of)(rows, GEMM_NV, depth, a, 1, rows, b, GEMM_NR, tile);                     \
+/* Each height with one vector of columns (n) and with GEMM_NV (w), for a_lane 1 (packed or
+ * transposed A) and any. */
+#define GEMM_TILE_(name, rows, nv, lane)                                                         \
+    static void PYAD_JOIN(K(name), rows)(int64_t depth, const REAL *a, int64_t a_lane,           \
+                                         int64_t a_depth, const REAL *b, int64_t b_depth,        \
+                                         REAL *tile) {                                           \
+        (void)a_lane;                                                                            \
+        K(gemm_tile_of)(rows, nv, depth, a, lane, a_depth, b, b_depth, tile);                    \
     }
-#define GEMM_TILE_PAIR(rows) {PYAD_JOIN(K(gemm_tile_x1), rows), PYAD_JOIN(K(gemm_tile_xv), rows)}
+#define GEMM_TILE(rows)                                                                          \
+    GEMM_TILE_(gemm_tile_n, rows, 1, 1)                                                          \
+    GEMM_TILE_(gemm_tile_w, rows, GEMM_NV, 1)                                                    \
+    GEMM_TILE_(gemm_tile_lanes_n, rows, 1, a_lane)                                               \
+    GEMM_TILE_(gemm_tile_lanes_w, rows, GEMM_NV, a_lane)
+#define GEMM_PAIR(name, rows) {PYAD_JOIN(K(name##_n), rows), PYAD_JOIN(K(name##_w), rows)}
 
+GEMM_TILE(1)
 GEMM_TILE(2)
 GEMM_TILE(4)
 #if GEMM_MR > 4
@@ -230,21 +238,28 @@ GEMM_TILE(12)
 GEMM_TILE(14)
 #endif
 
-typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, const REAL *b, REAL *tile);
-
-/* [height / 2 - 1][more than one vector] */
-static const K(gemm_tile_fn) K(gemm_tiles)[GEMM_MR / 2][2] = {
-    GEMM_TILE_PAIR(2), GEMM_TILE_PAIR(4),
-#if GEMM_MR > 4
-    GEMM_TILE_PAIR(6),
+#if GEMM_MR == 4
+#define GEMM_TILES(name) {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4)}
+#elif GEMM_MR == 6
+#define GEMM_TILES(name) \
+    {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4), GEMM_PAIR(name, 6)}
+#else
+#define GEMM_TILES(name)                                                                     \
+    {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4), GEMM_PAIR(name, 6),          \
+     GEMM_PAIR(name, 8), GEMM_PAIR(name, 10), GEMM_PAIR(name, 12), GEMM_PAIR(name, 14)}
 #endif
-#if GEMM_MR > 6
-    GEMM_TILE_PAIR(8), GEMM_TILE_PAIR(10), GEMM_TILE_PAIR(12), GEMM_TILE_PAIR(14),
-#endif
-};
 
+typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, int64_t a_lane, int64_t a_depth,
+                                const REAL *b, int64_t b_depth, REAL *tile);
+
+/* [rows / 2][more than one vector] */
+static const K(gemm_tile_fn) K(gemm_tiles)[GEMM_MR / 2 + 1][2] = GEMM_TILES(gemm_tile);
+static const K(gemm_tile_fn) K(gemm_tiles_lanes)[GEMM_MR / 2 + 1][2] = GEMM_TILES(gemm_tile_lanes);
+
+#undef GEMM_TILE_
 #undef GEMM_TILE
-#undef GEMM_TILE_PAIR
+#undef GEMM_PAIR
+#undef GEMM_TILES
 
 /* ---- the epilogue ---- */
 
@@ -299,7 +314,7 @@ static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, 
     }
 }
 
-/* ---- the loops ---- */
+/* ---- the loops of the packed product ---- */
 
 static inline int64_t K(gemm_scratch_bytes)(void) {
     return ((GEMM_MC_NOW + GEMM_MR) * GEMM_KC + VL) * (int64_t)sizeof(REAL) / 64 * 64 + 64;
@@ -374,8 +389,9 @@ static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, 
         int64_t cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
         for (int64_t i = 0; i < rows; i += height) {
             int64_t now = pyad_min(height, rows - i);
-            K(gemm_tiles)[height / 2 - 1][cols > VL](depth, a + i * depth, b + j * GEMM_NR * depth,
-                                                     tile);
+            K(gemm_tiles)[height / 2][cols > VL](depth, a + i * depth, 1, height,
+                                                 b + j * GEMM_NR * depth,
+                                                 cols > VL ? GEMM_NR : VL, tile);
             K(gemm_update)(p, tile, row + i, now, part->col + j * GEMM_NR, cols, add, last);
         }
     }
@@ -441,4 +457,218 @@ static void K(gemm_run)(const K(gemm_problem) *p, const team *t, void *scratch, 
 static __attribute__((unused)) void K(gemm_solo)(const K(gemm_problem) *p, void *scratch) {
     const team alone = {.ith = 0, .nth = 1};
     K(gemm_run)(p, &alone, scratch, (char *)scratch + K(gemm_scratch_bytes)());
+}
+
+/* ---- strided matrices: the packed product, and what is too thin or small to be worth packing ---- */
+
+/* Heights that have a tile: even, or 1. */
+static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows; }
+
+/* One panel of columns, read where it lies (b, b_step), times this thread's rows. */
+static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) *a, int64_t row,
+                                 int64_t row_end, const REAL *b, int64_t b_step, int64_t col,
+                                 int64_t cols) {
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    int64_t height = K(gemm_height)(row_end - row);
+    const K(gemm_tile_fn)(*tiles)[2] = a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes);
+    for (int64_t i = row, rows; i < row_end; i += rows) {
+        rows = K(gemm_fit)(pyad_min(height, row_end - i));
+        tiles[rows / 2][cols > VL](p->k, a->data + i * a->row, a->row, a->col, b, b_step, tile);
+        K(gemm_update)(p, tile, i, rows, col, cols, p->accumulate, 1);
+    }
+}
+
+/* Rows of B lie along memory and are read from there; only a panel whose width is no whole number
+ * of vectors is packed. */
+static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                           const K(gemm_matrix) *b, const team *t, REAL *scratch) {
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, t);
+    if (t->ith >= grid.down * grid.across) return;
+    int64_t panels = pyad_ceil_div(p->n, GEMM_NR);
+    int64_t begin = panels * grid.col / grid.across;
+    int64_t end = panels * (grid.col + 1) / grid.across;
+    int64_t pairs = pyad_ceil_div(p->m, 2);
+    int64_t row = pairs * grid.row / grid.down * 2;
+    int64_t row_end = pyad_min(p->m, pairs * (grid.row + 1) / grid.down * 2);
+    if (row == row_end) return;
+    for (int64_t j = begin; j < end; j++) {
+        int64_t cols = pyad_min(GEMM_NR, p->n - j * GEMM_NR);
+        const REAL *from = b->data + j * GEMM_NR;
+        int64_t step = b->row;
+        if (cols % VL != 0) {
+            step = cols > VL ? GEMM_NR : VL;
+            K(gemm_pack_copy)(scratch, step, cols, p->k, from, b->row);
+            from = scratch;
+        }
+        K(gemm_direct_panel)(p, a, row, row_end, from, step, j * GEMM_NR, cols);
+    }
+}
+
+/* nv vectors of columns of a one-row product, B's rows along memory. */
+GEMM_INLINE void K(gemm_row_of)(const int64_t nv, int64_t depth, const REAL *restrict a,
+                                int64_t a_depth, const REAL *restrict b, int64_t b_depth,
+                                REAL *restrict out) {
+    vec sum[8];
+    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[j] = (vec){0};
+    for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
+        vec left = v_set1(*a);
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[j] = v_fma(left, v_load(b + j * VL), sum[j]);
+    }
+    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(out + j * VL, sum[j]);
+}
+
+/* The last columns, fewer than a vector. */
+static void K(gemm_row_rest)(int64_t depth, const REAL *restrict a, int64_t a_depth,
+                             const REAL *restrict b, int64_t b_depth, REAL *restrict out,
+                             int64_t cols) {
+    vec sum = {0};
+    for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
+        sum = v_fma(v_set1(*a), v_load_n(b, cols), sum);
+    }
+    v_store(out, sum);
+}
+
+/* m == 1, B's rows along memory: columns by up to eight vectors, each a sum over k in order. */
+static void K(gemm_row)(const K(gemm_problem) *p, const K(gemm_matrix) *a, const K(gemm_matrix) *b,
+                        const team *t) {
+    _Alignas(64) REAL out[8 * VECTOR_BYTES / sizeof(REAL)];
+    int64_t begin, end;
+    team_range(t, p->n, GEMM_NR, &begin, &end);
+    for (int64_t j = begin, cols; j < end; j += cols) {
+        const REAL *from = b->data + j;
+        if (end - j >= 8 * VL) {
+            cols = 8 * VL;
+            K(gemm_row_of)(8, p->k, a->data, a->col, from, b->row, out);
+        } else if (end - j >= 4 * VL) {
+            cols = 4 * VL;
+            K(gemm_row_of)(4, p->k, a->data, a->col, from, b->row, out);
+        } else if (end - j >= VL) {
+            cols = VL;
+            K(gemm_row_of)(1, p->k, a->data, a->col, from, b->row, out);
+        } else {
+            cols = end - j;
+            K(gemm_row_rest)(p->k, a->data, a->col, from, b->row, out, cols);
+        }
+        K(gemm_update)(p, out, 0, 1, j, pyad_min(cols, GEMM_NR), p->accumulate, 1);
+        for (int64_t done = GEMM_NR; done < cols; done += GEMM_NR) {
+            int64_t now = pyad_min(GEMM_NR, cols - done);
+            K(gemm_update)(p, out + done, 0, 1, j + done, now, p->accumulate, 1);
+        }
+    }
+}
+
+/* rows x cols dot products of vectors that lie along memory: VL partial sums over k in order, added
+ * by v_sum. */
+GEMM_INLINE void K(gemm_dots_of)(const int64_t rows, const int64_t cols, int64_t depth,
+                                 const REAL *restrict a, int64_t a_row, const REAL *restrict b,
+                                 int64_t b_col, REAL *restrict tile) {
+    vec sum[GEMM_DOT_ROWS][GEMM_DOT_COLS], right[GEMM_DOT_COLS];
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < cols; j++) sum[i][j] = (vec){0};
+    }
+    int64_t d = 0;
+    for (; d + VL <= depth; d += VL) {
+        GEMM_UNROLL for (int64_t j = 0; j < cols; j++) right[j] = v_load(b + j * b_col + d);
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            vec left = v_load(a + i * a_row + d);
+            GEMM_UNROLL for (int64_t j = 0; j < cols; j++) {
+                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+            }
+        }
+    }
+    if (d < depth) {
+        GEMM_UNROLL for (int64_t j = 0; j < cols; j++) {
+            right[j] = v_load_n(b + j * b_col + d, depth - d);
+        }
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            vec left = v_load_n(a + i * a_row + d, depth - d);
+            GEMM_UNROLL for (int64_t j = 0; j < cols; j++) {
+                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+            }
+        }
+    }
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < cols; j++) tile[i * GEMM_NR + j] = v_sum(sum[i][j]);
+    }
+}
+
+static void K(gemm_dots_tile)(int64_t depth, const REAL *a, int64_t a_row, const REAL *b,
+                              int64_t b_col, REAL *tile) {
+    K(gemm_dots_of)(GEMM_DOT_ROWS, GEMM_DOT_COLS, depth, a, a_row, b, b_col, tile);
+}
+
+static void K(gemm_dots_row)(int64_t depth, const REAL *a, int64_t a_row, const REAL *b,
+                             int64_t b_col, REAL *tile) {
+    K(gemm_dots_of)(1, GEMM_DOT_COLS, depth, a, a_row, b, b_col, tile);
+}
+
+static void K(gemm_dots_one)(int64_t depth, const REAL *a, int64_t a_row, const REAL *b,
+                             int64_t b_col, REAL *tile) {
+    K(gemm_dots_of)(1, 1, depth, a, a_row, b, b_col, tile);
+}
+
+/* Few rows of A against columns of B that lie along memory, as in x @ w.T: dot products. */
+static void K(gemm_dots)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                         const K(gemm_matrix) *b, const team *t) {
+    _Alignas(64) REAL tile[GEMM_DOT_ROWS * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    int64_t begin, end;
+    team_range(t, p->n, GEMM_DOT_COLS, &begin, &end);
+    for (int64_t j = begin; j < end; j += GEMM_DOT_COLS) {
+        int64_t cols = pyad_min(GEMM_DOT_COLS, end - j);
+        for (int64_t i = 0, rows; i < p->m; i += rows) {
+            rows = p->m - i >= GEMM_DOT_ROWS && cols == GEMM_DOT_COLS ? GEMM_DOT_ROWS : 1;
+            const REAL *left = a->data + i * a->row;
+            const REAL *right = b->data + j * b->col;
+            if (rows > 1) {
+                K(gemm_dots_tile)(p->k, left, a->row, right, b->col, tile);
+            } else if (cols == GEMM_DOT_COLS) {
+                K(gemm_dots_row)(p->k, left, a->row, right, b->col, tile);
+            } else {
+                for (int64_t c = 0; c < cols; c++) {
+                    K(gemm_dots_one)(p->k, left, a->row, right + c * b->col, b->col, tile + c);
+                }
+            }
+            K(gemm_update)(p, tile, i, rows, j, cols, p->accumulate, 1);
+        }
+    }
+}
+
+/* The same product transposed: C^T = B^T A^T. */
+static void K(gemm_turn)(K(gemm_problem) *p, K(gemm_matrix) *a, K(gemm_matrix) *b) {
+    K(gemm_problem) q = *p;
+    K(gemm_matrix) left = *a;
+    p->m = q.n, p->n = q.m;
+    p->c_row = q.c_col, p->c_col = q.c_row;
+    p->bias_col = q.bias_row, p->bias_row = q.bias_col;
+    p->residual_row = q.residual_col, p->residual_col = q.residual_row;
+    *a = (K(gemm_matrix)){b->data, b->col, b->row};
+    *b = (K(gemm_matrix)){left.data, left.col, left.row};
+}
+
+/* C = A B for strided A and B, by the team (every thread calls it; a barrier between two runs, as
+ * for gemm_run) or alone (t->nth == 1, shared then being scratch + gemm_scratch_bytes()). p says
+ * everything but how to pack. The way taken depends on sizes and strides only. */
+static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *problem,
+                                                    K(gemm_matrix) a, K(gemm_matrix) b,
+                                                    const team *t, void *scratch, void *shared) {
+    K(gemm_problem) p = *problem;
+    if (p.k == 0) {
+        K(gemm_empty)(&p, t);
+        return;
+    }
+    if ((p.n == 1 && p.m > 1) || (p.m > 1 && p.c_row == 1 && p.c_col != 1)) {
+        K(gemm_turn)(&p, &a, &b);
+    }
+    if (p.m == 1 && b.col == 1 && p.n > 1) {
+        K(gemm_row)(&p, &a, &b, t);
+    } else if (p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
+        K(gemm_dots)(&p, &a, &b, t);
+    } else if (b.col == 1 && (p.m <= GEMM_DIRECT_ROWS || p.k <= GEMM_DIRECT_DEPTH) &&
+               p.k * GEMM_NR <= GEMM_MC_NOW * GEMM_KC) {
+        K(gemm_direct)(&p, &a, &b, t, scratch);
+    } else {
+        p.pack_a = K(gemm_pack_rows), p.a = &a;
+        p.pack_b = K(gemm_pack_cols), p.b = &b;
+        K(gemm_run)(&p, t, scratch, shared);
+    }
 }

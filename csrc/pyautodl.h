@@ -112,6 +112,17 @@ void pyad_set_cache_limit(int64_t nbytes);
 
 /* ---- matmul ---- */
 
+/* out = activation(a b + bias): see kernels/matmul_tpl.h, activations in gemm_tpl.h */
+typedef struct {
+    pyad_array a;
+    pyad_array b;
+    pyad_array bias; /* may be absent */
+    pyad_array out;
+    int64_t activation;
+    double p0;
+    double p1;
+} matmul_args;
+
 /* ---- conv ---- */
 
 /* ---- pool ---- */

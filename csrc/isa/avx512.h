@@ -7,3 +7,10 @@
 #define GEMM_KC 384
 #define GEMM_MC 168
 #define GEMM_NC 2048
+/* products without packing: dot products by tiles, for at most so many rows; B read in place for at
+ * most so many rows or so short sums */
+#define GEMM_DOT_ROWS 4
+#define GEMM_DOT_COLS 4
+#define GEMM_DOTS_MOST 8
+#define GEMM_DIRECT_ROWS 56
+#define GEMM_DIRECT_DEPTH 64

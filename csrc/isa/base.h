@@ -7,3 +7,10 @@
 #define GEMM_KC 256
 #define GEMM_MC 96
 #define GEMM_NC 1024
+/* products without packing: dot products by tiles, for at most so many rows; B read in place for at
+ * most so many rows or so short sums */
+#define GEMM_DOT_ROWS 2
+#define GEMM_DOT_COLS 4
+#define GEMM_DOTS_MOST 4
+#define GEMM_DIRECT_ROWS 16
+#define GEMM_DIRECT_DEPTH 64

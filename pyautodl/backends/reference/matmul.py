@@ -1,0 +1,34 @@
+"""Matrix products: what the kernels mean, in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["matmul"]
+
+NDArray = np.ndarray[Any, Any]
+
+
+def matmul(
+    a: NDArray,
+    b: NDArray,
+    bias: NDArray | None,
+    out: NDArray,
+    activation: int,
+    p0: float,
+    p1: float,
+) -> None:
+    """out = activation(a @ b + bias), batched over the leading axes.
+
+    activation 0 is none, 1 clamps to [p0, p1], 2 multiplies what is negative by p0.
+    """
+    value = np.matmul(a, b)
+    if bias is not None:
+        value = value + bias
+    if activation == 1:
+        value = np.clip(value, p0, p1)
+    elif activation == 2:
+        value = np.where(value < 0, value * p0, value)
+    out[...] = value
