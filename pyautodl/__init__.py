@@ -1,6 +1,6 @@
 """Deep learning on the CPU: PyTorch's names, autograd in Python, kernels in C."""
 
-from pyautodl import autograd, functional, ops
+from pyautodl import autograd, functional, nn, ops
 from pyautodl._version import __version__
 from pyautodl.autograd.grad_mode import (
     enable_grad,
@@ -29,6 +29,7 @@ from pyautodl.errors import (
     GradError,
     PyautodlError,
     ShapeError,
+    StateDictError,
 )
 from pyautodl.functional import *
 from pyautodl.functional.printing import set_printoptions

@@ -6,7 +6,14 @@ Each derives from the built-in class that fits it, so that code which catches
 
 from __future__ import annotations
 
-__all__ = ["BackendError", "DTypeError", "GradError", "PyautodlError", "ShapeError"]
+__all__ = [
+    "BackendError",
+    "DTypeError",
+    "GradError",
+    "PyautodlError",
+    "ShapeError",
+    "StateDictError",
+]
 
 
 class PyautodlError(Exception):
@@ -27,3 +34,7 @@ class GradError(PyautodlError, RuntimeError):
 
 class BackendError(PyautodlError, RuntimeError):
     """A backend, device or instruction set is absent or lacks a kernel."""
+
+
+class StateDictError(PyautodlError, RuntimeError):
+    """Names or shapes of a state_dict do not fit the module."""

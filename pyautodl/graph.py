@@ -29,7 +29,7 @@ from pyautodl.backends.dtypes import DType
 from pyautodl.errors import GradError
 from pyautodl.ops.record import OPS, Op
 
-__all__ = ["MODE", "Context", "Edge", "Node", "bind", "record", "run_backward"]
+__all__ = ["MODE", "Context", "Edge", "Node", "Saved", "bind", "record", "run_backward"]
 
 # (node or leaf tensor, which of its outputs)
 Edge = tuple[Any, int]
@@ -65,7 +65,7 @@ def bind(
     _Bound.call = staticmethod(call)  # type: ignore[assignment]
 
 
-class _Saved:
+class Saved:
     """An array kept for backward, where it came from, and what it looked like then.
 
     `edge` leads to the producer of a saved input. A saved output keeps its number
@@ -177,19 +177,19 @@ class Context:
         arrays: Sequence[Array | None],
         edges: Sequence[Edge | None],
         outputs: Sequence[Array],
-    ) -> list[_Saved | None]:
+    ) -> list[Saved | None]:
         """Pack what was saved, now that the outputs are known."""
-        packed: list[_Saved | None] = []
+        packed: list[Saved | None] = []
         for array in self._kept or ():
             if array is None:
                 packed.append(None)
                 continue
             number = self.input_number(array, arrays)
             if number is not None:
-                packed.append(_Saved(array, edges[number], None, True))
+                packed.append(Saved(array, edges[number], None, True))
                 continue
             output = next((i for i, each in enumerate(outputs) if each is array), None)
-            packed.append(_Saved(array, None, output, False))
+            packed.append(Saved(array, None, output, False))
         self._kept = self._aliases = None
         return packed
 
@@ -219,7 +219,7 @@ class Node:
         ctx: Context,
         needs: Sequence[bool],
         edges: Sequence[Edge | None],
-        saved: list[_Saved | None],
+        saved: list[Saved | None],
         outputs: int,
     ) -> None:
         self.op = op
@@ -229,7 +229,7 @@ class Node:
         self.outputs = outputs
         self.number = next(_numbers)
         self.released = False
-        self._saved: list[_Saved | None] | None = saved
+        self._saved: list[Saved | None] | None = saved
         # number of an output -> hooks on its gradient, or who wants it retained
         self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
         self.retained: dict[int, weakref.ref[Any]] | None = None
@@ -264,7 +264,7 @@ class Node:
             [None if each is None else self._unpack(each) for each in self._saved]
         )
 
-    def _unpack(self, saved: _Saved) -> Any:
+    def _unpack(self, saved: Saved) -> Any:
         array, storage = saved.array, saved.array.storage
         if storage.version != saved.version:
             raise GradError(self._changed(array, "an in-place operation"))

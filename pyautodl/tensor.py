@@ -515,7 +515,7 @@ class Tensor:
                 "backward: the tensor requires no gradient; likely fix: requires_grad=True "
                 "on what it is computed from, or leave no_grad()"
             )
-        grad = _root_gradient(self, gradient)
+        grad = root_gradient(self, gradient)
         targets = None
         if inputs is not None:
             given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -712,7 +712,7 @@ def _copy_array(array: Array) -> Array:
     return copy
 
 
-def _root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
+def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
     """The gradient to start a backward pass with: given, or 1 for a single element."""
     array = root._array
     if gradient is None:

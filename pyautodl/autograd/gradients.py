@@ -1,0 +1,141 @@
+"""grad and backward: reverse mode as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyautodl.errors import GradError
+from pyautodl.graph import Edge, run_backward
+from pyautodl.tensor import Tensor, call, root_gradient
+
+__all__ = ["backward", "grad"]
+
+
+def _as_tuple(tensors: Any) -> tuple[Any, ...]:
+    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+
+
+def _roots(
+    what: str, tensors: tuple[Tensor, ...], grad_tensors: Any
+) -> list[tuple[Edge, Tensor]]:
+    """Where the pass starts: an edge and a gradient for each tensor."""
+    grads: Sequence[Any]
+    if grad_tensors is None:
+        grads = [None] * len(tensors)
+    else:
+        grads = _as_tuple(grad_tensors)
+    if len(grads) != len(tensors):
+        raise GradError(
+            f"{what}: got {len(tensors)} tensors and {len(grads)} gradients"
+        )
+    roots = []
+    for i, (tensor, given) in enumerate(zip(tensors, grads)):
+        edge = tensor.edge()
+        if edge is None:
+            raise GradError(
+                f"{what}: element {i} of the tensors requires no gradient and has no "
+                "grad_fn; likely fix: requires_grad=True on what it is computed from"
+            )
+        roots.append((edge, root_gradient(tensor, given)))
+    return roots
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of the sum of `tensors` to the `.grad` of the leaves.
+
+    Args:
+        tensors: one tensor or several.
+        grad_tensors: the gradient of what comes after, for each; None is 1 for a tensor
+            of one element.
+        retain_graph: keep what was saved (default: `create_graph`).
+        create_graph: record the pass, for gradients of gradients.
+        grad_variables: the old name of grad_tensors.
+        inputs: fill these leaves alone.
+
+    Raises:
+        GradError: a tensor requires no gradient, or a gradient is missing.
+    """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise GradError("backward: give grad_tensors or grad_variables, not both")
+        grad_tensors = grad_variables
+    targets = None
+    if inputs is not None:
+        targets = [_target("backward", i, x) for i, x in enumerate(_as_tuple(inputs))]
+        if not targets:
+            raise GradError("backward: `inputs` is empty")
+    roots = _roots("backward", _as_tuple(tensors), grad_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    run_backward(roots, keep, create_graph, targets, True)
+
+
+def _target(what: str, i: int, x: Tensor) -> Edge:
+    edge = x.edge()
+    if edge is None:
+        raise GradError(
+            f"{what}: input {i} requires no gradient; set requires_grad=True"
+        )
+    return edge
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """Return the gradients of the sum of `outputs` with respect to `inputs`.
+
+    Args:
+        outputs: one tensor or several.
+        inputs: one tensor or several, which need not be leaves.
+        grad_outputs: the gradient of what comes after, for each output.
+        retain_graph: keep what was saved (default: `create_graph`).
+        create_graph: record the pass, so that the result can be differentiated.
+        allow_unused: give None for inputs that the outputs do not depend on.
+        is_grads_batched: not supported.
+        materialize_grads: give zeros instead of None.
+
+    Raises:
+        GradError: an input is not used and `allow_unused` is not set.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor(2.0, requires_grad=True)
+        >>> ad.autograd.grad(x**3, x)
+        (tensor(12.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched is not supported")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "grad: materialize_grads needs allow_unused to be None or True"
+        )
+    given = _as_tuple(inputs)
+    targets = [_target("grad", i, x) for i, x in enumerate(given)]
+    roots = _roots("grad", _as_tuple(outputs), grad_outputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run_backward(roots, keep, create_graph, targets, False)
+    if materialize_grads:
+        return tuple(
+            [call("zeros_like", x) if g is None else g for x, g in zip(given, found)]
+        )
+    if not allow_unused and any(each is None for each in found):
+        unused = [i for i, each in enumerate(found) if each is None]
+        raise GradError(
+            f"grad: input {unused[0]} was not used in the graph; "
+            "allow_unused=True gives None for it"
+        )
+    return tuple(found)

@@ -1,0 +1,351 @@
+"""Initialisation: fill a tensor in place, with PyTorch's names and formulas.
+
+The functions draw from the default Generator unless one is given, change the tensor in
+place outside the graph and return it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+import pyautodl.functional as F
+from pyautodl.autograd.grad_mode import no_grad
+from pyautodl.errors import ShapeError
+from pyautodl.tensor import Tensor
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+_LINEAR = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+)
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor that keeps the variance through a nonlinearity.
+
+    Args:
+        nonlinearity: "linear", "conv1d", ..., "sigmoid", "tanh", "relu", "leaky_relu"
+            or "selu".
+        param: the negative slope of leaky_relu (default 0.01, as in PyTorch; the
+            layer's own default slope is 0.1).
+
+    Raises:
+        ValueError: the nonlinearity is unknown or the slope is no number.
+
+    Example:
+        >>> from pyautodl import nn
+        >>> nn.init.calculate_gain("tanh")
+        1.6666666666666667
+    """
+    if nonlinearity in _LINEAR or nonlinearity == "sigmoid":
+        return 1.0
+    if nonlinearity == "tanh":
+        return 5.0 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, (int, float)):
+            raise ValueError(f"calculate_gain: negative_slope {param!r} is no number")
+        return math.sqrt(2.0 / (1 + slope**2))
+    if nonlinearity == "selu":
+        return 3.0 / 4
+    raise ValueError(f"calculate_gain: unsupported nonlinearity {nonlinearity!r}")
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None
+) -> Tensor:
+    """Fill with numbers uniform in [a, b)."""
+    with no_grad():
+        return tensor.uniform_(a, b, generator=generator)
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
+) -> Tensor:
+    """Fill with normal numbers; a small std gives the small random numbers around 0."""
+    with no_grad():
+        return tensor.normal_(mean, std, generator=generator)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Any = None,
+) -> Tensor:
+    """Fill with normal numbers, redrawn until they lie in [a, b].
+
+    Raises:
+        ValueError: a > b.
+    """
+    if a > b:
+        raise ValueError(f"trunc_normal_: expected a <= b, got a={a}, b={b}")
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    inside = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
+    with no_grad():
+        if inside > 0.3:
+            return _redraw_outside(tensor, mean, std, a, b, generator)
+        return _reject_uniform(tensor, mean, std, a, b, generator)
+
+
+def _normal_cdf(x: float) -> float:
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _redraw_outside(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Normal proposals: good where most of them are inside."""
+    values = F.empty_like(tensor).normal_(mean, std, generator=generator)
+    while True:
+        outside = values.ne(values.clamp(a, b))
+        if not bool(outside.any()):
+            return tensor.copy_(values)
+        fresh = F.empty_like(values).normal_(mean, std, generator=generator)
+        values = F.where(outside, fresh, values)
+
+
+def _reject_uniform(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Uniform proposals, kept with the density's probability: for a far interval."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    values, pending = tensor, None
+    while pending is None or bool(pending.any()):
+        proposal = F.empty_like(tensor).uniform_(a, b, generator=generator)
+        log_density = ((proposal - mean) / std) ** 2 * -0.5 - peak
+        chance = F.empty_like(tensor).uniform_(0.0, 1.0, generator=generator).log()
+        if pending is None:
+            values, pending = proposal, chance.gt(log_density)
+        else:
+            values = F.where(pending, proposal, values)
+            pending = F.where(pending, chance.gt(log_density), pending)
+    return tensor.copy_(values)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with one value."""
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with 1."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with 0."""
+    return constant_(tensor, 0.0)
+
+
+def _copy_values(tensor: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
+    with no_grad():
+        return tensor.copy_(F.tensor(values))
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with the identity.
+
+    Raises:
+        ShapeError: the tensor has not 2 axes.
+    """
+    _check_ndim("eye_", tensor, (2,))
+    return _copy_values(tensor, np.eye(*tensor.shape, dtype=np.float32))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weight so that it passes its input channels through.
+
+    Args:
+        tensor: (out, in / groups, *kernel), 3 to 5 axes.
+        groups: the convolution's groups; each passes its own channels.
+
+    Raises:
+        ShapeError: wrong number of axes, or groups do not divide axis 0.
+    """
+    _check_ndim("dirac_", tensor, (3, 4, 5))
+    out, channels, *kernel = tensor.shape
+    if out % groups:
+        raise ShapeError(
+            f"dirac_: groups {groups} do not divide axis 0 of {tuple(tensor.shape)}"
+        )
+    values = np.zeros(tuple(tensor.shape), np.float32)
+    center = tuple(size // 2 for size in kernel)
+    per_group = out // groups
+    for group in range(groups):
+        for channel in range(min(per_group, channels)):
+            values[(group * per_group + channel, channel, *center)] = 1
+    return _copy_values(tensor, values)
+
+
+def _check_ndim(what: str, tensor: Tensor, allowed: tuple[int, ...]) -> None:
+    if tensor.ndim not in allowed:
+        names = " or ".join(str(each) for each in allowed)
+        raise ShapeError(
+            f"{what}: expected a tensor of {names} axes, got {tuple(tensor.shape)}"
+        )
+
+
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """Inputs and outputs of one unit: of (out, in, *kernel)."""
+    shape = tuple(tensor.shape)
+    if len(shape) < 2:
+        raise ShapeError(
+            f"fan in and fan out need a tensor of 2 or more axes, got {shape}"
+        )
+    receptive = math.prod(shape[2:])
+    return shape[1] * receptive, shape[0] * receptive
+
+
+def _fan(tensor: Tensor, mode: str) -> int:
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"kaiming: mode {mode!r} is not supported: fan_in or fan_out")
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    return fan_in if mode == "fan_in" else fan_out
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Uniform in ±gain·sqrt(6 / (fan_in + fan_out)).
+
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward
+    neural networks, 2010.
+    """
+    bound = gain * math.sqrt(6.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
+    """Normal with std gain·sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`."""
+    std = gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
+) -> Tensor:
+    """Uniform in ±gain·sqrt(3 / fan).
+
+    Args:
+        tensor: what to fill.
+        a: the negative slope behind this layer (with leaky_relu alone).
+        mode: "fan_in" keeps the variance forward, "fan_out" backward.
+        nonlinearity: as in `calculate_gain`.
+        generator: where the numbers come from.
+
+    Source: He et al., Delving deep into rectifiers, 2015.
+    """
+    if 0 in tensor.shape:
+        return tensor
+    std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+    bound = math.sqrt(3.0) * std
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
+) -> Tensor:
+    """Normal with std gain / sqrt(fan); arguments as `kaiming_uniform_`."""
+    if 0 in tensor.shape:
+        return tensor
+    std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """Fill with a (semi-)orthogonal matrix; trailing axes are flattened.
+
+    Raises:
+        ShapeError: fewer than 2 axes.
+
+    Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks, 2013.
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"orthogonal_: expected 2 or more axes, got {tuple(tensor.shape)}"
+        )
+    if 0 in tensor.shape:
+        return tensor
+    rows = tensor.shape[0]
+    cols = tensor.numel() // rows
+    drawn = normal_(F.empty(rows, cols, dtype=tensor.dtype), generator=generator)
+    matrix = np.array(drawn.tolist()).reshape(rows, cols)
+    q, r = np.linalg.qr(matrix.T if rows < cols else matrix)
+    # the signs make the distribution uniform: Mezzadri, math-ph/0609050
+    q = q * np.sign(np.diagonal(r))
+    if rows < cols:
+        q = q.T
+    return _copy_values(tensor, gain * q.reshape(tuple(tensor.shape)))
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None
+) -> Tensor:
+    """Fill a matrix with normal numbers and zero a part of each column.
+
+    Args:
+        tensor: what to fill.
+        sparsity: the fraction of each column that is 0.
+        std: of the others.
+        generator: where the numbers come from.
+
+    Raises:
+        ShapeError: the tensor has not 2 axes.
+
+    Source: Martens, Deep learning via Hessian-free optimization, 2010.
+    """
+    _check_ndim("sparse_", tensor, (2,))
+    rows, cols = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    normal_(tensor, 0.0, std, generator)
+    keep = np.ones((rows, cols), np.float32)
+    for column in range(cols):
+        order = F.randperm(rows, generator=generator).tolist()
+        keep[order[:zeros], column] = 0
+    with no_grad():
+        return tensor.mul_(F.tensor(keep).to(tensor.dtype))

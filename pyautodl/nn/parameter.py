@@ -1,0 +1,48 @@
+"""Parameter and Buffer: tensors that a Module registers when they are assigned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.tensor import Tensor
+
+__all__ = ["Buffer", "Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: assigned to a Module, it is among its parameters.
+
+    Args:
+        data: a tensor, whose memory is shared, or values.
+        requires_grad: False for a frozen parameter.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.Parameter(ad.zeros(2)).requires_grad
+        True
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        super().__init__(data)
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Buffer(Tensor):
+    """A tensor that is state and not trained: assigned to a Module, it is a buffer.
+
+    Args:
+        data: a tensor, whose memory is shared, or values.
+        persistent: whether it is part of the state_dict.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        super().__init__(data)
+        self.persistent = persistent

@@ -1,0 +1,49 @@
+"""All parameters as one vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyautodl.autograd.grad_mode import no_grad
+from pyautodl.errors import ShapeError
+from pyautodl.tensor import Tensor, call
+
+__all__ = ["parameters_to_vector", "vector_to_parameters"]
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Join the elements of all parameters, in order, in one vector.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.utils.parameters_to_vector([ad.ones(2), ad.zeros(1, 1)])
+        tensor([1., 1., 0.])
+    """
+    flat = [call("reshape", each, shape=(each.numel(),)) for each in parameters]
+    if not flat:
+        raise ValueError("parameters_to_vector: expected at least one parameter")
+    return call("cat", *flat, dim=0)
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Copy slices of a vector into the parameters, in order.
+
+    Raises:
+        ShapeError: the vector has not as many elements as the parameters.
+    """
+    given = list(parameters)
+    total = sum(each.numel() for each in given)
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected a Tensor, got {type(vec).__name__}")
+    if vec.shape != (total,):
+        raise ShapeError(
+            f"vector_to_parameters: expected a vector of {total} elements, got shape "
+            f"{tuple(vec.shape)}"
+        )
+    start = 0
+    with no_grad():
+        for each in given:
+            part = vec[start : start + each.numel()]
+            each.copy_(part.reshape(each.shape))
+            start += each.numel()
