@@ -207,3 +207,16 @@ typedef struct {
 } dropout_bwd_args;
 
 /* ---- optim ---- */
+
+/* ---- augment ---- */
+
+/* x and out (n, c, h, w), samples (n) int64 */
+typedef struct {
+    pyad_array x;
+    pyad_array samples;
+    pyad_array out;
+    int64_t seed;
+    int64_t epoch;
+    int64_t max_shift;
+    double fill;
+} random_shift_args;

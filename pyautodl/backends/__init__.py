@@ -62,6 +62,7 @@ FAMILIES = (
     "rnn",
     "random",
     "optim",
+    "augment",
 )
 
 Argument = Array | list[Array] | None

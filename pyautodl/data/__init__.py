@@ -1,0 +1,27 @@
+"""Data: datasets, loaders, splits, normalisation, augmentation."""
+
+from pyautodl.data.augment import RandomShift
+from pyautodl.data.dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    as_dataset,
+)
+from pyautodl.data.digits import load_digits
+from pyautodl.data.loader import DataLoader, default_collate
+from pyautodl.data.normalize import Normalizer
+from pyautodl.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    permutation,
+)
+from pyautodl.data.split import (
+    random_split,
+    split_indices,
+    train_validation_test_split,
+)

@@ -1,0 +1,199 @@
+"""`DataLoader`: batches of a dataset."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from pyautodl.data.dataset import IterableDataset, as_dataset
+from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from pyautodl.functional.copy import stack
+from pyautodl.functional.creation import tensor
+from pyautodl.functional.random import Generator, default_generator
+from pyautodl.tensor import Tensor
+
+__all__ = ["DataLoader", "default_collate"]
+
+# batches that workers prepare ahead, for each of them
+_AHEAD = 2
+
+
+def default_collate(batch: list[Any]) -> Any:
+    """Stack samples: tensors, arrays and numbers by position, or by name in dicts.
+
+    Example:
+        >>> from pyautodl.data import default_collate
+        >>> default_collate([(1, 2.0), (3, 4.0)])
+        (tensor([1, 3]), tensor([2., 4.]))
+    """
+    first = batch[0]
+    if isinstance(first, Tensor):
+        return stack(batch)
+    if isinstance(first, np.ndarray):
+        return tensor(np.stack(batch))
+    if isinstance(first, dict):
+        return {key: default_collate([each[key] for each in batch]) for key in first}
+    if isinstance(first, (tuple, list)):
+        columns = [default_collate(list(each)) for each in zip(*batch, strict=True)]
+        return type(first)(columns) if isinstance(first, list) else tuple(columns)
+    if isinstance(first, (int, float, bool, np.generic)):
+        return tensor(np.asarray(batch)) if isinstance(first, np.generic) else tensor(batch)
+    if isinstance(first, (str, bytes)):
+        return batch
+    raise TypeError(
+        f"default_collate: can't stack {type(first).__name__}; pass your own collate_fn"
+    )
+
+
+class DataLoader:
+    """Iterates over a dataset in batches, each epoch in a new order if `shuffle`.
+
+    The order depends on the generator's seed and on the epoch, not on how many workers
+    there are or what else was drawn.
+
+    Args:
+        dataset: a dataset, or a tuple of tensors or arrays.
+        batch_size: samples in a batch; None gives single samples.
+        shuffle: draw in a new order each epoch.
+        sampler: where sample numbers come from instead.
+        batch_sampler: where lists of sample numbers come from instead.
+        num_workers: threads that prepare batches ahead.
+        collate_fn: makes a batch of a list of samples.
+        drop_last: leave out a last batch that is not full.
+        generator: whose seed decides the order; default the default generator.
+        transform: called as transform(batch, samples=, epoch=, seed=) on each batch,
+            with the sample numbers, so that what it draws depends on nothing else.
+
+    Raises:
+        ValueError: the dataset is empty, or arguments contradict each other.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.data import DataLoader
+        >>> [x.tolist() for (x,) in DataLoader((ad.arange(5),), batch_size=2)]
+        [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        transform: Callable[..., Any] | None = None,
+    ) -> None:
+        iterable = isinstance(dataset, IterableDataset)
+        self.dataset = dataset if iterable else as_dataset(dataset)
+        if not iterable and len(self.dataset) == 0:
+            raise ValueError("DataLoader: the dataset is empty")
+        if num_workers < 0:
+            raise ValueError(f"DataLoader: num_workers must be >= 0, got {num_workers}")
+        if (sampler is not None or batch_sampler is not None or iterable) and shuffle:
+            raise ValueError("DataLoader: shuffle excludes a sampler and an IterableDataset")
+        if batch_sampler is not None and (batch_size != 1 or sampler or drop_last):
+            raise ValueError(
+                "DataLoader: batch_sampler excludes batch_size, sampler and drop_last"
+            )
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn
+        self.generator = generator
+        self.transform = transform
+        self.worker_init_fn = worker_init_fn
+        self.prefetch_factor = prefetch_factor or _AHEAD
+        self.epoch = 0
+        self._iterable = iterable
+        if sampler is None and not iterable:
+            kind = RandomSampler if shuffle else SequentialSampler
+            sampler = kind(self.dataset)
+            if shuffle:
+                sampler.generator = generator
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        if batch_sampler is None and batch_size is not None and not iterable:
+            self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+
+    def __len__(self) -> int:
+        if self._iterable:
+            raise TypeError("len: a DataLoader over an IterableDataset has no length")
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next pass be that of `epoch`, as when training is resumed."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Any]:
+        epoch = self.epoch
+        self.epoch += 1
+        if self._iterable:
+            return self._iterate_iterable(epoch)
+        if hasattr(self.sampler, "epoch"):
+            self.sampler.epoch = epoch
+        groups = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if self.num_workers:
+            return self._iterate_ahead(groups, epoch)
+        return (self._load(group, epoch) for group in groups)
+
+    def _iterate_iterable(self, epoch: int) -> Iterator[Any]:
+        batch: list[Any] = []
+        seen = 0
+        for sample in self.dataset:
+            seen += 1
+            if self.batch_size is None:
+                yield sample
+                continue
+            batch.append(sample)
+            if len(batch) == self.batch_size:
+                yield self._finish(self._collate(batch), range(seen - len(batch), seen), epoch)
+                batch = []
+        if batch and not self.drop_last:
+            yield self._finish(self._collate(batch), range(seen - len(batch), seen), epoch)
+
+    def _iterate_ahead(self, groups: Any, epoch: int) -> Iterator[Any]:
+        """Batches in their order, prepared by threads."""
+        waiting: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(self.num_workers) as pool:
+            if self.worker_init_fn is not None:
+                for worker in range(self.num_workers):
+                    self.worker_init_fn(worker)
+            for group in groups:
+                waiting.append(pool.submit(self._load, group, epoch))
+                if len(waiting) >= self.num_workers * self.prefetch_factor:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _load(self, group: Any, epoch: int) -> Any:
+        if self.batch_sampler is None:
+            return self.dataset[group]
+        if hasattr(self.dataset, "fetch") and self.collate_fn is None:
+            batch = self.dataset.fetch(tensor(group))
+        else:
+            batch = self._collate([self.dataset[i] for i in group])
+        return self._finish(batch, group, epoch)
+
+    def _collate(self, samples: list[Any]) -> Any:
+        return (self.collate_fn or default_collate)(samples)
+
+    def _finish(self, batch: Any, samples: Any, epoch: int) -> Any:
+        if self.transform is None:
+            return batch
+        seed = (self.generator or default_generator).initial_seed()
+        return self.transform(batch, samples=tensor(list(samples)), epoch=epoch, seed=seed)

@@ -1,0 +1,3 @@
+"""`pyautodl.data` under PyTorch's path."""
+
+from pyautodl.data import *
