@@ -151,7 +151,8 @@ typedef struct {
     double std;
 } random_normal_args;
 
-/* cdf_low and cdf_high: the distribution function at low and high */
+/* chance_low and chance_high: the distribution function at low and high, or the chances to lie above
+ * them, which fall */
 typedef struct {
     pyad_array out;
     pyad_array state;
@@ -159,8 +160,8 @@ typedef struct {
     double std;
     double low;
     double high;
-    double cdf_low;
-    double cdf_high;
+    double chance_low;
+    double chance_high;
 } random_trunc_normal_args;
 
 /* from [low, high); both 0: all 2^64 numbers */

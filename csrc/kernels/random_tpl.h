@@ -5,6 +5,7 @@
  * number depends on the element's position and on nothing else. philox_group writes its words to
  * the stack (L1), from where plain loops, which the compiler vectorises, make elements of them.
  */
+#include "math_tpl.h"
 #include "philox.h"
 #include "quantile.h"
 
@@ -76,49 +77,16 @@ PYAD_RECORD(random_uniform, random_uniform_args, 2 * pyad_numel(&a->out), 0, PHI
 
 #if DTYPE == PYAD_FLOAT32
 #define UNSIGNED uint32_t
-#define SIGNED int32_t
 #define BITS 32
-#define MANTISSA 23
-#define SQRT_HALF 0x3F3504F3
 #else
 #define UNSIGNED uint64_t
-#define SIGNED int64_t
 #define BITS 64
-#define MANTISSA 52
-#define SQRT_HALF 0x3FE6A09E667F3BCD
 #endif
-typedef UNSIGNED K(bits) __attribute__((vector_size(VECTOR_BYTES)));
-
-/* log u for 0 < u <= 1, u normal: 2^k (1 + f), then a series in f / (2 + f). */
-static inline vec K(unit_log)(vec u) {
-    mask k = ((mask)u - (SIGNED)SQRT_HALF) >> MANTISSA;
-    vec f = (vec)((mask)u - (k << MANTISSA)) - (REAL)1;
-    vec s = f / (f + (REAL)2), z = s * s, half = (REAL)0.5 * f * f;
-#if DTYPE == PYAD_FLOAT32
-    vec r = v_set1(0.24279078841f);
-    r = v_fma(r, z, v_set1(0.28498786688f));
-    r = v_fma(r, z, v_set1(0.40000972152f));
-    r = v_fma(r, z, v_set1(0.66666662693f)) * z;
-    const REAL ln2_high = 6.9313812256e-01f, ln2_low = 9.0580006145e-06f;
-#else
-    vec r = v_set1(1.479819860511658591e-01);
-    r = v_fma(r, z, v_set1(1.531383769920937332e-01));
-    r = v_fma(r, z, v_set1(1.818357216161805012e-01));
-    r = v_fma(r, z, v_set1(2.222219843214978396e-01));
-    r = v_fma(r, z, v_set1(2.857142874366239149e-01));
-    r = v_fma(r, z, v_set1(3.999999999940941908e-01));
-    r = v_fma(r, z, v_set1(6.666666666666735130e-01)) * z;
-    const REAL ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
-#endif
-    vec exponent = __builtin_convertvector(k, vec);
-    return exponent * ln2_high - ((half - v_fma(s, half + r, exponent * ln2_low)) - f);
-}
-
 /* sine and cosine of 2 pi x / 2^BITS: the quarter of the turn from x's upper bits, exactly, and
  * polynomials on the rest, which is within an eighth of a turn. */
-static inline void K(sin_cos)(K(bits) x, vec *sine, vec *cosine) {
+static inline void K(sin_cos)(bits_vec x, vec *sine, vec *cosine) {
     mask rest = (mask)(x << 2) >> 2;
-    mask quarter = (mask)((x - (K(bits))rest) >> (BITS - 2));
+    mask quarter = (mask)((x - (bits_vec)rest) >> (BITS - 2));
 #if DTYPE == PYAD_FLOAT32
     vec y = __builtin_convertvector(rest, vec) * (REAL)(1.57079632679489662 * 0x1p-30);
     vec z = y * y;
@@ -150,11 +118,11 @@ static inline void K(sin_cos)(K(bits) x, vec *sine, vec *cosine) {
 }
 
 /* Box and Muller: two independent normals from a length in (0, 1] and an angle. */
-static inline void K(box_muller)(K(bits) length, K(bits) angle, REAL mean, REAL std, REAL *first,
+static inline void K(box_muller)(bits_vec length, bits_vec angle, REAL mean, REAL std, REAL *first,
                                  REAL *second) {
     const REAL ulp = (REAL)(BITS == 32 ? 0x1p-32 : 0x1p-64);
     vec u = __builtin_convertvector(length | 1, vec) * ulp, sine, cosine;
-    vec r = v_sqrt(K(unit_log)(u) * (REAL)-2) * std;
+    vec r = v_sqrt(v_log(u) * (REAL)-2) * std;
     K(sin_cos)(angle, &sine, &cosine);
     v_store(first, r * cosine + mean);
     v_store(second, r * sine + mean);
@@ -170,7 +138,7 @@ static inline void K(normal_group)(const philox *p, uint64_t first, const double
     REAL mean = (REAL)how[0], std = (REAL)how[1];
     for (int64_t i = 0; i < GROUP; i += 2 * PHILOX_LANES) {
         for (int64_t l = i; l < i + PHILOX_LANES; l += VL) {
-            K(bits) length, angle;
+            bits_vec length, angle;
             memcpy(&length, words + l, sizeof length);
             memcpy(&angle, words + l + PHILOX_LANES, sizeof angle);
             K(box_muller)(length, angle, mean, std, out + l, out + l + PHILOX_LANES);
@@ -187,28 +155,30 @@ static int K(random_normal)(const void *args, const team *t) {
 PYAD_RECORD(random_normal, random_normal_args, 6 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 #undef UNSIGNED
-#undef SIGNED
 #undef BITS
-#undef MANTISSA
-#undef SQRT_HALF
 
 /* ---- truncated normal ---- */
 
-/* Through the inverse of the distribution function; for initialisation, so not vectorised. */
+/* Through the inverse of the distribution function; for initialisation, so not vectorised. Falling
+ * chances are those of the upper tail, where the distribution function itself is too near to 1. */
 static inline void K(trunc_group)(const philox *p, uint64_t first, const double *how, REAL *out) {
     REAL unit[GROUP];
     K(units)(p, first, unit);
     const double half = 0.25 * (sizeof(REAL) == 4 ? 0x1p-24 : 0x1p-53);
+    const int upper = how[4] > how[5];
+    const double std = upper ? -how[1] : how[1];
     for (int64_t i = 0; i < GROUP; i++) {
         double q = how[4] + ((double)unit[i] + half) * (how[5] - how[4]);
-        double x = q <= 0 ? how[2] : q >= 1 ? how[3] : how[0] + how[1] * quantile_normal(q);
+        double x = q <= 0   ? how[upper ? 3 : 2]
+                   : q >= 1 ? how[upper ? 2 : 3]
+                            : how[0] + std * quantile_normal(q);
         out[i] = (REAL)(x < how[2] ? how[2] : x > how[3] ? how[3] : x);
     }
 }
 
 static int K(random_trunc_normal)(const void *args, const team *t) {
     const random_trunc_normal_args *a = args;
-    const double how[6] = {a->mean, a->std, a->low, a->high, a->cdf_low, a->cdf_high};
+    const double how[6] = {a->mean, a->std, a->low, a->high, a->chance_low, a->chance_high};
     return K(fill_all)(&a->out, &a->state, how, t, K(trunc_group));
 }
 

@@ -6,6 +6,7 @@ group, in which word w of block l has place 16 w + l.
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import Any
 
@@ -125,20 +126,21 @@ def random_trunc_normal(
     std: float,
     low: float,
     high: float,
-    cdf_low: float,
-    cdf_high: float,
+    chance_low: float,
+    chance_high: float,
 ) -> None:
     half = 0.25 * (2.0**-24 if out.dtype == np.float32 else 2.0**-53)
     inverse = NormalDist().inv_cdf
     values = np.empty(out.size)
     for i, unit in enumerate(_units(out, state)):
-        q = cdf_low + (float(unit) + half) * (cdf_high - cdf_low)
-        values[i] = low if q <= 0 else high if q >= 1 else mean + std * inverse(q)
+        q = chance_low + (float(unit) + half) * (chance_high - chance_low)
+        z = -math.inf if q <= 0 else math.inf if q >= 1 else inverse(q)
+        values[i] = mean + (-std if chance_low > chance_high else std) * z
     _in_memory_order(out)[...] = np.clip(values, low, high)
 
 
 def _below(start: tuple[int, int, int], x: int, index: int, limit: int) -> int:
-    """A number below `limit`, each equally likely; see philox_below in csrc/philox.h."""
+    """A number below `limit`, each equally likely; as philox_below in philox.h."""
     seed, stream, offset = start
     again = 1
     while True:

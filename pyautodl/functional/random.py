@@ -1,0 +1,800 @@
+"""Random tensors, sampling and dropout.
+
+Every function takes its numbers from `generator`, by default the one that `manual_seed`
+seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyautodl.backends import Array, empty_strides_like
+from pyautodl.backends.dtypes import FLOATING, INTEGRAL, as_dtype, bool_, int64
+from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.random import (
+    DROPOUT,
+    RANDOM_BERNOULLI,
+    RANDOM_INTEGERS,
+    RANDOM_MULTINOMIAL,
+    RANDOM_NORMAL,
+    RANDOM_PERMUTATION,
+    RANDOM_TRUNC_NORMAL,
+    RANDOM_UNIFORM,
+)
+from pyautodl.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from pyautodl.tensor import Tensor, apply, device, get_default_dtype, make, method
+
+__all__ = [
+    "Generator",
+    "alpha_dropout",
+    "bernoulli",
+    "default_generator",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "feature_alpha_dropout",
+    "feature_dropout",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "seed",
+    "set_rng_state",
+]
+
+
+# ---- arguments ----
+
+
+def _state(generator: Generator | None) -> Array:
+    if generator is None:
+        return default_generator.array
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"generator: expected a Generator, got {type(generator).__name__}"
+        )
+    return generator.array
+
+
+def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
+    """The shape from f(2, 3) or f((2, 3))."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    if any(isinstance(each, (float, bool)) for each in size):
+        raise TypeError(f"{name}: sizes must be integers, got {tuple(size)}")
+    return tuple([int(each) for each in size])
+
+
+def _float_dtype(dtype: Any) -> Any:
+    return get_default_dtype() if dtype is None else as_dtype(dtype)
+
+
+def _placed(name: Any) -> None:
+    """Refuse every device but the CPU."""
+    if name is not None:
+        device(name)
+
+
+def _only_default(name: str, **given: Any) -> None:
+    for argument, value in given.items():
+        if value is not None and value is not False:
+            raise NotImplementedError(
+                f"{name}: {argument} is not supported, got {value!r}"
+            )
+
+
+def _finish(out: Tensor, requires_grad: bool) -> Tensor:
+    return out.requires_grad_() if requires_grad else out
+
+
+def _in_layout_of(x: Tensor, values: Tensor) -> Tensor:
+    """Numbers drawn in C order, as the elements of `x` lie in memory.
+
+    What a kernel draws for the n-th element in memory is then the n-th of `x` too.
+    """
+    array = x._array
+    strides = empty_strides_like(array.shape, array.strides)
+    return make(values._array.view(array.shape, strides), None, False)
+
+
+# ---- tensors of random numbers ----
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Draw uniform numbers from [0, 1).
+
+    Args:
+        size: the shape, as numbers or a tuple.
+        generator: where the numbers come from.
+        out: not supported.
+        dtype: float32 or float64 (default: the default dtype).
+        layout: ignored; everything is strided.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+        pin_memory: ignored.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.rand(2, 3).shape
+        pyautodl.Size([2, 3])
+    """
+    _only_default("rand", out=out)
+    _placed(device)
+    attrs = {"shape": _sizes("rand", size), "dtype": _float_dtype(dtype)}
+    drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=_state(generator))
+    return _finish(drawn, requires_grad)
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Draw normal numbers of mean 0 and variance 1; arguments as `rand`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.randn(2, 3).shape
+        pyautodl.Size([2, 3])
+    """
+    _only_default("randn", out=out)
+    _placed(device)
+    attrs = {"shape": _sizes("randn", size), "dtype": _float_dtype(dtype)}
+    drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=_state(generator))
+    return _finish(drawn, requires_grad)
+
+
+def _integers(
+    shape: tuple[int, ...], dtype: Any, low: int, high: int, generator: Generator | None
+) -> Tensor:
+    """Integers of any element type; of floats and bools by way of int64."""
+    kind = int64 if dtype is None else as_dtype(dtype)
+    drawn_as = kind if kind.category == INTEGRAL else int64
+    drawn = apply(
+        RANDOM_INTEGERS,
+        shape=shape,
+        dtype=drawn_as,
+        low=int(low),
+        high=int(high),
+        state=_state(generator),
+    )
+    return drawn if drawn_as is kind else drawn.to(kind)
+
+
+def randint(
+    *args: Any,
+    low: int | None = None,
+    high: int | None = None,
+    size: Any = None,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Draw integers from [low, high), each equally likely.
+
+    Call it as `randint(high, size)` or `randint(low, high, size)`.
+
+    Args:
+        args: the arguments by position.
+        low: the smallest number (default 0).
+        high: one above the largest.
+        size: the shape, a tuple.
+        generator: where the numbers come from.
+        out: not supported.
+        dtype: default int64.
+        layout: ignored.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph; for a floating dtype.
+
+    Raises:
+        ValueError: the range is empty, or the element type can't hold it.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.randint(3, 7, (100,))
+        >>> x.min().item() >= 3, x.max().item() < 7
+        (True, True)
+    """
+    _only_default("randint", out=out)
+    _placed(device)
+    given = list(args)
+    if size is None and given:
+        size = given.pop()
+    if high is None and given:
+        high = given.pop()
+    if low is None and given:
+        low = given.pop()
+    if given or size is None or high is None:
+        raise TypeError("randint: expected (high, size) or (low, high, size)")
+    shape = _sizes("randint", (size,))
+    drawn = _integers(shape, dtype, 0 if low is None else low, high, generator)
+    return _finish(drawn, requires_grad)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Draw an order of the numbers 0 ... n-1, each equally likely.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.randperm(4).sort()[0]
+        tensor([0, 1, 2, 3])
+    """
+    _only_default("randperm", out=out)
+    _placed(device)
+    drawn = apply(RANDOM_PERMUTATION, n=int(n), state=_state(generator))
+    if dtype is not None and as_dtype(dtype) is not int64:
+        drawn = drawn.to(as_dtype(dtype))
+    return _finish(drawn, requires_grad)
+
+
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Draw uniform numbers from [0, 1), shaped and typed as another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.rand_like(ad.zeros(2, 3)).shape
+        pyautodl.Size([2, 3])
+    """
+    kind = input.dtype if dtype is None else dtype
+    drawn = rand(*input.shape, dtype=kind, device=device, generator=generator)
+    return _finish(_in_layout_of(input, drawn), requires_grad)
+
+
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Draw normal numbers, shaped and typed as another tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.randn_like(ad.zeros(2, 3)).shape
+        pyautodl.Size([2, 3])
+    """
+    kind = input.dtype if dtype is None else dtype
+    drawn = randn(*input.shape, dtype=kind, device=device, generator=generator)
+    return _finish(_in_layout_of(input, drawn), requires_grad)
+
+
+def randint_like(
+    input: Tensor,
+    *args: Any,
+    low: int | None = None,
+    high: int | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Draw integers from [low, high), shaped and typed as another tensor.
+
+    Call it as `randint_like(x, high)` or `randint_like(x, low, high)`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.randint_like(ad.zeros(2, 3), 7).shape
+        pyautodl.Size([2, 3])
+    """
+    kind = input.dtype if dtype is None else dtype
+    drawn = randint(
+        *args,
+        low=low,
+        high=high,
+        size=tuple(input.shape),
+        dtype=kind,
+        device=device,
+        generator=generator,
+    )
+    return _finish(_in_layout_of(input, drawn), requires_grad)
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Draw normal numbers of given means and standard deviations.
+
+    Args:
+        mean: a number or a tensor.
+        std: a number or a tensor.
+        size: the shape, where both are numbers.
+        generator: where the numbers come from.
+        out: not supported.
+        dtype: float32 or float64, where both are numbers.
+        layout: ignored.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
+    Raises:
+        ValueError: std is negative.
+        TypeError: both are numbers and there is no size.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.normal(ad.zeros(3), 0.1).shape
+        pyautodl.Size([3])
+    """
+    _only_default("normal", out=out)
+    _placed(device)
+    tensors = [each for each in (mean, std) if isinstance(each, Tensor)]
+    if not tensors:
+        if size is None:
+            raise TypeError("normal: expected a size, as mean and std are numbers")
+        attrs = {"shape": _sizes("normal", (size,)), "dtype": _float_dtype(dtype)}
+        floats = {"mean": float(mean), "std": float(std)}
+        drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
+        return _finish(drawn, requires_grad)
+    if isinstance(std, Tensor) and std.numel() and std.min().item() < 0:
+        raise ValueError(f"normal: std must not be negative (std {tuple(std.shape)})")
+    # both by PyTorch without a gradient
+    like = tensors[0].detach() if len(tensors) == 1 else (mean + std).detach()
+    mean, std = (x.detach() if isinstance(x, Tensor) else x for x in (mean, std))
+    return randn_like(like, generator=generator) * std + mean
+
+
+# ---- sampling ----
+
+
+@method
+def bernoulli(
+    input: Tensor,
+    p: float | None = None,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+) -> Tensor:
+    """Draw 1 with the probability that stands at each place, else 0.
+
+    Args:
+        input: the probabilities; with `p`, only the shape and element type count.
+        p: one probability for all.
+        generator: where the numbers come from.
+        out: not supported.
+
+    Raises:
+        ValueError: a probability is outside [0, 1].
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.bernoulli(ad.tensor([0.0, 1.0]))
+        tensor([0., 1.])
+    """
+    _only_default("bernoulli", out=out)
+    chances = input if p is None else _constant_like(input, p)
+    return apply(RANDOM_BERNOULLI, chances, state=_state(generator))
+
+
+def _constant_like(input: Tensor, value: float) -> Tensor:
+    dtype = input.dtype if input.dtype.category == FLOATING else get_default_dtype()
+    return input.new_full(tuple(input.shape), float(value), dtype=dtype)
+
+
+@method
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+) -> Tensor:
+    """Draw categories by weights, which need not sum to 1.
+
+    Args:
+        input: weights, (k,) or (rows, k).
+        num_samples: how many to draw from each row.
+        replacement: whether a category may be drawn again.
+        generator: where the numbers come from.
+        out: not supported.
+
+    Shape:
+        (k,) -> (num_samples,); (rows, k) -> (rows, num_samples), int64.
+
+    Raises:
+        ValueError: a weight is negative or not finite, a row has no positive one, or
+            there are fewer categories of positive weight than draws without
+            replacement.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.multinomial(ad.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+        tensor([1, 1])
+    """
+    _only_default("multinomial", out=out)
+    if input.ndim not in (1, 2):
+        raise ShapeError(
+            f"multinomial: expected weights (k,) or (rows, k), got {tuple(input.shape)}"
+        )
+    weights = input.detach() if input.ndim == 2 else input.detach().reshape(1, -1)
+    if replacement or num_samples == 1:
+        state = _state(generator)
+        drawn = apply(RANDOM_MULTINOMIAL, weights, draws=int(num_samples), state=state)
+    else:
+        drawn = _without_replacement(weights, int(num_samples), generator)
+    return drawn if input.ndim == 2 else drawn.reshape(-1)
+
+
+def _without_replacement(
+    weights: Tensor, draws: int, generator: Generator | None
+) -> Tensor:
+    """The largest of weight / exponential: the order in which they would be drawn.
+
+    Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006.
+    """
+    possible = int((weights > 0).sum(-1).min().item()) if weights.numel() else 0
+    if draws > possible:
+        raise ValueError(
+            f"multinomial: can't draw {draws} of {possible} categories of positive "
+            f"weight without replacement (weights {tuple(weights.shape)})"
+        )
+    # the op checks the weights and, with one draw each, costs little
+    apply(RANDOM_MULTINOMIAL, weights, draws=1, state=_state(generator))
+    race = weights / exponential(weights, generator=generator)
+    return race.topk(draws, dim=-1)[1]
+
+
+def exponential(
+    input: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Draw exponential numbers of rate `lambd`, one for each element; none is 0."""
+    if not lambd > 0:
+        raise ValueError(f"exponential_: lambd must be positive, got {lambd}")
+    # 1 - u is in (0, 1], so its logarithm is finite; what is to divide must not be 0
+    unit = 1.0 - rand_like(input, generator=generator)
+    return (-unit.log()).clamp(min=2.0**-60) / lambd
+
+
+# ---- in place ----
+
+
+def _fill(self: Tensor, name: str, values: Tensor) -> Tensor:
+    self._check_inplace(name)
+    return self._assign(name, _in_layout_of(self, values))
+
+
+@method
+def uniform_(
+    self: Tensor,
+    low: float = 0.0,
+    high: float = 1.0,
+    *,
+    generator: Generator | None = None,
+    **bounds: float,
+) -> Tensor:
+    """Fill with uniform numbers from [low, high), PyTorch's `from` and `to`."""
+    low, high = bounds.pop("from", low), bounds.pop("to", high)
+    if bounds:
+        raise TypeError(f"uniform_: unexpected arguments {sorted(bounds)}")
+    attrs = {"shape": self._array.shape, "dtype": self.dtype}
+    floats = {"low": float(low), "high": float(high)}
+    drawn = apply(RANDOM_UNIFORM, **attrs, **floats, state=_state(generator))
+    return _fill(self, "uniform_", drawn)
+
+
+@method
+def normal_(
+    self: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers."""
+    attrs = {"shape": self._array.shape, "dtype": self.dtype}
+    floats = {"mean": float(mean), "std": float(std)}
+    drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
+    return _fill(self, "normal_", drawn)
+
+
+@method
+def trunc_normal_(
+    self: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers, given that they lie in [a, b]."""
+    attrs = {"shape": self._array.shape, "dtype": self.dtype}
+    floats = {"mean": float(mean), "std": float(std), "low": float(a), "high": float(b)}
+    drawn = apply(RANDOM_TRUNC_NORMAL, **attrs, **floats, state=_state(generator))
+    return _fill(self, "trunc_normal_", drawn)
+
+
+@method
+def exponential_(
+    self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with exponential numbers of rate `lambd`."""
+    self._check_inplace("exponential_")
+    return self._assign("exponential_", exponential(self, lambd, generator=generator))
+
+
+@method
+def bernoulli_(
+    self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with 1 with probability `p`, a number or a tensor, else 0."""
+    self._check_inplace("bernoulli_")
+    if isinstance(p, Tensor):
+        drawn = bernoulli(p.detach().expand(self.shape), generator=generator)
+    else:
+        drawn = bernoulli(self.detach(), float(p), generator=generator)
+    return self._assign("bernoulli_", drawn.to(self.dtype))
+
+
+@method
+def random_(self: Tensor, *args: int, generator: Generator | None = None) -> Tensor:
+    """Fill with integers: random_(high), random_(low, high) or all that are exact."""
+    low, high = (0, *args)[-2:] if args else (0, _largest_integer(self.dtype) + 1)
+    drawn = _integers(self._array.shape, self.dtype, low, high, generator)
+    return _fill(self, "random_", drawn)
+
+
+def _largest_integer(dtype: Any) -> int:
+    """The largest integer up to which a type holds all."""
+    if dtype is bool_:
+        return 1
+    if dtype.category == FLOATING:
+        return 2 ** (24 if dtype.itemsize == 4 else 53)
+    return int(2 ** (8 * dtype.itemsize - (1 if dtype.is_signed else 0)) - 1)
+
+
+# ---- dropout ----
+
+
+def dropout(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Set each element to 0 with probability `p` and scale the others by 1 / (1 - p).
+
+    A dropped element is exactly 0, also where it was infinite. With p = 0, or outside
+    of training, the result is the input itself; with p = 1 it is all zeros.
+
+    Args:
+        input: any shape, floating.
+        p: the probability, from 0 to 1.
+        training: whether to drop at all.
+        inplace: change the input.
+
+    Raises:
+        ValueError: p is outside [0, 1].
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.dropout(ad.ones(3), p=1.0)
+        tensor([0., 0., 0.])
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from
+    overfitting", 2014.
+    """
+    _check_p("dropout", p)
+    if not training or p == 0:
+        return input
+    if inplace:
+        input._check_inplace("dropout_")
+    out = apply(DROPOUT, input, p=float(p), state=default_generator.array)
+    return input._assign("dropout_", out) if inplace else out
+
+
+def _check_p(name: str, p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
+
+
+def _keep(name: str, input: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
+    """A mask of what is kept."""
+    if input.dtype.category != FLOATING:
+        raise DTypeError(f"{name}: expected a floating tensor, got {input.dtype.name}")
+    return rand(*shape, dtype=input.dtype) >= p
+
+
+def _drop_channels(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, batched: bool
+) -> Tensor:
+    """Drop whole channels of (n, c, ...), or of (c, ...) where there is no batch."""
+    _check_p(name, p)
+    if not training or p == 0:
+        return input
+    axes = 2 if batched else 1
+    shape = tuple(input.shape[:axes]) + (1,) * (input.ndim - axes)
+    keep = _keep(name, input, shape, p)
+    scaled = input * (1 / (1 - p)) if p < 1 else input
+    out = scaled.masked_fill(~keep, 0)
+    return input._assign(name, out) if inplace else out
+
+
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """Set whole channels of (n, c, ...) to 0 with probability `p`; see `dropout`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.feature_dropout(ad.ones(1, 2, 3), 0.0, True)
+        tensor([[[1., 1., 1.],
+                 [1., 1., 1.]]])
+    """
+    return _drop_channels("feature_dropout", input, p, train, False, True)
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Set whole channels to 0 with probability `p` and scale the others; see `dropout`.
+
+    Shape:
+        (n, c, l) or (c, l), unchanged.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.dropout1d(ad.ones(1, 2), p=1.0)
+        tensor([[0., 0.]])
+    """
+    if input.ndim not in (2, 3):
+        raise ShapeError(
+            f"dropout1d: expected (n, c, l) or (c, l), got {tuple(input.shape)}"
+        )
+    return _drop_channels("dropout1d", input, p, training, inplace, input.ndim == 3)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Set whole channels to 0 with probability `p` and scale the others; see `dropout`.
+
+    Shape:
+        (n, c, h, w), unchanged; three axes are taken as (n, c, l), as PyTorch does.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.dropout2d(ad.ones(1, 2, 1, 1), p=1.0).flatten()
+        tensor([0., 0.])
+    """
+    if input.ndim not in (3, 4):
+        raise ShapeError(f"dropout2d: expected (n, c, h, w), got {tuple(input.shape)}")
+    return _drop_channels("dropout2d", input, p, training, inplace, True)
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Set whole channels to 0 with probability `p` and scale the others; see `dropout`.
+
+    Shape:
+        (n, c, d, h, w) or (c, d, h, w), unchanged.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.dropout3d(ad.ones(2, 1, 1, 1), p=1.0).flatten()
+        tensor([0., 0.])
+    """
+    if input.ndim not in (4, 5):
+        raise ShapeError(
+            "dropout3d: expected (n, c, d, h, w) or (c, d, h, w), got "
+            f"{tuple(input.shape)}"
+        )
+    return _drop_channels("dropout3d", input, p, training, inplace, input.ndim == 5)
+
+
+# SELU's value for minus infinity: -scale * alpha
+_SELU_LOW = -1.7580993408473766
+
+
+def _alpha(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, features: bool
+) -> Tensor:
+    """Dropped elements take SELU's lowest value; mean and variance are restored."""
+    _check_p(name, p)
+    if not training or p == 0:
+        return input
+    shape = tuple(input.shape)
+    if features:
+        shape = shape[:2] + (1,) * (input.ndim - 2)
+    keep = _keep(name, input, shape, p)
+    a = 0.0 if p == 1 else ((1 - p) * (1 + p * _SELU_LOW**2)) ** -0.5
+    out = input.masked_fill(~keep, _SELU_LOW) * a - a * p * _SELU_LOW
+    return input._assign(name, out) if inplace else out
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Dropout that keeps mean 0 and variance 1, to go with SELU; see `dropout`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.alpha_dropout(ad.ones(2), p=0.5, training=False)
+        tensor([1., 1.])
+
+    Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+    """
+    return _alpha("alpha_dropout", input, p, training, inplace, False)
+
+
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """`alpha_dropout` of whole channels of (n, c, ...).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.functional.feature_alpha_dropout(ad.ones(1, 2), training=False)
+        tensor([[1., 1.]])
+    """
+    return _alpha("feature_alpha_dropout", input, p, training, inplace, True)
