@@ -100,7 +100,41 @@ void pyad_set_cache_limit(int64_t nbytes);
 
 /* ---- copy ---- */
 
+/* same element type and shape, any strides */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+} copy_args;
+
+/* any element type to any; floats are cut towards zero */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+} cast_args;
+
+/* out's axis is the axes of xs one after the other */
+typedef struct {
+    pyad_array xs; /* table */
+    pyad_array out;
+    int64_t axis;
+} cat_args;
+
+/* the part of each matrix below (or with upper above) its diagonal, 0 elsewhere */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+    int64_t diagonal;
+    int64_t upper;
+} tri_args;
+
 /* ---- reduce ---- */
+
+/* out has x's axes, of size 1 where x is reduced; the total is divided by divisor (floats) */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+    double divisor;
+} sum_args;
 
 /* ---- sort ---- */
 

@@ -1,0 +1,132 @@
+/* The loops of one reduction, included once for each with
+ *
+ *   OP        its name: the functions below are OP_start, ... with the dtype's suffix
+ *   STATE     the type of a running result
+ *   IN_ORDER  1 if positions matter
+ *
+ *   STATE OP_start(args, o)               the result of nothing; o: offset of the output
+ *   void  OP_run(args, state, x, n, at)   take in n <= REDUCE_SEGMENT elements side by side
+ *   void  OP_rows(args, states, x, stride, rows, columns, at)
+ *                                         take in rows of columns <= REDUCE_COLUMNS, each its own
+ *   void  OP_merge(args, state, other)    take in a later piece
+ *   void  OP_finish(args, state, o, n)    write the output; n: how many elements went in
+ *
+ * `at` is the position of the first element or row on the reduced axis (if there is one).
+ *
+ * Either lines are reduced along themselves (the innermost axis of x is reduced, or no axis is
+ * dense: then a line is gathered first), or rows are added up column by column. Pieces are
+ * fixed by the shape; partial results meet in order after a barrier.
+ */
+#define R(name) PYAD_JOIN(PYAD_JOIN(OP, name), SUFFIX)
+
+/* Segments [s0, s1) of the line or lines that make output `o`. */
+static STATE R(lines)(const void *args, const reduction *r, const ELEM *x, int64_t o, int64_t s0,
+                      int64_t s1) {
+    STATE state = R(start)(args, o);
+    const walk *w = &r->reduced;
+    int64_t last = w->ndim - 1, length = w->shape[last], stride = w->stride[0][last];
+    int64_t segments = pyad_ceil_div(length, REDUCE_SEGMENT);
+    ELEM line[REDUCE_SEGMENT];
+    for (int64_t s = s0; s < s1; s++) {
+        int64_t at = s % segments * REDUCE_SEGMENT, n = pyad_min(REDUCE_SEGMENT, length - at);
+        const ELEM *p = x + at * stride;
+        if (last > 0) p += walk_offset(w, 0, last, s / segments);
+        if (stride != 1 && n > 1) {
+            for (int64_t i = 0; i < n; i++) line[i] = p[i * stride];
+            p = line;
+        }
+        R(run)(args, &state, p, n, at);
+    }
+    return state;
+}
+
+/* Rows [begin, end) of `columns` neighbouring columns. A run of narrow rows without gaps is read
+ * as wider rows, whose parts are merged in order (not where positions matter). */
+static void R(columns)(const void *args, const reduction *r, const ELEM *x, int64_t columns,
+                       int64_t begin, int64_t end, STATE *states, int64_t o, int64_t so) {
+    const walk *w = &r->reduced;
+    int64_t last = w->ndim - 1, length = w->shape[last], stride = w->stride[0][last];
+    int64_t fold = !IN_ORDER && stride == columns ? REDUCE_COLUMNS / columns : 1;
+    STATE wide[REDUCE_COLUMNS];
+    for (int64_t c = 0; c < columns; c++) states[c] = R(start)(args, o + c * so);
+    for (int64_t row = begin; row < end;) {
+        int64_t at = row % length;
+        int64_t rows = pyad_min(pyad_min(length - at, end - row), REDUCE_ROWS * fold);
+        const ELEM *p = x + at * stride;
+        if (last > 0) p += walk_offset(w, 0, last, row / length);
+        int64_t folded = fold > 1 ? rows / fold : 0;
+        if (folded > 1) {
+            for (int64_t c = 0; c < fold * columns; c++) {
+                wide[c] = R(start)(args, o + c % columns * so);
+            }
+            R(rows)(args, wide, p, fold * columns, folded, fold * columns, at);
+            for (int64_t c = 0; c < fold * columns; c++) {
+                R(merge)(args, &states[c % columns], &wide[c]);
+            }
+            rows = folded * fold;
+        } else {
+            rows = pyad_min(rows, REDUCE_ROWS);
+            R(rows)(args, states, p, stride, rows, columns, at);
+        }
+        row += rows;
+    }
+}
+
+/* Piece `chunk` of unit `unit`: finished if it is the only one, else kept in `partial`. */
+static void R(piece)(const void *args, const reduction *r, const ELEM *x, int64_t unit,
+                     int64_t chunk, STATE *partial) {
+    const walk *kept = &r->kept;
+    if (!r->by_columns) {
+        int64_t last = r->reduced.ndim - 1;
+        int64_t total = walk_outer(&r->reduced, last) *
+                        pyad_ceil_div(r->reduced.shape[last], REDUCE_SEGMENT);
+        int64_t o = walk_offset(kept, 1, kept->ndim, unit);
+        STATE state = R(lines)(args, r, x + walk_offset(kept, 0, kept->ndim, unit), o,
+                               total * chunk / r->chunks, total * (chunk + 1) / r->chunks);
+        if (partial == NULL) {
+            R(finish)(args, &state, o, r->inputs);
+        } else {
+            partial[chunk * r->outputs + unit] = state;
+        }
+        return;
+    }
+    STATE states[REDUCE_COLUMNS];
+    int64_t last = kept->ndim - 1, blocks = pyad_ceil_div(r->columns, REDUCE_COLUMNS);
+    int64_t outer = unit / blocks, column = unit % blocks * REDUCE_COLUMNS;
+    int64_t columns = pyad_min(REDUCE_COLUMNS, r->columns - column), so = kept->stride[1][last];
+    int64_t o = walk_offset(kept, 1, last, outer) + column * so;
+    R(columns)(args, r, x + walk_offset(kept, 0, last, outer) + column, columns,
+               r->inputs * chunk / r->chunks, r->inputs * (chunk + 1) / r->chunks, states, o, so);
+    for (int64_t c = 0; c < columns; c++) {
+        if (partial == NULL) {
+            R(finish)(args, &states[c], o + c * so, r->inputs);
+        } else {
+            partial[chunk * r->outputs + outer * r->columns + column + c] = states[c];
+        }
+    }
+}
+
+static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *out,
+                      const team *t) {
+    reduction r;
+    reduction_init(&r, x, out, IN_ORDER);
+    STATE *partial = r.chunks > 1 ? t->shared : NULL;
+    int64_t begin, end;
+    team_range(t, r.units * r.chunks, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        R(piece)(args, &r, x->data, item / r.chunks, item % r.chunks, partial);
+    }
+    if (partial == NULL) return;
+    if (t->nth > 1) team_barrier(t);
+    team_range(t, r.outputs, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        STATE state = partial[i];
+        for (int64_t c = 1; c < r.chunks; c++) R(merge)(args, &state, &partial[c * r.outputs + i]);
+        R(finish)(args, &state, walk_offset(&r.kept, 1, r.kept.ndim, i), r.inputs);
+    }
+}
+
+#undef R
+#undef OP
+#undef STATE
+#undef IN_ORDER
