@@ -38,3 +38,7 @@ class BackendError(PyautodlError, RuntimeError):
 
 class StateDictError(PyautodlError, RuntimeError):
     """Names or shapes of a state_dict do not fit the module."""
+
+
+class CheckpointError(PyautodlError, ValueError):
+    """A saved file is damaged, or does not fit what it is loaded into."""

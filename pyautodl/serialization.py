@@ -1,0 +1,199 @@
+"""`save` and `load`: nested values in one safetensors file, without pickle.
+
+The tensors are the file's tensors; a JSON tree in its metadata says where each belongs
+and holds all other values. So a file can't run code, and other programs read its tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyautodl._version import __version__
+from pyautodl.backends.dtypes import as_dtype
+from pyautodl.errors import CheckpointError
+from pyautodl.functional.creation import tensor
+from pyautodl.tensor import Tensor
+
+__all__ = ["atomic_write", "load", "read_metadata", "save"]
+
+_TREE = "pyautodl.tree"
+_VERSION = "pyautodl.version"
+
+
+def save(obj: Any, f: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
+    """Save nested dicts, lists and tuples of tensors and plain values.
+
+    The file is written beside its place and renamed, so that a crash leaves the old one.
+
+    Args:
+        obj: what to save: a state_dict, or anything made of dicts, lists, tuples,
+            tensors, arrays, numbers, strings, bools and None.
+        f: the path of the file.
+        metadata: further entries of the file's metadata, for other programs.
+
+    Raises:
+        TypeError: a value of another kind; names where it stands.
+        OSError: the file can't be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> import pyautodl as ad
+        >>> path = os.path.join(tempfile.mkdtemp(), "x.safetensors")
+        >>> ad.save({"x": ad.ones(2), "epoch": 3}, path)
+        >>> ad.load(path)
+        {'x': tensor([1., 1.]), 'epoch': 3}
+    """
+    from safetensors.numpy import save as to_bytes
+
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    tree = json.dumps(_encode(obj, "", tensors))
+    entries = {**(metadata or {}), _TREE: tree, _VERSION: __version__}
+    atomic_write(f, to_bytes(tensors, entries))
+
+
+def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file so that at any time it is the old one or the new one, whole.
+
+    Raises:
+        OSError: the file can't be written; nothing is left behind.
+    """
+    target = Path(path)
+    handle, name = tempfile.mkstemp(dir=target.parent or ".", prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, _mode_of(target))
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _mode_of(target: Path) -> int:
+    """The permissions of the file that is replaced, or those of a new one."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def load(f: str | os.PathLike[str]) -> Any:
+    """Load what `save` has saved; of another program's file a dict of its tensors.
+
+    Args:
+        f: the path of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file is damaged or is no safetensors file.
+    """
+    path = os.fspath(f)
+    entries, arrays = _read(path, with_tensors=True)
+    try:
+        tree = json.loads(entries[_TREE]) if _TREE in entries else None
+    except ValueError as error:
+        raise CheckpointError(f"load: the tree in {path!r} is damaged ({error})") from error
+    tensors = {key: tensor(array) for key, array in arrays.items()}
+    if tree is None:
+        return tensors
+    try:
+        return _decode(tree, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"load: the tree in {path!r} is damaged ({error})") from error
+
+
+def read_metadata(f: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of a safetensors file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file is damaged or is no safetensors file.
+    """
+    return _read(os.fspath(f), with_tensors=False)[0]
+
+
+def _read(
+    path: str, with_tensors: bool
+) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
+    """Metadata and tensors of a file."""
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"load: there is no file {path!r}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            keys = list(file.keys()) if with_tensors else []
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in keys}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"load: {path!r} is damaged or is no safetensors file ({error})"
+        ) from error
+
+
+def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """A value as JSON: plain ones as they are, others as {kind: content}."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        name = path or "value"
+        while name in tensors:  # {"a.b": x, "a": {"b": y}}
+            name += "'"
+        tensors[name] = _contiguous(value)
+        return {"tensor": name}
+    if isinstance(value, (list, tuple)):
+        items = [_encode(v, f"{path}.{i}" if path else str(i), tensors)
+                 for i, v in enumerate(value)]
+        return items if isinstance(value, list) else {"tuple": items}
+    if isinstance(value, dict):
+        pairs = [
+            [_key(key, path), _encode(v, f"{path}.{key}" if path else str(key), tensors)]
+            for key, v in value.items()
+        ]
+        return {"dict": pairs}
+    raise TypeError(
+        f"save: {path or 'the value'} is a {type(value).__name__}; expected tensors, "
+        "numbers, strings, None, or dicts, lists and tuples of them"
+    )
+
+
+def _key(key: Any, path: str) -> Any:
+    if isinstance(key, (str, int)):
+        return key
+    raise TypeError(f"save: a key of {path or 'the value'} is {key!r}; expected str or int")
+
+
+def _contiguous(value: Any) -> np.ndarray[Any, Any]:
+    """The values in C order: the format stores bytes and knows no strides."""
+    array = value._array.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    array = np.array(array, order="C", ndmin=array.ndim)
+    as_dtype(array.dtype)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _decode(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_decode(each, tensors) for each in tree]
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, content),) = tree.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "float":
+        return float(content)
+    if kind == "tuple":
+        return tuple(_decode(each, tensors) for each in content)
+    if kind == "dict":
+        return {key: _decode(value, tensors) for key, value in content}
+    raise ValueError(f"unknown kind {kind!r}")

@@ -1,0 +1,209 @@
+"""What `Trainer` checks and adapts before it computes: labels, losses, last layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyautodl.data import TensorDataset
+from pyautodl.errors import ShapeError
+from pyautodl.functional import loss as losses
+from pyautodl.tensor import Tensor
+
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "check_finite",
+    "check_last_layer",
+    "check_output",
+    "check_targets",
+    "fit_target",
+]
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class Loss:
+    """A loss as `Trainer` sees it: a function, its kind, and whether it sums."""
+
+    def __init__(self, function: LossFunction, kind: str = "", sums: bool = False) -> None:
+        self.function = function
+        self.kind = kind
+        self.sums = sums
+
+    @classmethod
+    def of(cls, loss: Any) -> Loss:
+        """From a name of the table, a module or a function.
+
+        Raises:
+            ValueError: the name is unknown.
+        """
+        if isinstance(loss, str):
+            if loss not in LOSSES:
+                raise ValueError(f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}")
+            return LOSSES[loss]
+        name = getattr(loss, "__name__", type(loss).__name__)
+        sums = getattr(loss, "reduction", "mean") == "sum"
+        return cls(loss, _KINDS.get(name, ""), sums)
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.function(output, target)
+
+
+def _summed(function: Callable[..., Tensor]) -> LossFunction:
+    def total(output: Tensor, target: Tensor) -> Tensor:
+        return function(output, target, reduction="sum")
+
+    return total
+
+
+# the kind says which targets fit: classes, binary, or values like the output
+_KINDS = {
+    "cross_entropy": "classes",
+    "CrossEntropyLoss": "classes",
+    "categorical_cross_entropy": "probabilities",
+    "CategoricalCrossEntropyLoss": "probabilities",
+    "nll_loss": "log_probabilities",
+    "NLLLoss": "log_probabilities",
+    "binary_cross_entropy": "binary",
+    "BCELoss": "binary",
+    "binary_cross_entropy_with_logits": "binary_logits",
+    "BCEWithLogitsLoss": "binary_logits",
+    "mse_loss": "values",
+    "MSELoss": "values",
+    "l1_loss": "values",
+    "L1Loss": "values",
+    "log_dice_loss": "dice",
+    "LogDiceLoss": "dice",
+}
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": Loss(losses.cross_entropy, "classes"),
+    "categorical_cross_entropy": Loss(losses.categorical_cross_entropy, "probabilities"),
+    "binary_cross_entropy": Loss(losses.binary_cross_entropy, "binary"),
+    "binary_cross_entropy_with_logits": Loss(
+        losses.binary_cross_entropy_with_logits, "binary_logits"
+    ),
+    "mean_absolute_error": Loss(losses.l1_loss, "values"),
+    "sum_absolute_error": Loss(_summed(losses.l1_loss), "values", True),
+    "mean_squared_error": Loss(losses.mse_loss, "values"),
+    "sum_squared_error": Loss(_summed(losses.mse_loss), "values", True),
+    "log_dice": Loss(losses.log_dice_loss, "dice"),
+}
+
+# kind of loss -> (last layers that spoil it, the cures)
+_CLASHES = {
+    "classes": (
+        ("Softmax", "LogSoftmax", "Softmax2d"),
+        "cross_entropy takes logits and applies softmax itself: remove the last {layer}, "
+        "or keep it and use loss='categorical_cross_entropy'",
+    ),
+    "binary_logits": (
+        ("Sigmoid",),
+        "binary_cross_entropy_with_logits applies sigmoid itself: remove the last {layer}, "
+        "or keep it and use loss='binary_cross_entropy'",
+    ),
+}
+
+
+def check_last_layer(model: Any, loss: Loss) -> None:
+    """Refuse a loss that would apply the last layer's function a second time.
+
+    Raises:
+        ValueError: names both cures.
+    """
+    layers = [each for each in model.modules() if next(each.children(), None) is None]
+    if not layers or loss.kind not in _CLASHES:
+        return
+    names, cure = _CLASHES[loss.kind]
+    last = type(layers[-1]).__name__
+    if last in names:
+        raise ValueError("Trainer: " + cure.format(layer=last))
+
+
+def check_output(output: Any, loss: Loss) -> None:
+    """The same for a function that the model applies in its forward.
+
+    Raises:
+        ValueError: names both cures.
+    """
+    node = getattr(output, "grad_fn", None)
+    if node is None or loss.kind not in _CLASHES:
+        return
+    names, cure = _CLASHES[loss.kind]
+    if node.name.lower() in [name.lower() for name in names]:
+        raise ValueError("Trainer: " + cure.format(layer=node.name))
+
+
+def check_targets(dataset: Any) -> None:
+    """Refuse targets that are not numbers, before any compute.
+
+    Raises:
+        ValueError: says how many there are and where the first is.
+    """
+    if isinstance(dataset, TensorDataset):
+        check_finite(dataset.tensors[-1])
+
+
+def check_finite(target: Tensor) -> None:
+    """The same for one tensor of targets."""
+    if not target.is_floating_point():
+        return
+    bad = target.isnan()
+    if bool(bad.any()):
+        rows = bad.reshape(len(target), -1).any(1).tolist()
+        raise ValueError(
+            f"Trainer: {sum(rows)} of {len(rows)} targets are nan, the first in sample "
+            f"{rows.index(True)}; remove these samples or fill the values in"
+        )
+
+
+def fit_target(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    """The target in the form that the loss takes.
+
+    Classes may be numbers or one-hot rows, binary labels 0/1 in (n,) or (n, 1).
+
+    Raises:
+        ShapeError: the form of the labels, the output and the loss do not fit together.
+    """
+    if loss.kind in ("classes", "probabilities", "dice"):
+        return _fit_classes(loss, output, target)
+    if loss.kind in ("binary", "binary_logits", "values"):
+        return _fit_values(loss, output, target)
+    return target
+
+
+def _fit_classes(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    if target.shape == output.shape:
+        return target if target.is_floating_point() else target.to(output.dtype)
+    expected = (output.shape[0], *output.shape[2:])
+    if tuple(target.shape) == (*expected, 1) and output.ndim == 2:
+        target = target.reshape(expected)
+    if tuple(target.shape) != expected:
+        raise ShapeError(
+            f"Trainer: the output has shape {tuple(output.shape)}, so labels are class "
+            f"numbers {expected} or one-hot {tuple(output.shape)}; got {tuple(target.shape)}"
+        )
+    if target.is_floating_point():
+        whole = target.long()
+        if not bool((whole.to(target.dtype) == target).all()):
+            raise ValueError("Trainer: class labels must be whole numbers")
+        target = whole
+    return target.long()
+
+
+def _fit_values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    if target.shape != output.shape and target.numel() == output.numel():
+        column = (len(target), 1)
+        if column in (tuple(target.shape), tuple(output.shape)):
+            target = target.reshape(output.shape)
+    if target.shape != output.shape:
+        hint = ""
+        if loss.kind.startswith("binary"):
+            hint = "; labels 0/1 want one output a sample, [0,1]/[1,0] want two"
+        raise ShapeError(
+            f"Trainer: the output has shape {tuple(output.shape)}, the target "
+            f"{tuple(target.shape)}{hint}"
+        )
+    return target if target.dtype is output.dtype else target.to(output.dtype)
+

@@ -1,0 +1,55 @@
+"""What a training has measured, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["History"]
+
+
+class History:
+    """The figures of each epoch, by name; those of validation begin with "val_".
+
+    Example:
+        >>> from pyautodl.train import History
+        >>> history = History()
+        >>> history.append({"loss": 0.5, "val_loss": 0.7})
+        >>> history["val_loss"]
+        [0.7]
+    """
+
+    def __init__(self, epochs: list[dict[str, float]] | None = None) -> None:
+        self.epochs: list[dict[str, float]] = list(epochs or [])
+
+    def append(self, figures: dict[str, float]) -> None:
+        """Add an epoch."""
+        self.epochs.append(dict(figures))
+
+    def names(self) -> list[str]:
+        """The names of all figures, in the order of their appearance."""
+        return list(dict.fromkeys(name for epoch in self.epochs for name in epoch))
+
+    def __getitem__(self, name: str) -> list[float]:
+        if name not in self.names():
+            raise KeyError(f"history has {self.names()}, not {name!r}")
+        return [epoch[name] for epoch in self.epochs if name in epoch]
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{k} {v:.4g}" for k, v in self.epochs[-1].items()) if self.epochs else ""
+        return f"History({len(self)} epochs{'; last: ' if last else ''}{last})"
+
+    def plot(self, path: Any = None) -> Any:
+        """Draw training against validation, a panel for each figure.
+
+        Args:
+            path: where to write the picture; None returns the figure alone.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from pyautodl.plot import curves
+
+        return curves(self, path)

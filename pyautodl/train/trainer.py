@@ -1,0 +1,505 @@
+"""`Trainer`: fits a model to data, evaluates it and predicts."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pyautodl import optim, serialization
+from pyautodl.autograd import no_grad
+from pyautodl.backends.dtypes import DType
+from pyautodl.data import DataLoader, as_dataset
+from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from pyautodl.errors import CheckpointError, GradError
+from pyautodl.functional.copy import cat
+from pyautodl.functional.creation import as_tensor
+from pyautodl.functional.random import (
+    Generator,
+    get_rng_state,
+    manual_seed,
+    set_rng_state,
+)
+from pyautodl.tensor import Tensor
+from pyautodl.train import checks
+from pyautodl.train.callbacks import Callback, Checkpoint, Schedule
+from pyautodl.train.history import History
+from pyautodl.train.metrics import METRICS, Metric
+
+__all__ = ["Trainer"]
+
+_OPTIMIZERS: dict[str, Callable[..., Any]] = {
+    "sgd": lambda groups: optim.SGD(groups, lr=0.01, momentum=0.9),
+    "adam": lambda groups: optim.Adam(groups),
+    "adamw": lambda groups: optim.AdamW(groups),
+}
+_FORMAT = 1
+
+
+class Trainer:
+    """Trains a model.
+
+    Everything that is drawn in training (the order of samples, augmentation, dropout)
+    comes from `seed`, and a training that is resumed from a checkpoint gives the same
+    bits as one that was never interrupted.
+
+    Args:
+        model: an `nn.Module`.
+        loss: a name of the loss table (`pyautodl.train.LOSSES`), a loss module, or a
+            function of output and target.
+        optimizer: an optimizer over the model's parameters; or a name ("sgd", "adam",
+            "adamw") or a function of parameter groups, which get no weight decay for
+            biases and normalisation layers.
+        metrics: names ("accuracy", "mae", "mse", "psnr") or functions of output and
+            target.
+        callbacks: called between epochs.
+        seed: decides all that is drawn.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> from pyautodl.train import Trainer
+        >>> x = ad.linspace(0, 1, 64).reshape(64, 1)
+        >>> trainer = Trainer(nn.Linear(1, 1), "mean_squared_error", "adam")
+        >>> history = trainer.fit((x, 2 * x), epochs=2, progress=False)
+        >>> len(history)
+        2
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        optimizer: Any,
+        *,
+        metrics: Sequence[str | Metric] = (),
+        callbacks: Sequence[Callback] = (),
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.loss = checks.Loss.of(loss)
+        self.optimizer = _make_optimizer(optimizer, model)
+        self.metrics = dict(_named_metric(each) for each in metrics)
+        self.callbacks = list(callbacks)
+        self.seed = seed
+        self.history = History()
+        self.epoch = 0
+        self.stopped: str | None = None
+        self._started = False
+        self._said: set[str] = set()
+        checks.check_last_layer(model, self.loss)
+
+    # ---- fitting ----
+
+    def fit(
+        self,
+        train: Any,
+        validation: Any = None,
+        epochs: int = 1,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        transform: Callable[..., Any] | None = None,
+        scheduler: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        evaluate_train: bool = False,
+        progress: bool = True,
+    ) -> History:
+        """Train up to `epochs` epochs in all, those before a checkpoint included.
+
+        Args:
+            train: a tuple of tensors or arrays (inputs, targets), a Dataset or a
+                DataLoader.
+            validation: the same, evaluated after each epoch.
+            epochs: how many epochs the model has seen in the end.
+            batch_size: samples in a batch.
+            shuffle: draw in a new order each epoch.
+            transform: augmentation of training batches, as DataLoader's.
+            scheduler: a schedule of the learning rate, moved on as its kind wants.
+            checkpoint: a file to save the state in after each epoch.
+            evaluate_train: also evaluate the training part as validation is, at the end
+                of an epoch ("train_..."); "loss" is the mean while weights change.
+            progress: show a bar with the time left.
+
+        Returns:
+            The history of all epochs.
+
+        Raises:
+            ValueError: a dataset is empty, targets are nan, the loss does not fit the
+                last layer.
+            ShapeError: labels and output do not fit.
+            GradError: the loss is not finite.
+        """
+        loader = self._loader(train, batch_size, shuffle, transform, training=True)
+        held = None if validation is None else self._loader(validation, batch_size)
+        callbacks = self._all_callbacks(scheduler, checkpoint)
+        if not self._started:
+            manual_seed(self.seed)
+            self._started = True
+        self.stopped = None
+        for each in callbacks:
+            each.on_fit_begin(self)
+        remaining = max(0, epochs - self.epoch) * len(loader)
+        with _Bar(remaining, progress) as bar:
+            while self.epoch < epochs and self.stopped is None:
+                self._run_epoch(loader, held, callbacks, evaluate_train, bar, epochs)
+        for each in callbacks:
+            each.on_fit_end(self)
+        self.model.eval()
+        return self.history
+
+    def stop(self, reason: str) -> None:
+        """Let `fit` end after this epoch; callbacks call it."""
+        self.stopped = reason
+
+    def _all_callbacks(self, scheduler: Any, checkpoint: Any) -> list[Callback]:
+        """The user's, the schedule, and saving last, when all others have their state."""
+        if scheduler is not None and not any(
+            isinstance(each, Schedule) and each.scheduler is scheduler
+            for each in self.callbacks
+        ):
+            self.callbacks.append(Schedule(scheduler))
+        saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
+        return [*self.callbacks, *saving]
+
+    def _run_epoch(
+        self,
+        loader: DataLoader,
+        held: DataLoader | None,
+        callbacks: list[Callback],
+        evaluate_train: bool,
+        bar: Any,
+        epochs: int,
+    ) -> None:
+        began = time.perf_counter()
+        self.model.train()
+        loader.set_epoch(self.epoch)
+        means = _Means()
+        for batch in loader:
+            means.add(*self._train_batch(batch))
+            for each in callbacks:
+                each.on_batch_end(self, means.last["loss"])
+            bar.update(1)
+            if bar.due():
+                bar.show(f"epoch {self.epoch + 1}/{epochs}", means.values())
+        figures = means.values()
+        if evaluate_train:
+            seen = self._evaluate(self._loader(loader.dataset, loader.batch_size or 32))
+            figures.update({f"train_{name}": value for name, value in seen.items()})
+        if held is not None:
+            found = self._evaluate(held)
+            figures.update({f"val_{name}": value for name, value in found.items()})
+        figures["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        figures["seconds"] = time.perf_counter() - began
+        self.epoch += 1
+        self.history.append(figures)
+        bar.show(f"epoch {self.epoch}/{epochs}", figures)
+        for each in callbacks:
+            each.on_epoch_end(self, figures)
+
+    def _train_batch(self, batch: Any) -> tuple[dict[str, float], int]:
+        inputs, target = self._split(batch)
+        self.optimizer.zero_grad()
+        output = self.model(*inputs)
+        checks.check_output(output, self.loss)
+        target = checks.fit_target(self.loss, output, target)
+        loss = self.loss(output, target)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise GradError(
+                f"Trainer: the loss is {value} in epoch {self.epoch + 1}; likely fix: a "
+                "smaller learning rate, nn.utils.clip_grad_norm_, normalised inputs; "
+                "autograd.detect_anomaly() names the layer"
+            )
+        loss.backward()
+        self.optimizer.step()
+        return self._figures(value, output, target), len(output)
+
+    def _figures(self, loss: float, output: Tensor, target: Tensor) -> dict[str, float]:
+        figures = {"loss": loss / len(output) if self.loss.sums else loss}
+        with no_grad():
+            shown = output.detach()
+            for name, metric in self.metrics.items():
+                found = metric(shown, target)
+                figures[name] = found.item() if isinstance(found, Tensor) else float(found)
+        return figures
+
+    # ---- evaluating ----
+
+    def evaluate(self, data: Any, *, batch_size: int = 128) -> dict[str, float]:
+        """Return loss and metrics on data, with the model in evaluation mode.
+
+        Args:
+            data: a tuple of tensors or arrays, a Dataset or a DataLoader.
+            batch_size: samples in a batch.
+
+        Raises:
+            ValueError: the dataset is empty or targets are nan.
+        """
+        return self._evaluate(self._loader(data, batch_size))
+
+    def _evaluate(self, loader: DataLoader) -> dict[str, float]:
+        training = self.model.training
+        self.model.eval()
+        means = _Means()
+        try:
+            with no_grad():
+                for batch in loader:
+                    inputs, target = self._split(batch)
+                    output = self.model(*inputs)
+                    target = checks.fit_target(self.loss, output, target)
+                    value = self.loss(output, target).item()
+                    means.add(self._figures(value, output, target), len(output))
+        finally:
+            self.model.train(training)
+        return means.values()
+
+    def predict(self, inputs: Any, *, batch_size: int = 128) -> Tensor:
+        """Return the model's outputs, in evaluation mode.
+
+        Args:
+            inputs: a tensor or array, or a tuple of them where the model takes several.
+            batch_size: samples in a batch.
+
+        Raises:
+            ValueError: there are no samples.
+        """
+        parts = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+        loader = DataLoader(as_dataset(tuple(as_tensor(x) for x in parts)), batch_size)
+        training = self.model.training
+        self.model.eval()
+        try:
+            with no_grad():
+                return cat([self.model(*self._cast(batch)) for batch in loader])
+        finally:
+            self.model.train(training)
+
+    # ---- checkpoints ----
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Save all that a training needs to go on; replaces the file as a whole."""
+        state = {
+            "format": _FORMAT,
+            "epoch": self.epoch,
+            "seed": self.seed,
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "callbacks": [each.state_dict() for each in self.callbacks],
+            "history": self.history.epochs,
+            "random": get_rng_state(),
+        }
+        serialization.save(state, path)
+
+    def load_checkpoint(self, path: str | os.PathLike[str]) -> Trainer:
+        """Go on from a checkpoint of a trainer that was made alike.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            CheckpointError: it is damaged, or of a training that was set up otherwise;
+                nothing is changed.
+        """
+        state = serialization.load(path)
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            raise CheckpointError(f"load_checkpoint: {os.fspath(path)!r} is no checkpoint")
+        if len(state["callbacks"]) != len(self.callbacks):
+            raise CheckpointError(
+                f"load_checkpoint: it was saved with {len(state['callbacks'])} callbacks, "
+                f"this trainer has {len(self.callbacks)}; pass the same ones (a scheduler "
+                "given to fit counts: wrap it in train.Schedule)"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for each, saved in zip(self.callbacks, state["callbacks"], strict=True):
+            each.load_state_dict(saved)
+        self.history = History(state["history"])
+        self.epoch = state["epoch"]
+        self.seed = state["seed"]
+        set_rng_state(state["random"])
+        self._started = True
+        return self
+
+    # ---- data ----
+
+    def _loader(
+        self,
+        data: Any,
+        batch_size: int,
+        shuffle: bool = False,
+        transform: Callable[..., Any] | None = None,
+        *,
+        training: bool = False,
+    ) -> DataLoader:
+        if isinstance(data, DataLoader):
+            checks.check_targets(data.dataset)
+            return data
+        dataset = as_dataset(data)
+        if len(dataset) == 0:
+            raise ValueError("Trainer: the dataset is empty")
+        checks.check_targets(dataset)
+        generator = Generator().manual_seed(self.seed)
+        sampler: Any = SequentialSampler(dataset)
+        if shuffle:
+            sampler = RandomSampler(dataset, generator)
+        batches = BatchSampler(sampler, batch_size, drop_last=False)
+        if training and len(dataset) % batch_size == 1 and len(dataset) > batch_size:
+            if _has_batch_norm(self.model):
+                self._say(
+                    "the last batch would have one sample, which batch norm can't be "
+                    "trained on; it is merged into the one before"
+                )
+                batches = _MergedBatches(sampler, batch_size, drop_last=False)
+        loader = DataLoader(
+            dataset, batch_sampler=batches, generator=generator, transform=transform
+        )
+        loader.sampler = sampler
+        return loader
+
+    def _split(self, batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Inputs and target of a batch; a batch of one tensor is its own target."""
+        if isinstance(batch, Tensor):
+            batch = (batch,)
+        *inputs, target = batch if len(batch) > 1 else (batch[0], batch[0])
+        checks.check_finite(target)
+        return self._cast(inputs), target
+
+    def _cast(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
+        """Floating inputs in the model's element type; images of integers are converted.
+
+        Integer inputs stay as they are where the model begins with an embedding.
+        """
+        dtype = _model_dtype(self.model)
+        cast = []
+        for x in inputs:
+            keeps = x.dtype is dtype or dtype is None
+            if not x.is_floating_point() and _takes_integers(self.model):
+                keeps = True
+            if not keeps:
+                self._say(
+                    f"inputs are {x.dtype.name} and are converted to the model's "
+                    f"{dtype.name}"  # type: ignore[union-attr]
+                )
+            cast.append(x if keeps else x.to(dtype))
+        return tuple(cast)
+
+    def _say(self, text: str) -> None:
+        """Tell the user something once."""
+        if text not in self._said:
+            self._said.add(text)
+            warnings.warn(f"Trainer: {text}", stacklevel=5)
+
+
+class _MergedBatches(BatchSampler):
+    """Batches of which the last, if it is a single sample, joins the one before."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        held: list[int] | None = None
+        for batch in super().__iter__():
+            if len(batch) == 1 and held is not None:
+                held = held + batch
+                continue
+            if held is not None:
+                yield held
+            held = batch
+        if held is not None:
+            yield held
+
+    def __len__(self) -> int:
+        n = super().__len__()
+        return n - 1 if n > 1 and len(self.sampler) % self.batch_size == 1 else n
+
+
+class _Means:
+    """Means of figures over batches, each counted by its samples."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+        self.last: dict[str, float] = {}
+
+    def add(self, figures: dict[str, float], n: int) -> None:
+        """Count the figures of a batch of n samples."""
+        self.count += n
+        self.last = figures
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * n
+
+    def values(self) -> dict[str, float]:
+        """The means so far."""
+        return {name: total / max(self.count, 1) for name, total in self.sums.items()}
+
+
+class _Bar:
+    """A progress bar with the figures of the epoch."""
+
+    SECONDS = 0.25
+
+    def __init__(self, total: int, enabled: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(total=total, disable=not enabled, unit="batch")
+        self.shown = time.perf_counter()
+
+    def update(self, n: int) -> None:
+        """Move on by n batches."""
+        self.bar.update(n)
+
+    def due(self) -> bool:
+        """Whether the figures have not been renewed for a while."""
+        return time.perf_counter() - self.shown > self.SECONDS
+
+    def show(self, head: str, figures: dict[str, float]) -> None:
+        """Renew the figures."""
+        self.shown = time.perf_counter()
+        texts = [
+            f"{name} {value:.4f}"
+            for name, value in figures.items()
+            if name not in ("lr", "seconds")
+        ]
+        self.bar.set_description(head, refresh=False)
+        self.bar.set_postfix_str(", ".join(texts))
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+
+def _make_optimizer(optimizer: Any, model: Any) -> Any:
+    if hasattr(optimizer, "param_groups"):
+        return optimizer
+    if isinstance(optimizer, str):
+        if optimizer not in _OPTIMIZERS:
+            raise ValueError(
+                f"Trainer: optimizer {optimizer!r} is unknown; choose one of "
+                f"{sorted(_OPTIMIZERS)}, or pass an optimizer"
+            )
+        optimizer = _OPTIMIZERS[optimizer]
+    return optimizer(optim.no_decay_groups(model))
+
+
+def _named_metric(metric: str | Metric) -> tuple[str, Metric]:
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise ValueError(
+                f"Trainer: metric {metric!r} is unknown; choose one of {sorted(METRICS)}"
+            )
+        return metric, METRICS[metric]
+    return getattr(metric, "__name__", type(metric).__name__), metric
+
+
+def _model_dtype(model: Any) -> DType | None:
+    for parameter in model.parameters():
+        return parameter.dtype
+    return None
+
+
+def _takes_integers(model: Any) -> bool:
+    return any(type(each).__name__.startswith("Embedding") for each in model.modules())
+
+
+def _has_batch_norm(model: Any) -> bool:
+    return any(type(each).__name__.startswith("BatchNorm") for each in model.modules())
