@@ -159,6 +159,40 @@ typedef struct {
 
 /* ---- conv ---- */
 
+/* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered; out =
+ * conv(x, weight) + bias. Numbers are (depth, height, width), those of absent axes 1, 0, 1. */
+typedef struct {
+    pyad_array x, weight, bias; /* bias may be absent */
+    pyad_array out;
+    int64_t stride[3], padding[3], dilation[3], groups;
+} conv_fwd_args;
+
+/* dx = transpose of conv applied to dy, + bias: with a bias, the transposed convolution. */
+typedef struct {
+    pyad_array dy, weight, bias; /* bias may be absent */
+    pyad_array dx;
+    int64_t stride[3], padding[3], dilation[3], groups;
+} conv_bwd_x_args;
+
+typedef struct {
+    pyad_array x, dy;
+    pyad_array dw, db; /* db may be absent */
+    int64_t stride[3], padding[3], dilation[3], groups;
+} conv_bwd_w_args;
+
+/* Patches as columns: x of any strides, columns (n, c kernel, patches) C-ordered. */
+typedef struct {
+    pyad_array x;
+    pyad_array columns;
+    int64_t stride[3], padding[3], dilation[3], kernel[3], grid[3];
+} im2col_args;
+
+typedef struct {
+    pyad_array columns;
+    pyad_array x;
+    int64_t stride[3], padding[3], dilation[3], kernel[3], grid[3];
+} col2im_args;
+
 /* ---- pool ---- */
 
 /* ---- interpolate ---- */

@@ -14,3 +14,8 @@
 #define GEMM_DOTS_MOST 6
 #define GEMM_DIRECT_ROWS 24
 #define GEMM_DIRECT_DEPTH 64
+
+/* conv_tpl.h: bytes of a row of a packed tile, which stays in L1 with the weights that meet it;
+ * output pixels of a block of the weight's gradient, whose rows stay in L2 */
+#define CONV_DEPTH_BYTES 1024
+#define CONV_PIXELS 128

@@ -1,0 +1,232 @@
+/* Implicit im2col: rows of a convolution's column matrix, made when they are needed.
+ *
+ * Include it in a template after gemm_tpl.h. The column matrix has a row for each output pixel and
+ * a column for each (tap, input channel); it is never stored. In channels-last memory the columns
+ * of neighbouring taps along the width lie side by side (if dilation and groups are 1), so that a
+ * row is a few runs of plain memory: a 3x3 window of 64 channels is three runs of 192 elements.
+ *
+ * The same view serves the forward convolution, which reads the image with a stride, and the
+ * gradient by the image, which reads the output's gradient through those taps that meet it: one
+ * view for each phase of the stride (im2col_forward, im2col_backward).
+ */
+#ifndef PYAD_IM2COL
+#define PYAD_IM2COL
+
+/* One spatial axis of a view: output i is pixel out_first + i out_step of the output array and
+ * sees, through tap j, source pixel first + i step + j tap_step (outside of it: zero). Tap j is
+ * tap index + j index_step of the weight. */
+typedef struct {
+    int64_t source, step, first, tap_step;
+    int64_t taps, index, index_step;
+    int64_t count, out_first, out_step, out_size;
+} im2col_axis;
+
+typedef struct {
+    im2col_axis axis[3]; /* depth, height, width */
+    int64_t images;
+    int64_t channels, group_channels;  /* of the source: all, those of one group */
+    int64_t out_channels, group_width; /* of the output: likewise */
+} im2col_view;
+
+/* Columns k .. k+length-1 (counted within a block of them) are one run of memory in every row:
+ * from tap (d, h, w) in source pixels and channel c on, `offset` elements from the first tap. */
+typedef struct {
+    int64_t k, length;
+    int64_t d, h, w, c;
+    int64_t offset;
+} im2col_run;
+
+/* A pixel of the output in a view's own counting. */
+typedef struct {
+    int64_t n, d, h, w;
+} im2col_pixel;
+
+/* Numbers of a convolution along one axis, as users give them. */
+typedef struct {
+    int64_t image, out, kernel, stride, padding, dilation;
+} im2col_numbers;
+
+/* The view through which the output sees the image. */
+static inline im2col_axis im2col_forward(const im2col_numbers *a) {
+    return (im2col_axis){.source = a->image,
+                         .step = a->stride,
+                         .first = -a->padding,
+                         .tap_step = a->dilation,
+                         .taps = a->kernel,
+                         .index = 0,
+                         .index_step = 1,
+                         .count = a->out,
+                         .out_first = 0,
+                         .out_step = 1,
+                         .out_size = a->out};
+}
+
+/* The view through which image pixels phase, phase + stride, ... see the output's gradient: pixel i
+ * was read by output o through tap t where i = o stride - padding + t dilation. Taps fall, so that
+ * the outputs rise. */
+static inline im2col_axis im2col_backward(const im2col_numbers *a, int64_t phase) {
+    im2col_axis axis = {.source = a->out,
+                        .step = 1,
+                        .tap_step = 1,
+                        .index_step = -1,
+                        .count = (a->image - phase + a->stride - 1) / a->stride,
+                        .out_first = phase,
+                        .out_step = a->stride,
+                        .out_size = a->image};
+    for (int64_t t = a->kernel - 1; t >= 0; t--) {
+        int64_t reach = phase + a->padding - t * a->dilation;
+        if (reach % a->stride != 0) continue;
+        if (axis.taps == 0) {
+            axis.index = t;
+            axis.first = reach / a->stride;
+        } else if (axis.taps == 1) {
+            axis.index_step = t - axis.index;
+            axis.tap_step = reach / a->stride - axis.first;
+        }
+        axis.taps++;
+    }
+    return axis;
+}
+
+static inline int64_t im2col_pixels(const im2col_view *v) {
+    return v->images * v->axis[0].count * v->axis[1].count * v->axis[2].count;
+}
+
+static inline int64_t im2col_taps(const im2col_view *v) {
+    return v->axis[0].taps * v->axis[1].taps * v->axis[2].taps;
+}
+
+/* The number of tap `tap` of a view in the weight, whose kernel is `kernel`. */
+static inline int64_t im2col_tap_index(const im2col_view *v, const int64_t *kernel, int64_t tap) {
+    int64_t at[3];
+    for (int64_t i = 2; i >= 0; i--) {
+        const im2col_axis *a = &v->axis[i];
+        at[i] = a->index + tap % a->taps * a->index_step;
+        tap /= a->taps;
+    }
+    return (at[0] * kernel[1] + at[1]) * kernel[2] + at[2];
+}
+
+static inline im2col_pixel im2col_at(const im2col_view *v, int64_t pixel) {
+    im2col_pixel at;
+    at.w = pixel % v->axis[2].count;
+    pixel /= v->axis[2].count;
+    at.h = pixel % v->axis[1].count;
+    pixel /= v->axis[1].count;
+    at.d = pixel % v->axis[0].count;
+    at.n = pixel / v->axis[0].count;
+    return at;
+}
+
+static inline void im2col_next(const im2col_view *v, im2col_pixel *at) {
+    if (++at->w < v->axis[2].count) return;
+    at->w = 0;
+    if (++at->h < v->axis[1].count) return;
+    at->h = 0;
+    if (++at->d < v->axis[0].count) return;
+    at->d = 0;
+    at->n++;
+}
+
+/* Where the channels of a pixel begin in the output array. */
+static inline int64_t im2col_out_offset(const im2col_view *v, const im2col_pixel *at) {
+    const im2col_axis *a = v->axis;
+    int64_t d = a[0].out_first + at->d * a[0].out_step;
+    int64_t h = a[1].out_first + at->h * a[1].out_step;
+    int64_t w = a[2].out_first + at->w * a[2].out_step;
+    return (((at->n * a[0].out_size + d) * a[1].out_size + h) * a[2].out_size + w) *
+           v->out_channels;
+}
+
+/* The runs of columns k .. k+depth-1 of a group; returns how many, at most depth. */
+static inline int64_t im2col_runs(const im2col_view *v, int64_t group, int64_t k, int64_t depth,
+                                  im2col_run *runs) {
+    const im2col_axis *a = v->axis;
+    int64_t channels = v->group_channels;
+    int joined = channels == v->channels && a[2].tap_step == 1;
+    int64_t longest = joined ? a[2].taps * channels : channels;
+    int64_t count = 0;
+    for (int64_t done = 0; done < depth; count++) {
+        int64_t tap = (k + done) / channels;
+        int64_t rest = longest - (k + done) % longest;
+        im2col_run *run = &runs[count];
+        run->k = done;
+        run->length = pyad_min(rest, depth - done);
+        run->w = tap % a[2].taps * a[2].tap_step;
+        run->h = tap / a[2].taps % a[1].taps * a[1].tap_step;
+        run->d = tap / a[2].taps / a[1].taps * a[0].tap_step;
+        run->c = group * channels + (k + done) % channels;
+        run->offset =
+            ((run->d * a[1].source + run->h) * a[2].source + run->w) * v->channels + run->c;
+        done += run->length;
+    }
+    return count;
+}
+
+/* Whether a window whose first tap is source pixel `first` lies within the source. */
+static inline int im2col_inside(const im2col_axis *a, int64_t first) {
+    return first >= 0 && first + (a->taps - 1) * a->tap_step < a->source;
+}
+#endif
+
+/* Copy n elements; may write up to VL - 1 more. */
+GEMM_INLINE void K(im2col_copy)(REAL *restrict dst, const REAL *restrict src, int64_t n) {
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(dst + i, v_load(src + i));
+#if VECTOR_BYTES == 64
+    if (i < n) v_store(dst + i, v_load_n(src + i, n - i));
+#else
+    for (; i < n; i++) dst[i] = src[i];
+#endif
+}
+
+/* A row whose window leaves the source somewhere. */
+static void K(im2col_edge)(const im2col_view *v, const REAL *image, int64_t d, int64_t h, int64_t w,
+                           const im2col_run *runs, int64_t count, REAL *dst) {
+    const im2col_axis *a = v->axis;
+    int64_t line = a[2].source * v->channels;
+    for (const im2col_run *run = runs; run < runs + count; run++) {
+        int64_t row_d = d + run->d, row_h = h + run->h;
+        int64_t start = (w + run->w) * v->channels + run->c;
+        int64_t begin = 0, end = 0;
+        if (row_d >= 0 && row_d < a[0].source && row_h >= 0 && row_h < a[1].source) {
+            begin = pyad_min(run->length, pyad_max(0, -start));
+            end = pyad_max(begin, pyad_min(run->length, line - start));
+        }
+        REAL *to = dst + run->k;
+        for (int64_t i = 0; i < begin; i++) to[i] = 0;
+        if (end > begin) {
+            const REAL *from = image + (row_d * a[1].source + row_h) * line + start;
+            K(im2col_copy)(to + begin, from + begin, end - begin);
+        }
+        for (int64_t i = end; i < run->length; i++) to[i] = 0;
+    }
+}
+
+/* One row of the column matrix. May write up to VL - 1 elements past its end. */
+GEMM_INLINE void K(im2col_row)(const im2col_view *v, const REAL *source, const im2col_pixel *at,
+                               const im2col_run *runs, int64_t count, REAL *dst) {
+    const im2col_axis *a = v->axis;
+    int64_t d = a[0].first + at->d * a[0].step;
+    int64_t h = a[1].first + at->h * a[1].step;
+    int64_t w = a[2].first + at->w * a[2].step;
+    const REAL *image = source + at->n * a[0].source * a[1].source * a[2].source * v->channels;
+    if (im2col_inside(&a[0], d) && im2col_inside(&a[1], h) && im2col_inside(&a[2], w)) {
+        const REAL *first = image + ((d * a[1].source + h) * a[2].source + w) * v->channels;
+        for (const im2col_run *run = runs; run < runs + count; run++) {
+            K(im2col_copy)(dst + run->k, first + run->offset, run->length);
+        }
+    } else {
+        K(im2col_edge)(v, image, d, h, w, runs, count, dst);
+    }
+}
+
+/* Rows pixel .. pixel+rows-1, row i at dst + i * step; step must leave VL - 1 elements of room. */
+static void K(im2col_rows)(const im2col_view *v, const REAL *source, int64_t pixel, int64_t rows,
+                           const im2col_run *runs, int64_t count, REAL *dst, int64_t step) {
+    im2col_pixel at = im2col_at(v, pixel);
+    for (int64_t i = 0; i < rows; i++, dst += step) {
+        K(im2col_row)(v, source, &at, runs, count, dst);
+        im2col_next(v, &at);
+    }
+}

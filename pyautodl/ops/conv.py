@@ -1,0 +1,810 @@
+"""Convolutions of one, two and three dimensions; their gradients are such again.
+
+Three maps belong to one configuration (stride, padding, dilation, groups):
+    conv              y = conv(x, w): y at o sees x at o s - p + t d through tap t
+    conv_transpose    its transpose, x from y: the gradient by x, and a layer of its own
+    conv_weight_grad  w from x and y: the gradient by w
+Each is linear in each of its two arguments, and the derivative by one is another of the
+three. Padding is a pair for each axis, before and after; a negative number behind crops
+the image, so that an output padding q is a pair (p, p - q).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends import Array, channels_last_strides, run
+from pyautodl.backends.dtypes import DType
+from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
+from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+
+__all__ = ["COL2IM", "CONV", "CONV_TRANSPOSE", "CONV_WEIGHT_GRAD", "IM2COL"]
+
+Ints = tuple[int, ...]
+Pairs = tuple[tuple[int, int], ...]
+
+# what the kernels' index arithmetic holds without overflow
+MAX_NUMBER = 2**31 - 1
+MAX_BYTES = 2**62
+
+
+# ---- checks ----
+
+
+def shape_text(shape: Iterable[object]) -> str:
+    """A shape as errors show it: (2,3,8,8)."""
+    return f"({','.join(map(str, shape))})"
+
+
+def _shapes(**arrays: Array | None) -> str:
+    """All shapes of a call, for the end of an error message."""
+    named = ", ".join(
+        f"{name} {shape_text(a.shape)}" for name, a in arrays.items() if a is not None
+    )
+    return f"({named})"
+
+
+def _check_types(op: str, **arrays: Array | None) -> DType:
+    present = {name: a.dtype for name, a in arrays.items() if a is not None}
+    first = next(iter(present.values()))
+    for name, dtype in present.items():
+        if not dtype.is_floating_point:
+            raise DTypeError(
+                f"{op}: expected floating-point arrays but {name} is {dtype.name}; "
+                f"cast it with .float() {_shapes(**arrays)}"
+            )
+        if dtype is not first:
+            types = ", ".join(f"{each} {t.name}" for each, t in present.items())
+            raise DTypeError(
+                f"{op}: expected one element type, got {types}; cast with .float() or "
+                f".double() {_shapes(**arrays)}"
+            )
+    return first
+
+
+def _check_numbers(
+    op: str, stride: Ints, padding: Pairs, dilation: Ints, groups: int, where: str
+) -> None:
+    nd = len(stride)
+    if not (len(padding) == len(dilation) == nd and 1 <= nd <= 3):
+        raise ValueError(
+            f"{op}: expected one number a spatial axis, got stride {stride}, padding "
+            f"{padding}, dilation {dilation} {where}"
+        )
+    named = (
+        ("stride", stride, 1),
+        ("dilation", dilation, 1),
+        ("groups", (groups,), 1),
+        ("padding", tuple(lo for lo, _ in padding), 0),
+        ("padding", tuple(hi for _, hi in padding), -MAX_NUMBER),
+    )
+    for name, numbers, least in named:
+        if not all(least <= number <= MAX_NUMBER for number in numbers):
+            raise ValueError(
+                f"{op}: {name} must be from {max(least, 0)} to {MAX_NUMBER}, "
+                f"got {shape_text(numbers)} {where}"
+            )
+
+
+def _check_ranks(op: str, nd: int, where: str, **arrays: Array) -> None:
+    axes = ("n", "c", *("d", "h", "w")[3 - nd :])
+    for name, a in arrays.items():
+        if a.ndim != nd + 2:
+            one = "" if name == "weight" else f" or {nd + 1} {shape_text(axes[1:])}"
+            layout = (
+                ("o", "i", *(f"k{s}" for s in axes[2:])) if name == "weight" else axes
+            )
+            raise ShapeError(
+                f"{op}: expected {name} of {nd + 2} axes {shape_text(layout)}{one}, "
+                f"got {a.ndim} {where}"
+            )
+
+
+def _check_size(op: str, shape: Ints, dtype: DType, where: str) -> None:
+    if prod(shape) * dtype.itemsize > MAX_BYTES:
+        raise ValueError(
+            f"{op}: an output of shape {shape_text(shape)} can't be addressed {where}"
+        )
+
+
+def _check_bias(op: str, bias: Array | None, channels: int, where: str) -> None:
+    if bias is not None and bias.shape != (channels,):
+        raise ShapeError(f"{op}: expected bias of shape ({channels},) {where}")
+
+
+def conv_size(size: int, k: int, s: int, pads: tuple[int, int], d: int) -> int:
+    """Outputs along one axis: floor((size + pads - d (k-1) - 1) / s) + 1."""
+    return (size + pads[0] + pads[1] - d * (k - 1) - 1) // s + 1
+
+
+def transposed_size(size: int, k: int, s: int, pads: tuple[int, int], d: int) -> int:
+    """Outputs of the transpose along one axis: (size-1) s - pads + d (k-1) + 1."""
+    return (size - 1) * s - pads[0] - pads[1] + d * (k - 1) + 1
+
+
+# ---- conv ----
+
+
+def _conv_rule(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> tuple[Spec, ...]:
+    nd = len(stride)
+    op = f"conv{nd}d"
+    where = _shapes(x=x, weight=weight, bias=bias)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, nd, where, x=x, weight=weight)
+    dtype = _check_types(op, x=x, weight=weight, bias=bias)
+    channels, out_channels = x.shape[1], weight.shape[0]
+    if channels != weight.shape[1] * groups:
+        grouped = f" in each of {groups} groups" if groups > 1 else ""
+        raise ShapeError(
+            f"{op}: weight has {weight.shape[1]} input channels{grouped} but x has "
+            f"{channels} {where}"
+        )
+    if out_channels % groups:
+        raise ShapeError(
+            f"{op}: {out_channels} output channels can't be split into {groups} groups "
+            f"{where}"
+        )
+    _check_bias(op, bias, out_channels, where)
+    _check_window(op, x.shape[2:], weight.shape[2:], padding, dilation, where)
+    spatial = map(conv_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    shape = (x.shape[0], out_channels, *spatial)
+    _check_size(op, shape, dtype, where)
+    return (Spec(shape, dtype),)
+
+
+def _check_window(
+    op: str, size: Ints, kernel: Ints, padding: Pairs, dilation: Ints, where: str
+) -> None:
+    """Every output must see a whole window of the padded image."""
+    if min(kernel) < 1:
+        raise ShapeError(
+            f"{op}: kernel size {shape_text(kernel)} must be positive {where}"
+        )
+    padded = tuple(n + lo + hi for n, (lo, hi) in zip(size, padding))
+    extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation))
+    if any(n < e for n, e in zip(padded, extent)):
+        raise ShapeError(
+            f"{op}: dilated kernel {shape_text(extent)} is larger than the padded "
+            f"input {shape_text(padded)} {where}"
+        )
+
+
+def _ints(stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Ints:
+    """The kernels' integers: three axes, 1-D and 2-D with axes of size 1 in front."""
+    missing = 3 - len(stride)
+    ones, zeros = (1,) * missing, (0,) * missing
+    lo = tuple(pair[0] for pair in padding)
+    return (*ones, *stride, *zeros, *lo, *ones, *dilation, groups)
+
+
+def _conv_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Array:
+    x = ensure_channels_last(ctx, x)
+    weight = ensure_contiguous(ctx, weight)
+    bias = None if bias is None else ensure_contiguous(ctx, bias)
+    spatial = map(conv_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    shape = (x.shape[0], weight.shape[0], *spatial)
+    out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+    run("conv_fwd", (x, weight, bias), (out,), _ints(stride, padding, dilation, groups))
+    _save_two(ctx, needs, x, weight)
+    return out
+
+
+def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> None:
+    """Save of two factors those that the wanted gradients are made of."""
+    ctx.save(second if needs[0] else None, first if needs[1] else None)
+
+
+def _conv_vjp(call: Any, ctx: Any, needs: Sequence[bool], grad: Any) -> tuple[Any, ...]:
+    weight, x = ctx.saved
+    numbers = dict(ctx.attrs)
+    dx = dw = db = None
+    if needs[0]:
+        pads = transposed_pads(ctx.shapes[0], ctx.shapes[1], grad.shape, numbers)
+        dx = call("conv_transpose", grad, weight, None, **{**numbers, "padding": pads})
+    if needs[1]:
+        kernel = ctx.shapes[1][2:]
+        dw = call("conv_weight_grad", x, grad, kernel=kernel, bias=needs[2], **numbers)
+        if needs[2]:
+            dw, db = dw
+    elif needs[2]:
+        db = call("sum", grad, dim=_all_but_channels(grad), keepdim=False)
+    return dx, dw, db
+
+
+def _all_but_channels(y: Any) -> Ints:
+    return (0, *range(2, len(y.shape)))
+
+
+def transposed_pads(
+    x: Sequence[int], weight: Sequence[int], y: Sequence[int], numbers: dict[str, Any]
+) -> Pairs:
+    """The padding with which the transposed convolution of y has the size of x."""
+    stride, padding, dilation = (numbers[k] for k in ("stride", "padding", "dilation"))
+    none = ((0, 0),) * len(stride)
+    whole = map(transposed_size, y[2:], weight[2:], stride, none, dilation)
+    return tuple(
+        (lo, full - lo - size) for (lo, _), full, size in zip(padding, whole, x[2:])
+    )
+
+
+# ---- conv_transpose ----
+
+
+def _transpose_rule(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> tuple[Spec, ...]:
+    nd = len(stride)
+    op = f"conv_transpose{nd}d"
+    where = _shapes(x=x, weight=weight, bias=bias)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, nd, where, x=x, weight=weight)
+    dtype = _check_types(op, x=x, weight=weight, bias=bias)
+    channels = x.shape[1]
+    if channels != weight.shape[0]:
+        raise ShapeError(
+            f"{op}: weight has {weight.shape[0]} input channels but x has {channels} "
+            f"{where}"
+        )
+    if channels % groups:
+        raise ShapeError(
+            f"{op}: {channels} input channels can't be split into {groups} groups "
+            f"{where}"
+        )
+    out_channels = weight.shape[1] * groups
+    _check_bias(op, bias, out_channels, where)
+    if min(weight.shape[2:]) < 1:
+        kernel = shape_text(weight.shape[2:])
+        raise ShapeError(f"{op}: kernel size {kernel} must be positive {where}")
+    sizes = map(
+        transposed_size, x.shape[2:], weight.shape[2:], stride, padding, dilation
+    )
+    spatial = tuple(sizes)
+    if min(spatial) < 0:
+        raise ShapeError(
+            f"{op}: padding {padding} leaves an output of size {shape_text(spatial)} "
+            f"{where}"
+        )
+    shape = (x.shape[0], out_channels, *spatial)
+    _check_size(op, shape, dtype, where)
+    return (Spec(shape, dtype),)
+
+
+def _transpose_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    *,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Array:
+    x = ensure_channels_last(ctx, x)
+    weight = ensure_contiguous(ctx, weight)
+    bias = None if bias is None else ensure_contiguous(ctx, bias)
+    sizes = map(
+        transposed_size, x.shape[2:], weight.shape[2:], stride, padding, dilation
+    )
+    shape = (x.shape[0], weight.shape[1] * groups, *sizes)
+    out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+    run(
+        "conv_bwd_x",
+        (x, weight, bias),
+        (out,),
+        _ints(stride, padding, dilation, groups),
+    )
+    _save_two(ctx, needs, x, weight)
+    return out
+
+
+def _transpose_vjp(
+    call: Any, ctx: Any, needs: Sequence[bool], grad: Any
+) -> tuple[Any, ...]:
+    weight, x = ctx.saved
+    dx = dw = db = None
+    if needs[0]:
+        dx = call("conv", grad, weight, None, **ctx.attrs)
+    if needs[1]:
+        kernel = ctx.shapes[1][2:]
+        dw = call("conv_weight_grad", grad, x, kernel=kernel, bias=False, **ctx.attrs)
+    if needs[2]:
+        db = call("sum", grad, dim=_all_but_channels(grad), keepdim=False)
+    return dx, dw, db
+
+
+# ---- conv_weight_grad ----
+
+
+def _weight_grad_rule(
+    x: Array,
+    grad: Array,
+    *,
+    kernel: Ints,
+    bias: bool,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> tuple[Spec, ...]:
+    op = f"conv{len(stride)}d_weight_grad"
+    where = _shapes(x=x, grad=grad)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, len(stride), where, x=x, grad=grad)
+    dtype = _check_types(op, x=x, grad=grad)
+    if x.shape[1] % groups or grad.shape[1] % groups:
+        raise ShapeError(f"{op}: channels can't be split into {groups} groups {where}")
+    _check_window(op, x.shape[2:], kernel, padding, dilation, where)
+    spatial = tuple(map(conv_size, x.shape[2:], kernel, stride, padding, dilation))
+    if grad.shape != (x.shape[0], grad.shape[1], *spatial):
+        expected = shape_text((x.shape[0], grad.shape[1], *spatial))
+        raise ShapeError(f"{op}: expected grad of shape {expected} {where}")
+    shape = (grad.shape[1], x.shape[1] // groups, *kernel)
+    _check_size(op, shape, dtype, where)
+    weight = Spec(shape, dtype)
+    return (weight, Spec((grad.shape[1],), dtype)) if bias else (weight,)
+
+
+def _weight_grad_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    grad: Array,
+    *,
+    kernel: Ints,
+    bias: bool,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Any:
+    x = ensure_channels_last(ctx, x)
+    grad = ensure_channels_last(ctx, grad)
+    channels = grad.shape[1]
+    dw = ctx.empty((channels, x.shape[1] // groups, *kernel), x.dtype)
+    db = ctx.empty((channels,), x.dtype) if bias else None
+    run("conv_bwd_w", (x, grad), (dw, db), _ints(stride, padding, dilation, groups))
+    _save_two(ctx, needs, x, grad)
+    return (dw, db) if bias else dw
+
+
+def _weight_grad_vjp(
+    call: Any, ctx: Any, needs: Sequence[bool], *grads: Any
+) -> tuple[Any, ...]:
+    grad, x = ctx.saved
+    numbers = dict(ctx.attrs)
+    kernel, bias = numbers.pop("kernel"), numbers.pop("bias")
+    gw, gb = grads if bias else (grads[0], None)
+    shape_x, shape_grad = ctx.shapes
+    dx = dgrad = None
+    if gw is not None and needs[0]:
+        pads = transposed_pads(shape_x, gw.shape, shape_grad, numbers)
+        dx = call("conv_transpose", grad, gw, None, **{**numbers, "padding": pads})
+    if gw is not None and needs[1]:
+        dgrad = call("conv", x, gw, gb, **numbers)
+    elif gb is not None and needs[1]:
+        each = call("reshape", gb, shape=(1, -1, *(1,) * len(kernel)))
+        dgrad = call("expand", each, shape=shape_grad)
+    return dx, dgrad
+
+
+# ---- im2col, col2im: what users call unfold and fold ----
+
+
+def _fold_numbers(
+    op: str,
+    kernel: Ints,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+    where: str,
+) -> None:
+    pairs = tuple((p, p) for p in padding)
+    _check_numbers(op, stride, pairs, dilation, 1, where)
+    if len(kernel) != len(stride) or min(kernel) < 1:
+        raise ValueError(f"{op}: kernel_size must be positive, got {kernel} {where}")
+
+
+def _grid(size: Sequence[int], kernel: Ints, numbers: tuple[Ints, Ints, Ints]) -> Ints:
+    """How many patches lie along each axis."""
+    stride, padding, dilation = numbers
+    pairs = [(p, p) for p in padding]
+    return tuple(map(conv_size, size, kernel, stride, pairs, dilation))
+
+
+def _fold_ints(kernel: Ints, numbers: tuple[Ints, Ints, Ints], grid: Ints) -> Ints:
+    missing = 3 - len(kernel)
+    ones, zeros = (1,) * missing, (0,) * missing
+    stride, padding, dilation = numbers
+    return (
+        *(*ones, *stride),
+        *(*zeros, *padding),
+        *(*ones, *dilation),
+        *(*ones, *kernel),
+        *(*ones, *grid),
+    )
+
+
+def _unfold_rule(
+    x: Array, *, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> tuple[Spec, ...]:
+    where = _shapes(x=x)
+    _fold_numbers("unfold", kernel, stride, padding, dilation, where)
+    _check_ranks("unfold", len(kernel), where, x=x)
+    _check_types("unfold", x=x)
+    pairs = tuple((p, p) for p in padding)
+    _check_window("unfold", x.shape[2:], kernel, pairs, dilation, where)
+    patches = prod(_grid(x.shape[2:], kernel, (stride, padding, dilation)))
+    shape = (x.shape[0], x.shape[1] * prod(kernel), patches)
+    _check_size("unfold", shape, x.dtype, where)
+    return (Spec(shape, x.dtype),)
+
+
+def _unfold_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    *,
+    kernel: Ints,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+) -> Array:
+    numbers = (stride, padding, dilation)
+    grid = _grid(x.shape[2:], kernel, numbers)
+    shape = (x.shape[0], x.shape[1] * prod(kernel), prod(grid))
+    out: Array = ctx.empty(shape, x.dtype)
+    run("im2col", (x,), (out,), _fold_ints(kernel, numbers, grid))
+    return out
+
+
+def _unfold_vjp(
+    call: Any, ctx: Any, needs: Sequence[bool], grad: Any
+) -> tuple[Any, ...]:
+    return (call("col2im", grad, size=ctx.shapes[0][2:], **ctx.attrs),)
+
+
+def _fold_rule(
+    x: Array, *, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
+) -> tuple[Spec, ...]:
+    where = _shapes(x=x)
+    _fold_numbers("fold", kernel, stride, padding, dilation, where)
+    _check_types("fold", x=x)
+    if x.ndim != 3:
+        raise ShapeError(
+            "fold: expected x of 3 axes (n,c*kernel,patches) or 2, "
+            f"got {x.ndim} {where}"
+        )
+    if len(size) != len(kernel) or min(size) < 1:
+        raise ValueError(f"fold: output_size must be positive, got {size} {where}")
+    pairs = tuple((p, p) for p in padding)
+    _check_window("fold", size, kernel, pairs, dilation, where)
+    grid = _grid(size, kernel, (stride, padding, dilation))
+    if x.shape[1] % prod(kernel) or x.shape[2] != prod(grid):
+        raise ShapeError(
+            f"fold: size {shape_text(size)} has patches {shape_text(grid)}, so "
+            f"x must be (n,c*{prod(kernel)},{prod(grid)}) {where}"
+        )
+    shape = (x.shape[0], x.shape[1] // prod(kernel), *size)
+    _check_size("fold", shape, x.dtype, where)
+    return (Spec(shape, x.dtype),)
+
+
+def _fold_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    *,
+    size: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+) -> Array:
+    x = ensure_contiguous(ctx, x)
+    numbers = (stride, padding, dilation)
+    grid = _grid(size, kernel, numbers)
+    shape = (x.shape[0], x.shape[1] // prod(kernel), *size)
+    out: Array = ctx.empty(shape, x.dtype)
+    run("col2im", (x,), (out,), _fold_ints(kernel, numbers, grid))
+    return out
+
+
+def _fold_vjp(call: Any, ctx: Any, needs: Sequence[bool], grad: Any) -> tuple[Any, ...]:
+    attrs = dict(ctx.attrs)
+    del attrs["size"]
+    return (call("im2col", grad, **attrs),)
+
+
+# ---- samples ----
+
+
+def _numbers(
+    nd: int,
+    stride: int | Ints = 1,
+    padding: int | Pairs = 0,
+    dilation: int | Ints = 1,
+    groups: int = 1,
+) -> dict[str, Any]:
+    """Attributes from numbers that hold for every axis."""
+    return {
+        "stride": (stride,) * nd if isinstance(stride, int) else stride,
+        "padding": ((padding, padding),) * nd if isinstance(padding, int) else padding,
+        "dilation": (dilation,) * nd if isinstance(dilation, int) else dilation,
+        "groups": groups,
+    }
+
+
+# (x, weight, numbers), with weights as conv has them
+_SMALL: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
+    ((2, 2, 5), (3, 2, 3), _numbers(1, padding=1)),
+    ((2, 1, 4, 5), (2, 1, 3, 3), _numbers(2, padding=1)),
+    ((1, 3, 5, 4), (2, 3, 1, 1), _numbers(2)),
+    ((1, 2, 6, 5), (2, 2, 3, 2), _numbers(2, stride=(2, 3), padding=((1, 2), (0, 1)))),
+    ((1, 2, 7, 6), (2, 2, 3, 2), _numbers(2, stride=2, padding=2, dilation=(2, 3))),
+    ((1, 4, 4, 4), (6, 2, 2, 2), _numbers(2, groups=2)),
+    ((1, 3, 4, 4), (3, 1, 3, 3), _numbers(2, padding=1, groups=3)),
+    ((1, 2, 4, 3), (4, 1, 2, 2), _numbers(2, stride=2, padding=1, groups=2)),
+    ((1, 2, 3, 3), (2, 2, 2, 2), _numbers(2, stride=4, padding=1, dilation=2)),
+    ((1, 2, 5, 4), (1, 2, 2, 2), _numbers(2, padding=((1, -1), (0, -2)))),
+    ((1, 2, 3, 4, 3), (2, 2, 2, 3, 2), _numbers(3, stride=(1, 2, 1), padding=1)),
+    ((0, 2, 4, 4), (3, 2, 3, 3), _numbers(2)),
+)
+# across the blocks of the kernels: many channels, many pixels, tails everywhere
+_LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
+    ((2, 37, 9, 11), (67, 37, 3, 3), _numbers(2, padding=1)),
+    ((1, 300, 5, 5), (33, 300, 1, 1), _numbers(2, stride=2)),
+    ((3, 3, 19, 17), (16, 3, 7, 7), _numbers(2, stride=2, padding=3)),
+    ((2, 1, 28, 28), (8, 1, 5, 5), _numbers(2, padding=2)),
+    ((1, 40, 13, 12), (40, 1, 3, 3), _numbers(2, stride=2, padding=1, groups=40)),
+    ((1, 36, 7, 8), (72, 18, 3, 3), _numbers(2, padding=2, dilation=2, groups=2)),
+    ((1, 5, 6, 7, 8), (18, 5, 3, 3, 3), _numbers(3, stride=2, padding=1)),
+)
+
+
+def _conv_arrays(
+    rng: np.random.Generator, x: Ints, weight: Ints, numbers: dict[str, Any]
+) -> tuple[Any, Any, Any, Ints]:
+    """Random x, weight and bias of a conv call, and the shape of its output."""
+    spatial = map(conv_size, x[2:], weight[2:], *(numbers[k] for k in _AXIS_NUMBERS))
+    arrays = [rng.standard_normal(shape) for shape in (x, weight, weight[:1])]
+    return *arrays, (x[0], weight[0], *spatial)  # type: ignore[return-value]
+
+
+_AXIS_NUMBERS = ("stride", "padding", "dilation")
+
+
+def _conv_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(20)
+    for large, cases in ((False, _SMALL), (True, _LARGE)):
+        for number, (x, weight, numbers) in enumerate(cases):
+            x, w, b, _ = _conv_arrays(rng, x, weight, numbers)
+            bias = b if number % 3 != 2 else None
+            yield Sample((x, w, bias), numbers, gradient=not large)
+
+
+def _transpose_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(21)
+    for large, cases in ((False, _SMALL), (True, _LARGE)):
+        for number, (x, weight, numbers) in enumerate(cases):
+            _, w, _, shape = _conv_arrays(rng, x, weight, numbers)
+            pads = transposed_pads(x, weight, shape, numbers)
+            y, b = rng.standard_normal(shape), rng.standard_normal(x[1])
+            bias = b if number % 3 != 2 else None
+            yield Sample((y, w, bias), {**numbers, "padding": pads}, gradient=not large)
+
+
+def _weight_grad_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(22)
+    for large, cases in ((False, _SMALL), (True, _LARGE)):
+        for number, (x, weight, numbers) in enumerate(cases):
+            a, _, _, shape = _conv_arrays(rng, x, weight, numbers)
+            attrs = {**numbers, "kernel": weight[2:], "bias": number % 3 != 2}
+            yield Sample((a, rng.standard_normal(shape)), attrs, gradient=not large)
+
+
+_FOLDS: tuple[tuple[Ints, dict[str, Ints]], ...] = (
+    ((2, 2, 4, 5), {"kernel": (2, 3), "stride": (1, 2), "padding": (1, 0)}),
+    ((1, 1, 5, 5), {"kernel": (2, 2), "stride": (2, 1), "padding": (0, 1)}),
+    ((1, 2, 4, 4), {"kernel": (1, 1), "stride": (1, 1), "padding": (0, 0)}),
+)
+
+
+def _unfold_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(23)
+    for dilation, (shape, attrs) in enumerate(_FOLDS, 1):
+        dilations = (min(dilation, 2), 1)
+        yield Sample((rng.standard_normal(shape),), {**attrs, "dilation": dilations})
+    yield Sample((np.zeros((0, 2, 3, 3)),), {**_FOLDS[0][1], "dilation": (1, 1)})
+
+
+def _fold_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(24)
+    for (x,), attrs in ((each.inputs, each.attrs) for each in _unfold_samples()):
+        numbers = (attrs["stride"], attrs["padding"], attrs["dilation"])
+        kernel, size = attrs["kernel"], x.shape[2:]
+        shape = (
+            x.shape[0],
+            x.shape[1] * prod(kernel),
+            prod(_grid(size, kernel, numbers)),
+        )
+        yield Sample((rng.standard_normal(shape),), {**attrs, "size": size})
+
+
+# ---- error cases ----
+
+
+def _conv_errors() -> Iterable[ErrorCase]:
+    x, w = np.ones((2, 4, 8, 8)), np.ones((6, 3, 3, 3))
+    plain = _numbers(2)
+    message = (
+        r"conv2d: weight has 3 input channels but x has 4 "
+        r"\(x \(2,4,8,8\), weight \(6,3,3,3\)\)"
+    )
+    yield ErrorCase((x, w, None), plain, ShapeError, message)
+    good = np.ones((6, 4, 3, 3))
+    yield ErrorCase((x[0], good, None), plain, ShapeError, "expected x of 4 axes")
+    yield ErrorCase((x, good[0], None), plain, ShapeError, "expected weight of 4 axes")
+    yield ErrorCase(
+        (x, good, np.ones(5)), plain, ShapeError, r"expected bias of shape \(6,\)"
+    )
+    yield ErrorCase(
+        (x, good.astype(np.float32), None),
+        plain,
+        DTypeError,
+        "expected one element type",
+    )
+    yield ErrorCase(
+        (x.astype(np.int64), good, None), plain, DTypeError, r"cast it with \.float\(\)"
+    )
+    yield ErrorCase(
+        (x, good, None), _numbers(2, stride=0), ValueError, "stride must be"
+    )
+    yield ErrorCase(
+        (x, good, None), _numbers(2, dilation=2**33), ValueError, "dilation must be"
+    )
+    yield ErrorCase(
+        (x, good, None), _numbers(2, padding=-1), ValueError, "padding must be"
+    )
+    yield ErrorCase(
+        (x, good, None),
+        _numbers(2, dilation=5),
+        ShapeError,
+        r"dilated kernel \(11,11\) is larger than the padded input \(8,8\)",
+    )
+    yield ErrorCase(
+        (x, np.ones((5, 2, 3, 3)), None), _numbers(2, groups=2), ShapeError, "2 groups"
+    )
+    yield ErrorCase(
+        (x, np.ones((5, 2, 0, 3)), None), _numbers(2, groups=2), ShapeError, "groups"
+    )
+
+
+def _transpose_errors() -> Iterable[ErrorCase]:
+    x, w = np.ones((2, 4, 8, 8)), np.ones((3, 6, 3, 3))
+    yield ErrorCase(
+        (x, w, None),
+        _numbers(2),
+        ShapeError,
+        "conv_transpose2d: weight has 3 input channels but x has 4",
+    )
+    good = np.ones((4, 6, 3, 3))
+    yield ErrorCase(
+        (x, good, None), _numbers(2, padding=9), ShapeError, "leaves an output"
+    )
+    yield ErrorCase((x, good, None), _numbers(2, groups=3), ShapeError, "3 groups")
+    yield ErrorCase(
+        (x, good, np.ones(5)), _numbers(2), ShapeError, r"expected bias of shape \(6,\)"
+    )
+    yield ErrorCase(
+        (x, good, None),
+        _numbers(2, padding=((0, -(2**31 - 1)),) * 2, stride=2**30),
+        ValueError,
+        "can't be addressed",
+    )
+
+
+def _weight_grad_errors() -> Iterable[ErrorCase]:
+    x, grad = np.ones((2, 4, 8, 8)), np.ones((2, 3, 7, 6))
+    attrs = {**_numbers(2), "kernel": (3, 3), "bias": True}
+    yield ErrorCase((x, grad), attrs, ShapeError, r"expected grad of shape \(2,3,6,6\)")
+
+
+def _unfold_errors() -> Iterable[ErrorCase]:
+    attrs = {"kernel": (5, 5), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+    yield ErrorCase(
+        (np.ones((1, 2, 4, 4)),), attrs, ShapeError, "larger than the padded"
+    )
+    yield ErrorCase((np.ones((1, 2, 4)),), attrs, ShapeError, "expected x of 4 axes")
+
+
+def _fold_errors() -> Iterable[ErrorCase]:
+    attrs = {"kernel": (2, 2), "stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
+    yield ErrorCase(
+        (np.ones((1, 8, 9)),), {**attrs, "size": (4, 5)}, ShapeError, r"\(n,c\*4,12\)"
+    )
+
+
+CONV = register(
+    Op(
+        name="conv",
+        rule=_conv_rule,
+        forward=_conv_forward,
+        vjp=_conv_vjp,
+        samples=_conv_samples,
+        errors=_conv_errors,
+    )
+)
+CONV_TRANSPOSE = register(
+    Op(
+        name="conv_transpose",
+        rule=_transpose_rule,
+        forward=_transpose_forward,
+        vjp=_transpose_vjp,
+        samples=_transpose_samples,
+        errors=_transpose_errors,
+    )
+)
+CONV_WEIGHT_GRAD = register(
+    Op(
+        name="conv_weight_grad",
+        rule=_weight_grad_rule,
+        forward=_weight_grad_forward,
+        vjp=_weight_grad_vjp,
+        samples=_weight_grad_samples,
+        errors=_weight_grad_errors,
+    )
+)
+IM2COL = register(
+    Op(
+        name="im2col",
+        rule=_unfold_rule,
+        forward=_unfold_forward,
+        vjp=_unfold_vjp,
+        samples=_unfold_samples,
+        errors=_unfold_errors,
+    )
+)
+COL2IM = register(
+    Op(
+        name="col2im",
+        rule=_fold_rule,
+        forward=_fold_forward,
+        vjp=_fold_vjp,
+        samples=_fold_samples,
+        errors=_fold_errors,
+    )
+)
