@@ -74,6 +74,11 @@ class Generator:
         self.array.numpy()[...] = (_as_int64(seed), 0, 0)
         return self
 
+    def set_stream(self, stream: int) -> Generator:
+        """Start another sequence of the same seed; streams share no numbers."""
+        self.array.numpy()[1:] = (stream, 0)
+        return self
+
     def initial_seed(self) -> int:
         """Return the seed."""
         return int(self.array.numpy()[0]) % 2**64

@@ -13,7 +13,7 @@ from pyautodl.data.dataset import IterableDataset, as_dataset
 from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautodl.functional.copy import stack
 from pyautodl.functional.creation import tensor
-from pyautodl.functional.random import Generator, default_generator
+from pyautodl.random import Generator, default_generator
 from pyautodl.tensor import Tensor
 
 __all__ = ["DataLoader", "default_collate"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pyautodl.functional.random import Generator, default_generator, randperm
+from pyautodl.functional.random import randperm
+from pyautodl.random import Generator, default_generator
 
 __all__ = [
     "BatchSampler",
@@ -16,10 +17,13 @@ __all__ = [
     "permutation",
 ]
 
+# streams that shuffle, apart from those of weights, dropout and augmentation
+_SHUFFLE_STREAM = 1 << 41
+
 
 def permutation(n: int, seed: int, epoch: int) -> list[int]:
     """The numbers below n in an order that seed and epoch alone decide."""
-    generator = Generator().manual_seed(seed).set_stream(epoch)
+    generator = Generator().manual_seed(seed).set_stream(_SHUFFLE_STREAM + epoch)
     return randperm(n, generator=generator).tolist()
 
 

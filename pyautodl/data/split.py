@@ -12,7 +12,7 @@ from pyautodl.data.dataset import Subset, TensorDataset
 from pyautodl.data.sampler import permutation
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import as_tensor, tensor
-from pyautodl.functional.random import Generator, default_generator
+from pyautodl.random import Generator, default_generator
 from pyautodl.tensor import Tensor
 
 __all__ = ["random_split", "split_indices", "train_validation_test_split"]

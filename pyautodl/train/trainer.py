@@ -17,12 +17,7 @@ from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautodl.errors import CheckpointError, GradError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import as_tensor
-from pyautodl.functional.random import (
-    Generator,
-    get_rng_state,
-    manual_seed,
-    set_rng_state,
-)
+from pyautodl.random import Generator, get_rng_state, manual_seed, set_rng_state
 from pyautodl.tensor import Tensor
 from pyautodl.train import checks
 from pyautodl.train.callbacks import Callback, Checkpoint, Schedule
