@@ -19,7 +19,7 @@ _COLUMNS = 512
 _DEPTH = 64
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _product(a: NDArray, b: NDArray, out: NDArray) -> None:
     """out (n, i, j) += a (n, i, k) @ b (n, k, j), by blocks of k and j."""
     count, rows, columns = out.shape
@@ -37,7 +37,7 @@ def _product(a: NDArray, b: NDArray, out: NDArray) -> None:
                             row[j] += left * right[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")
 def _activate(flat: NDArray, activation: int, p0: float, p1: float) -> None:
     for i in range(flat.size):
         value = flat[i]
