@@ -7,7 +7,7 @@ from pyautodl.backends import FAMILIES
 
 __all__: list[str] = []
 
-for _family in ("creation", *FAMILIES):
+for _family in ("creation", "views", *FAMILIES):
     if importlib.util.find_spec(f"pyautodl.functional.{_family}") is not None:
         _module = importlib.import_module(f"pyautodl.functional.{_family}")
         globals().update({_name: getattr(_module, _name) for _name in _module.__all__})

@@ -86,11 +86,16 @@ def resolve_shape(name: str, old: _Shape, new: _Shape) -> _Shape:
     return new
 
 
-def broadcast_shapes(name: str, *shapes: _Shape) -> _Shape:
-    """The common shape to which all broadcast.
+def broadcast_shapes(*shapes: _Shape) -> _Shape:
+    """Return the common shape to which all broadcast.
 
     Raises:
         ShapeError: they do not.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.broadcast_shapes((2, 1), (3,))
+        (2, 3)
     """
     ndim = max((len(shape) for shape in shapes), default=0)
     result = [1] * ndim
@@ -98,7 +103,7 @@ def broadcast_shapes(name: str, *shapes: _Shape) -> _Shape:
         for i, size in enumerate(shape, ndim - len(shape)):
             if size != 1 and result[i] not in (1, size):
                 raise ShapeError(
-                    f"{name}: shapes do not broadcast: {', '.join(map(str, shapes))}"
+                    f"broadcast: shapes do not fit: {', '.join(map(str, shapes))}"
                 )
             if size != 1:
                 result[i] = size
