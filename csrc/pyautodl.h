@@ -142,7 +142,74 @@ typedef struct {
 
 /* ---- softmax ---- */
 
+/* all dense and of one layout */
+typedef struct {
+    pyad_array x, y;
+    int64_t axis;
+} softmax_fwd_args;
+
+typedef struct {
+    pyad_array g, y, dx;
+    int64_t axis;
+} softmax_bwd_args;
+
+/* keep: bool; only entries where it is set take part */
+typedef struct {
+    pyad_array x, keep, y;
+    int64_t axis;
+} masked_softmax_fwd_args;
+
+typedef struct {
+    pyad_array g, y, keep, dx;
+    int64_t axis;
+} masked_softmax_bwd_args;
+
 /* ---- loss ---- */
+
+/* reduction: 0 none, 1 mean, 2 sum; absent weights count as ones */
+
+/* x, target, weight, pos_weight: dense and of one layout; kind: the enum in loss_tpl.h */
+typedef struct {
+    pyad_array x, target, weight, pos_weight, loss;
+    int64_t kind, reduction;
+    double beta;
+} pair_loss_fwd_args;
+
+typedef struct {
+    pyad_array g, x, target, weight, pos_weight, dx;
+    int64_t kind, reduction;
+    double beta;
+} pair_loss_bwd_args;
+
+typedef struct {
+    pyad_array x, y;
+} clamped_log_fwd_args;
+
+/* x (n, c, ...) or (c): contiguous or channels-last. target: int64 class numbers, contiguous, or
+ * probabilities laid out as x. stats (2, rows): largest logit, 1 / sum(exp(logit - largest)). */
+typedef struct {
+    pyad_array x, target, weight, loss, divisor, stats;
+    int64_t ignore_index, reduction;
+    double smoothing;
+} cross_entropy_fwd_args;
+
+typedef struct {
+    pyad_array g, x, target, weight, divisor, stats, dx;
+    int64_t ignore_index, reduction;
+    double smoothing;
+} cross_entropy_bwd_args;
+
+typedef struct {
+    pyad_array logp, target, weight, loss, divisor;
+    int64_t ignore_index, reduction;
+    double smoothing;
+} nll_fwd_args;
+
+typedef struct {
+    pyad_array g, target, weight, divisor, dx;
+    int64_t ignore_index, reduction;
+    double smoothing;
+} nll_bwd_args;
 
 /* ---- matmul ---- */
 

@@ -6,7 +6,12 @@ from typing import Any
 
 from pyautodl.backends import Array, channels_last_strides, empty, run
 
-__all__ = ["ensure_channels_last", "ensure_contiguous", "ensure_dense"]
+__all__ = [
+    "ensure_channels_last",
+    "ensure_contiguous",
+    "ensure_dense",
+    "ensure_layout",
+]
 
 
 def ensure_contiguous(ctx: Any, x: Array) -> Array:
@@ -24,6 +29,16 @@ def ensure_channels_last(ctx: Any, x: Array) -> Array:
     if x.is_channels_last():
         return x
     return _copy(ctx, x, empty(x.shape, x.dtype, channels_last_strides(x.shape)))
+
+
+def ensure_layout(ctx: Any, x: Array, like: Array) -> Array:
+    """`x` itself if its bytes lie as those of `like`, which is dense, else such a copy."""
+    if x.strides == like.strides or all(
+        size == 1 or mine == other
+        for size, mine, other in zip(x.shape, x.strides, like.strides, strict=True)
+    ):
+        return x
+    return _copy(ctx, x, empty(x.shape, x.dtype, like.strides))
 
 
 def _copy(ctx: Any, x: Array, out: Array) -> Array:

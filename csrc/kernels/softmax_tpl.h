@@ -1,0 +1,221 @@
+/* Softmax and log-softmax along any axis of a dense array, and their gradients.
+ *
+ * Memory is [outer][n][inner] (axis.h). Three loop orders:
+ *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows
+ *   inner = 1, small n tiles: VL rows are transposed into a buffer and treated as columns, since
+ *                      a row alone would not fill a vector and end in a sum across its lanes
+ *   inner = 1          rows: along n
+ * Each goes over its data three times (largest, sum, result), which stay in the cache. Every column
+ * and row is computed for itself, so the split among threads changes nothing.
+ */
+#include "axis.h"
+#include "math_tpl.h"
+#include "shifted_tpl.h"
+
+#ifdef REAL
+
+#ifndef PYAD_SOFTMAX_KINDS
+#define PYAD_SOFTMAX_KINDS
+enum { SOFTMAX, LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX_BWD, LOG_SOFTMAX_BWD };
+#endif
+
+#define IS_BWD(kind) ((kind) >= SOFTMAX_BWD)
+
+/* ---- columns: element j of column i is at a[j * step + i] ---- */
+
+V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
+                             int64_t width, int full) {
+    vec largest = K(take)(x, width, full), sum = {0};
+    for (int64_t j = 1; j < n; j++) largest = v_max(largest, K(take)(x + j * step, width, full));
+    /* a row whose entries are all masked */
+    if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
+    for (int64_t j = 0; j < n; j++) {
+        vec e = K(exp_below)(K(take)(x + j * step, width, full) - largest);
+        if (kind != LOG_SOFTMAX) K(put)(y + j * step, e, width, full);
+        sum += e;
+    }
+    vec scale = v_set1((REAL)1) / sum, shift = v_log(sum);
+    if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
+    for (int64_t j = 0; j < n; j++) {
+        vec out = kind == LOG_SOFTMAX ? (K(take)(x + j * step, width, full) - largest) - shift
+                                      : K(take)(y + j * step, width, full) * scale;
+        K(put)(y + j * step, out, width, full);
+    }
+}
+
+/* g in a, the output in y; dx may be a */
+V_INLINE void K(columns_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
+                             int64_t step, int64_t width, int full) {
+    vec sum = {0};
+    for (int64_t j = 0; j < n; j++) {
+        vec g = K(take)(a + j * step, width, full);
+        sum = kind == LOG_SOFTMAX_BWD ? sum + g : v_fma(g, K(take)(y + j * step, width, full), sum);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        vec g = K(take)(a + j * step, width, full), out = K(take)(y + j * step, width, full);
+        vec d = kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), sum, g) : out * (g - sum);
+        K(put)(dx + j * step, d, width, full);
+    }
+}
+
+V_INLINE void K(columns)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n, int64_t step,
+                         int64_t width, int full) {
+    if (IS_BWD(kind)) {
+        K(columns_bwd)(kind, a, b, out, n, step, width, full);
+    } else {
+        K(columns_fwd)(kind, a, out, n, step, width, full);
+    }
+}
+
+/* ---- tiles: up to VL short rows, transposed ---- */
+
+V_INLINE void K(tile)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n, int64_t rows) {
+    REAL ta[TILE_SIZE];
+    REAL tb[TILE_SIZE];
+    K(transpose_in)(a, ta, n, rows);
+    if (IS_BWD(kind)) K(transpose_in)(b, tb, n, rows);
+    K(columns)(kind, ta, tb, ta, n, VL, VL, 1);
+    K(transpose_out)(ta, out, n, rows);
+}
+
+/* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
+
+V_INLINE void K(row_fwd)(int kind, const REAL *x, REAL *y, int64_t n) {
+    REAL largest = K(row_max)(x, n);
+    if (kind == MASKED_SOFTMAX && largest == (REAL)-INFINITY) largest = 0;
+    REAL sum = K(row_exp)(x, largest, kind == LOG_SOFTMAX ? NULL : y, n);
+    REAL shift = v_log(v_set1(sum))[0];
+    REAL scale = kind == MASKED_SOFTMAX && sum == 0 ? 0 : 1 / sum;
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = kind == LOG_SOFTMAX ? (x[i] - largest) - shift : y[i] * scale;
+    }
+}
+
+V_INLINE void K(row_bwd)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n) {
+    vec a = {0};
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t width = pyad_min(VL, n - i);
+        vec each = K(take)(g + i, width, width == VL);
+        a = kind == LOG_SOFTMAX_BWD ? a + each
+                                    : v_fma(each, K(take)(y + i, width, width == VL), a);
+    }
+    vec sum = v_set1(v_sum(a));
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t width = pyad_min(VL, n - i);
+        vec each = K(take)(g + i, width, width == VL), out = K(take)(y + i, width, width == VL);
+        vec d = kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), sum, each) : out * (each - sum);
+        K(put)(dx + i, d, width, width == VL);
+    }
+}
+
+/* ---- the whole array ---- */
+
+V_INLINE void K(softmax_columns)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
+                                 const team *t) {
+    int64_t tiles = pyad_ceil_div(v.inner, VL), begin, end;
+    team_range(t, v.outer * tiles, 1, &begin, &end);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t column = u % tiles * VL, width = pyad_min(VL, v.inner - column);
+        int64_t at = u / tiles * v.n * v.inner + column;
+        if (width == VL) {
+            K(columns)(kind, a + at, b + at, out + at, v.n, v.inner, VL, 1);
+        } else {
+            K(columns)(kind, a + at, b + at, out + at, v.n, v.inner, width, 0);
+        }
+    }
+}
+
+V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
+                              const team *t) {
+    int64_t begin, end;
+    team_range(t, v.outer, VL, &begin, &end);
+    if (v.n <= TILE_CLASSES) {
+        for (int64_t r = begin; r < end; r += VL) {
+            int64_t at = r * v.n;
+            K(tile)(kind, a + at, b + at, out + at, v.n, pyad_min(VL, end - r));
+        }
+        return;
+    }
+    for (int64_t r = begin; r < end; r++) {
+        int64_t at = r * v.n;
+        if (IS_BWD(kind)) {
+            K(row_bwd)(kind, a + at, b + at, out + at, v.n);
+        } else {
+            K(row_fwd)(kind, a + at, out + at, v.n);
+        }
+    }
+}
+
+V_INLINE int K(softmax)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
+                        const team *t) {
+    if (v.outer * v.n * v.inner == 0) return PYAD_OK;
+    if (v.inner > 1) {
+        K(softmax_columns)(kind, a, b, out, v, t);
+    } else {
+        K(softmax_rows)(kind, a, b, out, v, t);
+    }
+    return PYAD_OK;
+}
+
+static int K(softmax_fwd)(const void *args, const team *t) {
+    const softmax_fwd_args *a = args;
+    const REAL *x = a->x.data;
+    return K(softmax)(SOFTMAX, x, x, a->y.data, axis_of(&a->x, a->axis), t);
+}
+
+static int K(log_softmax_fwd)(const void *args, const team *t) {
+    const softmax_fwd_args *a = args;
+    const REAL *x = a->x.data;
+    return K(softmax)(LOG_SOFTMAX, x, x, a->y.data, axis_of(&a->x, a->axis), t);
+}
+
+static int K(softmax_bwd)(const void *args, const team *t) {
+    const softmax_bwd_args *a = args;
+    return K(softmax)(SOFTMAX_BWD, a->g.data, a->y.data, a->dx.data, axis_of(&a->y, a->axis), t);
+}
+
+static int K(log_softmax_bwd)(const void *args, const team *t) {
+    const softmax_bwd_args *a = args;
+    return K(softmax)(LOG_SOFTMAX_BWD, a->g.data, a->y.data, a->dx.data, axis_of(&a->y, a->axis),
+                      t);
+}
+
+/* out = m ? x : other, for this thread's part; x may be out */
+static void K(select_mask)(const uint8_t *m, const REAL *x, REAL other, REAL *out, int64_t n,
+                           const team *t) {
+    int64_t begin, end;
+    team_range(t, n, 64, &begin, &end);
+    for (int64_t i = begin; i < end; i++) out[i] = m[i] ? x[i] : other;
+}
+
+static int K(masked_softmax_fwd)(const void *args, const team *t) {
+    const masked_softmax_fwd_args *a = args;
+    REAL *y = a->y.data;
+    K(select_mask)(a->keep.data, a->x.data, (REAL)-INFINITY, y, pyad_numel(&a->x), t);
+    team_barrier(t);
+    K(softmax)(MASKED_SOFTMAX, y, y, y, axis_of(&a->x, a->axis), t);
+    team_barrier(t);
+    K(select_mask)(a->keep.data, y, 0, y, pyad_numel(&a->x), t);
+    return PYAD_OK;
+}
+
+static int K(masked_softmax_bwd)(const void *args, const team *t) {
+    const masked_softmax_bwd_args *a = args;
+    REAL *dx = a->dx.data;
+    K(select_mask)(a->keep.data, a->g.data, 0, dx, pyad_numel(&a->y), t);
+    team_barrier(t);
+    K(softmax)(SOFTMAX_BWD, dx, a->y.data, dx, axis_of(&a->y, a->axis), t);
+    team_barrier(t);
+    K(select_mask)(a->keep.data, dx, 0, dx, pyad_numel(&a->y), t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(log_softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(softmax_bwd, softmax_bwd_args, 3 * pyad_numel(&a->y), 0, 0)
+PYAD_RECORD(log_softmax_bwd, softmax_bwd_args, 8 * pyad_numel(&a->y), 0, 0)
+PYAD_RECORD(masked_softmax_fwd, masked_softmax_fwd_args, 10 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 0, 0)
+
+#undef IS_BWD
+#endif

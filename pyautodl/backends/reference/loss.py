@@ -1,0 +1,296 @@
+"""What the loss kernels mean, in NumPy.
+
+`reduction` is a code: 0 none, 1 mean, 2 sum. Losses over classes have them along axis
+1, or axis 0 where there is one axis only; `divisor` is what a mean is divided by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends.checks import check_indices
+
+__all__ = [
+    "clamped_log_fwd",
+    "cross_entropy_bwd",
+    "cross_entropy_fwd",
+    "nll_bwd",
+    "nll_fwd",
+    "pair_loss_bwd",
+    "pair_loss_fwd",
+]
+
+Array = np.ndarray[Any, Any]
+NONE, MEAN, SUM = range(3)
+MSE, L1, HUBER, SMOOTH_L1, BCE, BCE_LOGITS, KL, KL_LOG = range(8)
+LOWEST_LOG = -100.0
+
+
+# ---- losses of pairs: one number for each element of x and target ----
+
+
+def pair_loss_fwd(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    loss: Array,
+    kind: int,
+    reduction: int,
+    beta: float,
+) -> None:
+    """The loss of each element, times its weight, then reduced."""
+    value = _pair_value(x, target, pos_weight, kind, beta)
+    if weight is not None:
+        value = value * weight
+    if reduction == NONE:
+        loss[...] = value
+    else:
+        total = value.sum(dtype=np.float64)
+        loss[...] = total / value.size if reduction == MEAN else total
+
+
+def pair_loss_bwd(
+    g: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    dx: Array,
+    kind: int,
+    reduction: int,
+    beta: float,
+) -> None:
+    """The gradient of pair_loss_fwd for x, clipped to finite numbers."""
+    slope = _pair_slope(x, target, pos_weight, kind, beta)
+    if weight is not None:
+        slope = slope * weight
+    largest = np.finfo(x.dtype).max
+    slope = np.clip(slope, -largest, largest)
+    dx[...] = slope * (g / x.size if reduction == MEAN else g)
+
+
+def _pair_value(
+    x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
+) -> Array:
+    d = x - t
+    if kind == MSE:
+        return d * d
+    if kind == L1:
+        return np.abs(d)
+    if kind == HUBER:
+        a = np.abs(d)
+        return np.where(a <= beta, 0.5 * d * d, beta * (a - 0.5 * beta))
+    if kind == SMOOTH_L1:
+        a = np.abs(d)
+        return np.where(a < beta, 0.5 * d * d / (beta or 1), a - 0.5 * beta)
+    if kind == BCE:
+        yes = np.maximum(np.log(x), LOWEST_LOG)
+        no = np.maximum(np.log1p(-x), LOWEST_LOG)
+        return -(t * yes + (1 - t) * no)
+    if kind == BCE_LOGITS:
+        factor = 1 if pos_weight is None else 1 + (pos_weight - 1) * t
+        return (1 - t) * x + factor * _softplus(-x)
+    if kind == KL_LOG:
+        return np.exp(t) * (t - x)
+    return np.where(t == 0, 0, t * np.log(np.where(t == 0, 1, t))) - t * x
+
+
+def _pair_slope(
+    x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
+) -> Array:
+    d = x - t
+    if kind == MSE:
+        return 2 * d
+    if kind == L1:
+        return np.sign(d)
+    if kind == HUBER:
+        return np.clip(d, -beta, beta)
+    if kind == SMOOTH_L1:
+        return np.where(np.abs(d) < beta, d / (beta or 1), np.sign(d))
+    if kind == BCE:
+        tiny = np.finfo(x.dtype).tiny
+        yes = np.where(t == 0, 0, t / np.maximum(x, tiny))
+        no = np.where(t == 1, 0, (1 - t) / np.maximum(1 - x, tiny))
+        return no - yes
+    if kind == BCE_LOGITS:
+        p = 1 / (1 + np.exp(-x))
+        if pos_weight is None:
+            return p - t
+        return (1 + (pos_weight - 1) * t) * p - pos_weight * t
+    return -np.exp(t) if kind == KL_LOG else -t
+
+
+def _softplus(x: Array) -> Any:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def clamped_log_fwd(x: Array, y: Array) -> None:
+    """log(x), but not below -100."""
+    y[...] = np.maximum(np.log(x), LOWEST_LOG)
+
+
+# ---- losses over classes ----
+
+
+def nll_fwd(
+    logp: Array,
+    target: Array,
+    weight: Array | None,
+    loss: Array,
+    divisor: Array,
+    ignore_index: int,
+    reduction: int,
+    smoothing: float,
+) -> None:
+    """-logp at the targets, mixed by `smoothing` with the mean over all classes."""
+    rows, _ = _rows(logp)
+    t, live, w = _targets(target, weight, ignore_index, rows.shape[1], logp.dtype)
+    each = np.ones(rows.shape[1], logp.dtype) if weight is None else weight
+    value = -(1 - smoothing) * w * rows[np.arange(len(rows)), t]
+    if smoothing:
+        value = value - smoothing / rows.shape[1] * (rows * each).sum(1)
+    _reduce(np.where(live, value, 0), np.where(live, w, 0), loss, divisor, reduction)
+
+
+def nll_bwd(
+    g: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    dx: Array,
+    ignore_index: int,
+    reduction: int,
+    smoothing: float,
+) -> None:
+    """The gradient of nll_fwd for logp."""
+    slopes, back = _rows(dx)
+    rows, classes = slopes.shape
+    t, live, w = _targets(target, weight, ignore_index, classes, dx.dtype)
+    each = np.ones(classes, dx.dtype) if weight is None else weight
+    slope = np.tile(-smoothing / classes * each, (rows, 1))
+    slope[np.arange(rows), t] -= (1 - smoothing) * w
+    scale = _scale(g, divisor, reduction)
+    dx[...] = back(np.where(live[:, None], slope * scale, 0))
+
+
+def cross_entropy_fwd(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    loss: Array,
+    divisor: Array,
+    stats: Array,
+    ignore_index: int,
+    reduction: int,
+    smoothing: float,
+) -> None:
+    """-log softmax(x) at the targets: class numbers, or probabilities of x's shape.
+
+    stats gets the largest logit of each row and 1 / sum(exp(logit - largest)).
+    """
+    rows, _ = _rows(x)
+    largest = rows.max(1) if rows.shape[1] else np.zeros(len(rows))
+    shifted = rows - largest[:, None]
+    total = np.exp(shifted).sum(1)
+    stats[0], stats[1] = largest, 1 / total
+    logp = shifted - np.log(total)[:, None]
+    if target.dtype == np.int64:
+        nll_fwd(
+            logp,
+            target.reshape(-1),
+            weight,
+            *_flat(loss, reduction),
+            divisor,
+            ignore_index,
+            reduction,
+            smoothing,
+        )
+        return
+    value = -(logp * _mixed(target, weight, smoothing)).sum(1)
+    _reduce(value, np.ones(len(rows)), loss, divisor, reduction)
+
+
+def cross_entropy_bwd(
+    g: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    stats: Array,
+    dx: Array,
+    ignore_index: int,
+    reduction: int,
+    smoothing: float,
+) -> None:
+    """The gradient of cross_entropy_fwd for x."""
+    rows, back = _rows(x)
+    p = np.exp(rows - stats[0][:, None]) * stats[1][:, None]
+    if target.dtype == np.int64:
+        slope = np.empty_like(p)
+        one = np.ones((), p.dtype)
+        nll_bwd(
+            one, target.reshape(-1), weight, one, slope, ignore_index, SUM, smoothing
+        )
+        live = (target.reshape(-1) != ignore_index)[:, None]
+    else:
+        slope, live = -_mixed(target, weight, smoothing), True
+    slope = slope - p * slope.sum(1, keepdims=True)
+    dx[...] = back(np.where(live, slope * _scale(g, divisor, reduction), 0))
+
+
+def _rows(x: Array) -> tuple[Array, Any]:
+    """x as (rows, classes), and the way back."""
+    if x.ndim == 1:
+        return x[None], lambda rows: rows[0]
+    moved = np.moveaxis(x, 1, -1)
+    return moved.reshape(-1, x.shape[1]), lambda rows: np.moveaxis(
+        rows.reshape(moved.shape), -1, 1
+    )
+
+
+def _flat(loss: Array, reduction: int) -> tuple[Array]:
+    return (loss.reshape(-1) if reduction == NONE else loss,)
+
+
+def _targets(
+    target: Array, weight: Array | None, ignore_index: int, classes: int, dtype: Any
+) -> tuple[Array, Array, Array]:
+    """Flat class numbers (0 where ignored), which of them count, and their weights."""
+    flat = target.reshape(-1)
+    live = flat != ignore_index
+    check_indices(np.where(live, flat, 0) if classes else flat[live], classes)
+    t = np.where(live, flat, 0)
+    return t, live, np.ones(len(t), dtype) if weight is None else weight[t]
+
+
+def _mixed(target: Array, weight: Array | None, smoothing: float) -> Array:
+    """Target probabilities by row, smoothed, times the classes' weights."""
+    rows, _ = _rows(target)
+    mixed = rows * (1 - smoothing) + smoothing / rows.shape[1]
+    return mixed if weight is None else mixed * weight
+
+
+def _reduce(
+    value: Array, w: Array, loss: Array, divisor: Array, reduction: int
+) -> None:
+    total = w.sum(dtype=np.float64) if reduction == MEAN else 1.0
+    divisor[...] = total
+    if reduction == NONE:
+        loss[...] = value.reshape(loss.shape)
+    elif total == 0 and value.size:
+        # every target is ignored
+        loss[...] = 0
+    else:
+        loss[...] = value.sum(dtype=np.float64) / total
+
+
+def _scale(g: Array, divisor: Array, reduction: int) -> Array:
+    """What each row's gradient is multiplied by, as a column."""
+    if reduction == NONE:
+        return g.reshape(-1, 1)
+    return np.where(divisor == 0, 0, g / np.where(divisor == 0, 1, divisor)).reshape(
+        1, 1
+    )
