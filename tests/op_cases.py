@@ -99,7 +99,7 @@ def _dense(values: np.ndarray[Any, Any]) -> Array:
 
 def _permuted(values: np.ndarray[Any, Any]) -> Array:
     """Fortran order."""
-    turned = _dense(np.ascontiguousarray(values.T))
+    turned = _dense(values.T.copy(order="C"))
     return turned.view(values.shape, turned.strides[::-1])
 
 
@@ -124,7 +124,7 @@ def _reversed(values: np.ndarray[Any, Any]) -> Array:
 def _channels_last(values: np.ndarray[Any, Any]) -> Array:
     if values.ndim < 3:
         return _permuted(values)
-    moved = _dense(np.ascontiguousarray(np.moveaxis(values, 1, -1)))
+    moved = _dense(np.moveaxis(values, 1, -1).copy(order="C"))
     s = moved.strides
     return moved.view(values.shape, (s[0], s[-1], *s[1:-1]))
 
