@@ -17,7 +17,6 @@ from pyautodl.backends.array import dense_order
 __all__ = [
     "dropout_bwd",
     "dropout_fwd",
-    "philox_words",
     "random_bernoulli",
     "random_integers",
     "random_multinomial",
