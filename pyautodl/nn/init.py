@@ -103,7 +103,7 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Fill with normal numbers, redrawn until they lie in [a, b].
+    """Fill with normal numbers, given that they lie in [a, b].
 
     Raises:
         ValueError: a > b.
@@ -116,46 +116,8 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    inside = _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std)
     with no_grad():
-        if inside > 0.3:
-            return _redraw_outside(tensor, mean, std, a, b, generator)
-        return _reject_uniform(tensor, mean, std, a, b, generator)
-
-
-def _normal_cdf(x: float) -> float:
-    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
-
-
-def _redraw_outside(
-    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
-) -> Tensor:
-    """Normal proposals: good where most of them are inside."""
-    values = F.empty_like(tensor).normal_(mean, std, generator=generator)
-    while True:
-        outside = values.ne(values.clamp(a, b))
-        if not bool(outside.any()):
-            return tensor.copy_(values)
-        fresh = F.empty_like(values).normal_(mean, std, generator=generator)
-        values = F.where(outside, fresh, values)
-
-
-def _reject_uniform(
-    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
-) -> Tensor:
-    """Uniform proposals, kept with the density's probability: for a far interval."""
-    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
-    values, pending = tensor, None
-    while pending is None or bool(pending.any()):
-        proposal = F.empty_like(tensor).uniform_(a, b, generator=generator)
-        log_density = ((proposal - mean) / std) ** 2 * -0.5 - peak
-        chance = F.empty_like(tensor).uniform_(0.0, 1.0, generator=generator).log()
-        if pending is None:
-            values, pending = proposal, chance.gt(log_density)
-        else:
-            values = F.where(pending, proposal, values)
-            pending = F.where(pending, chance.gt(log_density), pending)
-    return tensor.copy_(values)
+        return tensor.trunc_normal_(mean, std, a, b, generator=generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -292,7 +292,7 @@ class Module:
                 f"{what} name should be a string, got {type(name).__name__}"
             )
         if not name or "." in name:
-            raise KeyError(f'{what} name can\'t be empty or contain ".", got {name!r}')
+            raise KeyError(f"{what} name must not be empty or have a dot, got {name!r}")
         if hasattr(self, name) and name not in self.__dict__[registry]:
             raise KeyError(f"attribute {name!r} already exists")
 

@@ -29,9 +29,6 @@ class Parameter(Tensor):
         super().__init__(data)
         self.requires_grad = requires_grad
 
-    def __repr__(self) -> str:
-        return f"Parameter containing:\n{super().__repr__()}"
-
 
 class Buffer(Tensor):
     """A tensor that is state and not trained: assigned to a Module, it is a buffer.
