@@ -21,7 +21,7 @@ from pyautodl.errors import CheckpointError
 from pyautodl.functional.creation import tensor
 from pyautodl.tensor import Tensor
 
-__all__ = ["atomic_write", "load", "read_metadata", "save"]
+__all__ = ["atomic_write", "load", "read_metadata", "save", "save_tensors"]
 
 _TREE = "pyautodl.tree"
 _VERSION = "pyautodl.version"
@@ -56,6 +56,20 @@ def save(obj: Any, f: str | os.PathLike[str], metadata: dict[str, str] | None = 
     tree = json.dumps(_encode(obj, "", tensors))
     entries = {**(metadata or {}), _TREE: tree, _VERSION: __version__}
     atomic_write(f, to_bytes(tensors, entries))
+
+
+def save_tensors(
+    tensors: dict[str, Tensor], f: str | os.PathLike[str], metadata: dict[str, str]
+) -> None:
+    """Save named tensors as a plain safetensors file with the given metadata.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {name: _contiguous(value) for name, value in tensors.items()}
+    atomic_write(f, to_bytes(arrays, metadata))
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:

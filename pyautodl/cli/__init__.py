@@ -1,0 +1,3 @@
+"""The command `pyautodl`."""
+
+from pyautodl.cli.main import main

@@ -1,0 +1,284 @@
+"""`pyautodl demo`: networks trained on real handwritten digits."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyautodl as ad
+from pyautodl import models, nn, plot
+from pyautodl.backends import native
+from pyautodl.cli.model_file import save_model
+from pyautodl.data import (
+    Normalizer,
+    RandomShift,
+    TensorDataset,
+    load_digits,
+    train_validation_test_split,
+)
+from pyautodl.optim.lr_scheduler import OneCycleLR
+from pyautodl.serialization import atomic_write
+from pyautodl.tensor import Tensor
+from pyautodl.train import Trainer, psnr
+
+__all__ = ["run", "weights_sha256"]
+
+CLASSES = [str(digit) for digit in range(10)]
+VALIDATION, TEST = 50, 100  # a class
+NOISE = 0.4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a demo trains: the network, its arguments and the schedule."""
+
+    architecture: Callable[..., nn.Module]
+    arguments: dict[str, Any]
+    epochs: int
+    batch_size: int
+    max_lr: float
+    max_shift: int
+    weight_decay: float = 0.0
+
+
+RECIPES = {
+    "cnn": Recipe(
+        models.LeNet, {"dropout": 0.3}, epochs=12, batch_size=50, max_lr=3e-3, max_shift=2
+    ),
+    "lstm": Recipe(
+        models.LSTMClassifier,
+        {"input_size": 28, "num_classes": 10, "hidden_size": 128, "dropout": 0.2},
+        epochs=20,
+        batch_size=50,
+        max_lr=6e-3,
+        max_shift=1,
+    ),
+    "autoencoder": Recipe(
+        models.ConvAutoencoder, {}, epochs=10, batch_size=50, max_lr=4e-3, max_shift=0
+    ),
+}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train the chosen network, show how it does, and write the results."""
+    if options.threads is not None:
+        ad.set_num_threads(options.threads)
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = RECIPES[options.name]
+    if options.epochs is not None and options.epochs < 1:
+        raise ValueError(f"demo: epochs must be >= 1, got {options.epochs}")
+    epochs = options.epochs or recipe.epochs
+    if not plot.available():
+        print("matplotlib is not installed, so no pictures: pip install 'pyautodl[plot]'")
+    if options.name == "autoencoder":
+        report = _denoise(recipe, epochs, options)
+    else:
+        report = _classify(recipe, epochs, options)
+    text = json.dumps(report, indent=2) + "\n"
+    atomic_write(out / "report.json", text.encode())
+    print(f"written: {', '.join(sorted(path.name for path in out.iterdir()))} in {out}")
+    return 0
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """A fingerprint of the state_dict in order: key, dtype, shape, C-order bytes.
+
+    Example:
+        >>> from pyautodl import nn
+        >>> from pyautodl.cli.demo import weights_sha256
+        >>> len(weights_sha256(nn.Linear(2, 2)))
+        64
+    """
+    digest = hashlib.sha256()
+    for key, value in model.state_dict().items():
+        head = f"{key} {value.dtype.name} {tuple(value.shape)} "
+        digest.update(head.encode())
+        digest.update(value.detach().numpy().tobytes("C"))
+    return digest.hexdigest()
+
+
+def _report(model: nn.Module, seconds: float, seed: int, **figures: float) -> dict[str, Any]:
+    return {
+        **figures,
+        "seconds": round(seconds, 3),
+        "seed": seed,
+        "isa": native.current_isa() if native.available else None,
+        "threads": native.get_num_threads() if native.available else 1,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_sha256": weights_sha256(model),
+    }
+
+
+def _digits(seed: int, rows: bool) -> tuple[list[TensorDataset], Normalizer]:
+    """The three parts, normalised by the training part; as rows for an LSTM."""
+    images, labels = load_digits()
+    parts = train_validation_test_split(
+        images, labels, validation=VALIDATION, test=TEST, seed=seed
+    )
+    normalizer = Normalizer().fit(parts[0].tensors[0])
+    datasets = []
+    for part in parts:
+        x, y = part.tensors
+        datasets.append(TensorDataset(normalizer(x), y))
+    return datasets, normalizer
+
+
+class _Rows(nn.Module):
+    """Reads an image row by row: (n, 1, h, w) -> (n, h, w) for the network below."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x.squeeze(1))
+
+
+def _trainer(
+    model: nn.Module, recipe: Recipe, loss: str, metric: str, steps: int, seed: int
+) -> tuple[Trainer, OneCycleLR]:
+    groups = ad.optim.no_decay_groups(model, recipe.weight_decay)
+    optimizer = ad.optim.AdamW(groups, lr=recipe.max_lr)
+    schedule = OneCycleLR(optimizer, max_lr=recipe.max_lr, total_steps=steps)
+    return Trainer(model, loss, optimizer, metrics=[metric], seed=seed), schedule
+
+
+def _classify(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[str, Any]:
+    rows = options.name == "lstm"
+    ad.manual_seed(options.seed)
+    (train, validation, test), normalizer = _digits(options.seed, rows)
+    network = recipe.architecture(**recipe.arguments)
+    model = _Rows(network) if rows else network
+    steps = epochs * -(-len(train) // recipe.batch_size)
+    trainer, schedule = _trainer(
+        model, recipe, "cross_entropy", "accuracy", steps, options.seed
+    )
+    background = float(normalizer(ad.zeros(1)).item())
+    began = time.perf_counter()
+    trainer.fit(
+        train,
+        validation,
+        epochs,
+        batch_size=recipe.batch_size,
+        transform=RandomShift(recipe.max_shift, background),
+        scheduler=schedule,
+        progress=not options.quiet,
+    )
+    logits = trainer.predict(test.tensors[0])
+    seconds = time.perf_counter() - began
+    found, truth = logits.argmax(1).tolist(), test.tensors[1].tolist()
+    right = sum(a == b for a, b in zip(found, truth, strict=True)) / len(truth)
+    print(f"test accuracy {right:.1%} on {len(truth)} digits, {seconds:.1f} s")
+    save_model(
+        options.out / "model.safetensors", network, recipe.arguments, normalizer, CLASSES
+    )
+    if plot.available():
+        images = normalizer.inverse(test.tensors[0])
+        _draw_classes(options.out, trainer, images, logits, found, truth, right)
+    return _report(network, seconds, options.seed, test_accuracy=right)
+
+
+def _draw_classes(
+    out: Path,
+    trainer: Trainer,
+    images: Tensor,
+    logits: Tensor,
+    found: list[int],
+    truth: list[int],
+    right: float,
+) -> None:
+    trainer.history.plot(out / "curves.png")
+    counts = [[0] * len(CLASSES) for _ in CLASSES]
+    for a, b in zip(truth, found, strict=True):
+        counts[a][b] += 1
+    title = f"{len(truth)} test digits, {right:.1%} right"
+    plot.confusion_matrix(counts, CLASSES, out / "confusion.png", title)
+    wrong = [i for i, (a, b) in enumerate(zip(truth, found, strict=True)) if a != b]
+    shares = logits.softmax(1).amax(1).tolist()
+    worst = sorted(wrong, key=lambda i: -shares[i])[:24]
+    shown = worst or list(range(min(24, len(truth))))
+    rows = [
+        images.index_select(0, ad.tensor(shown[i : i + 8]))
+        for i in range(0, len(shown), 8)
+    ]
+    titles = [f"{truth[i]} read as {found[i]}" for i in shown]
+    title = f"mistakes: {len(wrong)} of {len(truth)}, the surest first"
+    if not wrong:
+        title = "no mistakes; some of the digits"
+    plot.image_grid(rows, out / "mistakes.png", titles=titles, title=title)
+
+
+class _Noise:
+    """Adds noise to clean images, which stay the target; drawn by epoch."""
+
+    def __call__(
+        self, batch: Any, *, samples: Tensor, epoch: int, seed: int
+    ) -> tuple[Any, ...]:
+        clean = batch[-1]
+        generator = ad.Generator().manual_seed(seed)
+        generator.set_stream(_NOISE_STREAM + epoch * _STEPS_AT_MOST + samples[0].item())
+        noise = ad.randn(clean.shape, generator=generator)
+        return (clean + noise * NOISE).clamp(0, 1), clean
+
+
+# streams of noise, apart from those that shuffle and shift; one for each epoch and batch
+_NOISE_STREAM = 1 << 42
+_STEPS_AT_MOST = 1 << 20
+
+
+def _noisy(clean: Tensor, seed: int) -> Tensor:
+    generator = ad.Generator().manual_seed(seed).set_stream(_NOISE_STREAM - 1)
+    return (clean + ad.randn(clean.shape, generator=generator) * NOISE).clamp(0, 1)
+
+
+def _denoise(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[str, Any]:
+    ad.manual_seed(options.seed)
+    images, labels = load_digits()
+    parts = train_validation_test_split(
+        images, labels, validation=VALIDATION, test=TEST, seed=options.seed
+    )
+    train, validation, test = (part.tensors[0].float() / 255 for part in parts)
+    model = recipe.architecture(**recipe.arguments)
+    steps = epochs * -(-len(train) // recipe.batch_size)
+    trainer, schedule = _trainer(
+        model, recipe, "mean_squared_error", "psnr", steps, options.seed
+    )
+    began = time.perf_counter()
+    trainer.fit(
+        (train, train),
+        (_noisy(validation, options.seed + 1), validation),
+        epochs,
+        batch_size=recipe.batch_size,
+        transform=_Noise(),
+        scheduler=schedule,
+        progress=not options.quiet,
+    )
+    noisy = _noisy(test, options.seed)
+    clean = trainer.predict(noisy)
+    seconds = time.perf_counter() - began
+    before, after = psnr(noisy, test), psnr(clean, test)
+    print(
+        f"test PSNR {after:.1f} dB, {after - before:.1f} dB above the noisy input, "
+        f"{seconds:.1f} s"
+    )
+    scale = Normalizer()
+    scale.load_state_dict({"dim": None, "mean": 0.0, "std": 255.0})
+    save_model(options.out / "model.safetensors", model, recipe.arguments, scale, [])
+    if plot.available():
+        trainer.history.plot(options.out / "curves.png")
+        plot.image_grid(
+            [noisy[:10], clean[:10], test[:10]],
+            options.out / "reconstructions.png",
+            row_titles=[f"noisy {before:.1f} dB", f"denoised {after:.1f} dB", "original"],
+            title="test digits",
+        )
+    return _report(
+        model, seconds, options.seed, test_psnr=after, noisy_psnr=before, gain=after - before
+    )
