@@ -1,6 +1,9 @@
 """Deep learning on the CPU: PyTorch's names, autograd in Python, kernels in C."""
 
-from pyautodl import autograd, functional, nn, ops
+import importlib as _importlib
+from typing import Any as _Any
+
+from pyautodl import autograd, cuda, functional, nn, ops
 from pyautodl._version import __version__
 from pyautodl.autograd.grad_mode import (
     enable_grad,
@@ -33,6 +36,15 @@ from pyautodl.errors import (
 )
 from pyautodl.functional import *
 from pyautodl.functional.printing import set_printoptions
+from pyautodl.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from pyautodl.tensor import (
     Size,
     Tensor,
@@ -54,3 +66,31 @@ memory_stats = native.memory_stats
 reset_peak_memory = native.reset_peak_memory
 empty_cache = native.empty_cache
 set_cache_limit = native.set_cache_limit
+
+# imported when they are first used, so that `import pyautodl` stays fast
+_LATER = {
+    "data": "pyautodl.data",
+    "models": "pyautodl.models",
+    "optim": "pyautodl.optim",
+    "plot": "pyautodl.plot",
+    "testing": "pyautodl.testing",
+    "train": "pyautodl.train",
+    "utils": "pyautodl.utils",
+}
+_LATER_NAMES = {
+    "load": "pyautodl.serialization",
+    "save": "pyautodl.serialization",
+    "show_config": "pyautodl.config",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LATER:
+        return _importlib.import_module(_LATER[name])
+    if name in _LATER_NAMES:
+        return getattr(_importlib.import_module(_LATER_NAMES[name]), name)
+    raise AttributeError(f"module 'pyautodl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LATER, *_LATER_NAMES])

@@ -1,1 +1,3 @@
 """PyTorch's path to the data tools."""
+
+from pyautodl.utils import data

@@ -1,0 +1,36 @@
+"""PyTorch's path to the question whether there is a GPU: there is none."""
+
+from __future__ import annotations
+
+__all__ = ["device_count", "is_available", "manual_seed_all"]
+
+
+def is_available() -> bool:
+    """Return False: pyautodl computes on the CPU.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.is_available()
+        False
+    """
+    return False
+
+
+def device_count() -> int:
+    """Return 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.device_count()
+        0
+    """
+    return 0
+
+
+def manual_seed_all(seed: int) -> None:
+    """Do nothing: there are no devices whose generators to seed.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.manual_seed_all(0)
+    """
