@@ -6,6 +6,7 @@ LLVM makes vectors of it; blocks of columns keep the rows of `b` in use in the c
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,13 @@ def matmul(
     """out = activation(a @ b + bias), batched; see the reference."""
     m, n = out.shape[-2:]
     k = a.shape[-1]
-    total = np.zeros((out[..., 0, 0].size, m, n), out.dtype)
+    count = math.prod(out.shape[:-2])
+    total = np.zeros((count, m, n), out.dtype)
     if bias is not None:
         total += np.broadcast_to(bias, out.shape).reshape(total.shape)
     left = np.ascontiguousarray(np.broadcast_to(a, (*out.shape[:-2], m, k)))
     right = np.ascontiguousarray(np.broadcast_to(b, (*out.shape[:-2], k, n)))
-    _product(left.reshape(-1, m, k), right.reshape(-1, k, n), total)
+    _product(left.reshape(count, m, k), right.reshape(count, k, n), total)
     if activation:
         _activate(total.reshape(-1), activation, p0, p1)
     out[...] = total.reshape(out.shape)
