@@ -54,7 +54,9 @@ def show_config() -> None:
     found = config()
     print(f"pyautodl {found['version']}")
     print(f"  python   {found['python']}, numpy {found['numpy']}, {found['machine']}")
-    print(f"  isa      {found['isa']} (this machine has {', '.join(found['isas']) or 'none'})")
+    print(
+        f"  isa      {found['isa']} (this machine has {', '.join(found['isas']) or 'none'})"
+    )
     print(f"  threads  {found['threads']} of {found['cpus']} processors")
     if found["unavailable"]:
         print(f"  native   {found['unavailable']}")
@@ -64,7 +66,7 @@ def show_config() -> None:
         if count and lacks:
             text += f", without {len(lacks)}: {', '.join(lacks[:4])}"
             text += " ..." if len(lacks) > 4 else ""
-        print(f"  {backend:<9}{text}")
+        print(f"  {backend:<10}{text}")
     taken = found["fallbacks"]
     print(f"  fallback {'nothing so far' if not taken else ''}".rstrip())
     for name, (backend, why) in taken.items():

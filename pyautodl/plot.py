@@ -74,13 +74,20 @@ def _draw_curve(panel: Any, history: History, name: str) -> None:
     known = history.names()
     lines = [(name, "training, while it learns", _BLUE, "-")]
     if f"train_{name}" in known:
-        lines.append((f"train_{name}", "training, at the end of the epoch", _BLUE, "--"))
+        lines.append(
+            (f"train_{name}", "training, at the end of the epoch", _BLUE, "--")
+        )
     if f"val_{name}" in known:
         lines.append((f"val_{name}", "validation", _ORANGE, "-"))
     for key, label, colour, style in lines:
         values = history[key]
         panel.plot(
-            range(1, len(values) + 1), values, style, color=colour, label=label, marker="."
+            range(1, len(values) + 1),
+            values,
+            style,
+            color=colour,
+            label=label,
+            marker=".",
         )
     panel.set_xlabel("epoch")
     panel.set_title(name)
@@ -117,8 +124,15 @@ def confusion_matrix(
         for j, count in enumerate(row):
             if count:
                 colour = "white" if share[i, j] > 0.5 else "black"
-                panel.text(j, i, f"{count:.0f}", ha="center", va="center", color=colour,
-                           fontsize=8)
+                panel.text(
+                    j,
+                    i,
+                    f"{count:.0f}",
+                    ha="center",
+                    va="center",
+                    color=colour,
+                    fontsize=8,
+                )
     panel.set_xlabel("predicted")
     panel.set_ylabel("true")
     panel.set_title(title)

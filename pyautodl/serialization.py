@@ -27,7 +27,9 @@ _TREE = "pyautodl.tree"
 _VERSION = "pyautodl.version"
 
 
-def save(obj: Any, f: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
+def save(
+    obj: Any, f: str | os.PathLike[str], metadata: dict[str, str] | None = None
+) -> None:
     """Save nested dicts, lists and tuples of tensors and plain values.
 
     The file is written beside its place and renamed, so that a crash leaves the old one.
@@ -116,14 +118,18 @@ def load(f: str | os.PathLike[str]) -> Any:
     try:
         tree = json.loads(entries[_TREE]) if _TREE in entries else None
     except ValueError as error:
-        raise CheckpointError(f"load: the tree in {path!r} is damaged ({error})") from error
+        raise CheckpointError(
+            f"load: the tree in {path!r} is damaged ({error})"
+        ) from error
     tensors = {key: tensor(array) for key, array in arrays.items()}
     if tree is None:
         return tensors
     try:
         return _decode(tree, tensors)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"load: the tree in {path!r} is damaged ({error})") from error
+        raise CheckpointError(
+            f"load: the tree in {path!r} is damaged ({error})"
+        ) from error
 
 
 def read_metadata(f: str | os.PathLike[str]) -> dict[str, str]:
@@ -147,7 +153,9 @@ def _read(
     try:
         with safe_open(path, framework="numpy") as file:
             keys = list(file.keys()) if with_tensors else []
-            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in keys}
+            return dict(file.metadata() or {}), {
+                key: file.get_tensor(key) for key in keys
+            }
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"load: {path!r} is damaged or is no safetensors file ({error})"
@@ -167,12 +175,17 @@ def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> 
         tensors[name] = _contiguous(value)
         return {"tensor": name}
     if isinstance(value, (list, tuple)):
-        items = [_encode(v, f"{path}.{i}" if path else str(i), tensors)
-                 for i, v in enumerate(value)]
+        items = [
+            _encode(v, f"{path}.{i}" if path else str(i), tensors)
+            for i, v in enumerate(value)
+        ]
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, dict):
         pairs = [
-            [_key(key, path), _encode(v, f"{path}.{key}" if path else str(key), tensors)]
+            [
+                _key(key, path),
+                _encode(v, f"{path}.{key}" if path else str(key), tensors),
+            ]
             for key, v in value.items()
         ]
         return {"dict": pairs}
@@ -185,7 +198,9 @@ def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> 
 def _key(key: Any, path: str) -> Any:
     if isinstance(key, (str, int)):
         return key
-    raise TypeError(f"save: a key of {path or 'the value'} is {key!r}; expected str or int")
+    raise TypeError(
+        f"save: a key of {path or 'the value'} is {key!r}; expected str or int"
+    )
 
 
 def _contiguous(value: Any) -> np.ndarray[Any, Any]:

@@ -49,7 +49,12 @@ class Recipe:
 
 RECIPES = {
     "cnn": Recipe(
-        models.LeNet, {"dropout": 0.3}, epochs=12, batch_size=50, max_lr=3e-3, max_shift=2
+        models.LeNet,
+        {"dropout": 0.3},
+        epochs=12,
+        batch_size=50,
+        max_lr=3e-3,
+        max_shift=2,
     ),
     "lstm": Recipe(
         models.LSTMClassifier,
@@ -76,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"demo: epochs must be >= 1, got {options.epochs}")
     epochs = options.epochs or recipe.epochs
     if not plot.available():
-        print("matplotlib is not installed, so no pictures: pip install 'pyautodl[plot]'")
+        print(
+            "matplotlib is not installed, so no pictures: pip install 'pyautodl[plot]'"
+        )
     if options.name == "autoencoder":
         report = _denoise(recipe, epochs, options)
     else:
@@ -104,7 +111,9 @@ def weights_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _report(model: nn.Module, seconds: float, seed: int, **figures: float) -> dict[str, Any]:
+def _report(
+    model: nn.Module, seconds: float, seed: int, **figures: float
+) -> dict[str, Any]:
     return {
         **figures,
         "seconds": round(seconds, 3),
@@ -150,7 +159,9 @@ def _trainer(
     return Trainer(model, loss, optimizer, metrics=[metric], seed=seed), schedule
 
 
-def _classify(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[str, Any]:
+def _classify(
+    recipe: Recipe, epochs: int, options: argparse.Namespace
+) -> dict[str, Any]:
     rows = options.name == "lstm"
     ad.manual_seed(options.seed)
     (train, validation, test), normalizer = _digits(options.seed, rows)
@@ -177,7 +188,11 @@ def _classify(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[
     right = sum(a == b for a, b in zip(found, truth, strict=True)) / len(truth)
     print(f"test accuracy {right:.1%} on {len(truth)} digits, {seconds:.1f} s")
     save_model(
-        options.out / "model.safetensors", network, recipe.arguments, normalizer, CLASSES
+        options.out / "model.safetensors",
+        network,
+        recipe.arguments,
+        normalizer,
+        CLASSES,
     )
     if plot.available():
         images = normalizer.inverse(test.tensors[0])
@@ -238,7 +253,9 @@ def _noisy(clean: Tensor, seed: int) -> Tensor:
     return (clean + ad.randn(clean.shape, generator=generator) * NOISE).clamp(0, 1)
 
 
-def _denoise(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[str, Any]:
+def _denoise(
+    recipe: Recipe, epochs: int, options: argparse.Namespace
+) -> dict[str, Any]:
     ad.manual_seed(options.seed)
     images, labels = load_digits()
     parts = train_validation_test_split(
@@ -276,9 +293,18 @@ def _denoise(recipe: Recipe, epochs: int, options: argparse.Namespace) -> dict[s
         plot.image_grid(
             [noisy[:10], clean[:10], test[:10]],
             options.out / "reconstructions.png",
-            row_titles=[f"noisy {before:.1f} dB", f"denoised {after:.1f} dB", "original"],
+            row_titles=[
+                f"noisy {before:.1f} dB",
+                f"denoised {after:.1f} dB",
+                "original",
+            ],
             title="test digits",
         )
     return _report(
-        model, seconds, options.seed, test_psnr=after, noisy_psnr=before, gain=after - before
+        model,
+        seconds,
+        options.seed,
+        test_psnr=after,
+        noisy_psnr=before,
+        gain=after - before,
     )

@@ -89,7 +89,10 @@ def _as_trained(image: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
         square = Image.new("L", (side, side), int(border))
         left, top = ((side - size) // 2 for size in image.size)
         square.paste(image, (left, top))
-        image = square.resize((SIZE, SIZE), Image.Resampling.BOX if side > SIZE else Image.Resampling.BICUBIC)
+        image = square.resize(
+            (SIZE, SIZE),
+            Image.Resampling.BOX if side > SIZE else Image.Resampling.BICUBIC,
+        )
     return np.asarray(image, np.float32), done
 
 

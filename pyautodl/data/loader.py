@@ -41,7 +41,11 @@ def default_collate(batch: list[Any]) -> Any:
         columns = [default_collate(list(each)) for each in zip(*batch, strict=True)]
         return type(first)(columns) if isinstance(first, list) else tuple(columns)
     if isinstance(first, (int, float, bool, np.generic)):
-        return tensor(np.asarray(batch)) if isinstance(first, np.generic) else tensor(batch)
+        return (
+            tensor(np.asarray(batch))
+            if isinstance(first, np.generic)
+            else tensor(batch)
+        )
     if isinstance(first, (str, bytes)):
         return batch
     raise TypeError(
@@ -105,7 +109,9 @@ class DataLoader:
         if num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must be >= 0, got {num_workers}")
         if (sampler is not None or batch_sampler is not None or iterable) and shuffle:
-            raise ValueError("DataLoader: shuffle excludes a sampler and an IterableDataset")
+            raise ValueError(
+                "DataLoader: shuffle excludes a sampler and an IterableDataset"
+            )
         if batch_sampler is not None and (batch_size != 1 or sampler or drop_last):
             raise ValueError(
                 "DataLoader: batch_sampler excludes batch_size, sampler and drop_last"
@@ -161,10 +167,14 @@ class DataLoader:
                 continue
             batch.append(sample)
             if len(batch) == self.batch_size:
-                yield self._finish(self._collate(batch), range(seen - len(batch), seen), epoch)
+                yield self._finish(
+                    self._collate(batch), range(seen - len(batch), seen), epoch
+                )
                 batch = []
         if batch and not self.drop_last:
-            yield self._finish(self._collate(batch), range(seen - len(batch), seen), epoch)
+            yield self._finish(
+                self._collate(batch), range(seen - len(batch), seen), epoch
+            )
 
     def _iterate_ahead(self, groups: Any, epoch: int) -> Iterator[Any]:
         """Batches in their order, prepared by threads."""
@@ -196,4 +206,6 @@ class DataLoader:
         if self.transform is None:
             return batch
         seed = (self.generator or default_generator).initial_seed()
-        return self.transform(batch, samples=tensor(list(samples)), epoch=epoch, seed=seed)
+        return self.transform(
+            batch, samples=tensor(list(samples)), epoch=epoch, seed=seed
+        )

@@ -41,11 +41,17 @@ class Normalizer:
         values = _floating(x).double()
         if values.numel() == 0:
             raise ValueError("Normalizer: there are no samples to learn from")
-        mean = values.mean(self.dim, keepdim=True) if self.dim is not None else values.mean()
+        mean = (
+            values.mean(self.dim, keepdim=True)
+            if self.dim is not None
+            else values.mean()
+        )
         centred = values - mean
         squares = centred * centred
         variance = (
-            squares.mean(self.dim, keepdim=True) if self.dim is not None else squares.mean()
+            squares.mean(self.dim, keepdim=True)
+            if self.dim is not None
+            else squares.mean()
         )
         std = variance.sqrt()
         self.mean = mean.to(get_default_dtype())
@@ -78,7 +84,9 @@ class Normalizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what another has learned."""
-        self.dim = tuple(state["dim"]) if isinstance(state["dim"], list) else state["dim"]
+        self.dim = (
+            tuple(state["dim"]) if isinstance(state["dim"], list) else state["dim"]
+        )
         self.mean = tensor(state["mean"], dtype=get_default_dtype())
         self.std = tensor(state["std"], dtype=get_default_dtype())
 

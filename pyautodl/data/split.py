@@ -61,7 +61,9 @@ def train_validation_test_split(
     tensors = [as_tensor(each) for each in arrays]
     n = len(tensors[0]) if tensors else 0
     if any(len(each) != n for each in tensors):
-        raise ShapeError(f"split: first sizes differ: {[each.shape for each in tensors]}")
+        raise ShapeError(
+            f"split: first sizes differ: {[each.shape for each in tensors]}"
+        )
     labels = _labels(tensors, stratify)
     parts = split_indices(
         n,
@@ -142,14 +144,18 @@ def random_split(
         raise ValueError(f"random_split: lengths {list(lengths)} do not add up to {n}")
     order = permutation(n, (generator or default_generator).initial_seed(), 0)
     starts = np.cumsum([0, *sizes]).tolist()
-    return [Subset(dataset, order[a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    return [
+        Subset(dataset, order[a:b]) for a, b in zip(starts, starts[1:], strict=False)
+    ]
 
 
 def _labels(tensors: list[Tensor], stratify: Any) -> np.ndarray[Any, Any] | None:
     if stratify is None:
         return None
     if not (isinstance(stratify, str) and stratify == "auto"):
-        return np.asarray(stratify.tolist() if isinstance(stratify, Tensor) else stratify)
+        return np.asarray(
+            stratify.tolist() if isinstance(stratify, Tensor) else stratify
+        )
     last = tensors[-1]
     if len(tensors) < 2 or last.ndim != 1 or last.is_floating_point():
         return None

@@ -78,7 +78,9 @@ class ConvAutoencoder(nn.Module):
         pyautodl.Size([2, 1, 12, 12])
     """
 
-    def __init__(self, in_channels: int = 1, channels: tuple[int, ...] = (32, 64)) -> None:
+    def __init__(
+        self, in_channels: int = 1, channels: tuple[int, ...] = (32, 64)
+    ) -> None:
         super().__init__()
         sizes = (in_channels, *channels)
         encoder: list[nn.Module] = []

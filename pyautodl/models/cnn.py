@@ -46,7 +46,9 @@ class LeNet(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % 4:
-            raise ValueError(f"LeNet: image_size must be divisible by 4, got {image_size}")
+            raise ValueError(
+                f"LeNet: image_size must be divisible by 4, got {image_size}"
+            )
         first, second = channels
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, first, 3, padding=1),

@@ -58,7 +58,9 @@ class UNet(nn.Module):
         self.down = nn.ModuleList([_double(a, b, batch_norm) for a, b in pairs])
         self.pool = nn.MaxPool2d(2)
         upwards = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
-        self.up = nn.ModuleList([nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upwards])
+        self.up = nn.ModuleList(
+            [nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in upwards]
+        )
         self.merge = nn.ModuleList([_double(2 * b, b, batch_norm) for _, b in upwards])
         self.head = nn.Conv2d(channels[0], out_channels, 1)
 

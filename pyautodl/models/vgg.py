@@ -60,7 +60,9 @@ class VGG(nn.Module):
     ) -> None:
         super().__init__()
         if depth not in CONFIGURATIONS:
-            raise ValueError(f"VGG: depth must be one of {list(CONFIGURATIONS)}, got {depth}")
+            raise ValueError(
+                f"VGG: depth must be one of {list(CONFIGURATIONS)}, got {depth}"
+            )
         self.features = _convolutions(CONFIGURATIONS[depth], in_channels, batch_norm)
         if small:
             self.avgpool: nn.Module = nn.AdaptiveAvgPool2d(1)

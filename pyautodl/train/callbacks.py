@@ -63,7 +63,9 @@ class EarlyStopping(Callback):
         if patience < 0:
             raise ValueError(f"EarlyStopping: patience must be >= 0, got {patience}")
         if mode not in (None, "min", "max"):
-            raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}")
+            raise ValueError(
+                f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}"
+            )
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta

@@ -26,7 +26,9 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 class Loss:
     """A loss as `Trainer` sees it: a function, its kind, and whether it sums."""
 
-    def __init__(self, function: LossFunction, kind: str = "", sums: bool = False) -> None:
+    def __init__(
+        self, function: LossFunction, kind: str = "", sums: bool = False
+    ) -> None:
         self.function = function
         self.kind = kind
         self.sums = sums
@@ -40,7 +42,9 @@ class Loss:
         """
         if isinstance(loss, str):
             if loss not in LOSSES:
-                raise ValueError(f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}")
+                raise ValueError(
+                    f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}"
+                )
             return LOSSES[loss]
         name = getattr(loss, "__name__", type(loss).__name__)
         sums = getattr(loss, "reduction", "mean") == "sum"
@@ -79,7 +83,9 @@ _KINDS = {
 
 LOSSES: dict[str, Loss] = {
     "cross_entropy": Loss(losses.cross_entropy, "classes"),
-    "categorical_cross_entropy": Loss(losses.categorical_cross_entropy, "probabilities"),
+    "categorical_cross_entropy": Loss(
+        losses.categorical_cross_entropy, "probabilities"
+    ),
     "binary_cross_entropy": Loss(losses.binary_cross_entropy, "binary"),
     "binary_cross_entropy_with_logits": Loss(
         losses.binary_cross_entropy_with_logits, "binary_logits"
@@ -206,4 +212,3 @@ def _fit_values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
             f"{tuple(target.shape)}{hint}"
         )
     return target if target.dtype is output.dtype else target.to(output.dtype)
-

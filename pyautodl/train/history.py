@@ -38,7 +38,11 @@ class History:
         return len(self.epochs)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{k} {v:.4g}" for k, v in self.epochs[-1].items()) if self.epochs else ""
+        last = (
+            ", ".join(f"{k} {v:.4g}" for k, v in self.epochs[-1].items())
+            if self.epochs
+            else ""
+        )
         return f"History({len(self)} epochs{'; last: ' if last else ''}{last})"
 
     def plot(self, path: Any = None) -> Any:

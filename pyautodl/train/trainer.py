@@ -219,7 +219,9 @@ class Trainer:
             shown = output.detach()
             for name, metric in self.metrics.items():
                 found = metric(shown, target)
-                figures[name] = found.item() if isinstance(found, Tensor) else float(found)
+                figures[name] = (
+                    found.item() if isinstance(found, Tensor) else float(found)
+                )
         return figures
 
     # ---- evaluating ----
@@ -298,7 +300,9 @@ class Trainer:
         """
         state = serialization.load(path)
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            raise CheckpointError(f"load_checkpoint: {os.fspath(path)!r} is no checkpoint")
+            raise CheckpointError(
+                f"load_checkpoint: {os.fspath(path)!r} is no checkpoint"
+            )
         if len(state["callbacks"]) != len(self.callbacks):
             raise CheckpointError(
                 f"load_checkpoint: it was saved with {len(state['callbacks'])} callbacks, "

@@ -1,0 +1,1 @@
+"""Benchmarks: pyautodl beside other libraries, in one run."""
