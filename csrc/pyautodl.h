@@ -262,7 +262,89 @@ typedef struct {
 
 /* ---- pool ---- */
 
+/* Arrays are (n, c, up to three spatial axes) in channels-last memory; what is said of three axes
+ * has absent ones in front (kernel 1, stride 1, padding 0, dilation 1). adaptive: the windows follow
+ * from the two sizes, and kernel is only the extent by which cells are numbered. */
+
+typedef struct {
+    pyad_array x;
+    pyad_array y;
+    pyad_array cell;    /* the winner's number in its window: uint8 or int32; may be absent */
+    pyad_array indices; /* the winner's flat position in the input's spatial axes: int64; with
+                           cell only; may be absent */
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t padding[3];
+    int64_t dilation[3];
+    int64_t adaptive;
+} max_pool_fwd_args;
+
+typedef struct {
+    pyad_array gy;
+    pyad_array cell;
+    pyad_array gx;
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t padding[3];
+    int64_t dilation[3];
+    int64_t adaptive;
+} max_pool_bwd_args;
+
+typedef struct {
+    pyad_array x;
+    pyad_array cell;
+    pyad_array y; /* the elements of x that cell names */
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t padding[3];
+    int64_t dilation[3];
+    int64_t adaptive;
+} max_pool_take_args;
+
+typedef struct {
+    pyad_array x;
+    pyad_array y;
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t padding[3];
+    int64_t adaptive;
+    int64_t with_padding; /* cells of the padding count in the divisor */
+    int64_t divisor;      /* 0: the number of cells */
+} avg_pool_fwd_args;
+
+typedef struct {
+    pyad_array gy;
+    pyad_array gx;
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t padding[3];
+    int64_t adaptive;
+    int64_t with_padding;
+    int64_t divisor;
+} avg_pool_bwd_args;
+
 /* ---- interpolate ---- */
+
+/* Arrays are (n, c, up to three spatial axes) in channels-last memory. scale is input positions for
+ * each output position, absent axes in front (scale 1). */
+#define PYAD_NEAREST 0
+#define PYAD_NEAREST_EXACT 1
+#define PYAD_LINEAR 2
+#define PYAD_LINEAR_CORNERS 3
+
+typedef struct {
+    pyad_array x;
+    pyad_array y;
+    int64_t mode;
+    double scale[3];
+} interpolate_fwd_args;
+
+typedef struct {
+    pyad_array gy;
+    pyad_array gx;
+    int64_t mode;
+    double scale[3];
+} interpolate_bwd_args;
 
 /* ---- norm ---- */
 

@@ -1,0 +1,423 @@
+/* Max and average pooling over up to three spatial axes, in channels-last memory.
+ *
+ * Forward: output pixel, then a vector of channels, then the cells of its window, so that the
+ * running maximum or sum stays in registers and every load is contiguous over channels.
+ *
+ * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
+ * the row while it is in the cache. A thread owns whole input rows and each sum has one order,
+ * whatever the number of threads.
+ *
+ * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
+ *
+ * The winner of a max-pool window is kept as its cell number. It starts as the first cell and gives
+ * way only to what is larger, or to NaN unless it is NaN itself: ties go to the first.
+ */
+#ifdef REAL
+#include "window.h"
+
+#define POOL_INLINE static inline __attribute__((always_inline))
+
+/* what an output pixel is: constants, so that the compiler drops the branches */
+#define POOL_MAX 0
+#define POOL_TAKE 1
+#define POOL_AVERAGE 2
+
+#define pool_bytes K(pool_bytes)
+#define pool_words K(pool_words)
+#define pool_cells K(pool_cells)
+#define pool_job K(pool_job)
+#define pool_window K(pool_window)
+
+/* cell numbers as they are kept, for VL channels */
+typedef uint8_t pool_bytes __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL))));
+typedef int32_t pool_words __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL) * 4)));
+
+/* Cell numbers of 1 or 4 bytes; 0 bytes: there are none. */
+typedef struct {
+    char *data;
+    int64_t bytes;
+} pool_cells;
+
+typedef struct {
+    window_geometry g;
+    int64_t step[WINDOW_AXES];      /* elements between input positions */
+    int64_t tap[WINDOW_AXES];       /* elements between cells */
+    int64_t cell_step[WINDOW_AXES]; /* between cell numbers */
+    pool_cells cells;
+    int64_t *indices;
+    int64_t with_padding;
+    int64_t divisor;
+} pool_job;
+
+/* One pixel's window: cells inside along each axis, the first one's number and element. */
+typedef struct {
+    int64_t count[WINDOW_AXES];
+    int64_t cell;
+    int64_t at;
+} pool_window;
+
+static pool_job K(pool_job_of)(window_geometry g, const pyad_array *cell) {
+    pool_job j = {.g = g};
+    int64_t step = g.c, cells = 1;
+    for (int64_t i = WINDOW_AXES - 1; i >= 0; i--) {
+        j.step[i] = step;
+        j.tap[i] = step * (g.axis[i].adaptive ? 1 : g.axis[i].dilation);
+        j.cell_step[i] = cells;
+        step *= g.axis[i].in;
+        cells *= g.axis[i].kernel;
+    }
+    if (cell != NULL && cell->data != NULL) {
+        j.cells = (pool_cells){cell->data, cell->dtype == PYAD_UINT8 ? 1 : 4};
+    }
+    return j;
+}
+
+/* ---- VL channels, or the last few ---- */
+
+POOL_INLINE vec K(pool_load)(const REAL *p, int64_t live) {
+    return live == VL ? v_load(p) : v_load_n(p, live);
+}
+
+POOL_INLINE void K(pool_store)(REAL *p, vec a, int64_t live) {
+    if (live == VL) {
+        v_store(p, a);
+    } else {
+        v_store_n(p, a, live);
+    }
+}
+
+POOL_INLINE mask K(pool_number)(int64_t cell) {
+#if DTYPE == PYAD_FLOAT32
+    return (mask){0} + (int32_t)cell;
+#else
+    return (mask){0} + cell;
+#endif
+}
+
+/* A copy whose length is not a constant would be a call. */
+POOL_INLINE void K(pool_copy)(char *to, const char *from, int64_t bytes) {
+    for (; bytes >= 8; bytes -= 8, to += 8, from += 8) memcpy(to, from, 8);
+    for (; bytes >= 2; bytes -= 2, to += 2, from += 2) memcpy(to, from, 2);
+    if (bytes > 0) *to = *from;
+}
+
+POOL_INLINE void K(pool_store_cells)(pool_cells to, int64_t at, mask cell, int64_t live) {
+    char part[VECTOR_BYTES], *p = to.data + at * to.bytes;
+    if (to.bytes == 1) {
+        pool_bytes narrow = __builtin_convertvector(cell, pool_bytes);
+        memcpy(live == VL ? p : part, &narrow, sizeof narrow);
+    } else if (to.bytes == 4) {
+        pool_words narrow = __builtin_convertvector(cell, pool_words);
+        memcpy(live == VL ? p : part, &narrow, sizeof narrow);
+    }
+    if (live < VL) K(pool_copy)(p, part, live * to.bytes);
+}
+
+POOL_INLINE mask K(pool_load_cells)(pool_cells from, int64_t at, int64_t live) {
+    char part[VECTOR_BYTES] = {0}, *p = from.data + at * from.bytes;
+    if (live < VL) K(pool_copy)(part, p, live * from.bytes);
+    if (from.bytes == 1) {
+        pool_bytes narrow;
+        memcpy(&narrow, live == VL ? p : part, sizeof narrow);
+        return __builtin_convertvector(narrow, mask);
+    }
+    pool_words narrow;
+    memcpy(&narrow, live == VL ? p : part, sizeof narrow);
+    return __builtin_convertvector(narrow, mask);
+}
+
+/* ---- one output pixel ---- */
+
+/* nd, nh, nw are w.count, as constants where they are known; out is the output's element. */
+POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
+                             int64_t nh, int64_t nw, int64_t out, int64_t live) {
+    vec best = K(pool_load)(x, live);
+    mask winner = K(pool_number)(w.cell);
+    for (int64_t d = 0; d < nd; d++) {
+        for (int64_t h = 0; h < nh; h++) {
+            const REAL *row = x + d * j->tap[0] + h * j->tap[1];
+            int64_t cell = w.cell + d * j->cell_step[0] + h * j->cell_step[1];
+            for (int64_t i = 0; i < nw; i++) {
+                vec v = K(pool_load)(row + i * j->tap[2], live);
+                mask take = ~(v <= best) & (best == best);
+                best = v_select(take, v, best);
+                winner = (take & K(pool_number)(cell + i)) | (~take & winner);
+            }
+        }
+    }
+    K(pool_store)(y + out, best, live);
+    K(pool_store_cells)(j->cells, out, winner, live);
+}
+
+POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
+                              int64_t nh, int64_t nw, int64_t out, int64_t live) {
+    vec taken = v_set1(0);
+    mask winner = K(pool_load_cells)(j->cells, out, live);
+    for (int64_t d = 0; d < nd; d++) {
+        for (int64_t h = 0; h < nh; h++) {
+            const REAL *row = x + d * j->tap[0] + h * j->tap[1];
+            int64_t cell = w.cell + d * j->cell_step[0] + h * j->cell_step[1];
+            for (int64_t i = 0; i < nw; i++) {
+                vec v = K(pool_load)(row + i * j->tap[2], live);
+                taken = v_select(winner == K(pool_number)(cell + i), v, taken);
+            }
+        }
+    }
+    K(pool_store)(y + out, taken, live);
+}
+
+/* Sums row by row first: a large window's error grows with its edge, not with its area. */
+POOL_INLINE void K(pool_average)(const pool_job *j, const REAL *x, REAL *y, vec divisor,
+                                 int64_t nd, int64_t nh, int64_t nw, int64_t out, int64_t live) {
+    vec total = v_set1(0);
+    for (int64_t d = 0; d < nd; d++) {
+        for (int64_t h = 0; h < nh; h++) {
+            const REAL *row = x + d * j->tap[0] + h * j->tap[1];
+            vec sum = K(pool_load)(row, live);
+            for (int64_t i = 1; i < nw; i++) sum += K(pool_load)(row + i * j->tap[2], live);
+            total += sum;
+        }
+    }
+    K(pool_store)(y + out, total / divisor, live);
+}
+
+POOL_INLINE void K(pool_vector)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
+                                pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
+                                int64_t out, int64_t live) {
+    if (what == POOL_MAX) K(pool_max)(j, x, y, w, nd, nh, nw, out, live);
+    if (what == POOL_TAKE) K(pool_take)(j, x, y, w, nd, nh, nw, out, live);
+    if (what == POOL_AVERAGE) K(pool_average)(j, x, y, divisor, nd, nh, nw, out, live);
+}
+
+/* All channels of one output pixel. */
+POOL_INLINE void K(pool_pixel)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
+                               pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
+                               int64_t out) {
+    int64_t c = 0;
+    for (; c + VL <= j->g.c; c += VL) {
+        K(pool_vector)(what, j, x + w.at + c, y, w, divisor, nd, nh, nw, out + c, VL);
+    }
+    if (c < j->g.c) {
+        K(pool_vector)(what, j, x + w.at + c, y, w, divisor, nd, nh, nw, out + c, j->g.c - c);
+    }
+}
+
+static REAL K(pool_divisor)(const pool_job *j, const int64_t *o) {
+    if (j->divisor != 0) return (REAL)j->divisor;
+    int64_t cells = 1;
+    for (int64_t i = 0; i < WINDOW_AXES; i++) {
+        cells *= window_divisor(&j->g.axis[i], o[i], j->with_padding);
+    }
+    return (REAL)cells;
+}
+
+/* The flat input positions of the winners of one pixel, from their cell numbers. */
+static void K(pool_positions)(const pool_job *j, const int64_t *o, int64_t out) {
+    const window_axis *a = j->g.axis;
+    int64_t start[WINDOW_AXES];
+    for (int64_t i = 0; i < WINDOW_AXES; i++) {
+        start[i] = a[i].adaptive ? window_at(&a[i], o[i]).at : o[i] * a[i].stride - a[i].padding;
+    }
+    for (int64_t c = out; c < out + j->g.c; c++) {
+        int64_t cell = j->cells.bytes == 1 ? ((const uint8_t *)j->cells.data)[c]
+                                           : ((const int32_t *)(const void *)j->cells.data)[c];
+        int64_t position = 0;
+        for (int64_t i = 0; i < WINDOW_AXES; i++) {
+            int64_t along = cell / j->cell_step[i] % a[i].kernel;
+            position = position * a[i].in + start[i] + along * (j->tap[i] / j->step[i]);
+        }
+        j->indices[c] = position;
+    }
+}
+
+/* The output pixels [first, last) of row (n, o[0], o[1]). */
+POOL_INLINE void K(pool_row)(int64_t what, const pool_job *j, const REAL *x, REAL *y, int64_t n,
+                             int64_t *o, int64_t first, int64_t last, int64_t out) {
+    const window_axis *a = j->g.axis;
+    window_span d = window_at(&a[0], o[0]), h = window_at(&a[1], o[1]);
+    int64_t row = n * a[0].in * j->step[0] + d.at * j->step[0] + h.at * j->step[1];
+    int64_t cell = d.cell * j->cell_step[0] + h.cell * j->cell_step[1];
+    for (o[2] = first; o[2] < last; o[2]++, out += j->g.c) {
+        window_span s = window_at(&a[2], o[2]);
+        pool_window w = {{d.count, h.count, s.count}, cell + s.cell, row + s.at * j->step[2]};
+        vec divisor = v_set1(what == POOL_AVERAGE ? K(pool_divisor)(j, o) : 1);
+        if (d.count == 1 && h.count == 2 && s.count == 2) {
+            K(pool_pixel)(what, j, x, y, w, divisor, 1, 2, 2, out);
+        } else if (d.count == 1 && h.count == 3 && s.count == 3) {
+            K(pool_pixel)(what, j, x, y, w, divisor, 1, 3, 3, out);
+        } else {
+            K(pool_pixel)(what, j, x, y, w, divisor, d.count, h.count, s.count, out);
+        }
+        if (what == POOL_MAX && j->indices != NULL) K(pool_positions)(j, o, out);
+    }
+}
+
+/* This thread's part of all output pixels. */
+POOL_INLINE void K(pool_forward)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
+                                 const team *t) {
+    const window_axis *a = j->g.axis;
+    int64_t at, end;
+    team_range(t, j->g.n * a[0].out * a[1].out * a[2].out, 1, &at, &end);
+    while (at < end) {
+        int64_t row = at / a[2].out, first = at % a[2].out;
+        int64_t last = pyad_min(a[2].out, first + end - at);
+        int64_t o[WINDOW_AXES] = {row / a[1].out % a[0].out, row % a[1].out, 0};
+        K(pool_row)(what, j, x, y, row / a[1].out / a[0].out, o, first, last, at * j->g.c);
+        at += last - first;
+    }
+}
+
+/* ---- one input row ---- */
+
+/* A pixel of gy adds to the cells of its window that lie in this row of gx. base is the number of
+ * the first of them; nw their count, as a constant where it is known. */
+POOL_INLINE void K(pool_max_spread)(const pool_job *j, const REAL *gy, REAL *gx, int64_t base,
+                                    int64_t nw, int64_t out, int64_t live) {
+    vec g = K(pool_load)(gy + out, live);
+    mask winner = K(pool_load_cells)(j->cells, out, live);
+    for (int64_t i = 0; i < nw; i++) {
+        REAL *to = gx + i * j->tap[2];
+        vec part = v_select(winner == K(pool_number)(base + i), g, v_set1(0));
+        K(pool_store)(to, K(pool_load)(to, live) + part, live);
+    }
+}
+
+POOL_INLINE void K(pool_average_spread)(const pool_job *j, const REAL *gy, REAL *gx, vec share,
+                                        int64_t nw, int64_t out, int64_t live) {
+    vec part = K(pool_load)(gy + out, live) * share;
+    for (int64_t i = 0; i < nw; i++) {
+        REAL *to = gx + i * j->tap[2];
+        K(pool_store)(to, K(pool_load)(to, live) + part, live);
+    }
+}
+
+/* All channels of one pixel of gy. */
+POOL_INLINE void K(pool_spread)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
+                                int64_t base, vec share, int64_t nw, int64_t out) {
+    for (int64_t c = 0; c < j->g.c; c += VL) {
+        int64_t live = pyad_min(VL, j->g.c - c);
+        if (what == POOL_MAX && live == VL) {
+            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, VL);
+        } else if (what == POOL_MAX) {
+            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, live);
+        } else if (live == VL) {
+            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, VL);
+        } else {
+            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, live);
+        }
+    }
+}
+
+/* The pixels of output row (o[0], o[1]), starting at element out, add to one row of gx. */
+POOL_INLINE void K(pool_spread_row)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
+                                    int64_t base, int64_t *o, int64_t out) {
+    const window_axis *a = &j->g.axis[2];
+    for (o[2] = 0; o[2] < a->out; o[2]++, out += j->g.c) {
+        window_span s = window_at(a, o[2]);
+        REAL *to = gx + s.at * j->step[2];
+        vec share = v_set1(what == POOL_AVERAGE ? 1 / K(pool_divisor)(j, o) : 1);
+        if (s.count == 2) {
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, 2, out);
+        } else if (s.count == 3) {
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, 3, out);
+        } else {
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, s.count, out);
+        }
+    }
+}
+
+/* This thread's part of the input rows. */
+POOL_INLINE void K(pool_backward)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
+                                  const team *t) {
+    const window_axis *a = j->g.axis;
+    int64_t begin, end, from[2], to[2], o[WINDOW_AXES];
+    team_range(t, j->g.n * a[0].in * a[1].in, 1, &begin, &end);
+    for (int64_t row = begin; row < end; row++) {
+        REAL *gx_row = gx + row * j->step[1];
+        memset(gx_row, 0, (size_t)j->step[1] * sizeof(REAL));
+        int64_t n = row / a[1].in / a[0].in, d = row / a[1].in % a[0].in, h = row % a[1].in;
+        window_outputs_over(&a[0], d, &from[0], &to[0]);
+        window_outputs_over(&a[1], h, &from[1], &to[1]);
+        for (o[0] = from[0]; o[0] < to[0]; o[0]++) {
+            int64_t cell_d = window_cell_of(&a[0], o[0], d);
+            for (o[1] = from[1]; cell_d >= 0 && o[1] < to[1]; o[1]++) {
+                int64_t cell_h = window_cell_of(&a[1], o[1], h);
+                if (cell_h < 0) continue;
+                int64_t base = cell_d * j->cell_step[0] + cell_h * j->cell_step[1];
+                int64_t out = ((n * a[0].out + o[0]) * a[1].out + o[1]) * a[2].out * j->g.c;
+                K(pool_spread_row)(what, j, gy, gx_row, base, o, out);
+            }
+        }
+    }
+}
+
+/* ---- kernels ---- */
+
+#define POOL_NO_DILATION ((const int64_t[WINDOW_AXES]){1, 1, 1})
+
+static int K(max_pool_fwd)(const void *args, const team *t) {
+    const max_pool_fwd_args *a = args;
+    pool_job j = K(pool_job_of)(window_geometry_of(&a->x, &a->y, a->kernel, a->stride, a->padding,
+                                                   a->dilation, a->adaptive),
+                                &a->cell);
+    j.indices = a->indices.data;
+    K(pool_forward)(POOL_MAX, &j, a->x.data, a->y.data, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(max_pool_fwd, max_pool_fwd_args, pyad_numel(&a->x), 0, 0)
+
+static int K(max_pool_take)(const void *args, const team *t) {
+    const max_pool_take_args *a = args;
+    pool_job j = K(pool_job_of)(window_geometry_of(&a->x, &a->y, a->kernel, a->stride, a->padding,
+                                                   a->dilation, a->adaptive),
+                                &a->cell);
+    K(pool_forward)(POOL_TAKE, &j, a->x.data, a->y.data, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(max_pool_take, max_pool_take_args, pyad_numel(&a->x), 0, 0)
+
+static int K(max_pool_bwd)(const void *args, const team *t) {
+    const max_pool_bwd_args *a = args;
+    pool_job j = K(pool_job_of)(window_geometry_of(&a->gx, &a->gy, a->kernel, a->stride,
+                                                   a->padding, a->dilation, a->adaptive),
+                                &a->cell);
+    K(pool_backward)(POOL_MAX, &j, a->gy.data, a->gx.data, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(max_pool_bwd, max_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
+
+static int K(avg_pool_fwd)(const void *args, const team *t) {
+    const avg_pool_fwd_args *a = args;
+    pool_job j = K(pool_job_of)(window_geometry_of(&a->x, &a->y, a->kernel, a->stride, a->padding,
+                                                   POOL_NO_DILATION, a->adaptive),
+                                NULL);
+    j.with_padding = a->with_padding;
+    j.divisor = a->divisor;
+    K(pool_forward)(POOL_AVERAGE, &j, a->x.data, a->y.data, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(avg_pool_fwd, avg_pool_fwd_args, pyad_numel(&a->x), 0, 0)
+
+static int K(avg_pool_bwd)(const void *args, const team *t) {
+    const avg_pool_bwd_args *a = args;
+    pool_job j = K(pool_job_of)(window_geometry_of(&a->gx, &a->gy, a->kernel, a->stride,
+                                                   a->padding, POOL_NO_DILATION, a->adaptive),
+                                NULL);
+    j.with_padding = a->with_padding;
+    j.divisor = a->divisor;
+    K(pool_backward)(POOL_AVERAGE, &j, a->gy.data, a->gx.data, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
+
+#undef POOL_INLINE
+#undef POOL_MAX
+#undef POOL_TAKE
+#undef POOL_AVERAGE
+#undef POOL_NO_DILATION
+#undef pool_bytes
+#undef pool_words
+#undef pool_cells
+#undef pool_job
+#undef pool_window
+#endif

@@ -1,0 +1,558 @@
+"""Max and average pooling."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from pyautodl.errors import ShapeError
+from pyautodl.ops.pool import ADAPTIVE_AVG_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, MAX_POOL
+from pyautodl.tensor import Tensor, apply
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "max_pool1d",
+    "max_pool1d_with_indices",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+]
+
+
+def _each(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
+    """One number for all axes, or one each, as a tuple of ints."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(values) == 1:
+        values *= axes
+    try:
+        numbers = tuple([operator.index(each) for each in values])
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be integers, got {value!r}") from None
+    if len(numbers) != axes:
+        raise ShapeError(f"{name}: {what} must be one number or {axes}, got {value!r}")
+    return numbers
+
+
+def _stride(name: str, stride: Any, kernel: tuple[int, ...]) -> tuple[int, ...]:
+    """The steps between windows; PyTorch takes an empty stride for none, too."""
+    if stride is None or (isinstance(stride, (tuple, list)) and not stride):
+        return kernel
+    return _each(name, "stride", stride, len(kernel))
+
+
+def _batched(
+    name: str, input: Tensor, axes: int, function: Callable[[Tensor], Any]
+) -> Any:
+    """Call function on (n, c, ...), also for one image without n."""
+    if input.ndim == axes + 2:
+        return function(input)
+    if input.ndim != axes + 1:
+        raise ShapeError(
+            f"{name}: expected (n, c, ...) or (c, ...) with {axes} spatial axes, got "
+            f"x {tuple(input.shape)}"
+        )
+    out = function(input.unsqueeze(0))
+    if isinstance(out, tuple):
+        return tuple([each.squeeze(0) for each in out])
+    return out.squeeze(0)
+
+
+def _max_pool(
+    axes: int,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> Any:
+    name = f"max_pool{axes}d"
+    kernel = _each(name, "kernel_size", kernel_size, axes)
+    attrs = {
+        "kernel_size": kernel,
+        "stride": _stride(name, stride, kernel),
+        "padding": _each(name, "padding", padding, axes),
+        "dilation": _each(name, "dilation", dilation, axes),
+        "ceil_mode": bool(ceil_mode),
+        "return_indices": bool(return_indices),
+    }
+    return _batched(name, input, axes, lambda x: apply(MAX_POOL, x, **attrs))
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Take the largest element of each window along the last axis; see `max_pool2d`.
+
+    Shape:
+        (n, c, l) or (c, l) -> (n, c, ol) or (c, ol)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.max_pool1d(ad.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+        tensor([[[3., 4.]]])
+    """
+    return _max_pool(
+        1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Take the largest element of each window.
+
+    Of equal elements the first in row-major order wins and gets the whole gradient. NaN
+    wins over numbers. Where PyTorch would return -inf, since a dilated window reaches
+    over more than the padded input or sees padding alone, this is an error.
+
+    Args:
+        input: the images.
+        kernel_size: the window's height and width, or one number for both.
+        stride: steps between windows; default kernel_size.
+        padding: positions of -inf on each side, at most half of kernel_size.
+        dilation: steps between the cells of a window.
+        ceil_mode: keep a last window that hangs over the end.
+        return_indices: also return where each maximum is, counted in row-major order
+            over the input's spatial axes.
+
+    Shape:
+        (n, c, h, w) or (c, h, w) -> (n, c, oh, ow) or (c, oh, ow), with
+        oh = floor((h + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1
+
+    Raises:
+        ShapeError: the window does not fit into the padded input, or would see padding
+            alone.
+        ValueError: padding exceeds half of kernel_size, or a number is below its least.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([[[[22.0, 2, 19, 88], [2, 8, 20, 18]]]])
+        >>> ad.nn.functional.max_pool2d(x, 2)
+        tensor([[[[22., 88.]]]])
+    """
+    return _max_pool(
+        2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Take the largest element of each window over three axes; see `max_pool2d`.
+
+    Shape:
+        (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.max_pool3d(ad.arange(8.0).reshape(1, 1, 2, 2, 2), 2)
+        tensor([[[[[7.]]]]])
+    """
+    return _max_pool(
+        3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return `max_pool1d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.max_pool1d_with_indices(ad.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+        (tensor([[[3., 4.]]]), tensor([[[1, 3]]]))
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return `max_pool2d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.functional.max_pool2d_with_indices(ad.eye(2).reshape(1, 1, 2, 2), 2)
+        (tensor([[[[1.]]]]), tensor([[[[0]]]]))
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return `max_pool3d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.arange(8.0).reshape(1, 1, 2, 2, 2)
+        >>> ad.nn.functional.max_pool3d_with_indices(x, 2)
+        (tensor([[[[[7.]]]]]), tensor([[[[[7]]]]]))
+    """
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def _avg_pool(
+    axes: int,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    name = f"avg_pool{axes}d"
+    kernel = _each(name, "kernel_size", kernel_size, axes)
+    attrs = {
+        "kernel_size": kernel,
+        "stride": _stride(name, stride, kernel),
+        "padding": _each(name, "padding", padding, axes),
+        "ceil_mode": bool(ceil_mode),
+        "count_include_pad": bool(count_include_pad),
+        "divisor_override": divisor_override,
+    }
+    out: Tensor = _batched(name, input, axes, lambda x: apply(AVG_POOL, x, **attrs))
+    return out
+
+
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Average each window along the last axis; see `avg_pool2d`.
+
+    Shape:
+        (n, c, l) or (c, l) -> (n, c, ol) or (c, ol)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.avg_pool1d(ad.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+        tensor([[[2., 3.]]])
+    """
+    return _avg_pool(
+        1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
+    )
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Average each window.
+
+    Args:
+        input: the images.
+        kernel_size: the window's height and width, or one number for both.
+        stride: steps between windows; default kernel_size.
+        padding: zeros on each side, at most half of kernel_size.
+        ceil_mode: keep a last window that hangs over the end.
+        count_include_pad: count the padding's zeros in the average.
+        divisor_override: divide each window's sum by this.
+
+    Shape:
+        (n, c, h, w) or (c, h, w) -> (n, c, oh, ow) or (c, oh, ow), with
+        oh = floor((h + 2 padding - kernel_size) / stride) + 1
+
+    Raises:
+        ShapeError: the window does not fit into the padded input.
+        ValueError: padding exceeds half of kernel_size, or a number is below its least.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.functional.avg_pool2d(ad.tensor([[[[1.0, 3.0], [2.0, 4.0]]]]), 2)
+        tensor([[[[2.5000]]]])
+    """
+    return _avg_pool(
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    )
+
+
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Average each window over three axes; see `avg_pool2d`.
+
+    Shape:
+        (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.arange(8.0).reshape(1, 1, 2, 2, 2)
+        >>> ad.nn.functional.avg_pool3d(x, 2)
+        tensor([[[[[3.5000]]]]])
+    """
+    return _avg_pool(
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    )
+
+
+def _adaptive(
+    name: str, axes: int, input: Tensor, output_size: Any, op: Any, **attrs: Any
+) -> Any:
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
+    if len(sizes) == 1:
+        sizes = tuple(sizes) * axes
+    # None keeps the input's size
+    spatial = input.shape[max(input.ndim - axes, 0) :]
+    if len(sizes) == len(spatial):
+        sizes = [now if size is None else size for size, now in zip(sizes, spatial)]
+    attrs["output_size"] = _each(name, "output_size", tuple(sizes), axes)
+    return _batched(name, input, axes, lambda x: apply(op, x, **attrs))
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Average windows that split the last axis into `output_size` parts.
+
+    Shape:
+        (n, c, l) or (c, l) -> (n, c, output_size) or (c, output_size)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.adaptive_avg_pool1d(ad.tensor([[[1.0, 3.0, 2.0, 4.0]]]), 2)
+        tensor([[[2., 3.]]])
+    """
+    out: Tensor = _adaptive(
+        "adaptive_avg_pool1d", 1, input, output_size, ADAPTIVE_AVG_POOL
+    )
+    return out
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Average windows that split the image into `output_size` parts.
+
+    Window i of an axis reaches from floor(i in / out) to ceil((i + 1) in / out).
+
+    Args:
+        input: the images.
+        output_size: (oh, ow) or one number for both; None keeps the input's size.
+
+    Shape:
+        (n, c, h, w) or (c, h, w) -> (n, c, oh, ow) or (c, oh, ow)
+
+    Raises:
+        ShapeError: the input has no pixels or a size is negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([[[[1.0, 3.0], [2.0, 4.0]]]])
+        >>> ad.nn.functional.adaptive_avg_pool2d(x, 1)
+        tensor([[[[2.5000]]]])
+    """
+    out: Tensor = _adaptive(
+        "adaptive_avg_pool2d", 2, input, output_size, ADAPTIVE_AVG_POOL
+    )
+    return out
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """Average windows that split three axes into `output_size` parts.
+
+    Shape:
+        (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.arange(8.0).reshape(1, 1, 2, 2, 2)
+        >>> ad.nn.functional.adaptive_avg_pool3d(x, 1)
+        tensor([[[[[3.5000]]]]])
+    """
+    out: Tensor = _adaptive(
+        "adaptive_avg_pool3d", 3, input, output_size, ADAPTIVE_AVG_POOL
+    )
+    return out
+
+
+def adaptive_max_pool1d(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Take the largest element of windows that split the last axis in parts.
+
+    Shape:
+        (n, c, l) or (c, l) -> (n, c, output_size) or (c, output_size)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([[[1.0, 3.0, 2.0, 4.0]]])
+        >>> ad.nn.functional.adaptive_max_pool1d(x, 2)
+        tensor([[[3., 4.]]])
+    """
+    return _adaptive(
+        "adaptive_max_pool1d",
+        1,
+        input,
+        output_size,
+        ADAPTIVE_MAX_POOL,
+        return_indices=bool(return_indices),
+    )
+
+
+def adaptive_max_pool2d(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Take the largest element of windows that split the image in parts.
+
+    Shape:
+        (n, c, h, w) or (c, h, w) -> (n, c, oh, ow) or (c, oh, ow)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([[[[1.0, 3.0], [2.0, 4.0]]]])
+        >>> ad.nn.functional.adaptive_max_pool2d(x, 1)
+        tensor([[[[4.]]]])
+    """
+    return _adaptive(
+        "adaptive_max_pool2d",
+        2,
+        input,
+        output_size,
+        ADAPTIVE_MAX_POOL,
+        return_indices=bool(return_indices),
+    )
+
+
+def adaptive_max_pool3d(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Take the largest element of windows that split three axes in parts.
+
+    Shape:
+        (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.arange(8.0).reshape(1, 1, 2, 2, 2)
+        >>> ad.nn.functional.adaptive_max_pool3d(x, 1)
+        tensor([[[[[7.]]]]])
+    """
+    return _adaptive(
+        "adaptive_max_pool3d",
+        3,
+        input,
+        output_size,
+        ADAPTIVE_MAX_POOL,
+        return_indices=bool(return_indices),
+    )
+
+
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Return `adaptive_max_pool1d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([[[1.0, 3.0, 2.0, 4.0]]])
+        >>> ad.nn.functional.adaptive_max_pool1d_with_indices(x, 2)
+        (tensor([[[3., 4.]]]), tensor([[[1, 3]]]))
+    """
+    return adaptive_max_pool1d(input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Return `adaptive_max_pool2d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.eye(2).reshape(1, 1, 2, 2)
+        >>> ad.nn.functional.adaptive_max_pool2d_with_indices(x, 1)
+        (tensor([[[[1.]]]]), tensor([[[[0]]]]))
+    """
+    return adaptive_max_pool2d(input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
+    """Return `adaptive_max_pool3d` and where each maximum is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.arange(8.0).reshape(1, 1, 2, 2, 2)
+        >>> ad.nn.functional.adaptive_max_pool3d_with_indices(x, 1)
+        (tensor([[[[[7.]]]]]), tensor([[[[[7]]]]]))
+    """
+    return adaptive_max_pool3d(input, output_size, True)
