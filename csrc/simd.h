@@ -105,40 +105,69 @@ static inline int v_any_f32(mask_t_f32 m) {
 static inline int v_any_f64(mask_t_f64 m) { return v_any_f32((mask_t_f32)m); }
 
 /* The first n of a vector's elements at p, 0 <= n <= VL; the others are 0 and not touched. */
-static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
 #if VECTOR_BYTES == 64
+static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
     return (vec_t_f32)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#else
-    vec_t_f32 a = {0};
-    memcpy(&a, p, (size_t)n * sizeof(float));
-    return a;
-#endif
 }
 
 static inline vec_t_f64 v_load_n_f64(const double *p, int64_t n) {
-#if VECTOR_BYTES == 64
     return (vec_t_f64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
-#else
-    vec_t_f64 a = {0};
-    memcpy(&a, p, (size_t)n * sizeof(double));
-    return a;
-#endif
 }
 
 static inline void v_store_n_f32(float *p, vec_t_f32 a, int64_t n) {
-#if VECTOR_BYTES == 64
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)a);
-#else
-    memcpy(p, &a, (size_t)n * sizeof(float));
-#endif
 }
 
 static inline void v_store_n_f64(double *p, vec_t_f64 a, int64_t n) {
-#if VECTOR_BYTES == 64
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)a);
-#else
-    memcpy(p, &a, (size_t)n * sizeof(double));
-#endif
 }
+#elif VECTOR_BYTES == 32
+static inline __m256i v_first_32(int64_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline __m256i v_first_64(int64_t n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
+    return (vec_t_f32)_mm256_maskload_ps(p, v_first_32(n));
+}
+
+static inline vec_t_f64 v_load_n_f64(const double *p, int64_t n) {
+    return (vec_t_f64)_mm256_maskload_pd(p, v_first_64(n));
+}
+
+static inline void v_store_n_f32(float *p, vec_t_f32 a, int64_t n) {
+    _mm256_maskstore_ps(p, v_first_32(n), (__m256)a);
+}
+
+static inline void v_store_n_f64(double *p, vec_t_f64 a, int64_t n) {
+    _mm256_maskstore_pd(p, v_first_64(n), (__m256d)a);
+}
+#else
+/* a copy whose length is not a constant would be a call */
+static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
+    vec_t_f32 a = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+    return a;
+}
+
+static inline vec_t_f64 v_load_n_f64(const double *p, int64_t n) {
+    vec_t_f64 a = {n > 0 ? p[0] : 0, n > 1 ? p[1] : 0};
+    return a;
+}
+
+static inline void v_store_n_f32(float *p, vec_t_f32 a, int64_t n) {
+    if (n > 0) p[0] = a[0];
+    if (n > 1) p[1] = a[1];
+    if (n > 2) p[2] = a[2];
+    if (n > 3) p[3] = a[3];
+}
+
+static inline void v_store_n_f64(double *p, vec_t_f64 a, int64_t n) {
+    if (n > 0) p[0] = a[0];
+    if (n > 1) p[1] = a[1];
+}
+#endif
 
 #endif
