@@ -46,6 +46,15 @@ typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 #define v_sin K(v_sin)
 #define v_cos K(v_cos)
 #define v_tan K(v_tan)
+#define v_asin K(v_asin)
+#define v_acos K(v_acos)
+#define v_atan K(v_atan)
+#define v_atan2 K(v_atan2)
+#define v_sinh K(v_sinh)
+#define v_cosh K(v_cosh)
+#define v_asinh K(v_asinh)
+#define v_acosh K(v_acosh)
+#define v_atanh K(v_atanh)
 #define v_erf K(v_erf)
 #define v_erfc K(v_erfc)
 
@@ -473,6 +482,127 @@ V_INLINE vec v_tan(vec x) {
     return v_select(turned, -c, s) / v_select(turned, s, c);
 }
 
+/* ---- the inverses of sin, cos, tan ---- */
+
+#define PI_2 v_set1(PICK(1.57079637, 1.57079632679489656)) /* pi / 2 = PI_2 + PI_2_LO */
+#define PI_2_LO v_set1(PICK(-4.37113883e-08, 6.12323399573676604e-17))
+
+/* atan(top / bottom) for top, bottom >= 0; both may be infinite */
+V_INLINE vec K(v_atan_ratio)(vec top, vec bottom) {
+    static const REAL c[] = { /* (atan(t) - t) / t^3 in t^2, t <= tan(pi / 8) */
+#if DTYPE == PYAD_FLOAT32
+        -0.3333333328f, 0.1999997715f, -0.1428414555f, 0.1107126042f, -0.08623896475f,
+        0.05046127665f
+#else
+        -0.333333333333333333, 0.199999999999999914, -0.142857142857114906, 0.111111111107514802,
+        -0.0909090906681603225, 0.0769230672919319039, -0.0666664186909335772,
+        0.058819230555636607, -0.0525802026732843714, 0.0471925915424817081,
+        -0.041038874096164619, 0.0306229923766462276, -0.013905371321083136
+#endif
+    };
+    const vec zero = {0}, one = v_set1((REAL)1);
+    mask steep = top > bottom, equal = top == bottom;
+    vec t = v_select(steep, bottom, top) / v_select(steep, top, bottom);
+    t = v_select(equal, v_select(top == zero, zero, one), t);
+    mask far = t > v_set1(PICK(0.41421357, 0.41421356237309503));
+    vec near = v_select(far, (t - one) / (t + one), t), z = near * near;
+    vec r = near * z * v_poly(z, c);
+    /* pi/4 - ... or pi/2 - ...: the constant's own rounding is added to the small part */
+    vec base = v_select(far, (REAL)0.5 * PI_2, zero), low = v_select(far, (REAL)0.5 * PI_2_LO, zero);
+    base = v_select(steep, PI_2 - base, base);
+    low = v_select(steep, PI_2_LO - low, low);
+    near = v_select(steep, -near, near);
+    r = v_select(steep, -r, r);
+    return base + (near + (r + low));
+}
+
+V_INLINE vec v_atan(vec x) {
+    return v_copysign(K(v_atan_ratio)(v_abs(x), v_set1((REAL)1)), x);
+}
+
+V_INLINE vec v_atan2(vec y, vec x) {
+    vec a = K(v_atan_ratio)(v_abs(y), v_abs(x));
+    a = v_select((mask)x < 0, (REAL)2 * PI_2 - (a - (REAL)2 * PI_2_LO), a);
+    return v_select(v_isnan(x) | v_isnan(y), V_NAN, v_copysign(a, y));
+}
+
+/* asin(x) - x for 0 <= x <= 1/2 */
+V_INLINE vec K(v_asin_bend)(vec x) {
+    static const REAL c[] = { /* (asin(x) - x) / x^3 in x^2 */
+#if DTYPE == PYAD_FLOAT32
+        0.1666666634f, 0.07500094761f, 0.04459931916f, 0.03110172783f, 0.01714371682f,
+        0.03370072632f
+#else
+        0.166666666666666678, 0.0749999999999842426, 0.0446428571463733809, 0.0303819441370852143,
+        0.0223721730020055974, 0.0173523912659092279, 0.0139712353011245391,
+        0.0114789526902573867, 0.010324318288744112, 0.00545087818772054995,
+        0.0174193579648848572, -0.0148814093928180666, 0.0287784426125930408
+#endif
+    };
+    vec z = x * x;
+    return x * z * v_poly(z, c);
+}
+
+V_INLINE vec v_asin(vec x) {
+    vec size = v_abs(x);
+    mask far = size > v_set1((REAL)0.5);
+    vec half = (REAL)0.5 * ((REAL)1 - size);
+    vec t = v_select(far, v_sqrt(half), size), bend = K(v_asin_bend)(t);
+    /* the root's rounding, doubled, would show beside pi / 2 */
+    vec lost = (half - t * t - K(v_product_error)(t, t, t * t)) / (t + t);
+    lost = v_select(far & (t > (vec){0}), lost, (vec){0});
+    vec down = PI_2 - ((REAL)2 * t - (PI_2_LO - (REAL)2 * (bend + lost)));
+    return v_copysign(v_select(far, down, t + bend), x);
+}
+
+V_INLINE vec v_acos(vec x) {
+    vec size = v_abs(x);
+    mask far = size > v_set1((REAL)0.5), below = x < (vec){0};
+    vec half = (REAL)0.5 * ((REAL)1 - size);
+    vec t = v_select(far, v_sqrt(half), size), bend = K(v_asin_bend)(t);
+    vec lost = (half - t * t - K(v_product_error)(t, t, t * t)) / (t + t);
+    lost = v_select(far & (t > (vec){0}), lost, (vec){0});
+    vec up = (REAL)2 * (t + (bend + lost));
+    up = v_select(below, (REAL)2 * PI_2 - (up - (REAL)2 * PI_2_LO), up);
+    vec around = v_copysign(t + bend, x);
+    return v_select(far, up, PI_2 - (around - PI_2_LO));
+}
+
+/* ---- hyperbolic functions and their inverses ---- */
+
+V_INLINE vec v_sinh(vec x) {
+    vec size = v_abs(x), half = v_exp((REAL)0.5 * size);
+    vec e = K(v_expm1_clamped)(v_min(v_set1(PICK(88.0, 709.0)), size));
+    vec near = (REAL)0.5 * (e + e / (e + (REAL)1));
+    return v_copysign(v_select(size < v_set1(PICK(88.0, 709.0)), near, (REAL)0.5 * half * half), x);
+}
+
+V_INLINE vec v_cosh(vec x) {
+    vec size = v_abs(x), half = v_exp((REAL)0.5 * size), e = v_exp(size);
+    vec near = (REAL)0.5 * e + (REAL)0.5 / e;
+    return v_select(size < v_set1(PICK(88.0, 709.0)), near, (REAL)0.5 * half * half);
+}
+
+V_INLINE vec v_asinh(vec x) {
+    vec size = v_abs(x), root = v_sqrt(v_fma(size, size, v_set1((REAL)1)));
+    vec near = v_log1p(size + size * size / ((REAL)1 + root));
+    vec far = v_log(size) + v_set1(PICK(0.693147181, 0.69314718055994531));
+    return v_copysign(v_select(size < v_set1(PICK(1e10, 1e20)), near, far), x);
+}
+
+V_INLINE vec v_acosh(vec x) {
+    vec t = x - (REAL)1;
+    vec near = v_log1p(t + v_sqrt(v_fma(t, t, t + t)));
+    vec far = v_log(x) + v_set1(PICK(0.693147181, 0.69314718055994531));
+    vec r = v_select(x < v_set1(PICK(1e10, 1e20)), near, far);
+    return v_select(x < v_set1((REAL)1), V_NAN, r);
+}
+
+V_INLINE vec v_atanh(vec x) {
+    vec size = v_abs(x);
+    return v_copysign((REAL)0.5 * v_log1p((REAL)2 * size / ((REAL)1 - size)), x);
+}
+
 /* ---- erf ---- */
 
 /* erf(x) for |x| <= 1 */
@@ -530,6 +660,8 @@ V_INLINE vec v_erfc(vec x) {
 #undef ROUNDER
 #undef LN2_HI
 #undef LN2_LO
+#undef PI_2
+#undef PI_2_LO
 #undef BITS
 #undef MANTISSA_BITS
 #undef EXPONENT_BIAS

@@ -98,6 +98,18 @@ void pyad_set_cache_limit(int64_t nbytes);
 
 /* ---- eltwise ---- */
 
+/* map<reads>[p<parameters>]: what the kernel computes of an element comes from its name */
+typedef struct { pyad_array x, out; } map1_args;
+typedef struct { pyad_array x, out; double p0; } map1p1_args;
+typedef struct { pyad_array x, out; double p0, p1; } map1p2_args;
+typedef struct { pyad_array x, out; double p0, p1, p2; } map1p3_args;
+typedef struct { pyad_array x, y, out; } map2_args;
+typedef struct { pyad_array x, y, out; double p0; } map2p1_args;
+typedef struct { pyad_array x, y, out; double p0, p1; } map2p2_args;
+typedef struct { pyad_array x, y, out; double p0, p1, p2; } map2p3_args;
+typedef struct { pyad_array x, y, z, out; } map3_args;
+typedef struct { pyad_array x, y, z, out; double p0; } map3p1_args;
+
 /* ---- copy ---- */
 
 /* same element type and shape, any strides */
