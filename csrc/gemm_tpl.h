@@ -48,6 +48,7 @@ enum {
 #define GEMM_F64_SHARE (4 / (int64_t)sizeof(REAL) + 1) /* 2 for float32, 1 for float64 */
 #define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
+#define GEMM_AREA_NOW (GEMM_DIRECT_AREA * GEMM_F64_SHARE / 2)
 #define GEMM_PART (GEMM_KC * GEMM_NC_NOW) /* elements of one buffer of packed B */
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
@@ -299,9 +300,38 @@ GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int
     return K(gemm_activate)(v, p->activation, p->p0, p->p1);
 }
 
+/* The usual case: a tile of full width, C's rows along memory, nothing but the sums. */
+static void K(gemm_update_plain)(REAL *restrict c, int64_t step, const REAL *restrict tile,
+                                 int64_t rows, int add) {
+    for (int64_t i = 0; i < rows; i++, tile += GEMM_NR, c += step) {
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NR; j += VL) {
+            vec v = v_load(tile + j);
+            v_store(c + j, add ? v + v_load(c + j) : v);
+        }
+    }
+}
+
+/* Call the lines of C that a tile will be added to into L2, while the tile is computed. Not L1,
+ * where rows at a distance of a power of two would displace each other and the packed panels. */
+GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t rows, int64_t col) {
+    const REAL *c = p->c + row * p->c_row + col * p->c_col;
+    if (p->c_col != 1) return;
+    for (int64_t i = 0; i < rows; i++, c += p->c_row) {
+        for (int64_t j = 0; j < GEMM_NR; j += 64 / (int64_t)sizeof(REAL)) {
+            __builtin_prefetch(c + j, 1, 2);
+        }
+    }
+}
+
 /* Bring a tile of sums into C at (row, col). */
 static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
                            int64_t rows, int64_t col, int64_t cols, int add, int last) {
+    int plain = p->bias_col == NULL && p->bias_row == NULL && p->residual == NULL &&
+                p->activation == GEMM_LINEAR;
+    if (cols == GEMM_NR && p->c_col == 1 && (plain || !last)) {
+        K(gemm_update_plain)(p->c + row * p->c_row + col, p->c_row, tile, rows, add);
+        return;
+    }
     for (int64_t i = row; i < row + rows; i++, tile += GEMM_NR) {
         for (int64_t j = 0; j < cols; j += VL) {
             int64_t n = pyad_min(VL, cols - j);
@@ -389,6 +419,7 @@ static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, 
         int64_t cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
         for (int64_t i = 0; i < rows; i += height) {
             int64_t now = pyad_min(height, rows - i);
+            K(gemm_prefetch)(p, row + i, now, part->col + j * GEMM_NR);
             K(gemm_tiles)[height / 2][cols > VL](depth, a + i * depth, 1, height,
                                                  b + j * GEMM_NR * depth,
                                                  cols > VL ? GEMM_NR : VL, tile);
@@ -479,7 +510,7 @@ static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) 
 }
 
 /* Rows of B lie along memory and are read from there; only a panel whose width is no whole number
- * of vectors is packed. */
+ * of vectors is packed. Rows of A are taken by as many as stay in L2. */
 static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                            const K(gemm_matrix) *b, const team *t, REAL *scratch) {
     K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, t);
@@ -488,20 +519,28 @@ static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     int64_t begin = panels * grid.col / grid.across;
     int64_t end = panels * (grid.col + 1) / grid.across;
     int64_t pairs = pyad_ceil_div(p->m, 2);
-    int64_t row = pairs * grid.row / grid.down * 2;
     int64_t row_end = pyad_min(p->m, pairs * (grid.row + 1) / grid.down * 2);
-    if (row == row_end) return;
-    for (int64_t j = begin; j < end; j++) {
-        int64_t cols = pyad_min(GEMM_NR, p->n - j * GEMM_NR);
-        const REAL *from = b->data + j * GEMM_NR;
-        int64_t step = b->row;
-        if (cols % VL != 0) {
-            step = cols > VL ? GEMM_NR : VL;
-            K(gemm_pack_copy)(scratch, step, cols, p->k, from, b->row);
-            from = scratch;
+    int64_t most = pyad_max(GEMM_AREA_NOW / p->k / GEMM_MR, 1) * GEMM_MR;
+    for (int64_t row = pairs * grid.row / grid.down * 2; row < row_end; row += most) {
+        int64_t block_end = pyad_min(row_end, row + most);
+        for (int64_t j = begin; j < end; j++) {
+            int64_t cols = pyad_min(GEMM_NR, p->n - j * GEMM_NR);
+            const REAL *from = b->data + j * GEMM_NR;
+            int64_t step = b->row;
+            if (cols % VL != 0) {
+                step = cols > VL ? GEMM_NR : VL;
+                K(gemm_pack_copy)(scratch, step, cols, p->k, from, b->row);
+                from = scratch;
+            }
+            K(gemm_direct_panel)(p, a, row, block_end, from, step, j * GEMM_NR, cols);
         }
-        K(gemm_direct_panel)(p, a, row, row_end, from, step, j * GEMM_NR, cols);
     }
+}
+
+/* Whether reading in place is fast: A or B stays in L2, and a panel of B fits the scratch. */
+static int K(gemm_is_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *b) {
+    return b->col == 1 && p->k * GEMM_NR <= GEMM_MC_NOW * GEMM_KC &&
+           (p->m * p->k <= GEMM_AREA_NOW || p->n * p->k <= GEMM_AREA_NOW / 2);
 }
 
 /* nv vectors of columns of a one-row product, B's rows along memory. */
@@ -663,8 +702,7 @@ static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *probl
         K(gemm_row)(&p, &a, &b, t);
     } else if (p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
         K(gemm_dots)(&p, &a, &b, t);
-    } else if (b.col == 1 && (p.m <= GEMM_DIRECT_ROWS || p.k <= GEMM_DIRECT_DEPTH) &&
-               p.k * GEMM_NR <= GEMM_MC_NOW * GEMM_KC) {
+    } else if (K(gemm_is_direct)(&p, &b)) {
         K(gemm_direct)(&p, &a, &b, t, scratch);
     } else {
         p.pack_a = K(gemm_pack_rows), p.a = &a;

@@ -87,8 +87,8 @@ static int64_t K(matmul_scratch_bytes)(const matmul_args *p) {
     return K(matmul_measure)(p).count > 1 ? K(gemm_solo_bytes)() : K(gemm_scratch_bytes)();
 }
 
-/* a tile does sixteen multiplications and additions in the time of an element operation or two */
-#define MATMUL_SPEED 8
+/* multiplications and additions in the time of an element operation: two threads from 64^3 on */
+#define MATMUL_SPEED 4
 
 #else
 

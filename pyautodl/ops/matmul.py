@@ -93,8 +93,6 @@ def _matmul_rule(
 
 
 def _as_matrix(x: Array, transposed: bool, is_left: bool) -> Array:
-    if len(x.shape) == 2 and not transposed:
-        return x
     if len(x.shape) == 1:
         step = x.strides[0]
         return x.view(
@@ -114,12 +112,14 @@ def _matmul_forward(
     transpose_a: bool = False,
     transpose_b: bool = False,
 ) -> Array:
-    ((shape, dtype),) = _matmul_spec(
-        a.shape, b.shape, a.dtype, b.dtype, transpose_a, transpose_b
-    )
-    out: Array = ctx.empty(shape, dtype)
-    left, right = _as_matrix(a, transpose_a, True), _as_matrix(b, transpose_b, False)
-    _multiply(ctx, left, right, out)
+    if len(a.shape) == 2 == len(b.shape) and not transpose_a and not transpose_b:
+        out: Array = ctx.empty((a.shape[0], b.shape[1]), a.dtype)
+        run("matmul", (a, b, None), (out,), *_NO_ACTIVATION)
+    else:
+        (spec,) = _matmul_rule(a, b, transpose_a, transpose_b)
+        out = ctx.empty(*spec)
+        left = _as_matrix(a, transpose_a, True)
+        _multiply(ctx, left, _as_matrix(b, transpose_b, False), out)
     if needs[0] or needs[1]:
         ctx.save(a if needs[1] else None, b if needs[0] else None)
     return out
