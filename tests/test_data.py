@@ -1,0 +1,272 @@
+"""Splits, loaders, normalisation and augmentation."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Normalizer,
+    RandomShift,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+    load_digits,
+    permutation,
+    random_split,
+    split_indices,
+    train_validation_test_split,
+)
+from pyautodl.errors import ShapeError
+
+
+def test_digits_are_complete():
+    images, labels = load_digits()
+    assert images.shape == (5000, 1, 28, 28)
+    assert images.dtype == ad.uint8
+    assert ad.bincount(labels).tolist() == [500] * 10
+
+
+# ---- splits ----
+
+
+def test_t4_split_is_shuffled_and_stratified():
+    # sorted by class: the last rows are all of one class
+    y = ad.arange(5).repeat_interleave(20)
+    x = ad.arange(100).float().reshape(100, 1)
+    train, valid, test = train_validation_test_split(x, y, validation=0.2, test=0.2)
+    for part, each in ((train, 12), (valid, 4), (test, 4)):
+        assert ad.bincount(part.tensors[1]).tolist() == [each] * 5
+    rows = [v for part in (train, valid, test) for v in part.tensors[0].reshape(-1).tolist()]
+    assert sorted(rows) == list(range(100))
+    assert train.tensors[0].reshape(-1).tolist() != sorted(train.tensors[0].reshape(-1).tolist())
+
+
+def test_t4_counts_are_of_each_class():
+    y = ad.arange(10).repeat_interleave(500)
+    parts = train_validation_test_split(y, y, validation=50, test=100)
+    assert [len(part) for part in parts] == [3500, 500, 1000]
+
+
+def test_t4_missing_class_warns():
+    y = ad.tensor([0] * 6 + [1] * 2 + [0] * 2)
+    with pytest.warns(UserWarning) as caught:
+        train_validation_test_split(y, y, validation=1, test=1, split="tail")
+    assert "validation part has no sample of class [1]" in str(caught[0].message)
+    assert "test part has no sample of class [1]" in str(caught[1].message)
+
+
+def test_split_modes():
+    assert split_indices(6, validation=2, test=1, split="tail") == ([0, 1, 2], [3, 4], [5])
+    times = [5, 0, 1, 4, 2, 3]
+    train, valid, test = split_indices(6, validation=1, test=1, split="time", times=times)
+    assert (train, valid, test) == ([1, 2, 4, 5], [3], [0])
+    groups = [0, 0, 1, 1, 2, 2, 3, 3]
+    parts = split_indices(8, validation=2, test=2, split="group", groups=groups)
+    members = [{groups[i] for i in part} for part in parts]
+    assert not members[0] & members[1]
+    assert not members[0] & members[2]
+    assert not members[1] & members[2]
+    assert sum(map(len, parts)) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"split": "half"}, "expected one of"),
+        ({"split": "time"}, "needs times"),
+        ({"split": "group"}, "needs groups"),
+        ({"validation": 5, "test": 5}, "leave none"),
+        ({"validation": 1.5}, "share below 1"),
+        ({"validation": -1}, "must not be negative"),
+    ],
+)
+def test_split_refuses(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        split_indices(10, **arguments)
+
+
+def test_split_of_nothing():
+    with pytest.raises(ValueError, match="no samples"):
+        split_indices(0)
+
+
+def test_random_split():
+    parts = random_split(range(10), [0.7, 0.3], ad.Generator().manual_seed(1))
+    assert [len(part) for part in parts] == [7, 3]
+    assert sorted(i for part in parts for i in part.indices) == list(range(10))
+    with pytest.raises(ValueError, match="do not add up"):
+        random_split(range(10), [5, 6])
+
+
+# ---- datasets ----
+
+
+def test_tensor_dataset_checks_first_sizes():
+    with pytest.raises(ShapeError, match="first sizes differ"):
+        TensorDataset(ad.zeros(3), ad.zeros(4))
+
+
+def test_concat_and_subset():
+    both = ConcatDataset([TensorDataset(ad.arange(3)), TensorDataset(ad.arange(3, 5))])
+    assert [both[i][0].item() for i in range(-5, 5)] == [*range(5), *range(5)]
+    with pytest.raises(IndexError, match="index 5 of 5"):
+        both[5]
+    assert [x.item() for (x,) in (Subset(both, [4, 0])[i] for i in range(2))] == [4, 0]
+
+
+# ---- loaders ----
+
+
+def _epoch(loader):
+    return [batch[0].tolist() for batch in loader]
+
+
+def test_loader_batches_in_order():
+    data = (ad.arange(7), ad.arange(7) * 2)
+    assert _epoch(DataLoader(data, 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert _epoch(DataLoader(data, 3, drop_last=True)) == [[0, 1, 2], [3, 4, 5]]
+    assert len(DataLoader(data, 3)) == 3
+
+
+def test_loader_shuffles_by_seed_and_epoch():
+    def loader(seed):
+        generator = ad.Generator().manual_seed(seed)
+        return DataLoader((ad.arange(50),), 10, shuffle=True, generator=generator)
+
+    first = loader(0)
+    epochs = [_epoch(first), _epoch(first)]
+    assert epochs[0] != epochs[1]
+    assert sorted(sum(epochs[0], [])) == list(range(50))
+    again = loader(0)
+    ad.rand(5)  # what else is drawn does not matter
+    assert [_epoch(again), _epoch(again)] == epochs
+    again.set_epoch(1)
+    assert _epoch(again) == epochs[1]
+    assert _epoch(loader(1)) != epochs[0]
+
+
+def test_t6_workers_do_not_change_what_is_drawn():
+    images = ad.rand(20, 1, 6, 6)
+
+    def load(batch_size, workers):
+        generator = ad.Generator().manual_seed(3)
+        loader = DataLoader(
+            (images, ad.arange(20)),
+            batch_size,
+            shuffle=True,
+            num_workers=workers,
+            generator=generator,
+            transform=RandomShift(2),
+        )
+        moved = {}
+        for x, numbers in loader:
+            moved.update(zip(numbers.tolist(), x.numpy(), strict=True))
+        return moved
+
+    plain = load(4, 0)
+    for other in (load(4, 3), load(7, 2), load(20, 0)):
+        assert all(np.array_equal(plain[i], other[i]) for i in range(20))
+    # samples are moved differently, and differently again in the next epoch
+    shift = RandomShift(2)
+    same = ad.ones(6, 1, 1, 1).expand(6, 1, 6, 6) * images[:1]
+    first = shift((same,), samples=ad.arange(6), epoch=0, seed=3)[0].numpy()
+    assert len({x.tobytes() for x in first}) > 1
+    second = shift((same,), samples=ad.arange(6), epoch=1, seed=3)[0].numpy()
+    assert not np.array_equal(first, second)
+
+
+def test_t8_image_and_mask_move_together():
+    x = ad.rand(8, 1, 9, 9)
+    batch = (x, (x > 0.5).float())
+    shift = RandomShift(3, images=(0, 1))
+    moved, mask = shift(batch, samples=ad.arange(8), epoch=4, seed=1)
+    assert np.array_equal((moved > 0.5).float().numpy(), mask.numpy())
+    assert not np.array_equal(moved.numpy(), x.numpy())
+
+
+def test_loader_collates_what_datasets_give():
+    class Words(Dataset):
+        def __getitem__(self, index):
+            return {"x": np.float32(index), "n": index, "word": "ab"[index]}
+
+        def __len__(self):
+            return 2
+
+    (batch,) = list(DataLoader(Words(), 2))
+    assert batch["x"].tolist() == [0.0, 1.0]
+    assert batch["n"].dtype == ad.int64
+    assert batch["word"] == ["a", "b"]
+
+
+def test_loader_takes_iterable_datasets():
+    class Count(IterableDataset):
+        def __iter__(self):
+            return iter(range(5))
+
+    assert [b.tolist() for b in DataLoader(Count(), 2)] == [[0, 1], [2, 3], [4]]
+    with pytest.raises(TypeError, match="no length"):
+        len(DataLoader(Count(), 2))
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "match"),
+    [
+        ((np.zeros((0, 2)),), {}, "dataset is empty"),
+        ((np.zeros(3),), {"num_workers": -1}, "num_workers"),
+        ((np.zeros(3),), {"shuffle": True, "sampler": [0]}, "shuffle excludes"),
+        ((np.zeros(3),), {"batch_size": 0}, "batch_size must be > 0"),
+    ],
+)
+def test_loader_refuses(data, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        DataLoader(data, **arguments)
+
+
+def test_batch_sampler_length():
+    for n in range(1, 8):
+        for drop in (False, True):
+            sampler = BatchSampler(SequentialSampler(range(n)), 3, drop)
+            assert len(list(sampler)) == len(sampler)
+
+
+def test_permutation_is_one():
+    for n in (0, 1, 2, 100):
+        assert sorted(permutation(n, 7, 2)) == list(range(n))
+
+
+# ---- normalisation ----
+
+
+def test_l6_integers_become_floats_before_they_are_normalised():
+    images = ad.tensor(np.array([[0, 255], [128, 1]], np.uint8))
+    values = images.numpy().astype(np.float64)
+    normal = Normalizer().fit(images)(images)
+    assert normal.dtype == ad.float32
+    np.testing.assert_allclose(
+        normal.numpy(), (values - values.mean()) / values.std(), rtol=1e-5
+    )
+
+
+def test_normalizer_is_fitted_on_training_alone():
+    train, test = ad.tensor([[0.0, 5.0], [2.0, 5.0]]), ad.tensor([[3.0, 6.0]])
+    normal = Normalizer(dim=0).fit(train)
+    assert normal(test).tolist() == [[2.0, 1.0]]
+    assert normal.inverse(normal(test)).tolist() == test.tolist()
+    twin = Normalizer()
+    twin.load_state_dict(normal.state_dict())
+    assert twin(test).tolist() == normal(test).tolist()
+    with pytest.raises(ValueError, match="call fit"):
+        Normalizer()(test)
+
+
+def test_nothing_warns_by_itself():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(DataLoader((ad.arange(4),), 2, shuffle=True))
