@@ -42,6 +42,8 @@ def pair_loss_fwd(
     beta: float,
 ) -> None:
     """The loss of each element, times its weight, then reduced."""
+    if kind == BCE and not ((x >= 0) & (x <= 1)).all():
+        raise ValueError("pair_loss_fwd: expected probabilities from 0 to 1")
     value = _pair_value(x, target, pos_weight, kind, beta)
     if weight is not None:
         value = value * weight
@@ -74,7 +76,7 @@ def pair_loss_bwd(
 
 def _pair_value(
     x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
-) -> Array:
+) -> Any:
     d = x - t
     if kind == MSE:
         return d * d
@@ -100,7 +102,7 @@ def _pair_value(
 
 def _pair_slope(
     x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
-) -> Array:
+) -> Any:
     d = x - t
     if kind == MSE:
         return 2 * d
@@ -287,7 +289,7 @@ def _reduce(
         loss[...] = value.sum(dtype=np.float64) / total
 
 
-def _scale(g: Array, divisor: Array, reduction: int) -> Array:
+def _scale(g: Array, divisor: Array, reduction: int) -> Any:
     """What each row's gradient is multiplied by, as a column."""
     if reduction == NONE:
         return g.reshape(-1, 1)

@@ -1,0 +1,651 @@
+"""Losses over classes: cross-entropy, negative log-likelihood.
+
+The losses of pairs stand in pair_loss.py.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends import Array, empty, run
+from pyautodl.backends.dtypes import FLOATING, int64
+from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.ops import pair_loss  # noqa: F401 (registers its ops)
+from pyautodl.ops.layout import ensure_contiguous, ensure_dense, ensure_layout
+from pyautodl.ops.pair_loss import REDUCTIONS, check_floats, check_reduction
+from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+
+__all__ = ["CLAMPED_LOG", "CROSS_ENTROPY", "NLL_LOSS", "NLL_LOSS_GRAD", "check_classes"]
+
+_Ints = tuple[int, ...]
+
+
+# ---- log, but not below -100 ----
+
+
+def _clamped_log_rule(x: Array) -> tuple[Spec, ...]:
+    check_floats("clamped_log", input=x)
+    return (Spec(x.shape, x.dtype),)
+
+
+def _clamped_log_forward(ctx: Any, needs: Any, x: Array) -> Array:
+    x = ensure_dense(ctx, x)
+    y: Array = ctx.empty_like(x)
+    run("clamped_log_fwd", (x,), (y,))
+    if needs[0]:
+        ctx.save(x)
+    return y
+
+
+def _clamped_log_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    (x,) = ctx.saved
+    tiny = float(np.finfo(ctx.dtypes[0].numpy).tiny)
+    # also where the value is clamped: a probability of 0 must still learn
+    return (call("grad_mul", g, call("div", 1.0, call("maximum", x, tiny))),)
+
+
+def _clamped_log_samples() -> Iterator[Sample]:
+    rng = np.random.default_rng(0)
+    yield Sample((rng.uniform(0.05, 2.0, (2, 3)),), {})
+    yield Sample((rng.uniform(0.05, 2.0, (3, 700)),), {}, gradient=False)
+    yield Sample((np.array([0.0, 1e-300, 1.0]),), {}, gradient=False)
+    yield Sample((np.zeros((0, 3)),), {})
+
+
+def _clamped_log_errors() -> Iterator[ErrorCase]:
+    match = "clamped_log: expected one floating type"
+    yield ErrorCase((np.ones(3, np.int64),), {}, DTypeError, match)
+
+
+CLAMPED_LOG = register(
+    Op(
+        name="clamped_log",
+        rule=_clamped_log_rule,
+        forward=_clamped_log_forward,
+        vjp=_clamped_log_vjp,
+        samples=_clamped_log_samples,
+        errors=_clamped_log_errors,
+    )
+)
+
+
+# ---- checks ----
+
+
+def _class_axis(shape: _Ints) -> int:
+    return 1 if len(shape) > 1 else 0
+
+
+def _row_shape(shape: _Ints) -> _Ints:
+    """The shape of one loss for each row of classes."""
+    axis = _class_axis(shape)
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _is_soft(target: Array) -> bool:
+    return target.dtype.category == FLOATING
+
+
+def _check_input(name: str, shape: _Ints) -> int:
+    """The number of classes."""
+    if not shape or shape[_class_axis(shape)] == 0:
+        raise ShapeError(
+            f"{name}: expected an input (classes,), (n, classes) or (n, classes, ...), "
+            f"got {shape}"
+        )
+    return shape[_class_axis(shape)]
+
+
+def _check_target(name: str, shape: _Ints, target: Array) -> None:
+    rows = _row_shape(shape)
+    if target.dtype is not int64:
+        raise DTypeError(
+            f"{name}: expected int64 class numbers, got {target.dtype.name} (input "
+            f"{shape}, target {target.shape}); use .long()"
+        )
+    if target.shape != rows:
+        raise ShapeError(
+            f"{name}: expected class numbers of shape {rows} for an input {shape}, got "
+            f"target {target.shape}; one-hot targets must be floating (.float())"
+        )
+
+
+def _check_soft_target(name: str, x: Array, target: Array, ignore_index: int) -> None:
+    check_floats(name, input=x, target=target)
+    if target.shape != x.shape:
+        raise ShapeError(
+            f"{name}: expected target probabilities of the input's shape {x.shape}, "
+            f"got target {target.shape}; class numbers must be int64"
+        )
+    if ignore_index >= 0:
+        raise ValueError(
+            f"{name}: ignore_index {ignore_index} has no meaning for probabilities"
+        )
+
+
+def check_classes(
+    name: str,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    soft: bool = True,
+) -> None:
+    """Logits or probabilities with their targets, class numbers or (if `soft`) shares.
+
+    Raises:
+        ShapeError: the shapes do not fit; a loss never broadcasts.
+        DTypeError: mixed floating types, or class numbers that are not int64.
+        ValueError: a class to ignore among shares.
+    """
+    classes = _check_input(name, x.shape)
+    check_floats(name, input=x)
+    if soft and _is_soft(target):
+        _check_soft_target(name, x, target, ignore_index)
+    else:
+        _check_target(name, x.shape, target)
+    _check_weight(name, classes, x, weight)
+
+
+def _check_weight(name: str, classes: int, like: Array, weight: Array | None) -> None:
+    if weight is None:
+        return
+    check_floats(name, input=like, weight=weight)
+    if weight.shape != (classes,):
+        raise ShapeError(
+            f"{name}: expected a weight for each of {classes} classes, got shape "
+            f"{weight.shape}"
+        )
+
+
+def _check_rest(name: str, reduction: str, smoothing: float) -> None:
+    check_reduction(name, reduction)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(
+            f"{name}: label_smoothing must be from 0 to 1, got {smoothing}"
+        )
+
+
+# ---- running the kernels ----
+
+
+def _ensure_rows(ctx: Any, x: Array) -> Array:
+    """x contiguous or channels-last: the two layouts that kernels take."""
+    return x if x.is_channels_last() else ensure_contiguous(ctx, x)
+
+
+def _ensure_target(ctx: Any, target: Array, x: Array) -> Array:
+    if _is_soft(target):
+        return ensure_layout(ctx, target, x)
+    return ensure_contiguous(ctx, target)
+
+
+def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
+    """Run a kernel that checks class numbers; its error names the op."""
+    try:
+        run(kernel, *arguments)
+    except IndexError as error:
+        found = str(error).removeprefix(f"{kernel}: ")
+        raise IndexError(
+            f"{name}: target {found}, the number of classes; another ignore_index "
+            "leaves targets out"
+        ) from None
+
+
+def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
+    if rows and divisor.numpy() == 0:
+        warnings.warn(
+            f"{name}: every target is ignored (or has weight 0), so the loss is 0 and "
+            "so are its gradients",
+            stacklevel=5,
+        )
+
+
+def _numbers(attrs: Any) -> tuple[tuple[int, int], tuple[float]]:
+    reduction = REDUCTIONS[attrs["reduction"]]
+    return (attrs["ignore_index"], reduction), (float(attrs["label_smoothing"]),)
+
+
+# ---- nll_loss ----
+
+
+def _nll_rule(
+    logp: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> tuple[Spec, ...]:
+    name = "nll_loss"
+    check_classes(name, logp, target, weight, ignore_index, soft=False)
+    _check_rest(name, reduction, label_smoothing)
+    return (Spec(_row_shape(logp.shape) if reduction == "none" else (), logp.dtype),)
+
+
+def _nll_forward(
+    ctx: Any,
+    needs: Any,
+    logp: Array,
+    target: Array,
+    weight: Array | None = None,
+    **attrs: Any,
+) -> Array:
+    target = ensure_contiguous(ctx, target)
+    if weight is not None:
+        weight = ensure_contiguous(ctx, weight)
+    ints, floats = _numbers(attrs)
+    out_shape = () if ints[1] else _row_shape(logp.shape)
+    loss: Array = ctx.empty(out_shape, logp.dtype)
+    divisor = empty((), logp.dtype)
+    reads = (_ensure_rows(ctx, logp), target, weight)
+    _run_checked("nll_loss", "nll_fwd", reads, (loss, divisor), ints, floats)
+    if attrs["reduction"] == "mean":
+        _warn_if_empty("nll_loss", divisor, target.size)
+    if any(needs):
+        ctx.save(target, weight, divisor)
+    return loss
+
+
+def _nll_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    target, weight, divisor = ctx.saved
+    _refuse_weight("nll_loss", needs)
+    shape = ctx.shapes[0]
+    dx = call("nll_loss_grad", g, target, weight, divisor, shape=shape, **ctx.attrs)
+    return (dx, None, None)[: len(needs)]
+
+
+def _refuse_weight(name: str, needs: Any) -> None:
+    if len(needs) > 2 and needs[2]:
+        raise GradError(
+            f"{name}: the weights of classes have no gradient; use weight.detach()"
+        )
+
+
+def _nll_grad_rule(
+    g: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    *,
+    shape: _Ints,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> tuple[Spec, ...]:
+    name = "nll_loss_grad"
+    classes = _check_input(name, shape)
+    check_floats(name, gradient=g, divisor=divisor)
+    _check_target(name, shape, target)
+    _check_weight(name, classes, g, weight)
+    _check_rest(name, reduction, label_smoothing)
+    _check_upstream(name, g, shape, reduction)
+    return (Spec(tuple(shape), g.dtype),)
+
+
+def _check_upstream(name: str, g: Array, shape: _Ints, reduction: str) -> None:
+    expected = _row_shape(shape) if reduction == "none" else ()
+    if g.shape != expected:
+        raise ShapeError(
+            f"{name}: expected a gradient of shape {expected}, got {g.shape} (input "
+            f"{shape})"
+        )
+
+
+def _nll_grad_forward(
+    ctx: Any,
+    needs: Any,
+    g: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    *,
+    shape: _Ints,
+    **attrs: Any,
+) -> Array:
+    g, target = ensure_contiguous(ctx, g), ensure_contiguous(ctx, target)
+    if weight is not None:
+        weight = ensure_contiguous(ctx, weight)
+    dx: Array = ctx.empty(tuple(shape), g.dtype)
+    reads = (g, target, weight, divisor)
+    _run_checked("nll_loss_grad", "nll_bwd", reads, (dx,), *_numbers(attrs))
+    if any(needs):
+        ctx.save(target, weight)
+    return dx
+
+
+def _nll_grad_vjp(call: Any, ctx: Any, needs: Any, u: Any) -> tuple[Any, ...]:
+    # the gradient is linear in g, and nll_loss is the transpose of that
+    target, weight = ctx.saved
+    attrs = {key: each for key, each in ctx.attrs.items() if key != "shape"}
+    return call("nll_loss", u, target, weight, **attrs), None, None, None
+
+
+# ---- cross_entropy ----
+
+
+def _cross_entropy_rule(
+    x: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> tuple[Spec, ...]:
+    name = "cross_entropy"
+    check_classes(name, x, target, weight, ignore_index)
+    _check_rest(name, reduction, label_smoothing)
+    return (Spec(_row_shape(x.shape) if reduction == "none" else (), x.dtype),)
+
+
+def _cross_entropy_forward(
+    ctx: Any,
+    needs: Any,
+    x: Array,
+    target: Array,
+    weight: Array | None = None,
+    **attrs: Any,
+) -> Array:
+    x = _ensure_rows(ctx, x)
+    target = _ensure_target(ctx, target, x)
+    inputs = (x, target, None if weight is None else ensure_contiguous(ctx, weight))
+    ints, floats = _numbers(attrs)
+    rows = x.size // x.shape[_class_axis(x.shape)]
+    loss: Array = ctx.empty(() if ints[1] else _row_shape(x.shape), x.dtype)
+    divisor, stats = empty((), x.dtype), empty((2, rows), x.dtype)
+    writes = (loss, divisor, stats)
+    _run_checked("cross_entropy", "cross_entropy_fwd", inputs, writes, ints, floats)
+    if attrs["reduction"] == "mean":
+        _warn_if_empty("cross_entropy", divisor, rows)
+    if any(needs):
+        ctx.save(*inputs[: len(needs)], divisor, stats)
+    return loss
+
+
+def _cross_entropy_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    *inputs, divisor, stats = ctx.saved
+    x, target, weight = (*inputs, None)[:3]
+    _refuse_weight("cross_entropy", needs)
+    dx = dt = None
+    if needs[0]:
+        arrays = (g, x, target, weight, divisor, stats)
+        dx = call("cross_entropy_grad", *arrays, **ctx.attrs)
+    if needs[1]:
+        dt = _target_gradient(call, ctx, g, x, weight, divisor)
+    return (dx, dt, None)[: len(needs)]
+
+
+def _target_gradient(
+    call: Any, ctx: Any, g: Any, x: Any, weight: Any, divisor: Any
+) -> Any:
+    """The gradient for target probabilities: -log_softmax(x), weighted."""
+    axis = _class_axis(ctx.shapes[0])
+    slope = call("log_softmax", x, dim=axis)
+    if weight is not None:
+        slope = call("mul", slope, _along_classes(call, weight, ctx.shapes[0]))
+    slope = call("mul", slope, float(ctx.attrs["label_smoothing"]) - 1.0)
+    if ctx.attrs["reduction"] == "none":
+        g = call("reshape", g, shape=_with_class_axis(ctx.shapes[0]))
+    else:
+        g = call("div", g, divisor)
+    return call("mul", slope, g)
+
+
+def _along_classes(call: Any, weight: Any, shape: _Ints) -> Any:
+    axis = _class_axis(shape)
+    ones = (1,) * (len(shape) - axis - 1)
+    return call("reshape", weight, shape=(shape[axis], *ones))
+
+
+def _with_class_axis(shape: _Ints) -> _Ints:
+    axis = _class_axis(shape)
+    return (*shape[:axis], 1, *shape[axis + 1 :])
+
+
+def _cross_entropy_composition(
+    call: Any, x: Any, target: Any, weight: Any = None, **attrs: Any
+) -> Any:
+    shape = tuple(x.shape)
+    axis = _class_axis(shape)
+    logp = call("log_softmax", x, dim=axis)
+    if target.dtype is int64:
+        return call("nll_loss", logp, target, weight, **attrs)
+    smoothing = float(attrs["label_smoothing"])
+    if smoothing:
+        target = call("mul", target, 1.0 - smoothing)
+        target = call("add", target, smoothing / shape[axis])
+    if weight is not None:
+        target = call("mul", target, _along_classes(call, weight, shape))
+    each = call("neg", call("sum", call("mul", target, logp), dim=(axis,)))
+    if attrs["reduction"] == "none":
+        return each
+    total = call("sum", each)
+    rows = float(int(np.prod(_row_shape(shape))))
+    return call("div", total, rows) if attrs["reduction"] == "mean" else total
+
+
+def _cross_entropy_grad_rule(
+    g: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    stats: Array,
+    *,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> tuple[Spec, ...]:
+    name = "cross_entropy_grad"
+    check_classes(name, x, target, weight, ignore_index)
+    check_floats(name, gradient=g, input=x, divisor=divisor, stats=stats)
+    _check_rest(name, reduction, label_smoothing)
+    _check_upstream(name, g, x.shape, reduction)
+    return (Spec(x.shape, x.dtype),)
+
+
+def _cross_entropy_grad_forward(
+    ctx: Any,
+    needs: Any,
+    g: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    divisor: Array,
+    stats: Array,
+    **attrs: Any,
+) -> Array:
+    g, x = ensure_contiguous(ctx, g), _ensure_rows(ctx, x)
+    target = _ensure_target(ctx, target, x)
+    if weight is not None:
+        weight = ensure_contiguous(ctx, weight)
+    stats = ensure_contiguous(ctx, stats)
+    dx: Array = ctx.empty_like(x)
+    reads = (g, x, target, weight, divisor, stats)
+    run("cross_entropy_bwd", reads, (dx,), *_numbers(attrs))
+    return dx
+
+
+# ---- examples ----
+
+
+def _attrs(reduction: str, ignore: int = -100, smoothing: float = 0.0) -> Any:
+    return {
+        "ignore_index": ignore,
+        "reduction": reduction,
+        "label_smoothing": smoothing,
+    }
+
+
+def _class_cases() -> Iterator[tuple[Any, Any, Any, Any]]:
+    """(logits, targets, weights, whether it is small) over shapes and layouts."""
+    shapes: list[_Ints] = [(4, 3), (5,), (2, 3, 2), (1, 1), (0, 3), (2, 3, 2, 2)]
+    for i, shape in enumerate([*shapes, (35, 10), (3, 70), (2, 5, 6, 7)]):
+        rng = np.random.default_rng(i)
+        x = rng.standard_normal(shape)
+        if shape in ((2, 3, 2, 2), (2, 5, 6, 7)):
+            # channels last
+            x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+        classes = shape[_class_axis(shape)]
+        labels = np.asarray(rng.integers(0, classes, _row_shape(shape)))
+        weight = rng.uniform(0.5, 2.0, classes)
+        yield x, labels, weight, 0 < x.size < 30
+
+
+def _class_attrs() -> Iterator[Any]:
+    for reduction in REDUCTIONS:
+        yield _attrs(reduction)
+    yield _attrs("mean", ignore=1)
+    yield _attrs("mean", smoothing=0.1)
+    yield _attrs("none", ignore=0, smoothing=0.3)
+
+
+def _hard_samples() -> Iterator[Sample]:
+    for x, labels, weight, small in _class_cases():
+        for attrs in _class_attrs():
+            counts = np.isin(labels, attrs["ignore_index"], invert=True).any()
+            if attrs["reduction"] == "mean" and not counts:
+                continue
+            yield Sample((x, labels), attrs, gradient=small)
+            # weights have no gradient
+            yield Sample((x, labels, weight), attrs, gradient=False)
+
+
+def _cross_entropy_samples() -> Iterator[Sample]:
+    yield from _hard_samples()
+    for i, (x, _, weight, small) in enumerate(_class_cases()):
+        if not x.size:
+            continue
+        soft = np.random.default_rng(i).uniform(0.1, 1.0, x.shape)
+        for attrs in (_attrs("mean"), _attrs("none", smoothing=0.2), _attrs("sum")):
+            yield Sample((x, soft), attrs, gradient=small)
+            yield Sample((x, soft, weight), attrs, gradient=False)
+    large = np.array([[1e7, 1e7 + 1]])
+    yield Sample((large, np.array([0])), _attrs("mean"), gradient=False)
+
+
+def _divisor(sample: Sample) -> np.ndarray[Any, Any]:
+    """What the mean of a sample is divided by, else 1."""
+    labels = sample.inputs[1]
+    if sample.attrs["reduction"] != "mean":
+        return np.ones(())
+    if labels.dtype.kind == "f":
+        return np.asarray(float(np.prod(_row_shape(labels.shape))))
+    live = labels[labels != sample.attrs["ignore_index"]]
+    weight = sample.inputs[2] if len(sample.inputs) > 2 else None
+    return np.asarray(float(len(live) if weight is None else weight[live].sum()))
+
+
+def _upstream(sample: Sample) -> np.ndarray[Any, Any]:
+    shape = _row_shape(sample.inputs[0].shape)
+    shape = shape if sample.attrs["reduction"] == "none" else ()
+    return np.asarray(np.random.default_rng(9).standard_normal(shape))
+
+
+def _nll_grad_samples() -> Iterator[Sample]:
+    for sample in _hard_samples():
+        x, labels, *weight = sample.inputs
+        inputs = (_upstream(sample), labels, *(weight or [None]), _divisor(sample))
+        attrs = {**sample.attrs, "shape": x.shape}
+        yield Sample(inputs, attrs, gradient=False)
+
+
+def _cross_entropy_grad_samples() -> Iterator[Sample]:
+    for sample in _cross_entropy_samples():
+        x, target, *weight = sample.inputs
+        rows = np.moveaxis(x, _class_axis(x.shape), -1).reshape(
+            -1, x.shape[_class_axis(x.shape)]
+        )
+        largest = rows.max(1)
+        stats = np.stack([largest, 1 / np.exp(rows - largest[:, None]).sum(1)])
+        weights = weight or [None]
+        inputs = (_upstream(sample), x, target, *weights, _divisor(sample), stats)
+        yield Sample(inputs, sample.attrs, gradient=False)
+
+
+def _make_errors(name: str, first: Any, last: tuple[Any, ...]) -> Any:
+    """Error cases; `first` stands before the target, `last` after the weight."""
+
+    def errors() -> Iterator[ErrorCase]:
+        labels = np.array([0, 2])
+        mean = _attrs("mean")
+        if name == "nll_loss_grad":
+            mean["shape"] = (2, 3)
+
+        def case(target: Any, weight: Any, attrs: Any, kind: Any, match: str) -> Any:
+            inputs = (*first, target, weight, *last)
+            return ErrorCase(inputs, {**mean, **attrs}, kind, f"{name}: {match}")
+
+        yield case(
+            np.array([0, 1, 2]), None, {}, ShapeError, r"expected class .*\(3,\)"
+        )
+        yield case(labels.astype(np.int32), None, {}, DTypeError, r"expected int64")
+        yield case(
+            labels, np.ones(2), {}, ShapeError, "expected a weight for each of 3"
+        )
+        yield case(labels, None, {"reduction": "avg"}, ValueError, "reduction must be")
+        yield case(
+            labels, None, {"label_smoothing": 1.5}, ValueError, "label_smoothing must"
+        )
+        if name != "cross_entropy_grad":
+            match = "target index 3 at position 1 .* < 3"
+            yield case(np.array([0, 3]), None, {}, IndexError, match)
+            yield case(np.array([-4, 0]), None, {}, IndexError, "target index -4")
+
+    return errors
+
+
+_X = np.arange(6.0).reshape(2, 3)
+_G = np.ones(())
+
+NLL_LOSS = register(
+    Op(
+        name="nll_loss",
+        rule=_nll_rule,
+        forward=_nll_forward,
+        vjp=_nll_vjp,
+        samples=_hard_samples,
+        errors=_make_errors("nll_loss", (_X,), ()),
+    )
+)
+
+NLL_LOSS_GRAD = register(
+    Op(
+        name="nll_loss_grad",
+        rule=_nll_grad_rule,
+        forward=_nll_grad_forward,
+        vjp=_nll_grad_vjp,
+        samples=_nll_grad_samples,
+        errors=_make_errors("nll_loss_grad", (_G,), (_G,)),
+        gradient_of="nll_loss",
+    )
+)
+
+CROSS_ENTROPY = register(
+    Op(
+        name="cross_entropy",
+        rule=_cross_entropy_rule,
+        forward=_cross_entropy_forward,
+        vjp=_cross_entropy_vjp,
+        composition=_cross_entropy_composition,
+        samples=_cross_entropy_samples,
+        errors=_make_errors("cross_entropy", (_X,), ()),
+    )
+)
+
+CROSS_ENTROPY_GRAD = register(
+    Op(
+        name="cross_entropy_grad",
+        rule=_cross_entropy_grad_rule,
+        forward=_cross_entropy_grad_forward,
+        samples=_cross_entropy_grad_samples,
+        errors=_make_errors("cross_entropy_grad", (_G, _X), (_G, np.ones((2, 2)))),
+        gradient_of="cross_entropy",
+    )
+)
