@@ -1,0 +1,422 @@
+"""The trainer: label forms, what it refuses, checkpoints, repeatability."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.data import DataLoader, RandomShift
+from pyautodl.errors import CheckpointError, GradError, ShapeError
+from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from pyautodl.train import (
+    LOSSES,
+    Checkpoint,
+    EarlyStopping,
+    History,
+    Schedule,
+    Trainer,
+    accuracy,
+    pretrain_layerwise,
+    psnr,
+)
+
+
+def _blobs(n=60, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % classes
+    x = rng.normal(size=(n, 2)).astype(np.float32) + 4 * np.eye(classes, 2)[y]
+    return ad.tensor(x.astype(np.float32)), ad.tensor(y)
+
+
+def _classifier(out=3):
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, out))
+
+
+def _trainer(model, loss="cross_entropy", **more):
+    return Trainer(model, loss, ad.optim.Adam(model.parameters(), lr=0.01), **more)
+
+
+def _weights(model):
+    return np.concatenate([p.detach().numpy().ravel() for p in model.parameters()])
+
+
+# ---- learning ----
+
+
+def test_fit_learns_and_tells():
+    x, y = _blobs()
+    trainer = _trainer(_classifier(), metrics=["accuracy"])
+    history = trainer.fit((x, y), (x, y), epochs=20, progress=False)
+    assert history["loss"][-1] < history["loss"][0] / 2
+    assert trainer.evaluate((x, y))["accuracy"] == history["val_accuracy"][-1] > 0.9
+    assert trainer.predict(x).shape == (60, 3)
+    assert set(history.names()) == {
+        "loss",
+        "accuracy",
+        "val_loss",
+        "val_accuracy",
+        "lr",
+        "seconds",
+    }
+
+
+def test_t5_training_can_be_evaluated_like_validation():
+    x, y = _blobs()
+    trainer = _trainer(_classifier())
+    history = trainer.fit(
+        (x, y), (x, y), epochs=2, evaluate_train=True, progress=False
+    )
+    assert history["train_loss"] == history["val_loss"]
+    assert history["train_loss"] != history["loss"]
+
+
+def _forms():
+    """Every row of the loss table with each form of labels that it takes."""
+    y = np.arange(12) % 3
+    onehot, binary = np.eye(3)[y], np.arange(12) % 2
+    softmax, sigmoid = nn.Softmax(1), nn.Sigmoid()
+    yield "cross_entropy", _classifier(), y
+    yield "cross_entropy", _classifier(), onehot
+    yield "cross_entropy", _classifier(), onehot.astype(np.int64)
+    yield "cross_entropy", _classifier(), y.astype(np.float32)[:, None]
+    yield "categorical_cross_entropy", nn.Sequential(_classifier(), softmax), y
+    yield "categorical_cross_entropy", nn.Sequential(_classifier(), softmax), onehot
+    yield "binary_cross_entropy", nn.Sequential(_classifier(1), sigmoid), binary
+    yield "binary_cross_entropy", nn.Sequential(_classifier(1), sigmoid), binary[:, None]
+    yield "binary_cross_entropy", nn.Sequential(_classifier(2), sigmoid), np.eye(2)[binary]
+    yield "binary_cross_entropy_with_logits", _classifier(1), binary
+    for name in (
+        "mean_absolute_error",
+        "sum_absolute_error",
+        "mean_squared_error",
+        "sum_squared_error",
+    ):
+        yield name, _classifier(1), y.astype(np.float64)
+    yield "log_dice", _classifier(), y
+    yield "log_dice", _classifier(), onehot
+
+
+@pytest.mark.parametrize(
+    ("loss", "model", "target"),
+    _forms(),
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_l5_loss_table_takes_every_form_of_labels(loss, model, target):
+    x, _ = _blobs(12)
+    trainer = _trainer(model, loss)
+    history = trainer.fit((x, target), epochs=5, progress=False)
+    assert all(math.isfinite(value) for value in history["loss"])
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_l5_table_is_complete():
+    assert {name for name, _, _ in _forms()} == set(LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "out", "target", "match"),
+    [
+        ("cross_entropy", 3, np.zeros((12, 2)), "class numbers .* or one-hot"),
+        ("binary_cross_entropy_with_logits", 1, np.zeros((12, 2)), "want one output"),
+        ("mean_squared_error", 2, np.zeros(12), "the output has shape"),
+    ],
+)
+def test_l5_mismatch_is_explained(loss, out, target, match):
+    x, _ = _blobs(12)
+    with pytest.raises(ShapeError, match=match):
+        _trainer(_classifier(out), loss).fit((x, target), progress=False)
+
+
+def test_n16_softmax_before_cross_entropy_is_refused():
+    model = nn.Sequential(_classifier(), nn.Softmax(1))
+    with pytest.raises(ValueError, match="remove the last Softmax.*categorical_cross_ent"):
+        _trainer(model)
+
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = _classifier()
+
+        def forward(self, x):
+            return self.net(x).softmax(1)
+
+    x, y = _blobs()
+    with pytest.raises(ValueError, match="categorical_cross_entropy"):
+        _trainer(Hidden()).fit((x, y), progress=False)
+
+
+def test_n35_last_batch_of_one_is_merged():
+    x, y = _blobs(33)
+    model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    trainer = _trainer(model)
+    with pytest.warns(UserWarning, match="merged into the one before"):
+        trainer.fit((x, y), epochs=1, batch_size=8, progress=False)
+
+
+def test_n58_no_decay_for_biases_and_normalisation_by_default():
+    model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    groups = Trainer(model, "cross_entropy", "adamw").optimizer.param_groups
+    decayed = [p for g in groups if g["weight_decay"] for p in g["params"]]
+    assert [tuple(p.shape) for p in decayed] == [(4, 2), (3, 4)]
+
+
+def test_n67_float64_data_is_cast_and_said_once():
+    x, y = _blobs()
+    trainer = _trainer(_classifier())
+    with pytest.warns(UserWarning, match="float64 and are converted to the model's float32"):
+        trainer.fit((x.double().numpy(), y), epochs=2, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.fit((x.double(), y), epochs=3, progress=False)
+        assert trainer.predict(x.double()).dtype == ad.float32
+
+
+def test_l6_fit_takes_uint8_images():
+    images = ad.randint(0, 256, (12, 1, 4, 4), dtype=ad.uint8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    with pytest.warns(UserWarning, match="uint8 and are converted"):
+        _trainer(model).fit((images, ad.arange(12) % 2), progress=False)
+
+
+# ---- what is refused ----
+
+
+def test_empty_dataset():
+    with pytest.raises(ValueError, match="dataset is empty"):
+        _trainer(_classifier()).fit((ad.zeros(0, 2), ad.zeros(0)), progress=False)
+    with pytest.raises(ValueError, match="dataset is empty"):
+        _trainer(_classifier()).predict(ad.zeros(0, 2))
+
+
+def test_nan_targets_are_refused_before_any_compute():
+    x, _ = _blobs(12)
+    target = np.zeros(12, np.float32)
+    target[[3, 5]] = np.nan
+    model = _classifier(1)
+    before = _weights(model)
+    trainer = _trainer(model, "mean_squared_error")
+    with pytest.raises(ValueError, match="2 of 12 targets are nan, the first in sample 3"):
+        trainer.fit((x, target), progress=False)
+    loader = DataLoader(_AsDataset(x, target), 4)
+    with pytest.raises(ValueError, match="targets are nan"):
+        trainer.evaluate(loader)
+    assert np.array_equal(_weights(model), before)
+
+
+class _AsDataset:
+    """A dataset whose targets can't be looked at beforehand."""
+
+    def __init__(self, x, y):
+        self.rows = list(zip(x.numpy(), y, strict=True))
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+    def __len__(self):
+        return len(self.rows)
+
+
+def test_loss_that_is_not_finite_is_an_error():
+    x, y = _blobs()
+    model = _classifier()
+    trainer = Trainer(model, "cross_entropy", ad.optim.SGD(model.parameters(), lr=1e30))
+    with pytest.raises(GradError, match="the loss is (nan|inf)"):
+        trainer.fit((x, y), epochs=5, progress=False)
+
+
+def test_out_of_range_class_names_value_and_limit():
+    x, y = _blobs()
+    with pytest.raises(IndexError, match="7"):
+        _trainer(_classifier()).fit((x, y + 5), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("ce", "adam"), "loss: 'ce' is unknown; choose one of"),
+        (("cross_entropy", "adamax"), "optimizer 'adamax' is unknown"),
+    ],
+)
+def test_unknown_names_list_the_choices(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        Trainer(_classifier(), *arguments)
+
+
+def test_unknown_metric_lists_the_choices():
+    with pytest.raises(ValueError, match="metric 'auc' is unknown"):
+        _trainer(_classifier(), metrics=["auc"])
+
+
+# ---- callbacks ----
+
+
+def test_early_stopping_keeps_the_best_weights():
+    x, y = _blobs()
+    stopping = EarlyStopping(patience=1)
+    model = _classifier()
+    trainer = Trainer(
+        model,
+        "cross_entropy",
+        ad.optim.SGD(model.parameters(), lr=20.0),
+        callbacks=[stopping],
+    )
+    history = trainer.fit((x, y), (x, y), epochs=30, progress=False)
+    assert len(history) < 30
+    assert trainer.stopped
+    assert trainer.evaluate((x, y))["loss"] == pytest.approx(min(history["val_loss"]))
+
+
+def test_early_stopping_refuses_unknown_figures():
+    x, y = _blobs()
+    trainer = _trainer(_classifier(), callbacks=[EarlyStopping("val_loss")])
+    with pytest.raises(ValueError, match="no figure 'val_loss'"):
+        trainer.fit((x, y), progress=False)
+    with pytest.raises(ValueError, match="patience"):
+        EarlyStopping(patience=-1)
+    with pytest.raises(ValueError, match="mode"):
+        EarlyStopping(mode="best")
+
+
+def test_schedules_move_on():
+    x, y = _blobs()
+    model = _classifier()
+    optimizer = ad.optim.SGD(model.parameters(), lr=1.0)
+    trainer = Trainer(model, "cross_entropy", optimizer)
+    schedule = CosineAnnealingLR(optimizer, T_max=4)
+    history = trainer.fit((x, y), epochs=4, scheduler=schedule, progress=False)
+    expected = [0.5 * (1 + math.cos(math.pi * k / 4)) for k in range(4)]
+    assert history["lr"] == pytest.approx(expected)
+    plateau = Schedule(ReduceLROnPlateau(optimizer, patience=0))
+    assert plateau.on_plateau
+
+
+# ---- checkpoints ----
+
+
+def _long(tmp_path, epochs, resume=None, save=None):
+    """A training with all that draws: shuffling, shifts, dropout, momentum, schedule."""
+    ad.manual_seed(5)
+    images = ad.rand(20, 1, 8, 8)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 3)
+    )
+    optimizer = ad.optim.AdamW(model.parameters(), lr=0.01)
+    callbacks = [EarlyStopping(patience=50), Schedule(CosineAnnealingLR(optimizer, 6))]
+    trainer = Trainer(model, "cross_entropy", optimizer, callbacks=callbacks, seed=3)
+    if resume:
+        ad.rand(7)  # what else was drawn does not matter
+        trainer.load_checkpoint(tmp_path / resume)
+    data = (images, ad.arange(20) % 3)
+    history = trainer.fit(
+        data,
+        data,
+        epochs=epochs,
+        batch_size=6,
+        transform=RandomShift(1),
+        checkpoint=tmp_path / save if save else None,
+        progress=False,
+    )
+    return _weights(model), history
+
+
+def _figures(history):
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in history.epochs]
+
+
+def test_resume_gives_the_bits_of_a_training_that_was_not_interrupted(tmp_path):
+    whole, history = _long(tmp_path, 6)
+    _long(tmp_path, 3, save="half.ckpt")
+    resumed, again = _long(tmp_path, 6, resume="half.ckpt")
+    assert np.array_equal(whole, resumed)
+    assert _figures(history) == _figures(again)
+
+
+def test_l10_same_seed_same_bits_for_any_number_of_threads(tmp_path):
+    before = ad.get_num_threads()
+    try:
+        runs = []
+        for threads in (1, 2, 3):
+            ad.set_num_threads(threads)
+            runs.append(_long(tmp_path, 2)[0])
+    finally:
+        ad.set_num_threads(before)
+    assert all(np.array_equal(runs[0], run) for run in runs)
+
+
+def test_damaged_checkpoints_change_nothing(tmp_path):
+    path = tmp_path / "a.ckpt"
+    _long(tmp_path, 1, save="a.ckpt")
+    content = path.read_bytes()
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 3)
+    )
+    trainer = _trainer(model)
+    before = _weights(model)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        trainer.load_checkpoint(tmp_path / "absent")
+    for damaged in (content[: len(content) // 2], b"", b"x" * 100):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            trainer.load_checkpoint(path)
+    ad.save({"x": ad.ones(1)}, path)
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        trainer.load_checkpoint(path)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="2 callbacks, this trainer has 0"):
+        trainer.load_checkpoint(path)
+    assert np.array_equal(_weights(model), before)
+
+
+def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.ckpt"
+    ad.save({"x": 1}, path)
+
+    def full(*args):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        ad.save({"x": 2}, path)
+    assert ad.load(path) == {"x": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_checkpoint_every(tmp_path):
+    x, y = _blobs()
+    saving = Checkpoint(tmp_path / "c", every=2)
+    trainer = _trainer(_classifier(), callbacks=[saving])
+    trainer.fit((x, y), epochs=3, progress=False)
+    assert ad.load(tmp_path / "c")["epoch"] == 2
+    with pytest.raises(ValueError, match="every"):
+        Checkpoint("c", every=0)
+
+
+# ---- the rest ----
+
+
+def test_pretrain_layerwise():
+    x = ad.rand(64, 8)
+    encoders = [nn.Linear(8, 6), nn.Linear(6, 3)]
+    decoders = [nn.Linear(6, 8), nn.Linear(3, 6)]
+    before = _weights(encoders[1])
+    histories = pretrain_layerwise(encoders, decoders, x, epochs=20, batch_size=16)
+    assert all(h["loss"][-1] < h["loss"][0] for h in histories)
+    assert not np.array_equal(_weights(encoders[1]), before)
+    with pytest.raises(ValueError, match="2 encoders and 1 decoders"):
+        pretrain_layerwise(encoders, decoders[:1], x)
+
+
+def test_metrics():
+    assert accuracy(ad.tensor([0.2, 0.9]), ad.tensor([0, 1])) == 1.0
+    assert accuracy(ad.tensor([[-3.0], [2.0]]), ad.tensor([[1.0], [1.0]])) == 0.5
+    onehot = ad.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert accuracy(ad.tensor([[2.0, 1.0], [3.0, 1.0]]), onehot) == 0.5
+    assert psnr(onehot, onehot) == math.inf
+
+
+def test_history_names_what_it_has():
+    with pytest.raises(KeyError, match="history has"):
+        History([{"loss": 1.0}])["los"]
