@@ -14,6 +14,7 @@ import numpy as np
 from pyautodl.autograd.gradcheck import gradcheck, gradgradcheck
 from pyautodl.backends import native
 from pyautodl.nn.module import Module
+from pyautodl.random import manual_seed
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -216,9 +217,7 @@ def _as_double(x: Any) -> Any:
 
 
 def _outputs(module: Module, args: Any, seed: int) -> Any:
-    import pyautodl
-
-    pyautodl.manual_seed(seed)
+    manual_seed(seed)
     return _flatten(module(*args))
 
 

@@ -191,11 +191,16 @@ def _check_scalar(what: str, result: Any) -> None:
         raise GradError(f"{what}: the function must return a tensor of one element")
 
 
+def _full_like(x: Tensor, value: float) -> Tensor:
+    made: Tensor = call("full", shape=tuple(x.shape), value=value, dtype=x.dtype)
+    return made
+
+
 def _vector(v: Any, like: tuple[Tensor, ...], what: str) -> tuple[Tensor, ...]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise GradError(f"{what}: v may be left out for a single element alone")
-        return (like[0].detach() * 0 + 1,)
+        return (_full_like(like[0], 1.0),)
     vectors = _as_tuple(v)
     shapes = [tuple(x.shape) for x in vectors]
     if shapes != [tuple(x.shape) for x in like]:
@@ -236,7 +241,7 @@ def jvp(
         leaves = _leaves(inputs, create_graph)
         result, outputs = _run("jvp", func, leaves)
         vectors = _vector(v, leaves, "jvp")
-        dummies = tuple([(y.detach() * 0).requires_grad_() for y in outputs])
+        dummies = tuple([_full_like(y, 0.0).requires_grad_() for y in outputs])
         transposed = _gradients("jvp", outputs, leaves, dummies, True, strict)
         found = _gradients("jvp", transposed, dummies, vectors, create_graph, False)
         return _finish(result, create_graph), _finish(

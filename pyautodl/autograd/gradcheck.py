@@ -16,7 +16,7 @@ from pyautodl.autograd.gradients import grad
 from pyautodl.backends.dtypes import float64
 from pyautodl.errors import PyautodlError
 from pyautodl.graph import MODE
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, make
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -191,11 +191,11 @@ def _random_grads(
     rng = np.random.default_rng(1)
     grads = []
     for y in _differentiable(func(*inputs)):
-        values = rng.standard_normal(
-            (*y.shape, 2) if gaps and y.ndim else tuple(y.shape)
-        )
-        leaf = Tensor(values)
-        leaf = leaf[..., 0] if gaps and y.ndim else leaf
+        shape = tuple(y.shape)
+        leaf = Tensor(rng.standard_normal((*shape, 2) if gaps else shape))
+        if gaps:
+            view = leaf._array.view(shape, leaf._array.strides[:-1])
+            leaf = make(view, None, False)
         grads.append(leaf.requires_grad_())
     return tuple(grads)
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-import pyautodl.functional as F
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import empty
+from pyautodl.functional.creation import tensor as copied
+from pyautodl.functional.random import randperm
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -84,7 +86,8 @@ def uniform_(
 ) -> Tensor:
     """Fill with numbers uniform in [a, b)."""
     with no_grad():
-        return tensor.uniform_(a, b, generator=generator)
+        tensor.uniform_(a, b, generator=generator)
+    return tensor
 
 
 def normal_(
@@ -92,7 +95,8 @@ def normal_(
 ) -> Tensor:
     """Fill with normal numbers; a small std gives the small random numbers around 0."""
     with no_grad():
-        return tensor.normal_(mean, std, generator=generator)
+        tensor.normal_(mean, std, generator=generator)
+    return tensor
 
 
 def trunc_normal_(
@@ -117,13 +121,15 @@ def trunc_normal_(
             stacklevel=2,
         )
     with no_grad():
-        return tensor.trunc_normal_(mean, std, a, b, generator=generator)
+        tensor.trunc_normal_(mean, std, a, b, generator=generator)
+    return tensor
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
     with no_grad():
-        return tensor.fill_(val)
+        tensor.fill_(val)
+    return tensor
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -138,7 +144,8 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 def _copy_values(tensor: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
     with no_grad():
-        return tensor.copy_(F.tensor(values))
+        tensor.copy_(copied(values))
+    return tensor
 
 
 def eye_(tensor: Tensor) -> Tensor:
@@ -275,7 +282,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     rows = tensor.shape[0]
     cols = tensor.numel() // rows
-    drawn = normal_(F.empty(rows, cols, dtype=tensor.dtype), generator=generator)
+    drawn = normal_(empty(rows, cols, dtype=tensor.dtype), generator=generator)
     matrix = np.array(drawn.tolist()).reshape(rows, cols)
     q, r = np.linalg.qr(matrix.T if rows < cols else matrix)
     # the signs make the distribution uniform: Mezzadri, math-ph/0609050
@@ -307,7 +314,8 @@ def sparse_(
     normal_(tensor, 0.0, std, generator)
     keep = np.ones((rows, cols), np.float32)
     for column in range(cols):
-        order = F.randperm(rows, generator=generator).tolist()
+        order = randperm(rows, generator=generator).tolist()
         keep[order[:zeros], column] = 0
     with no_grad():
-        return tensor.mul_(F.tensor(keep).to(tensor.dtype))
+        tensor.mul_(copied(keep).to(tensor.dtype))
+    return tensor

@@ -396,7 +396,7 @@ class Module:
         """
         path, _, name = target.rpartition(".")
         buffers = self.get_submodule(path)._buffers
-        found = self._get_member(target)
+        found: Tensor = self._get_member(target)
         if name not in buffers:
             raise AttributeError(f"`{target}` is not a buffer")
         return found

@@ -23,7 +23,8 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     flat = [call("reshape", each, shape=(each.numel(),)) for each in parameters]
     if not flat:
         raise ValueError("parameters_to_vector: expected at least one parameter")
-    return call("cat", *flat, dim=0)
+    joined: Tensor = call("cat", *flat, dim=0)
+    return joined
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -44,6 +45,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     start = 0
     with no_grad():
         for each in given:
-            part = vec[start : start + each.numel()]
+            size = each.numel()
+            part = call("slice", vec, starts=(start,), sizes=(size,), steps=(1,))
             each.copy_(part.reshape(each.shape))
-            start += each.numel()
+            start += size
