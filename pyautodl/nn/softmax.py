@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional import softmax as F
+from pyautodl.functional.softmax import log_softmax, softmax, softmin
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 
@@ -37,7 +37,7 @@ class Softmax(_AlongDim):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim, _stacklevel=5)
+        return softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_AlongDim):
@@ -56,7 +56,7 @@ class LogSoftmax(_AlongDim):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim, _stacklevel=5)
+        return log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmin(_AlongDim):
@@ -75,7 +75,7 @@ class Softmin(_AlongDim):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self.dim, _stacklevel=5)
+        return softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(Module):
@@ -99,4 +99,4 @@ class Softmax2d(Module):
                 "Softmax2d: expected an input (n, c, h, w) or (c, h, w), got "
                 f"{tuple(input.shape)}"
             )
-        return F.softmax(input, -3)
+        return softmax(input, -3)
