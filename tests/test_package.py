@@ -1,0 +1,142 @@
+"""What is installed: size, dependencies, import time, instruction sets."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyautodl as ad
+from pyautodl.backends import native
+from pyautodl.errors import BackendError
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTENSION = next(iter(Path(ad.__file__).parent.glob("_native*")), None)
+
+
+def _python(code, **environment):
+    """Run code in a new interpreter and return what it prints."""
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+    )
+    return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+
+def test_e1_four_dependencies_and_no_more():
+    needed = importlib.metadata.requires("pyautodl")
+    plain = {re.match(r"[\w-]+", each)[0] for each in needed if "extra" not in each}
+    assert plain == {"numpy", "cffi", "safetensors", "tqdm"}
+
+
+def test_e1_extension_is_small(compiled):
+    assert EXTENSION.stat().st_size < 12_000_000
+
+
+def test_e2_import_is_fast():
+    code = (
+        "import time, numpy; began = time.perf_counter(); import pyautodl; "
+        "print(time.perf_counter() - began)"
+    )
+    seconds = min(float(_python(code)[1]) for _ in range(7))
+    assert seconds < 0.05
+
+
+def test_e2_import_is_light():
+    code = (
+        "import sys, numpy; before = set(sys.modules); import pyautodl; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = {name.split(".")[0] for name in _python(code)[1].split()}
+    heavy = {"matplotlib", "PIL", "tqdm", "numba", "torch", "safetensors", "sklearn"}
+    assert not loaded & heavy
+    assert "pyautodl.train" not in loaded
+
+
+def test_e3_no_numpy_headers(compiled):
+    sources = [*ROOT.glob("csrc/**/*.[ch]"), ROOT / "csrc/build_ffi.py", ROOT / "setup.py"]
+    assert sources
+    for path in sources:
+        assert not re.search(r"numpy/|get_include", path.read_text()), path
+    assert "abi3" in EXTENSION.name
+
+
+def test_e9_no_openmp(compiled):
+    assert b"libgomp" not in EXTENSION.read_bytes()
+    assert "-fopenmp" not in (ROOT / "setup.py").read_text()
+
+
+def test_version_is_one():
+    assert ad.__version__ == importlib.metadata.version("pyautodl")
+
+
+def test_e8_environment_forces_the_instruction_set(compiled):
+    for isa in native.isa_names():
+        code = "import pyautodl; print(pyautodl.native.current_isa())"
+        assert _python(code, PYAUTODL_ISA=isa)[1] == isa
+
+
+def test_e8_unknown_instruction_set_lists_the_choices(compiled):
+    status, _, error = _python("import pyautodl", PYAUTODL_ISA="sse9")
+    assert status != 0
+    assert "'sse9' is not among this machine's" in error
+    assert native.isa_names()[-1] in error
+    with pytest.raises(BackendError, match="not among this machine's"):
+        native.use_isa("sse9")
+
+
+def test_environment_sets_the_threads(compiled):
+    code = "import pyautodl; print(pyautodl.get_num_threads())"
+    assert _python(code, PYAUTODL_NUM_THREADS="3")[1] == "3"
+    status, _, error = _python(code, PYAUTODL_NUM_THREADS="many")
+    assert status != 0
+    assert "PYAUTODL_NUM_THREADS must be a number from 1 to 64" in error
+
+
+def test_backends_are_exact():
+    with pytest.raises(BackendError, match="'cuda' is unknown"), ad.use_backend("cuda"):
+        pass
+    with ad.use_backend("reference"):
+        assert ad.current_backend() == "reference"
+        assert (ad.ones(2) + 1).tolist() == [2.0, 2.0]
+
+
+def test_without_the_extension_the_library_works(tmp_path):
+    """A copy of the package, without its extension, computes the same to rounding."""
+    import shutil
+
+    hidden = shutil.ignore_patterns("_native*", "__pycache__")
+    shutil.copytree(ROOT / "pyautodl", tmp_path / "pyautodl", ignore=hidden)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import pyautodl as ad, pyautodl.nn.functional as F\n"
+        "assert not ad.native.available\n"
+        "x = ad.arange(12.).reshape(3, 4).requires_grad_()\n"
+        "F.cross_entropy(x @ x.T, ad.arange(3)).backward()\n"
+        "print(round(x.grad.sum().item(), 3)); ad.show_config()"
+    )
+    status, out, error = _python(code)
+    assert status == 0, error
+    x = ad.arange(12.0).reshape(3, 4).requires_grad_()
+    ad.nn.functional.cross_entropy(x @ x.T, ad.arange(3)).backward()
+    assert out.splitlines()[0] == str(round(x.grad.sum().item(), 3))
+    assert "the compiled extension is absent" in out
+
+
+def test_devices():
+    assert str(ad.device("cpu")) == "cpu"
+    assert not ad.cuda.is_available()
+    with pytest.raises(BackendError, match="'cuda' is not available; choose 'cpu'"):
+        ad.device("cuda")
+    with pytest.raises(BackendError, match="not available"):
+        ad.ones(2).to("cuda")
+    with pytest.raises(BackendError, match="not available"):
+        ad.zeros(2, device="cuda")

@@ -1,0 +1,266 @@
+"""Threads, processes and memory."""
+
+import gc
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+import pyautodl.nn.functional as F
+from pyautodl import nn
+from pyautodl.backends import native
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+
+def _network():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * 14 * 14, 32),
+        nn.Dropout(0.2),
+        nn.ReLU(),
+        nn.Linear(32, 10),
+    )
+
+
+def _train(steps=3, seed=0):
+    """Losses of a few steps of a small network with all that is usual."""
+    ad.manual_seed(seed)
+    model = _network()
+    optimizer = ad.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    x, y = ad.rand(16, 1, 28, 28), ad.arange(16) % 10
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_e7_bits_do_not_depend_on_threads():
+    with native.exact_threads(1):
+        expected = _train()
+    for threads in (2, 3, 8):
+        with native.exact_threads(threads):
+            assert _train() == expected
+
+
+def _send_losses(pipe):
+    pipe.send(_train())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_children_compute_right_after_the_parent_has(method):
+    with native.exact_threads(2):
+        expected = _train()
+    context = multiprocessing.get_context(method)
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_send_losses, args=(theirs,))
+    child.start()
+    assert ours.poll(60), "the child hangs"
+    assert ours.recv() == expected
+    child.join(20)
+    assert child.exitcode == 0
+    assert _train() == expected
+
+
+def test_two_models_train_in_two_threads():
+    expected = {seed: _train(5, seed) for seed in (0,)}
+    found = {}
+    barrier = threading.Barrier(2)
+
+    def work(number):
+        # the default generator is shared, so each thread brings its own weights and data
+        generator = ad.Generator().manual_seed(number)
+        w = ad.randn(64, 64, generator=generator).requires_grad_()
+        x = ad.randn(32, 64, generator=generator)
+        barrier.wait()
+        losses = []
+        for _ in range(40):
+            loss = (x @ w).tanh().square().mean()
+            w.grad = None
+            loss.backward()
+            with ad.no_grad():
+                w -= w.grad * 0.1
+            losses.append(loss.item())
+        found[number] = losses
+
+    def both():
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(60)
+        return dict(found)
+
+    first = both()
+    assert set(first) == {0, 1}
+    assert both() == first
+    assert _train(5, 0) == expected[0]
+
+
+def test_system_allocations_stay_constant_after_an_epoch():
+    model = _network()
+    optimizer = ad.optim.Adam(model.parameters())
+
+    def epoch():
+        for i in range(6):
+            x, y = ad.rand(16, 1, 28, 28), (ad.arange(16) + i) % 10
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    epoch()
+    before = ad.memory_stats()["system_allocations"]
+    for _ in range(5):
+        epoch()
+    assert ad.memory_stats()["system_allocations"] == before
+
+
+def test_t13_memory_is_flat_without_the_garbage_collector():
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.LayerNorm(30), nn.Linear(30, 5))
+    optimizer = ad.optim.SGD(model.parameters(), lr=0.01)
+    x, y = ad.rand(8, 20), ad.arange(8) % 5
+
+    def steps(count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    gc.collect()
+    gc.disable()
+    try:
+        steps(20)
+        before, objects = ad.memory_stats()["allocated_bytes"], len(gc.get_objects())
+        steps(1000)
+        assert ad.memory_stats()["allocated_bytes"] == before
+        assert len(gc.get_objects()) < objects + 200
+    finally:
+        gc.enable()
+
+
+def test_e11_scratch_does_not_grow_with_the_image():
+    def reserved(batch, size):
+        ad.empty_cache()
+        conv = nn.Conv2d(4, 8, 5)
+        x = ad.rand(batch, 4, size, size)
+        with ad.no_grad():
+            y = conv(x)
+        payload = x.nbytes + y.nbytes
+        return ad.memory_stats()["reserved_bytes"] - payload
+
+    small, large = reserved(1, 32), reserved(8, 128)
+    # the column matrix of the large one would be over 50 MB
+    assert large - small < 8_000_000
+
+
+def test_e11_impossible_requests_name_the_bytes():
+    with pytest.raises(MemoryError, match=r"can't allocate [\d,]+ bytes"):
+        ad.empty(2**20, 2**20, 16)
+
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 1)
+
+        def forward(self, x):
+            return self.conv(x.expand(2**16, 1, 2**12, 2**12))
+
+    with pytest.raises(MemoryError, match=r"can't allocate [\d,]+ bytes(.|\n)*layer `conv`"):
+        Wide()(ad.zeros(1, 1, 1, 1))
+
+
+def _numpy_step(weights, x, y):
+    """One step of the MLP 784-128-64-10 with ReLU and cross-entropy, by hand."""
+    (w1, b1), (w2, b2), (w3, b3) = weights
+    a1 = np.maximum(x @ w1.T + b1, 0)
+    a2 = np.maximum(a1 @ w2.T + b2, 0)
+    z = a2 @ w3.T + b3
+    z = np.exp(z - z.max(1, keepdims=True))
+    g = z / z.sum(1, keepdims=True)
+    g[np.arange(len(y)), y] -= 1
+    g /= len(y)
+    g2 = (g @ w3) * (a2 > 0)
+    g1 = (g2 @ w2) * (a1 > 0)
+    for (w, b), d, a in zip(weights, (g1, g2, g), (x, a1, a2), strict=True):
+        w -= 0.01 * (d.T @ a)
+        b -= 0.01 * d.sum(0)
+
+
+@pytest.mark.slow
+def test_e10_batch_one_step_is_not_slower_than_numpy():
+    model = nn.Sequential(
+        nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)
+    )
+    optimizer = ad.optim.SGD(model.parameters(), lr=0.01)
+    x, y = ad.rand(1, 784), ad.tensor([3])
+    weights = [
+        (layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy())
+        for layer in model
+        if isinstance(layer, nn.Linear)
+    ]
+    xn, yn = x.numpy().copy(), np.array([3])
+
+    def ours():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    def by_hand():
+        _numpy_step(weights, xn, yn)
+
+    ratios = []
+    for _ in range(15):
+        times = []
+        for call in (ours, by_hand):
+            began = time.perf_counter()
+            for _ in range(50):
+                call()
+            times.append(time.perf_counter() - began)
+        ratios.append(times[0] / times[1])
+    assert statistics.median(ratios) < 1.0
+
+
+@pytest.mark.parametrize("order", ["torch first", "torch last"])
+def test_beside_other_libraries_in_one_process(order):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    others = "import torch, sklearn.linear_model as lm\n"
+    ours = "import pyautodl as ad\n"
+    code = (others + ours if order == "torch first" else ours + others) + (
+        "import numpy as np\n"
+        "a = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)\n"
+        "for _ in range(3):\n"
+        "    x = (ad.tensor(a) @ ad.tensor(a)).numpy()\n"
+        "    y = (torch.tensor(a) @ torch.tensor(a)).numpy()\n"
+        "    lm.LogisticRegression().fit(a[:50], np.arange(50) % 2)\n"
+        "    assert np.allclose(x, y, atol=1e-2)\n"
+        "print('fine')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        cwd=ROOT,
+        env=dict(os.environ),
+    )
+    assert done.stdout.strip() == "fine", done.stderr
