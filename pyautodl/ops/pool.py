@@ -460,6 +460,8 @@ def _max_samples() -> Iterator[Sample]:
     ties = np.random.default_rng(9).integers(0, 3, (2, 37, 9, 11)).astype(float)
     attrs = {**_max_attrs((3, 3), (2, 2), (1, 1)), "return_indices": True}
     yield Sample((ties,), attrs, gradient=False)
+    odd = np.where(ties == 0, np.nan, np.where(ties == 1, -np.inf, ties))
+    yield Sample((odd,), attrs, gradient=False)
     large = _max_attrs((18, 18), (1, 2), (9, 9))
     yield Sample((_distinct(10, 1, 17, 20, 21),), large, gradient=False)
 

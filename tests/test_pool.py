@@ -1,0 +1,224 @@
+"""Pooling where the records of the ops can't say it: kinks, errors, layouts, layers."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.backends import native, use_backend
+from pyautodl.errors import ShapeError
+
+F = nn.functional
+
+LECTURE = [[22, 2, 19, 88], [2, 8, 20, 18], [3, 10, 19, 86], [12, 12, 20, 19]]
+BACKENDS = ["reference", *(["native"] if native.available else [])]
+
+
+def image(rows):
+    return ad.tensor(np.array(rows, np.float32)[None, None], requires_grad=True)
+
+
+def gradient(y, x, g=None):
+    return ad.autograd.grad(y, x, ad.ones_like(y) if g is None else g)[0].numpy()
+
+
+@pytest.fixture(params=BACKENDS, autouse=True)
+def backend(request):
+    with use_backend(request.param):
+        yield request.param
+
+
+# ---- the lecture ----
+
+
+def test_l1_lecture_picture():
+    x = image(LECTURE)
+    y = F.max_pool2d(x, 2)
+    assert y.tolist() == [[[[22, 88], [12, 86]]]]
+
+
+def test_l1_tie_in_the_picture_gets_its_gradient_once():
+    x = image(LECTURE)
+    g = ad.tensor([[[[1.0, 2.0], [4.0, 8.0]]]])
+    expected = [[1, 0, 0, 2], [0, 0, 0, 0], [0, 0, 0, 8], [4, 0, 0, 0]]
+    assert gradient(F.max_pool2d(x, 2), x, g)[0, 0].tolist() == expected
+
+
+def test_l2_stride_defaults_to_the_window():
+    layer = nn.MaxPool2d(2)
+    assert (layer.kernel_size, layer.stride, layer.padding) == (2, 2, 0)
+    assert layer(ad.zeros(1, 3, 8, 6)).shape == (1, 3, 4, 3)
+    assert nn.AvgPool2d((3, 2)).stride == (3, 2)
+
+
+# ---- kinks ----
+
+
+def test_n1_first_of_equal_cells_gets_all():
+    x = image([[1, 2], [2, 2]])
+    assert gradient(F.max_pool2d(x, 2), x)[0, 0].tolist() == [[0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [(2, 2, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (2, 1, 1, 2), (5, 3, 2, 1)],
+)
+@pytest.mark.parametrize("channels", [1, 3, 37])
+def test_n1_gradient_mass_of_overlapping_windows(
+    kernel, stride, padding, dilation, channels
+):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2, (2, channels, 9, 8)).astype(np.float64)
+    x = ad.tensor(values, requires_grad=True)
+    y, indices = F.max_pool2d(x, kernel, stride, padding, dilation, return_indices=True)
+    g = rng.integers(1, 9, y.shape).astype(np.float64)
+    expected = np.zeros((2, channels, 72))
+    for n, c in itertools.product(range(2), range(channels)):
+        np.add.at(expected[n, c], indices.numpy()[n, c], g[n, c])
+    dx = gradient(y, x, ad.tensor(g))
+    assert dx.sum() == g.sum()
+    assert (dx.reshape(expected.shape) == expected).all()
+
+
+def test_n1_average_and_adaptive_mass():
+    x = ad.tensor(np.zeros((1, 2, 7, 5)), requires_grad=True)
+    y = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False, ceil_mode=True)
+    assert gradient(y, x).sum() == pytest.approx(y.numel())
+    y = F.adaptive_max_pool2d(x, (3, 4))
+    assert gradient(y, x).sum() == y.numel()
+
+
+def test_n3_nan_propagates():
+    nan = float("nan")
+    x = image([[nan, nan, 1, nan], [nan, nan, 2, 3]])
+    y = F.max_pool2d(x, 2)
+    assert np.isnan(y.detach().numpy()).all()
+    assert gradient(y, x)[0, 0].tolist() == [[1, 0, 0, 1], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_n3_nan_wins_wherever_it_stands(place):
+    values = np.arange(9, dtype=np.float64)
+    values[place] = np.nan
+    x = ad.tensor(np.tile(values.reshape(3, 3), (1, 19, 1, 1)), requires_grad=True)
+    y, indices = F.max_pool2d(x, 3, return_indices=True)
+    assert np.isnan(y.detach().numpy()).all()
+    assert (indices.numpy() == place).all()
+    assert (gradient(y, x).reshape(19, 9)[:, place] == 1).all()
+
+
+def test_n3_window_of_minus_infinity_and_padding():
+    x = ad.tensor(np.full((1, 1, 3, 3), -np.inf), requires_grad=True)
+    y, indices = F.max_pool2d(x, 3, 2, 1, return_indices=True)
+    assert (y.detach().numpy() == -np.inf).all()
+    assert indices.tolist() == [[[[0, 1], [3, 4]]]]
+    assert gradient(y, x).sum() == 4
+
+
+# ---- errors ----
+
+
+def test_n5_dilated_window_larger_than_the_padded_input():
+    x = ad.zeros(1, 1, 1, 4)
+    with pytest.raises(ShapeError, match=r"max_pool2d: the window reaches over 5 .* 3"):
+        F.max_pool2d(x, 3, 6, 1, 2, ceil_mode=True)
+    with pytest.raises(ShapeError, match="max_pool1d"):
+        F.max_pool1d(ad.zeros(1, 1, 4), 3, dilation=2)
+    with pytest.raises(ShapeError, match="avg_pool2d"):
+        F.avg_pool2d(x, 2)
+
+
+def test_n5_window_that_steps_over_the_whole_input():
+    with pytest.raises(ShapeError, match="padding alone"):
+        F.max_pool1d(ad.zeros(1, 1, 2), 2, 1, 1, 3)
+
+
+@pytest.mark.parametrize("pool", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_n5_padding_above_half_of_the_window(pool, axes):
+    x = ad.zeros(1, 1, *[8] * axes)
+    function = getattr(F, f"{pool}{axes}d")
+    function(x, 3, 1, 1)
+    with pytest.raises(ValueError, match="half of kernel_size"):
+        function(x, 3, 1, 2)
+
+
+def test_n5_window_that_hangs_over_in_ceil_mode_is_fine():
+    assert F.max_pool2d(ad.ones(1, 1, 1, 1), 2, ceil_mode=True).tolist() == [[[[1]]]]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_n49_huge_arguments(axes):
+    x = ad.zeros(1, 1, *[5] * axes)
+    function = getattr(F, f"max_pool{axes}d")
+    for kernel, stride, padding, dilation in [
+        (2**29, 1, 0, 1_800_000_000),
+        (2, 1, 0, 2**62),
+        (2**62, 2**62, 2**61, 1),
+        (2**40, 1, 2**39, 1),
+        (3, 1, 2**64, 1),
+        (3, -(2**64), 0, 1),
+    ]:
+        with pytest.raises(ValueError, match=f"max_pool{axes}d: "):
+            function(x, kernel, stride, padding, dilation)
+    # huge and harmless
+    assert function(x, 1, 2**70, 0, 2**70).numel() == 1
+    assert function(x, 2**40, 2**40, ceil_mode=True).numel() == 1
+
+
+def test_n49_huge_adaptive_output():
+    x = ad.zeros(1, 1, 5, 5)
+    with pytest.raises((ValueError, MemoryError)):
+        F.adaptive_avg_pool2d(x, (2**40, 2**40))
+    with pytest.raises(ValueError, match="adaptive_max_pool2d"):
+        F.adaptive_max_pool2d(x, (2**62, 1))
+
+
+def test_wrong_arguments():
+    x = ad.zeros(2, 3, 8, 8)
+    with pytest.raises(TypeError, match="kernel_size must be integers"):
+        F.max_pool2d(x, 2.5)
+    with pytest.raises(ShapeError, match="one number or 2"):
+        F.max_pool2d(x, (2, 2, 2))
+    with pytest.raises(ShapeError, match=r"\(c, \.\.\.\) with 2 spatial axes"):
+        F.max_pool2d(ad.zeros(8, 8), 2)
+    with pytest.raises(ValueError, match="divisor_override"):
+        F.avg_pool2d(x, 2, divisor_override=0)
+
+
+# ---- layers and layouts ----
+
+
+def test_image_without_batch():
+    x = ad.tensor(np.random.default_rng(0).normal(size=(3, 6, 8)))
+    y, indices = F.max_pool2d(x, 2, return_indices=True)
+    batched, batched_indices = F.max_pool2d(x.unsqueeze(0), 2, return_indices=True)
+    assert [y.tolist()] == batched.tolist()
+    assert [indices.tolist()] == batched_indices.tolist()
+    assert F.adaptive_avg_pool2d(x, (None, 2)).shape == (3, 6, 2)
+
+
+def test_output_lies_channels_last():
+    y = F.max_pool2d(ad.zeros(2, 5, 8, 6), 2)
+    assert y.stride() == (60, 1, 15, 5)
+
+
+def test_layers_print_as_pytorchs():
+    assert repr(nn.MaxPool2d(3, 2, 1)) == (
+        "MaxPool2d(kernel_size=3, stride=2, padding=1, dilation=1, ceil_mode=False)"
+    )
+    assert (
+        repr(nn.AvgPool1d(3))
+        == "AvgPool1d(kernel_size=(3,), stride=(3,), padding=(0,))"
+    )
+    assert repr(nn.AdaptiveAvgPool2d((1, 1))) == "AdaptiveAvgPool2d(output_size=(1, 1))"
+
+
+def test_layer_returns_indices():
+    y, indices = nn.MaxPool2d(2, return_indices=True)(image(LECTURE).detach())
+    assert y.tolist() == [[[[22, 88], [12, 86]]]]
+    assert indices.tolist() == [[[[0, 3], [12, 11]]]]
