@@ -1,0 +1,308 @@
+/* The packed matrix product against a plain double loop.
+ *
+ * The matmul kernel is called through the door, in every instruction set of the machine, with 1, 2
+ * and 4 threads, whose bits must agree. What it does not use of gemm_tpl.h (accumulation, biases of
+ * rows, pack functions of others) is tested on the header itself, compiled for the base set.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#ifndef ISA_FILE
+#define ISA base
+#define ISA_FILE "isa/base.h"
+#endif
+#include "core.h"
+#include "simd.h"
+
+#define REAL float
+#define SUFFIX f32
+#include "simd_tpl.h"
+#include "gemm_tpl.h"
+#undef REAL
+#undef SUFFIX
+#define REAL double
+#define SUFFIX f64
+#include "simd_tpl.h"
+#include "gemm_tpl.h"
+#undef REAL
+#undef SUFFIX
+
+/* ---- numbers ---- */
+
+static uint32_t state = 1;
+
+static double next(void) {
+    state = state * 1664525u + 1013904223u;
+    return (double)(state >> 8) / (1 << 23) - 1;
+}
+
+static void *memory(int64_t nbytes) {
+    void *p = NULL;
+    assert_int_equal(posix_memalign(&p, 64, (size_t)(nbytes + 64)), 0);
+    return p;
+}
+
+static int64_t size_of(int64_t dtype) { return dtype == PYAD_FLOAT32 ? 4 : 8; }
+
+static double get(const void *data, int64_t dtype, int64_t i) {
+    if (dtype == PYAD_FLOAT32) return ((const float *)data)[i];
+    if (dtype == PYAD_FLOAT64) return ((const double *)data)[i];
+    return (double)((const int64_t *)data)[i];
+}
+
+static void put(void *data, int64_t dtype, int64_t i, double value) {
+    if (dtype == PYAD_FLOAT32) {
+        ((float *)data)[i] = (float)value;
+    } else if (dtype == PYAD_FLOAT64) {
+        ((double *)data)[i] = value;
+    } else {
+        ((int64_t *)data)[i] = (int64_t)(value * 100);
+    }
+}
+
+/* ---- through the door ---- */
+
+/* How a matrix lies in memory. */
+enum { ROWS, COLUMNS, GAPS, BACKWARDS, LAYOUTS };
+
+/* A batch of count matrices of random numbers. */
+static pyad_array matrices(int64_t dtype, int64_t count, int64_t rows, int64_t cols, int layout) {
+    int64_t step = layout == GAPS ? 2 : 1;
+    int64_t each = rows * cols * step * step;
+    pyad_array x = {.dtype = dtype, .ndim = 3, .shape = {count, rows, cols}};
+    x.data = memory(count * each * size_of(dtype));
+    for (int64_t i = 0; i < count * each; i++) put(x.data, dtype, i, next());
+    x.stride[0] = each;
+    x.stride[1] = layout == COLUMNS ? 1 : cols * step * step;
+    x.stride[2] = layout == COLUMNS ? rows : step;
+    return x;
+}
+
+/* The same elements seen from the last column to the first. */
+static pyad_array backwards(pyad_array x) {
+    if (x.shape[2] == 0) return x;
+    x.data = (char *)x.data + (x.shape[2] - 1) * x.stride[2] * size_of(x.dtype);
+    x.stride[2] = -x.stride[2];
+    return x;
+}
+
+static double element(const pyad_array *x, int64_t i, int64_t row, int64_t col) {
+    return get(x->data, x->dtype, i * x->stride[0] + row * x->stride[1] + col * x->stride[2]);
+}
+
+static double wanted(const matmul_args *p, int64_t i, int64_t row, int64_t col) {
+    double sum = 0;
+    for (int64_t k = 0; k < p->a.shape[2]; k++) {
+        sum += element(&p->a, i, row, k) * element(&p->b, i, k, col);
+    }
+    if (p->bias.data != NULL) sum += element(&p->bias, i, row, col);
+    if (p->activation == GEMM_CLAMP) return fmin(fmax(sum, p->p0), p->p1);
+    if (p->activation == GEMM_LEAKY) return sum < 0 ? sum * p->p0 : sum;
+    return sum;
+}
+
+static void check_values(const matmul_args *p) {
+    double bound = p->out.dtype == PYAD_FLOAT32 ? 2e-6 : p->out.dtype == PYAD_FLOAT64 ? 1e-14 : 0;
+    bound *= (double)(p->a.shape[2] + 2);
+    for (int64_t i = 0; i < p->out.shape[0]; i++) {
+        for (int64_t row = 0; row < p->out.shape[1]; row++) {
+            for (int64_t col = 0; col < p->out.shape[2]; col++) {
+                double found = element(&p->out, i, row, col);
+                assert_true(fabs(found - wanted(p, i, row, col)) <= bound);
+            }
+        }
+    }
+}
+
+/* The product with 1, 2 and 4 threads: right, and the same bits. */
+static void check_product(matmul_args *p) {
+    static const int64_t threads[] = {1, 2, 4};
+    int64_t nbytes = p->out.shape[0] * p->out.stride[0] * size_of(p->out.dtype);
+    void *first = memory(nbytes);
+    for (int t = 0; t < 3; t++) {
+        memset(p->out.data, 0x7f, (size_t)nbytes);
+        assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)p, threads[t]), PYAD_OK);
+        if (t == 0) {
+            memcpy(first, p->out.data, (size_t)nbytes);
+            check_values(p);
+        }
+        assert_memory_equal(first, p->out.data, (size_t)nbytes);
+    }
+    free(first);
+}
+
+static void check_shape(int64_t dtype, int64_t count, int64_t m, int64_t n, int64_t k, int layout) {
+    int left = layout % LAYOUTS, right = layout / LAYOUTS % LAYOUTS;
+    matmul_args p = {.a = matrices(dtype, count, m, k, left),
+                     .b = matrices(dtype, count, k, n, right),
+                     .bias = matrices(dtype, count, m, n, ROWS),
+                     .out = matrices(dtype, count, m, n, layout % 3 == 2 ? COLUMNS : ROWS)};
+    void *blocks[] = {p.a.data, p.b.data, p.bias.data, p.out.data};
+    if (left == BACKWARDS) p.a = backwards(p.a);
+    if (right == BACKWARDS) p.b = backwards(p.b);
+    /* no bias, one a column, one a row, one an element */
+    if (layout % 4 == 0) p.bias.data = NULL;
+    if (layout % 4 == 1) p.bias.stride[0] = p.bias.stride[1] = 0;
+    if (layout % 4 == 2) p.bias.stride[2] = 0;
+    if (dtype == PYAD_FLOAT32 || dtype == PYAD_FLOAT64) p.activation = layout % 3;
+    p.p0 = p.activation == GEMM_CLAMP ? -0.5 : 0.25;
+    p.p1 = 0.5;
+    check_product(&p);
+    for (int i = 0; i < 4; i++) free(blocks[i]);
+}
+
+static const int64_t shapes[][4] = {
+    /* count, m, n, k: nothing, vectors, thin, odd, one more than blocks, several parts */
+    {1, 0, 3, 4},    {1, 3, 0, 4},   {1, 3, 4, 0},      {0, 3, 4, 5},    {1, 1, 1, 1},
+    {1, 1, 1, 300},  {1, 1, 200, 9}, {1, 200, 1, 70},   {1, 1, 37, 131}, {1, 2, 67, 45},
+    {1, 5, 30, 260}, {1, 8, 33, 40}, {1, 9, 17, 400},   {1, 13, 31, 7},  {1, 15, 33, 65},
+    {3, 7, 5, 9},    {5, 16, 40, 3}, {2, 170, 35, 390}, {1, 61, 95, 17}, {1, 300, 10, 20},
+};
+
+static void test_matmul_kernel(void **unused) {
+    (void)unused;
+    static const int64_t dtypes[] = {PYAD_FLOAT32, PYAD_FLOAT64, PYAD_INT64};
+    for (int64_t isa = 0; isa < pyad_isa_count(); isa++) {
+        assert_int_equal(pyad_use_isa(pyad_isa_name(isa)), 0);
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
+                const int64_t *sizes = shapes[s];
+                check_shape(dtypes[layout % 3], sizes[0], sizes[1], sizes[2], sizes[3], layout);
+            }
+        }
+    }
+    pyad_use_isa(pyad_isa_name(0));
+}
+
+/* More columns than one part of packed B, and sums over several blocks. */
+static void test_many_parts(void **unused) {
+    (void)unused;
+    for (int64_t isa = 0; isa < pyad_isa_count(); isa++) {
+        assert_int_equal(pyad_use_isa(pyad_isa_name(isa)), 0);
+        check_shape(PYAD_FLOAT32, 1, 19, 2100, 70, COLUMNS * LAYOUTS);
+        check_shape(PYAD_FLOAT32, 1, 18, 34, 14000, COLUMNS * LAYOUTS);
+    }
+    pyad_use_isa(pyad_isa_name(0));
+}
+
+static void test_integers_wrap(void **unused) {
+    (void)unused;
+    uint8_t a[2] = {200, 3}, b[2] = {100, 7}, out[1];
+    matmul_args p = {
+        .a = {.data = a, .dtype = PYAD_UINT8, .ndim = 2, .shape = {1, 2}, .stride = {2, 1}},
+        .b = {.data = b, .dtype = PYAD_UINT8, .ndim = 2, .shape = {2, 1}, .stride = {1, 1}},
+        .out = {.data = out, .dtype = PYAD_UINT8, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}}};
+    assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)&p, 1), PYAD_OK);
+    assert_int_equal(out[0], (200 * 100 + 3 * 7) % 256);
+}
+
+/* ---- the header ---- */
+
+/* A pack function as a convolution has it: A is never stored, a[i, d] = i - 2 d. */
+static void pack_ramp(const void *context, double *dst, int64_t width, int64_t lane, int64_t lanes,
+                      int64_t k, int64_t depth) {
+    assert_null(context);
+    for (int64_t d = 0; d < depth; d++) {
+        for (int64_t l = 0; l < lanes; l++) {
+            dst[d * width + l] = (double)(lane + l) - 2 * (double)(k + d);
+        }
+    }
+}
+
+static void test_implicit_operand(void **unused) {
+    (void)unused;
+    enum { M = 101, N = 21, K_ = 600 };
+    double *b = memory(K_ * N * 8), *c = memory(M * N * 8);
+    for (int64_t i = 0; i < K_ * N; i++) b[i] = next();
+    gemm_matrix_f64 right = {b, N, 1};
+    gemm_problem_f64 p = {.m = M, .n = N, .k = K_, .pack_a = pack_ramp, .c = c, .c_row = N,
+                          .c_col = 1, .pack_b = gemm_pack_cols_f64, .b = &right};
+    void *scratch = memory(gemm_solo_bytes_f64());
+    gemm_solo_f64(&p, scratch);
+    for (int64_t i = 0; i < M; i++) {
+        for (int64_t j = 0; j < N; j++) {
+            double sum = 0;
+            for (int64_t d = 0; d < K_; d++) sum += (double)(i - 2 * d) * b[d * N + j];
+            assert_true(fabs(sum - c[i * N + j]) < 1e-8);
+        }
+    }
+    free(b), free(c), free(scratch);
+}
+
+/* accumulate, both biases and a residual, by both ways into C of any strides */
+static void test_epilogue(void **unused) {
+    (void)unused;
+    enum { M = 9, N = 13, K_ = 5 };
+    float a[M * K_], b[K_ * N], bias_col[N], bias_row[M], residual[M * N], c[2][M * N * 2];
+    for (int i = 0; i < M * K_; i++) a[i] = (float)next();
+    for (int i = 0; i < K_ * N; i++) b[i] = (float)next();
+    for (int i = 0; i < M; i++) bias_row[i] = (float)next();
+    for (int i = 0; i < N; i++) bias_col[i] = (float)next();
+    for (int i = 0; i < M * N; i++) residual[i] = (float)next();
+    gemm_matrix_f32 left = {a, K_, 1}, right = {b, N, 1};
+    void *scratch = memory(gemm_solo_bytes_f32());
+    const team alone = {.ith = 0, .nth = 1};
+    for (int turned = 0; turned < 2; turned++) {
+        for (int i = 0; i < M * N * 2; i++) c[0][i] = c[1][i] = (float)i;
+        gemm_problem_f32 p = {.m = M, .n = N, .k = K_, .pack_a = gemm_pack_rows_f32, .a = &left,
+                              .pack_b = gemm_pack_cols_f32, .b = &right, .accumulate = 1,
+                              .c_row = turned ? 2 : 2 * N, .c_col = turned ? 2 * M : 2,
+                              .bias_col = bias_col, .bias_row = bias_row, .residual = residual,
+                              .residual_row = N, .residual_col = 1};
+        p.c = c[0];
+        gemm_solo_f32(&p, scratch);
+        p.c = c[1];
+        gemm_strided_f32(&p, left, right, &alone, scratch,
+                         (char *)scratch + gemm_scratch_bytes_f32());
+        for (int i = 0; i < M; i++) {
+            for (int j = 0; j < N; j++) {
+                int64_t at = i * p.c_row + j * p.c_col;
+                double sum = (double)at + bias_col[j] + bias_row[i] + residual[i * N + j];
+                for (int d = 0; d < K_; d++) sum += (double)a[i * K_ + d] * b[d * N + j];
+                assert_true(fabs(sum - c[0][at]) < 1e-4);
+                assert_true(fabs(sum - c[1][at]) < 1e-4);
+                assert_true(c[0][at + 1] == (float)(at + 1) && c[1][at + 1] == (float)(at + 1));
+            }
+        }
+    }
+    free(scratch);
+}
+
+static void test_transposing_pack(void **unused) {
+    (void)unused;
+    enum { LANES = 7, DEPTH = 23 };
+    float src[LANES * DEPTH], dst[8 * DEPTH + 16];
+    for (int i = 0; i < LANES * DEPTH; i++) src[i] = (float)i;
+    gemm_pack_panel_f32(dst, 8, LANES, DEPTH, src, DEPTH, 1);
+    for (int d = 0; d < DEPTH; d++) {
+        for (int l = 0; l < LANES; l++) assert_true(dst[d * 8 + l] == src[l * DEPTH + d]);
+    }
+}
+
+static void test_nan_passes_the_clamp(void **unused) {
+    (void)unused;
+    float a = NAN, b = 1, out;
+    matmul_args p = {
+        .a = {.data = &a, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
+        .b = {.data = &b, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
+        .out = {.data = &out, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
+        .activation = GEMM_CLAMP, .p0 = 0, .p1 = 6};
+    assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)&p, 1), PYAD_OK);
+    assert_true(isnan(out));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matmul_kernel),    cmocka_unit_test(test_many_parts),
+        cmocka_unit_test(test_integers_wrap),    cmocka_unit_test(test_implicit_operand),
+        cmocka_unit_test(test_epilogue),         cmocka_unit_test(test_transposing_pack),
+        cmocka_unit_test(test_nan_passes_the_clamp),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
