@@ -95,7 +95,7 @@ class Context:
 
     Attributes:
         attrs: the call's attributes.
-        shapes, dtypes: those of the inputs, None where an input is absent.
+        shapes, dtypes: those of the inputs, None where an input is absent; for the gradient.
         info: anything that is not an array, set by the forward rule.
     """
 
@@ -110,17 +110,13 @@ class Context:
         "shapes",
     )
 
-    def __init__(
-        self,
-        attrs: Mapping[str, Any],
-        arrays: Sequence[Array | None],
-        out: Array | None = None,
-    ) -> None:
+    shapes: list[tuple[int, ...] | None]
+    dtypes: list[DType | None]
+    node: Any
+
+    def __init__(self, attrs: Mapping[str, Any], out: Array | None = None) -> None:
         self.attrs = attrs
-        self.shapes = [None if a is None else a.shape for a in arrays]
-        self.dtypes = [None if a is None else a.dtype for a in arrays]
         self.info: Any = None
-        self.node: Any = None
         self._out = out
         self._kept: list[Array | None] | None = None
         self._aliases: list[tuple[Array, Array]] | None = None
@@ -354,6 +350,8 @@ def record(
     outputs: Sequence[Array],
 ) -> Node:
     """Make the node of a call that has run."""
+    ctx.shapes = [None if a is None else a.shape for a in arrays]
+    ctx.dtypes = [None if a is None else a.dtype for a in arrays]
     saved = ctx.take_saved(arrays, edges, outputs)
     return Node(op, ctx, needs, edges, saved, len(outputs))
 
@@ -390,7 +388,7 @@ class _Sum:
 
 def add_into(target: Array, other: Array) -> None:
     """target += other, by the op's own kernel."""
-    ctx = Context({}, (target, other), out=target)
+    ctx = Context({}, out=target)
     OPS["add"].forward(ctx, (False, False), target, other)
     target.storage.version += 1
 

@@ -28,7 +28,7 @@ from pyautodl.backends.dtypes import (
 )
 from pyautodl.errors import BackendError, DTypeError, GradError, ShapeError
 from pyautodl.graph import MODE, Context, Edge, Node, bind, record, run_backward
-from pyautodl.ops.record import OPS, Op
+from pyautodl.ops.record import OPS, Op, Spec
 
 __all__ = [
     "Size",
@@ -756,7 +756,7 @@ def _rebase(
     del geometry["shape"]
     op = OPS["as_strided_scatter"]
     inputs = (base._array, view)
-    ctx = Context(geometry, inputs)
+    ctx = Context(geometry)
     needs = (base_edge is not None, edge is not None)
     node = record(op, ctx, needs, inputs, (base_edge, edge), (base._array,))
     base._edge = (node, 0)
@@ -766,7 +766,7 @@ def _rebase(
 
 def _view_edge(base: Tensor, base_edge: Edge, view: Array) -> Edge:
     """An edge for a view whose base got a new place in the graph."""
-    ctx = Context(_geometry(base._array, view), (base._array,))
+    ctx = Context(_geometry(base._array, view))
     node = record(
         OPS["as_strided"], ctx, (True,), (base._array,), (base_edge,), (view,)
     )
@@ -807,36 +807,48 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
             arrays.append(None)
             continue
         if not isinstance(x, Tensor):
-            x = constant(x, _operand_dtype(inputs))
-        elif x._base is not None:
+            arrays.append(backends.constant(x, _operand_dtype(inputs)))
+            continue
+        if x._base is not None:
             x._follow_base()
         arrays.append(x._array)
         if x._requires_grad:
             needed = True
     specs = op.rule(*arrays, **attrs)
-    ctx = Context(attrs, arrays)
-    if needed and MODE.enabled:
-        needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
+    ctx = Context(attrs)
+    if not needed or not MODE.enabled or not _differentiable(specs):
+        result = op.forward(ctx, (False,) * len(arrays), *arrays, **attrs)
+        if type(result) is not tuple:
+            output = make(result, None, False)
+            if op.view:
+                _mark_views(inputs[0], [output])
+            return output
+        tensors = [make(array, None, False) for array in result]
     else:
-        needed = False
-        needs = (False,) * len(arrays)
-    result = op.forward(ctx, needs, *arrays, **attrs)
-    many = type(result) is tuple
-    outputs = result if many else (result,)
-    node = None
-    if needed and any(spec.dtype.category == FLOATING for spec in specs):
-        edges = [x.edge() if need else None for x, need in zip(inputs, needs)]
+        needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
+        result = op.forward(ctx, needs, *arrays, **attrs)
+        outputs = result if type(result) is tuple else (result,)
+        edges = [
+            (x._edge or (x, 0)) if need else None for x, need in zip(inputs, needs)
+        ]
         node = record(op, ctx, needs, arrays, edges, outputs)
         if op.name == "add":
             _warn_if_released(edges, arrays)
-    tensors = [_output(node, i, array) for i, array in enumerate(outputs)]
+        tensors = [_output(node, i, array) for i, array in enumerate(outputs)]
     if op.view:
         _mark_views(inputs[0], tensors)
-    return tuple(tensors) if many else tensors[0]
+    return tuple(tensors) if type(result) is tuple else tensors[0]
 
 
-def _output(node: Node | None, number: int, array: Array) -> Tensor:
-    if node is None or array.dtype.category != FLOATING:
+def _differentiable(specs: tuple[Spec, ...]) -> bool:
+    """Whether an output can have a gradient."""
+    if len(specs) == 1:
+        return specs[0].dtype.category == FLOATING
+    return any(spec.dtype.category == FLOATING for spec in specs)
+
+
+def _output(node: Node, number: int, array: Array) -> Tensor:
+    if array.dtype.category != FLOATING:
         return make(array, None, False)
     return make(array, (node, number), True)
 

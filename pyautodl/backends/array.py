@@ -102,6 +102,7 @@ class Array:
     """A strided view of a storage; strides and offset count elements."""
 
     __slots__ = (
+        "_desc",
         "_ndarray",
         "address",
         "dtype",
@@ -125,6 +126,7 @@ class Array:
         self.strides = strides
         self.dtype = dtype
         self.address = storage.address + offset * dtype.itemsize
+        self._desc: bytes | None = None
         # of foreign memory alone, which has its NumPy array already
         self._ndarray: np.ndarray[Any, Any] | None = None
 
@@ -145,9 +147,11 @@ class Array:
 
     def desc(self) -> bytes:
         """The bytes of the C `pyad_array`."""
-        return _pack_address(self.address) + _geometry(
-            self.dtype.code, self.shape, self.strides
-        )
+        desc = self._desc
+        if desc is None:
+            geometry = _geometry(self.dtype.code, self.shape, self.strides)
+            desc = self._desc = _pack_address(self.address) + geometry
+        return desc
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A NumPy view of the same memory."""
