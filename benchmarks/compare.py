@@ -1,4 +1,5 @@
-"""Compares pyautodl with PyTorch and NumPy: equal threads, turns, medians, equal results.
+"""Compares pyautodl with PyTorch and NumPy: equal threads, turns, medians, equal
+results.
 
 python -m benchmarks.compare --peer torch --suite steps --json steps.json
 """

@@ -1,4 +1,5 @@
-"""The networks of the step table, each written once for any library with PyTorch's names.
+"""The networks of the step table, each written once for any library with PyTorch's
+names.
 
 `nn` and `F` are the library's modules: `torch.nn` and `torch.nn.functional`, or ours.
 """

@@ -92,7 +92,9 @@ def f(x, y):
 x, y = Value(0.3), Value(-1.2)
 f(x, y).backward()
 h = 1e-6
-numeric = (f(Value(0.3 + h), Value(-1.2)).data - f(Value(0.3 - h), Value(-1.2)).data) / (2 * h)
+numeric = (
+    f(Value(0.3 + h), Value(-1.2)).data - f(Value(0.3 - h), Value(-1.2)).data
+) / (2 * h)
 print(f"backward {x.grad:.9f}, finite differences {numeric:.9f}")
 assert abs(x.grad - numeric) < 1e-8
 

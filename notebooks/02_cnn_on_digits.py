@@ -45,7 +45,9 @@ train, validation, test = train_validation_test_split(
     images, labels, validation=50, test=100, seed=0
 )
 normalizer = Normalizer().fit(train.tensors[0])
-parts = [(normalizer(part.tensors[0]), part.tensors[1]) for part in (train, validation, test)]
+parts = [
+    (normalizer(part.tensors[0]), part.tensors[1]) for part in (train, validation, test)
+]
 print([len(x) for x, _ in parts], "mean", round(normalizer.mean.item(), 1))
 
 # %% [markdown]
@@ -140,7 +142,9 @@ def first_losses(threads):
     before = ad.get_num_threads()
     ad.set_num_threads(threads)
     ad.manual_seed(1)
-    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 26 * 26, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 26 * 26, 10)
+    )
     optimizer = ad.optim.SGD(net.parameters(), lr=0.05)
     losses = []
     for i in range(3):

@@ -20,12 +20,12 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from pyautodl.nn.utils.rnn import pack_padded_sequence
 
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.data import load_digits, train_validation_test_split
 from pyautodl.models import LSTMClassifier
-from pyautodl.nn.utils.rnn import pack_padded_sequence
 from pyautodl.train import Trainer
 
 # %% [markdown]
@@ -39,7 +39,10 @@ ad.manual_seed(0)
 cell = nn.LSTM(3, 4)
 x, h, c = ad.randn(1, 1, 3), ad.randn(1, 1, 4), ad.randn(1, 1, 4)
 gates = (
-    x[0] @ cell.weight_ih_l0.T + cell.bias_ih_l0 + h[0] @ cell.weight_hh_l0.T + cell.bias_hh_l0
+    x[0] @ cell.weight_ih_l0.T
+    + cell.bias_ih_l0
+    + h[0] @ cell.weight_hh_l0.T
+    + cell.bias_hh_l0
 )
 i, f, g, o = gates.chunk(4, 1)
 by_hand = f.sigmoid() * c[0] + i.sigmoid() * g.tanh()
@@ -79,7 +82,9 @@ class Forecaster(nn.Module):
 
 ad.manual_seed(0)
 model = Forecaster()
-trainer = Trainer(model, "mean_squared_error", ad.optim.Adam(model.parameters(), lr=1e-2))
+trainer = Trainer(
+    model, "mean_squared_error", ad.optim.Adam(model.parameters(), lr=1e-2)
+)
 history = trainer.fit((inputs, targets), epochs=12, progress=False)
 print("loss", history["loss"][0], "->", history["loss"][-1])
 assert history["loss"][-1] < 0.01
@@ -106,11 +111,17 @@ plt.show()
 # %%
 images, labels = load_digits()
 train, _, test = train_validation_test_split(images, labels, validation=50, test=100)
-rows = [(part.tensors[0].squeeze(1).float() / 255, part.tensors[1]) for part in (train, test)]
+rows = [
+    (part.tensors[0].squeeze(1).float() / 255, part.tensors[1])
+    for part in (train, test)
+]
 ad.manual_seed(0)
 reader = LSTMClassifier(28, 10, hidden_size=64)
 trainer = Trainer(
-    reader, "cross_entropy", ad.optim.Adam(reader.parameters(), lr=5e-3), metrics=["accuracy"]
+    reader,
+    "cross_entropy",
+    ad.optim.Adam(reader.parameters(), lr=5e-3),
+    metrics=["accuracy"],
 )
 history = trainer.fit(rows[0], rows[1], epochs=6, progress=False)
 history.plot()

@@ -37,8 +37,12 @@ classes = parts[2].tensors[1]
 # %%
 ad.manual_seed(0)
 model = Autoencoder((784, 256, 32))
-trainer = Trainer(model, "mean_squared_error", ad.optim.Adam(model.parameters(), lr=2e-3))
-history = trainer.fit((train, train), (validation, validation), epochs=8, progress=False)
+trainer = Trainer(
+    model, "mean_squared_error", ad.optim.Adam(model.parameters(), lr=2e-3)
+)
+history = trainer.fit(
+    (train, train), (validation, validation), epochs=8, progress=False
+)
 history.plot()
 
 # %%
@@ -61,7 +65,9 @@ stacked = Autoencoder((784, 256, 64, 2))
 flat = train.flatten(1)
 levels = pretrain_layerwise(stacked.encoder, stacked.levels(), flat, epochs=3)
 print([round(level["loss"][-1], 4) for level in levels])
-fine = Trainer(stacked, "mean_squared_error", ad.optim.Adam(stacked.parameters(), lr=1e-3))
+fine = Trainer(
+    stacked, "mean_squared_error", ad.optim.Adam(stacked.parameters(), lr=1e-3)
+)
 tuned = fine.fit((flat, flat), epochs=6, progress=False)
 print("fine-tuning:", round(tuned["loss"][0], 4), "->", round(tuned["loss"][-1], 4))
 assert tuned["loss"][-1] < tuned["loss"][0]
@@ -93,7 +99,9 @@ def noisy(x, seed):
 
 ad.manual_seed(0)
 denoiser = ConvAutoencoder(1, (16, 32))
-trainer = Trainer(denoiser, "mean_squared_error", ad.optim.Adam(denoiser.parameters(), lr=3e-3))
+trainer = Trainer(
+    denoiser, "mean_squared_error", ad.optim.Adam(denoiser.parameters(), lr=3e-3)
+)
 trainer.fit((noisy(train, 1), train), epochs=3, progress=False)
 before = noisy(test, 2)
 after = trainer.predict(before)

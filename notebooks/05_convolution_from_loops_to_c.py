@@ -50,7 +50,9 @@ def by_loops(x, weight):
                     for ch in range(c):
                         for di in range(k):
                             for dj in range(k):
-                                total += x[b, ch, i + di, j + dj] * weight[f, ch, di, dj]
+                                total += (
+                                    x[b, ch, i + di, j + dj] * weight[f, ch, di, dj]
+                                )
                     y[b, f, i, j] = total
     return y
 
@@ -63,7 +65,7 @@ def by_loops(x, weight):
 
 # %%
 def by_shifts(x, weight):
-    n, c, h, w = x.shape
+    n, _c, h, w = x.shape
     o, _, k, _ = weight.shape
     y = np.zeros((n, o, h - k + 1, w - k + 1), np.float32)
     for di in range(k):
@@ -164,4 +166,6 @@ plt.show()
 small = ad.tensor(rng.standard_normal((1, 2, 5, 5)), requires_grad=True)
 kernel = ad.tensor(rng.standard_normal((3, 2, 3, 3)), requires_grad=True)
 print(ad.autograd.gradcheck(lambda a, b: F.conv2d(a, b, padding=1), (small, kernel)))
-print(ad.autograd.gradgradcheck(lambda a, b: F.conv2d(a, b, padding=1), (small, kernel)))
+print(
+    ad.autograd.gradgradcheck(lambda a, b: F.conv2d(a, b, padding=1), (small, kernel))
+)

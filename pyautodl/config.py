@@ -44,7 +44,8 @@ def _missing() -> dict[str, list[str]]:
 
 
 def show_config() -> None:
-    """Print what runs where: the instruction set, threads, backends, and what fell back.
+    """Print what runs where: the instruction set, threads, backends, and what fell
+    back.
 
     Example:
         >>> import pyautodl as ad

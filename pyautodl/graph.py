@@ -1,9 +1,9 @@
 """The graph of recorded calls and the backward pass through it.
 
-A `Node` is one recorded call: the op, what its forward saved, and an edge for each input.
-An edge is (source, output number), where the source is a node or a leaf tensor. Tensors
-point to nodes and nodes to nodes, never back, so there is no reference cycle and a graph
-dies with its last tensor.
+A `Node` is one recorded call: the op, what its forward saved, and an edge for each
+input. An edge is (source, output number), where the source is a node or a leaf tensor.
+Tensors point to nodes and nodes to nodes, never back, so there is no reference cycle
+and a graph dies with its last tensor.
 
 This module works on tensors without knowing their class: tensor.py hands in how one is
 made and how an op is applied (`bind`).
@@ -69,7 +69,8 @@ class Saved:
     """An array kept for backward, where it came from, and what it looked like then.
 
     `edge` leads to the producer of a saved input. A saved output keeps its number
-    alone and gets its node back when unpacked, or node and output would hold each other.
+    alone and gets its node back when unpacked, or node and output would hold each
+    other.
     """
 
     __slots__ = ("array", "checksum", "edge", "is_input", "output", "version")
@@ -95,7 +96,8 @@ class Context:
 
     Attributes:
         attrs: the call's attributes.
-        shapes, dtypes: those of the inputs, None where an input is absent; for the gradient.
+        shapes, dtypes: those of the inputs, None where an input is absent; for the
+            gradient.
         info: anything that is not an array, set by the forward rule.
     """
 
@@ -511,7 +513,8 @@ class _Walk:
                 )
             source = edge[0]
             if useful is None or source in useful or _key(edge) in self.wanted:  # type: ignore[operator]
-                # the last reference must be the engine's, so that a leaf may take the memory
+                # the last reference must be the engine's, so that a leaf may take the
+                # memory
                 self.deliver(edge, grad)
 
     def finish_leaves(self) -> None:
@@ -591,8 +594,8 @@ def _check_nan(node: Node, results: Sequence[Any]) -> None:
             )
 
 
-# what getrefcount says of a gradient's storage when the engine alone has it: its Array's
-# reference and the argument
+# what getrefcount says of a gradient's storage when the engine alone has it: its
+# Array's reference and the argument
 _UNSHARED = 2
 
 

@@ -1,7 +1,8 @@
 """`save` and `load`: nested values in one safetensors file, without pickle.
 
 The tensors are the file's tensors; a JSON tree in its metadata says where each belongs
-and holds all other values. So a file can't run code, and other programs read its tensors.
+and holds all other values. So a file can't run code, and other programs read its
+tensors.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def save(
 ) -> None:
     """Save nested dicts, lists and tuples of tensors and plain values.
 
-    The file is written beside its place and renamed, so that a crash leaves the old one.
+    The file is written beside its place and renamed, so that a crash leaves the old
+    one.
 
     Args:
         obj: what to save: a state_dict, or anything made of dicts, lists, tuples,

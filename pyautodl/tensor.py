@@ -144,9 +144,9 @@ def get_default_dtype() -> DType:
 class Tensor:
     """An array of numbers that remembers how it was computed.
 
-    Tensors are made by `tensor`, `zeros`, `rand`, ... and by computing with tensors. With
-    `requires_grad=True` a tensor is a leaf of the graph: `backward()` of what is computed
-    from it fills its `grad`.
+    Tensors are made by `tensor`, `zeros`, `rand`, ... and by computing with tensors.
+    With `requires_grad=True` a tensor is a leaf of the graph: `backward()` of what is
+    computed from it fills its `grad`.
 
     Example:
         >>> import pyautodl as ad
@@ -683,7 +683,8 @@ class RemovableHandle:
         self.remove()
 
 
-# functions from above that methods need: "tensor" makes one from data, "format" prints it
+# functions from above that methods need: "tensor" makes one from data, "format" prints
+# it
 _BOUND: dict[str, Callable[..., Any]] = {}
 
 

@@ -43,9 +43,13 @@ def test_t4_split_is_shuffled_and_stratified():
     train, valid, test = train_validation_test_split(x, y, validation=0.2, test=0.2)
     for part, each in ((train, 12), (valid, 4), (test, 4)):
         assert ad.bincount(part.tensors[1]).tolist() == [each] * 5
-    rows = [v for part in (train, valid, test) for v in part.tensors[0].reshape(-1).tolist()]
+    rows = [
+        v for part in (train, valid, test) for v in part.tensors[0].reshape(-1).tolist()
+    ]
     assert sorted(rows) == list(range(100))
-    assert train.tensors[0].reshape(-1).tolist() != sorted(train.tensors[0].reshape(-1).tolist())
+    assert train.tensors[0].reshape(-1).tolist() != sorted(
+        train.tensors[0].reshape(-1).tolist()
+    )
 
 
 def test_t4_counts_are_of_each_class():
@@ -56,16 +60,22 @@ def test_t4_counts_are_of_each_class():
 
 def test_t4_missing_class_warns():
     y = ad.tensor([0] * 6 + [1] * 2 + [0] * 2)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="has no sample of class") as caught:
         train_validation_test_split(y, y, validation=1, test=1, split="tail")
     assert "validation part has no sample of class [1]" in str(caught[0].message)
     assert "test part has no sample of class [1]" in str(caught[1].message)
 
 
 def test_split_modes():
-    assert split_indices(6, validation=2, test=1, split="tail") == ([0, 1, 2], [3, 4], [5])
+    assert split_indices(6, validation=2, test=1, split="tail") == (
+        [0, 1, 2],
+        [3, 4],
+        [5],
+    )
     times = [5, 0, 1, 4, 2, 3]
-    train, valid, test = split_indices(6, validation=1, test=1, split="time", times=times)
+    train, valid, test = split_indices(
+        6, validation=1, test=1, split="time", times=times
+    )
     assert (train, valid, test) == ([1, 2, 4, 5], [3], [0])
     groups = [0, 0, 1, 1, 2, 2, 3, 3]
     parts = split_indices(8, validation=2, test=2, split="group", groups=groups)
@@ -143,7 +153,7 @@ def test_loader_shuffles_by_seed_and_epoch():
     first = loader(0)
     epochs = [_epoch(first), _epoch(first)]
     assert epochs[0] != epochs[1]
-    assert sorted(sum(epochs[0], [])) == list(range(50))
+    assert sorted(i for batch in epochs[0] for i in batch) == list(range(50))
     again = loader(0)
     ad.rand(5)  # what else is drawn does not matter
     assert [_epoch(again), _epoch(again)] == epochs

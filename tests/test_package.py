@@ -62,7 +62,11 @@ def test_e2_import_is_light():
 
 
 def test_e3_no_numpy_headers(compiled):
-    sources = [*ROOT.glob("csrc/**/*.[ch]"), ROOT / "csrc/build_ffi.py", ROOT / "setup.py"]
+    sources = [
+        *ROOT.glob("csrc/**/*.[ch]"),
+        ROOT / "csrc/build_ffi.py",
+        ROOT / "setup.py",
+    ]
     assert sources
     for path in sources:
         assert not re.search(r"numpy/|get_include", path.read_text()), path

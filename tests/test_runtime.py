@@ -135,7 +135,9 @@ def test_system_allocations_stay_constant_after_an_epoch():
 
 
 def test_t13_memory_is_flat_without_the_garbage_collector():
-    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.LayerNorm(30), nn.Linear(30, 5))
+    model = nn.Sequential(
+        nn.Linear(20, 30), nn.ReLU(), nn.LayerNorm(30), nn.Linear(30, 5)
+    )
     optimizer = ad.optim.SGD(model.parameters(), lr=0.01)
     x, y = ad.rand(8, 20), ad.arange(8) % 5
 
@@ -184,7 +186,9 @@ def test_e11_impossible_requests_name_the_bytes():
         def forward(self, x):
             return self.conv(x.expand(2**16, 1, 2**12, 2**12))
 
-    with pytest.raises(MemoryError, match=r"can't allocate [\d,]+ bytes(.|\n)*layer `conv`"):
+    with pytest.raises(
+        MemoryError, match=r"can't allocate [\d,]+ bytes(.|\n)*layer `conv`"
+    ):
         Wide()(ad.zeros(1, 1, 1, 1))
 
 

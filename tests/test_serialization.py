@@ -33,7 +33,9 @@ def test_everything_comes_back(tmp_path):
     assert math.isnan(ad.load(path)["nan"])
 
 
-@pytest.mark.parametrize("dtype", [ad.float32, ad.float64, ad.int64, ad.int8, ad.uint8, ad.bool])
+@pytest.mark.parametrize(
+    "dtype", [ad.float32, ad.float64, ad.int64, ad.int8, ad.uint8, ad.bool]
+)
 def test_every_dtype_and_layout(tmp_path, dtype):
     path = tmp_path / "x"
     x = ad.arange(24).reshape(2, 3, 4).to(dtype)

@@ -5,12 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.data import DataLoader, RandomShift
 from pyautodl.errors import CheckpointError, GradError, ShapeError
-from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from pyautodl.train import (
     LOSSES,
     Checkpoint,
@@ -66,9 +66,7 @@ def test_fit_learns_and_tells():
 def test_t5_training_can_be_evaluated_like_validation():
     x, y = _blobs()
     trainer = _trainer(_classifier())
-    history = trainer.fit(
-        (x, y), (x, y), epochs=2, evaluate_train=True, progress=False
-    )
+    history = trainer.fit((x, y), (x, y), epochs=2, evaluate_train=True, progress=False)
     assert history["train_loss"] == history["val_loss"]
     assert history["train_loss"] != history["loss"]
 
@@ -85,8 +83,16 @@ def _forms():
     yield "categorical_cross_entropy", nn.Sequential(_classifier(), softmax), y
     yield "categorical_cross_entropy", nn.Sequential(_classifier(), softmax), onehot
     yield "binary_cross_entropy", nn.Sequential(_classifier(1), sigmoid), binary
-    yield "binary_cross_entropy", nn.Sequential(_classifier(1), sigmoid), binary[:, None]
-    yield "binary_cross_entropy", nn.Sequential(_classifier(2), sigmoid), np.eye(2)[binary]
+    yield (
+        "binary_cross_entropy",
+        nn.Sequential(_classifier(1), sigmoid),
+        binary[:, None],
+    )
+    yield (
+        "binary_cross_entropy",
+        nn.Sequential(_classifier(2), sigmoid),
+        np.eye(2)[binary],
+    )
     yield "binary_cross_entropy_with_logits", _classifier(1), binary
     for name in (
         "mean_absolute_error",
@@ -132,7 +138,9 @@ def test_l5_mismatch_is_explained(loss, out, target, match):
 
 def test_n16_softmax_before_cross_entropy_is_refused():
     model = nn.Sequential(_classifier(), nn.Softmax(1))
-    with pytest.raises(ValueError, match="remove the last Softmax.*categorical_cross_ent"):
+    with pytest.raises(
+        ValueError, match=r"remove the last Softmax.*categorical_cross_ent"
+    ):
         _trainer(model)
 
     class Hidden(nn.Module):
@@ -166,7 +174,9 @@ def test_n58_no_decay_for_biases_and_normalisation_by_default():
 def test_n67_float64_data_is_cast_and_said_once():
     x, y = _blobs()
     trainer = _trainer(_classifier())
-    with pytest.warns(UserWarning, match="float64 and are converted to the model's float32"):
+    with pytest.warns(
+        UserWarning, match="float64 and are converted to the model's float32"
+    ):
         trainer.fit((x.double().numpy(), y), epochs=2, progress=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -198,7 +208,9 @@ def test_nan_targets_are_refused_before_any_compute():
     model = _classifier(1)
     before = _weights(model)
     trainer = _trainer(model, "mean_squared_error")
-    with pytest.raises(ValueError, match="2 of 12 targets are nan, the first in sample 3"):
+    with pytest.raises(
+        ValueError, match="2 of 12 targets are nan, the first in sample 3"
+    ):
         trainer.fit((x, target), progress=False)
     loader = DataLoader(_AsDataset(x, target), 4)
     with pytest.raises(ValueError, match="targets are nan"):
@@ -223,7 +235,7 @@ def test_loss_that_is_not_finite_is_an_error():
     x, y = _blobs()
     model = _classifier()
     trainer = Trainer(model, "cross_entropy", ad.optim.SGD(model.parameters(), lr=1e30))
-    with pytest.raises(GradError, match="the loss is (nan|inf)"):
+    with pytest.raises(GradError, match=r"the loss is (nan|inf)"):
         trainer.fit((x, y), epochs=5, progress=False)
 
 

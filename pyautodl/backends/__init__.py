@@ -1,7 +1,7 @@
 """Backends: who runs a kernel.
 
-`run` is the one way from an op to a kernel. By default it takes the compiled kernel, then
-the numba twin, then the NumPy reference; `use_backend` pins one of them.
+`run` is the one way from an op to a kernel. By default it takes the compiled kernel,
+then the numba twin, then the NumPy reference; `use_backend` pins one of them.
 """
 
 from __future__ import annotations

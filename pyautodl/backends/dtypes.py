@@ -27,8 +27,8 @@ __all__ = [
 class DType:
     """An element type.
 
-    `code` is its number in C, `numpy` the NumPy dtype; NumPy accepts the object wherever
-    it takes a dtype.
+    `code` is its number in C, `numpy` the NumPy dtype; NumPy accepts the object
+    wherever it takes a dtype.
     """
 
     __slots__ = (

@@ -243,7 +243,8 @@ class _Noise:
         return (clean + noise * NOISE).clamp(0, 1), clean
 
 
-# streams of noise, apart from those that shuffle and shift; one for each epoch and batch
+# streams of noise, apart from those that shuffle and shift; one for each epoch and
+# batch
 _NOISE_STREAM = 1 << 42
 _STEPS_AT_MOST = 1 << 20
 

@@ -11,7 +11,8 @@ __all__ = ["RandomShift"]
 
 
 class RandomShift:
-    """Moves images by up to `max_shift` pixels along each axis; a DataLoader's transform.
+    """Moves images by up to `max_shift` pixels along each axis; a DataLoader's
+    transform.
 
     The shift of a sample is drawn once and applied to all of its images, so that a mask
     moves with its image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +33,8 @@ def train_validation_test_split(
 ) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
     """Split samples into a training, a validation and a test part.
 
-    By default samples are shuffled by `seed`, and each class (the last array, if it holds
-    integers) has its share in every part.
+    By default samples are shuffled by `seed`, and each class (the last array, if it
+    holds integers) has its share in every part.
 
     Args:
         arrays: tensors or arrays of shape (n, ...), the labels last.
@@ -49,7 +50,8 @@ def train_validation_test_split(
 
     Raises:
         ShapeError: the first sizes differ.
-        ValueError: the shares do not leave a training part, or the mode lacks its argument.
+        ValueError: the shares do not leave a training part, or the mode lacks its
+            argument.
 
     Example:
         >>> import pyautodl as ad
@@ -145,7 +147,7 @@ def random_split(
     order = permutation(n, (generator or default_generator).initial_seed(), 0)
     starts = np.cumsum([0, *sizes]).tolist()
     return [
-        Subset(dataset, order[a:b]) for a, b in zip(starts, starts[1:], strict=False)
+        Subset(dataset, order[a:b]) for a, b in itertools.pairwise(starts)
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from pyautodl import nn
 from pyautodl.tensor import Tensor
 
@@ -11,8 +13,8 @@ __all__ = ["Autoencoder", "ConvAutoencoder"]
 class Autoencoder(nn.Module):
     """A stacked autoencoder of linear layers.
 
-    Each level of the encoder is a linear layer with ReLU, and so is its decoder, but for
-    the last, which ends in a sigmoid; `train.pretrain_layerwise(model.encoder,
+    Each level of the encoder is a linear layer with ReLU, and so is its decoder, but
+    for the last, which ends in a sigmoid; `train.pretrain_layerwise(model.encoder,
     model.levels(), x)` trains them level by level.
 
     Args:
@@ -38,7 +40,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         if len(sizes) < 2:
             raise ValueError(f"Autoencoder: expected at least two sizes, got {sizes}")
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(itertools.pairwise(sizes))
         self.encoder = nn.Sequential(
             *[nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairs]
         )

@@ -20,7 +20,8 @@ class LSTMClassifier(nn.Module):
         hidden_size: width of the LSTM.
         num_layers: layers of the LSTM.
         bidirectional: also read from the end.
-        dropout: share of the last state that is dropped in training, and between layers.
+        dropout: share of the last state that is dropped in training, and between
+            layers.
 
     Shape:
         (n, steps, input_size), or a PackedSequence -> (n, num_classes), logits.

@@ -80,8 +80,8 @@ class ResNet(nn.Module):
         layers: blocks in each of the four stages.
         num_classes: scores that come out.
         in_channels: channels of the images.
-        small: the stem for 32x32 images, one 3x3 convolution, instead of 7x7 with stride
-            2 and a pooling.
+        small: the stem for 32x32 images, one 3x3 convolution, instead of 7x7 with
+            stride 2 and a pooling.
 
     Shape:
         (n, in_channels, h, w) -> (n, num_classes), logits.

@@ -30,8 +30,8 @@ class UNet(nn.Module):
         batch_norm: normalise after each convolution.
 
     Shape:
-        (n, in_channels, h, w) -> (n, out_channels, h, w); h and w divisible by 2 for each
-        level below the first.
+        (n, in_channels, h, w) -> (n, out_channels, h, w); h and w divisible by 2 for
+        each level below the first.
 
     Raises:
         ShapeError: the size is not divisible.

@@ -26,9 +26,9 @@ class Spec(NamedTuple):
 class Sample:
     """Inputs for one example call.
 
-    Floating inputs are float64 NumPy arrays; tests cast them. `gradient` says whether the
-    call is differentiable at this point (no kink, no tie); `tolerance` scales the allowed
-    error for ill-conditioned calls.
+    Floating inputs are float64 NumPy arrays; tests cast them. `gradient` says whether
+    the call is differentiable at this point (no kink, no tie); `tolerance` scales the
+    allowed error for ill-conditioned calls.
     """
 
     inputs: tuple[Any, ...]
@@ -59,9 +59,9 @@ class Op:
             with other ops through `call(op, *tensors, **attrs)`.
         samples: () -> iterable of Sample.
         errors: () -> iterable of ErrorCase.
-        composition: composition(call, *tensors, **attrs), the same value from plain ops;
-            differentiated instead of vjp when a graph of the gradient is wanted. forward
-            then saves all inputs first, in order.
+        composition: composition(call, *tensors, **attrs), the same value from plain
+            ops; differentiated instead of vjp when a graph of the gradient is wanted.
+            forward then saves all inputs first, in order.
         reference: NumPy oracle f(*ndarrays, **attrs); default the reference backend.
         gradient_of: for the fused gradient of another op, that op's name.
         view: the output shares the first input's memory.

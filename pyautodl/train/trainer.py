@@ -365,7 +365,8 @@ class Trainer:
         return self._cast(inputs), target
 
     def _cast(self, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
-        """Floating inputs in the model's element type; images of integers are converted.
+        """Floating inputs in the model's element type; images of integers are
+        converted.
 
         Integer inputs stay as they are where the model begins with an embedding.
         """
