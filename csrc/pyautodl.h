@@ -148,6 +148,59 @@ typedef struct {
     double divisor;
 } sum_args;
 
+/* prod, amax, amin, logsumexp: out as above */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+} reduce_args;
+
+/* the best value (may be absent) and the position of the first such on the one reduced axis */
+typedef struct {
+    pyad_array x;
+    pyad_array values;
+    pyad_array indices; /* int64, strides as values */
+} extremum_index_args;
+
+/* whether any element is not 0, or all */
+typedef struct {
+    pyad_array x;
+    pyad_array out; /* bool */
+    int64_t all;
+} any_args;
+
+/* p-norm, 0 <= p < infinity; p = 0 counts what is not 0 */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+    double p;
+} norm_args;
+
+/* variance with n - correction, or its root; mean has the strides of out */
+typedef struct {
+    pyad_array x;
+    pyad_array mean;
+    pyad_array out;
+    int64_t root;
+    double correction;
+} var_args;
+
+/* running sums or products along an axis, from its end if reverse */
+typedef struct {
+    pyad_array x;
+    pyad_array out;
+    int64_t axis;
+    int64_t reverse;
+} scan_args;
+
+/* out_k = b_k + a_k out_(k-1); in reverse out_k = b_k + a_(k+1) out_(k+1) */
+typedef struct {
+    pyad_array a;
+    pyad_array b;
+    pyad_array out;
+    int64_t axis;
+    int64_t reverse;
+} linear_scan_args;
+
 /* ---- sort ---- */
 
 /* ---- index ---- */

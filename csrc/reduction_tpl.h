@@ -11,6 +11,10 @@
  *   void  OP_merge(args, state, other)    take in a later piece
  *   void  OP_finish(args, state, o, n)    write the output; n: how many elements went in
  *
+ * With STEPWISE defined OP_run and OP_rows are made here from
+ *
+ *   void  OP_step(args, state, v)         take in one element
+ *
  * `at` is the position of the first element or row on the reduced axis (if there is one).
  *
  * Either lines are reduced along themselves (the innermost axis of x is reduced, or no axis is
@@ -18,6 +22,39 @@
  * fixed by the shape; partial results meet in order after a barrier.
  */
 #define R(name) PYAD_JOIN(PYAD_JOIN(OP, name), SUFFIX)
+
+#ifdef STEPWISE
+#define LANES 16 /* independent running results, so that the compiler has vectors to fill */
+
+static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
+    (void)at;
+    if (n < LANES) {
+        for (int64_t i = 0; i < n; i++) R(step)(args, state, x[i]);
+        return;
+    }
+    STATE lane[LANES];
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++) lane[l] = R(start)(args, 0);
+    for (; i + LANES <= n; i += LANES) {
+        for (int l = 0; l < LANES; l++) R(step)(args, &lane[l], x[i + l]);
+    }
+    for (int l = 0; i < n; i++, l++) R(step)(args, &lane[l], x[i]);
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) R(merge)(args, &lane[l], &lane[l + half]);
+    }
+    R(merge)(args, state, &lane[0]);
+}
+
+static inline void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x,
+                           int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+    (void)at;
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t c = 0; c < columns; c++) R(step)(args, &states[c], x[i * stride + c]);
+    }
+}
+#undef LANES
+#undef STEPWISE
+#endif
 
 /* Segments [s0, s1) of the line or lines that make output `o`. */
 static STATE R(lines)(const void *args, const reduction *r, const ELEM *x, int64_t o, int64_t s0,

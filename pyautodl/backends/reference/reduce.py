@@ -1,4 +1,4 @@
-"""What the kernels of reductions mean, in NumPy.
+"""What the kernels of reductions and scans mean, in NumPy.
 
 `out` has the axes of `x`, of size 1 where `x` is reduced.
 """
@@ -9,7 +9,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["sum"]
+__all__ = [
+    "amax",
+    "amin",
+    "any",
+    "cumprod",
+    "cumsum",
+    "linear_scan",
+    "logsumexp",
+    "max_index",
+    "min_index",
+    "norm",
+    "prod",
+    "sum",
+    "var",
+]
 
 _Array = np.ndarray[Any, Any]
 
@@ -18,10 +32,111 @@ def _reduced(x: _Array, out: _Array) -> tuple[int, ...]:
     return tuple(i for i in range(x.ndim) if x.shape[i] != out.shape[i])
 
 
+def _wide(dtype: np.dtype[Any]) -> Any:
+    """The type in which a sum runs."""
+    return np.float64 if dtype.kind == "f" else np.int64
+
+
 def sum(x: _Array, out: _Array, divisor: float) -> None:
     """Sum over the reduced axes, divided by `divisor` for floats."""
-    if out.dtype.kind == "f":
-        total = x.sum(_reduced(x, out), dtype=np.float64, keepdims=True)
-        out[...] = total / divisor
+    total = x.sum(_reduced(x, out), dtype=_wide(x.dtype), keepdims=True)
+    out[...] = total / divisor if out.dtype.kind == "f" else total
+
+
+def prod(x: _Array, out: _Array) -> None:
+    """Product over the reduced axes."""
+    out[...] = x.prod(_reduced(x, out), dtype=_wide(x.dtype), keepdims=True)
+
+
+def amax(x: _Array, out: _Array) -> None:
+    """Largest element; NaN if there is one."""
+    out[...] = x.max(_reduced(x, out), keepdims=True)
+
+
+def amin(x: _Array, out: _Array) -> None:
+    """Smallest element; NaN if there is one."""
+    out[...] = x.min(_reduced(x, out), keepdims=True)
+
+
+def max_index(x: _Array, values: _Array | None, indices: _Array) -> None:
+    """First largest element along the reduced axis, and where it stands."""
+    _place(x, values, indices, np.argmax)
+
+
+def min_index(x: _Array, values: _Array | None, indices: _Array) -> None:
+    """First smallest element along the reduced axis, and where it stands."""
+    _place(x, values, indices, np.argmin)
+
+
+def _place(x: _Array, values: _Array | None, indices: _Array, find: Any) -> None:
+    axes = _reduced(x, indices)
+    if axes:
+        indices[...] = find(x, axes[0], keepdims=True)
+        best = np.take_along_axis(x, indices, axes[0])
     else:
-        out[...] = x.sum(_reduced(x, out), dtype=np.int64, keepdims=True)
+        indices[...] = 0
+        best = x
+    if values is not None:
+        values[...] = best
+
+
+def any(x: _Array, out: _Array, all: int) -> None:
+    """Whether any element is not 0, or all."""
+    find = np.all if all else np.any
+    out[...] = find(x, axis=_reduced(x, out), keepdims=True)
+
+
+def norm(x: _Array, out: _Array, p: float) -> None:
+    """The p-norm."""
+    size = np.abs(x.astype(np.float64))
+    powers = size != 0 if p == 0 else size**p
+    total = powers.sum(_reduced(x, out), keepdims=True)
+    out[...] = total if p == 0 else total ** (1 / p)
+
+
+def var(x: _Array, mean: _Array, out: _Array, root: int, correction: float) -> None:
+    """The variance or its root; `mean` is the rounded mean."""
+    axes = _reduced(x, out)
+    wide = x.astype(np.float64)
+    distance = wide - wide.mean(axes, keepdims=True)
+    count = x.size // out.size if out.size else 1
+    result = (distance**2).sum(axes, keepdims=True) / (count - correction)
+    out[...] = np.sqrt(result) if root else result
+
+
+def logsumexp(x: _Array, out: _Array) -> None:
+    """log of the sum of exponentials."""
+    axes = _reduced(x, out)
+    top = x.max(axes, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, 0)
+    out[...] = np.log(np.exp(x - shift).sum(axes, keepdims=True)) + shift
+
+
+def _turned(x: _Array, axis: int, reverse: int) -> _Array:
+    return np.flip(x, axis) if reverse else x
+
+
+def cumsum(x: _Array, out: _Array, axis: int, reverse: int) -> None:
+    """Running sums."""
+    total = _turned(x, axis, reverse).cumsum(axis, dtype=_wide(x.dtype))
+    out[...] = _turned(total, axis, reverse)
+
+
+def cumprod(x: _Array, out: _Array, axis: int, reverse: int) -> None:
+    """Running products."""
+    total = _turned(x, axis, reverse).cumprod(axis, dtype=_wide(x.dtype))
+    out[...] = _turned(total, axis, reverse)
+
+
+def linear_scan(a: _Array, b: _Array, out: _Array, axis: int, reverse: int) -> None:
+    """out_k = b_k + a_k out_(k-1); in reverse out_k = b_k + a_(k+1) out_(k+1)."""
+    factors = np.moveaxis(_turned(a, axis, reverse), axis, 0)
+    terms = np.moveaxis(_turned(b, axis, reverse), axis, 0)
+    result = np.moveaxis(_turned(out, axis, reverse), axis, 0)
+    carry = np.zeros(terms.shape[1:])
+    for i in range(len(terms)):
+        # in reverse it is the factor of the element before that counts
+        if i:
+            carry = carry * factors[i - 1 if reverse else i]
+        carry = carry + terms[i]
+        result[i] = carry
