@@ -82,32 +82,34 @@ typedef struct {
 
 /* ---- packing ---- */
 
-/* The first or second half of two vectors, interleaved: the step of a transpose. */
-GEMM_INLINE vec K(gemm_zip)(vec a, vec b, int second) {
-    mask lane;
-    for (int i = 0; i < (int)VL; i++) {
-        lane[i] = (i / 2 + (second ? VL / 2 : 0)) + (i % 2 ? VL : 0);
-    }
+/* One step of a transpose: of each pair of vectors whose numbers differ in bit `half`, the lanes
+ * with that bit of the first and those without it of the second change places. */
+GEMM_INLINE void K(gemm_exchange)(vec *v, const int half) {
+    mask number, first, second;
+    for (int i = 0; i < (int)VL; i++) number[i] = i;
+    first = number + (((number & half) != 0) & ((int)VL - half));
+    second = first + half;
+    GEMM_UNROLL for (int i = 0; i < (int)VL; i++) {
+        if (i & half) continue;
+        vec a = v[i], b = v[i + half];
 #if defined(__clang__)
-    vec r;
-    for (int64_t i = 0; i < VL; i++) r[i] = lane[i] < VL ? a[lane[i]] : b[lane[i] - VL];
-    return r;
+        for (int l = 0; l < (int)VL; l++) {
+            v[i][l] = first[l] < VL ? a[first[l]] : b[first[l] - VL];
+            v[i + half][l] = second[l] < VL ? a[second[l]] : b[second[l] - VL];
+        }
 #else
-    return __builtin_shuffle(a, b, lane);
+        v[i] = __builtin_shuffle(a, b, first);
+        v[i + half] = __builtin_shuffle(a, b, second);
 #endif
+    }
 }
 
-/* VL vectors become their transpose: zipping i with i + VL/2 rotates the 2 log2(VL) bits of an
- * element's position, and log2(VL) such turns exchange vector and lane. */
+/* VL vectors become their transpose, in place so that they stay in registers. */
 GEMM_INLINE void K(gemm_transpose)(vec *v) {
-    vec w[VECTOR_BYTES / sizeof(REAL)];
-    for (int64_t turn = 1; turn < VL; turn *= 2) {
-        GEMM_UNROLL for (int64_t i = 0; i < VL / 2; i++) {
-            w[2 * i] = K(gemm_zip)(v[i], v[i + VL / 2], 0);
-            w[2 * i + 1] = K(gemm_zip)(v[i], v[i + VL / 2], 1);
-        }
-        GEMM_UNROLL for (int64_t i = 0; i < VL; i++) v[i] = w[i];
-    }
+    if (VL > 8) K(gemm_exchange)(v, 8);
+    if (VL > 4) K(gemm_exchange)(v, 4);
+    if (VL > 2) K(gemm_exchange)(v, 2);
+    K(gemm_exchange)(v, 1);
 }
 
 /* lanes side by side in memory: copy. */
@@ -121,30 +123,37 @@ static void K(gemm_pack_copy)(REAL *restrict dst, int64_t width, int64_t lanes, 
     }
 }
 
-/* Each lane runs along memory: transpose VL x VL blocks. Stores are whole vectors in the order of
- * d, so that what one writes past the panel's width the next one overwrites. */
-static void K(gemm_pack_turn)(REAL *restrict dst, int64_t width, int64_t lanes, int64_t depth,
-                              const REAL *restrict src, int64_t lane_step) {
-    vec v[2][VECTOR_BYTES / sizeof(REAL)];
-    int64_t groups = (lanes + VL - 1) / VL;
-    for (int64_t d = 0; d < depth; d += VL) {
-        int64_t count = pyad_min(VL, depth - d);
-        for (int64_t g = 0; g < groups; g++) {
-            const REAL *from = src + g * VL * lane_step + d;
-            int64_t rows = pyad_min(VL, lanes - g * VL);
-            if (count == VL) {
-                for (int64_t i = 0; i < VL; i++) {
-                    v[g][i] = i < rows ? v_load(from + i * lane_step) : (vec){0};
-                }
-            } else {
-                for (int64_t i = 0; i < VL; i++) {
-                    v[g][i] = i < rows ? v_load_n(from + i * lane_step, count) : (vec){0};
-                }
-            }
-            K(gemm_transpose)(v[g]);
+/* Up to VL lanes that run along memory: transpose VL x VL blocks. Stores are whole vectors; lanes
+ * beyond the last repeat it. */
+GEMM_INLINE void K(gemm_pack_turn_group)(REAL *dst, int64_t width, int64_t lanes, int64_t depth,
+                                         const REAL *src, int64_t lane_step) {
+    vec v[VECTOR_BYTES / sizeof(REAL)];
+    int64_t d = 0;
+    for (; d + VL <= depth; d += VL, dst += VL * width) {
+        GEMM_UNROLL for (int64_t i = 0; i < VL; i++) {
+            v[i] = v_load(src + pyad_min(i, lanes - 1) * lane_step + d);
         }
-        for (int64_t i = 0; i < count; i++, dst += width) {
-            for (int64_t g = 0; g < groups; g++) v_store(dst + g * VL, v[g][i]);
+        K(gemm_transpose)(v);
+        GEMM_UNROLL for (int64_t i = 0; i < VL; i++) v_store(dst + i * width, v[i]);
+    }
+    if (d == depth) return;
+    for (int64_t i = 0; i < VL; i++) {
+        v[i] = v_load_n(src + pyad_min(i, lanes - 1) * lane_step + d, depth - d);
+    }
+    K(gemm_transpose)(v);
+    for (int64_t i = 0; i < depth - d; i++) v_store(dst + i * width, v[i]);
+}
+
+/* The last group first: what its stores write past the panel's width, into the next d, the first
+ * group then overwrites. */
+static void K(gemm_pack_turn)(REAL *dst, int64_t width, int64_t lanes, int64_t depth,
+                              const REAL *src, int64_t lane_step) {
+    for (int64_t l = (lanes - 1) / VL * VL; l >= 0; l -= VL) {
+        const REAL *from = src + l * lane_step;
+        if (lanes - l >= VL) {
+            K(gemm_pack_turn_group)(dst + l, width, VL, depth, from, lane_step);
+        } else {
+            K(gemm_pack_turn_group)(dst + l, width, lanes - l, depth, from, lane_step);
         }
     }
 }
@@ -323,23 +332,31 @@ GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t
     }
 }
 
+/* Bring n <= VL sums into C from (row, col) on: `add` to what is there, `last`: finish. */
+GEMM_INLINE void K(gemm_put)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col, int64_t n,
+                             int add, int last) {
+    REAL *c = p->c + row * p->c_row + col * p->c_col;
+    if (add) v += K(gemm_load_row)(c, p->c_col, n);
+    if (last) v = K(gemm_finish)(p, v, row, col, n);
+    K(gemm_store_row)(c, p->c_col, v, n);
+}
+
+/* Whether the sums are all there is to C. */
+GEMM_INLINE int K(gemm_is_plain)(const K(gemm_problem) *p) {
+    return p->bias_col == NULL && p->bias_row == NULL && p->residual == NULL &&
+           p->activation == GEMM_LINEAR;
+}
+
 /* Bring a tile of sums into C at (row, col). */
 static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
                            int64_t rows, int64_t col, int64_t cols, int add, int last) {
-    int plain = p->bias_col == NULL && p->bias_row == NULL && p->residual == NULL &&
-                p->activation == GEMM_LINEAR;
-    if (cols == GEMM_NR && p->c_col == 1 && (plain || !last)) {
+    if (cols == GEMM_NR && p->c_col == 1 && (!last || K(gemm_is_plain)(p))) {
         K(gemm_update_plain)(p->c + row * p->c_row + col, p->c_row, tile, rows, add);
         return;
     }
-    for (int64_t i = row; i < row + rows; i++, tile += GEMM_NR) {
+    for (int64_t i = 0; i < rows; i++, tile += GEMM_NR) {
         for (int64_t j = 0; j < cols; j += VL) {
-            int64_t n = pyad_min(VL, cols - j);
-            REAL *c = p->c + i * p->c_row + (col + j) * p->c_col;
-            vec v = v_load(tile + j);
-            if (add) v += K(gemm_load_row)(c, p->c_col, n);
-            if (last) v = K(gemm_finish)(p, v, i, col + j, n);
-            K(gemm_store_row)(c, p->c_col, v, n);
+            K(gemm_put)(p, v_load(tile + j), row + i, col + j, pyad_min(VL, cols - j), add, last);
         }
     }
 }
@@ -362,16 +379,18 @@ typedef struct {
 } K(gemm_grid);
 
 /* The grid whose largest part is the smallest; of equals the one with most threads over rows, since
- * B is packed once for all but each thread packs its own rows of A. */
-static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, const team *t) {
+ * the packed product packs B once for all but each thread its own rows of A. `packing` is the number
+ * of rows that cost as much as packing a panel of B for oneself. */
+static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, const team *t) {
     K(gemm_grid) best = {1, 1, 0, 0};
     int64_t least = INT64_MAX;
     for (int64_t down = t->nth; down >= 1; down--) {
         int64_t across = t->nth / down;
         int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
         int64_t cols = pyad_ceil_div(pyad_ceil_div(n, GEMM_NR), across) * GEMM_NR;
-        if (rows * cols < least) {
-            least = rows * cols;
+        int64_t cost = (rows + packing) * cols;
+        if (cost < least) {
+            least = cost;
             best = (K(gemm_grid)){down, across, t->ith / across, t->ith % across};
         }
     }
@@ -470,7 +489,7 @@ static void K(gemm_run)(const K(gemm_problem) *p, const team *t, void *scratch, 
         K(gemm_empty)(p, t);
         return;
     }
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, t);
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, 0, t);
     int64_t columns = pyad_min(pyad_ceil_div(p->n, GEMM_NR) * GEMM_NR, GEMM_NC_NOW);
     int64_t depth = columns == 0 ? p->k : GEMM_PART / columns / GEMM_KC * GEMM_KC;
     int64_t turn = 0;
@@ -509,11 +528,13 @@ static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) 
     }
 }
 
-/* Rows of B lie along memory and are read from there; only a panel whose width is no whole number
- * of vectors is packed. Rows of A are taken by as many as stay in L2. */
+/* A is read where it lies, by as many rows as stay in L2. So is B if its rows lie along memory, but
+ * for a panel whose width is no whole number of vectors; else each panel is packed once for the rows
+ * of the thread. */
 static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                            const K(gemm_matrix) *b, const team *t, REAL *scratch) {
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, t);
+    int in_place = b->col == 1;
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, in_place ? 0 : 8, t);
     if (t->ith >= grid.down * grid.across) return;
     int64_t panels = pyad_ceil_div(p->n, GEMM_NR);
     int64_t begin = panels * grid.col / grid.across;
@@ -525,11 +546,11 @@ static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
         int64_t block_end = pyad_min(row_end, row + most);
         for (int64_t j = begin; j < end; j++) {
             int64_t cols = pyad_min(GEMM_NR, p->n - j * GEMM_NR);
-            const REAL *from = b->data + j * GEMM_NR;
+            const REAL *from = b->data + j * GEMM_NR * b->col;
             int64_t step = b->row;
-            if (cols % VL != 0) {
+            if (!in_place || cols % VL != 0) {
                 step = cols > VL ? GEMM_NR : VL;
-                K(gemm_pack_copy)(scratch, step, cols, p->k, from, b->row);
+                K(gemm_pack_panel)(scratch, step, cols, p->k, from, b->col, b->row);
                 from = scratch;
             }
             K(gemm_direct_panel)(p, a, row, block_end, from, step, j * GEMM_NR, cols);
@@ -537,10 +558,11 @@ static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     }
 }
 
-/* Whether reading in place is fast: A or B stays in L2, and a panel of B fits the scratch. */
+/* Whether that is fast: a panel of B fits the scratch, and all of A stays in L2 or, if B is read in
+ * place, B does. */
 static int K(gemm_is_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *b) {
-    return b->col == 1 && p->k * GEMM_NR <= GEMM_MC_NOW * GEMM_KC &&
-           (p->m * p->k <= GEMM_AREA_NOW || p->n * p->k <= GEMM_AREA_NOW / 2);
+    if ((b->col != 1 && b->row != 1) || p->k * GEMM_NR > GEMM_MC_NOW * GEMM_KC) return 0;
+    return p->m * p->k <= GEMM_AREA_NOW || (b->col == 1 && p->n * p->k <= GEMM_AREA_NOW / 2);
 }
 
 /* nv vectors of columns of a one-row product, B's rows along memory. */
@@ -588,10 +610,26 @@ static void K(gemm_row)(const K(gemm_problem) *p, const K(gemm_matrix) *a, const
             cols = end - j;
             K(gemm_row_rest)(p->k, a->data, a->col, from, b->row, out, cols);
         }
-        K(gemm_update)(p, out, 0, 1, j, pyad_min(cols, GEMM_NR), p->accumulate, 1);
-        for (int64_t done = GEMM_NR; done < cols; done += GEMM_NR) {
-            int64_t now = pyad_min(GEMM_NR, cols - done);
-            K(gemm_update)(p, out + done, 0, 1, j + done, now, p->accumulate, 1);
+        for (int64_t i = 0; i < cols; i += VL) {
+            K(gemm_put)(p, v_load(out + i), 0, j + i, pyad_min(VL, cols - i), p->accumulate, 1);
+        }
+    }
+}
+
+/* k == 1: C is all that costs, so it is written row by row along memory. */
+static void K(gemm_outer)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                          const K(gemm_matrix) *b, const team *t) {
+    int64_t begin, end;
+    team_range(t, p->m, 1, &begin, &end);
+    int plain = K(gemm_is_plain)(p) && !p->accumulate && p->c_col == 1;
+    for (int64_t i = begin; i < end; i++) {
+        vec left = v_set1(a->data[i * a->row]);
+        REAL *c = p->c + i * p->c_row;
+        int64_t j = 0;
+        for (; plain && j + VL <= p->n; j += VL) v_store(c + j, left * v_load(b->data + j));
+        for (; j < p->n; j += VL) {
+            int64_t n = pyad_min(VL, p->n - j);
+            K(gemm_put)(p, left * K(gemm_load_row)(b->data + j, 1, n), i, j, n, p->accumulate, 1);
         }
     }
 }
@@ -698,7 +736,9 @@ static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *probl
     if ((p.n == 1 && p.m > 1) || (p.m > 1 && p.c_row == 1 && p.c_col != 1)) {
         K(gemm_turn)(&p, &a, &b);
     }
-    if (p.m == 1 && b.col == 1 && p.n > 1) {
+    if (p.k == 1 && b.col == 1) {
+        K(gemm_outer)(&p, &a, &b, t);
+    } else if (p.m == 1 && p.n > 1 && b.col == 1) {
         K(gemm_row)(&p, &a, &b, t);
     } else if (p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
         K(gemm_dots)(&p, &a, &b, t);
