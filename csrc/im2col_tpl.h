@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     im2col_axis axis[3]; /* depth, height, width */
-    int64_t images;
+    int64_t images, inner;             /* see im2col_pixel */
     int64_t channels, group_channels;  /* of the source: all, those of one group */
     int64_t out_channels, group_width; /* of the output: likewise */
 } im2col_view;
@@ -32,14 +32,28 @@ typedef struct {
  * from tap (d, h, w) in source pixels and channel c on, `offset` elements from the first tap. */
 typedef struct {
     int64_t k, length;
+    int64_t tap_d, tap_h, place; /* its line of taps, where in the line's columns it begins */
     int64_t d, h, w, c;
     int64_t offset;
 } im2col_run;
 
-/* A pixel of the output in a view's own counting. */
+/* Taps begin .. end-1 of an axis. */
+typedef struct {
+    int64_t begin, end;
+} im2col_range;
+
+/* A pixel of the output in a view's own counting. The order of pixels is (image, place) if inner is
+ * 1, else (block of `inner` images, place, image of the block): then neighbours have the same place,
+ * and at the rim of the image leave out the same taps. */
 typedef struct {
     int64_t n, d, h, w;
+    int64_t block, images; /* of the block of images: the first, how many */
 } im2col_pixel;
+
+/* `count` pixels in order whose rows lie `source_step` apart, their outputs `out_step`. */
+typedef struct {
+    int64_t count, source_step, out_step;
+} im2col_stretch;
 
 /* Numbers of a convolution along one axis, as users give them. */
 typedef struct {
@@ -109,23 +123,57 @@ static inline int64_t im2col_tap_index(const im2col_view *v, const int64_t *kern
 
 static inline im2col_pixel im2col_at(const im2col_view *v, int64_t pixel) {
     im2col_pixel at;
+    int64_t places = v->axis[0].count * v->axis[1].count * v->axis[2].count;
+    int64_t whole = places * v->inner;
+    at.block = pixel / whole * v->inner;
+    at.images = pyad_min(v->inner, v->images - at.block);
+    pixel %= whole;
+    at.n = at.block + pixel % at.images;
+    pixel /= at.images;
     at.w = pixel % v->axis[2].count;
     pixel /= v->axis[2].count;
     at.h = pixel % v->axis[1].count;
-    pixel /= v->axis[1].count;
-    at.d = pixel % v->axis[0].count;
-    at.n = pixel / v->axis[0].count;
+    at.d = pixel / v->axis[1].count;
     return at;
 }
 
-static inline void im2col_next(const im2col_view *v, im2col_pixel *at) {
-    if (++at->w < v->axis[2].count) return;
+/* The place after this one. */
+static inline void im2col_next_place(const im2col_view *v, im2col_pixel *at) {
+    if (at->w < v->axis[2].count) return;
     at->w = 0;
     if (++at->h < v->axis[1].count) return;
     at->h = 0;
     if (++at->d < v->axis[0].count) return;
     at->d = 0;
-    at->n++;
+    at->block += at->images;
+    at->n = at->block;
+    at->images = pyad_min(v->inner, v->images - at->block);
+}
+
+/* Skip `count` pixels of one stretch. */
+static inline void im2col_advance(const im2col_view *v, im2col_pixel *at, int64_t count) {
+    if (v->inner == 1) {
+        at->w += count;
+    } else {
+        at->n += count;
+        if (at->n < at->block + at->images) return;
+        at->n = at->block;
+        at->w++;
+    }
+    im2col_next_place(v, at);
+}
+
+/* The stretch of at most `most` pixels that begins here. */
+static inline im2col_stretch im2col_stretch_at(const im2col_view *v, const im2col_pixel *at,
+                                               int64_t most) {
+    const im2col_axis *a = v->axis;
+    if (v->inner == 1) {
+        return (im2col_stretch){pyad_min(most, a[2].count - at->w), a[2].step * v->channels,
+                                a[2].out_step * v->out_channels};
+    }
+    return (im2col_stretch){pyad_min(most, at->block + at->images - at->n),
+                            a[0].source * a[1].source * a[2].source * v->channels,
+                            a[0].out_size * a[1].out_size * a[2].out_size * v->out_channels};
 }
 
 /* Where the channels of a pixel begin in the output array. */
@@ -152,9 +200,12 @@ static inline int64_t im2col_runs(const im2col_view *v, int64_t group, int64_t k
         im2col_run *run = &runs[count];
         run->k = done;
         run->length = pyad_min(rest, depth - done);
+        run->tap_h = tap / a[2].taps % a[1].taps;
+        run->tap_d = tap / a[2].taps / a[1].taps;
+        run->place = (k + done) % (a[2].taps * channels);
         run->w = tap % a[2].taps * a[2].tap_step;
-        run->h = tap / a[2].taps % a[1].taps * a[1].tap_step;
-        run->d = tap / a[2].taps / a[1].taps * a[0].tap_step;
+        run->h = run->tap_h * a[1].tap_step;
+        run->d = run->tap_d * a[0].tap_step;
         run->c = group * channels + (k + done) % channels;
         run->offset =
             ((run->d * a[1].source + run->h) * a[2].source + run->w) * v->channels + run->c;
@@ -163,9 +214,88 @@ static inline int64_t im2col_runs(const im2col_view *v, int64_t group, int64_t k
     return count;
 }
 
-/* Whether a window whose first tap is source pixel `first` lies within the source. */
-static inline int im2col_inside(const im2col_axis *a, int64_t first) {
-    return first >= 0 && first + (a->taps - 1) * a->tap_step < a->source;
+/* The parts of `runs` within a box of taps, moved together, and in `from` the columns they had. */
+static inline int64_t im2col_clip(const im2col_view *v, const im2col_range *box,
+                                  const im2col_run *runs, int64_t count, im2col_run *clipped,
+                                  int64_t *from) {
+    int64_t kept = 0, done = 0;
+    for (const im2col_run *run = runs; run < runs + count; run++) {
+        int64_t begin = pyad_max(run->place, box[2].begin * v->group_channels);
+        int64_t end = pyad_min(run->place + run->length, box[2].end * v->group_channels);
+        int64_t cut = begin - run->place;
+        if (run->tap_d < box[0].begin || run->tap_d >= box[0].end || run->tap_h < box[1].begin ||
+            run->tap_h >= box[1].end || end <= begin) {
+            continue;
+        }
+        clipped[kept] = *run;
+        clipped[kept].k = done;
+        clipped[kept].length = end - begin;
+        clipped[kept].c += cut; /* along the line of pixels */
+        clipped[kept].offset += cut;
+        from[kept++] = run->k + cut;
+        done += end - begin;
+    }
+    return kept;
+}
+
+/* The taps that meet the source for some window whose first tap is at first .. last. */
+static inline im2col_range im2col_taps_between(const im2col_axis *a, int64_t first, int64_t last) {
+    int64_t before = pyad_max(0, -last), past = a->source - first;
+    if (a->tap_step > 1) {
+        before = pyad_ceil_div(before, a->tap_step);
+        past = past <= 0 ? 0 : pyad_ceil_div(past, a->tap_step);
+    }
+    im2col_range r = {pyad_min(before, a->taps), pyad_min(past, a->taps)};
+    r.end = pyad_max(r.begin, r.end);
+    return r;
+}
+
+/* The smallest box of taps that holds all those of `rows` pixels that meet the source. */
+static inline void im2col_box(const im2col_view *v, im2col_pixel at, int64_t rows,
+                              im2col_range *box) {
+    for (int64_t i = 0; i < 3; i++) box[i] = (im2col_range){v->axis[i].taps, 0};
+    while (rows > 0) {
+        int64_t count = im2col_stretch_at(v, &at, rows).count;
+        int64_t place[3] = {at.d, at.h, at.w};
+        for (int64_t i = 0; i < 3; i++) {
+            const im2col_axis *a = &v->axis[i];
+            int64_t first = a->first + place[i] * a->step;
+            int64_t last = i == 2 && v->inner == 1 ? first + (count - 1) * a->step : first;
+            im2col_range r = im2col_taps_between(a, first, last);
+            box[i].begin = pyad_min(box[i].begin, r.begin);
+            box[i].end = pyad_max(box[i].end, r.end);
+        }
+        im2col_advance(v, &at, count);
+        rows -= count;
+    }
+}
+
+/* All taps; im2col_is_whole says if a box is that. */
+static inline void im2col_whole(const im2col_view *v, im2col_range *box) {
+    for (int64_t i = 0; i < 3; i++) box[i] = (im2col_range){0, v->axis[i].taps};
+}
+
+static inline int im2col_is_whole(const im2col_view *v, const im2col_range *box) {
+    int64_t missing = 0;
+    for (int64_t i = 0; i < 3; i++) {
+        missing += box[i].begin + v->axis[i].taps - box[i].end;
+    }
+    return missing == 0;
+}
+
+/* Whether the taps of a window whose first tap is source pixel `first` lie within the source. */
+static inline int im2col_inside(const im2col_axis *a, const im2col_range *taps, int64_t first) {
+    return first + taps->begin * a->tap_step >= 0 &&
+           first + (taps->end - 1) * a->tap_step < a->source;
+}
+
+/* How many pixels of a stretch, from this one on, lie inside along the width. */
+static inline int64_t im2col_inside_count(const im2col_view *v, const im2col_range *taps,
+                                          int64_t w, int64_t count) {
+    const im2col_axis *a = &v->axis[2];
+    if (!im2col_inside(a, taps, w)) return 0;
+    if (v->inner != 1 || im2col_inside(a, taps, w + (count - 1) * a->step)) return count;
+    return (a->source - 1 - (taps->end - 1) * a->tap_step - w) / a->step + 1;
 }
 #endif
 
@@ -203,30 +333,54 @@ static void K(im2col_edge)(const im2col_view *v, const REAL *image, int64_t d, i
     }
 }
 
-/* One row of the column matrix. May write up to VL - 1 elements past its end. */
-GEMM_INLINE void K(im2col_row)(const im2col_view *v, const REAL *source, const im2col_pixel *at,
-                               const im2col_run *runs, int64_t count, REAL *dst) {
-    const im2col_axis *a = v->axis;
-    int64_t d = a[0].first + at->d * a[0].step;
-    int64_t h = a[1].first + at->h * a[1].step;
-    int64_t w = a[2].first + at->w * a[2].step;
-    const REAL *image = source + at->n * a[0].source * a[1].source * a[2].source * v->channels;
-    if (im2col_inside(&a[0], d) && im2col_inside(&a[1], h) && im2col_inside(&a[2], w)) {
-        const REAL *first = image + ((d * a[1].source + h) * a[2].source + w) * v->channels;
-        for (const im2col_run *run = runs; run < runs + count; run++) {
-            K(im2col_copy)(dst + run->k, first + run->offset, run->length);
+/* Rows of a stretch, all inside. */
+static void K(im2col_inner)(const REAL *first, int64_t source_step, int64_t rows,
+                            const im2col_run *runs, int64_t count, REAL *dst, int64_t step) {
+    for (const im2col_run *run = runs; run < runs + count; run++) {
+        const REAL *from = first + run->offset;
+        REAL *to = dst + run->k;
+        int64_t n = run->length;
+#if VECTOR_BYTES == 64
+        if (n <= VL) {
+            for (int64_t i = 0; i < rows; i++) {
+                v_store(to + i * step, v_load_n(from + i * source_step, n));
+            }
+            continue;
         }
-    } else {
-        K(im2col_edge)(v, image, d, h, w, runs, count, dst);
+#endif
+        for (int64_t i = 0; i < rows; i++) {
+            K(im2col_copy)(to + i * step, from + i * source_step, n);
+        }
     }
 }
 
-/* Rows pixel .. pixel+rows-1, row i at dst + i * step; step must leave VL - 1 elements of room. */
-static void K(im2col_rows)(const im2col_view *v, const REAL *source, int64_t pixel, int64_t rows,
-                           const im2col_run *runs, int64_t count, REAL *dst, int64_t step) {
-    im2col_pixel at = im2col_at(v, pixel);
-    for (int64_t i = 0; i < rows; i++, dst += step) {
-        K(im2col_row)(v, source, &at, runs, count, dst);
-        im2col_next(v, &at);
+/* Rows of the column matrix for `rows` pixels, row i at dst + i * step: the columns that `runs`
+ * name, whose taps are within the box. Writes up to VL - 1 elements past a row's end. */
+static void K(im2col_rows)(const im2col_view *v, const REAL *source, im2col_pixel at, int64_t rows,
+                           const im2col_range *box, const im2col_run *runs, int64_t count,
+                           REAL *dst, int64_t step) {
+    const im2col_axis *a = v->axis;
+    int64_t size = a[0].source * a[1].source * a[2].source * v->channels;
+    while (rows > 0) {
+        im2col_stretch s = im2col_stretch_at(v, &at, rows);
+        int64_t d = a[0].first + at.d * a[0].step;
+        int64_t h = a[1].first + at.h * a[1].step;
+        int64_t w = a[2].first + at.w * a[2].step;
+        const REAL *image = source + at.n * size;
+        int64_t inside = 0;
+        if (im2col_inside(&a[0], &box[0], d) && im2col_inside(&a[1], &box[1], h)) {
+            inside = im2col_inside_count(v, &box[2], w, s.count);
+        }
+        if (inside > 0) {
+            s.count = inside;
+            int64_t first = ((d * a[1].source + h) * a[2].source + w) * v->channels;
+            K(im2col_inner)(image + first, s.source_step, s.count, runs, count, dst, step);
+        } else {
+            s.count = 1;
+            K(im2col_edge)(v, image, d, h, w, runs, count, dst);
+        }
+        im2col_advance(v, &at, s.count);
+        dst += s.count * step;
+        rows -= s.count;
     }
 }

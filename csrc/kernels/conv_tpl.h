@@ -24,10 +24,13 @@
 #ifndef PYAD_CONV
 #define PYAD_CONV
 #define CONV_DEPTH ((int64_t)(CONV_DEPTH_BYTES / sizeof(REAL)))
+#define CONV_RUNS (CONV_DEPTH_BYTES / sizeof(REAL))
 #define CONV_STEP (CONV_DEPTH + VL) /* from row to row: room for a last vector, and no two rows
                                      * whose lines fall on one set of the cache */
 #define CONV_TILES 32               /* tiles of pixels that meet a block of weights in turn */
 #define CONV_COLUMNS 512            /* outputs whose weights stay in L2, CONV_DEPTH of them deep */
+#define CONV_HITS 0.97              /* below, zeros around the image are worth leaving out */
+#define CONV_WEIGHT_COLUMNS 256     /* outputs of a block of the weight's gradient */
 #define CONV_SLABS 16
 #define CONV_SLAB_ELEMENTS (1 << 20) /* of all slabs' sums together, if one alone is not larger */
 
@@ -70,6 +73,7 @@ static inline int conv_is_depthwise(const conv_shape *s) {
 
 static inline im2col_view conv_view_forward(const conv_shape *s) {
     im2col_view v = {.images = s->images,
+                     .inner = 1,
                      .channels = s->channels,
                      .group_channels = s->channels / s->groups,
                      .out_channels = s->out_channels,
@@ -91,6 +95,7 @@ static inline int64_t conv_phases(const conv_shape *s, int backward) {
 
 static inline im2col_view conv_view_backward(const conv_shape *s, int64_t phase) {
     im2col_view v = {.images = s->images,
+                     .inner = 1,
                      .channels = s->out_channels,
                      .group_channels = s->out_channels / s->groups,
                      .out_channels = s->channels,
@@ -118,13 +123,67 @@ static inline int64_t conv_block_depth(int64_t depth, int64_t most, int64_t unit
     return pyad_ceil_div(pyad_ceil_div(depth, blocks), unit) * unit;
 }
 
-/* How the sum is cut up; by shape alone. */
+/* How the sum is cut up; by shape alone. The columns are cut into units (some whole lines of taps, or
+ * one), each unit into parts of `step`. Where zeros around the image are many, a part is one tap or
+ * line, and pixels that do not see it are left out (`trim`). */
 typedef struct {
-    int64_t depth, step, depth_blocks; /* columns of the column matrix: all, of one block */
-    int64_t width, padded, width_blocks;
-    int64_t pixels, slabs;
+    int64_t depth, unit, parts, step;   /* columns: all, of a unit, of a part */
+    int64_t depth_blocks, width_blocks; /* parts in all; blocks of outputs */
+    int64_t width, padded;              /* outputs of a group */
+    int64_t groups, slabs;
     int64_t sum, bias; /* elements of a slab: of its sums for one group, of those of the bias */
+    int trim;
 } conv_cut;
+
+static inline void conv_cut_depth(conv_cut *c, const im2col_view *v, int64_t most) {
+    int64_t channels = v->group_channels, line = v->axis[2].taps * channels;
+    c->depth = conv_depth(v);
+    c->unit = line <= most && !c->trim ? most / pyad_max(1, line) * line : line;
+    if (line <= most && !(c->trim && channels >= most / 2)) {
+        c->step = c->unit;
+    } else if (channels <= most) {
+        int64_t taps = c->trim ? 1 : most / channels;
+        int64_t pieces = pyad_ceil_div(v->axis[2].taps, taps);
+        c->step = pyad_ceil_div(v->axis[2].taps, pieces) * channels;
+    } else {
+        c->step = pyad_ceil_div(channels, pyad_ceil_div(channels, most));
+    }
+    if (c->depth == 0) return;
+    int64_t units = c->depth / c->unit, rest = c->depth % c->unit;
+    c->parts = pyad_ceil_div(c->unit, c->step);
+    c->depth_blocks = units * c->parts + pyad_ceil_div(rest, c->step);
+}
+
+/* The view of those pixels that see some tap of a box. */
+static inline im2col_view conv_trimmed(const im2col_view *v, const im2col_range *box) {
+    im2col_view trimmed = *v;
+    for (int64_t i = 0; i < 3; i++) {
+        im2col_axis *a = &trimmed.axis[i];
+        int64_t low = a->first + box[i].begin * a->tap_step; /* of the first pixel, nearest tap */
+        int64_t high = a->first + (box[i].end - 1) * a->tap_step;
+        int64_t begin = high >= 0 ? 0 : pyad_min(a->count, pyad_ceil_div(-high, a->step));
+        int64_t end = low >= a->source ? 0 : (a->source - 1 - low) / a->step + 1;
+        end = pyad_max(begin, pyad_min(end, a->count));
+        a->first += begin * a->step;
+        a->out_first += begin * a->out_step;
+        a->count = end - begin;
+    }
+    return trimmed;
+}
+
+/* The taps of columns k .. k+depth-1. */
+static inline void conv_column_box(const im2col_view *v, int64_t k, int64_t depth,
+                                   im2col_range *box) {
+    int64_t begin = k / v->group_channels, end = (k + depth - 1) / v->group_channels + 1;
+    for (int64_t i = 2; i >= 0; i--) {
+        int64_t taps = v->axis[i].taps;
+        int64_t line = begin / taps, past = (end - 1) / taps + 1;
+        int whole = past - line > 1;
+        box[i] = (im2col_range){whole ? 0 : begin - line * taps, whole ? taps : end - line * taps};
+        begin = line;
+        end = past;
+    }
+}
 #endif
 
 /* Elements of a row of packed weights: whole vectors. */
@@ -134,23 +193,77 @@ static inline int64_t K(conv_padded)(int64_t width) { return pyad_ceil_div(width
 
 /* ---- tiles ---- */
 
-/* fwd: rows of a lie CONV_STEP apart. sum: a is read down its columns, b at b_depth. */
+/* A tile of products: rows of out += sum over the spans' k of a[i, k] b[k, j]. In `a` the spans
+ * follow one another, in `b` they begin at row spans[i]. */
+typedef struct {
+    const REAL *a, *b;
+    const int64_t *spans, *depths; /* of each span: its first k in b, how many */
+    int64_t count;
+    int64_t b_depth;        /* from one k to the next in b */
+    REAL *const *out;       /* the rows */
+    int64_t column;         /* in them */
+    const REAL *bias;       /* added if not NULL */
+    int add;                /* to what is there */
+} K(conv_product);
+
+/* rows x nv vectors; a[i, k] lies at a[i * a_lane + k * a_depth]. What is constant after inlining
+ * keeps the sums in registers. */
+GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, const int64_t nv,
+                                 const int64_t a_lane, const int64_t a_depth,
+                                 const int64_t b_depth) {
+    vec sum[GEMM_MR][GEMM_NV];
+    const REAL *a = p->a;
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
+    }
+    for (int64_t s = 0; s < p->count; s++) {
+        const REAL *b = p->b + p->spans[s] * b_depth;
+        for (int64_t d = p->depths[s]; d > 0; d--, a += a_depth, b += b_depth) {
+            vec right[GEMM_NV];
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
+            GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+                vec left = v_set1(a[i * a_lane]);
+                GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+                    sum[i][j] = v_fma(left, right[j], sum[i][j]);
+                }
+            }
+        }
+    }
+    if (p->add) {
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            const REAL *out = p->out[i] + p->column;
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] += v_load(out + j * VL);
+        }
+    }
+    if (p->bias != NULL) {
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+            vec bias = v_load(p->bias + j * VL);
+            GEMM_UNROLL for (int64_t i = 0; i < rows; i++) sum[i][j] += bias;
+        }
+    }
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        REAL *out = p->out[i] + p->column;
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(out + j * VL, sum[i][j]);
+    }
+}
+
+/* tile: the rows of a are those of out, CONV_STEP apart; sum: its columns are. */
 #define CONV_TILE(rows)                                                                          \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_x1), rows)(                      \
-        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
-        K(gemm_tile_of)(rows, 1, depth, a, CONV_STEP, 1, b, VL, tile);                           \
+        const K(conv_product) *p) {                                                              \
+        K(conv_tile_of)(p, rows, 1, CONV_STEP, 1, VL);                                           \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_xv), rows)(                      \
-        int64_t depth, const REAL *a, const REAL *b, REAL *tile) {                               \
-        K(gemm_tile_of)(rows, GEMM_NV, depth, a, CONV_STEP, 1, b, GEMM_NR, tile);                \
+        const K(conv_product) *p) {                                                              \
+        K(conv_tile_of)(p, rows, GEMM_NV, CONV_STEP, 1, GEMM_NR);                                \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_x1), rows)(                       \
-        int64_t depth, const REAL *a, const REAL *b, int64_t b_depth, REAL *tile) {              \
-        K(gemm_tile_of)(rows, 1, depth, a, 1, CONV_STEP, b, b_depth, tile);                      \
+        const K(conv_product) *p) {                                                              \
+        K(conv_tile_of)(p, rows, 1, 1, CONV_STEP, p->b_depth);                                   \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_xv), rows)(                       \
-        int64_t depth, const REAL *a, const REAL *b, int64_t b_depth, REAL *tile) {              \
-        K(gemm_tile_of)(rows, GEMM_NV, depth, a, 1, CONV_STEP, b, b_depth, tile);                \
+        const K(conv_product) *p) {                                                              \
+        K(conv_tile_of)(p, rows, GEMM_NV, 1, CONV_STEP, p->b_depth);                             \
     }
 #define CONV_PAIR(name, rows) {PYAD_JOIN(K(name##_x1), rows), PYAD_JOIN(K(name##_xv), rows)}
 
@@ -176,13 +289,11 @@ CONV_TILE(14)
 #define CONV_HEIGHTS(name) {CONV_PAIR(name, 2), CONV_PAIR(name, 4)}
 #endif
 
-typedef void (*K(conv_tile_fn))(int64_t depth, const REAL *a, const REAL *b, REAL *tile);
-typedef void (*K(conv_sum_fn))(int64_t depth, const REAL *a, const REAL *b, int64_t b_depth,
-                               REAL *tile);
+typedef void (*K(conv_tile_fn))(const K(conv_product) *p);
 
 /* [height / 2 - 1][more than one vector] */
 static const K(conv_tile_fn) K(conv_tiles)[GEMM_MR / 2][2] = CONV_HEIGHTS(conv_tile);
-static const K(conv_sum_fn) K(conv_sums)[GEMM_MR / 2][2] = CONV_HEIGHTS(conv_sum);
+static const K(conv_tile_fn) K(conv_sums)[GEMM_MR / 2][2] = CONV_HEIGHTS(conv_sum);
 
 #undef CONV_TILE
 #undef CONV_PAIR
@@ -243,70 +354,98 @@ static void K(conv_pack)(const conv_shape *s, const K(conv_weight) *w, const im2
 
 /* A thread's own memory. */
 typedef struct {
-    im2col_run runs[CONV_DEPTH_BYTES / sizeof(REAL)];
+    im2col_run runs[CONV_RUNS], clipped[CONV_RUNS];
+    int64_t spans[CONV_RUNS], depths[CONV_RUNS];
     _Alignas(64) REAL rows[GEMM_MR * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
     _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    REAL *out[GEMM_MR];
+    REAL *out[GEMM_MR], *aside[GEMM_MR]; /* rows of the output; of `tile` */
 } K(conv_scratch);
 
 /* One view and group: what is read, where it goes. */
 typedef struct {
     const im2col_view *view;
-    int64_t group;
-    const REAL *source, *packed, *bias; /* bias: that of the group, or NULL */
+    int64_t group, depth, height;            /* of the sums; of the tiles */
+    const REAL *source, *packed, *bias;      /* bias: that of the group, or NULL */
     REAL *out;
 } K(conv_job);
 
 /* A part of the output of a job, and the block of columns being summed. */
 typedef struct {
-    int64_t pixel, pixels, height;      /* tiles of `height` pixels */
-    int64_t column, columns;            /* outputs, from a multiple of NR on */
+    int64_t pixel, pixels;
+    int64_t column, columns; /* outputs, from a multiple of NR on */
     int64_t k, depth, runs;
 } K(conv_part);
 
-/* Bring the sums of a tile to the output's rows. */
-static void K(conv_update)(const K(conv_job) *job, const K(conv_scratch) *s, int64_t rows,
-                           int64_t column, int64_t columns, int add, int last) {
+/* The rows of one tile, without the taps that miss the image for all of them; returns how many
+ * spans of k they have. */
+static int64_t K(conv_pack_tile)(const K(conv_job) *job, const K(conv_part) *p, im2col_pixel at,
+                                 int64_t rows, K(conv_scratch) *s) {
+    const im2col_view *v = job->view;
+    im2col_range box[3];
+    im2col_box(v, at, rows, box);
+    if (im2col_is_whole(v, box)) {
+        s->spans[0] = 0;
+        s->depths[0] = p->depth;
+        K(im2col_rows)(v, job->source, at, rows, box, s->runs, p->runs, s->rows, CONV_STEP);
+        return 1;
+    }
+    int64_t count = im2col_clip(v, box, s->runs, p->runs, s->clipped, s->spans);
+    for (int64_t i = 0; i < count; i++) s->depths[i] = s->clipped[i].length;
+    K(im2col_rows)(v, job->source, at, rows, box, s->clipped, count, s->rows, CONV_STEP);
+    return count;
+}
+
+/* Where the outputs of a tile lie; those past `rows` are aside. Moves on to the next tile. */
+static void K(conv_place_tile)(const K(conv_job) *job, im2col_pixel *at, int64_t rows,
+                               K(conv_scratch) *s) {
+    int64_t i = 0;
+    while (i < rows) {
+        im2col_stretch stretch = im2col_stretch_at(job->view, at, rows - i);
+        REAL *out = job->out + im2col_out_offset(job->view, at);
+        for (int64_t j = 0; j < stretch.count; j++) s->out[i++] = out + j * stretch.out_step;
+        im2col_advance(job->view, at, stretch.count);
+    }
+    for (; i < job->height; i++) s->out[i] = s->aside[i];
+}
+
+/* A panel that is no whole number of vectors: sum aside, then bring in what counts. */
+static void K(conv_narrow)(const K(conv_job) *job, const K(conv_product) *product, int64_t rows,
+                           int64_t lanes, K(conv_scratch) *s) {
+    K(conv_product) p = *product;
+    p.out = s->aside;
+    p.column = 0;
+    p.add = 0;
+    p.bias = NULL;
+    K(conv_tiles)[job->height / 2 - 1][lanes > VL](&p);
     for (int64_t i = 0; i < rows; i++) {
-        REAL *out = s->out[i] + column;
-        for (int64_t j = 0; j < columns; j += VL) {
-            int64_t n = pyad_min(VL, columns - j);
-            vec v = v_load(s->tile + i * GEMM_NR + j);
-            if (add) v += K(gemm_load_row)(out + j, 1, n);
-            if (last && job->bias != NULL) v += K(gemm_load_row)(job->bias + column + j, 1, n);
+        REAL *out = s->out[i] + product->column;
+        for (int64_t j = 0; j < lanes; j += VL) {
+            int64_t n = pyad_min(VL, lanes - j);
+            vec v = v_load(s->aside[i] + j);
+            if (product->add) v += K(gemm_load_row)(out + j, 1, n);
+            if (product->bias != NULL) v += K(gemm_load_row)(product->bias + j, 1, n);
             K(gemm_store_row)(out + j, 1, v, n);
         }
     }
 }
 
-/* The rows of one tile, and where its outputs lie. */
-static void K(conv_pack_tile)(const K(conv_job) *job, const K(conv_part) *p, int64_t pixel,
-                              int64_t rows, K(conv_scratch) *s) {
-    const im2col_view *v = job->view;
-    im2col_pixel at = im2col_at(v, pixel);
-    for (int64_t i = 0; i < rows; i++) {
-        s->out[i] = job->out + im2col_out_offset(v, &at) + job->group * v->group_width;
-        K(im2col_row)(v, job->source, &at, s->runs, p->runs, s->rows + i * CONV_STEP);
-        im2col_next(v, &at);
-    }
-    for (int64_t i = rows; i < p->height; i++) {
-        memset(s->rows + i * CONV_STEP, 0, (size_t)p->depth * sizeof(REAL));
-    }
-}
-
-/* All tiles of a part with one block of columns. */
-static void K(conv_block)(const K(conv_job) *job, const K(conv_part) *p, int64_t depth,
-                          K(conv_scratch) *s) {
-    int last = p->k + p->depth == depth;
-    for (int64_t i = 0; i < p->pixels; i += p->height) {
-        int64_t rows = pyad_min(p->height, p->pixels - i);
-        K(conv_pack_tile)(job, p, p->pixel + i, rows, s);
-        for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
-            int64_t column = p->column + j;
-            int64_t lanes = pyad_min(GEMM_NR, p->columns - j);
-            const REAL *b = job->packed + column * depth + p->k * K(conv_padded)(lanes);
-            K(conv_tiles)[p->height / 2 - 1][lanes > VL](p->depth, s->rows, b, s->tile);
-            K(conv_update)(job, s, rows, column, lanes, p->k > 0, last);
+/* One tile of pixels with one block of columns; moves `at` on to the next. */
+static void K(conv_tile)(const K(conv_job) *job, const K(conv_part) *p, im2col_pixel *at,
+                         int64_t rows, K(conv_scratch) *s) {
+    int last = p->k + p->depth == job->depth;
+    K(conv_product) product = {
+        .a = s->rows, .spans = s->spans, .depths = s->depths, .out = s->out, .add = p->k > 0};
+    product.count = K(conv_pack_tile)(job, p, *at, rows, s);
+    K(conv_place_tile)(job, at, rows, s);
+    for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
+        int64_t column = p->column + j, lanes = pyad_min(GEMM_NR, p->columns - j);
+        product.b = job->packed + column * job->depth + p->k * K(conv_padded)(lanes);
+        product.bias = last && job->bias != NULL ? job->bias + column : NULL;
+        product.column = job->group * job->view->group_width + column;
+        if (lanes % VL == 0 && rows == job->height) {
+            K(conv_tiles)[job->height / 2 - 1][lanes > VL](&product);
+        } else {
+            K(conv_narrow)(job, &product, rows, lanes, s);
         }
     }
 }
@@ -314,26 +453,29 @@ static void K(conv_block)(const K(conv_job) *job, const K(conv_part) *p, int64_t
 /* Outputs column .. column+columns-1 of pixels pixel .. pixel+pixels-1. */
 static void K(conv_range)(const K(conv_job) *job, int64_t pixel, int64_t pixels, int64_t column,
                           int64_t columns, K(conv_scratch) *s) {
-    int64_t depth = conv_depth(job->view);
-    int64_t step = pyad_max(1, conv_block_depth(depth, CONV_DEPTH, 1));
-    K(conv_part) p = {.height = K(gemm_height)(pyad_max(pixels, 1))};
-    int64_t most = CONV_TILES * p.height;
+    int64_t step = pyad_max(1, conv_block_depth(job->depth, CONV_DEPTH, 1));
+    int64_t most = CONV_TILES * job->height;
+    K(conv_part) p;
+    for (int64_t i = 0; i < GEMM_MR; i++) s->aside[i] = s->tile + i * GEMM_NR;
     for (int64_t i = 0; i < pixels; i += most) {
         p.pixel = pixel + i;
         p.pixels = pyad_min(most, pixels - i);
         for (int64_t j = 0; j < columns; j += CONV_COLUMNS) {
             p.column = column + j;
             p.columns = pyad_min(CONV_COLUMNS, columns - j);
-            for (p.k = 0; p.k == 0 || p.k < depth; p.k += step) {
-                p.depth = pyad_min(step, depth - p.k);
+            for (p.k = 0; p.k == 0 || p.k < job->depth; p.k += step) {
+                p.depth = pyad_min(step, job->depth - p.k);
                 p.runs = im2col_runs(job->view, job->group, p.k, p.depth, s->runs);
-                K(conv_block)(job, &p, depth, s);
+                im2col_pixel at = im2col_at(job->view, p.pixel);
+                for (int64_t l = 0; l < p.pixels; l += job->height) {
+                    K(conv_tile)(job, &p, &at, pyad_min(job->height, p.pixels - l), s);
+                }
             }
         }
     }
 }
 
-/* This thread's part of a job: some of the pixels, or of the outputs where pixels are few. */
+/* This thread's part of a job: some of the tiles, or of the outputs where tiles are few. */
 static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team *t) {
     int64_t pixels = im2col_pixels(job->view), width = job->view->group_width;
     int64_t begin, end;
@@ -341,9 +483,32 @@ static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team
         team_range(t, width, GEMM_NR, &begin, &end);
         if (begin < end) K(conv_range)(job, 0, pixels, begin, end - begin, s);
     } else {
-        team_range(t, pixels, 2, &begin, &end);
+        team_range(t, pixels, job->height, &begin, &end);
         K(conv_range)(job, begin, end - begin, 0, width, s);
     }
+}
+
+/* The share of all (output, tap) pairs of a view that meet the image. */
+static double K(conv_hits)(const im2col_view *v) {
+    double hits = 1;
+    for (int64_t i = 0; i < 3; i++) {
+        const im2col_axis *a = &v->axis[i];
+        int64_t met = 0;
+        for (int64_t j = 0; j < a->count; j++) {
+            int64_t first = a->first + j * a->step;
+            im2col_range r = im2col_taps_between(a, first, first);
+            met += r.end - r.begin;
+        }
+        hits *= (double)met / (double)pyad_max(1, a->count * a->taps);
+    }
+    return hits;
+}
+
+/* The images whose pixels are computed side by side: a tile's height of them if enough products
+ * with the zeros around the image are saved so. */
+static int64_t K(conv_inner)(const im2col_view *v) {
+    if (v->images < 4 || K(conv_hits)(v) > CONV_HITS) return 1;
+    return pyad_min(v->images, GEMM_MR);
 }
 
 /* out = weight applied to source through all views of the shape. */
@@ -362,9 +527,11 @@ static void K(conv_gather)(const conv_shape *shape, int backward, const REAL *so
     for (int64_t i = 0; i < phases; i++) {
         im2col_view v = conv_view(shape, backward, i);
         int64_t size = K(conv_padded)(v.group_width) * conv_depth(&v);
+        int64_t height = K(gemm_height)(pyad_max(1, im2col_pixels(&v)));
+        v.inner = K(conv_inner)(&v);
         for (int64_t g = 0; g < shape->groups; g++) {
             const REAL *b = bias == NULL ? NULL : bias + g * v.group_width;
-            K(conv_job) job = {&v, g, source, packed + g * size, b, out};
+            K(conv_job) job = {&v, g, conv_depth(&v), height, source, packed + g * size, b, out};
             K(conv_share)(&job, t->scratch, t);
         }
         packed += K(conv_packed)(&v);
@@ -434,113 +601,169 @@ PYAD_RECORD(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
 
 /* A thread's own memory. */
 typedef struct {
-    im2col_run runs[CONV_DEPTH_BYTES / sizeof(REAL)];
+    im2col_run runs[CONV_RUNS];
     _Alignas(64) REAL rows[CONV_PIXELS * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
-    _Alignas(64) REAL right[CONV_PIXELS * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL right[CONV_PIXELS * CONV_WEIGHT_COLUMNS];
+    _Alignas(64) REAL aside[CONV_WEIGHT_COLUMNS];
+    REAL *out[CONV_RUNS + GEMM_MR];
 } K(conv_weight_scratch);
 
 static conv_cut K(conv_cut_of)(const im2col_view *v) {
-    int64_t groups = v->channels / pyad_max(1, v->group_channels);
-    conv_cut c = {.depth = conv_depth(v), .width = v->group_width, .pixels = im2col_pixels(v)};
-    c.step = conv_block_depth(c.depth, CONV_DEPTH / GEMM_MR * GEMM_MR, 2);
-    c.depth_blocks = c.depth == 0 ? 0 : pyad_ceil_div(c.depth, c.step);
+    conv_cut c = {.groups = v->channels / pyad_max(1, v->group_channels), .width = v->group_width};
+    int64_t pixels = im2col_pixels(v);
+    c.trim = conv_depth(v) >= CONV_DEPTH && K(conv_hits)(v) <= CONV_HITS;
+    conv_cut_depth(&c, v, CONV_DEPTH);
     c.padded = K(conv_padded)(c.width);
-    c.width_blocks = pyad_ceil_div(c.width, CONV_COLUMNS);
+    c.width_blocks = pyad_ceil_div(c.width, CONV_WEIGHT_COLUMNS);
     c.sum = c.depth * c.padded;
-    c.bias = groups * c.padded;
-    int64_t fit = CONV_SLAB_ELEMENTS / pyad_max(1, groups * c.sum + c.bias);
-    int64_t blocks = pyad_ceil_div(c.pixels, CONV_PIXELS);
+    c.bias = c.groups * c.padded;
+    int64_t fit = CONV_SLAB_ELEMENTS / pyad_max(1, c.groups * c.sum + c.bias);
+    int64_t blocks = pyad_ceil_div(pixels, CONV_PIXELS);
     c.slabs = pyad_max(1, pyad_min(pyad_min(blocks, CONV_SLABS), fit));
     return c;
 }
 
+/* Elements of one slab. */
+static inline int64_t K(conv_slab)(const conv_cut *c) { return c->groups * c->sum + c->bias; }
+
 /* One item: a slab's sums for columns k .. k+depth-1 and outputs column .. column+columns-1. */
 typedef struct {
-    const im2col_view *view;
-    int64_t group, k, depth, height, column, columns, runs;
+    im2col_view view;
+    im2col_range box[3];
+    int64_t group, k, depth, column, columns, runs;
     const REAL *x, *dy;
     REAL *sums, *bias; /* bias: NULL if another item has it */
     int64_t step;      /* of the sums' rows */
+    int direct;        /* dy is read where it lies */
 } K(conv_item);
 
-/* sums += tile, and the rows past `rows` are those of nothing. */
-GEMM_INLINE void K(conv_add)(const REAL *tile, int64_t rows, int64_t vectors, REAL *sums,
-                             int64_t step) {
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < vectors; j++) {
-            REAL *at = sums + i * step + j * VL;
-            v_store(at, v_load(at) + v_load(tile + i * GEMM_NR + j * VL));
+/* The outputs of `rows` pixels, panels of NR side by side: rows of many channels would share a few
+ * sets of the cache. A rest is padded with zeros. */
+static void K(conv_right)(const K(conv_item) *p, im2col_pixel at, int64_t rows, REAL *right) {
+    const im2col_view *v = &p->view;
+    int64_t whole = p->columns / VL * VL, rest = p->columns - whole;
+    int64_t offset = p->group * v->group_width + p->column;
+    for (int64_t i = 0; i < rows;) {
+        im2col_stretch s = im2col_stretch_at(v, &at, rows - i);
+        const REAL *dy = p->dy + im2col_out_offset(v, &at) + offset;
+        for (int64_t l = 0; l < s.count; l++, i++, dy += s.out_step) {
+            REAL *to = right + i * GEMM_NR;
+            for (int64_t j = 0; j < whole; j += VL) {
+                v_store(to + j / GEMM_NR * CONV_PIXELS * GEMM_NR + j % GEMM_NR, v_load(dy + j));
+            }
+            if (rest == 0) continue;
+            v_store(to + whole / GEMM_NR * CONV_PIXELS * GEMM_NR + whole % GEMM_NR,
+                    v_load_n(dy + whole, rest));
         }
+        im2col_advance(v, &at, s.count);
     }
 }
 
-/* Up to NR outputs of `rows` pixels, padded with zeros; the panel where it lies if it is whole. */
-static const REAL *K(conv_right)(const REAL *dy, int64_t rows, int64_t lanes, int64_t channels,
-                                 K(conv_weight_scratch) *s, int64_t *step) {
-    *step = channels;
-    if (lanes % VL == 0) return dy;
-    *step = GEMM_NR;
-    for (int64_t i = 0; i < rows; i++, dy += channels) {
-        REAL *to = s->right + i * GEMM_NR;
-        int64_t whole = lanes / VL * VL;
-        if (whole > 0) v_store(to, v_load(dy));
-        v_store(to + whole, v_load_n(dy + whole, lanes - whole));
-    }
-    return s->right;
-}
-
-GEMM_INLINE void K(conv_add_bias)(const REAL *b, int64_t step, int64_t rows, int64_t vectors,
+GEMM_INLINE void K(conv_add_bias)(const REAL *b, int64_t step, int64_t rows, int64_t lanes,
                                   REAL *bias) {
-    for (int64_t j = 0; j < vectors; j++) {
+    for (int64_t j = 0; j < lanes; j += VL) {
         vec sum = {0};
-        for (int64_t i = 0; i < rows; i++) sum += v_load(b + i * step + j * VL);
-        v_store(bias + j * VL, v_load(bias + j * VL) + sum);
+        int64_t n = pyad_min(VL, lanes - j);
+        for (int64_t i = 0; i < rows; i++) sum += K(gemm_load_row)(b + i * step + j, 1, n);
+        v_store(bias + j, v_load(bias + j) + sum);
+    }
+}
+
+/* The height of the next tile over `rest` columns: MR, at the end two even halves. */
+static inline int64_t K(conv_next_height)(int64_t rest) {
+    if (rest >= 2 * GEMM_MR || rest == GEMM_MR) return GEMM_MR;
+    return rest > GEMM_MR ? pyad_ceil_div(rest, 4) * 2 : pyad_ceil_div(rest, 2) * 2;
+}
+
+/* One panel of outputs, all columns. */
+static void K(conv_weight_panel)(const K(conv_item) *p, K(conv_product) *product, int wide,
+                                 K(conv_weight_scratch) *s) {
+    for (int64_t i = 0; i < p->depth;) {
+        int64_t height = K(conv_next_height)(p->depth - i);
+        product->a = s->rows + i;
+        product->out = s->out + i;
+        K(conv_sums)[height / 2 - 1][wide](product);
+        i += height;
     }
 }
 
 /* Add `rows` pixels to an item's sums. */
 static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t rows,
                                  K(conv_weight_scratch) *s) {
-    const im2col_view *v = p->view;
-    K(im2col_rows)(v, p->x, pixel, rows, s->runs, p->runs, s->rows, CONV_STEP);
+    const im2col_view *v = &p->view;
+    const int64_t start = 0;
+    im2col_pixel at = im2col_at(v, pixel);
     const REAL *dy = p->dy + pixel * v->out_channels + p->group * v->group_width + p->column;
+    K(conv_product) product = {.spans = &start, .depths = &rows, .count = 1, .add = 1};
+    K(im2col_rows)(v, p->x, at, rows, p->box, s->runs, p->runs, s->rows, CONV_STEP);
+    if (!p->direct) K(conv_right)(p, at, rows, s->right);
     for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
-        int64_t lanes = pyad_min(GEMM_NR, p->columns - j), b_step;
-        int64_t vectors = lanes > VL ? 2 : 1;
-        const REAL *b = K(conv_right)(dy + j, rows, lanes, v->out_channels, s, &b_step);
-        for (int64_t i = 0; i < p->depth; i += p->height) {
-            int64_t now = pyad_min(p->height, p->depth - i);
-            K(conv_sums)[p->height / 2 - 1][vectors > 1](rows, s->rows + i, b, b_step, s->tile);
-            K(conv_add)(s->tile, now, vectors, p->sums + i * p->step + j, p->step);
-        }
-        if (p->bias != NULL) K(conv_add_bias)(b, b_step, rows, vectors, p->bias + j);
+        int64_t lanes = pyad_min(GEMM_NR, p->columns - j);
+        product.b = p->direct ? dy + j : s->right + j * CONV_PIXELS;
+        product.b_depth = p->direct ? v->out_channels : GEMM_NR;
+        product.column = j;
+        K(conv_weight_panel)(p, &product, lanes > VL, s);
+        if (p->bias == NULL) continue;
+        K(conv_add_bias)(product.b, product.b_depth, rows, lanes, p->bias + j);
     }
 }
 
-/* Item number `item` of those of all slabs, groups and blocks. */
+/* The bias alone: sums of dy. */
+static void K(conv_bias_block)(const K(conv_item) *p, int64_t pixel, int64_t rows) {
+    const im2col_view *v = &p->view;
+    const REAL *dy = p->dy + pixel * v->out_channels + p->group * v->group_width + p->column;
+    K(conv_add_bias)(dy, v->out_channels, rows, p->columns, p->bias);
+}
+
+/* What an item with columns needs besides. */
+static void K(conv_start_item)(K(conv_item) *p, const conv_cut *c, int64_t down,
+                               K(conv_weight_scratch) *s) {
+    int64_t unit = down / c->parts * c->unit, part = down % c->parts * c->step;
+    p->k = unit + part;
+    p->depth = pyad_min(c->step, pyad_min(c->unit, c->depth - unit) - part);
+    p->sums += p->k * c->padded;
+    p->runs = im2col_runs(&p->view, p->group, p->k, p->depth, s->runs);
+    p->direct = !c->trim && p->columns % VL == 0 &&
+                (p->depth < 4 * GEMM_MR || p->view.out_channels == GEMM_NR);
+    im2col_whole(&p->view, p->box);
+    if (c->trim) {
+        conv_column_box(&p->view, p->k, p->depth, p->box);
+        p->view = conv_trimmed(&p->view, p->box);
+    }
+    for (int64_t i = 0; i < p->depth; i++) s->out[i] = p->sums + i * p->step;
+    /* a row that the last tile does not have, of a column that may hold anything finite */
+    s->out[p->depth] = s->aside;
+    for (int64_t i = 0; i < CONV_PIXELS; i++) s->rows[i * CONV_STEP + p->depth] = 0;
+    memset(s->aside, 0, sizeof s->aside);
+}
+
+/* Item number `item` of those of all slabs, groups and blocks; past the last block of columns comes
+ * the bias, unless the first block does it along. */
 static void K(conv_weight_item)(const im2col_view *v, const conv_cut *c, const REAL *x,
                                 const REAL *dy, REAL *all, int64_t item, int with_bias,
                                 K(conv_weight_scratch) *s) {
-    int64_t across = item % c->width_blocks, down = item / c->width_blocks % c->depth_blocks;
-    int64_t rest = item / c->width_blocks / c->depth_blocks;
-    int64_t groups = c->bias / c->padded, group = rest % groups, slab = rest / groups;
-    REAL *sums = all + slab * (groups * c->sum + c->bias);
-    K(conv_item) p = {.view = v, .group = group, .k = down * c->step, .x = x, .dy = dy};
-    p.column = across * CONV_COLUMNS;
-    p.columns = pyad_min(CONV_COLUMNS, c->width - p.column);
-    p.depth = pyad_min(c->step, c->depth - p.k);
-    p.height = K(gemm_height)(p.depth);
-    p.step = c->padded;
-    p.sums = sums + group * c->sum + p.k * c->padded + p.column;
-    p.bias = with_bias && down == 0 ? sums + groups * c->sum + group * c->padded + p.column : NULL;
-    p.runs = im2col_runs(v, group, p.k, p.depth, s->runs);
-    /* columns that a tile reads beyond the last one: finite, and of no effect */
-    memset(s->rows, 0, sizeof s->rows);
-    int64_t blocks = pyad_ceil_div(c->pixels, CONV_PIXELS);
-    int64_t end = pyad_min(c->pixels, blocks * (slab + 1) / c->slabs * CONV_PIXELS);
+    int alone = c->trim || c->depth == 0; /* the bias */
+    int64_t down_blocks = c->depth_blocks + (with_bias && alone);
+    int64_t across = item % c->width_blocks, down = item / c->width_blocks % down_blocks;
+    int64_t rest = item / c->width_blocks / down_blocks;
+    int64_t group = rest % c->groups, slab = rest / c->groups;
+    REAL *sums = all + slab * K(conv_slab)(c);
+    K(conv_item) p = {.view = *v, .group = group, .x = x, .dy = dy, .step = c->padded};
+    p.column = across * CONV_WEIGHT_COLUMNS;
+    p.columns = pyad_min(CONV_WEIGHT_COLUMNS, c->width - p.column);
+    p.sums = sums + group * c->sum + p.column;
+    if (with_bias && down == (alone ? c->depth_blocks : 0)) {
+        p.bias = sums + c->groups * c->sum + group * c->padded + p.column;
+    }
+    if (down < c->depth_blocks) K(conv_start_item)(&p, c, down, s);
+    int64_t pixels = im2col_pixels(&p.view), blocks = pyad_ceil_div(pixels, CONV_PIXELS);
+    int64_t end = pyad_min(pixels, blocks * (slab + 1) / c->slabs * CONV_PIXELS);
     for (int64_t i = blocks * slab / c->slabs * CONV_PIXELS; i < end; i += CONV_PIXELS) {
-        K(conv_weight_block)(&p, i, pyad_min(CONV_PIXELS, end - i), s);
+        if (down < c->depth_blocks) {
+            K(conv_weight_block)(&p, i, pyad_min(CONV_PIXELS, end - i), s);
+        } else {
+            K(conv_bias_block)(&p, i, pyad_min(CONV_PIXELS, end - i));
+        }
     }
 }
 
@@ -561,7 +784,7 @@ static void K(conv_weight_rows)(const im2col_view *v, const conv_cut *c, const R
 /* This thread's rows of dw and elements of db. */
 static void K(conv_weight_collect)(const im2col_view *v, const conv_cut *c, const REAL *all,
                                    REAL *dw, REAL *db, const team *t) {
-    int64_t groups = c->bias / c->padded, slab_step = groups * c->sum + c->bias;
+    int64_t groups = c->groups, slab_step = K(conv_slab)(c);
     int64_t begin, end, panels = c->padded / VL;
     team_range(t, groups * panels, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
@@ -590,9 +813,10 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     }
     if (s.out_channels == 0) return 0;
     conv_cut c = K(conv_cut_of)(&v);
-    int64_t items = c.slabs * s.groups * c.depth_blocks * c.width_blocks, begin, end;
+    int64_t down = c.depth_blocks + (db != NULL && (c.trim || c.depth == 0));
+    int64_t items = c.slabs * c.groups * down * c.width_blocks, begin, end;
     /* the sums of a slab that has no pixel, or of the bias if there is no column */
-    team_range(t, c.slabs * (s.groups * c.sum + c.bias), 1, &begin, &end);
+    team_range(t, c.slabs * K(conv_slab)(&c), 1, &begin, &end);
     memset(all + begin, 0, (size_t)(end - begin) * sizeof(REAL));
     team_barrier(t);
     team_range(t, items, 1, &begin, &end);
@@ -612,7 +836,7 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
         elements = DEPTHWISE_SLABS * (conv_taps(&s) + 1) * K(conv_padded)(s.channels);
     } else {
         conv_cut c = K(conv_cut_of)(&v);
-        elements = c.slabs * (s.groups * c.sum + c.bias);
+        elements = c.slabs * K(conv_slab)(&c);
     }
     return elements * (int64_t)sizeof(REAL);
 }

@@ -587,6 +587,8 @@ _SMALL: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
 _LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((2, 37, 9, 11), (67, 37, 3, 3), _numbers(2, padding=1)),
     ((1, 300, 5, 5), (33, 300, 1, 1), _numbers(2, stride=2)),
+    ((17, 130, 3, 4), (35, 130, 3, 3), _numbers(2, padding=1)),
+    ((5, 270, 4, 2), (18, 270, 3, 2), _numbers(2, padding=1, dilation=(2, 1))),
     ((3, 3, 19, 17), (16, 3, 7, 7), _numbers(2, stride=2, padding=3)),
     ((2, 1, 28, 28), (8, 1, 5, 5), _numbers(2, padding=2)),
     ((1, 40, 13, 12), (40, 1, 3, 3), _numbers(2, stride=2, padding=1, groups=40)),
