@@ -168,9 +168,10 @@ def allocate(nbytes: int) -> int:
     """
     address = _allocate(nbytes)
     if not address:
+        used = memory_stats()["allocated_bytes"]
         raise MemoryError(
-            f"can't allocate {nbytes:,} bytes "
-            f"({memory_stats()['allocated_bytes']:,} are in use); smaller batches or images need less"
+            f"can't allocate {nbytes:,} bytes ({used:,} are in use); smaller batches or "
+            "images need less"
         )
     return address
 
