@@ -1,7 +1,8 @@
 """Build of the C kernels: a static library each for the runtime and, in every
 instruction set, for the table of kernels and each family of them.
 
-PYAUTODL_NO_EXTENSION=1 installs the package without them.
+PYAUTODL_NO_EXTENSION=1 installs the package without them; PYAUTODL_BUILD_ISAS=avx512,base
+builds those tables alone, for who works on the kernels.
 """
 
 import copy
@@ -43,6 +44,8 @@ if platform.machine().lower() in ("x86_64", "amd64"):
         "-mfma",
         "-mprefer-vector-width=512",
     ]
+if os.environ.get("PYAUTODL_BUILD_ISAS"):
+    ISAS = {name: ISAS[name] for name in os.environ["PYAUTODL_BUILD_ISAS"].split(",")}
 RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "pool", "quota")]
 
 
@@ -118,11 +121,12 @@ class BuildExtension(build_ext):
 arguments = {}
 if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
     kernels = [each for isa in ISAS.items() for each in isa_libraries(*isa)]
-    version = {"PYAD_VERSION": f'"{VERSION}"'}
+    macros = {"PYAD_VERSION": f'"{VERSION}"'}
+    macros |= {f"PYAD_HAS_{isa.upper()}": "1" for isa in ISAS}
     arguments = {
         # linked in this order: the runtime refers to the tables
         "libraries": [
-            library("pyad_runtime", RUNTIME, [], [VERSION_FILE], version),
+            library("pyad_runtime", RUNTIME, [], [VERSION_FILE], macros),
             *kernels,
         ],
         "cffi_modules": ["csrc/build_ffi.py:ffibuilder"],

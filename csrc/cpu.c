@@ -4,6 +4,11 @@
 
 #include "runtime.h"
 
+/* The build says which tables it has compiled: PYAD_HAS_BASE, PYAD_HAS_AVX2, PYAD_HAS_AVX512. */
+#if !defined(PYAD_HAS_BASE) && !defined(PYAD_HAS_AVX2) && !defined(PYAD_HAS_AVX512)
+#error "no kernel table is built: see setup.py and tests/c/run.sh"
+#endif
+
 extern const pyad_kernel_row pyad_table_base[];
 
 typedef struct {
@@ -12,9 +17,11 @@ typedef struct {
     int (*present)(void);
 } isa;
 
+#if defined(PYAD_HAS_BASE)
 static int always(void) { return 1; }
+#endif
 
-#if defined(__x86_64__)
+#if defined(PYAD_HAS_AVX2) || defined(PYAD_HAS_AVX512)
 #include <cpuid.h>
 
 extern const pyad_kernel_row pyad_table_avx2[];
@@ -36,6 +43,7 @@ static int has_avx2(void) {
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_AVX2);
 }
 
+#if defined(PYAD_HAS_AVX512)
 static int has_avx512(void) {
     const uint64_t zmm = 0xe6;
     const uint32_t wanted = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
@@ -44,14 +52,19 @@ static int has_avx512(void) {
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & wanted) == wanted;
 }
 #endif
+#endif
 
 /* best first */
 static const isa isas[] = {
-#if defined(__x86_64__)
+#if defined(PYAD_HAS_AVX512)
     {"avx512", pyad_table_avx512, has_avx512},
+#endif
+#if defined(PYAD_HAS_AVX2)
     {"avx2", pyad_table_avx2, has_avx2},
 #endif
+#if defined(PYAD_HAS_BASE)
     {"base", pyad_table_base, always},
+#endif
 };
 
 #define NUM_ISAS ((int64_t)(sizeof(isas) / sizeof(isas[0])))

@@ -292,6 +292,11 @@ def _check_version() -> None:
             "reinstall it (pip install --force-reinstall pyautodl) or rebuild it "
             "(python setup.py build_ext --inplace)"
         )
+    if _lib.pyad_isa_count() == 0:
+        raise ImportError(
+            "the extension was built without a kernel table for this machine: rebuild it "
+            "without PYAUTODL_BUILD_ISAS"
+        )
 
 
 def _read_kernels() -> None:
