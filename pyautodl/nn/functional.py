@@ -44,6 +44,6 @@ for _family in FAMILIES:
     for _name in _NAMES:
         _function = getattr(_module, _name, None)
         # what another family has imported is not taken twice
-        if _function is not None and _function.__module__ == _module.__name__:
+        if _function is not None and _function.__module__.startswith(_module.__name__):
             globals()[_name] = _function
             __all__.append(_name)

@@ -1,0 +1,410 @@
+"""Mathematical functions of each element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyautodl.backends.dtypes import FLOATING
+from pyautodl.ops.eltwise.unary import MATH, NAN_TO_NUM, TESTS
+from pyautodl.ops.record import Op
+from pyautodl.tensor import Tensor, apply, call, get_default_dtype, method
+
+__all__ = [
+    "abs",
+    "absolute",
+    "acos",
+    "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "bitwise_not",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fix",
+    "floor",
+    "frac",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_not",
+    "nan_to_num",
+    "neg",
+    "negative",
+    "positive",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
+]
+
+
+def check_tensor(name: str, input: Any) -> Tensor:
+    """The input, which must be a tensor."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}: input must be a tensor, got {type(input).__name__}")
+    return input
+
+
+def as_floating(name: str, input: Any) -> Tensor:
+    """The input; integers and bools as the default floating type."""
+    x = check_tensor(name, input)
+    if x._array.dtype.category == FLOATING:
+        return x
+    result: Tensor = call("cast", x, dtype=get_default_dtype())
+    return result
+
+
+_TEXT = """Return {what} of each element.
+
+    Args:
+        input: a tensor{kinds}.
+
+    Raises:
+        TypeError: the input is no tensor{more}.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.{name}(ad.tensor({given}))
+        {shown}
+    """
+
+
+def _define(
+    name: str, what: str, given: str, shown: str, *aliases: str, kind: str = "float"
+) -> Callable[[Tensor], Tensor]:
+    """A documented function and its methods.
+
+    Args:
+        name: of the function and the op.
+        what: the function returns, for its documentation.
+        given: the argument of the example, `shown` its result.
+        *aliases: other names of the methods.
+        kind: "float": integers become floats; "whole": integers stay as they are, the
+            function changes nothing of them; "number": the op takes them.
+    """
+    op: Op = MATH[name]
+
+    def function(input: Tensor) -> Tensor:
+        if kind == "float":
+            input = as_floating(name, input)
+        elif check_tensor(name, input)._array.dtype.category != FLOATING:
+            if kind == "whole":
+                return call("copy", input)  # type: ignore[no-any-return]
+        return apply(op, input)  # type: ignore[no-any-return]
+
+    kinds = "; integers become floats" if kind == "float" else ""
+    more = ", or of bool" if kind == "number" else ""
+    function.__doc__ = _TEXT.format(
+        what=what, kinds=kinds, more=more, name=name, given=given, shown=shown
+    )
+    for each in (name, *aliases):
+        function.__name__ = function.__qualname__ = each
+        method(each, inplace=True)(function)
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+abs = absolute = _define(
+    "abs",
+    "the size",
+    "[-1.5, 2]",
+    "tensor([1.5000, 2.0000])",
+    "absolute",
+    kind="number",
+)
+neg = negative = _define(
+    "neg", "the negative", "[1, -2]", "tensor([-1,  2])", "negative", kind="number"
+)
+sign = sgn = _define(
+    "sign",
+    "1, 0 or -1 as the sign",
+    "[3.0, 0.0, -2.0]",
+    "tensor([ 1.,  0., -1.])",
+    "sgn",
+    kind="number",
+)
+square = _define("square", "the square", "[-3, 2]", "tensor([9, 4])", kind="number")
+floor = _define(
+    "floor",
+    "the largest whole number not above",
+    "[1.5, -1.5]",
+    "tensor([ 1., -2.])",
+    kind="whole",
+)
+ceil = _define(
+    "ceil",
+    "the smallest whole number not below",
+    "[1.5, -1.5]",
+    "tensor([ 2., -1.])",
+    kind="whole",
+)
+trunc = fix = _define(
+    "trunc",
+    "the whole part",
+    "[1.5, -1.5]",
+    "tensor([ 1., -1.])",
+    "fix",
+    kind="whole",
+)
+frac = _define(
+    "frac", "the part after the point", "[1.5, -1.25]", "tensor([ 0.5000, -0.2500])"
+)
+sqrt = _define("sqrt", "the square root", "[4.0, 9.0]", "tensor([2., 3.])")
+rsqrt = _define("rsqrt", "1 over the square root", "[4.0]", "tensor([0.5000])")
+reciprocal = _define("reciprocal", "1 over the value", "[4.0]", "tensor([0.2500])")
+exp = _define("exp", "e to the power", "[0.0, 1.0]", "tensor([1.0000, 2.7183])")
+exp2 = _define("exp2", "2 to the power", "[3.0]", "tensor([8.])")
+expm1 = _define(
+    "expm1", "exp(x) - 1, accurate near 0,", "[1e-9]", "tensor([1.0000e-09])"
+)
+log = _define("log", "the natural logarithm", "[1.0, 10.0]", "tensor([0.0000, 2.3026])")
+log1p = _define(
+    "log1p", "log(1 + x), accurate near 0,", "[1e-9]", "tensor([1.0000e-09])"
+)
+log2 = _define("log2", "the logarithm to base 2", "[8.0]", "tensor([3.])")
+log10 = _define("log10", "the logarithm to base 10", "[1000.0]", "tensor([3.])")
+sin = _define("sin", "the sine", "[1.0]", "tensor([0.8415])")
+cos = _define("cos", "the cosine", "[1.0]", "tensor([0.5403])")
+tan = _define("tan", "the tangent", "[1.0]", "tensor([1.5574])")
+asin = arcsin = _define("asin", "the arc sine", "[1.0]", "tensor([1.5708])", "arcsin")
+acos = arccos = _define("acos", "the arc cosine", "[0.0]", "tensor([1.5708])", "arccos")
+atan = arctan = _define(
+    "atan", "the arc tangent", "[1.0]", "tensor([0.7854])", "arctan"
+)
+sinh = _define("sinh", "the hyperbolic sine", "[1.0]", "tensor([1.1752])")
+cosh = _define("cosh", "the hyperbolic cosine", "[1.0]", "tensor([1.5431])")
+tanh = _define("tanh", "the hyperbolic tangent", "[1.0]", "tensor([0.7616])")
+asinh = arcsinh = _define(
+    "asinh", "the inverse hyperbolic sine", "[1.0]", "tensor([0.8814])", "arcsinh"
+)
+acosh = arccosh = _define(
+    "acosh", "the inverse hyperbolic cosine", "[2.0]", "tensor([1.3170])", "arccosh"
+)
+atanh = arctanh = _define(
+    "atanh", "the inverse hyperbolic tangent", "[0.5]", "tensor([0.5493])", "arctanh"
+)
+sigmoid = _define(
+    "sigmoid", "1 / (1 + exp(-x))", "[0.0, 2.0]", "tensor([0.5000, 0.8808])"
+)
+erf = _define("erf", "the error function", "[0.5]", "tensor([0.5205])")
+erfc = _define(
+    "erfc", "1 - erf(x), accurate where it is small,", "[9.0]", "tensor([4.1370e-37])"
+)
+
+
+@method(inplace=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Round each element to the nearest whole number, halves to even.
+
+    Args:
+        input: a tensor; integers stay as they are.
+        decimals: how many digits after the point to keep; may be negative.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.round(ad.tensor([0.5, 1.5, 2.4]))
+        tensor([0., 2., 2.])
+    """
+    if check_tensor("round", input)._array.dtype.category != FLOATING:
+        return call("copy", input)  # type: ignore[no-any-return]
+    if decimals == 0:
+        return apply(MATH["round"], input)  # type: ignore[no-any-return]
+    scale = 10.0 ** int(decimals)
+    scaled = apply(MATH["round"], call("mul", input, scale))
+    return call("div", scaled, scale)  # type: ignore[no-any-return]
+
+
+@method
+def positive(input: Tensor) -> Tensor:
+    """Return the tensor itself, as `+input`.
+
+    Args:
+        input: a tensor of numbers.
+
+    Raises:
+        TypeError: it is a bool tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.positive(ad.tensor([1, -2]))
+        tensor([ 1, -2])
+    """
+    if check_tensor("positive", input).dtype.name == "bool":
+        raise TypeError("positive: expected a tensor of numbers, got bool")
+    return input
+
+
+@method(inplace=True)
+def nan_to_num(
+    input: Tensor,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """Replace NaN and infinities.
+
+    Args:
+        input: a tensor; integers stay as they are.
+        nan: what stands for NaN.
+        posinf: for infinity; default the largest number of the element type.
+        neginf: for -infinity; default the smallest.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nan_to_num(ad.tensor([float("nan"), 1.0]))
+        tensor([0., 1.])
+    """
+    if check_tensor("nan_to_num", input)._array.dtype.category != FLOATING:
+        return call("copy", input)  # type: ignore[no-any-return]
+    largest = _largest(input)
+    return apply(  # type: ignore[no-any-return]
+        NAN_TO_NUM,
+        input,
+        nan=float(nan),
+        posinf=largest if posinf is None else float(posinf),
+        neginf=-largest if neginf is None else float(neginf),
+    )
+
+
+def _largest(x: Tensor) -> float:
+    return 3.4028234663852886e38 if x.itemsize == 4 else 1.7976931348623157e308
+
+
+# ---- tests of each element ----
+
+
+@method
+def isnan(input: Tensor) -> Tensor:
+    """Return whether each element is NaN.
+
+    Args:
+        input: a tensor.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.isnan(ad.tensor([1.0, float("nan")]))
+        tensor([False,  True])
+    """
+    return _test("isnan", input)
+
+
+@method
+def isinf(input: Tensor) -> Tensor:
+    """Return whether each element is infinity or -infinity.
+
+    Args:
+        input: a tensor.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.isinf(ad.tensor([1.0, -float("inf")]))
+        tensor([False,  True])
+    """
+    return _test("isinf", input)
+
+
+@method
+def isfinite(input: Tensor) -> Tensor:
+    """Return whether each element is neither NaN nor infinite.
+
+    Args:
+        input: a tensor.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.isfinite(ad.tensor([1.0, float("nan")]))
+        tensor([ True, False])
+    """
+    return _test("isfinite", input)
+
+
+def _test(name: str, input: Tensor) -> Tensor:
+    """Of integers, all are finite: x == x is what they are, x != x what they are not."""
+    if check_tensor(name, input)._array.dtype.category == FLOATING:
+        return apply(TESTS[name], input)  # type: ignore[no-any-return]
+    return call("eq" if name == "isfinite" else "ne", input, input)  # type: ignore[no-any-return]
+
+
+@method(inplace=True)
+def logical_not(input: Tensor) -> Tensor:
+    """Return whether each element is 0 or False.
+
+    Args:
+        input: a tensor of any element type.
+
+    Raises:
+        TypeError: the input is no tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.logical_not(ad.tensor([0, 2]))
+        tensor([ True, False])
+    """
+    return apply(TESTS["logical_not"], check_tensor("logical_not", input))  # type: ignore[no-any-return]
+
+
+@method("bitwise_not", inplace=True)
+def bitwise_not(input: Tensor) -> Tensor:
+    """Flip every bit of integers, or turn bools around; also `~input`.
+
+    Args:
+        input: an integer or bool tensor.
+
+    Raises:
+        DTypeError: the tensor is floating.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.bitwise_not(ad.tensor([True, False]))
+        tensor([False,  True])
+    """
+    return apply(TESTS["bitwise_not"], check_tensor("bitwise_not", input))  # type: ignore[no-any-return]
+
+
+method("__abs__")(abs)
+method("__neg__")(neg)
+method("__pos__")(positive)
+method("__invert__")(bitwise_not)
+method("__round__")(round)
