@@ -65,25 +65,18 @@ def bind(
     _Bound.call = staticmethod(call)  # type: ignore[assignment]
 
 
-class Saved:
-    """An array kept for backward, where it came from, and what it looked like then.
+# An array kept for backward: (array, edge, output, version, checksum). `edge` leads to the
+# producer of a saved input. A saved output keeps its number alone and gets its node back
+# when unpacked, or node and output would hold each other. Version and checksum (of memory
+# that others may change) tell what the array looked like.
+Saved = tuple[Array, Edge | None, int | None, int, int | None]
 
-    `edge` leads to the producer of a saved input. A saved output keeps its number
-    alone and gets its node back when unpacked, or node and output would hold each
-    other.
-    """
 
-    __slots__ = ("array", "checksum", "edge", "is_input", "output", "version")
-
-    def __init__(
-        self, array: Array, edge: Edge | None, output: int | None, is_input: bool
-    ) -> None:
-        self.array = array
-        self.edge = edge
-        self.output = output
-        self.is_input = is_input
-        self.version = array.storage.version
-        self.checksum = _checksum(array) if array.storage.is_shared() else None
+def keep(array: Array, edge: Edge | None, output: int | None) -> Saved:
+    """Pack an array for backward."""
+    storage = array.storage
+    checksum = _checksum(array) if storage.is_shared() else None
+    return array, edge, output, storage.version, checksum
 
 
 def _checksum(array: Array) -> int:
@@ -160,16 +153,6 @@ class Context:
         """The saved arrays as tensors that know where they came from."""
         return self.node.unpack()
 
-    def input_number(self, array: Array, arrays: Sequence[Array | None]) -> int | None:
-        """Which input `array` is or stands for; None if none."""
-        for copy, original in self._aliases or ():
-            if array is copy:
-                array = original
-        for i, each in enumerate(arrays):
-            if each is array:
-                return i
-        return None
-
     def take_saved(
         self,
         arrays: Sequence[Array | None],
@@ -181,15 +164,31 @@ class Context:
         for array in self._kept or ():
             if array is None:
                 packed.append(None)
-                continue
-            number = self.input_number(array, arrays)
-            if number is not None:
-                packed.append(Saved(array, edges[number], None, True))
-                continue
-            output = next((i for i, each in enumerate(outputs) if each is array), None)
-            packed.append(Saved(array, None, output, False))
+            else:
+                edge, output = self._origin(array, arrays, edges, outputs)
+                packed.append(keep(array, edge, output))
         self._kept = self._aliases = None
         return packed
+
+    def _origin(
+        self,
+        array: Array,
+        arrays: Sequence[Array | None],
+        edges: Sequence[Edge | None],
+        outputs: Sequence[Array],
+    ) -> tuple[Edge | None, int | None]:
+        """Where an array came from: an input's edge, or the number of an output."""
+        if self._aliases is not None:
+            for copy, original in self._aliases:
+                if array is copy:
+                    array = original
+        for each, edge in zip(arrays, edges):
+            if each is array:
+                return edge, None
+        for i, out in enumerate(outputs):
+            if out is array:
+                return None, i
+        return None, None
 
 
 class Node:
@@ -234,7 +233,6 @@ class Node:
         stack = _context.modules()
         self.module = weakref.ref(stack[-1]) if stack else None
         self.traceback = traceback.extract_stack()[:-2] if MODE.anomaly else None
-        ctx.node = weakref.proxy(self)
 
     @property
     def name(self) -> str:
@@ -263,14 +261,14 @@ class Node:
         )
 
     def _unpack(self, saved: Saved) -> Any:
-        array, storage = saved.array, saved.array.storage
-        if storage.version != saved.version:
+        array, edge, output, version, checksum = saved
+        if array.storage.version != version:
             raise GradError(self._changed(array, "an in-place operation"))
-        if saved.checksum is not None and _checksum(array) != saved.checksum:
+        if checksum is not None and _checksum(array) != checksum:
             raise GradError(self._changed(array, "writing to memory shared with NumPy"))
-        if saved.output is not None:
-            return _Bound.make(array, (self, saved.output), True)
-        return _Bound.make(array, saved.edge, saved.edge is not None)
+        if output is not None:
+            return _Bound.make(array, (self, output), True)
+        return _Bound.make(array, edge, edge is not None)
 
     def _changed(self, array: Array, how: str) -> str:
         text = (
@@ -305,6 +303,8 @@ class Node:
         """The gradients of the inputs from those of the outputs."""
         before = MODE.enabled
         MODE.enabled = create_graph
+        # for ctx.saved; not for longer, or node and context would hold each other
+        self.ctx.node = self
         try:
             if create_graph and self.op.composition is not None:
                 return self._differentiate_composition(grads)
@@ -316,6 +316,7 @@ class Node:
             raise
         finally:
             MODE.enabled = before
+            self.ctx.node = None
 
     def _annotate(self, error: Exception) -> None:
         where = self.where()

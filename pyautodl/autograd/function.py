@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pyautodl.errors import GradError
-from pyautodl.graph import MODE, Context, Edge, Node, Saved
+from pyautodl.graph import MODE, Context, Edge, Node, Saved, keep
 from pyautodl.ops.record import Op
 from pyautodl.tensor import Tensor, call, make
 
@@ -25,7 +25,9 @@ class FunctionCtx(Context):
 
     def __init__(self, args: Sequence[Any]) -> None:
         arrays = [x._array if isinstance(x, Tensor) else None for x in args]
-        super().__init__({}, arrays)
+        super().__init__({})
+        self.shapes = [None if a is None else a.shape for a in arrays]
+        self.dtypes = [None if a is None else a.dtype for a in arrays]
         self.needs_input_grad = tuple(
             [isinstance(x, Tensor) and x.requires_grad for x in args]
         )
@@ -84,11 +86,11 @@ def _pack(
 ) -> Saved:
     for i, output in enumerate(outputs):
         if output is x:
-            return Saved(x._array, None, i, False)
+            return keep(x._array, None, i)
     for arg, edge in zip(args, edges):
         if arg is x:
-            return Saved(x._array, edge, None, True)
-    return Saved(x._array, None, None, False)
+            return keep(x._array, edge, None)
+    return keep(x._array, None, None)
 
 
 class Function:
