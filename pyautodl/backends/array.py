@@ -125,7 +125,9 @@ class Array:
         self.shape = shape
         self.strides = strides
         self.dtype = dtype
-        self.address = storage.address + offset * dtype.itemsize
+        self.address = (
+            storage.address + offset * dtype.itemsize if offset else storage.address
+        )
         self._desc: bytes | None = None
         # of foreign memory alone, which has its NumPy array already
         self._ndarray: np.ndarray[Any, Any] | None = None
@@ -280,10 +282,16 @@ def empty(
     Raises:
         MemoryError: the memory can't be had; says how many bytes were asked for.
     """
-    nbytes = prod(shape) * dtype.itemsize
-    if strides is None:
-        strides = contiguous_strides(shape)
-    return Array(_allocate(nbytes), 0, shape, strides, dtype)
+    nbytes, c_order = _plan(shape, dtype)
+    return Array(
+        _allocate(nbytes), 0, shape, c_order if strides is None else strides, dtype
+    )
+
+
+@lru_cache(maxsize=8192)
+def _plan(shape: tuple[int, ...], dtype: DType) -> tuple[int, tuple[int, ...]]:
+    """The bytes of a new array, and its strides in C order."""
+    return prod(shape) * dtype.itemsize, contiguous_strides(shape)
 
 
 def constant(value: float | int | bool, dtype: DType) -> Array:

@@ -45,6 +45,17 @@ class History:
         )
         return f"History({len(self)} epochs{'; last: ' if last else ''}{last})"
 
+    def _repr_html_(self) -> str:
+        """A table of the epochs, for notebooks."""
+        names = self.names()
+        head = "".join(f"<th>{name}</th>" for name in ("epoch", *names))
+        rows = []
+        for number, epoch in enumerate(self.epochs, 1):
+            cells = [f"{epoch[name]:.4g}" if name in epoch else "" for name in names]
+            row = "".join(f"<td>{cell}</td>" for cell in (str(number), *cells))
+            rows.append(f"<tr>{row}</tr>")
+        return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
     def plot(self, path: Any = None) -> Any:
         """Draw training against validation, a panel for each figure.
 
