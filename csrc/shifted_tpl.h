@@ -48,7 +48,7 @@ V_INLINE mask K(first_lanes)(int64_t n) {
 /* two classes: the even and the odd elements, in registers */
 V_INLINE void K(split_pairs)(const REAL *x, REAL *tile) {
     mask even;
-    for (int64_t i = 0; i < VL; i++) even[i] = 2 * i;
+    for (int64_t i = 0; i < VL; i++) even[i] = (mask_item)(2 * i);
     vec a = v_load(x), b = v_load(x + VL);
     v_store(tile, __builtin_shuffle(a, b, even));
     v_store(tile + VL, __builtin_shuffle(a, b, even + 1));
@@ -56,7 +56,7 @@ V_INLINE void K(split_pairs)(const REAL *x, REAL *tile) {
 
 V_INLINE void K(join_pairs)(const REAL *tile, REAL *y) {
     mask low;
-    for (int64_t i = 0; i < VL; i++) low[i] = i % 2 * VL + i / 2;
+    for (int64_t i = 0; i < VL; i++) low[i] = (mask_item)(i % 2 * VL + i / 2);
     vec a = v_load(tile), b = v_load(tile + VL);
     v_store(y, __builtin_shuffle(a, b, low));
     v_store(y + VL, __builtin_shuffle(a, b, low + VL / 2));

@@ -23,6 +23,7 @@
 #define VL ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
 #define vec K(vec_t)
 #define mask K(mask_t)
+#define mask_item K(mask_item)
 #define v_set1 K(v_set1)
 #define v_load K(v_load)
 #define v_store K(v_store)
@@ -38,6 +39,10 @@
 #define v_any K(v_any)
 #define v_sum K(v_sum)
 #define v_hmax K(v_hmax)
+
+/* one element of a mask */
+typedef int32_t mask_item_f32;
+typedef int64_t mask_item_f64;
 
 typedef float vec_t_f32 __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t mask_t_f32 __attribute__((vector_size(VECTOR_BYTES)));

@@ -87,11 +87,7 @@ POOL_INLINE void K(pool_store)(REAL *p, vec a, int64_t live) {
 }
 
 POOL_INLINE mask K(pool_number)(int64_t cell) {
-#if DTYPE == PYAD_FLOAT32
-    return (mask){0} + (int32_t)cell;
-#else
-    return (mask){0} + cell;
-#endif
+    return (mask){0} + (mask_item)cell;
 }
 
 /* A copy whose length is not a constant would be a call. */

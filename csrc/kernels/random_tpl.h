@@ -306,7 +306,7 @@ static int K(dropout_fwd)(const void *args, const team *t) {
     REAL scale = (REAL)(a->p < 1 ? 1 / (1 - a->p) : 0);
     double drops = rint(a->p * 0x1p32); /* so many of the 2^32 words */
     uint32_t limit = drops > 0xFFFFFFFFu ? 0xFFFFFFFFu : (uint32_t)drops;
-    uint8_t one = drops > 0xFFFFFFFFu ? 0 : 1;
+    uint8_t one = (uint8_t)(drops <= 0xFFFFFFFFu);
     philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WORDS) * PHILOX_LANES);
     team_range(t, n, PHILOX_WORDS, &begin, &end);
     for (int64_t i = begin; i < end; i += PHILOX_WORDS) {

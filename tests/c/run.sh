@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Builds the runtime and the kernel tables with warnings as errors, links every test_*.c here
+# against cmocka and runs them. Objects are kept in build/c-tests and reused.
+#
+#   tests/c/run.sh [--sanitize] [--arm64] [NAME...]
+#
+# --sanitize  with AddressSanitizer and UndefinedBehaviorSanitizer
+# --arm64     with aarch64-linux-gnu-gcc, run under qemu-aarch64; cmocka comes from
+#             dpkg --add-architecture arm64 && apt-get update &&
+#             apt-get install libcmocka-dev:arm64
+# NAME        test_NAME.c alone
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+variant=$(uname -m)
+compiler=${CC:-gcc}
+runner=()
+# as setup.py has them
+flags=(-std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -pthread)
+optimise=(-O3)
+strict=(-Wall -Wextra -Wshadow -Wconversion -Werror)
+link=(-pthread)
+tests=()
+
+for argument in "$@"; do
+    case $argument in
+    --sanitize)
+        variant+=-sanitize
+        optimise=(-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
+            -fno-sanitize-recover=all)
+        link+=(-fsanitize=address,undefined)
+        ;;
+    --arm64)
+        variant=aarch64${variant#"$(uname -m)"}
+        if [ "$(uname -m)" != aarch64 ]; then
+            library=/usr/lib/aarch64-linux-gnu
+            if [ ! -e $library/libcmocka.so ]; then
+                echo "$0: --arm64 needs libcmocka-dev:arm64, see the head of this file" >&2
+                exit 1
+            fi
+            compiler=aarch64-linux-gnu-gcc
+            link+=(-L$library "-Wl,-rpath,$library")
+            runner=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+        fi
+        ;;
+    -*)
+        sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2
+        exit 2
+        ;;
+    *) tests+=("tests/c/test_$argument.c") ;;
+    esac
+done
+[ ${#tests[@]} -gt 0 ] || tests=(tests/c/test_*.c)
+
+case $compiler in ccache*) ;; *) ! command -v ccache >/dev/null || compiler="ccache $compiler" ;; esac
+build=build/c-tests/$variant
+mkdir -p "$build"
+commands=$build/commands
+: >"$commands"
+objects=()
+
+# compile OBJECT SOURCE WATCHED... -- FLAGS...: a line in $commands, unless OBJECT is newer than
+# its source, the shared headers and what it watches
+compile() {
+    local object=$build/$1 source=$2 watched=()
+    shift 2
+    while [ "$1" != -- ]; do
+        watched+=("$1")
+        shift
+    done
+    shift
+    objects+=("$object")
+    if [ -e "$object" ] && [ -z "$(find "$source" tests/c/run.sh csrc/*.h csrc/isa/*.h \
+        csrc/kernels.def "${watched[@]}" -newer "$object" -print -quit)" ]; then
+        return
+    fi
+    local line
+    printf -v line '%q ' "${flags[@]}" "${optimise[@]}" -Icsrc "$@" -c "$source" -o "$object"
+    printf '%s %s\n' "$compiler" "$line" >>"$commands"
+}
+
+for name in run cpu threads pool quota; do
+    compile "$name.o" "csrc/$name.c" -- "${strict[@]}" '-DPYAD_VERSION="test"'
+done
+
+table() {
+    local isa=$1 family
+    shift
+    compile "table-$isa.o" csrc/isa/table.c -- "${strict[@]}" "-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"" "$@"
+    for family in csrc/kernels/*_tpl.h; do
+        compile "$(basename "$family" _tpl.h)-$isa.o" csrc/isa/unit.c "$family" -- "${strict[@]}" \
+            "-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
+    done
+}
+
+table base
+case $variant in
+x86_64*)
+    table avx2 -mavx2 -mfma
+    table avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
+    ;;
+esac
+library=("${objects[@]}")
+
+for test in "${tests[@]}"; do
+    # cmocka's macros convert freely
+    compile "$(basename "$test" .c).o" "$test" tests/c/testing.h -- \
+        -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror
+done
+
+# each line is one compiler run; xargs stops at the first that fails
+if [ -s "$commands" ]; then
+    echo "$(wc -l <"$commands") files to compile ($variant)"
+    xargs -d '\n' -P "$(nproc)" -I{} sh -c '{} || exit 255' <"$commands"
+fi
+
+failed=()
+for test in "${tests[@]}"; do
+    program=$build/$(basename "$test" .c)
+    $compiler "${link[@]}" "$program.o" "${library[@]}" -lcmocka -lm -o "$program"
+    echo "== $(basename "$program") ($variant)"
+    timeout 600 "${runner[@]}" "$program" || failed+=("$(basename "$program")")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi
+echo "all passed ($variant)"

@@ -1,0 +1,261 @@
+/* The memory pool: alignment, reuse, counts, limits, eviction, fork, threads. */
+#include "testing.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MB ((int64_t)1 << 20)
+
+static pyad_memory_stats stats(void) {
+    pyad_memory_stats s;
+    pyad_get_memory_stats(&s);
+    return s;
+}
+
+static int64_t cached(void) {
+    pyad_memory_stats s = stats();
+    return s.reserved_bytes - s.allocated_bytes;
+}
+
+/* Each test starts with an empty pool and its default limit. */
+static int clean(void **state) {
+    (void)state;
+    pyad_empty_cache();
+    pyad_set_cache_limit(256 * MB);
+    pyad_reset_peak_memory();
+    return 0;
+}
+
+static void test_aligned_and_writable(void **state) {
+    (void)state;
+    for (int64_t n = 0; n < 100000; n = n * 5 / 4 + 1) {
+        char *p = pyad_allocate(n);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % PYAD_ALIGNMENT, 0);
+        memset(p, 1, (size_t)n);
+        pyad_free(p);
+    }
+    char *large = pyad_allocate(9 * MB + 1);
+    assert_int_equal((uintptr_t)large % PYAD_ALIGNMENT, 0);
+    memset(large, 1, (size_t)(9 * MB + 1));
+    pyad_free(large);
+}
+
+static void test_blocks_do_not_overlap(void **state) {
+    (void)state;
+    enum { COUNT = 300 };
+    char *blocks[COUNT];
+    int64_t sizes[COUNT];
+    uint64_t random = 1;
+    for (int i = 0; i < COUNT; i++) {
+        sizes[i] = number_in(&random, 0, i % 50 ? 5000 : 3 * MB);
+        blocks[i] = pyad_allocate(sizes[i]);
+        memset(blocks[i], i % 127, (size_t)sizes[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        for (int64_t k = 0; k < sizes[i]; k += 61) assert_int_equal(blocks[i][k], i % 127);
+        pyad_free(blocks[i]);
+    }
+}
+
+static void test_last_freed_comes_back_first(void **state) {
+    (void)state;
+    void *a = pyad_allocate(1000), *b = pyad_allocate(1000);
+    int64_t before = stats().reused_blocks, system = stats().system_allocations;
+    pyad_free(a);
+    pyad_free(b);
+    assert_ptr_equal(pyad_allocate(990), b);
+    assert_ptr_equal(pyad_allocate(1000), a);
+    assert_int_equal(stats().reused_blocks, before + 2);
+    assert_int_equal(stats().system_allocations, system);
+    pyad_free(a);
+    pyad_free(b);
+}
+
+static void test_large_request_takes_a_somewhat_larger_block(void **state) {
+    (void)state;
+    void *large = pyad_allocate(8 * MB);
+    pyad_free(large);
+    void *smaller = pyad_allocate(6 * MB + 100);
+    assert_ptr_equal(smaller, large);
+    pyad_free(smaller);
+    void *much_smaller = pyad_allocate(3 * MB);
+    assert_ptr_not_equal(much_smaller, large);
+    pyad_free(much_smaller);
+}
+
+static void test_counts(void **state) {
+    (void)state;
+    pyad_memory_stats before = stats();
+    void *a = pyad_allocate(2 * MB), *b = pyad_allocate(5 * MB);
+    pyad_memory_stats held = stats();
+    assert_int_equal(held.system_allocations, before.system_allocations + 2);
+    int64_t bytes = held.allocated_bytes - before.allocated_bytes;
+    assert_true(bytes >= 7 * MB && bytes <= 8 * MB);
+    assert_int_equal(held.reserved_bytes - before.reserved_bytes, bytes);
+    assert_int_equal(held.peak_allocated_bytes, held.allocated_bytes);
+    pyad_free(a);
+    pyad_free(b);
+    pyad_memory_stats after = stats();
+    assert_int_equal(after.allocated_bytes, before.allocated_bytes);
+    assert_int_equal(after.reserved_bytes, held.reserved_bytes);
+    assert_int_equal(after.peak_allocated_bytes, held.peak_allocated_bytes);
+    pyad_reset_peak_memory();
+    assert_int_equal(stats().peak_allocated_bytes, before.allocated_bytes);
+}
+
+static void test_steady_work_asks_the_system_no_more(void **state) {
+    (void)state;
+    int64_t system = 0;
+    for (int step = 0; step < 20; step++) {
+        void *blocks[8];
+        for (int i = 0; i < 8; i++) blocks[i] = pyad_allocate((i + 1) * 700000);
+        for (int i = 0; i < 8; i++) pyad_free(blocks[i]);
+        if (step == 1) system = stats().system_allocations;
+    }
+    assert_int_equal(stats().system_allocations, system);
+}
+
+static void test_requests_that_can_not_be_met(void **state) {
+    (void)state;
+    pyad_memory_stats before = stats();
+    assert_null(pyad_allocate(-1));
+    assert_null(pyad_allocate(INT64_MIN));
+    assert_null(pyad_allocate(INT64_MAX));
+    assert_null(pyad_allocate(INT64_MAX / 2));
+    assert_null(pyad_allocate((int64_t)1 << 45));
+    pyad_memory_stats after = stats();
+    assert_int_equal(after.allocated_bytes, before.allocated_bytes);
+    assert_int_equal(after.reserved_bytes, before.reserved_bytes);
+    /* and the pool still works */
+    void *p = pyad_allocate(MB);
+    assert_non_null(p);
+    pyad_free(p);
+    pyad_free(NULL);
+}
+
+static void test_addresses(void **state) {
+    (void)state;
+    int64_t address = pyad_allocate_address(100);
+    assert_true(address != 0);
+    *(char *)(intptr_t)address = 1;
+    pyad_free_address(address);
+    assert_int_equal(pyad_allocate_address(-5), 0);
+    pyad_free_address(0);
+}
+
+static void test_empty_cache_gives_everything_back(void **state) {
+    (void)state;
+    void *used = pyad_allocate(2 * MB);
+    for (int i = 0; i < 30; i++) pyad_free(pyad_allocate(i * 100003));
+    assert_true(cached() > 0);
+    pyad_empty_cache();
+    assert_int_equal(cached(), 0);
+    memset(used, 3, 2 * MB);
+    pyad_free(used);
+}
+
+static void test_cache_limit_evicts_the_longest_unused(void **state) {
+    (void)state;
+    void *blocks[4];
+    for (int i = 0; i < 4; i++) blocks[i] = pyad_allocate((4 << i) * MB);
+    for (int i = 0; i < 4; i++) pyad_free(blocks[i]);
+    int64_t all = cached();
+    pyad_set_cache_limit(all - 1);
+    /* the 4 MB block, the first that was freed, went back */
+    assert_int_equal(cached(), all - 4 * MB);
+    assert_ptr_equal(pyad_allocate(32 * MB), blocks[3]);
+    pyad_free(blocks[3]);
+    pyad_set_cache_limit(40 * MB);
+    assert_int_equal(cached(), 32 * MB);
+    pyad_set_cache_limit(-1);
+    assert_int_equal(cached(), 0);
+}
+
+static void test_block_above_the_limit_is_not_kept(void **state) {
+    (void)state;
+    pyad_set_cache_limit(MB);
+    void *p = pyad_allocate(16 * MB);
+    pyad_free(p);
+    assert_int_equal(cached(), 0);
+    void *small = pyad_allocate(1000);
+    pyad_free(small);
+    assert_ptr_equal(pyad_allocate(1000), small);
+    pyad_free(small);
+}
+
+/* ---- threads and fork ---- */
+
+static void *churn(void *seed) {
+    uint64_t random = (uint64_t)(uintptr_t)seed;
+    char *held[16] = {0};
+    int64_t bytes[16] = {0}, wrong = 0;
+    for (int i = 0; i < 3000; i++) {
+        int64_t k = number_in(&random, 0, 15);
+        if (held[k] != NULL) {
+            char mark = (char)(uintptr_t)seed;
+            wrong += held[k][0] != mark || held[k][bytes[k] - 1] != mark;
+            pyad_free(held[k]);
+            held[k] = NULL;
+            continue;
+        }
+        bytes[k] = number_in(&random, 1, i % 64 ? 3000 : 2 * MB);
+        held[k] = pyad_allocate(bytes[k]);
+        held[k][0] = held[k][bytes[k] - 1] = (char)(uintptr_t)seed;
+    }
+    for (int k = 0; k < 16; k++) pyad_free(held[k]);
+    return (void *)(intptr_t)wrong;
+}
+
+static void test_threads_side_by_side(void **state) {
+    (void)state;
+    int64_t before = stats().allocated_bytes;
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    assert_int_equal(stats().allocated_bytes, before);
+}
+
+static void test_child_goes_on_with_the_pool(void **state) {
+    (void)state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, churn, (void *)(uintptr_t)5), 0);
+    for (int i = 0; i < 5; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) _exit(churn((void *)(uintptr_t)7) != NULL);
+        int status = -1;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    pthread_join(thread, NULL);
+}
+
+#define TEST(test) cmocka_unit_test_setup(test, clean)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_aligned_and_writable),
+        TEST(test_blocks_do_not_overlap),
+        TEST(test_last_freed_comes_back_first),
+        TEST(test_large_request_takes_a_somewhat_larger_block),
+        TEST(test_counts),
+        TEST(test_steady_work_asks_the_system_no_more),
+        TEST(test_requests_that_can_not_be_met),
+        TEST(test_addresses),
+        TEST(test_empty_cache_gives_everything_back),
+        TEST(test_cache_limit_evicts_the_longest_unused),
+        TEST(test_block_above_the_limit_is_not_kept),
+        TEST(test_threads_side_by_side),
+        TEST(test_child_goes_on_with_the_pool),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,352 @@
+/* The worker team: who takes part, barriers, ranges, errors, fork, a busy team, too many threads. */
+#include "testing.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS 200
+
+/* what the test kernels below get as their args */
+typedef struct {
+    _Atomic int64_t arrived;
+    _Atomic int64_t wrong;
+    int64_t parts[PYAD_MAX_THREADS];
+    int64_t n, block;
+    int64_t bad[4]; /* positions at which a part fails */
+} probe;
+
+/* Take the team and run `kernel` on nth threads. */
+static int run_team(pyad_kernel_fn kernel, probe *p, int64_t nth, pyad_error *error) {
+    assert_true(pyad_team_acquire());
+    int status = pyad_team_run(kernel, p, nth, NULL, 0, 0, error);
+    pyad_team_release();
+    return status;
+}
+
+/* ---- taking part ---- */
+
+static int count_parts(const void *args, const team *t) {
+    probe *p = (probe *)(uintptr_t)args;
+    if (t->ith < 0 || t->ith >= t->nth) atomic_fetch_add(&p->wrong, 1);
+    p->parts[t->ith] += t->nth;
+    return PYAD_OK;
+}
+
+static void test_every_thread_takes_part_once(void **state) {
+    (void)state;
+    pyad_error error;
+    for (int64_t nth = 1; nth <= 5; nth++) {
+        probe p = {0};
+        for (int i = 0; i < ROUNDS; i++) assert_int_equal(run_team(count_parts, &p, nth, &error), 0);
+        assert_int_equal(p.wrong, 0);
+        for (int64_t i = 0; i < nth; i++) assert_int_equal(p.parts[i], nth * ROUNDS);
+        for (int64_t i = nth; i < PYAD_MAX_THREADS; i++) assert_int_equal(p.parts[i], 0);
+    }
+}
+
+/* ---- barrier ---- */
+
+static int meet_often(const void *args, const team *t) {
+    probe *p = (probe *)(uintptr_t)args;
+    for (int64_t round = 1; round <= ROUNDS; round++) {
+        atomic_fetch_add(&p->arrived, 1);
+        team_barrier(t);
+        if (atomic_load(&p->arrived) != round * t->nth) atomic_fetch_add(&p->wrong, 1);
+        team_barrier(t);
+    }
+    return PYAD_OK;
+}
+
+static void test_barrier(void **state) {
+    (void)state;
+    pyad_error error;
+    for (int64_t nth = 1; nth <= 4; nth++) {
+        probe p = {0};
+        assert_int_equal(run_team(meet_often, &p, nth, &error), 0);
+        assert_int_equal(p.wrong, 0);
+        assert_int_equal(p.arrived, ROUNDS * nth);
+    }
+}
+
+static void test_oversubscribed_team(void **state) {
+    (void)state;
+    pyad_error error;
+    probe p = {0};
+    assert_int_equal(run_team(meet_often, &p, PYAD_MAX_THREADS, &error), 0);
+    assert_int_equal(p.wrong, 0);
+    assert_int_equal(p.arrived, ROUNDS * PYAD_MAX_THREADS);
+    /* and a small team again, with most workers asleep */
+    probe q = {0};
+    assert_int_equal(run_team(meet_often, &q, 2, &error), 0);
+    assert_int_equal(q.wrong, 0);
+}
+
+/* ---- range ---- */
+
+static void test_range_covers_everything_once_in_whole_blocks(void **state) {
+    (void)state;
+    for (int64_t n = 0; n < 70; n++) {
+        for (int64_t nth = 1; nth < 9; nth++) {
+            for (int64_t block = 1; block < 20; block += 3) {
+                int64_t next = 0;
+                for (int64_t ith = 0; ith < nth; ith++) {
+                    team t = {.ith = ith, .nth = nth};
+                    int64_t begin, end;
+                    team_range(&t, n, block, &begin, &end);
+                    assert_int_equal(begin, next);
+                    assert_true(begin <= end);
+                    assert_true(begin == n || begin % block == 0);
+                    next = end;
+                }
+                assert_int_equal(next, n);
+            }
+        }
+    }
+}
+
+/* ---- errors ---- */
+
+static int fail_at(const void *args, const team *t) {
+    const probe *p = args;
+    int64_t begin, end;
+    team_range(t, p->n, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        for (int k = 0; k < 4; k++) {
+            if (p->bad[k] == i) team_fail(t, PYAD_ERROR_INDEX, i, i + 1000, p->n);
+        }
+    }
+    team_barrier(t);
+    return team_failed(t);
+}
+
+static void test_lowest_position_wins(void **state) {
+    (void)state;
+    for (int64_t nth = 1; nth <= 4; nth++) {
+        for (int i = 0; i < ROUNDS; i++) {
+            probe p = {.n = 100, .bad = {99, 17, 60, 18}};
+            pyad_error error = {0};
+            assert_int_equal(run_team(fail_at, &p, nth, &error), PYAD_ERROR_INDEX);
+            assert_int_equal(error.code, PYAD_ERROR_INDEX);
+            assert_int_equal(error.position, 17);
+            assert_int_equal(error.value, 1017);
+            assert_int_equal(error.limit, 100);
+        }
+    }
+    /* the next run starts without an error */
+    probe p = {.n = 100, .bad = {-1, -1, -1, -1}};
+    pyad_error error = {0};
+    assert_int_equal(run_team(fail_at, &p, 3, &error), PYAD_OK);
+    assert_int_equal(error.code, PYAD_OK);
+}
+
+static int only_return(const void *args, const team *t) {
+    (void)args;
+    return t->ith == t->nth - 1 ? PYAD_ERROR_VALUE : PYAD_OK;
+}
+
+static void test_status_without_team_fail_is_reported(void **state) {
+    (void)state;
+    probe p = {0};
+    pyad_error error = {0};
+    assert_int_equal(run_team(only_return, &p, 3, &error), PYAD_ERROR_VALUE);
+    assert_int_equal(error.code, PYAD_ERROR_VALUE);
+}
+
+/* ---- scratch ---- */
+
+#define SCRATCH 192
+#define SHARED 128
+
+static int write_scratch(const void *args, const team *t) {
+    probe *p = (probe *)(uintptr_t)args;
+    if ((uintptr_t)t->scratch % PYAD_ALIGNMENT || (uintptr_t)t->shared % PYAD_ALIGNMENT) {
+        atomic_fetch_add(&p->wrong, 1);
+    }
+    memset(t->scratch, (int)t->ith + 1, SCRATCH);
+    if (t->ith == 0) memset(t->shared, 77, SHARED);
+    team_barrier(t);
+    for (int i = 0; i < SCRATCH; i++) {
+        if (((char *)t->scratch)[i] != t->ith + 1) atomic_fetch_add(&p->wrong, 1);
+    }
+    for (int i = 0; i < SHARED; i++) {
+        if (((char *)t->shared)[i] != 77) atomic_fetch_add(&p->wrong, 1);
+    }
+    return PYAD_OK;
+}
+
+static void test_scratch_is_each_threads_own(void **state) {
+    (void)state;
+    probe p = {0};
+    pyad_error error;
+    const int64_t nth = 4;
+    assert_true(pyad_team_acquire());
+    char *memory = pyad_team_scratch(SHARED + nth * SCRATCH);
+    assert_non_null(memory);
+    assert_int_equal(pyad_team_run(write_scratch, &p, nth, memory, SCRATCH, SHARED, &error), 0);
+    /* what is there already serves smaller requests */
+    assert_ptr_equal(pyad_team_scratch(SHARED), memory);
+    pyad_team_release();
+    assert_int_equal(p.wrong, 0);
+}
+
+/* ---- a busy team ---- */
+
+static void *try_to_acquire(void *got) {
+    *(int *)got = pyad_team_acquire();
+    if (*(int *)got) pyad_team_release();
+    return NULL;
+}
+
+static int acquired_elsewhere(void) {
+    pthread_t thread;
+    int got = -1;
+    assert_int_equal(pthread_create(&thread, NULL, try_to_acquire, &got), 0);
+    pthread_join(thread, NULL);
+    return got;
+}
+
+static void test_one_holder_at_a_time(void **state) {
+    (void)state;
+    assert_true(pyad_team_acquire());
+    assert_false(acquired_elsewhere());
+    assert_false(pyad_team_acquire());
+    /* while it is held, the scratch stays */
+    pyad_team_drop_scratch();
+    pyad_team_release();
+    assert_true(acquired_elsewhere());
+}
+
+/* A pooling call big enough for several threads, whose result is known. */
+typedef struct {
+    int64_t wrong;
+    int64_t nth;
+} caller;
+
+static void *pool_often(void *argument) {
+    caller *c = argument;
+    const int64_t in[4] = {1, 16, 64, 64}, out[4] = {1, 16, 32, 32};
+    max_pool_fwd_args a = {.x = new_array(PYAD_FLOAT32, 4, in, 1),
+                           .y = new_array(PYAD_FLOAT32, 4, out, 1),
+                           .kernel = {1, 2, 2},
+                           .stride = {1, 2, 2},
+                           .dilation = {1, 1, 1}};
+    for (int64_t i = 0; i < pyad_numel(&a.x); i++) set(&a.x, i, (double)i);
+    for (int round = 0; round < 20; round++) {
+        memset(a.y.data, 0, (size_t)pyad_numel(&a.y) * sizeof(float));
+        if (pyad_run(PYAD_ID_max_pool_fwd, (const char *)(const void *)&a, c->nth)) c->wrong++;
+        for (int64_t h = 0; h < 32; h++) {
+            for (int64_t w = 0; w < 32; w++) {
+                for (int64_t k = 0; k < 16; k++) {
+                    double last = (double)(((2 * h + 1) * 64 + 2 * w + 1) * 16 + k);
+                    if (get(&a.y, (h * 32 + w) * 16 + k) != last) c->wrong++;
+                }
+            }
+        }
+    }
+    free(a.x.data);
+    free(a.y.data);
+    return NULL;
+}
+
+static void test_callers_side_by_side(void **state) {
+    (void)state;
+    pthread_t threads[4];
+    caller callers[4];
+    for (int i = 0; i < 4; i++) {
+        callers[i] = (caller){0, i % 2 ? 0 : 3};
+        assert_int_equal(pthread_create(&threads[i], NULL, pool_often, &callers[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(callers[i].wrong, 0);
+    }
+}
+
+/* ---- fork ---- */
+
+static int in_child(void) {
+    probe p = {0};
+    pyad_error error;
+    if (!pyad_team_acquire()) return 1;
+    int status = pyad_team_run(meet_often, &p, 3, NULL, 0, 0, &error);
+    pyad_team_release();
+    caller c = {0, 2};
+    pool_often(&c);
+    return status != 0 || p.wrong != 0 || p.arrived != 3 * ROUNDS || c.wrong != 0;
+}
+
+static void assert_child_computes(void) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(in_child());
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_forked_child_computes(void **state) {
+    (void)state;
+    caller c = {0, 3};
+    pool_often(&c);
+    for (int i = 0; i < 3; i++) {
+        assert_child_computes();
+        pool_often(&c);
+    }
+    assert_int_equal(c.wrong, 0);
+}
+
+static _Atomic int stop;
+
+static void *pool_until_stopped(void *argument) {
+    while (!atomic_load(&stop)) pool_often(argument);
+    return NULL;
+}
+
+static void test_fork_while_the_team_runs(void **state) {
+    (void)state;
+    pthread_t thread;
+    caller c = {0, 2};
+    atomic_store(&stop, 0);
+    assert_int_equal(pthread_create(&thread, NULL, pool_until_stopped, &c), 0);
+    for (int i = 0; i < 5; i++) assert_child_computes();
+    atomic_store(&stop, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(c.wrong, 0);
+}
+
+/* ---- the setting ---- */
+
+static void test_number_of_threads(void **state) {
+    (void)state;
+    int64_t cpus = pyad_available_cpus();
+    assert_true(cpus >= 1 && cpus <= PYAD_MAX_THREADS);
+    assert_int_equal(pyad_get_num_threads(), cpus);
+    pyad_set_num_threads(3);
+    assert_int_equal(pyad_get_num_threads(), 3);
+    pyad_set_num_threads(0);
+    assert_int_equal(pyad_get_num_threads(), 1);
+    pyad_set_num_threads(1000);
+    assert_int_equal(pyad_get_num_threads(), PYAD_MAX_THREADS);
+    pyad_set_num_threads(cpus);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_number_of_threads),
+        cmocka_unit_test(test_every_thread_takes_part_once),
+        cmocka_unit_test(test_barrier),
+        cmocka_unit_test(test_oversubscribed_team),
+        cmocka_unit_test(test_range_covers_everything_once_in_whole_blocks),
+        cmocka_unit_test(test_lowest_position_wins),
+        cmocka_unit_test(test_status_without_team_fail_is_reported),
+        cmocka_unit_test(test_scratch_is_each_threads_own),
+        cmocka_unit_test(test_one_holder_at_a_time),
+        cmocka_unit_test(test_callers_side_by_side),
+        cmocka_unit_test(test_forked_child_computes),
+        cmocka_unit_test(test_fork_while_the_team_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
