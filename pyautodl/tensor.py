@@ -783,10 +783,10 @@ def constant(value: Any, dtype: DType) -> Tensor:
 
 
 def _operand_dtype(inputs: Sequence[Any]) -> DType:
-    for each in inputs:
-        if isinstance(each, Tensor):
-            return each._array.dtype
-    return _default_dtype
+    """That of the first tensor; a bool one is a condition, if there is another."""
+    dtypes = [each._array.dtype for each in inputs if isinstance(each, Tensor)]
+    numbers = [dtype for dtype in dtypes if dtype.category != BOOLEAN]
+    return (numbers or dtypes or [_default_dtype])[0]
 
 
 def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:

@@ -24,8 +24,8 @@ class FunctionCtx(Context):
     needs_input_grad: tuple[bool, ...]
 
     def __init__(self, args: Sequence[Any]) -> None:
-        arrays = [x._array if isinstance(x, Tensor) else None for x in args]
         super().__init__({})
+        arrays = [x._array if isinstance(x, Tensor) else None for x in args]
         self.shapes = [None if a is None else a.shape for a in arrays]
         self.dtypes = [None if a is None else a.dtype for a in arrays]
         self.needs_input_grad = tuple(

@@ -370,7 +370,13 @@ class _Check:
             memory[...] = origin
             # the same values as at first, so graphs that saved them stay valid
             x._array.storage.version -= 2
-        return [(a - b) / (2 * self.eps) for a, b in zip(above, below)]
+        return [self._quotient(a, b) for a, b in zip(above, below)]
+
+    def _quotient(self, above: Values, below: Values) -> Values:
+        """The difference quotient; 0 where both are the same infinity."""
+        with np.errstate(invalid="ignore"):
+            slope = (above - below) / (2 * self.eps)
+        return np.where(above == below, 0.0, slope)
 
     def _values(self) -> list[Values]:
         before, MODE.enabled = MODE.enabled, False
