@@ -295,6 +295,14 @@ class Node:
         if self._saved:
             self._saved = None
 
+    def keep_from(self, storage: Any) -> None:
+        """Copy what this call saved of memory that its own result will overwrite."""
+        for saved in self._saved or ():
+            if saved is not None and saved.array.storage is storage:
+                copy = empty(saved.array.shape, saved.array.dtype)
+                run("copy", (saved.array,), (copy,))
+                saved.array, saved.version, saved.checksum = copy, 0, None
+
     def saved_count(self) -> int:
         """How many arrays are kept."""
         return len(self._saved or ())

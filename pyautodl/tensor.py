@@ -591,6 +591,8 @@ class Tensor:
             result = apply(OPS["cast"], result, dtype=mine.dtype)
             theirs = result._array
         if theirs is not mine:
+            if result._edge is not None:
+                result._edge[0].keep_from(mine.storage)
             run("copy", (theirs,), (mine,))
         mine.storage.version += 1
         self._take_edge(result)

@@ -548,7 +548,8 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
     axis = dim % x.ndim
     shape = tuple(x.shape)
     grouped = (*shape[:axis], shape[axis] // pieces, pieces, *shape[axis + 1 :])
-    return x.reshape(*grouped).max(axis + 1).values  # type: ignore[no-any-return]
+    groups = call("reshape", x, shape=grouped)
+    return call("max_dim", groups, dim=axis + 1)[0]  # type: ignore[no-any-return]
 
 
 relu_ = in_place(relu)

@@ -1,0 +1,459 @@
+"""Elementwise functions: what the records of the ops can't say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+import pyautodl.nn.functional as F
+from pyautodl import nn
+from pyautodl.errors import DTypeError, ShapeError
+
+INF, NAN = math.inf, math.nan
+
+
+def gradient(function: Any, *values: Any, dtype: Any = ad.float64) -> list[Any]:
+    """The gradients of the summed result at the values."""
+    xs = [ad.tensor(v, dtype=dtype, requires_grad=True) for v in values]
+    y = function(*xs)
+    y.backward(ad.ones_like(y))
+    return [x.grad.tolist() for x in xs]
+
+
+# ---- the lecture's functions ----
+
+
+def test_l3_leaky_relu_is_the_greater_of_x_and_a_tenth() -> None:
+    x = ad.tensor([-2.0, 0.0, 3.0], dtype=ad.float64, requires_grad=True)
+    for y in (F.leaky_relu(x), nn.LeakyReLU()(x), ad.maximum(0.1 * x, x)):
+        assert y.tolist() == [-0.2, 0.0, 3.0]
+    F.leaky_relu(x).backward(ad.ones_like(x))
+    # the slope itself at 0
+    assert x.grad.tolist() == [0.1, 0.1, 1.0]
+    assert nn.LeakyReLU(0.01)(x).tolist() == [-0.02, 0.0, 3.0]
+    assert repr(nn.LeakyReLU()) == "LeakyReLU(negative_slope=0.1)"
+
+
+def test_l4_maxout_is_the_greatest_of_its_linear_pieces() -> None:
+    layer = nn.Maxout(2, 1, pieces=2)
+    assert layer.weight.shape == (2, 2)
+    with ad.no_grad():
+        layer.weight.copy_(ad.tensor([[1.0, 2.0], [-1.0, 0.5]]))
+        layer.bias.copy_(ad.tensor([0.5, -0.5]))
+    x = ad.tensor([[1.0, 1.0], [-3.0, 0.0]], requires_grad=True)
+    y = layer(x)
+    # max(w1.x + b1, w2.x + b2): 3.5 | -1.0 and -2.5 | 2.5
+    assert y.tolist() == [[3.5], [2.5]]
+    y.backward(ad.ones_like(y))
+    assert x.grad.tolist() == [[1.0, 2.0], [-1.0, 0.5]]
+    assert layer.weight.grad.tolist() == [[1.0, 1.0], [-3.0, 0.0]]
+    assert layer.bias.grad.tolist() == [1.0, 1.0]
+
+
+def test_l4_maxout_of_many_outputs_and_pieces() -> None:
+    layer = nn.Maxout(4, 3, pieces=5, dtype=ad.float64)
+    x = np.random.default_rng(0).standard_normal((7, 4))
+    pieces = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    want = pieces.reshape(7, 3, 5).max(2)
+    np.testing.assert_allclose(layer(ad.tensor(x)).detach().numpy(), want)
+    with pytest.raises(ShapeError, match="maxout: axis -1 must be a multiple of 2"):
+        F.maxout(ad.ones(3))
+
+
+def test_the_lectures_activations() -> None:
+    x = ad.tensor([-1.0, 0.0, 2.0], dtype=ad.float64)
+    assert ad.relu(x).tolist() == [0.0, 0.0, 2.0]
+    assert F.sigmoid(x).tolist()[1] == 0.5
+    np.testing.assert_allclose(F.elu(x).numpy(), [math.expm1(-1), 0, 2])
+    np.testing.assert_allclose(ad.tanh(x).numpy(), np.tanh([-1, 0, 2]))
+
+
+# ---- kinks ----
+
+KINKS: list[tuple[str, Any, float, float]] = [
+    ("relu", ad.relu, 0.0, 0.0),
+    ("relu6", F.relu6, 0.0, 0.0),
+    ("relu6", F.relu6, 6.0, 0.0),
+    ("hardtanh", F.hardtanh, -1.0, 0.0),
+    ("hardtanh", F.hardtanh, 1.0, 0.0),
+    ("hardswish", F.hardswish, -3.0, 0.0),
+    ("hardswish", F.hardswish, 3.0, 1.0),
+    ("hardsigmoid", F.hardsigmoid, -3.0, 0.0),
+    ("hardsigmoid", F.hardsigmoid, 3.0, 0.0),
+    ("clamp", lambda x: x.clamp(-1, 1), -1.0, 1.0),
+    ("clamp", lambda x: x.clamp(-1, 1), 1.0, 1.0),
+    ("clamp_min", lambda x: x.clamp_min(1), 1.0, 1.0),
+    ("clamp with tensors", lambda x: x.clamp(ad.tensor(0.0), ad.tensor(1.0)), 1.0, 1.0),
+    ("leaky_relu", lambda x: F.leaky_relu(x, 0.25), 0.0, 0.25),
+    ("elu", lambda x: F.elu(x, 1.5), 0.0, 1.5),
+    ("celu", lambda x: F.celu(x, 1.5), 0.0, 1.0),
+    ("abs", ad.abs, 0.0, 0.0),
+    ("sign", ad.sign, 0.0, 0.0),
+    ("maximum", lambda x: ad.maximum(x, ad.tensor([2.0])), 2.0, 0.5),
+    ("minimum", lambda x: ad.minimum(ad.tensor([2.0]), x), 2.0, 0.5),
+    ("threshold", lambda x: F.threshold(x, 1.0, 5.0), 1.0, 0.0),
+    ("prelu", lambda x: F.prelu(x, ad.tensor([0.25])), 0.0, 0.25),
+    ("hardshrink", F.hardshrink, 0.5, 0.0),
+    ("softshrink", F.softshrink, 0.5, 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "want"),
+    [each[1:] for each in KINKS],
+    ids=[f"{name} at {at}" for name, _, at, _ in KINKS],
+)
+def test_n2_gradient_at_kinks(function: Any, at: float, want: float) -> None:
+    assert gradient(function, [at], dtype=ad.float32) == [[want]]
+
+
+def test_n2_layers_have_the_same_gradients_at_kinks() -> None:
+    assert gradient(nn.ReLU6(), [0.0, 6.0, 3.0]) == [[0.0, 0.0, 1.0]]
+    assert gradient(nn.Hardswish(), [-3.0, 3.0]) == [[0.0, 1.0]]
+    assert gradient(nn.Hardtanh(-2, 2), [-2.0, 0.0, 2.0]) == [[0.0, 1.0, 0.0]]
+
+
+def test_nan_passes_through_clamp_and_extrema() -> None:
+    x = ad.tensor([NAN, 1.0])
+    for y in (
+        x.clamp(0, 1),
+        ad.maximum(x, ad.tensor([0.0, NAN])),
+        ad.minimum(x, ad.tensor([0.0, 0.0])),
+        ad.relu(x),
+        F.relu6(x),
+    ):
+        assert math.isnan(y.tolist()[0])
+    assert ad.fmax(x, ad.tensor([2.0, NAN])).tolist() == [2.0, 1.0]
+
+
+# ---- gradients that must not be poisoned ----
+
+
+def _check(function: Any, at: list[float], want: list[float]) -> None:
+    np.testing.assert_array_equal(gradient(function, at)[0], want)
+
+
+def test_n21_the_branch_not_taken_does_not_poison() -> None:
+    _check(lambda x: ad.where(x > 0, x.sqrt(), x), [-1.0, -4.0], [1.0, 1.0])
+    _check(lambda x: ad.where(x <= 0, x.exp(), 1 + x), [1000.0], [1.0])
+    _check(lambda x: ad.where(x == 0, 0.0, x * x.sqrt()), [0.0], [0.0])
+    _check(lambda x: ad.where(x > 0, x.log(), 0.0), [0.0, 2.0], [0.0, 0.5])
+    _check(lambda x: ad.where(x != 0, 1 / x, 0.0), [0.0, 2.0], [0.0, -0.25])
+    _check(lambda x: ad.where(x < 1, x.asin(), x), [1.0], [1.0])
+
+
+UNARY = """abs acos acosh asin asinh atan atanh cos cosh erf erfc exp exp2 expm1 frac log
+log10 log1p log2 reciprocal rsqrt sigmoid sin sinh sqrt square tan tanh""".split()
+ACTIVATIONS = """celu elu gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish
+relu relu6 selu silu softplus softsign""".split()
+
+
+@pytest.mark.parametrize("name", UNARY + ACTIVATIONS)
+@pytest.mark.parametrize("order", [1, 2])
+def test_n21_a_gradient_of_zero_stays_zero(name: str, order: int) -> None:
+    function = getattr(F, name, None) or getattr(ad, name)
+    at = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 1e300, -5.0]
+    x = ad.tensor(at, dtype=ad.float64, requires_grad=True)
+    y = function(x)
+    zero = ad.zeros_like(x).requires_grad_()
+    (g,) = ad.autograd.grad(y, [x], [zero], create_graph=True)
+    assert g.tolist() == [0.0] * len(at)
+    if order == 2 and g.requires_grad:
+        found = ad.autograd.grad(g, [x], [ad.ones_like(x)], allow_unused=True)[0]
+        if found is not None:
+            assert found.tolist() == [0.0] * len(at)
+
+
+def test_n21_products_and_quotients_with_a_gradient_of_zero() -> None:
+    for function in (
+        ad.mul,
+        ad.div,
+        ad.pow,
+        ad.atan2,
+        ad.remainder,
+        lambda a, b: ad.addcmul(a, a, b),
+        lambda a, b: ad.addcdiv(a, b, a),
+        lambda a, b: ad.lerp(a, b, 0.25),
+    ):
+        a = ad.tensor([0.0, INF, NAN, 1.0], dtype=ad.float64, requires_grad=True)
+        b = ad.tensor([INF, 0.0, 1.0, 0.0], dtype=ad.float64, requires_grad=True)
+        y = function(a, b)
+        y.backward(ad.zeros_like(y))
+        assert a.grad.tolist() == [0.0] * 4
+        assert b.grad.tolist() == [0.0] * 4
+
+
+def test_n21_through_second_order() -> None:
+    x = ad.tensor([-4.0, 4.0], dtype=ad.float64, requires_grad=True)
+    y = ad.where(x > 0, x.sqrt(), x * x)
+    (g,) = ad.autograd.grad(y, [x], [ad.ones_like(x)], create_graph=True)
+    assert g.tolist() == [-8.0, 0.25]
+    (gg,) = ad.autograd.grad(g, [x], [ad.ones_like(x)])
+    assert gg.tolist() == [2.0, -0.25 * 4**-1.5]
+
+
+def test_sqrt_at_zero_keeps_its_infinite_slope() -> None:
+    assert gradient(ad.sqrt, [0.0]) == [[INF]]
+
+
+# ---- powers ----
+
+
+def test_n27_power_of_zero() -> None:
+    base, exponent = gradient(ad.pow, [0.0, 2.0], [1.0, 1.0])
+    assert base == [1.0, 1.0]
+    np.testing.assert_allclose(exponent, [0.0, 2 * math.log(2)], rtol=1e-15)
+    # 0 ** 0 is 1 for every base, 0 ** -1 has no finite slope
+    base, exponent = gradient(ad.pow, [0.0, 0.0], [0.0, 2.0])
+    assert base == [0.0, 0.0]
+    assert exponent == [0.0, 0.0]
+
+
+def test_n27_no_logarithm_without_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyautodl.ops import eltwise
+    from pyautodl.ops.record import OPS
+
+    def refuse(*args: Any, **attrs: Any) -> Any:
+        raise AssertionError("a logarithm was computed")
+
+    fake = type("Fake", (), {"name": "log", "rule": refuse, "forward": refuse})
+    monkeypatch.setitem(OPS, "log", fake())  # type: ignore[arg-type]
+    x = ad.tensor([-2.0, 0.0, 3.0], dtype=ad.float64, requires_grad=True)
+    y = x ** ad.tensor([2.0, 2.0, 0.0], dtype=ad.float64)
+    y.backward(ad.ones_like(y))
+    assert x.grad.tolist() == [-4.0, 0.0, 0.0]
+    assert eltwise.MATH["log"] is not OPS["log"]
+
+
+def test_powers_of_numbers() -> None:
+    x = ad.tensor([4.0, 9.0], dtype=ad.float64)
+    assert (x**2).tolist() == [16.0, 81.0]
+    assert (x**0.5).tolist() == [2.0, 3.0]
+    assert (x**-1).tolist() == [0.25, 1 / 9]
+    assert (x**0).tolist() == [1.0, 1.0]
+    np.testing.assert_allclose((2**x).numpy(), [16.0, 512.0])
+    assert (ad.tensor([2, 3]) ** 3).tolist() == [8, 27]
+    assert (2 ** ad.tensor([3, 0])).tolist() == [8, 1]
+    with pytest.raises(ValueError, match="pow: integers have no integer powers below 0"):
+        ad.tensor([2]) ** -1
+    assert gradient(lambda e: 2**e, [3.0])[0][0] == pytest.approx(8 * math.log(2))
+    assert gradient(lambda x: x**3, [-2.0, 0.0]) == [[12.0, 0.0]]
+
+
+# ---- types ----
+
+
+def test_promotion_of_results() -> None:
+    i, u, f, d = (
+        ad.tensor([6, 7]),
+        ad.tensor([6, 7], dtype=ad.uint8),
+        ad.tensor([1.5, 2.0]),
+        ad.tensor([1.5, 2.0], dtype=ad.float64),
+    )
+    b = ad.tensor([True, False])
+    cases = [
+        (i + 1, ad.int64),
+        (i + 1.0, ad.float32),
+        (u + 3, ad.uint8),
+        (u + i, ad.int64),
+        (f + d, ad.float64),
+        (f + 1, ad.float32),
+        (d * 2.5, ad.float64),
+        (f * i, ad.float32),
+        (i / 2, ad.float32),
+        (i / i, ad.float32),
+        (u // 2, ad.uint8),
+        (i % 4, ad.int64),
+        (b + 1, ad.int64),
+        (b + b, ad.bool),
+        (b * 1.5, ad.float32),
+        (i > 6, ad.bool),
+        (f == i, ad.bool),
+        (ad.sin(i), ad.float32),
+        (ad.tensor(2.0, dtype=ad.float64) * f, ad.float32),
+        (i**2, ad.int64),
+        (i**0.5, ad.float32),
+        (i.clamp(0, 6), ad.int64),
+        (i.clamp(0.5, 6), ad.float32),
+        (ad.where(b, f, 0), ad.float32),
+        (ad.where(b, 1.0, 0.0), ad.float32),
+        (ad.where(b, i, f), ad.float32),
+        (ad.add(i, i, alpha=2), ad.int64),
+        (b & b, ad.bool),
+        (i.floor(), ad.int64),
+        (ad.isnan(i), ad.bool),
+    ]
+    for number, (got, want) in enumerate(cases):
+        assert got.dtype == want, f"case {number}: {got.dtype}, expected {want}"
+
+
+def test_integers_are_computed_as_integers() -> None:
+    big = ad.tensor([2**62, -(2**62)])
+    assert (big + 1).tolist() == [2**62 + 1, -(2**62) + 1]
+    assert (big * 2).tolist() == [-(2**63), -(2**63)]
+    assert (ad.tensor([7, -7]) // 2).tolist() == [3, -4]
+    assert (ad.tensor([7, -7]) % -3).tolist() == [-2, -1]
+    assert (ad.tensor([250], dtype=ad.uint8) + 10).tolist() == [4]
+    assert ad.div(ad.tensor([7, -7]), 2, rounding_mode="trunc").tolist() == [3, -3]
+    assert (-ad.tensor([-128], dtype=ad.int8)).tolist() == [-128]
+    smallest = ad.tensor([-(2**63)])
+    assert (smallest // -1).tolist() == [-(2**63)]
+    assert (smallest % -1).tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
+def test_integers_are_not_divided_by_zero(name: str) -> None:
+    with pytest.raises(ZeroDivisionError, match=f"{name}: an integer tensor is divided"):
+        getattr(ad, name)(ad.tensor([1, 2]), ad.tensor([1, 0]))
+
+
+def test_bools_are_not_subtracted() -> None:
+    b = ad.tensor([True, False])
+    with pytest.raises(DTypeError, match="sub: expected a tensor of numbers, got bool"):
+        b - b
+    with pytest.raises(DTypeError, match="neg: expected a tensor of numbers, got bool"):
+        -b
+
+
+# ---- operators, in place ----
+
+
+def test_operators() -> None:
+    x = ad.tensor([7.0, -2.0])
+    i = ad.tensor([6, 5])
+    assert (1 - x).tolist() == [-6.0, 3.0]
+    assert (14 / x).tolist() == [2.0, -7.0]
+    assert (15 // ad.tensor([4.0])).tolist() == [3.0]
+    assert (-7 % ad.tensor([4])).tolist() == [1]
+    assert abs(x).tolist() == [7.0, 2.0]
+    assert (+x).tolist() == [7.0, -2.0]
+    assert (~ad.tensor([0, 5])).tolist() == [-1, -6]
+    assert ((i & 3).tolist(), (i | 3).tolist(), (i ^ 3).tolist()) == (
+        [2, 1],
+        [7, 7],
+        [5, 6],
+    )
+    assert ((i << 1).tolist(), (i >> 1).tolist()) == ([12, 10], [3, 2])
+    assert (x == 7).tolist() == [True, False]
+    assert (x != None).__class__ is bool  # noqa: E711 (what PyTorch gives)
+    assert (np.float64(2) * x).dtype == ad.float32
+    with pytest.raises(TypeError):
+        x + "1"  # type: ignore[operator]
+
+
+def test_operators_in_place() -> None:
+    x = ad.tensor([1.0, 2.0])
+    same = x
+    x += 1
+    x *= 2
+    x -= 1
+    x /= 3
+    x **= 2
+    assert x is same
+    np.testing.assert_allclose(x.numpy(), [1.0, 25 / 9], rtol=1e-6)
+    assert x.relu_() is x
+    i = ad.tensor([1, 2])
+    with pytest.raises(DTypeError, match="can't hold"):
+        i += 0.5
+    with pytest.raises(ShapeError, match="add_"):
+        x += ad.ones(3, 2)
+
+
+def test_activations_in_place() -> None:
+    x = ad.tensor([-1.0, 2.0])
+    assert F.leaky_relu(x, 0.5, inplace=True) is x
+    assert x.tolist() == [-0.5, 2.0]
+    assert nn.ReLU(inplace=True)(x) is x
+    assert x.tolist() == [0.0, 2.0]
+    w = ad.tensor([-1.0, 2.0], requires_grad=True)
+    y = F.elu(w * 1.0, inplace=True)
+    y.backward(ad.ones(2))
+    np.testing.assert_allclose(w.grad.numpy(), [math.exp(-1), 1], rtol=1e-6)
+
+
+# ---- layouts ----
+
+
+def test_results_take_the_layout_of_the_first_dense_operand_of_their_shape() -> None:
+    x = ad.rand(2, 4, 5, 3).permute(0, 3, 1, 2)  # channels-last
+    bias = ad.rand(3, 1, 1)
+    assert (x + bias).stride() == x.stride()
+    assert (bias + x).stride() == x.stride()
+    assert x.relu().stride() == x.stride()
+    assert (x + ad.rand(2, 3, 4, 5)).stride() == x.stride()
+    gaps = ad.from_numpy(np.zeros((3, 8))[:, ::2])
+    assert (gaps * 2).is_contiguous()
+    np.testing.assert_array_equal((x + bias).numpy(), x.numpy() + bias.numpy())
+
+
+def test_long_rows_with_a_factor_for_each_and_a_transposed_operand() -> None:
+    rng = np.random.default_rng(5)
+    a, b, c = rng.random((700, 900)), rng.random((700, 1)), rng.random((900, 700))
+    got = ad.tensor(a) * ad.tensor(b) + ad.tensor(c).permute(1, 0)
+    np.testing.assert_array_equal(got.numpy(), a * b + c.T)
+
+
+# ---- accuracy ----
+
+
+def _ulps(got: np.ndarray[Any, Any], want: np.ndarray[Any, Any]) -> float:
+    exact = want.astype(np.longdouble)
+    distance = np.abs(got.astype(np.longdouble) - exact)
+    return float((distance / np.spacing(np.abs(want.astype(got.dtype)))).max())
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_are_within_three_units_in_the_last_place(dtype: str) -> None:
+    rng = np.random.default_rng(6)
+    wide = rng.standard_normal(4000) * 10.0 ** rng.integers(-6, 2, 4000)
+    for name in "exp expm1 tanh sin cos atan asinh".split():
+        x = wide.clip(-80, 80).astype(dtype)
+        want = getattr(np, {"atan": "arctan", "asinh": "arcsinh"}.get(name, name))
+        got = getattr(ad, name)(ad.tensor(x)).numpy()
+        assert _ulps(got, want(x.astype(np.longdouble))) < 3, name
+    for name in "log log2 log10 log1p sqrt".split():
+        x = np.abs(wide).astype(dtype)
+        got = getattr(ad, name)(ad.tensor(x)).numpy()
+        assert _ulps(got, getattr(np, name)(x.astype(np.longdouble))) < 3, name
+    x, y = np.abs(wide).astype(dtype), rng.uniform(-4, 4, 4000).astype(dtype)
+    got = ad.pow(ad.tensor(x), ad.tensor(y)).numpy()
+    assert _ulps(got, x.astype(np.longdouble) ** y.astype(np.longdouble)) < 2
+
+
+def test_sin_of_huge_numbers() -> None:
+    x = np.array([1e22, 2.0**120, -1e300, 3.4e38, 1e5])
+    np.testing.assert_allclose(ad.sin(ad.tensor(x)).numpy(), np.sin(x), rtol=1e-14)
+    np.testing.assert_allclose(ad.cos(ad.tensor(x)).numpy(), np.cos(x), rtol=1e-14)
+
+
+def test_exact_powers_have_exact_logarithms() -> None:
+    for dtype in (ad.float32, ad.float64):
+        tens = ad.tensor([10.0**k for k in range(11)], dtype=dtype)
+        assert tens.log10().tolist() == list(range(11))
+        twos = ad.tensor([2.0**k for k in range(-20, 21)], dtype=dtype)
+        assert twos.log2().tolist() == list(range(-20, 21))
+
+
+def test_values_at_the_edges() -> None:
+    x = ad.tensor([INF, -INF, NAN, 0.0], dtype=ad.float64)
+    np.testing.assert_array_equal(x.exp().numpy(), [INF, 0, NAN, 1])
+    np.testing.assert_array_equal(x.log().numpy(), [INF, NAN, NAN, -INF])
+    np.testing.assert_array_equal(x.sigmoid().numpy(), [1, 0, NAN, 0.5])
+    np.testing.assert_array_equal(x.tanh().numpy(), [1, -1, NAN, 0])
+    np.testing.assert_array_equal(x.sin().numpy(), [NAN, NAN, NAN, 0])
+    assert math.copysign(1, ad.tensor([-0.0]).tanh().item()) == -1
+    assert ad.tensor([1000.0]).sigmoid().item() == 1
+    assert F.logsigmoid(ad.tensor([-1000.0])).item() == -1000
+    assert ad.tensor([5e-324], dtype=ad.float64).log().item() == math.log(5e-324)
+
+
+def test_isclose() -> None:
+    x = ad.tensor([1.0, NAN, INF, INF, 0.0])
+    y = ad.tensor([1.0 + 1e-6, NAN, INF, -INF, 1e-9])
+    assert ad.isclose(x, y).tolist() == [True, False, True, False, True]
+    assert ad.isclose(x, y, equal_nan=True).tolist() == [True, True, True, False, True]
