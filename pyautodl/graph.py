@@ -297,11 +297,11 @@ class Node:
 
     def keep_from(self, storage: Any) -> None:
         """Copy what this call saved of memory that its own result will overwrite."""
-        for saved in self._saved or ():
-            if saved is not None and saved.array.storage is storage:
-                copy = empty(saved.array.shape, saved.array.dtype)
-                run("copy", (saved.array,), (copy,))
-                saved.array, saved.version, saved.checksum = copy, 0, None
+        for i, saved in enumerate(self._saved or ()):
+            if saved is not None and saved[0].storage is storage:
+                copy = empty(saved[0].shape, saved[0].dtype)
+                run("copy", (saved[0],), (copy,))
+                self._saved[i] = (copy, *saved[1:3], 0, None)  # type: ignore[index]
 
     def saved_count(self) -> int:
         """How many arrays are kept."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import native
-from pyautodl.backends.dtypes import DType, as_dtype
+from pyautodl.backends.dtypes import DTYPES, DType, as_dtype
 from pyautodl.errors import ShapeError
 
 __all__ = [
@@ -297,12 +297,13 @@ def _plan(shape: tuple[int, ...], dtype: DType) -> tuple[int, tuple[int, ...]]:
 def constant(value: float | int | bool, dtype: DType) -> Array:
     """A 0-dimensional array that nobody may write to; they are kept and shared."""
     # -0.0 and 0.0 are one key and two numbers
-    return _constant(value, math.copysign(1.0, value) if value == 0 else 0.0, dtype)
+    sign = math.copysign(1.0, value) if value == 0 else 0.0
+    return _constant(value, sign, dtype.code)
 
 
 @lru_cache(maxsize=1024)
-def _constant(value: float | int | bool, sign: float, dtype: DType) -> Array:
-    array = empty((), dtype)
+def _constant(value: float | int | bool, sign: float, code: int) -> Array:
+    array = empty((), DTYPES[code])
     array.numpy()[()] = value
     return array
 

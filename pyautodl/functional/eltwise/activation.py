@@ -47,6 +47,9 @@ def _activate(name: str, input: Tensor, **attrs: Any) -> Tensor:
     return apply(ACTIVATIONS[name], check_tensor(name, input), **attrs)  # type: ignore[no-any-return]
 
 
+_RELU = ACTIVATIONS["relu"]
+
+
 @method
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return max(x, 0); the gradient at 0 is 0.
@@ -63,7 +66,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         >>> ad.relu(ad.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
-    return relu_(input) if inplace else _activate("relu", input)
+    if inplace:
+        return relu_(input)
+    return apply(_RELU, check_tensor("relu", input))  # type: ignore[no-any-return]
 
 
 def leaky_relu(

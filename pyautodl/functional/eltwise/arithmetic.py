@@ -673,9 +673,9 @@ def operator(name: str, function: Callable[..., Any], reflected: bool = False) -
     """Let an operator of Tensor call `function`; other types may answer themselves."""
 
     def forwards(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return function(self, other)
+        if type(other) is Tensor or isinstance(other, _OPERANDS):
+            return function(self, other)
+        return NotImplemented
 
     def backwards(self: Tensor, other: Any) -> Any:
         if not isinstance(other, _OPERANDS):

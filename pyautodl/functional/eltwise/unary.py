@@ -112,11 +112,12 @@ def _define(
     op: Op = MATH[name]
 
     def function(input: Tensor) -> Tensor:
-        if kind == "float":
-            input = as_floating(name, input)
-        elif check_tensor(name, input)._array.dtype.category != FLOATING:
-            if kind == "whole":
-                return call("copy", input)  # type: ignore[no-any-return]
+        if type(input) is not Tensor or input._array.dtype.category != FLOATING:
+            if kind == "float":
+                input = as_floating(name, input)
+            elif check_tensor(name, input)._array.dtype.category != FLOATING:
+                if kind == "whole":
+                    return call("copy", input)  # type: ignore[no-any-return]
         return apply(op, input)  # type: ignore[no-any-return]
 
     kinds = "; integers become floats" if kind == "float" else ""

@@ -55,6 +55,8 @@ def _result_layout(*geometry: Ints) -> tuple[Ints, Ints]:
 def _layout_of(arrays: Sequence[Array]) -> tuple[Ints, Ints]:
     if len(arrays) == 2:
         x, y = arrays
+        if x.shape == y.shape and x.strides == y.strides:
+            return x.shape, empty_strides_like(x.shape, x.strides)
         return _result_layout(x.shape, x.strides, y.shape, y.strides)
     return _result_layout(*[part for a in arrays for part in (a.shape, a.strides)])
 
@@ -102,52 +104,62 @@ def back(call: Any, ctx: Any, i: int, g: Any) -> Any:
 # ---- forward rules ----
 
 
-def _make_rule(name: str, categories: tuple[int, ...], result: DType | None) -> Any:
+def _make_rule(
+    name: str, reads: int, categories: tuple[int, ...], result: DType | None
+) -> Any:
     def unary(x: Array, **attrs: Any) -> tuple[Spec, ...]:
-        _check_types(name, (x,), categories)
+        if x.dtype.category not in categories:
+            _check_types(name, (x,), categories)
         return (Spec(x.shape, result or x.dtype),)
 
     def rule(*arrays: Array, **attrs: Any) -> tuple[Spec, ...]:
-        if len(arrays) == 1:
-            return unary(*arrays)
         _check_types(name, arrays, categories)
         return (Spec(broadcast_layout(name, arrays)[0], result or arrays[0].dtype),)
 
-    return rule
+    return unary if reads == 1 else rule
+
+
+@lru_cache(maxsize=1024)
+def _saved_places(keeps: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[int, ...]:
+    """Which operands to save, -1 for the result, -2 for None, in the order x, y, z, o."""
+    wanted = "".join(keep for keep, need in zip(keeps, needs) if need)
+    letters = [letter for letter in "xyzo" if letter in "".join(keeps)]
+    return tuple("xyz".find(each) if each in wanted else -2 for each in letters)
 
 
 def _save(
     ctx: Any,
-    needs: Sequence[bool],
+    needs: tuple[bool, ...],
     arrays: Sequence[Array],
     out: Array,
     keeps: tuple[str, ...],
 ) -> None:
-    """Save what the wanted gradients need, in the order x, y, z, out."""
-    wanted = "".join(keep for keep, need in zip(keeps, needs) if need)
-    every = "".join(keeps)
-    named = {**dict(zip("xyz", arrays)), "o": out}
-    letters = [letter for letter in "xyzo" if letter in every]
-    ctx.save(*[named[letter] if letter in wanted else None for letter in letters])
+    """Save what the wanted gradients need."""
+    places = _saved_places(keeps, needs)
+    if places:
+        kept = (*arrays, None, out)
+        ctx.save(*[kept[place] for place in places])
 
 
 def _make_forward(
     kernel: str, keeps: tuple[str, ...], result: DType | None, params: Any
 ) -> Any:
-    keep = keeps[0] if keeps else ""
+    keep = keeps[0]
 
     def unary(ctx: Any, needs: Sequence[bool], x: Array, **attrs: Any) -> Array:
         out: Array = ctx.empty_like(x, result)
         run(kernel, (x,), (out,), (), params(**attrs) if attrs else ())
-        if needs[0] and keep:
+        if keep and needs[0]:
             ctx.save(x if keep == "x" else out)
         return out
 
-    def forward(ctx: Any, needs: Sequence[bool], *arrays: Array, **attrs: Any) -> Array:
+    def forward(
+        ctx: Any, needs: tuple[bool, ...], *arrays: Array, **attrs: Any
+    ) -> Array:
         shape, strides = _layout_of(arrays)
         out: Array = ctx.empty(shape, result or arrays[0].dtype, strides)
         run(kernel, arrays, (out,), (), params(**attrs) if attrs else ())
-        if keeps and True in needs:
+        if True in needs:
             _save(ctx, needs, arrays, out, keeps)
         return out
 
@@ -312,7 +324,7 @@ def map_op(
     return register(
         Op(
             name=name,
-            rule=_make_rule(name, takes, result),
+            rule=_make_rule(name, reads, takes, result),
             forward=forward or _make_forward(kernel or name, keeps, result, params),
             vjp=vjp,
             samples=samples,
