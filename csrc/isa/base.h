@@ -17,4 +17,4 @@
 /* conv_tpl.h: bytes of a row of a packed tile, which stays in L1 with the weights that meet it;
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */
 #define CONV_DEPTH_BYTES 1024
-#define CONV_PIXELS 192
+#define CONV_PIXELS 128

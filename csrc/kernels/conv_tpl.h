@@ -32,7 +32,8 @@
 #define CONV_HITS 0.97              /* below, zeros around the image are worth leaving out */
 #define CONV_WEIGHT_COLUMNS 256     /* outputs of a block of the weight's gradient */
 #define CONV_SLABS 16
-#define CONV_SLAB_ELEMENTS (1 << 20) /* of all slabs' sums together, if one alone is not larger */
+#define CONV_SLAB_ELEMENTS (1 << 21) /* of all slabs' sums together, if one alone is not larger */
+#define CONV_ITEM_ELEMENTS (1 << 17) /* of an item's sums, which stay in L2 */
 
 /* All numbers of a call, with three spatial axes. */
 typedef struct {
@@ -127,9 +128,10 @@ static inline int64_t conv_block_depth(int64_t depth, int64_t most, int64_t unit
  * one), each unit into parts of `step`. Where zeros around the image are many, a part is one tap or
  * line, and pixels that do not see it are left out (`trim`). */
 typedef struct {
-    int64_t depth, unit, parts, step;   /* columns: all, of a unit, of a part */
-    int64_t depth_blocks, width_blocks; /* parts in all; blocks of outputs */
-    int64_t width, padded;              /* outputs of a group */
+    int64_t depth, unit, parts, step; /* columns: all, of a unit; parts of a unit, columns of a part */
+    int64_t all_parts, item_parts;    /* parts in all, of an item of work */
+    int64_t width, padded;            /* outputs of a group */
+    int64_t across, down;             /* items over the outputs, over the columns */
     int64_t groups, slabs;
     int64_t sum, bias; /* elements of a slab: of its sums for one group, of those of the bias */
     int trim;
@@ -149,26 +151,21 @@ static inline void conv_cut_depth(conv_cut *c, const im2col_view *v, int64_t mos
         c->step = pyad_ceil_div(channels, pyad_ceil_div(channels, most));
     }
     if (c->depth == 0) return;
-    int64_t units = c->depth / c->unit, rest = c->depth % c->unit;
     c->parts = pyad_ceil_div(c->unit, c->step);
-    c->depth_blocks = units * c->parts + pyad_ceil_div(rest, c->step);
+    c->all_parts = c->depth / c->unit * c->parts + pyad_ceil_div(c->depth % c->unit, c->step);
 }
 
-/* The view of those pixels that see some tap of a box. */
-static inline im2col_view conv_trimmed(const im2col_view *v, const im2col_range *box) {
-    im2col_view trimmed = *v;
-    for (int64_t i = 0; i < 3; i++) {
-        im2col_axis *a = &trimmed.axis[i];
-        int64_t low = a->first + box[i].begin * a->tap_step; /* of the first pixel, nearest tap */
-        int64_t high = a->first + (box[i].end - 1) * a->tap_step;
-        int64_t begin = high >= 0 ? 0 : pyad_min(a->count, pyad_ceil_div(-high, a->step));
-        int64_t end = low >= a->source ? 0 : (a->source - 1 - low) / a->step + 1;
-        end = pyad_max(begin, pyad_min(end, a->count));
-        a->first += begin * a->step;
-        a->out_first += begin * a->out_step;
-        a->count = end - begin;
-    }
-    return trimmed;
+/* Of `count` pixels in a line, the first with its first tap at source pixel `first`: those that see
+ * some tap of a range. */
+static inline im2col_range conv_seeing(const im2col_axis *a, const im2col_range *taps,
+                                       int64_t first, int64_t count) {
+    int64_t low = first + taps->begin * a->tap_step; /* where the first one's taps lie */
+    int64_t high = first + (taps->end - 1) * a->tap_step;
+    im2col_range r = {0, 0};
+    if (high < 0) r.begin = pyad_min(count, pyad_ceil_div(-high, a->step));
+    if (low < a->source) r.end = pyad_min(count, (a->source - 1 - low) / a->step + 1);
+    r.end = pyad_max(r.begin, r.end);
+    return r;
 }
 
 /* The taps of columns k .. k+depth-1. */
@@ -602,6 +599,7 @@ PYAD_RECORD(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
 /* A thread's own memory. */
 typedef struct {
     im2col_run runs[CONV_RUNS];
+    int64_t spans[CONV_PIXELS], depths[CONV_PIXELS];
     _Alignas(64) REAL rows[CONV_PIXELS * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
     _Alignas(64) REAL right[CONV_PIXELS * CONV_WEIGHT_COLUMNS];
     _Alignas(64) REAL aside[CONV_WEIGHT_COLUMNS];
@@ -610,62 +608,83 @@ typedef struct {
 
 static conv_cut K(conv_cut_of)(const im2col_view *v) {
     conv_cut c = {.groups = v->channels / pyad_max(1, v->group_channels), .width = v->group_width};
-    int64_t pixels = im2col_pixels(v);
     c.trim = conv_depth(v) >= CONV_DEPTH && K(conv_hits)(v) <= CONV_HITS;
     conv_cut_depth(&c, v, CONV_DEPTH);
     c.padded = K(conv_padded)(c.width);
-    c.width_blocks = pyad_ceil_div(c.width, CONV_WEIGHT_COLUMNS);
+    c.across = pyad_ceil_div(c.width, CONV_WEIGHT_COLUMNS);
+    int64_t columns = pyad_min(c.padded, CONV_WEIGHT_COLUMNS);
+    c.item_parts = pyad_max(1, CONV_ITEM_ELEMENTS / pyad_max(1, c.step * columns));
+    c.down = pyad_max(1, pyad_ceil_div(c.all_parts, c.item_parts));
     c.sum = c.depth * c.padded;
     c.bias = c.groups * c.padded;
     int64_t fit = CONV_SLAB_ELEMENTS / pyad_max(1, c.groups * c.sum + c.bias);
-    int64_t blocks = pyad_ceil_div(pixels, CONV_PIXELS);
-    c.slabs = pyad_max(1, pyad_min(pyad_min(blocks, CONV_SLABS), fit));
+    int64_t most = pyad_min(fit, pyad_ceil_div(im2col_pixels(v), CONV_PIXELS));
+    for (c.slabs = 1; c.slabs < CONV_SLABS && 2 * c.slabs <= most;) c.slabs *= 2;
     return c;
 }
 
 /* Elements of one slab. */
 static inline int64_t K(conv_slab)(const conv_cut *c) { return c->groups * c->sum + c->bias; }
 
-/* One item: a slab's sums for columns k .. k+depth-1 and outputs column .. column+columns-1. */
+/* One item: a slab's sums for some parts of the columns and outputs column .. column+columns-1. */
 typedef struct {
-    im2col_view view;
-    im2col_range box[3];
-    int64_t group, k, depth, column, columns, runs;
-    const REAL *x, *dy;
-    REAL *sums, *bias; /* bias: NULL if another item has it */
-    int64_t step;      /* of the sums' rows */
-    int direct;        /* dy is read where it lies */
+    const im2col_view *view;
+    const conv_cut *cut;
+    int64_t group, part, parts, column, columns;
+    const REAL *x, *dy; /* dy: from the item's first column on */
+    REAL *sums, *bias;  /* of all parts; bias: NULL if another item has it */
+    int direct;         /* dy is read where it lies */
 } K(conv_item);
+
+/* Columns k .. k+depth-1 and their taps. */
+typedef struct {
+    int64_t k, depth, runs;
+    im2col_range box[3];
+} K(conv_columns);
 
 /* The outputs of `rows` pixels, panels of NR side by side: rows of many channels would share a few
  * sets of the cache. A rest is padded with zeros. */
-static void K(conv_right)(const K(conv_item) *p, im2col_pixel at, int64_t rows, REAL *right) {
-    const im2col_view *v = &p->view;
+static void K(conv_right)(const K(conv_item) *p, const REAL *dy, int64_t rows, REAL *right) {
     int64_t whole = p->columns / VL * VL, rest = p->columns - whole;
-    int64_t offset = p->group * v->group_width + p->column;
-    for (int64_t i = 0; i < rows;) {
-        im2col_stretch s = im2col_stretch_at(v, &at, rows - i);
-        const REAL *dy = p->dy + im2col_out_offset(v, &at) + offset;
-        for (int64_t l = 0; l < s.count; l++, i++, dy += s.out_step) {
-            REAL *to = right + i * GEMM_NR;
-            for (int64_t j = 0; j < whole; j += VL) {
-                v_store(to + j / GEMM_NR * CONV_PIXELS * GEMM_NR + j % GEMM_NR, v_load(dy + j));
-            }
-            if (rest == 0) continue;
-            v_store(to + whole / GEMM_NR * CONV_PIXELS * GEMM_NR + whole % GEMM_NR,
-                    v_load_n(dy + whole, rest));
+    for (int64_t i = 0; i < rows; i++, dy += p->view->out_channels) {
+        REAL *to = right + i * GEMM_NR;
+        for (int64_t j = 0; j < whole; j += VL) {
+            v_store(to + j / GEMM_NR * CONV_PIXELS * GEMM_NR + j % GEMM_NR, v_load(dy + j));
         }
-        im2col_advance(v, &at, s.count);
+        if (rest == 0) continue;
+        v_store(to + whole / GEMM_NR * CONV_PIXELS * GEMM_NR + whole % GEMM_NR,
+                v_load_n(dy + whole, rest));
     }
 }
 
-GEMM_INLINE void K(conv_add_bias)(const REAL *b, int64_t step, int64_t rows, int64_t lanes,
-                                  REAL *bias) {
-    for (int64_t j = 0; j < lanes; j += VL) {
-        vec sum = {0};
-        int64_t n = pyad_min(VL, lanes - j);
-        for (int64_t i = 0; i < rows; i++) sum += K(gemm_load_row)(b + i * step + j, 1, n);
-        v_store(bias + j, v_load(bias + j) + sum);
+/* The sum of `rows` rows of up to NR elements. */
+GEMM_INLINE void K(conv_row_sums)(const REAL *p, int64_t step, int64_t rows, int64_t lanes,
+                                  vec *sum) {
+    vec odd[GEMM_NV] = {{0}};
+    for (int64_t i = 0; i < rows; i++, p += step) {
+        vec *to = i % 2 ? odd : sum;
+        for (int64_t j = 0; j < GEMM_NV; j++) {
+            int64_t n = pyad_min(VL, lanes - j * VL);
+            if (n > 0) to[j] += K(gemm_load_row)(p + j * VL, 1, n);
+        }
+    }
+    for (int64_t j = 0; j < GEMM_NV; j++) sum[j] += odd[j];
+}
+
+/* Pixels first sum from zero, then join the others. */
+static void K(conv_add_bias)(const K(conv_item) *p, const REAL *dy, int64_t rows) {
+    int64_t step = p->view->out_channels;
+    for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
+        vec sum[GEMM_NV] = {{0}};
+        int64_t lanes = pyad_min(GEMM_NR, p->columns - j);
+        if (lanes == GEMM_NR) {
+            K(conv_row_sums)(dy + j, step, rows, GEMM_NR, sum);
+        } else {
+            K(conv_row_sums)(dy + j, step, rows, lanes, sum);
+        }
+        for (int64_t l = 0; l < lanes; l += VL) {
+            v_store(p->bias + j + l, v_load(p->bias + j + l) + sum[l / VL]);
+        }
     }
 }
 
@@ -675,95 +694,124 @@ static inline int64_t K(conv_next_height)(int64_t rest) {
     return rest > GEMM_MR ? pyad_ceil_div(rest, 4) * 2 : pyad_ceil_div(rest, 2) * 2;
 }
 
-/* One panel of outputs, all columns. */
-static void K(conv_weight_panel)(const K(conv_item) *p, K(conv_product) *product, int wide,
-                                 K(conv_weight_scratch) *s) {
-    for (int64_t i = 0; i < p->depth;) {
-        int64_t height = K(conv_next_height)(p->depth - i);
-        product->a = s->rows + i;
-        product->out = s->out + i;
-        K(conv_sums)[height / 2 - 1][wide](product);
-        i += height;
+/* The columns of part number `part`. */
+static K(conv_columns) K(conv_part_columns)(const K(conv_item) *p, int64_t part,
+                                            K(conv_weight_scratch) *s) {
+    const conv_cut *c = p->cut;
+    int64_t unit = part / c->parts * c->unit, within = part % c->parts * c->step;
+    K(conv_columns) columns = {.k = unit + within};
+    columns.depth = pyad_min(c->step, pyad_min(c->unit, c->depth - unit) - within);
+    columns.runs = im2col_runs(p->view, p->group, columns.k, columns.depth, s->runs);
+    conv_column_box(p->view, columns.k, columns.depth, columns.box);
+    for (int64_t i = 0; i < columns.depth; i++) {
+        s->out[i] = p->sums + (columns.k + i) * c->padded;
+    }
+    s->out[columns.depth] = s->aside; /* a row that the last tile does not have */
+    return columns;
+}
+
+/* The rows of those pixels that see a part's taps; returns how many spans of pixels they are. */
+static int64_t K(conv_trimmed_rows)(const K(conv_item) *p, const K(conv_columns) *columns,
+                                    im2col_pixel at, int64_t rows, K(conv_weight_scratch) *s) {
+    const im2col_view *v = p->view;
+    const im2col_axis *a = v->axis;
+    int64_t spans = 0;
+    REAL *dst = s->rows;
+    for (int64_t i = 0; i < rows;) {
+        int64_t count = im2col_stretch_at(v, &at, rows - i).count;
+        im2col_range d = conv_seeing(&a[0], &columns->box[0], a[0].first + at.d * a[0].step, 1);
+        im2col_range h = conv_seeing(&a[1], &columns->box[1], a[1].first + at.h * a[1].step, 1);
+        im2col_range w =
+            conv_seeing(&a[2], &columns->box[2], a[2].first + at.w * a[2].step, count);
+        im2col_pixel from = at;
+        int64_t n = d.end > d.begin && h.end > h.begin ? w.end - w.begin : 0;
+        if (n > 0) {
+            from.w += w.begin;
+            K(im2col_rows)(v, p->x, from, n, columns->box, s->runs, columns->runs, dst, CONV_STEP);
+            dst += n * CONV_STEP;
+            if (spans > 0 && s->spans[spans - 1] + s->depths[spans - 1] == i + w.begin) {
+                s->depths[spans - 1] += n;
+            } else {
+                s->spans[spans] = i + w.begin;
+                s->depths[spans++] = n;
+            }
+        }
+        im2col_advance(v, &at, count);
+        i += count;
+    }
+    return spans;
+}
+
+/* The rows of one part for `rows` pixels; returns how many spans of pixels they are. */
+static int64_t K(conv_part_rows)(const K(conv_item) *p, const K(conv_columns) *columns,
+                                 im2col_pixel at, int64_t rows, K(conv_weight_scratch) *s) {
+    if (p->cut->trim) return K(conv_trimmed_rows)(p, columns, at, rows, s);
+    K(im2col_rows)(p->view, p->x, at, rows, columns->box, s->runs, columns->runs, s->rows,
+                   CONV_STEP);
+    s->spans[0] = 0;
+    s->depths[0] = rows;
+    return 1;
+}
+
+/* Add the products of one part's rows with all outputs of the item. */
+static void K(conv_part_products)(const K(conv_item) *p, int64_t depth, int64_t spans,
+                                  const REAL *dy, K(conv_weight_scratch) *s) {
+    K(conv_product) product = {
+        .spans = s->spans, .depths = s->depths, .count = spans, .add = 1};
+    product.b_depth = p->direct ? p->view->out_channels : GEMM_NR;
+    for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
+        product.b = p->direct ? dy + j : s->right + j * CONV_PIXELS;
+        product.column = j;
+        for (int64_t i = 0; i < depth;) {
+            int64_t height = K(conv_next_height)(depth - i);
+            product.a = s->rows + i;
+            product.out = s->out + i;
+            K(conv_sums)[height / 2 - 1][p->columns - j > VL](&product);
+            i += height;
+        }
     }
 }
 
 /* Add `rows` pixels to an item's sums. */
 static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t rows,
                                  K(conv_weight_scratch) *s) {
-    const im2col_view *v = &p->view;
-    const int64_t start = 0;
-    im2col_pixel at = im2col_at(v, pixel);
-    const REAL *dy = p->dy + pixel * v->out_channels + p->group * v->group_width + p->column;
-    K(conv_product) product = {.spans = &start, .depths = &rows, .count = 1, .add = 1};
-    K(im2col_rows)(v, p->x, at, rows, p->box, s->runs, p->runs, s->rows, CONV_STEP);
-    if (!p->direct) K(conv_right)(p, at, rows, s->right);
-    for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
-        int64_t lanes = pyad_min(GEMM_NR, p->columns - j);
-        product.b = p->direct ? dy + j : s->right + j * CONV_PIXELS;
-        product.b_depth = p->direct ? v->out_channels : GEMM_NR;
-        product.column = j;
-        K(conv_weight_panel)(p, &product, lanes > VL, s);
-        if (p->bias == NULL) continue;
-        K(conv_add_bias)(product.b, product.b_depth, rows, lanes, p->bias + j);
+    im2col_pixel at = im2col_at(p->view, pixel);
+    const REAL *dy = p->dy + pixel * p->view->out_channels;
+    if (!p->direct) K(conv_right)(p, dy, rows, s->right);
+    for (int64_t i = p->part; i < p->part + p->parts; i++) {
+        K(conv_columns) columns = K(conv_part_columns)(p, i, s);
+        int64_t spans = K(conv_part_rows)(p, &columns, at, rows, s);
+        K(conv_part_products)(p, columns.depth, spans, dy, s);
     }
+    if (p->bias != NULL) K(conv_add_bias)(p, dy, rows);
 }
 
-/* The bias alone: sums of dy. */
-static void K(conv_bias_block)(const K(conv_item) *p, int64_t pixel, int64_t rows) {
-    const im2col_view *v = &p->view;
-    const REAL *dy = p->dy + pixel * v->out_channels + p->group * v->group_width + p->column;
-    K(conv_add_bias)(dy, v->out_channels, rows, p->columns, p->bias);
-}
-
-/* What an item with columns needs besides. */
-static void K(conv_start_item)(K(conv_item) *p, const conv_cut *c, int64_t down,
-                               K(conv_weight_scratch) *s) {
-    int64_t unit = down / c->parts * c->unit, part = down % c->parts * c->step;
-    p->k = unit + part;
-    p->depth = pyad_min(c->step, pyad_min(c->unit, c->depth - unit) - part);
-    p->sums += p->k * c->padded;
-    p->runs = im2col_runs(&p->view, p->group, p->k, p->depth, s->runs);
-    p->direct = !c->trim && p->columns % VL == 0 &&
-                (p->depth < 4 * GEMM_MR || p->view.out_channels == GEMM_NR);
-    im2col_whole(&p->view, p->box);
-    if (c->trim) {
-        conv_column_box(&p->view, p->k, p->depth, p->box);
-        p->view = conv_trimmed(&p->view, p->box);
-    }
-    for (int64_t i = 0; i < p->depth; i++) s->out[i] = p->sums + i * p->step;
-    /* a row that the last tile does not have, of a column that may hold anything finite */
-    s->out[p->depth] = s->aside;
-    for (int64_t i = 0; i < CONV_PIXELS; i++) s->rows[i * CONV_STEP + p->depth] = 0;
-    memset(s->aside, 0, sizeof s->aside);
-}
-
-/* Item number `item` of those of all slabs, groups and blocks; past the last block of columns comes
- * the bias, unless the first block does it along. */
+/* Item number `item` of those of all slabs, groups and blocks. */
 static void K(conv_weight_item)(const im2col_view *v, const conv_cut *c, const REAL *x,
                                 const REAL *dy, REAL *all, int64_t item, int with_bias,
                                 K(conv_weight_scratch) *s) {
-    int alone = c->trim || c->depth == 0; /* the bias */
-    int64_t down_blocks = c->depth_blocks + (with_bias && alone);
-    int64_t across = item % c->width_blocks, down = item / c->width_blocks % down_blocks;
-    int64_t rest = item / c->width_blocks / down_blocks;
+    int64_t across = item % c->across, down = item / c->across % c->down;
+    int64_t rest = item / c->across / c->down;
     int64_t group = rest % c->groups, slab = rest / c->groups;
     REAL *sums = all + slab * K(conv_slab)(c);
-    K(conv_item) p = {.view = *v, .group = group, .x = x, .dy = dy, .step = c->padded};
+    K(conv_item) p = {.view = v, .cut = c, .group = group, .x = x};
+    p.part = down * c->item_parts;
+    p.parts = pyad_min(c->item_parts, c->all_parts - p.part);
     p.column = across * CONV_WEIGHT_COLUMNS;
     p.columns = pyad_min(CONV_WEIGHT_COLUMNS, c->width - p.column);
+    p.dy = dy + group * c->width + p.column;
     p.sums = sums + group * c->sum + p.column;
-    if (with_bias && down == (alone ? c->depth_blocks : 0)) {
+    if (with_bias && down == 0) {
         p.bias = sums + c->groups * c->sum + group * c->padded + p.column;
     }
-    if (down < c->depth_blocks) K(conv_start_item)(&p, c, down, s);
-    int64_t pixels = im2col_pixels(&p.view), blocks = pyad_ceil_div(pixels, CONV_PIXELS);
+    p.direct = p.columns % VL == 0 && (c->depth < 4 * GEMM_MR || v->out_channels == GEMM_NR);
+    /* what a tile reads beyond a part's columns: finite, for a row that goes aside */
+    memset(s->rows, 0, sizeof s->rows);
+    memset(s->aside, 0, sizeof s->aside);
+    int64_t pixels = im2col_pixels(v), blocks = pyad_ceil_div(pixels, CONV_PIXELS);
     int64_t end = pyad_min(pixels, blocks * (slab + 1) / c->slabs * CONV_PIXELS);
     for (int64_t i = blocks * slab / c->slabs * CONV_PIXELS; i < end; i += CONV_PIXELS) {
-        if (down < c->depth_blocks) {
-            K(conv_weight_block)(&p, i, pyad_min(CONV_PIXELS, end - i), s);
-        } else {
-            K(conv_bias_block)(&p, i, pyad_min(CONV_PIXELS, end - i));
-        }
+        K(conv_weight_block)(&p, i, pyad_min(CONV_PIXELS, end - i), s);
     }
 }
 
@@ -813,8 +861,7 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     }
     if (s.out_channels == 0) return 0;
     conv_cut c = K(conv_cut_of)(&v);
-    int64_t down = c.depth_blocks + (db != NULL && (c.trim || c.depth == 0));
-    int64_t items = c.slabs * c.groups * down * c.width_blocks, begin, end;
+    int64_t items = c.slabs * c.groups * c.down * c.across, begin, end;
     /* the sums of a slab that has no pixel, or of the bias if there is no column */
     team_range(t, c.slabs * K(conv_slab)(&c), 1, &begin, &end);
     memset(all + begin, 0, (size_t)(end - begin) * sizeof(REAL));
