@@ -491,6 +491,76 @@ typedef struct {
 
 /* ---- optim ---- */
 
+/* Tables of dense arrays of equal layout, entry by entry. hyper (float64) of sgd_step: lr, momentum,
+ * dampening, weight decay. first: the buffers hold nothing yet. */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array buffers;
+    int64_t first;
+    int64_t nesterov;
+    int64_t maximize;
+} sgd_step_args;
+
+/* hyper: lr, beta1, beta2, eps, weight decay; steps: a float32 count each, which the kernel raises */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array means;
+    pyad_array squares;
+    pyad_array largest;
+    pyad_array steps;
+    int64_t amsgrad;
+    int64_t decoupled;
+    int64_t maximize;
+} adam_step_args;
+
+/* hyper: lr, alpha, eps, weight decay, momentum */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array squares;
+    pyad_array means;
+    pyad_array buffers;
+    pyad_array steps;
+    int64_t centered;
+    int64_t maximize;
+} rmsprop_step_args;
+
+/* hyper: lr, lr decay, weight decay, eps */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array sums;
+    pyad_array steps;
+    int64_t maximize;
+} adagrad_step_args;
+
+/* out (float64): the norm, and the number of the first gradient that is not finite or -1. p: 1, 2,
+ * or 0 for the largest size */
+typedef struct {
+    pyad_array grads;
+    pyad_array out;
+    double p;
+} grad_norm_args;
+
+/* out: the same arrays as grads, changed in place */
+typedef struct {
+    pyad_array grads;
+    pyad_array norm;
+    pyad_array out;
+    double max_norm;
+} grad_scale_args;
+
+typedef struct {
+    pyad_array grads;
+    double limit;
+} grad_clamp_args;
+
 /* ---- augment ---- */
 
 /* x and out (n, c, h, w), samples (n) int64 */

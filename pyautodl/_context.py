@@ -11,7 +11,16 @@ import weakref
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["annotate", "current", "describe", "modules", "path", "pop", "push"]
+__all__ = [
+    "annotate",
+    "current",
+    "describe",
+    "modules",
+    "parameter_name",
+    "path",
+    "pop",
+    "push",
+]
 
 
 class _Stack(threading.local):
@@ -74,6 +83,18 @@ def describe(module: Any = None) -> str:
     where = path(module)
     definition = _definition(module)
     return f"layer `{where}` {definition}" if where else f"layer {definition}"
+
+
+def parameter_name(parameter: Any) -> str:
+    """Return a parameter's name below the outermost module called last; "" if none."""
+    stack = _STACK.modules
+    root = stack[0] if stack else _STACK.root() if _STACK.root is not None else None
+    if root is None:
+        return ""
+    for name, each in root.named_parameters():
+        if each is parameter:
+            return str(name)
+    return ""
 
 
 def annotate(error: BaseException, hint: str | None = None) -> None:

@@ -17,6 +17,7 @@ from pyautodl.backends import native
 from pyautodl.backends.array import (
     Array,
     Storage,
+    Table,
     channels_last_strides,
     constant,
     contiguous_strides,
@@ -31,6 +32,7 @@ __all__ = [
     "BACKENDS",
     "Array",
     "Storage",
+    "Table",
     "backend_kernels",
     "channels_last_strides",
     "constant",
@@ -65,7 +67,7 @@ FAMILIES = (
     "augment",
 )
 
-Argument = Array | list[Array] | None
+Argument = Array | Table | list[Array] | None
 Call = Callable[
     [Sequence[Argument], Sequence[Argument], Sequence[int], Sequence[float]], None
 ]
@@ -99,11 +101,11 @@ def run(
 
 def _dtype_code(reads: Sequence[Argument], writes: Sequence[Argument]) -> int:
     first = reads[0] if reads else writes[0]
-    if type(first) is Array:
+    if type(first) is Array or type(first) is Table:
         return first.dtype.code
     for argument in (*reads, *writes):
         each = argument[0] if isinstance(argument, list) and argument else argument
-        if isinstance(each, Array):
+        if isinstance(each, (Array, Table)):
             return each.dtype.code
     raise BackendError("run: a kernel call needs at least one array")
 

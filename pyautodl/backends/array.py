@@ -24,6 +24,7 @@ __all__ = [
     "MAX_DIMS",
     "Array",
     "Storage",
+    "Table",
     "channels_last_strides",
     "constant",
     "contiguous_strides",
@@ -203,6 +204,34 @@ class Array:
 
     def __repr__(self) -> str:
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
+
+
+class Table:
+    """A list of arrays that is packed once for many kernel calls.
+
+    `arrays` may be emptied between calls, so that the table does not keep them alive;
+    at a call they must be back, at the same addresses.
+    """
+
+    __slots__ = ("_desc", "_memory", "arrays", "dtype")
+
+    def __init__(self, arrays: list[Array]) -> None:
+        self.arrays = arrays
+        self.dtype = arrays[0].dtype
+        self._desc: bytes | None = None
+        self._memory: Any = None
+
+    def desc(self) -> bytes:
+        """The bytes of the C `pyad_array` that describes the list."""
+        if self._desc is None:
+            memory: list[Any] = []
+            self._desc = native.pack_table(self.arrays, memory)
+            self._memory = memory
+        return self._desc
+
+    def numpy(self) -> list[np.ndarray[Any, Any]]:
+        """NumPy views of the arrays."""
+        return [array.numpy() for array in self.arrays]
 
 
 @lru_cache(maxsize=8192)

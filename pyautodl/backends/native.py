@@ -30,6 +30,7 @@ __all__ = [
     "kernels",
     "make_call",
     "memory_stats",
+    "pack_table",
     "reset_peak_memory",
     "set_cache_limit",
     "set_num_threads",
@@ -96,7 +97,7 @@ def make_call(name: str) -> _Call:
             if a is None:
                 parts.append(_ABSENT)
             elif type(a) is list:
-                parts.append(_pack_table(a, tables))
+                parts.append(pack_table(a, tables))
             else:
                 parts.append(a.desc())
         parts.append(pack_numbers(*ints, *floats))
@@ -114,7 +115,7 @@ _pack_desc = struct.Struct("=19q").pack
 _ABSENT = bytes(19 * 8)
 
 
-def _pack_table(arrays: list[Any], tables: list[Any]) -> bytes:
+def pack_table(arrays: list[Any], tables: list[Any]) -> bytes:
     """The descriptor of a list of arrays, whose own descriptors go into `tables`."""
     memory = _ffi.from_buffer(
         b"".join([_ABSENT if a is None else a.desc() for a in arrays]) or _ABSENT

@@ -1,5 +1,18 @@
 """Helpers around parameters and gradients."""
 
+from pyautodl.nn.utils.clip_grad import (
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
 from pyautodl.nn.utils.vectors import parameters_to_vector, vector_to_parameters
 
-__all__ = ["parameters_to_vector", "vector_to_parameters"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "vector_to_parameters",
+]

@@ -1,0 +1,417 @@
+/* Optimizer steps and gradient clipping over all parameters of a group in one call.
+ *
+ * Parameters, gradients and states come as tables of dense arrays that lie alike, so each is a flat
+ * run of memory. The team splits the elements of all of them, laid end to end, into equal parts in
+ * whole vectors; a thread walks over the tensors that its part touches. One pass reads and writes
+ * every array once, which is what the step costs.
+ *
+ * Hyperparameters are read from a float64 array that the optimizer's group keeps, so that a
+ * schedule works for a recorded step too.
+ */
+#ifdef REAL
+#include "math_tpl.h"
+
+/* elements: parts begin at multiples of a cache line */
+#define OPTIM_BLOCK 64
+/* the gradients' norm is summed in so many parts, whatever the number of threads */
+#define OPTIM_PARTS 64
+
+static inline const pyad_array *K(table_entry)(const pyad_array *table, int64_t i) {
+    return (const pyad_array *)table->data + i;
+}
+
+static inline REAL *K(table_data)(const pyad_array *table, int64_t i) {
+    return K(table_entry)(table, i)->data;
+}
+
+static int64_t K(table_numel)(const pyad_array *table) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < table->shape[0]; i++) n += pyad_numel(K(table_entry)(table, i));
+    return n;
+}
+
+/* How a thread's part of the elements runs over the tensors. */
+typedef struct {
+    int64_t begin, end; /* of the whole, still to do */
+    int64_t start;      /* of the current tensor */
+    int64_t i;          /* the tensor */
+    int64_t from, to;   /* in the tensor */
+} K(walk);
+
+static inline K(walk) K(walk_part)(const pyad_array *table, const team *t) {
+    K(walk) w = {0, 0, 0, -1, 0, 0};
+    team_range(t, K(table_numel)(table), OPTIM_BLOCK, &w.begin, &w.end);
+    return w;
+}
+
+/* Go on to the next tensor of the part; 0 at its end. */
+static inline int K(walk_next)(K(walk) *w, const pyad_array *table) {
+    while (w->begin < w->end) {
+        if (w->i >= 0) w->start += pyad_numel(K(table_entry)(table, w->i));
+        w->i++;
+        int64_t n = pyad_numel(K(table_entry)(table, w->i));
+        if (w->start + n <= w->begin) continue;
+        w->from = w->begin - w->start;
+        w->to = pyad_min(n, w->end - w->start);
+        w->begin = w->start + w->to;
+        return 1;
+    }
+    return 0;
+}
+
+/* v_load and v_store of the n elements that are left, if fewer than a vector. */
+static inline vec K(load_part)(const REAL *p, int64_t n) {
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+
+static inline void K(store_part)(REAL *p, vec v, int64_t n) {
+    if (n >= VL) {
+        v_store(p, v);
+    } else {
+        v_store_n(p, v, n);
+    }
+}
+
+#define FOR_VECTORS(w, k, left) \
+    for (int64_t k = (w).from, left = (w).to - k; left > 0; k += VL, left -= VL)
+
+/* ---- SGD ---- */
+
+static int K(sgd_step)(const void *args, const team *t) {
+    const sgd_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec minus_lr = v_set1((REAL)-h[0]), momentum = v_set1((REAL)h[1]);
+    const vec fresh = v_set1((REAL)(1 - h[2])), decay = v_set1((REAL)h[3]);
+    const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[3] != 0, remembers = h[1] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            if (remembers) {
+                vec b = a->first ? g : v_fma(momentum, K(load_part)(buffer + k, left), fresh * g);
+                K(store_part)(buffer + k, b, left);
+                g = a->nesterov ? v_fma(momentum, b, g) : b;
+            }
+            K(store_part)(param + k, v_fma(minus_lr, g, p), left);
+        }
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(sgd_step, sgd_step_args, 2 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- Adam ---- */
+
+/* b^n for a whole n, by squaring */
+static double K(power)(double b, double n) {
+    double r = 1;
+    for (int64_t k = (int64_t)n; k > 0; k >>= 1, b *= b) {
+        if (k & 1) r *= b;
+    }
+    return r;
+}
+
+/* Every thread has read the old count of steps when the first one counts on. */
+static void K(count_steps)(const pyad_array *steps, const team *t) {
+    if (t->nth > 1) team_barrier(t);
+    if (t->ith != 0) return;
+    for (int64_t i = 0; i < steps->shape[0]; i++) *(float *)K(table_entry)(steps, i)->data += 1;
+}
+
+static double K(next_step)(const pyad_array *steps, int64_t i) {
+    return (double)*(const float *)K(table_entry)(steps, i)->data + 1;
+}
+
+/* Kingma and Ba, "Adam", 2015; decoupled: Loshchilov and Hutter, "Decoupled weight decay", 2019 */
+static int K(adam_step)(const void *args, const team *t) {
+    const adam_step_args *a = args;
+    const double *h = a->hyper.data;
+    const double lr = h[0], beta1 = h[1], beta2 = h[2];
+    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
+    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
+    const vec fresh2 = v_set1((REAL)(1 - beta2));
+    const int decays = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const double step = K(next_step)(&a->steps, w.i);
+        const vec size = v_set1((REAL)(-lr / (1 - K(power)(beta1, step))));
+        const vec correct = v_set1((REAL)(1 / sqrt(1 - K(power)(beta2, step))));
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict mean = K(table_data)(&a->means, w.i);
+        REAL *restrict square = K(table_data)(&a->squares, w.i);
+        REAL *restrict largest = a->amsgrad ? K(table_data)(&a->largest, w.i) : NULL;
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays && a->decoupled) p *= decay;
+            if (decays && !a->decoupled) g = v_fma(decay, p, g);
+            vec m = K(load_part)(mean + k, left), s = K(load_part)(square + k, left);
+            m = v_fma(fresh1, g - m, m);
+            s = v_fma(fresh2, g * g, keep2 * s);
+            K(store_part)(mean + k, m, left);
+            K(store_part)(square + k, s, left);
+            if (a->amsgrad) {
+                s = v_max(K(load_part)(largest + k, left), s);
+                K(store_part)(largest + k, s, left);
+            }
+            vec width = v_fma(v_sqrt(s), correct, eps);
+            K(store_part)(param + k, v_fma(size, m / width, p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(adam_step, adam_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- RMSprop ---- */
+
+static int K(rmsprop_step)(const void *args, const team *t) {
+    const rmsprop_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec minus_lr = v_set1((REAL)-h[0]), alpha = v_set1((REAL)h[1]);
+    const vec fresh = v_set1((REAL)(1 - h[1])), eps = v_set1((REAL)h[2]);
+    const vec decay = v_set1((REAL)h[3]), momentum = v_set1((REAL)h[4]);
+    const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[3] != 0, remembers = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict square = K(table_data)(&a->squares, w.i);
+        REAL *restrict mean = a->centered ? K(table_data)(&a->means, w.i) : NULL;
+        REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            vec s = v_fma(fresh, g * g, alpha * K(load_part)(square + k, left)), width = s;
+            K(store_part)(square + k, s, left);
+            if (a->centered) {
+                vec m = K(load_part)(mean + k, left);
+                m = v_fma(fresh, g - m, m);
+                K(store_part)(mean + k, m, left);
+                width = v_fma(-m, m, s);
+            }
+            vec move = g / (v_sqrt(width) + eps);
+            if (remembers) {
+                move = v_fma(momentum, K(load_part)(buffer + k, left), move);
+                K(store_part)(buffer + k, move, left);
+            }
+            K(store_part)(param + k, v_fma(minus_lr, move, p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(rmsprop_step, rmsprop_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- Adagrad ---- */
+
+static int K(adagrad_step)(const void *args, const team *t) {
+    const adagrad_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec decay = v_set1((REAL)h[2]), eps = v_set1((REAL)h[3]);
+    const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[2] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const double done = K(next_step)(&a->steps, w.i) - 1;
+        const vec minus_lr = v_set1((REAL)(-h[0] / (1 + done * h[1])));
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict sum = K(table_data)(&a->sums, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            vec s = v_fma(g, g, K(load_part)(sum + k, left));
+            K(store_part)(sum + k, s, left);
+            K(store_part)(param + k, v_fma(minus_lr, g / (v_sqrt(s) + eps), p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(adagrad_step, adagrad_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- the norm of all gradients ---- */
+
+/* a part's largest size or its sum, and the first tensor with an element that is not finite */
+typedef struct {
+    double value;
+    double bad;
+} K(norm_part);
+
+/* eight elements, which are summed as doubles */
+typedef REAL K(norm_raw) __attribute__((vector_size(8 * sizeof(REAL))));
+typedef double K(norm_lanes) __attribute__((vector_size(64)));
+typedef int64_t K(norm_bits) __attribute__((vector_size(64)));
+#define SIZE_OF(x) ((K(norm_lanes))((K(norm_bits))(x) & INT64_MAX))
+
+/* g[0 .. n), n <= 8, with zeros behind */
+#define LOAD_LANES(g, n, to)                                                                     \
+    do {                                                                                         \
+        K(norm_raw) raw_ = {0};                                                                  \
+        memcpy(&raw_, g, (size_t)(n) * sizeof(REAL));                                            \
+        to = __builtin_convertvector(raw_, K(norm_lanes));                                       \
+    } while (0)
+
+/* The largest size of n elements; NaN if one is. */
+static double K(largest_size)(const REAL *g, int64_t n, int *finite) {
+    K(norm_lanes) x, most = {0}, odd = {0};
+    for (int64_t k = 0; k < n; k += 8) {
+        if (n - k >= 8) {
+            LOAD_LANES(g + k, 8, x);
+        } else {
+            LOAD_LANES(g + k, n - k, x);
+        }
+        odd += x - x; /* 0, or NaN where x is not finite */
+        x = SIZE_OF(x);
+        K(norm_bits) more = x > most;
+        most = (K(norm_lanes))(((K(norm_bits))x & more) | ((K(norm_bits))most & ~more));
+    }
+    double r = 0, sum = 0;
+    for (int i = 0; i < 8; i++) {
+        r = most[i] > r ? most[i] : r;
+        sum += odd[i];
+    }
+    *finite = sum == 0;
+    for (int64_t k = 0; k < n && !*finite; k++) {
+        if (g[k] != g[k]) return (double)g[k];
+    }
+    return r;
+}
+
+/* The sum of |g * scale| or of its squares. */
+static double K(sum_of_sizes)(const REAL *g, int64_t n, double scale, int squares) {
+    K(norm_lanes) x, sum = {0};
+    for (int64_t k = 0; k < n; k += 8) {
+        if (n - k >= 8) {
+            LOAD_LANES(g + k, 8, x);
+        } else {
+            LOAD_LANES(g + k, n - k, x);
+        }
+        x *= scale;
+        if (squares) {
+            sum += x * x;
+        } else {
+            sum += SIZE_OF(x);
+        }
+    }
+    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+}
+
+/* Part i of OPTIM_PARTS of all elements: the largest size (p = 0), or the sum of the sizes (1) or
+ * their squares (2), each size times `scale`. */
+static K(norm_part) K(norm_of_part)(const pyad_array *grads, int64_t part, double p,
+                                    double scale) {
+    const team as_thread = {part, OPTIM_PARTS, NULL, NULL, NULL};
+    K(walk) w = K(walk_part)(grads, &as_thread);
+    K(norm_part) r = {0, -1};
+    while (K(walk_next)(&w, grads)) {
+        const REAL *g = K(table_data)(grads, w.i) + w.from;
+        if (p != 0) {
+            r.value += K(sum_of_sizes)(g, w.to - w.from, scale, p == 2);
+            continue;
+        }
+        int finite;
+        double x = K(largest_size)(g, w.to - w.from, &finite);
+        if (!finite && r.bad < 0) r.bad = (double)w.i;
+        if (x > r.value || x != x) r.value = x;
+        if (r.value != r.value) break;
+    }
+    return r;
+}
+
+/* All parts, each by one thread. */
+static void K(norm_pass)(const grad_norm_args *a, const team *t, double p, double scale,
+                         K(norm_part) *parts) {
+    int64_t begin, end;
+    team_range(t, OPTIM_PARTS, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) parts[i] = K(norm_of_part)(&a->grads, i, p, scale);
+    if (t->nth > 1) team_barrier(t);
+}
+
+/* The largest of the parts' values; NaN if there is one. */
+static double K(norm_largest)(const K(norm_part) *parts) {
+    double r = 0;
+    for (int64_t i = 0; i < OPTIM_PARTS; i++) {
+        double x = parts[i].value;
+        if (x > r || x != x) r = x;
+        if (r != r) break;
+    }
+    return r;
+}
+
+/* out = {norm, number of the first tensor that is not finite or -1}. The elements are divided by
+ * the largest before they are squared, so the norm overflows only if it is too large itself. */
+static int K(grad_norm)(const void *args, const team *t) {
+    const grad_norm_args *a = args;
+    K(norm_part) *largest = t->shared, *sums = largest + OPTIM_PARTS;
+    K(norm_pass)(a, t, 0, 1, largest);
+    double norm = K(norm_largest)(largest), scale = norm;
+    if (a->p != 0 && norm > 0 && norm - norm == 0) {
+        K(norm_pass)(a, t, a->p, 1 / scale, sums);
+        double sum = 0;
+        for (int64_t i = 0; i < OPTIM_PARTS; i++) sum += sums[i].value;
+        norm = (a->p == 2 ? sqrt(sum) : sum) * scale;
+    }
+    if (t->ith == 0) {
+        double bad = -1;
+        for (int64_t i = OPTIM_PARTS - 1; i >= 0; i--) {
+            if (largest[i].bad >= 0) bad = largest[i].bad;
+        }
+        double *out = a->out.data;
+        out[0] = norm;
+        out[1] = bad;
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(grad_norm, grad_norm_args, 2 * K(table_numel)(&a->grads), 0,
+            2 * OPTIM_PARTS * (int64_t)sizeof(K(norm_part)))
+
+/* out *= min(1, max_norm / (norm + 1e-6)); grads are the same arrays as out */
+static int K(grad_scale)(const void *args, const team *t) {
+    const grad_scale_args *a = args;
+    double factor = a->max_norm / (*(const double *)a->norm.data + 1e-6);
+    if (factor >= 1) return PYAD_OK;
+    const vec by = v_set1((REAL)factor);
+    K(walk) w = K(walk_part)(&a->out, t);
+    while (K(walk_next)(&w, &a->out)) {
+        REAL *restrict g = K(table_data)(&a->out, w.i);
+        FOR_VECTORS(w, k, left) K(store_part)(g + k, K(load_part)(g + k, left) * by, left);
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(grad_scale, grad_scale_args, K(table_numel)(&a->out), 0, 0)
+
+/* grads to [-limit, limit]; NaN stays */
+static int K(grad_clamp)(const void *args, const team *t) {
+    const grad_clamp_args *a = args;
+    const vec high = v_set1((REAL)a->limit), low = -high;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        REAL *restrict g = K(table_data)(&a->grads, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec x = K(load_part)(g + k, left);
+            K(store_part)(g + k, v_max(low, v_min(high, x)), left);
+        }
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(grad_clamp, grad_clamp_args, K(table_numel)(&a->grads), 0, 0)
+
+#undef FOR_VECTORS
+#undef LOAD_LANES
+#undef SIZE_OF
+#endif

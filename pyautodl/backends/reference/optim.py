@@ -1,0 +1,146 @@
+"""Optimizer steps and gradient clipping; tables of arrays come as lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "adagrad_step",
+    "adam_step",
+    "grad_clamp",
+    "grad_norm",
+    "grad_scale",
+    "rmsprop_step",
+    "sgd_step",
+]
+
+NDArray = np.ndarray[Any, Any]
+Table = list[NDArray]
+
+
+def sgd_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    buffers: Table | None,
+    first: int,
+    nesterov: int,
+    maximize: int,
+) -> None:
+    lr, momentum, dampening, decay = (float(each) for each in hyper)
+    for i, (grad, param) in enumerate(zip(grads, params)):
+        g = -grad if maximize else grad
+        if decay != 0:
+            g = g + decay * param
+        if momentum != 0 and buffers is not None:
+            buffer = buffers[i]
+            buffer[...] = g if first else momentum * buffer + (1 - dampening) * g
+            g = g + momentum * buffer if nesterov else buffer
+        param -= lr * g
+
+
+def adam_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    means: Table,
+    squares: Table,
+    largest: Table | None,
+    steps: Table,
+    amsgrad: int,
+    decoupled: int,
+    maximize: int,
+) -> None:
+    lr, beta1, beta2, eps, decay = (float(each) for each in hyper)
+    for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
+        steps[i] += 1
+        step = float(steps[i].item())
+        g = -grad if maximize else grad
+        if decoupled:
+            param *= 1 - lr * decay
+        elif decay != 0:
+            g = g + decay * param
+        mean += (1 - beta1) * (g - mean)
+        square *= beta2
+        square += (1 - beta2) * g * g
+        root = square
+        if amsgrad and largest is not None:
+            root = largest[i]
+            np.maximum(root, square, out=root)
+        width = np.sqrt(root) / np.sqrt(1 - beta2**step) + eps
+        param -= lr / (1 - beta1**step) * mean / width
+
+
+def rmsprop_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    squares: Table,
+    means: Table | None,
+    buffers: Table | None,
+    steps: Table,
+    centered: int,
+    maximize: int,
+) -> None:
+    lr, alpha, eps, decay, momentum = (float(each) for each in hyper)
+    for i, (grad, param, square) in enumerate(zip(grads, params, squares)):
+        steps[i] += 1
+        g = -grad if maximize else grad
+        if decay != 0:
+            g = g + decay * param
+        square *= alpha
+        square += (1 - alpha) * g * g
+        width = square
+        if centered and means is not None:
+            means[i] += (1 - alpha) * (g - means[i])
+            width = square - means[i] ** 2
+        move = g / (np.sqrt(width) + eps)
+        if momentum != 0 and buffers is not None:
+            buffers[i][...] = momentum * buffers[i] + move
+            move = buffers[i]
+        param -= lr * move
+
+
+def adagrad_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    sums: Table,
+    steps: Table,
+    maximize: int,
+) -> None:
+    lr, lr_decay, decay, eps = (float(each) for each in hyper)
+    for grad, param, total, step in zip(grads, params, sums, steps):
+        rate = lr / (1 + float(step.item()) * lr_decay)
+        step += 1
+        g = -grad if maximize else grad
+        if decay != 0:
+            g = g + decay * param
+        total += g * g
+        param -= rate * g / (np.sqrt(total) + eps)
+
+
+def grad_norm(grads: Table, out: NDArray, p: float) -> None:
+    sizes = [np.abs(grad.astype(np.float64)) for grad in grads]
+    bad = [i for i, size in enumerate(sizes) if not np.isfinite(size).all()]
+    norm = max((float(np.max(size, initial=0.0)) for size in sizes), default=0.0)
+    if any(np.isnan(size).any() for size in sizes):
+        norm = np.nan
+    if p != 0 and np.isfinite(norm) and norm > 0:
+        total = sum(float(((size / norm) ** p).sum()) for size in sizes)
+        norm *= total ** (1 / p)
+    out[...] = norm, bad[0] if bad else -1
+
+
+def grad_scale(grads: Table, norm: NDArray, out: Table, max_norm: float) -> None:
+    factor = max_norm / (float(norm.reshape(-1)[0]) + 1e-6)
+    for grad in out:
+        if not factor >= 1:
+            grad *= factor
+
+
+def grad_clamp(grads: Table, limit: float) -> None:
+    for grad in grads:
+        np.clip(grad, -limit, limit, out=grad)
