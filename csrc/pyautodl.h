@@ -203,7 +203,72 @@ typedef struct {
 
 /* ---- sort ---- */
 
+/* the first values.shape[axis] of each line in stable order; strides of indices are its own */
+typedef struct {
+    pyad_array x;
+    pyad_array values;
+    pyad_array indices; /* int64 */
+    int64_t axis;
+    int64_t descending;
+} topk_args;
+
+/* the k-th smallest (from 0) of each line; values and indices have size 1 along the axis */
+typedef struct {
+    pyad_array x;
+    pyad_array values;
+    pyad_array indices; /* int64 */
+    int64_t axis;
+    int64_t k;
+    int64_t nan; /* a NaN anywhere in the line is the result */
+} kthvalue_args;
+
 /* ---- index ---- */
+
+/* gather: index has the shape of out; index_select: one axis */
+typedef struct {
+    pyad_array x;
+    pyad_array index; /* int64 */
+    pyad_array out;
+    int64_t axis;
+} gather_args;
+
+/* src is written or added to out where index says, along the axis */
+typedef struct {
+    pyad_array src;
+    pyad_array index; /* int64; its shape counts */
+    pyad_array out;
+    int64_t axis;
+    int64_t add;
+} scatter_args;
+
+/* the same for a line of indices; those equal to skip are passed over */
+typedef struct {
+    pyad_array src;
+    pyad_array index; /* int64, one axis */
+    pyad_array out;
+    int64_t axis;
+    int64_t add;
+    int64_t skip; /* -1: none */
+} index_put_args;
+
+/* masked_select: x where chosen -> a line; masked_scatter: the other way round */
+typedef struct {
+    pyad_array x;
+    pyad_array chosen; /* bool */
+    pyad_array out;
+} masked_args;
+
+typedef struct {
+    pyad_array chosen; /* bool */
+    pyad_array out;  /* int64 (count, axes), dense */
+} nonzero_args;
+
+/* flat indices (dense) from one array of indices for each size; negative ones count back */
+typedef struct {
+    pyad_array indices; /* table of int64 arrays of out's shape */
+    pyad_array sizes;   /* int64, dense */
+    pyad_array out;     /* int64, dense */
+} ravel_index_args;
 
 /* ---- softmax ---- */
 

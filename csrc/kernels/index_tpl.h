@@ -1,0 +1,251 @@
+/* Reading and writing at places that an array of indices names.
+ *
+ * Every kernel checks its indices first. What may meet in one place (scatter, index_add) is split
+ * over threads by the other axes, and each place takes its terms in the order of the indices: the
+ * sum has the same bits for any number of threads.
+ */
+#include "indices.h"
+
+#ifdef REAL
+#define ELEM REAL
+#else
+#define ELEM INT
+#endif
+
+#define INDEX_SIDE 256 /* neighbouring elements that one thread takes together */
+
+#ifdef REAL
+#define PLUS(a, b) ((a) + (b))
+#elif DTYPE == PYAD_BOOL
+#define PLUS(a, b) ((a) | (b))
+#else
+#define PLUS(a, b) ((INT)((uint64_t)(a) + (uint64_t)(b)))
+#endif
+
+/* ---- gather ---- */
+
+/* out[.., i, ..] = x[.., index[.., i, ..], ..], in the order of out's memory */
+static int K(gather)(const void *args, const team *t) {
+    const gather_args *a = args;
+    const int status = indices_check(&a->index, 0, a->x.shape[a->axis], t);
+    if (status != PYAD_OK || pyad_numel(&a->out) == 0) return status;
+    pyad_array x = a->x;
+    const int64_t step = x.stride[a->axis];
+    x.stride[a->axis] = 0;
+    walk w;
+    walk_init(&w, 3, (const pyad_array *const[]){&a->out, &a->index, &x});
+    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
+    const int64_t last = w.ndim - 1, n = w.shape[last];
+    const int64_t blocks = pyad_ceil_div(n, INDEX_SIDE);
+    const int64_t so = w.stride[0][last], si = w.stride[1][last], sx = w.stride[2][last];
+    int64_t begin, end;
+    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t line = item / blocks, at = item % blocks * INDEX_SIDE;
+        ELEM *out = (ELEM *)a->out.data + walk_offset(&w, 0, last, line) + at * so;
+        const int64_t *index =
+            (const int64_t *)a->index.data + walk_offset(&w, 1, last, line) + at * si;
+        const ELEM *in = (const ELEM *)x.data + walk_offset(&w, 2, last, line) + at * sx;
+        const int64_t count = pyad_min(INDEX_SIDE, n - at);
+        for (int64_t i = 0; i < count; i++) out[i * so] = in[i * sx + index[i * si] * step];
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(gather, gather_args, 2 * pyad_numel(&a->out), 0, 0)
+
+/* ---- scatter ---- */
+
+/* out[.., index[.., i, ..], ..] = or += src[.., i, ..]: the threads share the lines along the axis,
+ * neighbouring lines go together */
+static int K(scatter)(const void *args, const team *t) {
+    const scatter_args *a = args;
+    const int64_t axis = a->axis, length = a->index.shape[axis];
+    const int status = indices_check(&a->index, 0, a->out.shape[axis], t);
+    if (status != PYAD_OK || pyad_numel(&a->index) == 0) return status;
+    const pyad_array index = array_without(&a->index, axis);
+    const pyad_array out = array_without(&a->out, axis), src = array_without(&a->src, axis);
+    walk w;
+    walk_init(&w, 3, (const pyad_array *const[]){&index, &src, &out});
+    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
+    const int64_t last = w.ndim - 1, n = w.shape[last];
+    const int64_t blocks = pyad_ceil_div(n, INDEX_SIDE);
+    const int64_t si = w.stride[0][last], ss = w.stride[1][last], so = w.stride[2][last];
+    int64_t begin, end;
+    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t line = item / blocks, at = item % blocks * INDEX_SIDE;
+        const int64_t *pi = (const int64_t *)index.data + walk_offset(&w, 0, last, line) + at * si;
+        const ELEM *ps = (const ELEM *)src.data + walk_offset(&w, 1, last, line) + at * ss;
+        ELEM *po = (ELEM *)out.data + walk_offset(&w, 2, last, line) + at * so;
+        const int64_t count = pyad_min(INDEX_SIDE, n - at);
+        for (int64_t k = 0; k < length; k++) {
+            for (int64_t i = 0; i < count; i++) {
+                ELEM *to = po + i * so + pi[i * si] * a->out.stride[axis];
+                *to = a->add ? (ELEM)PLUS(*to, ps[i * ss]) : ps[i * ss];
+            }
+            pi += a->index.stride[axis];
+            ps += a->src.stride[axis];
+        }
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(scatter, scatter_args, 2 * pyad_numel(&a->index), 0, 0)
+
+/* ---- index_select ---- */
+
+/* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements beside the axis lie together,
+ * else the indices run innermost */
+static int K(index_select)(const void *args, const team *t) {
+    const gather_args *a = args;
+    const int64_t axis = a->axis, count = a->index.shape[0];
+    const int status = indices_check(&a->index, 0, a->x.shape[axis], t);
+    if (status != PYAD_OK || pyad_numel(&a->out) == 0) return status;
+    const int64_t *index = a->index.data, stride = a->index.stride[0];
+    const int64_t step_o = a->out.stride[axis], step_x = a->x.stride[axis];
+    const pyad_array out = array_without(&a->out, axis), x = array_without(&a->x, axis);
+    walk w;
+    walk_init(&w, 2, (const pyad_array *const[]){&out, &x});
+    const int64_t last = w.ndim - 1;
+    const int lines = last >= 0 && w.stride[0][last] == 1 && w.stride[1][last] == 1;
+    const int64_t outer = walk_outer(&w, lines ? last : w.ndim), n = lines ? w.shape[last] : 1;
+    int64_t begin, end;
+    team_range(t, outer * count, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t line = item / count, j = item % count;
+        const int64_t axes = lines ? last : w.ndim;
+        ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line) + j * step_o;
+        const ELEM *from =
+            (const ELEM *)x.data + walk_offset(&w, 1, axes, line) + index[j * stride] * step_x;
+        memcpy(to, from, (size_t)n * sizeof(ELEM));
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(index_select, gather_args, 2 * pyad_numel(&a->out), 0, 0)
+
+/* ---- index_put ---- */
+
+/* out[.., index[j], ..] = or += src[.., j, ..] for j in order, passing over index `skip`; the threads
+ * share the elements beside the axis */
+static int K(index_put)(const void *args, const team *t) {
+    const index_put_args *a = args;
+    const int64_t axis = a->axis, count = a->index.shape[0];
+    const int status = indices_check(&a->index, 0, a->out.shape[axis], t);
+    if (status != PYAD_OK || pyad_numel(&a->src) == 0) return status;
+    const int64_t *index = a->index.data, stride = a->index.stride[0];
+    const int64_t step_o = a->out.stride[axis], step_s = a->src.stride[axis];
+    const pyad_array out = array_without(&a->out, axis), src = array_without(&a->src, axis);
+    walk w;
+    walk_init(&w, 2, (const pyad_array *const[]){&out, &src});
+    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
+    const int64_t last = w.ndim - 1, n = w.shape[last];
+    /* a line is cut so that every thread has a piece of it */
+    const int64_t side = pyad_max(16, pyad_min(INDEX_SIDE, pyad_ceil_div(n, t->nth)));
+    const int64_t blocks = pyad_ceil_div(n, side);
+    const int64_t so = w.stride[0][last], ss = w.stride[1][last];
+    int64_t begin, end;
+    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t line = item / blocks, at = item % blocks * side;
+        ELEM *base = (ELEM *)out.data + walk_offset(&w, 0, last, line) + at * so;
+        const ELEM *p = (const ELEM *)src.data + walk_offset(&w, 1, last, line) + at * ss;
+        const int64_t wide = pyad_min(side, n - at);
+        for (int64_t j = 0; j < count; j++, p += step_s) {
+            if (index[j * stride] == a->skip) continue;
+            ELEM *restrict to = base + index[j * stride] * step_o;
+            const ELEM *restrict from = p;
+            if (a->add && so == 1 && ss == 1) {
+                for (int64_t i = 0; i < wide; i++) to[i] = (ELEM)PLUS(to[i], from[i]);
+            } else if (a->add) {
+                for (int64_t i = 0; i < wide; i++) {
+                    to[i * so] = (ELEM)PLUS(to[i * so], from[i * ss]);
+                }
+            } else {
+                for (int64_t i = 0; i < wide; i++) to[i * so] = from[i * ss];
+            }
+        }
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(index_put, index_put_args, 2 * pyad_numel(&a->src), 0, 0)
+
+/* ---- masks: positions depend on all before them, so one thread runs through ---- */
+
+static int K(masked_select)(const void *args, const team *t) {
+    const masked_args *a = args;
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
+    const ELEM *x = a->x.data;
+    const uint8_t *chosen = a->chosen.data;
+    ELEM *out = a->out.data;
+    for (int64_t i = 0; i < n; i++) {
+        if (chosen[array_offset(&a->chosen, i)]) *out++ = x[array_offset(&a->x, i)];
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(masked_select, masked_args, 0, 0, 0)
+
+/* the elements of x go, one after the other, where chosen */
+static int K(masked_scatter)(const void *args, const team *t) {
+    const masked_args *a = args;
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
+    const ELEM *x = a->x.data;
+    const uint8_t *chosen = a->chosen.data;
+    ELEM *out = a->out.data;
+    for (int64_t i = 0, taken = 0; i < n; i++) {
+        if (!chosen[array_offset(&a->chosen, i)]) continue;
+        out[array_offset(&a->out, i)] = x[array_offset(&a->x, taken++)];
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(masked_scatter, masked_args, 0, 0, 0)
+
+#if DTYPE == PYAD_BOOL
+/* the indices of each set element, a row for each */
+static int K(nonzero)(const void *args, const team *t) {
+    const nonzero_args *a = args;
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
+    const uint8_t *chosen = a->chosen.data;
+    int64_t *out = a->out.data;
+    for (int64_t i = 0; i < n; i++) {
+        if (!chosen[array_offset(&a->chosen, i)]) continue;
+        for (int64_t k = a->chosen.ndim - 1, at = i; k >= 0; k--) {
+            out[k] = at % a->chosen.shape[k];
+            at /= a->chosen.shape[k];
+        }
+        out += a->chosen.ndim;
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(nonzero, nonzero_args, 0, 0, 0)
+#endif
+
+#if DTYPE == PYAD_INT64
+/* one index for several: sum of index[k] times the sizes after k; negative ones count from the end */
+static int K(ravel_index)(const void *args, const team *t) {
+    const ravel_index_args *a = args;
+    const pyad_array *indices = a->indices.data;
+    const int64_t *sizes = a->sizes.data, count = a->indices.shape[0];
+    for (int64_t k = 0; k < count; k++) {
+        const int status = indices_check(&indices[k], -sizes[k], sizes[k], t);
+        if (status != PYAD_OK) return status;
+    }
+    int64_t *out = a->out.data, begin, end;
+    team_range(t, pyad_numel(&a->out), 1024, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t flat = 0;
+        for (int64_t k = 0; k < count; k++) {
+            int64_t value = ((const int64_t *)indices[k].data)[array_offset(&indices[k], i)];
+            flat = flat * sizes[k] + (value < 0 ? value + sizes[k] : value);
+        }
+        out[i] = flat;
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(ravel_index, ravel_index_args, 8 * pyad_numel(&a->out), 0, 0)
+#endif
+
+#undef PLUS
+#undef INDEX_SIDE
+#undef ELEM

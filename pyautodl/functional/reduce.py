@@ -1,0 +1,672 @@
+"""Functions that reduce axes: sums, means, extrema, norms, running sums, distances."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_
+from pyautodl.errors import ShapeError
+from pyautodl.functional.views import broadcast_shapes
+from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.copy import CAST
+from pyautodl.ops.record import Op
+from pyautodl.ops.reduce import (
+    ALL,
+    AMAX,
+    AMIN,
+    ANY,
+    ARGMAX,
+    ARGMIN,
+    CUMPROD,
+    CUMSUM,
+    LOGSUMEXP,
+    MAX_DIM,
+    MEAN,
+    MIN_DIM,
+    NORM,
+    PROD,
+    STD,
+    SUM,
+    VAR,
+    div_or_zero,
+)
+from pyautodl.ops.views import EXPAND, RESHAPE
+from pyautodl.tensor import (
+    Tensor,
+    apply,
+    call,
+    get_default_dtype,
+    method,
+    operands,
+)
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "aminmax",
+    "any",
+    "argmax",
+    "argmin",
+    "cdist",
+    "cosine_similarity",
+    "count_nonzero",
+    "cumprod",
+    "cumsum",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "nanmean",
+    "nansum",
+    "norm",
+    "pairwise_distance",
+    "prod",
+    "std",
+    "std_mean",
+    "sum",
+    "var",
+    "var_mean",
+]
+
+Dim = int | Sequence[int] | None
+
+
+class ValuesIndices(NamedTuple):
+    """Values and where they stand, as `max(dim)`, `sort` and `topk` return them."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class MinMax(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+
+def _cast(x: Tensor, dtype: Any) -> Tensor:
+    """The tensor in the type that a `dtype` argument asks for."""
+    if dtype is None or x.dtype is as_dtype(dtype):
+        return x
+    return apply(CAST, x, dtype=as_dtype(dtype))
+
+
+def _floating(x: Tensor) -> Tensor:
+    return x if x.dtype.category == FLOATING else _cast(x, get_default_dtype())
+
+
+def _dims(dim: Dim) -> int | tuple[int, ...] | None:
+    return tuple(dim) if isinstance(dim, (list, tuple)) else dim
+
+
+# ---- sums and means ----
+
+
+@method
+def sum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Add up the elements along axes; integers and bools give int64.
+
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
+    Shape:
+        (a, b, c) -> (a, c) with dim=1, (a, 1, c) with keepdim.
+
+    Raises:
+        IndexError: there is no such axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.sum(ad.tensor([[1, 2], [3, 4]]), 0)
+        tensor([4, 6])
+    """
+    return apply(SUM, _cast(input, dtype), dim=_dims(dim), keepdim=keepdim)
+
+
+@method
+def mean(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Return the mean along axes.
+
+    Args:
+        input: a floating tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
+    Raises:
+        DTypeError: the tensor holds integers or bools.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.mean(ad.tensor([1.0, 2.0, 6.0]))
+        tensor(3.)
+    """
+    return apply(MEAN, _cast(input, dtype), dim=_dims(dim), keepdim=keepdim)
+
+
+@method
+def nansum(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Add up the elements that are not NaN.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nansum(ad.tensor([1.0, float("nan"), 2.0]))
+        tensor(3.)
+    """
+    x = _cast(input, dtype)
+    return sum(_without_nan(x) if x.is_floating_point() else x, dim, keepdim)
+
+
+def _without_nan(x: Tensor) -> Tensor:
+    zero = call("full", shape=(), value=0.0, dtype=x.dtype)
+    return call("where", call("ne", x, x), zero, x)
+
+
+@method
+def nanmean(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Return the mean of the elements that are not NaN.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nanmean(ad.tensor([1.0, float("nan"), 2.0]))
+        tensor(1.5000)
+    """
+    x = _cast(input, dtype)
+    count = sum(_cast(call("eq", x, x), x.dtype), dim, keepdim)
+    return call("div", sum(_without_nan(x), dim, keepdim), count)
+
+
+@method
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Multiply the elements, all or along an axis; integers and bools give int64.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.prod(ad.tensor([2.0, 3.0, 4.0]))
+        tensor(24.)
+    """
+    return apply(PROD, _cast(input, dtype), dim=dim, keepdim=keepdim)
+
+
+@method
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """Count the elements that are not 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.count_nonzero(ad.tensor([1, 0, 2]))
+        tensor(2)
+    """
+    return sum(_cast(input, bool_), dim)
+
+
+# ---- variances ----
+
+
+def _correction(unbiased: bool | None, correction: float | None) -> float:
+    if unbiased is not None and correction is not None:
+        raise ValueError("var: give unbiased or correction, not both")
+    if unbiased is not None:
+        return 1.0 if unbiased else 0.0
+    return 1.0 if correction is None else float(correction)
+
+
+def _spread(
+    op: Op, x: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any
+) -> Tensor:
+    if isinstance(dim, bool):
+        # std(x, unbiased)
+        dim, unbiased = None, dim
+    by = _correction(unbiased, correction)
+    return apply(op, x, dim=_dims(dim), correction=by, keepdim=keepdim)
+
+
+@method
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Return the variance along axes, computed in double precision.
+
+    Args:
+        input: a floating tensor.
+        dim: an axis or several; None means all.
+        unbiased: divide by n - 1 (the default) or by n.
+        keepdim: keep reduced axes with size 1.
+        correction: divide by n - correction.
+
+    Raises:
+        ShapeError: there are no more elements than `correction`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.var(ad.tensor([1.0, 2.0, 3.0]))
+        tensor(1.)
+    """
+    return _spread(VAR, input, dim, unbiased, keepdim, correction)
+
+
+@method
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Return the standard deviation along axes; its gradient at 0 is 0.
+
+    Args:
+        input: a floating tensor.
+        dim: an axis or several; None means all.
+        unbiased: divide by n - 1 (the default) or by n.
+        keepdim: keep reduced axes with size 1.
+        correction: divide by n - correction.
+
+    Raises:
+        ShapeError: there are no more elements than `correction`, as in the unbiased
+            deviation of a single one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.std(ad.tensor([1.0, 3.0]), correction=0)
+        tensor(1.)
+    """
+    return _spread(STD, input, dim, unbiased, keepdim, correction)
+
+
+def _mean_beside(x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    return mean(x, None if isinstance(dim, bool) else dim, keepdim)
+
+
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the variance and the mean along axes; arguments as `var`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.var_mean(ad.tensor([1.0, 2.0, 3.0]))
+        (tensor(1.), tensor(2.))
+    """
+    spread = _spread(VAR, input, dim, unbiased, keepdim, correction)
+    return spread, _mean_beside(input, dim, keepdim)
+
+
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation and the mean along axes; arguments as `std`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.std_mean(ad.tensor([1.0, 2.0, 3.0]))
+        (tensor(1.), tensor(2.))
+    """
+    spread = _spread(STD, input, dim, unbiased, keepdim, correction)
+    return spread, _mean_beside(input, dim, keepdim)
+
+
+# ---- extrema ----
+
+
+@method
+def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Return the largest elements along axes; equal ones share the gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.amax(ad.tensor([[1, 5], [4, 2]]), 1)
+        tensor([5, 4])
+    """
+    return apply(AMAX, input, dim=_dims(dim), keepdim=keepdim)
+
+
+@method
+def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Return the smallest elements along axes; equal ones share the gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.amin(ad.tensor([[1, 5], [4, 2]]), 1)
+        tensor([1, 2])
+    """
+    return apply(AMIN, input, dim=_dims(dim), keepdim=keepdim)
+
+
+@method
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+    """Return the smallest and the largest elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.aminmax(ad.tensor([3, 1, 2]))
+        MinMax(min=tensor(1), max=tensor(3))
+    """
+    return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> Any:
+    """max and min: of all, along an axis, or of two tensors."""
+    if dim is None:
+        return apply(ops[0], x)
+    if isinstance(dim, Tensor):
+        return call("maximum" if name == "max" else "minimum", *operands(name, x, dim))
+    return ValuesIndices(*apply(ops[1], x, dim=dim, keepdim=keepdim))
+
+
+@method
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the largest element, those along an axis, or of two tensors.
+
+    Args:
+        input: a tensor.
+        dim: None: one value, whose gradient equal elements share. An axis: values and
+            indices, the first among equals, which takes the gradient. A tensor: the
+            larger of each two elements.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.max(ad.tensor([[1, 5], [4, 2]]), 1).indices
+        tensor([1, 0])
+    """
+    return _best("max", input, dim, keepdim, (AMAX, MAX_DIM))
+
+
+@method
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the smallest element, those along an axis, or of two tensors.
+
+    Args:
+        input: a tensor.
+        dim: as in `max`.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.min(ad.tensor([[1, 5], [4, 2]]), 1).values
+        tensor([1, 2])
+    """
+    return _best("min", input, dim, keepdim, (AMIN, MIN_DIM))
+
+
+@method
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return where the largest element stands, the first among equals.
+
+    Args:
+        input: a tensor.
+        dim: an axis; None counts through all elements in C order.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.argmax(ad.tensor([[1, 5], [5, 2]]))
+        tensor(1)
+    """
+    return apply(ARGMAX, input, dim=dim, keepdim=keepdim)
+
+
+@method
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return where the smallest element stands, the first among equals.
+
+    Args:
+        input: a tensor.
+        dim: an axis; None counts through all elements in C order.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.argmin(ad.tensor([[1, 5], [4, 1]]), 0)
+        tensor([0, 1])
+    """
+    return apply(ARGMIN, input, dim=dim, keepdim=keepdim)
+
+
+@method
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Return whether any element is not 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.any(ad.tensor([[0, 0], [0, 2]]), 1)
+        tensor([False,  True])
+    """
+    return apply(ANY, input, dim=_dims(dim), keepdim=keepdim)
+
+
+@method
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Return whether no element is 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.all(ad.tensor([[1, 1], [0, 2]]), 1)
+        tensor([ True, False])
+    """
+    return apply(ALL, input, dim=_dims(dim), keepdim=keepdim)
+
+
+# ---- norms and distances ----
+
+
+@method
+def norm(
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    dtype: Any = None,
+) -> Tensor:
+    """Return the p-norm over axes; where it is 0 so is its gradient.
+
+    Args:
+        input: a floating tensor.
+        p: the exponent, from 0 (a count) to inf, or -inf; 'fro' is 2.
+        dim: an axis or several; None means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
+    Raises:
+        ValueError: p is negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.norm(ad.tensor([3.0, 4.0]))
+        tensor(5.)
+    """
+    if p == "nuc":
+        raise NotImplementedError("norm: p='nuc' is not supported")
+    power = 2.0 if p is None or p == "fro" else float(p)
+    return apply(NORM, _cast(input, dtype), p=power, dim=_dims(dim), keepdim=keepdim)
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12, out: None = None
+) -> Tensor:
+    """Divide by the p-norm along an axis, or by `eps` if that is larger.
+
+    A vector of zeros stays, with gradient 0.
+
+    Args:
+        input: a floating tensor.
+        p: the exponent.
+        dim: the axis or axes.
+        eps: the least divisor.
+        out: not supported.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.functional.normalize(ad.tensor([[3.0, 4.0]]))
+        tensor([[0.6000, 0.8000]])
+    """
+    if out is not None:
+        raise NotImplementedError("normalize: out is not supported")
+    size = norm(input, p, dim, True)
+    floor = call("full", shape=(), value=eps, dtype=size.dtype)
+    one = call("full", shape=(), value=1.0, dtype=size.dtype)
+    # 0 / 0 counts as 0, so that the gradient is not the huge 1 / eps
+    scale = call("div", one, call("maximum", size, floor))
+    scale = call("mul", scale, div_or_zero(call, size, size).detach())
+    return call("mul", input, scale)
+
+
+def cosine_similarity(
+    x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8
+) -> Tensor:
+    """Return the cosine of the angle between vectors along an axis.
+
+    Args:
+        x1, x2: tensors that broadcast.
+        dim: the axis, of the common shape.
+        eps: the least value of each norm.
+
+    Shape:
+        (n, d), (n, d) -> (n) with dim=1
+
+    Example:
+        >>> import pyautodl as ad
+        >>> a, b = ad.tensor([[1.0, 0.0]]), ad.tensor([[1.0, 1.0]])
+        >>> ad.cosine_similarity(a, b)
+        tensor([0.7071])
+    """
+    x, y = operands("cosine_similarity", x1, x2)
+    shape = broadcast_shapes(tuple(x.shape), tuple(y.shape))
+    axis = normalize_axis("cosine_similarity", dim, len(shape), shape)
+    x, y = (apply(EXPAND, each, shape=shape) for each in (x, y))
+    dot = sum(call("mul", x, y), axis)
+    floor = call("full", shape=(), value=eps, dtype=x.dtype)
+    sizes = [call("maximum", norm(each, 2.0, axis), floor) for each in (x, y)]
+    return call("div", dot, call("mul", *sizes))
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """Return the p-norm of x1 - x2 + eps along the last axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.pairwise_distance(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0]]))
+        tensor([5.0000])
+    """
+    x, y = operands("pairwise_distance", x1, x2)
+    return norm(call("add", call("sub", x, y), eps), p, -1, keepdim)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
+    """Return the p-norm distances between all rows of two matrices.
+
+    Args:
+        x1: (..., n, d).
+        x2: (..., m, d).
+        p: the exponent.
+        compute_mode: has no meaning here; distances are always computed directly.
+
+    Shape:
+        (..., n, d), (..., m, d) -> (..., n, m)
+
+    Raises:
+        ShapeError: the last axes differ.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cdist(ad.tensor([[0.0], [1.0]]), ad.tensor([[3.0]]))
+        tensor([[3.],
+                [2.]])
+    """
+    x, y = operands("cdist", x1, x2)
+    a, b = tuple(x.shape), tuple(y.shape)
+    if builtins.min(len(a), len(b)) < 2 or a[-1] != b[-1]:
+        raise ShapeError(
+            f"cdist: expected (..., n, d) and (..., m, d), got {a} and {b}"
+        )
+    left = apply(RESHAPE, x, shape=(*a[:-1], 1, a[-1]))
+    right = apply(RESHAPE, y, shape=(*b[:-2], 1, *b[-2:]))
+    return norm(call("sub", left, right), p, -1)
+
+
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """Return log(sum(exp(x))) along axes, without overflow.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.logsumexp(ad.tensor([1000.0, 1000.0]), 0)
+        tensor(1000.6932)
+    """
+    return apply(LOGSUMEXP, _floating(input), dim=_dims(dim), keepdim=keepdim)
+
+
+method("logsumexp")(logsumexp)
+
+# ---- running sums and products ----
+
+
+@method(inplace=True)
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Return the running sums along an axis; integers and bools give int64.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
+        tensor([1, 3, 6])
+    """
+    return apply(CUMSUM, _cast(input, dtype), dim=dim)
+
+
+@method(inplace=True)
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Return the running products along an axis; integers and bools give int64.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cumprod(ad.tensor([1, 2, 3]), 0)
+        tensor([1, 2, 6])
+    """
+    return apply(CUMPROD, _cast(input, dtype), dim=dim)

@@ -1,0 +1,221 @@
+"""Functions that put elements in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends.dtypes import int32
+from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import tensor
+from pyautodl.functional.reduce import ValuesIndices
+from pyautodl.functional.views import flatten
+from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.copy import CAST
+from pyautodl.ops.sort import KTHVALUE, TOPK
+from pyautodl.tensor import Tensor, apply, method
+
+__all__ = [
+    "argsort",
+    "kthvalue",
+    "median",
+    "searchsorted",
+    "sort",
+    "topk",
+    "unique",
+]
+
+
+@method
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+) -> ValuesIndices:
+    """Put the elements along an axis in order; equal ones keep theirs.
+
+    NaN counts as larger than any number.
+
+    Args:
+        input: a tensor.
+        dim: the axis.
+        descending: the largest first.
+        stable: has no meaning here: it always is.
+
+    Returns:
+        (values, indices)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.sort(ad.tensor([3, 1, 2])).indices
+        tensor([1, 2, 0])
+    """
+    return ValuesIndices(*apply(TOPK, input, dim=dim, descending=descending))
+
+
+@method
+def argsort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+) -> Tensor:
+    """Return the indices that put the elements along an axis in order.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.argsort(ad.tensor([3, 1, 2]))
+        tensor([1, 2, 0])
+    """
+    return sort(input, dim, descending).indices
+
+
+@method
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> ValuesIndices:
+    """Return the k largest (or smallest) elements along an axis, in order.
+
+    Of equal elements the first come first.
+
+    Args:
+        input: a tensor.
+        k: how many.
+        dim: the axis.
+        largest: the largest or the smallest.
+        sorted: has no meaning here: they always are.
+
+    Returns:
+        (values, indices)
+
+    Raises:
+        ShapeError: the axis has fewer than k elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.topk(ad.tensor([3, 1, 2]), 2).values
+        tensor([3, 2])
+    """
+    return ValuesIndices(*apply(TOPK, input, k=k, dim=dim, descending=largest))
+
+
+@method
+def kthvalue(
+    input: Tensor, k: int, dim: int = -1, keepdim: bool = False
+) -> ValuesIndices:
+    """Return the k-th smallest element along an axis, counted from 1.
+
+    Args:
+        input: a tensor.
+        k: which.
+        dim: the axis.
+        keepdim: keep the axis with size 1.
+
+    Returns:
+        (values, indices): the first index that has the value.
+
+    Raises:
+        ShapeError: the axis has fewer than k elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2).values
+        tensor(2)
+    """
+    return ValuesIndices(*apply(KTHVALUE, input, k=k, dim=dim, keepdim=keepdim))
+
+
+@method
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the middle element in order, the lower one of two; NaN if there is one.
+
+    Args:
+        input: a tensor.
+        dim: an axis, along which values and first indices are returned; None: one
+            value of all elements.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.median(ad.tensor([4.0, 1.0, 3.0, 2.0]))
+        tensor(2.)
+    """
+    x = flatten(input) if dim is None else input
+    axis = normalize_axis("median", 0 if dim is None else dim, x.ndim, x.shape)
+    n = x.shape[axis] if x.ndim else 1
+    if not n:
+        raise ShapeError(f"median: shape {tuple(input.shape)} has no elements")
+    found = apply(KTHVALUE, x, k=(n + 1) // 2, dim=axis, keepdim=keepdim, nan=True)
+    return found[0] if dim is None else ValuesIndices(*found)
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the different elements in order.
+
+    Args:
+        input: a tensor.
+        sorted: has no meaning here: they always are.
+        return_inverse: also return where each element went.
+        return_counts: also return how often each occurs.
+        dim: look at whole parts along this axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.unique(ad.tensor([3, 1, 3]))
+        tensor([1, 3])
+    """
+    found = np.unique(
+        input.detach().numpy(),
+        return_inverse=return_inverse,
+        return_counts=return_counts,
+        axis=dim,
+    )
+    if not isinstance(found, tuple):
+        return tensor(found)
+    return tuple(tensor(each) for each in found)
+
+
+method("unique")(unique)
+
+
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+) -> Tensor:
+    """Return where values would go in a line that is in order.
+
+    Args:
+        sorted_sequence: a line in order; NaN is not expected.
+        input: a tensor or a number.
+        out_int32: return int32 instead of int64.
+        right: behind equal elements rather than before them.
+        side: 'left' or 'right', instead of `right`.
+
+    Raises:
+        ShapeError: the sequence has more than one axis, which is not supported.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.searchsorted(ad.tensor([1, 3, 5]), ad.tensor([3, 4]))
+        tensor([1, 2])
+    """
+    if sorted_sequence.ndim != 1:
+        raise ShapeError(
+            f"searchsorted: expected a line, got shape {tuple(sorted_sequence.shape)}"
+        )
+    where = side if side is not None else "right" if right else "left"
+    if where not in ("left", "right"):
+        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    values = input if isinstance(input, Tensor) else tensor(input)
+    line = sorted_sequence.detach().numpy()
+    places = tensor(np.searchsorted(line, values.detach().numpy(), where))
+    return apply(CAST, places, dtype=int32) if out_int32 else places
