@@ -107,7 +107,7 @@ def _forms():
 
 @pytest.mark.parametrize(
     ("loss", "model", "target"),
-    _forms(),
+    list(_forms()),
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_l5_loss_table_takes_every_form_of_labels(loss, model, target):
