@@ -67,8 +67,8 @@ def test_t5_training_can_be_evaluated_like_validation():
     x, y = _blobs()
     trainer = _trainer(_classifier())
     history = trainer.fit((x, y), (x, y), epochs=2, evaluate_train=True, progress=False)
-    assert history["train_loss"] == history["val_loss"]
-    assert history["train_loss"] != history["loss"]
+    assert history["train_loss"] == pytest.approx(history["val_loss"], rel=1e-6)
+    assert history["train_loss"] != pytest.approx(history["loss"], rel=1e-6)
 
 
 def _forms():
@@ -233,15 +233,14 @@ class _AsDataset:
 
 def test_loss_that_is_not_finite_is_an_error():
     x, y = _blobs()
-    model = _classifier()
-    trainer = Trainer(model, "cross_entropy", ad.optim.SGD(model.parameters(), lr=1e30))
-    with pytest.raises(GradError, match=r"the loss is (nan|inf)"):
-        trainer.fit((x, y), epochs=5, progress=False)
+    x[7, 0] = math.nan
+    with pytest.raises(GradError, match="the loss is nan in epoch 1"):
+        _trainer(_classifier()).fit((x, y), epochs=5, progress=False)
 
 
 def test_out_of_range_class_names_value_and_limit():
     x, y = _blobs()
-    with pytest.raises(IndexError, match="7"):
+    with pytest.raises(IndexError, match="target index .* the number of classes"):
         _trainer(_classifier()).fit((x, y + 5), progress=False)
 
 

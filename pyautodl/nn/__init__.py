@@ -29,7 +29,10 @@ __all__ = [
     "utils",
 ]
 
-for _family in ("linear", "activation", "shape", "dropout", *FAMILIES):
+for _family in (
+    *("linear", "activation", "flatten", "embedding", "dropout"),
+    *FAMILIES,
+):
     if importlib.util.find_spec(f"pyautodl.nn.{_family}") is not None:
         _module = importlib.import_module(f"pyautodl.nn.{_family}")
         globals().update({_name: getattr(_module, _name) for _name in _module.__all__})

@@ -181,7 +181,7 @@ def fit_target(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
 
 def _fit_classes(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
     if target.shape == output.shape:
-        return target if target.is_floating_point() else target.to(output.dtype)
+        return target if target.dtype is output.dtype else target.to(output.dtype)
     expected = (output.shape[0], *output.shape[2:])
     if tuple(target.shape) == (*expected, 1) and output.ndim == 2:
         target = target.reshape(expected)

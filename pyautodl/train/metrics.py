@@ -35,7 +35,8 @@ def accuracy(output: Tensor, target: Tensor) -> float:
         bounded = bool((scores >= 0).all()) and bool((scores <= 1).all())
         found = (scores > (0.5 if bounded else 0.0)).long()
         wanted = (target.reshape(-1) > 0.5).long()
-    return (found.reshape(-1) == wanted.reshape(-1)).float().mean().item()
+    right = found.reshape(-1) == wanted.reshape(-1)
+    return right.sum().item() / right.numel()
 
 
 def mean_absolute_error(output: Tensor, target: Tensor) -> float:
