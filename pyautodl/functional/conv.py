@@ -26,7 +26,9 @@ Pairs = tuple[tuple[int, int], ...]
 
 def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:
     """One number for all axes, or one each, as a tuple of ints."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if type(value) is int:
+        return (value,) * axes
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(values) == 1:
         values *= axes
     try:

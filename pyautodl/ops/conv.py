@@ -11,7 +11,8 @@ the image, so that an output padding q is a pair (p, p - q).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -28,9 +29,11 @@ __all__ = ["COL2IM", "CONV", "CONV_TRANSPOSE", "CONV_WEIGHT_GRAD", "IM2COL"]
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
+_AXIS_NUMBERS = ("stride", "padding", "dilation")
+
 # what the kernels' index arithmetic holds without overflow
 MAX_NUMBER = 2**31 - 1
-MAX_BYTES = 2**62
+MAX_ELEMENTS = 2**59
 
 
 # ---- checks ----
@@ -41,30 +44,36 @@ def shape_text(shape: Iterable[object]) -> str:
     return f"({','.join(map(str, shape))})"
 
 
-def _shapes(**arrays: Array | None) -> str:
+def _shapes(**shapes: Ints | None) -> str:
     """All shapes of a call, for the end of an error message."""
     named = ", ".join(
-        f"{name} {shape_text(a.shape)}" for name, a in arrays.items() if a is not None
+        f"{name} {shape_text(shape)}"
+        for name, shape in shapes.items()
+        if shape is not None
     )
     return f"({named})"
 
 
 def _check_types(op: str, **arrays: Array | None) -> DType:
-    present = {name: a.dtype for name, a in arrays.items() if a is not None}
-    first = next(iter(present.values()))
-    for name, dtype in present.items():
+    """The one floating type of all arrays."""
+    types = {name: a.dtype for name, a in arrays.items() if a is not None}
+    first = types[next(iter(types))]
+    if first.is_floating_point and all(each is first for each in types.values()):
+        return first
+    where = _shapes(
+        **{name: None if a is None else a.shape for name, a in arrays.items()}
+    )
+    for name, dtype in types.items():
         if not dtype.is_floating_point:
             raise DTypeError(
                 f"{op}: expected floating-point arrays but {name} is {dtype.name}; "
-                f"cast it with .float() {_shapes(**arrays)}"
+                f"cast it with .float() {where}"
             )
-        if dtype is not first:
-            types = ", ".join(f"{each} {t.name}" for each, t in present.items())
-            raise DTypeError(
-                f"{op}: expected one element type, got {types}; cast with .float() or "
-                f".double() {_shapes(**arrays)}"
-            )
-    return first
+    named = ", ".join(f"{each} {t.name}" for each, t in types.items())
+    raise DTypeError(
+        f"{op}: expected one element type, got {named}; cast with .float() or .double() "
+        f"{where}"
+    )
 
 
 def _check_numbers(
@@ -91,29 +100,29 @@ def _check_numbers(
             )
 
 
-def _check_ranks(op: str, nd: int, where: str, **arrays: Array) -> None:
+def _check_ranks(op: str, nd: int, where: str, **shapes: Ints) -> None:
     axes = ("n", "c", *("d", "h", "w")[3 - nd :])
-    for name, a in arrays.items():
-        if a.ndim != nd + 2:
+    for name, shape in shapes.items():
+        if len(shape) != nd + 2:
             one = "" if name == "weight" else f" or {nd + 1} {shape_text(axes[1:])}"
             layout = (
                 ("o", "i", *(f"k{s}" for s in axes[2:])) if name == "weight" else axes
             )
             raise ShapeError(
                 f"{op}: expected {name} of {nd + 2} axes {shape_text(layout)}{one}, "
-                f"got {a.ndim} {where}"
+                f"got {len(shape)} {where}"
             )
 
 
-def _check_size(op: str, shape: Ints, dtype: DType, where: str) -> None:
-    if prod(shape) * dtype.itemsize > MAX_BYTES:
+def _check_size(op: str, shape: Ints, where: str) -> None:
+    if prod(shape) > MAX_ELEMENTS:
         raise ValueError(
             f"{op}: an output of shape {shape_text(shape)} can't be addressed {where}"
         )
 
 
-def _check_bias(op: str, bias: Array | None, channels: int, where: str) -> None:
-    if bias is not None and bias.shape != (channels,):
+def _check_bias(op: str, bias: Ints | None, channels: int, where: str) -> None:
+    if bias is not None and bias != (channels,):
         raise ShapeError(f"{op}: expected bias of shape ({channels},) {where}")
 
 
@@ -130,6 +139,42 @@ def transposed_size(size: int, k: int, s: int, pads: tuple[int, int], d: int) ->
 # ---- conv ----
 
 
+@lru_cache(maxsize=4096)
+def _conv_shape(
+    x: Ints,
+    weight: Ints,
+    bias: Ints | None,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Ints:
+    """The shape of conv's output, once all shapes and numbers are checked."""
+    nd = len(stride)
+    op = f"conv{nd}d"
+    where = _shapes(x=x, weight=weight, bias=bias)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, nd, where, x=x, weight=weight)
+    if x[1] != weight[1] * groups:
+        grouped = f" in each of {groups} groups" if groups > 1 else ""
+        raise ShapeError(
+            f"{op}: weight has {weight[1]} input channels{grouped} but x has {x[1]} {where}"
+        )
+    if weight[0] % groups:
+        raise ShapeError(
+            f"{op}: {weight[0]} output channels can't be split into {groups} groups {where}"
+        )
+    _check_bias(op, bias, weight[0], where)
+    _check_window(op, x[2:], weight[2:], padding, dilation, where)
+    shape = (
+        x[0],
+        weight[0],
+        *map(conv_size, x[2:], weight[2:], stride, padding, dilation),
+    )
+    _check_size(op, shape, where)
+    return shape
+
+
 def _conv_rule(
     x: Array,
     weight: Array,
@@ -140,30 +185,13 @@ def _conv_rule(
     dilation: Ints,
     groups: int,
 ) -> tuple[Spec, ...]:
-    nd = len(stride)
-    op = f"conv{nd}d"
-    where = _shapes(x=x, weight=weight, bias=bias)
-    _check_numbers(op, stride, padding, dilation, groups, where)
-    _check_ranks(op, nd, where, x=x, weight=weight)
-    dtype = _check_types(op, x=x, weight=weight, bias=bias)
-    channels, out_channels = x.shape[1], weight.shape[0]
-    if channels != weight.shape[1] * groups:
-        grouped = f" in each of {groups} groups" if groups > 1 else ""
-        raise ShapeError(
-            f"{op}: weight has {weight.shape[1]} input channels{grouped} but x has "
-            f"{channels} {where}"
-        )
-    if out_channels % groups:
-        raise ShapeError(
-            f"{op}: {out_channels} output channels can't be split into {groups} groups "
-            f"{where}"
-        )
-    _check_bias(op, bias, out_channels, where)
-    _check_window(op, x.shape[2:], weight.shape[2:], padding, dilation, where)
-    spatial = map(conv_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    shape = (x.shape[0], out_channels, *spatial)
-    _check_size(op, shape, dtype, where)
-    return (Spec(shape, dtype),)
+    bias_shape = None if bias is None else bias.shape
+    shape = _conv_shape(
+        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
+    )
+    return (
+        Spec(shape, _check_types(f"conv{len(stride)}d", x=x, weight=weight, bias=bias)),
+    )
 
 
 def _check_window(
@@ -183,6 +211,7 @@ def _check_window(
         )
 
 
+@lru_cache(maxsize=4096)
 def _ints(stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Ints:
     """The kernels' integers: three axes, 1-D and 2-D with axes of size 1 in front."""
     missing = 3 - len(stride)
@@ -206,8 +235,10 @@ def _conv_forward(
     x = ensure_channels_last(ctx, x)
     weight = ensure_contiguous(ctx, weight)
     bias = None if bias is None else ensure_contiguous(ctx, bias)
-    spatial = map(conv_size, x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    shape = (x.shape[0], weight.shape[0], *spatial)
+    bias_shape = None if bias is None else bias.shape
+    shape = _conv_shape(
+        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
+    )
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
     run("conv_fwd", (x, weight, bias), (out,), _ints(stride, padding, dilation, groups))
     _save_two(ctx, needs, x, weight)
@@ -221,14 +252,16 @@ def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> N
 
 def _conv_vjp(call: Any, ctx: Any, needs: Sequence[bool], grad: Any) -> tuple[Any, ...]:
     weight, x = ctx.saved
-    numbers = dict(ctx.attrs)
     dx = dw = db = None
     if needs[0]:
-        pads = transposed_pads(ctx.shapes[0], ctx.shapes[1], grad.shape, numbers)
-        dx = call("conv_transpose", grad, weight, None, **{**numbers, "padding": pads})
+        shapes = (ctx.shapes[0], ctx.shapes[1], tuple(grad.shape))
+        numbers = _transposed_numbers(*shapes, ctx.attrs)
+        dx = call("conv_transpose", grad, weight, None, **numbers)
     if needs[1]:
         kernel = ctx.shapes[1][2:]
-        dw = call("conv_weight_grad", x, grad, kernel=kernel, bias=needs[2], **numbers)
+        dw = call(
+            "conv_weight_grad", x, grad, kernel=kernel, bias=needs[2], **ctx.attrs
+        )
         if needs[2]:
             dw, db = dw
     elif needs[2]:
@@ -240,11 +273,11 @@ def _all_but_channels(y: Any) -> Ints:
     return (0, *range(2, len(y.shape)))
 
 
+@lru_cache(maxsize=4096)
 def transposed_pads(
-    x: Sequence[int], weight: Sequence[int], y: Sequence[int], numbers: dict[str, Any]
+    x: Ints, weight: Ints, y: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> Pairs:
     """The padding with which the transposed convolution of y has the size of x."""
-    stride, padding, dilation = (numbers[k] for k in ("stride", "padding", "dilation"))
     none = ((0, 0),) * len(stride)
     whole = map(transposed_size, y[2:], weight[2:], stride, none, dilation)
     return tuple(
@@ -252,7 +285,55 @@ def transposed_pads(
     )
 
 
+def _transposed_numbers(
+    x: Ints, weight: Ints, y: Ints, numbers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The attributes of the transposed convolution that leads from y's shape to x's."""
+    stride, padding, dilation = (numbers[each] for each in _AXIS_NUMBERS)
+    pads = transposed_pads(x, weight, y, stride, padding, dilation)
+    return {**numbers, "padding": pads}
+
+
 # ---- conv_transpose ----
+
+
+@lru_cache(maxsize=4096)
+def _transpose_shape(
+    x: Ints,
+    weight: Ints,
+    bias: Ints | None,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Ints:
+    """The shape of the output, once all shapes and numbers are checked."""
+    nd = len(stride)
+    op = f"conv_transpose{nd}d"
+    where = _shapes(x=x, weight=weight, bias=bias)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, nd, where, x=x, weight=weight)
+    if x[1] != weight[0]:
+        raise ShapeError(
+            f"{op}: weight has {weight[0]} input channels but x has {x[1]} {where}"
+        )
+    if x[1] % groups:
+        raise ShapeError(
+            f"{op}: {x[1]} input channels can't be split into {groups} groups {where}"
+        )
+    channels = weight[1] * groups
+    _check_bias(op, bias, channels, where)
+    if min(weight[2:]) < 1:
+        kernel = shape_text(weight[2:])
+        raise ShapeError(f"{op}: kernel size {kernel} must be positive {where}")
+    sizes = tuple(map(transposed_size, x[2:], weight[2:], stride, padding, dilation))
+    if min(sizes) < 0:
+        raise ShapeError(
+            f"{op}: padding {padding} leaves an output of size {shape_text(sizes)} {where}"
+        )
+    shape = (x[0], channels, *sizes)
+    _check_size(op, shape, where)
+    return shape
 
 
 def _transpose_rule(
@@ -265,40 +346,12 @@ def _transpose_rule(
     dilation: Ints,
     groups: int,
 ) -> tuple[Spec, ...]:
-    nd = len(stride)
-    op = f"conv_transpose{nd}d"
-    where = _shapes(x=x, weight=weight, bias=bias)
-    _check_numbers(op, stride, padding, dilation, groups, where)
-    _check_ranks(op, nd, where, x=x, weight=weight)
-    dtype = _check_types(op, x=x, weight=weight, bias=bias)
-    channels = x.shape[1]
-    if channels != weight.shape[0]:
-        raise ShapeError(
-            f"{op}: weight has {weight.shape[0]} input channels but x has {channels} "
-            f"{where}"
-        )
-    if channels % groups:
-        raise ShapeError(
-            f"{op}: {channels} input channels can't be split into {groups} groups "
-            f"{where}"
-        )
-    out_channels = weight.shape[1] * groups
-    _check_bias(op, bias, out_channels, where)
-    if min(weight.shape[2:]) < 1:
-        kernel = shape_text(weight.shape[2:])
-        raise ShapeError(f"{op}: kernel size {kernel} must be positive {where}")
-    sizes = map(
-        transposed_size, x.shape[2:], weight.shape[2:], stride, padding, dilation
+    bias_shape = None if bias is None else bias.shape
+    shape = _transpose_shape(
+        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
     )
-    spatial = tuple(sizes)
-    if min(spatial) < 0:
-        raise ShapeError(
-            f"{op}: padding {padding} leaves an output of size {shape_text(spatial)} "
-            f"{where}"
-        )
-    shape = (x.shape[0], out_channels, *spatial)
-    _check_size(op, shape, dtype, where)
-    return (Spec(shape, dtype),)
+    op = f"conv_transpose{len(stride)}d"
+    return (Spec(shape, _check_types(op, x=x, weight=weight, bias=bias)),)
 
 
 def _transpose_forward(
@@ -349,6 +402,33 @@ def _transpose_vjp(
 # ---- conv_weight_grad ----
 
 
+@lru_cache(maxsize=4096)
+def _weight_grad_shape(
+    x: Ints,
+    grad: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Ints:
+    """The shape of the weight, once all shapes and numbers are checked."""
+    op = f"conv{len(stride)}d_weight_grad"
+    where = _shapes(x=x, grad=grad)
+    _check_numbers(op, stride, padding, dilation, groups, where)
+    _check_ranks(op, len(stride), where, x=x, grad=grad)
+    if x[1] % groups or grad[1] % groups:
+        raise ShapeError(f"{op}: channels can't be split into {groups} groups {where}")
+    _check_window(op, x[2:], kernel, padding, dilation, where)
+    sizes = map(conv_size, x[2:], kernel, stride, padding, dilation)
+    expected = (x[0], grad[1], *sizes)
+    if grad != expected:
+        raise ShapeError(f"{op}: expected grad of shape {shape_text(expected)} {where}")
+    shape = (grad[1], x[1] // groups, *kernel)
+    _check_size(op, shape, where)
+    return shape
+
+
 def _weight_grad_rule(
     x: Array,
     grad: Array,
@@ -360,22 +440,12 @@ def _weight_grad_rule(
     dilation: Ints,
     groups: int,
 ) -> tuple[Spec, ...]:
-    op = f"conv{len(stride)}d_weight_grad"
-    where = _shapes(x=x, grad=grad)
-    _check_numbers(op, stride, padding, dilation, groups, where)
-    _check_ranks(op, len(stride), where, x=x, grad=grad)
-    dtype = _check_types(op, x=x, grad=grad)
-    if x.shape[1] % groups or grad.shape[1] % groups:
-        raise ShapeError(f"{op}: channels can't be split into {groups} groups {where}")
-    _check_window(op, x.shape[2:], kernel, padding, dilation, where)
-    spatial = tuple(map(conv_size, x.shape[2:], kernel, stride, padding, dilation))
-    if grad.shape != (x.shape[0], grad.shape[1], *spatial):
-        expected = shape_text((x.shape[0], grad.shape[1], *spatial))
-        raise ShapeError(f"{op}: expected grad of shape {expected} {where}")
-    shape = (grad.shape[1], x.shape[1] // groups, *kernel)
-    _check_size(op, shape, dtype, where)
+    shape = _weight_grad_shape(
+        x.shape, grad.shape, kernel, stride, padding, dilation, groups
+    )
+    dtype = _check_types(f"conv{len(stride)}d_weight_grad", x=x, grad=grad)
     weight = Spec(shape, dtype)
-    return (weight, Spec((grad.shape[1],), dtype)) if bias else (weight,)
+    return (weight, Spec(shape[:1], dtype)) if bias else (weight,)
 
 
 def _weight_grad_forward(
@@ -411,8 +481,8 @@ def _weight_grad_vjp(
     shape_x, shape_grad = ctx.shapes
     dx = dgrad = None
     if gw is not None and needs[0]:
-        pads = transposed_pads(shape_x, gw.shape, shape_grad, numbers)
-        dx = call("conv_transpose", grad, gw, None, **{**numbers, "padding": pads})
+        back = _transposed_numbers(shape_x, tuple(gw.shape), shape_grad, numbers)
+        dx = call("conv_transpose", grad, gw, None, **back)
     if gw is not None and needs[1]:
         dgrad = call("conv", x, gw, gb, **numbers)
     elif gb is not None and needs[1]:
@@ -461,15 +531,15 @@ def _fold_ints(kernel: Ints, numbers: tuple[Ints, Ints, Ints], grid: Ints) -> In
 def _unfold_rule(
     x: Array, *, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> tuple[Spec, ...]:
-    where = _shapes(x=x)
+    where = _shapes(x=x.shape)
     _fold_numbers("unfold", kernel, stride, padding, dilation, where)
-    _check_ranks("unfold", len(kernel), where, x=x)
+    _check_ranks("unfold", len(kernel), where, x=x.shape)
     _check_types("unfold", x=x)
     pairs = tuple((p, p) for p in padding)
     _check_window("unfold", x.shape[2:], kernel, pairs, dilation, where)
     patches = prod(_grid(x.shape[2:], kernel, (stride, padding, dilation)))
     shape = (x.shape[0], x.shape[1] * prod(kernel), patches)
-    _check_size("unfold", shape, x.dtype, where)
+    _check_size("unfold", shape, where)
     return (Spec(shape, x.dtype),)
 
 
@@ -500,7 +570,7 @@ def _unfold_vjp(
 def _fold_rule(
     x: Array, *, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
 ) -> tuple[Spec, ...]:
-    where = _shapes(x=x)
+    where = _shapes(x=x.shape)
     _fold_numbers("fold", kernel, stride, padding, dilation, where)
     _check_types("fold", x=x)
     if x.ndim != 3:
@@ -519,7 +589,7 @@ def _fold_rule(
             f"x must be (n,c*{prod(kernel)},{prod(grid)}) {where}"
         )
     shape = (x.shape[0], x.shape[1] // prod(kernel), *size)
-    _check_size("fold", shape, x.dtype, where)
+    _check_size("fold", shape, where)
     return (Spec(shape, x.dtype),)
 
 
@@ -606,9 +676,6 @@ def _conv_arrays(
     return *arrays, (x[0], weight[0], *spatial)  # type: ignore[return-value]
 
 
-_AXIS_NUMBERS = ("stride", "padding", "dilation")
-
-
 def _conv_samples() -> Iterable[Sample]:
     rng = np.random.default_rng(20)
     for large, cases in ((False, _SMALL), (True, _LARGE)):
@@ -623,10 +690,10 @@ def _transpose_samples() -> Iterable[Sample]:
     for large, cases in ((False, _SMALL), (True, _LARGE)):
         for number, (x, weight, numbers) in enumerate(cases):
             _, w, _, shape = _conv_arrays(rng, x, weight, numbers)
-            pads = transposed_pads(x, weight, shape, numbers)
+            numbers = _transposed_numbers(x, weight, shape, numbers)
             y, b = rng.standard_normal(shape), rng.standard_normal(x[1])
             bias = b if number % 3 != 2 else None
-            yield Sample((y, w, bias), {**numbers, "padding": pads}, gradient=not large)
+            yield Sample((y, w, bias), numbers, gradient=not large)
 
 
 def _weight_grad_samples() -> Iterable[Sample]:
