@@ -134,10 +134,11 @@ static block *system_allocate(int64_t size_class, int64_t colour) {
 }
 
 static void system_free(block *b) {
+    /* a later mapping may lie at the same addresses */
+    ASAN_UNPOISON_MEMORY_REGION(b + 1, (size_t)b->bytes);
     if (b->bytes >= LARGE_BYTES) {
         munmap(b->base, b->base_bytes);
     } else {
-        ASAN_UNPOISON_MEMORY_REGION(b + 1, b->bytes);
         free(b->base);
     }
 }
@@ -248,14 +249,14 @@ void *pyad_allocate(int64_t nbytes) {
         b = new_block(size_class);
     }
     if (b == NULL) return NULL;
-    ASAN_UNPOISON_MEMORY_REGION(b + 1, b->bytes);
+    ASAN_UNPOISON_MEMORY_REGION(b + 1, (size_t)b->bytes);
     return b + 1;
 }
 
 void pyad_free(void *memory) {
     if (memory == NULL) return;
     block *b = (block *)memory - 1;
-    ASAN_POISON_MEMORY_REGION(memory, b->bytes);
+    ASAN_POISON_MEMORY_REGION(memory, (size_t)b->bytes);
     pthread_mutex_lock(&pool.mutex);
     keep(b);
     pool.stats.allocated_bytes -= b->bytes;

@@ -9,6 +9,8 @@
 #             dpkg --add-architecture arm64 && apt-get update &&
 #             apt-get install libcmocka-dev:arm64
 # NAME        test_NAME.c alone
+#
+# PYAUTODL_BUILD_ISAS=avx512 builds that table alone, as it does for setup.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -79,27 +81,32 @@ compile() {
     printf '%s %s\n' "$compiler" "$line" >>"$commands"
 }
 
-for name in run cpu threads pool quota; do
-    compile "$name.o" "csrc/$name.c" -- "${strict[@]}" '-DPYAD_VERSION="test"'
-done
-
+# table ISA FLAGS...: its table and all families of kernels
 table() {
     local isa=$1 family
+    local names=("-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"")
     shift
-    compile "table-$isa.o" csrc/isa/table.c -- "${strict[@]}" "-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"" "$@"
+    case ,${PYAUTODL_BUILD_ISAS:-$isa}, in *,$isa,*) ;; *) return ;; esac
+    built+=("-DPYAD_HAS_${isa^^}=1")
+    compile "table-$isa.o" csrc/isa/table.c -- "${strict[@]}" "${names[@]}" "$@"
     for family in csrc/kernels/*_tpl.h; do
-        compile "$(basename "$family" _tpl.h)-$isa.o" csrc/isa/unit.c "$family" -- "${strict[@]}" \
-            "-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
+        compile "$(basename "$family" _tpl.h)-$isa.o" csrc/isa/unit.c "$family" -- \
+            "${strict[@]}" "${names[@]}" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
     done
 }
 
-table base
+built=()
 case $variant in
 x86_64*)
-    table avx2 -mavx2 -mfma
     table avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
+    table avx2 -mavx2 -mfma
     ;;
 esac
+table base
+
+for name in run cpu threads pool quota; do
+    compile "$name.o" "csrc/$name.c" -- "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
+done
 library=("${objects[@]}")
 
 for test in "${tests[@]}"; do
