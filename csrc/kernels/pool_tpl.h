@@ -22,6 +22,9 @@
 #define POOL_TAKE 1
 #define POOL_AVERAGE 2
 
+/* vectors of channels side by side in a window of many cells */
+#define POOL_WIDE 4
+
 #define pool_bytes K(pool_bytes)
 #define pool_words K(pool_words)
 #define pool_cells K(pool_cells)
@@ -124,25 +127,36 @@ POOL_INLINE mask K(pool_load_cells)(pool_cells from, int64_t at, int64_t live) {
 
 /* ---- one output pixel ---- */
 
-/* nd, nh, nw are w.count, as constants where they are known; out is the output's element. */
+/* nd, nh, nw are w.count, as constants where they are known; out is the output's element. In a
+ * window of many cells one vector's maxima or sums would wait for each other, so `wide` vectors of
+ * channels go side by side. */
 POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
-                             int64_t nh, int64_t nw, int64_t out, int64_t live) {
-    vec best = K(pool_load)(x, live);
-    mask winner = K(pool_number)(w.cell);
+                             int64_t nh, int64_t nw, int64_t out, int64_t wide, int64_t live) {
+    vec best[POOL_WIDE];
+    mask winner[POOL_WIDE];
+    for (int64_t k = 0; k < wide; k++) {
+        best[k] = K(pool_load)(x + k * VL, live);
+        winner[k] = K(pool_number)(w.cell);
+    }
     for (int64_t d = 0; d < nd; d++) {
         for (int64_t h = 0; h < nh; h++) {
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
             int64_t cell = w.cell + d * j->cell_step[0] + h * j->cell_step[1];
             for (int64_t i = 0; i < nw; i++) {
-                vec v = K(pool_load)(row + i * j->tap[2], live);
-                mask take = ~(v <= best) & (best == best);
-                best = v_select(take, v, best);
-                winner = (take & K(pool_number)(cell + i)) | (~take & winner);
+                mask number = K(pool_number)(cell + i);
+                for (int64_t k = 0; k < wide; k++) {
+                    vec v = K(pool_load)(row + i * j->tap[2] + k * VL, live);
+                    mask take = ~(v <= best[k]) & (best[k] == best[k]);
+                    best[k] = v_select(take, v, best[k]);
+                    winner[k] = (take & number) | (~take & winner[k]);
+                }
             }
         }
     }
-    K(pool_store)(y + out, best, live);
-    K(pool_store_cells)(j->cells, out, winner, live);
+    for (int64_t k = 0; k < wide; k++) {
+        K(pool_store)(y + out + k * VL, best[k], live);
+        K(pool_store_cells)(j->cells, out + k * VL, winner[k], live);
+    }
 }
 
 POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
@@ -164,37 +178,51 @@ POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_wi
 
 /* Sums row by row first: a large window's error grows with its edge, not with its area. */
 POOL_INLINE void K(pool_average)(const pool_job *j, const REAL *x, REAL *y, vec divisor,
-                                 int64_t nd, int64_t nh, int64_t nw, int64_t out, int64_t live) {
-    vec total = v_set1(0);
+                                 int64_t nd, int64_t nh, int64_t nw, int64_t out, int64_t wide,
+                                 int64_t live) {
+    vec total[POOL_WIDE], sum[POOL_WIDE];
+    for (int64_t k = 0; k < wide; k++) total[k] = v_set1(0);
     for (int64_t d = 0; d < nd; d++) {
         for (int64_t h = 0; h < nh; h++) {
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
-            vec sum = K(pool_load)(row, live);
-            for (int64_t i = 1; i < nw; i++) sum += K(pool_load)(row + i * j->tap[2], live);
-            total += sum;
+            for (int64_t k = 0; k < wide; k++) sum[k] = K(pool_load)(row + k * VL, live);
+            for (int64_t i = 1; i < nw; i++) {
+                for (int64_t k = 0; k < wide; k++) {
+                    sum[k] += K(pool_load)(row + i * j->tap[2] + k * VL, live);
+                }
+            }
+            for (int64_t k = 0; k < wide; k++) total[k] += sum[k];
         }
     }
-    K(pool_store)(y + out, total / divisor, live);
+    for (int64_t k = 0; k < wide; k++) {
+        K(pool_store)(y + out + k * VL, total[k] / divisor, live);
+    }
 }
 
-POOL_INLINE void K(pool_vector)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
-                                pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
-                                int64_t out, int64_t live) {
-    if (what == POOL_MAX) K(pool_max)(j, x, y, w, nd, nh, nw, out, live);
+POOL_INLINE void K(pool_vectors)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
+                                 pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
+                                 int64_t out, int64_t wide, int64_t live) {
+    if (what == POOL_MAX) K(pool_max)(j, x, y, w, nd, nh, nw, out, wide, live);
     if (what == POOL_TAKE) K(pool_take)(j, x, y, w, nd, nh, nw, out, live);
-    if (what == POOL_AVERAGE) K(pool_average)(j, x, y, divisor, nd, nh, nw, out, live);
+    if (what == POOL_AVERAGE) K(pool_average)(j, x, y, divisor, nd, nh, nw, out, wide, live);
 }
 
 /* All channels of one output pixel. */
 POOL_INLINE void K(pool_pixel)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
                                pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
-                               int64_t out) {
-    int64_t c = 0;
-    for (; c + VL <= j->g.c; c += VL) {
-        K(pool_vector)(what, j, x + w.at + c, y, w, divisor, nd, nh, nw, out + c, VL);
+                               int64_t wide, int64_t out) {
+    int64_t c = 0, channels = j->g.c;
+    x += w.at;
+    if (wide > 1) {
+        for (; c + wide * VL <= channels; c += wide * VL) {
+            K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, wide, VL);
+        }
     }
-    if (c < j->g.c) {
-        K(pool_vector)(what, j, x + w.at + c, y, w, divisor, nd, nh, nw, out + c, j->g.c - c);
+    for (; c + VL <= channels; c += VL) {
+        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, 1, VL);
+    }
+    if (c < channels) {
+        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, 1, channels - c);
     }
 }
 
@@ -238,11 +266,12 @@ POOL_INLINE void K(pool_row)(int64_t what, const pool_job *j, const REAL *x, REA
         pool_window w = {{d.count, h.count, s.count}, cell + s.cell, row + s.at * j->step[2]};
         vec divisor = v_set1(what == POOL_AVERAGE ? K(pool_divisor)(j, o) : 1);
         if (d.count == 1 && h.count == 2 && s.count == 2) {
-            K(pool_pixel)(what, j, x, y, w, divisor, 1, 2, 2, out);
+            K(pool_pixel)(what, j, x, y, w, divisor, 1, 2, 2, 1, out);
         } else if (d.count == 1 && h.count == 3 && s.count == 3) {
-            K(pool_pixel)(what, j, x, y, w, divisor, 1, 3, 3, out);
+            K(pool_pixel)(what, j, x, y, w, divisor, 1, 3, 3, 1, out);
         } else {
-            K(pool_pixel)(what, j, x, y, w, divisor, d.count, h.count, s.count, out);
+            int64_t wide = what == POOL_TAKE ? 1 : POOL_WIDE;
+            K(pool_pixel)(what, j, x, y, w, divisor, d.count, h.count, s.count, wide, out);
         }
         if (what == POOL_MAX && j->indices != NULL) K(pool_positions)(j, o, out);
     }
@@ -410,6 +439,7 @@ PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
 #undef POOL_MAX
 #undef POOL_TAKE
 #undef POOL_AVERAGE
+#undef POOL_WIDE
 #undef POOL_NO_DILATION
 #undef pool_bytes
 #undef pool_words

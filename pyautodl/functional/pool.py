@@ -34,6 +34,8 @@ __all__ = [
 
 def _each(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
     """One number for all axes, or one each, as a tuple of ints."""
+    if type(value) is int:
+        return (value,) * axes
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
     if len(values) == 1:
         values *= axes
