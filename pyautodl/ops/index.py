@@ -59,6 +59,15 @@ def _at_least_1d(x: Array) -> Array:
     return x if x.ndim else x.view((1,), (1,))
 
 
+def _run_named(name: str, kernel: str, reads: Any, writes: Any, ints: Ints) -> None:
+    """Run a kernel; its error bears the op's name, whatever the backend."""
+    try:
+        run(kernel, reads, writes, ints)
+    except IndexError as error:
+        text = str(error).removeprefix(f"{kernel}: ")
+        raise IndexError(f"{name}: {text}") from None
+
+
 def _replaced(shape: Ints, axis: int, size: int) -> Ints:
     return (*shape[:axis], size, *shape[axis + 1 :])
 
@@ -87,7 +96,7 @@ def _gather_rule(x: Array, index: Array, dim: int) -> tuple[Spec, ...]:
 def _gather_forward(ctx: Any, needs: Any, x: Array, index: Array, dim: int) -> Array:
     out: Array = ctx.empty(index.shape, x.dtype)
     lines = [_at_least_1d(a) for a in (x, index, out)]
-    run("gather", lines[:2], lines[2:], (dim % lines[0].ndim,))
+    _run_named("gather", "gather", lines[:2], lines[2:], (dim % lines[0].ndim,))
     ctx.save(index)
     return out
 
@@ -178,15 +187,6 @@ def _scatter_forward_of(name: str, add: bool) -> Any:
         return out
 
     return forward
-
-
-def _run_named(name: str, kernel: str, reads: Any, writes: Any, ints: Ints) -> None:
-    """Run a kernel that several ops share; its error bears the op's name."""
-    try:
-        run(kernel, reads, writes, ints)
-    except IndexError as error:
-        text = str(error).removeprefix(f"{kernel}: ")
-        raise IndexError(f"{name}: {text}") from None
 
 
 def _scatter_add_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -297,7 +297,7 @@ def _index_select_forward(
 ) -> Array:
     axis = dim % x.ndim
     out: Array = ctx.empty(_replaced(x.shape, axis, index.size), x.dtype)
-    run("index_select", (x, index), (out,), (axis,))
+    _run_named("index_select", "index_select", (x, index), (out,), (axis,))
     ctx.save(index)
     return out
 

@@ -1,0 +1,293 @@
+"""Indexing where the records of the ops can't say it: x[...], writes, bad indices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.backends import native, use_backend
+from pyautodl.errors import DTypeError, GradError, ShapeError
+
+F = nn.functional
+BACKENDS = ["reference", *(["native"] if native.available else [])]
+
+
+@pytest.fixture(params=BACKENDS, autouse=True)
+def backend(request):
+    with use_backend(request.param):
+        yield request.param
+
+
+def cube():
+    return np.arange(60.0).reshape(3, 4, 5)
+
+
+# ---- N51: the padding row ----
+
+
+def test_n51_padding_row_starts_and_stays_0():
+    layer = nn.Embedding(4, 3, padding_idx=1)
+    assert layer.weight[1].tolist() == [0, 0, 0]
+    layer(ad.tensor([[1, 2], [1, 1]])).sum().backward()
+    assert layer.weight.grad.tolist() == [[0] * 3, [0] * 3, [1] * 3, [0] * 3]
+    layer.reset_parameters()
+    assert layer.weight[1].tolist() == [0, 0, 0]
+    assert layer.weight[0].abs().sum().item() > 0
+
+
+def test_n51_negative_padding_idx_is_the_same_row():
+    assert nn.Embedding(4, 3, padding_idx=-1).padding_idx == 3
+    weight = ad.ones(4, 2, requires_grad=True)
+    F.embedding(ad.tensor([3, 0]), weight, padding_idx=-1).sum().backward()
+    assert weight.grad.tolist() == [[1, 1], [0, 0], [0, 0], [0, 0]]
+
+
+def test_n51_from_pretrained_changes_no_row():
+    table = ad.tensor([[1.0, 2.0], [3.0, 4.0]])
+    layer = nn.Embedding.from_pretrained(table, freeze=False, padding_idx=0)
+    assert layer.weight.tolist() == [[1, 2], [3, 4]]
+    layer(ad.tensor([0, 1])).sum().backward()
+    assert layer.weight.grad.tolist() == [[0, 0], [1, 1]]
+    assert not nn.Embedding.from_pretrained(table).weight.requires_grad
+
+
+def test_n51_padding_row_is_0_in_second_order_too():
+    weight = ad.ones(3, 2, dtype=ad.float64, requires_grad=True)
+    g = ad.ones(2, 2, dtype=ad.float64, requires_grad=True)
+    out = F.embedding(ad.tensor([0, 1]), weight, padding_idx=0)
+    (first,) = ad.autograd.grad(out, weight, g, create_graph=True)
+    second = ad.autograd.grad(first.sum(), g)[0]
+    assert second.tolist() == [[0, 0], [1, 1]]
+
+
+# ---- N52: indices out of range ----
+
+
+@pytest.mark.parametrize("bad", [3, -1, 2**40])
+def test_n52_embedding_names_value_position_and_size(bad):
+    index = ad.tensor([[0, 1], [2, bad]])
+    match = rf"embedding: index {bad} at position 3 is out of range: .* < 3"
+    with pytest.raises(IndexError, match=match):
+        F.embedding(index, ad.ones(3, 2))
+    with pytest.raises(IndexError, match=match):
+        nn.Embedding(3, 2)(index)
+
+
+@pytest.mark.parametrize("bad", [3, -1])
+@pytest.mark.parametrize("name", ["gather", "scatter", "scatter_add"])
+def test_n52_gather_and_scatter(name, bad):
+    x, index = ad.zeros(3), ad.tensor([0, bad])
+    rest = () if name == "gather" else (ad.ones(2),)
+    match = rf"{name}: index {bad} at position 1 is out of range: .* < 3"
+    with pytest.raises(IndexError, match=match):
+        getattr(ad, name)(x, 0, index, *rest)
+    assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [3, -1])
+def test_n52_index_select_add_copy(bad):
+    x, index = ad.zeros(3), ad.tensor([0, bad])
+    match = rf"index {bad} at position 1"
+    with pytest.raises(IndexError, match=f"index_select: {match}"):
+        x.index_select(0, index)
+    with pytest.raises(IndexError, match=f"index_add: {match}"):
+        x.index_add_(0, index, ad.ones(2))
+    with pytest.raises(IndexError, match=f"index_copy: {match}"):
+        x.index_copy_(0, index, ad.ones(2))
+    assert x.tolist() == [0, 0, 0]
+
+
+def test_n52_brackets_count_negative_indices_from_the_end():
+    x = ad.arange(3)
+    assert x[-1].item() == 2
+    assert x[[-1, 0]].tolist() == [2, 0]
+    assert x[ad.tensor([-3])].tolist() == [0]
+    for bad in (3, -4):
+        with pytest.raises(
+            IndexError, match=rf"index {bad} is out of range for axis 0"
+        ):
+            x[bad]
+        with pytest.raises(IndexError, match=rf"index {bad} at position 1"):
+            x[[0, bad]]
+        with pytest.raises(IndexError, match=rf"index {bad} at position 1"):
+            x[[0, bad]] = 7
+    assert x.tolist() == [0, 1, 2]
+
+
+def test_n52_one_hot_and_bincount():
+    with pytest.raises(IndexError, match="one_hot: index 5 at position 1"):
+        F.one_hot(ad.tensor([0, 5]), 3)
+    with pytest.raises(IndexError, match="index -1 at position 0"):
+        ad.bincount(ad.tensor([-1, 2]))
+
+
+# ---- N53: repeated indices add up ----
+
+
+@pytest.mark.parametrize(
+    "key", [[0, 0], np.array([0, 0]), ad.tensor([0, 0]), ([0, 0], [1, 1])]
+)
+def test_n53_repeated_indices_add_up(key):
+    x = ad.ones(2, 2, dtype=ad.float64, requires_grad=True)
+    x[key].sum().backward()
+    if isinstance(key, tuple):
+        assert x.grad.tolist() == [[0, 2], [0, 0]]
+    else:
+        assert x.grad.tolist() == [[2, 2], [0, 0]]
+
+
+def test_n53_repeated_tokens_add_up():
+    weight = ad.ones(3, 2, requires_grad=True)
+    F.embedding(ad.tensor([[1, 1], [1, 0]]), weight).sum().backward()
+    assert weight.grad.tolist() == [[1, 1], [3, 3], [0, 0]]
+
+
+def test_n53_gather_and_take():
+    x = ad.ones(2, 2, requires_grad=True)
+    (
+        x.gather(1, ad.tensor([[0, 0], [1, 1]])).sum() + x.take(ad.tensor([0, 0])).sum()
+    ).backward()
+    assert x.grad.tolist() == [[4, 0], [0, 2]]
+
+
+@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+def test_n53_sums_have_the_same_bits_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    index = ad.tensor(rng.integers(0, 7, 5000))
+    terms = ad.tensor(rng.standard_normal((5000, 33)).astype(np.float32))
+    results = []
+    for threads in (1, 2, 5):
+        with native.exact_threads(threads):
+            results.append(ad.zeros(7, 33).index_add(0, index, terms).numpy())
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+# ---- x[...] as NumPy has it ----
+
+MASK = np.arange(12).reshape(3, 4) % 3 == 0
+KEYS = [
+    0,
+    -1,
+    slice(1, None),
+    (slice(None, None, 2), 1),
+    (Ellipsis, 0),
+    (None, 1),
+    (1, None, Ellipsis, None),
+    slice(None, None, -1),
+    (slice(None), slice(3, 0, -2)),
+    [0, 0, 2],
+    [-1, 0],
+    ([0, 2], [1, -1]),
+    ([[0], [2]], [1, 3]),
+    (slice(None), [0, 2], [1, 1]),
+    ([0, 2], slice(None), [1, 1]),
+    (slice(1, None), [0, 1], slice(1, 3)),
+    (slice(None, None, -1), [0, 1]),
+    np.array([], dtype=np.int64),
+    MASK,
+    np.array([True, False, True]),
+    (slice(None), np.array([True, False, True, True])),
+    (np.array([True, False, True]), [1, 2]),
+    (Ellipsis, np.arange(5) > 2),
+    True,
+    False,
+    (np.int64(1), np.int32(2)),
+    slice(5, 2),
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_reads_as_numpy(key):
+    x = ad.tensor(cube(), requires_grad=True)
+    expected = cube()[key]
+    part = x[key]
+    np.testing.assert_array_equal(part.detach().numpy(), expected)
+    g = np.random.default_rng(0).standard_normal(expected.shape)
+    part.backward(ad.tensor(g))
+    grad = np.zeros((3, 4, 5))
+    np.add.at(grad, key, g)
+    np.testing.assert_allclose(x.grad.numpy(), grad)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+@pytest.mark.parametrize("number", [False, True])
+def test_writes_as_numpy(key, number):
+    x, expected = ad.tensor(cube()), cube()
+    value = (
+        7.0 if number else np.random.default_rng(0).standard_normal(cube()[key].shape)
+    )
+    x[key] = value if number else ad.tensor(value)
+    expected[key] = value
+    np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_tensors_are_keys():
+    x = ad.tensor(cube())
+    rows, columns = ad.tensor([0, 2]), ad.tensor([1, 3], dtype=ad.int32)
+    np.testing.assert_array_equal(x[rows, columns].numpy(), cube()[[0, 2], [1, 3]])
+    np.testing.assert_array_equal(x[x > 30].numpy(), cube()[cube() > 30])
+    np.testing.assert_array_equal(x[ad.tensor(1)].numpy(), cube()[1])
+    x[x > 30] = 0
+    assert x.max().item() == 30
+    with pytest.raises(DTypeError, match="index: indices must be integers, got float"):
+        x[ad.tensor([1.0])]
+
+
+def test_written_values_take_their_gradient():
+    x = ad.tensor(cube(), requires_grad=True)
+    v = ad.ones(2, 5, dtype=ad.float64, requires_grad=True)
+    y = x * 2
+    y[[0, 2], 1] = v
+    (y * 3).sum().backward()
+    expected = np.full((3, 4, 5), 6.0)
+    expected[[0, 2], 1] = 0
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+    np.testing.assert_array_equal(v.grad.numpy(), np.full((2, 5), 3.0))
+
+
+def test_write_of_a_shifted_part_of_itself():
+    x = ad.arange(5)
+    x[1:] = x[:-1]
+    assert x.tolist() == [0, 0, 1, 2, 3]
+
+
+def test_writes_are_refused():
+    x = ad.zeros(3, requires_grad=True)
+    with pytest.raises(GradError, match="leaf that requires a gradient"):
+        x[0] = 1.0
+    with pytest.raises(ShapeError, match=r"shape \(4,\) does not broadcast .* \(3,\)"):
+        ad.zeros(3)[:] = ad.ones(4)
+    with pytest.raises(IndexError, match="4 indices for 3 axes"):
+        ad.tensor(cube())[0, 0, 0, 0]
+    with pytest.raises(IndexError, match="only one"):
+        ad.tensor(cube())[..., 0, ...]
+    with pytest.raises(IndexError, match=r"a mask of shape \(2,\) does not fit"):
+        ad.tensor(cube())[np.array([True, False])]
+
+
+def test_masks_do_not_poison_the_gradient():
+    x = ad.tensor([0.0, 4.0], requires_grad=True)
+    x.sqrt().masked_fill(x == 0, 0.0).sum().backward()
+    assert x.grad.tolist() == [0, 0.25]
+
+
+# ---- order ----
+
+
+def test_sorts_are_stable_and_nan_is_the_largest():
+    nan = float("nan")
+    x = ad.tensor([2.0, nan, 1.0, 2.0, nan, 1.0])
+    assert x.sort().indices.tolist() == [2, 5, 0, 3, 1, 4]
+    assert x.sort(descending=True).indices.tolist() == [1, 4, 0, 3, 2, 5]
+    assert x.topk(3).indices.tolist() == [1, 4, 0]
+    assert x.topk(3, largest=False).indices.tolist() == [2, 5, 0]
+
+
+def test_large_sorts():
+    x = np.random.default_rng(0).integers(0, 50, (3, 5000))
+    values, indices = ad.tensor(x).sort(1)
+    np.testing.assert_array_equal(values.numpy(), np.sort(x, 1))
+    np.testing.assert_array_equal(indices.numpy(), np.argsort(x, 1, kind="stable"))

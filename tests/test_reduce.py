@@ -1,0 +1,203 @@
+"""Reductions where the records of the ops can't say it: gradients at 0, bits, accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.backends import native, use_backend
+from pyautodl.errors import DTypeError, ShapeError
+
+F = nn.functional
+BACKENDS = ["reference", *(["native"] if native.available else [])]
+
+
+@pytest.fixture(params=BACKENDS, autouse=True)
+def backend(request):
+    with use_backend(request.param):
+        yield request.param
+
+
+def leaf(values):
+    return ad.tensor(values, dtype=ad.float64, requires_grad=True)
+
+
+def gradient(f, values):
+    x = leaf(values)
+    f(x).sum().backward()
+    return x.grad.tolist()
+
+
+# ---- N23: norms at 0 ----
+
+SPELLINGS = {
+    "default": lambda x: x.norm(),
+    "fro": lambda x: ad.norm(x, "fro"),
+    **{f"p={p}": lambda x, p=p: x.norm(p) for p in (1, 1.5, 2, 3, float("inf"))},
+    "dim": lambda x: x.norm(dim=0),
+    "dims": lambda x: x.reshape(1, -1).norm(2, (0, 1), keepdim=True),
+    **{f"normalize p={p}": lambda x, p=p: F.normalize(x, p, 0) for p in (1, 2, 3)},
+    "cdist": lambda x: ad.cdist(x.reshape(1, -1), ad.zeros(1, 3, dtype=ad.float64)),
+    "std": lambda x: x.std(),
+    "var": lambda x: x.var(),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_n23_gradient_is_0_where_the_norm_is(name):
+    assert gradient(SPELLINGS[name], [0.0, 0.0, 0.0]) == [0, 0, 0]
+
+
+def test_n23_zero_rows_do_not_touch_others():
+    g = gradient(lambda x: x.norm(dim=1), [[0.0, 0.0], [3.0, 4.0]])
+    np.testing.assert_allclose(g, [[0, 0], [0.6, 0.8]])
+
+
+def test_n23_spellings_agree():
+    x = leaf([[1.0, -2.0], [2.0, 4.0]])
+    for norm in (
+        x.norm(),
+        ad.norm(x, "fro"),
+        x.norm(2),
+        x.norm(2, (0, 1)),
+        x.flatten().norm(2, 0),
+    ):
+        assert norm.item() == 5
+
+
+# ---- N24: deviations of constants ----
+
+
+def test_n24_std_of_a_constant_has_gradient_0():
+    assert gradient(lambda x: x.std(), [2.0, 2.0, 2.0]) == [0, 0, 0]
+    assert gradient(lambda x: x.std(1), [[0.1, 0.1], [0.1, 0.1]]) == [[0, 0], [0, 0]]
+
+
+def test_n24_constant_float32_has_no_variance():
+    assert ad.full((1000,), 0.1).std().item() == 0
+
+
+def test_n24_second_order_of_std_at_0_is_0():
+    x = leaf([2.0, 2.0])
+    (g,) = ad.autograd.grad(x.std(), x, create_graph=True)
+    assert ad.autograd.grad(g.sum(), x)[0].tolist() == [0, 0]
+
+
+def test_n24_one_element_is_refused():
+    with pytest.raises(ShapeError, match="std: expected more than 1 elements"):
+        leaf([1.0]).std()
+    with pytest.raises(ShapeError, match="var: expected more than 1 elements"):
+        ad.ones(3, 1).var(1)
+    assert leaf([1.0]).std(correction=0).item() == 0
+
+
+# ---- N25: products with zeros ----
+
+
+def test_n25_prod_with_one_zero():
+    assert gradient(lambda x: x.prod(), [2.0, 0.0, 3.0, 4.0]) == [0, 24, 0, 0]
+
+
+def test_n25_prod_with_two_zeros():
+    assert gradient(lambda x: x.prod(), [0.0, 0.0, 3.0, 4.0]) == [0, 0, 0, 0]
+
+
+def test_n25_prod_along_each_axis():
+    values = [[2.0, 0.0, 3.0], [0.0, 0.0, 4.0]]
+    assert gradient(lambda x: x.prod(1), values) == [[0, 6, 0], [0, 0, 0]]
+    assert gradient(lambda x: x.prod(0), values) == [[0, 0, 4], [2, 0, 3]]
+
+
+def test_n25_cumprod_with_zeros():
+    g = gradient(lambda x: x.cumprod(0), [2.0, 0.0, 3.0, 4.0])
+    # d/dx of 2, 2 x, 2 x 3, 2 x 3 4 summed
+    assert g == [1, 2 + 6 + 24, 0, 0]
+
+
+def test_n25_second_order_of_prod_with_a_zero():
+    x = leaf([2.0, 0.0, 3.0])
+    (g,) = ad.autograd.grad(x.prod(), x, create_graph=True)
+    assert g.tolist() == [0, 6, 0]
+    assert ad.autograd.grad(g.sum(), x)[0].tolist() == [3, 5, 2]
+
+
+# ---- ties ----
+
+
+def test_extrema_share_or_take_the_gradient():
+    values = [[1.0, 3.0, 3.0]]
+    assert gradient(lambda x: x.max(), values) == [[0, 0.5, 0.5]]
+    assert gradient(lambda x: x.amax(1), values) == [[0, 0.5, 0.5]]
+    assert gradient(lambda x: x.max(1).values, values) == [[0, 1, 0]]
+    assert gradient(lambda x: x.min(1).values, [[2.0, 2.0]]) == [[1, 0]]
+    assert gradient(lambda x: x.median(1).values, [[2.0, 2.0, 1.0]]) == [[1, 0, 0]]
+    assert gradient(lambda x: ad.maximum(x, x.detach()), [2.0]) == [0.5]
+
+
+def test_positions_are_the_first():
+    x = ad.tensor([[1, 5, 5], [7, 7, 0]])
+    assert x.argmax(1).tolist() == [1, 0]
+    assert x.argmax().item() == 3
+    assert x.max(0).indices.tolist() == [1, 1, 0]
+    assert ad.tensor([2.0, float("nan"), float("nan")]).argmax().item() == 1
+
+
+# ---- types ----
+
+
+def test_types_of_sums():
+    for dtype in (ad.bool, ad.uint8, ad.int8, ad.int32):
+        assert ad.ones(300, dtype=dtype).sum().dtype is ad.int64
+        assert ad.ones(300, dtype=dtype).sum().item() == 300
+        assert ad.ones(3, dtype=dtype).cumsum(0).dtype is ad.int64
+    assert ad.ones(3, dtype=ad.int32).sum(dtype=ad.float32).dtype is ad.float32
+    with pytest.raises(DTypeError, match="mean: expected a floating type, got int64"):
+        ad.arange(3).mean()
+
+
+# ---- accuracy and bits ----
+
+
+def test_float32_sums_are_accurate():
+    x = np.random.default_rng(0).random(1_000_003).astype(np.float32)
+    exact = x.astype(np.float64).sum()
+    assert abs(ad.tensor(x).sum().item() - exact) <= 6e-8 * exact
+    rows = np.random.default_rng(1).random((50_000, 7)).astype(np.float32)
+    columns = rows.astype(np.float64).sum(0)
+    np.testing.assert_allclose(ad.tensor(rows).sum(0).numpy(), columns, rtol=6e-8)
+
+
+def test_variance_far_from_0_is_accurate():
+    x = (np.random.default_rng(0).standard_normal((1000, 3)) + 1e4).astype(np.float32)
+    exact = x.astype(np.float64).var(0, ddof=1)
+    np.testing.assert_allclose(ad.tensor(x).var(0).numpy(), exact, rtol=1e-6)
+
+
+@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "std", "norm", "amax", "prod", "logsumexp"]
+)
+@pytest.mark.parametrize("dim", [0, 1, (0, 1)])
+def test_any_number_of_threads_gives_the_same_bits(name, dim):
+    if name == "prod" and isinstance(dim, tuple):
+        pytest.skip("prod takes one axis")
+    x = ad.tensor(np.random.default_rng(0).random((700, 130)).astype(np.float32))
+    kwargs = {"dim": dim}
+    results = []
+    for threads in (1, 2, 5):
+        with native.exact_threads(threads):
+            results.append(getattr(x, name)(**kwargs).numpy())
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+def test_sums_do_not_care_about_the_layout_of_images():
+    x = np.random.default_rng(0).standard_normal((4, 6, 9, 9)).astype(np.float32)
+    plain = ad.tensor(x)
+    image = plain.contiguous(memory_format=ad.channels_last)
+    for dim in ((0, 2, 3), 1, (2, 3), None):
+        np.testing.assert_allclose(
+            image.sum(dim).numpy(), plain.sum(dim).numpy(), rtol=1e-5, atol=1e-5
+        )
