@@ -227,8 +227,13 @@ def test_n43_transpose_is_the_transpose():
         except ShapeError:
             continue
         g = ad.tensor(numbers(*y.shape, seed=2))
-        least = TRANSPOSE[axes](g, w, None, stride, padding, 0, groups, dilation).shape
-        extra = tuple(n - m for n, m in zip(size, least[2:], strict=True))
+        least = [
+            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            for n, k, s, p, d in zip(
+                y.shape[2:], kernel, stride, padding, dilation, strict=True
+            )
+        ]
+        extra = tuple(n - m for n, m in zip(size, least, strict=True))
         back = TRANSPOSE[axes](g, w, None, stride, padding, extra, groups, dilation)
         assert back.shape == x.shape
         assert (y * g).sum().item() == pytest.approx((x * back).sum().item(), abs=1e-9)
@@ -332,8 +337,8 @@ def test_e11_scratch_does_not_grow_with_batch_or_image():
     small, large = ad.ones(1, 4, 8, 8), ad.ones(16, 4, 96, 96)
     F.conv2d(large, w)  # the team's scratch is kept from call to call
     for x in (small, large):
-        copy = x.nbytes  # to channels-last
-        assert peak(lambda x=x: F.conv2d(x, w)) <= copy + 4096
+        # the copy to channels-last, in blocks of the pool; columns would be nine of it
+        assert peak(lambda x=x: F.conv2d(x, w)) <= 1.25 * x.nbytes + 4096
 
 
 @pytest.mark.usefixtures("compiled")
