@@ -478,6 +478,44 @@ typedef struct {
 
 /* ---- norm ---- */
 
+/* Channel norms take (n, c) contiguous or (n, c, ...) channels-last arrays. stats: float64, the
+ * mean and 1 / sqrt(variance + eps). The running statistics and the count of batches are read, and
+ * moved in training; momentum < 0: the average over all batches. */
+typedef struct {
+    pyad_array x, weight, bias, y, stats, running_mean, running_var, batches;
+    int64_t training;
+    double momentum, eps;
+} batch_norm_fwd_args;
+
+typedef struct {
+    pyad_array g, x, weight, stats, dx, dweight, dbias;
+    int64_t training;
+} batch_norm_bwd_args;
+
+/* stats (2, samples, groups) */
+typedef struct {
+    pyad_array x, weight, bias, y, stats;
+    int64_t groups;
+    double eps;
+} group_norm_fwd_args;
+
+typedef struct {
+    pyad_array g, x, weight, stats, dx, dweight, dbias;
+    int64_t groups;
+} group_norm_bwd_args;
+
+/* contiguous rows of n elements; stats (2, rows); center 0: RMS norm, whose mean is 0 */
+typedef struct {
+    pyad_array x, weight, bias, y, stats;
+    int64_t n, center;
+    double eps;
+} layer_norm_fwd_args;
+
+typedef struct {
+    pyad_array g, x, weight, stats, dx, dweight, dbias;
+    int64_t n, center;
+} layer_norm_bwd_args;
+
 /* ---- rnn ---- */
 
 /* ---- random ---- */

@@ -151,7 +151,8 @@ def _bce_logits_target(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) 
 
 
 def _log_or_0(call: Any, t: Any) -> Any:
-    return call("log", call("where", call("eq", t, 0.0), 1.0, t))
+    one = call("full", shape=(), value=1.0, dtype=t.dtype)
+    return call("log", call("where", call("eq", t, 0.0), one, t))
 
 
 def _kl(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) -> Any:
@@ -226,7 +227,7 @@ def _check(name: str, loss: _Loss, x: Array, rest: tuple[Any, ...], attrs: Any) 
         raise ValueError(f"{name}: {loss.beta} must {bound}, got {attrs[loss.beta]}")
 
 
-def _prepare(ctx: Any, x: Array, rest: tuple[Any, ...]) -> list[Array | None]:
+def _prepare(ctx: Any, x: Array, rest: tuple[Any, ...]) -> list[Any]:
     """x, target, weight and pos_weight, dense and of one layout."""
     x = ensure_dense(ctx, x)
     arrays = [None if a is None else ensure_layout(ctx, a, x) for a in rest]

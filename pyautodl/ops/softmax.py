@@ -324,7 +324,7 @@ def _masked_grad_vjp(call: Any, ctx: Any, needs: Any, u: Any) -> tuple[Any, ...]
     dg = call("masked_softmax_grad", u, y, mask, dim=dim) if needs[0] else None
     if not needs[1]:
         return dg, None, None
-    g, u = call("where", mask, g, 0.0), call("where", mask, u, 0.0)
+    g, u = (call("zero_where", each, mask, invert=True) for each in (g, u))
     centred = call("sub", g, _total(call, call("mul", g, y), dim))
     back = call("mul", g, _total(call, call("mul", u, y), dim))
     dy = call("sub", call("mul", u, centred), back)

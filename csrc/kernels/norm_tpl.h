@@ -1,0 +1,602 @@
+/* Normalisation: batch, group (and instance) and layer norm, with their gradients.
+ *
+ * Channel norms see x as [samples][rows][c], channels innermost: (n, c) as it is, images and
+ * volumes channels-last. Batch norm is one sample of all rows. Two passes: the first sums x - shift
+ * and its square for each channel in double, where shift is the first row, so that nothing cancels
+ * and a constant channel has variance 0 exactly; the second computes (x - mean) * scale + bias. The
+ * mean is used as the nearest REAL, and what that leaves out goes into the bias.
+ *
+ * Row norms (layer, RMS) go over each contiguous row three times while it is in the cache.
+ *
+ * Statistics are kept as double arrays stats: mean, then 1 / sqrt(variance + eps). Sums over rows
+ * go over a fixed number of blocks of rows, added up in order: no bit depends on the threads.
+ */
+#ifdef REAL
+
+#ifndef PYAD_NORM_BLOCKS
+#define PYAD_NORM_BLOCKS 16
+/* rows up to this long have their sums over rows in blocks of rows, longer ones by columns */
+#define LN_SHORT 4096
+#define LN_CHUNK 128
+#endif
+
+/* ---- vectors of double ---- */
+
+#define DL ((int64_t)(VECTOR_BYTES / sizeof(double)))
+#define dvec K(norm_dvec)
+typedef double dvec __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL K(norm_part) __attribute__((vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL))));
+
+static inline dvec K(load_double)(const REAL *p) {
+    K(norm_part) a;
+    memcpy(&a, p, sizeof a);
+    return __builtin_convertvector(a, dvec);
+}
+
+static inline double K(sum_double)(dvec a) {
+    double part[VECTOR_BYTES / sizeof(double)];
+    memcpy(part, &a, sizeof a);
+    for (int64_t half = DL / 2; half > 0; half /= 2) {
+        for (int64_t i = 0; i < half; i++) part[i] += part[i + half];
+    }
+    return part[0];
+}
+
+/* 1 / sqrt(x) */
+static inline double K(rsqrt)(double x) { return 1 / sqrt(x); }
+
+/* ---- sums for each channel over rows [begin, end) ---- */
+
+/* s[j] += x - shift, q[j] += (x - shift)^2 */
+static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
+                           int64_t end, int64_t c, double *restrict s, double *restrict q) {
+    int64_t r = begin;
+    for (; r + 4 <= end; r += 4) {
+        const REAL *p0 = x + r * c, *p1 = p0 + c, *p2 = p1 + c, *p3 = p2 + c;
+        for (int64_t j = 0; j < c; j++) {
+            double base = (double)shift[j];
+            double d0 = (double)p0[j] - base, d1 = (double)p1[j] - base;
+            double d2 = (double)p2[j] - base, d3 = (double)p3[j] - base;
+            s[j] += (d0 + d1) + (d2 + d3);
+            q[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    }
+    for (; r < end; r++) {
+        const REAL *p = x + r * c;
+        for (int64_t j = 0; j < c; j++) {
+            double d = (double)p[j] - (double)shift[j];
+            s[j] += d;
+            q[j] += d * d;
+        }
+    }
+}
+
+/* s[j] += g, q[j] += g * (x - mean) */
+static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
+                          const double *restrict mean, int64_t begin, int64_t end, int64_t c,
+                          double *restrict s, double *restrict q) {
+    int64_t r = begin;
+    for (; r + 2 <= end; r += 2) {
+        const REAL *g0 = g + r * c, *g1 = g0 + c, *x0 = x + r * c, *x1 = x0 + c;
+        for (int64_t j = 0; j < c; j++) {
+            double a0 = (double)g0[j], a1 = (double)g1[j];
+            s[j] += a0 + a1;
+            q[j] += a0 * ((double)x0[j] - mean[j]) + a1 * ((double)x1[j] - mean[j]);
+        }
+    }
+    for (; r < end; r++) {
+        const REAL *gr = g + r * c, *xr = x + r * c;
+        for (int64_t j = 0; j < c; j++) {
+            double a = (double)gr[j];
+            s[j] += a;
+            q[j] += a * ((double)xr[j] - mean[j]);
+        }
+    }
+}
+
+/* ---- applying: y = (x - mean) * scale + offset, for each channel ---- */
+
+static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
+                          int64_t c, const REAL *restrict mean, const REAL *restrict scale,
+                          const REAL *restrict offset) {
+    for (int64_t r = begin; r < end; r++) {
+        const REAL *p = x + r * c;
+        REAL *out = y + r * c;
+        int64_t j = 0;
+        for (; j + VL <= c; j += VL) {
+            vec d = v_load(p + j) - v_load(mean + j);
+            v_store(out + j, v_fma(d, v_load(scale + j), v_load(offset + j)));
+        }
+        if (j < c) {
+            vec d = v_load_n(p + j, c - j) - v_load_n(mean + j, c - j);
+            vec o = v_fma(d, v_load_n(scale + j, c - j), v_load_n(offset + j, c - j));
+            v_store_n(out + j, o, c - j);
+        }
+    }
+}
+
+/* dx = g * scale + (x - mean) * slope + offset */
+static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
+                            int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
+                            const REAL *restrict scale, const REAL *restrict slope,
+                            const REAL *restrict offset) {
+    for (int64_t r = begin; r < end; r++) {
+        const REAL *gr = g + r * c, *xr = x + r * c;
+        REAL *out = dx + r * c;
+        for (int64_t j = 0; j < c; j += VL) {
+            int64_t n = pyad_min(VL, c - j);
+            if (n == VL) {
+                vec d = v_load(xr + j) - v_load(mean + j);
+                vec o = v_fma(d, v_load(slope + j), v_load(offset + j));
+                v_store(out + j, v_fma(v_load(gr + j), v_load(scale + j), o));
+            } else {
+                vec d = v_load_n(xr + j, n) - v_load_n(mean + j, n);
+                vec o = v_fma(d, v_load_n(slope + j, n), v_load_n(offset + j, n));
+                v_store_n(out + j, v_fma(v_load_n(gr + j, n), v_load_n(scale + j, n), o), n);
+            }
+        }
+    }
+}
+
+/* one channel's constants of apply_rows */
+static inline void K(set_affine)(double mean, double rstd, const REAL *weight, const REAL *bias,
+                                 int64_t j, REAL *mean_out, REAL *scale, REAL *offset) {
+    double factor = weight != NULL ? rstd * (double)weight[j] : rstd;
+    mean_out[j] = (REAL)mean;
+    scale[j] = (REAL)factor;
+    offset[j] = (REAL)((bias != NULL ? (double)bias[j] : 0.0) -
+                       (mean - (double)mean_out[j]) * factor);
+}
+
+/* one channel's constants of apply_slopes, for dx = factor * (g - a - (x - mean) * b) */
+static inline void K(set_slope)(double mean, double factor, double a, double b, int64_t j,
+                                REAL *mean_out, REAL *scale, REAL *slope, REAL *offset) {
+    mean_out[j] = (REAL)mean;
+    scale[j] = (REAL)factor;
+    slope[j] = (REAL)(-factor * b);
+    offset[j] = (REAL)(-factor * a + factor * b * (mean - (double)mean_out[j]));
+}
+
+/* ---- batch norm ---- */
+
+static inline int64_t K(norm_rows)(const pyad_array *x) {
+    int64_t c = x->shape[1];
+    return c > 0 ? pyad_numel(x) / c : 0;
+}
+
+/* the team's memory: sums of blocks [blocks][2][c], then 4 rows of constants */
+#define BN_SHARED(c) ((c) * (PYAD_NORM_BLOCKS * 2 * (int64_t)sizeof(double) + 4 * 8) + 64)
+
+typedef struct {
+    double *sums;
+    REAL *constants;
+} K(bn_memory);
+
+static inline K(bn_memory) K(bn_memory_of)(const team *t, int64_t c) {
+    double *sums = t->shared;
+    return (K(bn_memory)){sums, (REAL *)(void *)(sums + PYAD_NORM_BLOCKS * 2 * c)};
+}
+
+static inline void K(row_block)(int64_t rows, int64_t b, int64_t *begin, int64_t *end) {
+    *begin = rows * b / PYAD_NORM_BLOCKS;
+    *end = rows * (b + 1) / PYAD_NORM_BLOCKS;
+}
+
+static void K(total_of_blocks)(const double *sums, int64_t c, int64_t j, double *s, double *q) {
+    *s = *q = 0;
+    for (int64_t b = 0; b < PYAD_NORM_BLOCKS; b++) {
+        *s += sums[(2 * b) * c + j];
+        *q += sums[(2 * b + 1) * c + j];
+    }
+}
+
+/* running = (1 - momentum) * running + momentum * value */
+static inline REAL K(move)(REAL running, double value, double momentum) {
+    return (REAL)((1 - momentum) * (double)running + momentum * value);
+}
+
+/* The statistics of channels [begin, end) from the blocks' sums, or the running ones. */
+static void K(bn_statistics)(const batch_norm_fwd_args *a, const double *sums, int64_t begin,
+                             int64_t end, double momentum) {
+    int64_t c = a->x.shape[1], rows = K(norm_rows)(&a->x);
+    const REAL *x = a->x.data;
+    REAL *running_mean = a->running_mean.data, *running_var = a->running_var.data;
+    double *stats = a->stats.data;
+    for (int64_t j = begin; j < end; j++) {
+        double mean, var;
+        if (a->training) {
+            double s, q, n = (double)rows;
+            K(total_of_blocks)(sums, c, j, &s, &q);
+            mean = (double)x[j] + s / n;
+            double squares = q - s * (s / n);
+            if (squares < 0) squares = 0;
+            var = squares / n;
+            if (running_mean != NULL) {
+                running_mean[j] = K(move)(running_mean[j], mean, momentum);
+                running_var[j] = K(move)(running_var[j], squares / (n > 1 ? n - 1 : 1), momentum);
+            }
+        } else {
+            mean = (double)running_mean[j];
+            var = (double)running_var[j];
+        }
+        stats[j] = mean;
+        stats[c + j] = K(rsqrt)(var + a->eps);
+    }
+}
+
+static int K(batch_norm_fwd)(const void *args, const team *t) {
+    const batch_norm_fwd_args *a = args;
+    int64_t c = a->x.shape[1], rows = K(norm_rows)(&a->x), begin, end, first, last;
+    const REAL *x = a->x.data;
+    if (rows == 0) {
+        if (t->ith == 0) memset(a->stats.data, 0, (size_t)(2 * c) * sizeof(double));
+        return PYAD_OK;
+    }
+    K(bn_memory) m = K(bn_memory_of)(t, c);
+    if (a->training) {
+        team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
+        for (int64_t b = first; b < last; b++) {
+            double *s = m.sums + 2 * b * c;
+            memset(s, 0, (size_t)(2 * c) * sizeof(double));
+            K(row_block)(rows, b, &begin, &end);
+            if (begin < end) K(sum_moments)(x, x, begin, end, c, s, s + c);
+        }
+    }
+    int64_t *batches = a->batches.data, count = batches != NULL ? *batches + 1 : 0;
+    double momentum = a->momentum;
+    if (momentum < 0) momentum = count > 0 ? 1 / (double)count : 0;
+    team_barrier(t); /* all have read the count, and the sums are there */
+    if (t->ith == 0 && a->training && batches != NULL) *batches = count;
+    team_range(t, c, 8, &first, &last);
+    K(bn_statistics)(a, m.sums, first, last, momentum);
+    const double *stats = a->stats.data;
+    REAL *mean = m.constants, *scale = mean + c, *offset = scale + c;
+    for (int64_t j = first; j < last; j++) {
+        K(set_affine)(stats[j], stats[c + j], a->weight.data, a->bias.data, j, mean, scale, offset);
+    }
+    team_barrier(t);
+    team_range(t, rows, 1, &begin, &end);
+    K(apply_rows)(x, a->y.data, begin, end, c, mean, scale, offset);
+    return PYAD_OK;
+}
+
+/* dweight, dbias and the constants of dx for channels [begin, end) */
+static void K(bn_slopes)(const batch_norm_bwd_args *a, const K(bn_memory) *m, int64_t begin,
+                         int64_t end) {
+    int64_t c = a->x.shape[1];
+    double n = (double)K(norm_rows)(&a->x);
+    const double *stats = a->stats.data;
+    const REAL *weight = a->weight.data;
+    REAL *dweight = a->dweight.data, *dbias = a->dbias.data, *mean = m->constants;
+    for (int64_t j = begin; j < end; j++) {
+        double s, q, rstd = stats[c + j];
+        K(total_of_blocks)(m->sums, c, j, &s, &q);
+        if (dweight != NULL) dweight[j] = (REAL)(q * rstd);
+        if (dbias != NULL) dbias[j] = (REAL)s;
+        double factor = weight != NULL ? rstd * (double)weight[j] : rstd;
+        double along = a->training ? q / n * rstd * rstd : 0, level = a->training ? s / n : 0;
+        K(set_slope)(stats[j], factor, level, along, j, mean, mean + c, mean + 2 * c,
+                     mean + 3 * c);
+    }
+}
+
+static int K(batch_norm_bwd)(const void *args, const team *t) {
+    const batch_norm_bwd_args *a = args;
+    int64_t c = a->x.shape[1], rows = K(norm_rows)(&a->x), begin, end, first, last;
+    const REAL *g = a->g.data, *x = a->x.data;
+    K(bn_memory) m = K(bn_memory_of)(t, c);
+    team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
+    for (int64_t b = first; b < last; b++) {
+        double *s = m.sums + 2 * b * c;
+        memset(s, 0, (size_t)(2 * c) * sizeof(double));
+        K(row_block)(rows, b, &begin, &end);
+        if (begin < end) K(sum_slopes)(g, x, a->stats.data, begin, end, c, s, s + c);
+    }
+    team_barrier(t);
+    team_range(t, c, 8, &first, &last);
+    K(bn_slopes)(a, &m, first, last);
+    team_barrier(t);
+    if (a->dx.data == NULL) return PYAD_OK;
+    const REAL *mean = m.constants;
+    team_range(t, rows, 1, &begin, &end);
+    K(apply_slopes)(g, x, a->dx.data, begin, end, c, mean, mean + c, mean + 2 * c, mean + 3 * c);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(batch_norm_fwd, batch_norm_fwd_args, 3 * pyad_numel(&a->x), 0,
+            BN_SHARED(a->x.shape[1]))
+PYAD_RECORD(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), 0,
+            BN_SHARED(a->x.shape[1]))
+
+/* ---- group norm: one sample at a time, each by one thread ---- */
+
+/* a thread's memory: two sums and four constants for each channel */
+#define GN_SCRATCH(c) ((c) * (2 * (int64_t)sizeof(double) + 4 * 8) + 64)
+
+static int K(group_norm_fwd)(const void *args, const team *t) {
+    const group_norm_fwd_args *a = args;
+    int64_t n = a->x.shape[0], c = a->x.shape[1], begin, end;
+    int64_t rows = n > 0 ? K(norm_rows)(&a->x) / n : 0, groups = a->groups, size = c / groups;
+    double *s = t->scratch, *q = s + c, *stats = a->stats.data, count = (double)(size * rows);
+    REAL *mean = (REAL *)(void *)(q + c), *scale = mean + c, *offset = scale + c,
+         *shift = offset + c;
+    team_range(t, n, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        const REAL *x = (const REAL *)a->x.data + i * rows * c;
+        memset(s, 0, (size_t)(2 * c) * sizeof(double));
+        /* one shift for a group, so that its channels' sums add up */
+        for (int64_t j = 0; j < c; j++) shift[j] = x[j / size * size];
+        K(sum_moments)(x, shift, 0, rows, c, s, q);
+        for (int64_t k = 0; k < groups; k++) {
+            double total = 0, square = 0;
+            for (int64_t j = k * size; j < (k + 1) * size; j++) {
+                total += s[j];
+                square += q[j];
+            }
+            double part = total / count, var = (square - total * part) / count;
+            double *kept = stats + i * groups + k;
+            kept[0] = (double)shift[k * size] + part;
+            kept[n * groups] = K(rsqrt)((var > 0 ? var : 0) + a->eps);
+            for (int64_t j = k * size; j < (k + 1) * size; j++) {
+                K(set_affine)(kept[0], kept[n * groups], a->weight.data, a->bias.data, j, mean,
+                              scale, offset);
+            }
+        }
+        K(apply_rows)(x, (REAL *)a->y.data + i * rows * c, 0, rows, c, mean, scale, offset);
+    }
+    return PYAD_OK;
+}
+
+/* One sample: adds to dweight's and dbias's sums in block, writes dx. */
+static void K(gn_sample)(const group_norm_bwd_args *a, int64_t i, int64_t rows, double *block,
+                         double *s, double *means) {
+    int64_t n = a->x.shape[0], c = a->x.shape[1], groups = a->groups, size = c / groups;
+    double *q = s + c, count = (double)(size * rows);
+    const double *stats = a->stats.data;
+    const REAL *weight = a->weight.data, *x = (const REAL *)a->x.data + i * rows * c;
+    const REAL *g = (const REAL *)a->g.data + i * rows * c;
+    REAL *mean = (REAL *)(void *)(means + c), *scale = mean + c, *slope = scale + c,
+         *offset = slope + c;
+    memset(s, 0, (size_t)(2 * c) * sizeof(double));
+    for (int64_t j = 0; j < c; j++) means[j] = stats[i * groups + j / size];
+    K(sum_slopes)(g, x, means, 0, rows, c, s, q);
+    for (int64_t k = 0; k < groups; k++) {
+        double rstd = stats[(n + i) * groups + k], level = 0, along = 0;
+        for (int64_t j = k * size; j < (k + 1) * size; j++) {
+            double w = weight != NULL ? (double)weight[j] : 1;
+            level += w * s[j];
+            along += w * q[j];
+            block[j] += q[j] * rstd;
+            block[c + j] += s[j];
+        }
+        level *= rstd / count;
+        along *= rstd * rstd * rstd / count;
+        for (int64_t j = k * size; j < (k + 1) * size; j++) {
+            /* dx = rstd w g - level - (x - mean) along */
+            mean[j] = (REAL)means[j];
+            scale[j] = (REAL)(weight != NULL ? rstd * (double)weight[j] : rstd);
+            slope[j] = (REAL)-along;
+            offset[j] = (REAL)(along * (means[j] - (double)mean[j]) - level);
+        }
+    }
+    if (a->dx.data == NULL) return;
+    REAL *dx = (REAL *)a->dx.data + i * rows * c;
+    K(apply_slopes)(g, x, dx, 0, rows, c, mean, scale, slope, offset);
+}
+
+/* dweight and dbias from the blocks' sums */
+static void K(reduce_affine)(const double *sums, int64_t c, const team *t, REAL *dweight,
+                             REAL *dbias) {
+    int64_t begin, end;
+    team_range(t, c, 8, &begin, &end);
+    for (int64_t j = begin; j < end; j++) {
+        double w, b;
+        K(total_of_blocks)(sums, c, j, &w, &b);
+        if (dweight != NULL) dweight[j] = (REAL)w;
+        if (dbias != NULL) dbias[j] = (REAL)b;
+    }
+}
+
+static int K(group_norm_bwd)(const void *args, const team *t) {
+    const group_norm_bwd_args *a = args;
+    int64_t n = a->x.shape[0], c = a->x.shape[1], begin, end, first, last;
+    int64_t rows = n > 0 ? K(norm_rows)(&a->x) / n : 0;
+    double *sums = t->shared, *s = t->scratch;
+    team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
+    for (int64_t b = first; b < last; b++) {
+        double *block = sums + 2 * b * c;
+        memset(block, 0, (size_t)(2 * c) * sizeof(double));
+        K(row_block)(n, b, &begin, &end);
+        for (int64_t i = begin; i < end; i++) K(gn_sample)(a, i, rows, block, s, s + 2 * c);
+    }
+    team_barrier(t);
+    K(reduce_affine)(sums, c, t, a->dweight.data, a->dbias.data);
+    return PYAD_OK;
+}
+
+#define AFFINE_SHARED(c) ((c) * PYAD_NORM_BLOCKS * 2 * (int64_t)sizeof(double))
+
+PYAD_RECORD(group_norm_fwd, group_norm_fwd_args, 3 * pyad_numel(&a->x),
+            GN_SCRATCH(a->x.shape[1]), 0)
+PYAD_RECORD(group_norm_bwd, group_norm_bwd_args, 6 * pyad_numel(&a->x),
+            GN_SCRATCH(a->x.shape[1]) + a->x.shape[1] * 8, AFFINE_SHARED(a->x.shape[1]))
+
+/* ---- layer norm and RMS norm: rows of n contiguous elements ---- */
+
+/* by differences from the first element, which for equal elements are 0 exactly */
+static double K(row_mean)(const REAL *x, int64_t n) {
+    dvec a = {0}, b = {0};
+    double first = (double)x[0], rest = 0;
+    int64_t i = 0;
+    for (; i + 2 * DL <= n; i += 2 * DL) {
+        a += K(load_double)(x + i) - first;
+        b += K(load_double)(x + i + DL) - first;
+    }
+    for (; i < n; i++) rest += (double)x[i] - first;
+    return first + (K(sum_double)(a + b) + rest) / (double)n;
+}
+
+static double K(row_squares)(const REAL *x, double mean, int64_t n) {
+    dvec a = {0}, b = {0};
+    int64_t i = 0;
+    for (; i + 2 * DL <= n; i += 2 * DL) {
+        dvec d = K(load_double)(x + i) - mean, e = K(load_double)(x + i + DL) - mean;
+        a += d * d;
+        b += e * e;
+    }
+    double rest = 0;
+    for (; i < n; i++) rest += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return K(sum_double)(a + b) + rest;
+}
+
+static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, double mean,
+                        double rstd, const REAL *restrict weight, const REAL *restrict bias) {
+    REAL near = (REAL)mean, factor = (REAL)rstd;
+    vec shift = v_set1(near), rest = v_set1((REAL)((mean - (double)near) * rstd));
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t m = pyad_min(VL, n - i);
+        int full = m == VL;
+        vec d = (full ? v_load(x + i) : v_load_n(x + i, m)) - shift;
+        vec o = v_fma(d, v_set1(factor), -rest);
+        vec w = v_set1((REAL)1), b = {0};
+        if (weight != NULL) w = full ? v_load(weight + i) : v_load_n(weight + i, m);
+        if (bias != NULL) b = full ? v_load(bias + i) : v_load_n(bias + i, m);
+        o = v_fma(o, w, b);
+        if (full) {
+            v_store(y + i, o);
+        } else {
+            v_store_n(y + i, o, m);
+        }
+    }
+}
+
+static int K(layer_norm_fwd)(const void *args, const team *t) {
+    const layer_norm_fwd_args *a = args;
+    int64_t n = a->n, rows = n > 0 ? pyad_numel(&a->x) / n : 0, begin, end;
+    double *stats = a->stats.data;
+    team_range(t, rows, 1, &begin, &end);
+    for (int64_t r = begin; r < end; r++) {
+        const REAL *x = (const REAL *)a->x.data + r * n;
+        double mean = a->center ? K(row_mean)(x, n) : 0;
+        double rstd = K(rsqrt)(K(row_squares)(x, mean, n) / (double)n + a->eps);
+        stats[r] = mean;
+        stats[rows + r] = rstd;
+        K(norm_row)(x, (REAL *)a->y.data + r * n, n, mean, rstd, a->weight.data, a->bias.data);
+    }
+    return PYAD_OK;
+}
+
+/* the sums of w g and of w g (x - mean) over a row */
+static void K(row_slope_sums)(const REAL *g, const REAL *x, const REAL *weight, double mean,
+                              int64_t n, double *level, double *along) {
+    dvec s = {0}, q = {0};
+    int64_t i = 0;
+    for (; i + DL <= n; i += DL) {
+        dvec wg = K(load_double)(g + i);
+        if (weight != NULL) wg *= K(load_double)(weight + i);
+        s += wg;
+        q += wg * (K(load_double)(x + i) - mean);
+    }
+    *level = K(sum_double)(s);
+    *along = K(sum_double)(q);
+    for (; i < n; i++) {
+        double wg = weight != NULL ? (double)g[i] * (double)weight[i] : (double)g[i];
+        *level += wg;
+        *along += wg * ((double)x[i] - mean);
+    }
+}
+
+/* dx = rstd w g - level - (x - mean) along */
+static void K(row_gradient)(const REAL *restrict g, const REAL *restrict x,
+                            const REAL *restrict weight, REAL *restrict dx, int64_t n, double mean,
+                            double rstd, double level, double along) {
+    REAL near = (REAL)mean;
+    vec shift = v_set1(near), factor = v_set1((REAL)rstd), slope = v_set1((REAL)-along);
+    vec offset = v_set1((REAL)(along * (mean - (double)near) - level));
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t m = pyad_min(VL, n - i);
+        int full = m == VL;
+        vec wg = full ? v_load(g + i) : v_load_n(g + i, m);
+        if (weight != NULL) wg *= full ? v_load(weight + i) : v_load_n(weight + i, m);
+        vec d = (full ? v_load(x + i) : v_load_n(x + i, m)) - shift;
+        vec o = v_fma(wg, factor, v_fma(d, slope, offset));
+        if (full) {
+            v_store(dx + i, o);
+        } else {
+            v_store_n(dx + i, o, m);
+        }
+    }
+}
+
+/* dweight's sums += g (x - mean) rstd, dbias's += g */
+static void K(add_affine)(const REAL *restrict g, const REAL *restrict x, int64_t n, double mean,
+                          double rstd, double *restrict dw, double *restrict db) {
+    for (int64_t i = 0; i < n; i++) {
+        dw[i] += (double)g[i] * (((double)x[i] - mean) * rstd);
+        db[i] += (double)g[i];
+    }
+}
+
+static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, double *block) {
+    int64_t n = a->n;
+    const double *stats = a->stats.data;
+    const REAL *g = (const REAL *)a->g.data + r * n, *x = (const REAL *)a->x.data + r * n;
+    double mean = stats[r], rstd = stats[rows + r];
+    if (block != NULL) K(add_affine)(g, x, n, mean, rstd, block, block + n);
+    if (a->dx.data == NULL) return;
+    double level, along;
+    K(row_slope_sums)(g, x, a->weight.data, mean, n, &level, &along);
+    level *= a->center ? rstd / (double)n : 0;
+    along *= rstd * rstd * rstd / (double)n;
+    K(row_gradient)(g, x, a->weight.data, (REAL *)a->dx.data + r * n, n, mean, rstd, level, along);
+}
+
+/* dweight and dbias of long rows: columns are split instead of rows, so that no block of sums as
+ * long as a row is needed */
+static void K(ln_columns)(const layer_norm_bwd_args *a, int64_t rows, const team *t) {
+    int64_t n = a->n, begin, end;
+    const double *stats = a->stats.data;
+    REAL *dweight = a->dweight.data, *dbias = a->dbias.data;
+    team_range(t, n, LN_CHUNK, &begin, &end);
+    for (int64_t j = begin; j < end; j += LN_CHUNK) {
+        double dw[LN_CHUNK] = {0}, db[LN_CHUNK] = {0};
+        int64_t m = pyad_min(LN_CHUNK, end - j);
+        for (int64_t r = 0; r < rows; r++) {
+            const REAL *g = (const REAL *)a->g.data + r * n + j;
+            const REAL *x = (const REAL *)a->x.data + r * n + j;
+            K(add_affine)(g, x, m, stats[r], stats[rows + r], dw, db);
+        }
+        for (int64_t i = 0; dweight != NULL && i < m; i++) dweight[j + i] = (REAL)dw[i];
+        for (int64_t i = 0; dbias != NULL && i < m; i++) dbias[j + i] = (REAL)db[i];
+    }
+}
+
+static int K(layer_norm_bwd)(const void *args, const team *t) {
+    const layer_norm_bwd_args *a = args;
+    int64_t n = a->n, rows = n > 0 ? pyad_numel(&a->x) / n : 0, first, last, begin, end;
+    int affine = a->dweight.data != NULL || a->dbias.data != NULL;
+    int blocks = affine && n <= LN_SHORT;
+    double *sums = t->shared;
+    if (affine && !blocks) K(ln_columns)(a, rows, t);
+    team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
+    for (int64_t b = first; b < last; b++) {
+        double *block = blocks ? sums + 2 * b * n : NULL;
+        if (blocks) memset(block, 0, (size_t)(2 * n) * sizeof(double));
+        K(row_block)(rows, b, &begin, &end);
+        for (int64_t r = begin; r < end; r++) K(ln_row)(a, r, rows, block);
+    }
+    if (!blocks) return PYAD_OK;
+    team_barrier(t);
+    K(reduce_affine)(sums, n, t, a->dweight.data, a->dbias.data);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(layer_norm_bwd, layer_norm_bwd_args, 8 * pyad_numel(&a->x), 0, a->n <= LN_SHORT ? AFFINE_SHARED(a->n) : 0)
+
+#undef DL
+#undef dvec
+#undef BN_SHARED
+#undef GN_SCRATCH
+#undef AFFINE_SHARED
+#endif
