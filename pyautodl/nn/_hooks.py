@@ -38,8 +38,10 @@ def _pass(value: Any, on_grads: Callable[[Grads], Grads]) -> tuple[Any, int]:
     if not any(items[i].requires_grad for i in places):
         return value, 0
 
+    count = len(items)  # the closure must not hold the tensors: they hold it
+
     def spread(grads: Grads) -> Grads:
-        full: list[Any] = [None] * len(items)
+        full: list[Any] = [None] * count
         for place, grad in zip(places, grads):
             full[place] = grad
         changed = on_grads(tuple(full))
