@@ -40,7 +40,7 @@ static void adaptive_axis(windows *w, int i, uint64_t *random) {
     w->kernel[i] = (in + out - 1) / out + (in % out != 0);
 }
 
-/* average < 0: dilation is allowed, too */
+/* with_padding < 0 says that they are for max pooling, which has dilation */
 static windows random_windows(uint64_t *random, int average) {
     static const int64_t channels[] = {1, 3, 8, 16, 17, 21};
     windows w = {.n = number_in(random, 0, 2), .ndim = number_in(random, 3, 5)};
@@ -115,8 +115,7 @@ static double divisor_of(const windows *w, const int64_t *o) {
     return (double)cells;
 }
 
-/* Calls `at` for every output element: out is its place, pixel0 the first input pixel of its image,
- * o the output position. */
+/* A loop over the output elements: out is the place in memory, image, channel and o what it is of. */
 #define FOR_EACH_OUTPUT(w, out, image, channel, o)                                               \
     for (int64_t out = 0, image = 0, channel = 0, o[AXES] = {0};                                 \
          out < (w)->n * product((w)->out) * (w)->c && place(w, out, &image, &channel, o); out++)
