@@ -55,14 +55,18 @@ class _Bound:
 
     make: Callable[[Array, Edge | None, bool], Any]
     call: Callable[..., Any]
+    call_unrecorded: Callable[..., Any]
 
 
 def bind(
-    make: Callable[[Array, Edge | None, bool], Any], call: Callable[..., Any]
+    make: Callable[[Array, Edge | None, bool], Any],
+    call: Callable[..., Any],
+    call_unrecorded: Callable[..., Any],
 ) -> None:
     """Tell the engine how a tensor is made and how an op is applied."""
     _Bound.make = staticmethod(make)  # type: ignore[assignment]
     _Bound.call = staticmethod(call)  # type: ignore[assignment]
+    _Bound.call_unrecorded = staticmethod(call_unrecorded)  # type: ignore[assignment]
 
 
 # An array kept for backward: (array, edge, output, version, checksum). `edge` leads to the
@@ -318,7 +322,8 @@ class Node:
                 return self._differentiate_composition(grads)
             if self.op.vjp is None:
                 raise GradError(f"{self.op.name}: this operation has no gradient")
-            return self.op.vjp(_Bound.call, self.ctx, self.needs, *grads)
+            call = _Bound.call if create_graph else _Bound.call_unrecorded
+            return self.op.vjp(call, self.ctx, self.needs, *grads)
         except Exception as error:
             self._annotate(error)
             raise

@@ -888,7 +888,28 @@ def call(op: str, *inputs: Any, **attrs: Any) -> Any:
     return apply(OPS[op], *inputs, **attrs)
 
 
-bind(make, call)
+def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
+    """`call` in a backward pass that is not recorded itself.
+
+    The inputs come from a call that was checked when it ran, and nothing of this one is
+    kept, so only the forward rule is left.
+    """
+    record = OPS[op]
+    arrays = [
+        x._array
+        if isinstance(x, Tensor)
+        else None
+        if x is None
+        else backends.constant(x, _operand_dtype(inputs))
+        for x in inputs
+    ]
+    result = record.forward(Context(attrs), (False,) * len(arrays), *arrays, **attrs)
+    if type(result) is tuple:
+        return tuple([make(array, None, False) for array in result])
+    return make(result, None, False)
+
+
+bind(make, call, call_unrecorded)
 
 
 # ---- for functional ----

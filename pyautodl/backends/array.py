@@ -311,16 +311,16 @@ def empty(
     Raises:
         MemoryError: the memory can't be had; says how many bytes were asked for.
     """
-    nbytes, c_order = _plan(shape, dtype)
+    nbytes, c_order = _plan(shape, dtype.itemsize)
     return Array(
         _allocate(nbytes), 0, shape, c_order if strides is None else strides, dtype
     )
 
 
 @lru_cache(maxsize=8192)
-def _plan(shape: tuple[int, ...], dtype: DType) -> tuple[int, tuple[int, ...]]:
+def _plan(shape: tuple[int, ...], itemsize: int) -> tuple[int, tuple[int, ...]]:
     """The bytes of a new array, and its strides in C order."""
-    return prod(shape) * dtype.itemsize, contiguous_strides(shape)
+    return prod(shape) * itemsize, contiguous_strides(shape)
 
 
 def constant(value: float | int | bool, dtype: DType) -> Array:
