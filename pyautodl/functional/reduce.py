@@ -100,7 +100,7 @@ def _floating(x: Tensor) -> Tensor:
 
 
 def _dims(dim: Dim) -> int | tuple[int, ...] | None:
-    return tuple(dim) if isinstance(dim, (list, tuple)) else dim
+    return dim if dim is None or isinstance(dim, int) else tuple(dim)
 
 
 # ---- sums and means ----

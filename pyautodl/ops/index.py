@@ -108,7 +108,7 @@ def _gather_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 
 
 def _key(index: NDArray, dim: int) -> tuple[Any, ...]:
-    key = list(np.indices(index.shape, sparse=True))
+    key: list[Any] = list(np.indices(index.shape, sparse=True))
     key[dim] = index
     return tuple(key)
 

@@ -607,7 +607,7 @@ def _diagonal_reference(
     return np.diagonal(x, offset, dim1, dim2)
 
 
-_DIAGONALS = (
+_DIAGONALS: tuple[dict[str, int], ...] = (
     {},
     {"offset": 1},
     {"offset": -2, "dim1": 1, "dim2": 0},

@@ -24,7 +24,7 @@ _Array = np.ndarray[Any, Any]
 
 def _places(index: _Array, axis: int) -> tuple[Any, ...]:
     """NumPy's key for `index` along an axis, every other index being its own."""
-    key = list(np.indices(index.shape, sparse=True))
+    key: list[Any] = list(np.indices(index.shape, sparse=True))
     key[axis] = index
     return tuple(key)
 
