@@ -26,9 +26,10 @@
  * Epilogue, once the sum is complete: v = sum (+ old C) (+ bias of the column) (+ bias of the row)
  * (+ residual), then the activation. Absent pointers are NULL; zero-initialise the struct.
  *
- * Order of the sums. Every element of C is summed over k one by one within blocks of GEMM_KC, and
- * the blocks are added in order. Nothing else (threads, tile, position in C, m, n) enters, so the
- * bits depend on ISA and dtype alone.
+ * Order of the sums. gemm_run sums every element of C over k one by one within blocks of GEMM_KC
+ * and adds the blocks in order; nothing else (threads, tile, position in C, m, n) enters.
+ * gemm_strided chooses among several orders by sizes and strides alone. So the bits never depend on
+ * the threads.
  *
  * Loops (after Goto and van de Geijn, BLIS): columns by GEMM_NC, k by as many GEMM_KC as fit the
  * packed B; the team packs that part of B once (double-buffered: one barrier a part); then each
@@ -49,6 +50,7 @@ enum {
 #define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
 #define GEMM_AREA_NOW (GEMM_DIRECT_AREA * GEMM_F64_SHARE / 2)
+#define GEMM_DEPTH (2 * GEMM_KC) /* of sums in place; a panel of B then fits the scratch */
 #define GEMM_PART (GEMM_KC * GEMM_NC_NOW) /* elements of one buffer of packed B */
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
@@ -309,13 +311,18 @@ GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int
     return K(gemm_activate)(v, p->activation, p->p0, p->p1);
 }
 
-/* The usual case: a tile of full width, C's rows along memory, nothing but the sums. */
+/* The usual case: C's rows along memory, nothing but the sums. */
 static void K(gemm_update_plain)(REAL *restrict c, int64_t step, const REAL *restrict tile,
-                                 int64_t rows, int add) {
+                                 int64_t rows, int64_t cols, int add) {
+    int64_t whole = cols / VL * VL, rest = cols - whole;
     for (int64_t i = 0; i < rows; i++, tile += GEMM_NR, c += step) {
-        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NR; j += VL) {
+        for (int64_t j = 0; j < whole; j += VL) {
             vec v = v_load(tile + j);
             v_store(c + j, add ? v + v_load(c + j) : v);
+        }
+        if (rest > 0) {
+            vec v = v_load(tile + whole);
+            v_store_n(c + whole, add ? v + v_load_n(c + whole, rest) : v, rest);
         }
     }
 }
@@ -350,8 +357,8 @@ GEMM_INLINE int K(gemm_is_plain)(const K(gemm_problem) *p) {
 /* Bring a tile of sums into C at (row, col). */
 static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
                            int64_t rows, int64_t col, int64_t cols, int add, int last) {
-    if (cols == GEMM_NR && p->c_col == 1 && (!last || K(gemm_is_plain)(p))) {
-        K(gemm_update_plain)(p->c + row * p->c_row + col, p->c_row, tile, rows, add);
+    if (p->c_col == 1 && (!last || K(gemm_is_plain)(p))) {
+        K(gemm_update_plain)(p->c + row * p->c_row + col, p->c_row, tile, rows, cols, add);
         return;
     }
     for (int64_t i = 0; i < rows; i++, tile += GEMM_NR) {
@@ -514,55 +521,76 @@ static __attribute__((unused)) void K(gemm_solo)(const K(gemm_problem) *p, void 
 /* Heights that have a tile: even, or 1. */
 static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows; }
 
-/* One panel of columns, read where it lies (b, b_step), times this thread's rows. */
-static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) *a, int64_t row,
-                                 int64_t row_end, const REAL *b, int64_t b_step, int64_t col,
+_Static_assert(GEMM_DEPTH * GEMM_NR <= GEMM_MC_NOW * GEMM_KC, "a panel of B fits the scratch");
+
+/* What one step of the product in place works on: rows row .. row_end-1, sums over k .. k+depth-1. */
+typedef struct {
+    int64_t row, row_end, k, depth;
+} K(gemm_step);
+
+/* One panel of columns (b, b_step) times the rows of A where they lie. */
+static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                                 const K(gemm_step) *s, const REAL *b, int64_t b_step, int64_t col,
                                  int64_t cols) {
     _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    int64_t height = K(gemm_height)(row_end - row);
+    int64_t height = K(gemm_height)(s->row_end - s->row);
     const K(gemm_tile_fn)(*tiles)[2] = a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes);
-    for (int64_t i = row, rows; i < row_end; i += rows) {
-        rows = K(gemm_fit)(pyad_min(height, row_end - i));
-        tiles[rows / 2][cols > VL](p->k, a->data + i * a->row, a->row, a->col, b, b_step, tile);
-        K(gemm_update)(p, tile, i, rows, col, cols, p->accumulate, 1);
+    const REAL *from = a->data + s->k * a->col;
+    int add = p->accumulate || s->k > 0;
+    int last = s->k + s->depth == p->k;
+    for (int64_t i = s->row, rows; i < s->row_end; i += rows) {
+        rows = K(gemm_fit)(pyad_min(height, s->row_end - i));
+        tiles[rows / 2][cols > VL](s->depth, from + i * a->row, a->row, a->col, b, b_step, tile);
+        K(gemm_update)(p, tile, i, rows, col, cols, add, last);
     }
 }
 
-/* A is read where it lies, by as many rows as stay in L2. So is B if its rows lie along memory, but
- * for a panel whose width is no whole number of vectors; else each panel is packed once for the rows
- * of the thread. */
+/* Panels begin .. end-1 of B, in place if its rows lie along memory, but for a panel whose width is
+ * no whole number of vectors; else each is packed for the rows of this step. */
+static void K(gemm_direct_step)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                                const K(gemm_matrix) *b, const K(gemm_step) *s, int64_t begin,
+                                int64_t end, REAL *scratch) {
+    for (int64_t j = begin * GEMM_NR; j < pyad_min(p->n, end * GEMM_NR); j += GEMM_NR) {
+        int64_t cols = pyad_min(GEMM_NR, p->n - j);
+        const REAL *from = b->data + s->k * b->row + j * b->col;
+        int64_t step = b->row;
+        if (b->col != 1 || cols % VL != 0) {
+            step = cols > VL ? GEMM_NR : VL;
+            K(gemm_pack_panel)(scratch, step, cols, s->depth, from, b->col, b->row);
+            from = scratch;
+        }
+        K(gemm_direct_panel)(p, a, s, from, step, j, cols);
+    }
+}
+
+/* A is read where it lies, by as many rows as stay in L2, and B, a panel at a time, for each. */
 static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                            const K(gemm_matrix) *b, const team *t, REAL *scratch) {
-    int in_place = b->col == 1;
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, in_place ? 0 : 8, t);
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, b->col == 1 ? 0 : 8, t);
     if (t->ith >= grid.down * grid.across) return;
     int64_t panels = pyad_ceil_div(p->n, GEMM_NR);
     int64_t begin = panels * grid.col / grid.across;
     int64_t end = panels * (grid.col + 1) / grid.across;
     int64_t pairs = pyad_ceil_div(p->m, 2);
     int64_t row_end = pyad_min(p->m, pairs * (grid.row + 1) / grid.down * 2);
-    int64_t most = pyad_max(GEMM_AREA_NOW / p->k / GEMM_MR, 1) * GEMM_MR;
+    int64_t depth = pyad_ceil_div(p->k, pyad_ceil_div(p->k, GEMM_DEPTH));
+    int64_t most = pyad_max(GEMM_AREA_NOW / depth / GEMM_MR, 1) * GEMM_MR;
     for (int64_t row = pairs * grid.row / grid.down * 2; row < row_end; row += most) {
-        int64_t block_end = pyad_min(row_end, row + most);
-        for (int64_t j = begin; j < end; j++) {
-            int64_t cols = pyad_min(GEMM_NR, p->n - j * GEMM_NR);
-            const REAL *from = b->data + j * GEMM_NR * b->col;
-            int64_t step = b->row;
-            if (!in_place || cols % VL != 0) {
-                step = cols > VL ? GEMM_NR : VL;
-                K(gemm_pack_panel)(scratch, step, cols, p->k, from, b->col, b->row);
-                from = scratch;
-            }
-            K(gemm_direct_panel)(p, a, row, block_end, from, step, j * GEMM_NR, cols);
+        for (int64_t k = 0; k < p->k; k += depth) {
+            K(gemm_step) s = {row, pyad_min(row_end, row + most), k, pyad_min(depth, p->k - k)};
+            K(gemm_direct_step)(p, a, b, &s, begin, end, scratch);
         }
     }
 }
 
-/* Whether that is fast: a panel of B fits the scratch, and all of A stays in L2 or, if B is read in
- * place, B does. */
-static int K(gemm_is_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *b) {
-    if ((b->col != 1 && b->row != 1) || p->k * GEMM_NR > GEMM_MC_NOW * GEMM_KC) return 0;
-    return p->m * p->k <= GEMM_AREA_NOW || (b->col == 1 && p->n * p->k <= GEMM_AREA_NOW / 2);
+/* Whether that is fast: what of A or of B is used again and again stays in L2, and the rows of a
+ * tile do not displace each other in L1, as they do at a distance of 4 KiB. */
+static int K(gemm_is_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                             const K(gemm_matrix) *b) {
+    int64_t depth = pyad_min(p->k, GEMM_DEPTH);
+    if (b->col != 1 && b->row != 1) return 0;
+    if (a->row * (int64_t)sizeof(REAL) % 4096 == 0 && p->m > 2 * GEMM_MR) return 0;
+    return p->m * depth <= GEMM_AREA_NOW || p->n * depth <= GEMM_AREA_NOW / 2;
 }
 
 /* nv vectors of columns of a one-row product, B's rows along memory. */
@@ -742,7 +770,7 @@ static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *probl
         K(gemm_row)(&p, &a, &b, t);
     } else if (p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
         K(gemm_dots)(&p, &a, &b, t);
-    } else if (K(gemm_is_direct)(&p, &b)) {
+    } else if (K(gemm_is_direct)(&p, &a, &b)) {
         K(gemm_direct)(&p, &a, &b, t, scratch);
     } else {
         p.pack_a = K(gemm_pack_rows), p.a = &a;
