@@ -37,6 +37,7 @@ __all__ = [
     "is_tensor",
     "linspace",
     "logspace",
+    "numel",
     "ones",
     "ones_like",
     "scalar_tensor",
@@ -223,6 +224,17 @@ def is_tensor(obj: Any) -> bool:
         (True, False)
     """
     return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """Return the number of elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.numel(ad.zeros(2, 3))
+        6
+    """
+    return input.numel()
 
 
 def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
