@@ -477,8 +477,8 @@ def categorical_cross_entropy(
     Example:
         >>> import pyautodl as ad
         >>> p = ad.tensor([[0.5, 0.5], [0.0, 1.0]])
-        >>> ad.categorical_cross_entropy(p, ad.tensor([0, 1]), reduction="none")
-        tensor([0.6931, 0.0000])
+        >>> ad.categorical_cross_entropy(p, ad.tensor([0, 0]), reduction="none")
+        tensor([  0.6931, 100.0000])
     """
     name = "categorical_cross_entropy"
     target = _to_classes(target)
@@ -527,7 +527,7 @@ def log_dice_loss(
 
     Example:
         >>> import pyautodl as ad
-        >>> logits = ad.tensor([[[100.0, -100.0]]])
+        >>> logits = ad.tensor([[[1000.0, -1000.0]]])
         >>> ad.log_dice_loss(logits, ad.tensor([[[1.0, 0.0]]]), multilabel=True)
         tensor(0.)
 

@@ -348,7 +348,7 @@ class LogDiceLoss(_Loss):
     Example:
         >>> import pyautodl as ad
         >>> loss = ad.nn.LogDiceLoss(multilabel=True)
-        >>> loss(ad.full((1, 1, 4), -100.0), ad.zeros(1, 1, 4))
+        >>> loss(ad.full((1, 1, 4), -1000.0), ad.zeros(1, 1, 4))
         tensor(0.)
     """
 
