@@ -12,7 +12,6 @@ from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
 from pyautodl.errors import ShapeError
-from pyautodl.ops.axes import broadcast_shapes
 from pyautodl.ops.loss import (
     CLAMPED_LOG,
     CROSS_ENTROPY,
@@ -72,7 +71,9 @@ def _spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:
     weight = _to_float(weight, input)
     if weight.shape == input.shape:
         return weight
-    if broadcast_shapes(name, weight.shape, input.shape) != input.shape:
+    front = input.ndim - weight.ndim
+    sizes = zip(weight.shape, input.shape[max(front, 0) :], strict=False)
+    if front < 0 or any(size not in (1, n) for size, n in sizes):
         raise ShapeError(
             f"{name}: expected a weight that broadcasts to the input, got weight "
             f"{tuple(weight.shape)} for input {tuple(input.shape)}"

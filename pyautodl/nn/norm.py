@@ -59,6 +59,7 @@ class _Norm(Module):
         momentum: float | None,
         affine: bool,
         track_running_stats: bool,
+        bias: bool,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -70,7 +71,7 @@ class _Norm(Module):
         self.track_running_stats = track_running_stats
         kind = {"device": device, "dtype": dtype}
         self.weight = Parameter(ones(num_features, **kind)) if affine else None
-        self.bias = Parameter(zeros(num_features, **kind)) if affine else None
+        self.bias = Parameter(zeros(num_features, **kind)) if affine and bias else None
         kept = track_running_stats
         self.register_buffer(
             "running_mean", zeros(num_features, **kind) if kept else None
@@ -97,7 +98,8 @@ class _Norm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -122,10 +124,11 @@ class _BatchNorm(_Norm):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, device, dtype
-        )
+        kept = track_running_stats
+        super().__init__(num_features, eps, momentum, affine, kept, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         _check_axes(self, input, self._axes)
@@ -158,6 +161,7 @@ class BatchNorm1d(_BatchNorm):
             used in eval() too.
         device: 'cpu'.
         dtype: element type of parameters and statistics.
+        bias: whether there is a bias beside the weight.
 
     Shape:
         (n, c) or (n, c, l) -> the same.
@@ -189,7 +193,7 @@ class BatchNorm2d(_BatchNorm):
     Example:
         >>> import pyautodl as ad
         >>> ad.nn.BatchNorm2d(3)
-        BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
+        BatchNorm2d(3, ..., affine=True, bias=True, track_running_stats=True)
 
     Source:
         Ioffe and Szegedy, Batch Normalization (2015)
@@ -233,10 +237,11 @@ class _InstanceNorm(_Norm):
         track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, device, dtype
-        )
+        kept = track_running_stats
+        super().__init__(num_features, eps, momentum, affine, kept, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         _check_axes(self, input, self._axes)
@@ -265,6 +270,7 @@ class InstanceNorm1d(_InstanceNorm):
         track_running_stats: whether running statistics are kept, and used in eval().
         device: 'cpu'.
         dtype: element type of parameters and statistics.
+        bias: whether there is a bias beside the weight.
 
     Shape:
         (n, c, l) or (c, l) -> the same.
@@ -347,7 +353,7 @@ class GroupNorm(Module):
     Example:
         >>> import pyautodl as ad
         >>> ad.nn.GroupNorm(2, 4)
-        GroupNorm(2, 4, eps=1e-05, affine=True)
+        GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)
 
     Source:
         Wu and He, Group Normalization (2018)
@@ -391,7 +397,7 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_groups}, {self.num_channels}, eps={self.eps}, "
-            f"affine={self.affine}"
+            f"affine={self.affine}, bias={self.bias is not None}"
         )
 
 
@@ -454,7 +460,8 @@ class LayerNorm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
         )
 
 
