@@ -43,8 +43,8 @@ typedef struct {
 } im2col_range;
 
 /* A pixel of the output in a view's own counting. The order of pixels is (image, place) if inner is
- * 1, else (block of `inner` images, place, image of the block): then neighbours have the same place,
- * and at the rim of the image leave out the same taps. */
+ * 1, else (block of `inner` images, place, image of the block): then neighbours have the same
+ * place, and at the rim of the image leave out the same taps. */
 typedef struct {
     int64_t n, d, h, w;
     int64_t block, images; /* of the block of images: the first, how many */

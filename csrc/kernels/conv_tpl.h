@@ -1,21 +1,24 @@
-/* Convolutions in channels-last memory, by implicit im2col (im2col_tpl.h) and the tile of sums of
- * gemm_tpl.h. All kernels take arrays (n, c, spatial...) of 3 to 5 axes.
+/* Convolutions in channels-last memory, by implicit im2col (im2col_tpl.h) and tiles of MR x NR sums
+ * as in gemm_tpl.h. All kernels take arrays (n, c, spatial...) of 3 to 5 axes.
  *
  * conv_fwd, conv_bwd_x: out[pixel, o] = bias[o] + sum over k of column[pixel, k] weight[k, o], with
  * k = (tap, channel). The weight is packed once, by the whole team, into panels of NR outputs. Each
  * thread then takes its own tiles of MR pixels: their rows of the column matrix are copied into
  * L1, CONV_DEPTH columns at a time, and meet all panels. Rows are copied as they lie, not
- * interleaved as gemm_run packs them: a copy of whole runs is an order of magnitude cheaper than
- * a transposition, and the tile reads MR rows a constant distance apart as well.
+ * interleaved as gemm_run packs them: copies of whole runs cost next to nothing, a transposition
+ * would cost a tenth of the product, and a tile reads rows a constant distance apart just as well.
  * conv_bwd_x is the same loop with the output's gradient as source, once for each phase of the
- * stride, so that no product with a zero is computed.
+ * stride, so that no product with a zero between pixels is computed.
+ * Small images have many zeros around them (18 % of all products for 3x3 on 7x7). There a tile takes
+ * one place in MR images, and taps outside the image are left out of its sums (conv_inner).
  *
  * conv_bwd_w: dw[k, o] = sum over pixels of column[pixel, k] dy[pixel, o]. Pixels are cut into
- * slabs, as many as shape and nothing else says; slab, range of k and range of o make an item of
- * work with a sum of its own, and the slabs are added in order at the end. An item goes through its
- * slab by CONV_PIXELS rows, whose sum starts at zero, so that rounding errors stay small.
+ * slabs, as many as the shape says; slab, range of k and range of o make an item of work with sums
+ * of its own, and the slabs are added in order at the end. An item goes through its slab by blocks
+ * of about CONV_PIXELS rows, each summed from zero, so that rounding errors stay small.
  *
- * Scratch depends on channels and kernel size alone: neither batch nor image enters.
+ * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch depends
+ * on channels and kernel size: neither batch nor image enters.
  */
 #ifdef REAL
 #include "gemm_tpl.h"
@@ -24,7 +27,7 @@
 #ifndef PYAD_CONV
 #define PYAD_CONV
 #define CONV_DEPTH ((int64_t)(CONV_DEPTH_BYTES / sizeof(REAL)))
-#define CONV_RUNS (CONV_DEPTH_BYTES / sizeof(REAL))
+#define CONV_RUNS CONV_DEPTH /* runs of so many columns, at most */
 #define CONV_STEP (CONV_DEPTH + VL) /* from row to row: room for a last vector, and no two rows
                                      * whose lines fall on one set of the cache */
 #define CONV_TILES 32               /* tiles of pixels that meet a block of weights in turn */
@@ -124,15 +127,16 @@ static inline int64_t conv_block_depth(int64_t depth, int64_t most, int64_t unit
     return pyad_ceil_div(pyad_ceil_div(depth, blocks), unit) * unit;
 }
 
-/* How the sum is cut up; by shape alone. The columns are cut into units (some whole lines of taps, or
- * one), each unit into parts of `step`. Where zeros around the image are many, a part is one tap or
- * line, and pixels that do not see it are left out (`trim`). */
+/* How the sum is cut up; by shape alone. The columns are cut into units (some whole lines of taps,
+ * or one), each unit into parts of `step`. Where zeros around the image are many, a part is one tap
+ * or line, and pixels that do not see it are left out (`trim`). */
 typedef struct {
-    int64_t depth, unit, parts, step; /* columns: all, of a unit; parts of a unit, columns of a part */
+    int64_t depth, unit, parts, step; /* columns: all, of a unit; parts of one; columns of one */
     int64_t all_parts, item_parts;    /* parts in all, of an item of work */
     int64_t width, padded;            /* outputs of a group */
     int64_t across, down;             /* items over the outputs, over the columns */
     int64_t groups, slabs;
+    int64_t block, blocks; /* pixels of a block, about CONV_PIXELS; blocks, shared by the slabs */
     int64_t sum, bias; /* elements of a slab: of its sums for one group, of those of the bias */
     int trim;
 } conv_cut;
@@ -327,24 +331,46 @@ static void K(conv_pack_panel)(const K(conv_weight) *w, const im2col_view *v, in
     }
 }
 
+/* `count` <= VL elements of VL lanes, those past `lanes` zero, as `count` vectors. */
+GEMM_INLINE void K(conv_turn)(const REAL *src, int64_t lane_step, int64_t lanes, int64_t count,
+                              vec *v) {
+    for (int64_t i = 0; i < VL; i++) {
+        const REAL *from = src + i * lane_step;
+        v[i] = i >= lanes ? (vec){0} : count == VL ? v_load(from) : v_load_n(from, count);
+    }
+    K(gemm_transpose)(v);
+}
+
+/* The same where the kernel has few taps: what lies side by side in a lane is taken VL by VL and
+ * transposed. place[t] is the view's number of the weight's tap t, -1 if it has none. */
+static void K(conv_pack_turned)(const K(conv_weight) *w, const im2col_view *v, int64_t taps,
+                                const int64_t *place, int64_t group, int64_t column, int64_t lanes,
+                                int64_t width, REAL *dst) {
+    const REAL *from = w->data + group * w->group + column * w->column;
+    /* forward a lane is (channel, tap); backward each channel has a lane of taps */
+    int64_t inner = w->channel == taps ? v->group_channels : 1;
+    for (int64_t outer = 0; outer < v->group_channels; outer += inner, from += w->channel) {
+        for (int64_t e = 0; e < inner * taps; e += VL) {
+            int64_t count = pyad_min(VL, inner * taps - e);
+            for (int64_t l = 0; l < width; l += VL) {
+                vec turned[VECTOR_BYTES / sizeof(REAL)];
+                K(conv_turn)(from + l * w->column + e, w->column, lanes - l, count, turned);
+                int64_t c = outer + e / taps, tap = e % taps;
+                for (int64_t i = 0; i < count; i++) {
+                    if (place[tap] >= 0) {
+                        int64_t k = place[tap] * v->group_channels + c;
+                        v_store(dst + k * width + l, turned[i]);
+                    }
+                    if (++tap == taps) tap = 0, c++;
+                }
+            }
+        }
+    }
+}
+
 /* Elements of the packed weight of one view, all groups. */
 static int64_t K(conv_packed)(const im2col_view *v) {
     return v->channels * im2col_taps(v) * K(conv_padded)(v->group_width);
-}
-
-/* This thread's share of the panels of one view. */
-static void K(conv_pack)(const conv_shape *s, const K(conv_weight) *w, const im2col_view *v,
-                         REAL *packed, const team *t) {
-    int64_t depth = conv_depth(v);
-    int64_t panels = pyad_ceil_div(v->group_width, GEMM_NR);
-    int64_t begin, end;
-    team_range(t, s->groups * panels, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t group = i / panels, column = i % panels * GEMM_NR;
-        int64_t lanes = pyad_min(GEMM_NR, v->group_width - column);
-        REAL *dst = packed + (group * K(conv_padded)(v->group_width) + column) * depth;
-        K(conv_pack_panel)(w, v, group, column, lanes, K(conv_padded)(lanes), dst);
-    }
 }
 
 /* ---- conv_fwd, conv_bwd_x ---- */
@@ -357,6 +383,31 @@ typedef struct {
     _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
     REAL *out[GEMM_MR], *aside[GEMM_MR]; /* rows of the output; of `tile` */
 } K(conv_scratch);
+
+/* This thread's share of the panels of one view. */
+static void K(conv_pack)(const conv_shape *s, const K(conv_weight) *w, const im2col_view *v,
+                         REAL *packed, const team *t) {
+    int64_t depth = conv_depth(v), taps = conv_taps(s);
+    int64_t panels = pyad_ceil_div(v->group_width, GEMM_NR);
+    int64_t *place = ((K(conv_scratch) *)t->scratch)->spans;
+    int64_t begin, end;
+    for (int64_t i = 0; i < pyad_min(taps, CONV_RUNS); i++) place[i] = -1;
+    for (int64_t i = 0; i < im2col_taps(v) && taps <= CONV_RUNS; i++) {
+        place[im2col_tap_index(v, s->kernel, i)] = i;
+    }
+    team_range(t, s->groups * panels, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t group = i / panels, column = i % panels * GEMM_NR;
+        int64_t lanes = pyad_min(GEMM_NR, v->group_width - column);
+        REAL *dst = packed + (group * K(conv_padded)(v->group_width) + column) * depth;
+        int64_t width = K(conv_padded)(lanes);
+        if (taps <= CONV_RUNS) {
+            K(conv_pack_turned)(w, v, taps, place, group, column, lanes, width, dst);
+        } else {
+            K(conv_pack_panel)(w, v, group, column, lanes, width, dst);
+        }
+    }
+}
 
 /* One view and group: what is read, where it goes. */
 typedef struct {
@@ -618,7 +669,10 @@ static conv_cut K(conv_cut_of)(const im2col_view *v) {
     c.sum = c.depth * c.padded;
     c.bias = c.groups * c.padded;
     int64_t fit = CONV_SLAB_ELEMENTS / pyad_max(1, c.groups * c.sum + c.bias);
-    int64_t most = pyad_min(fit, pyad_ceil_div(im2col_pixels(v), CONV_PIXELS));
+    /* block <= CONV_PIXELS, so (blocks - 1) block < pixels: no block is empty */
+    c.blocks = pyad_max(1, pyad_ceil_div(im2col_pixels(v), CONV_PIXELS));
+    c.block = pyad_max(1, pyad_ceil_div(im2col_pixels(v), c.blocks));
+    int64_t most = pyad_min(fit, c.blocks);
     for (c.slabs = 1; c.slabs < CONV_SLABS && 2 * c.slabs <= most;) c.slabs *= 2;
     return c;
 }
@@ -672,7 +726,7 @@ GEMM_INLINE void K(conv_row_sums)(const REAL *p, int64_t step, int64_t rows, int
 }
 
 /* Pixels first sum from zero, then join the others. */
-static void K(conv_add_bias)(const K(conv_item) *p, const REAL *dy, int64_t rows) {
+static void K(conv_add_bias)(const K(conv_item) *p, const REAL *dy, int64_t rows, int add) {
     int64_t step = p->view->out_channels;
     for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
         vec sum[GEMM_NV] = {{0}};
@@ -683,7 +737,8 @@ static void K(conv_add_bias)(const K(conv_item) *p, const REAL *dy, int64_t rows
             K(conv_row_sums)(dy + j, step, rows, lanes, sum);
         }
         for (int64_t l = 0; l < lanes; l += VL) {
-            v_store(p->bias + j + l, v_load(p->bias + j + l) + sum[l / VL]);
+            if (add) sum[l / VL] += v_load(p->bias + j + l);
+            v_store(p->bias + j + l, sum[l / VL]);
         }
     }
 }
@@ -755,9 +810,9 @@ static int64_t K(conv_part_rows)(const K(conv_item) *p, const K(conv_columns) *c
 
 /* Add the products of one part's rows with all outputs of the item. */
 static void K(conv_part_products)(const K(conv_item) *p, int64_t depth, int64_t spans,
-                                  const REAL *dy, K(conv_weight_scratch) *s) {
+                                  const REAL *dy, int add, K(conv_weight_scratch) *s) {
     K(conv_product) product = {
-        .spans = s->spans, .depths = s->depths, .count = spans, .add = 1};
+        .spans = s->spans, .depths = s->depths, .count = spans, .add = add};
     product.b_depth = p->direct ? p->view->out_channels : GEMM_NR;
     for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
         product.b = p->direct ? dy + j : s->right + j * CONV_PIXELS;
@@ -772,8 +827,8 @@ static void K(conv_part_products)(const K(conv_item) *p, int64_t depth, int64_t 
     }
 }
 
-/* Add `rows` pixels to an item's sums. */
-static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t rows,
+/* The products of `rows` pixels, added to an item's sums if these are not the first. */
+static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t rows, int add,
                                  K(conv_weight_scratch) *s) {
     im2col_pixel at = im2col_at(p->view, pixel);
     const REAL *dy = p->dy + pixel * p->view->out_channels;
@@ -781,9 +836,9 @@ static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t r
     for (int64_t i = p->part; i < p->part + p->parts; i++) {
         K(conv_columns) columns = K(conv_part_columns)(p, i, s);
         int64_t spans = K(conv_part_rows)(p, &columns, at, rows, s);
-        K(conv_part_products)(p, columns.depth, spans, dy, s);
+        K(conv_part_products)(p, columns.depth, spans, dy, add, s);
     }
-    if (p->bias != NULL) K(conv_add_bias)(p, dy, rows);
+    if (p->bias != NULL) K(conv_add_bias)(p, dy, rows, add);
 }
 
 /* Item number `item` of those of all slabs, groups and blocks. */
@@ -805,26 +860,31 @@ static void K(conv_weight_item)(const im2col_view *v, const conv_cut *c, const R
         p.bias = sums + c->groups * c->sum + group * c->padded + p.column;
     }
     p.direct = p.columns % VL == 0 && (c->depth < 4 * GEMM_MR || v->out_channels == GEMM_NR);
-    /* what a tile reads beyond a part's columns: finite, for a row that goes aside */
-    memset(s->rows, 0, sizeof s->rows);
-    memset(s->aside, 0, sizeof s->aside);
-    int64_t pixels = im2col_pixels(v), blocks = pyad_ceil_div(pixels, CONV_PIXELS);
-    int64_t end = pyad_min(pixels, blocks * (slab + 1) / c->slabs * CONV_PIXELS);
-    for (int64_t i = blocks * slab / c->slabs * CONV_PIXELS; i < end; i += CONV_PIXELS) {
-        K(conv_weight_block)(&p, i, pyad_min(CONV_PIXELS, end - i), s);
+    int64_t begin = c->blocks * slab / c->slabs * c->block;
+    int64_t end = pyad_min(im2col_pixels(v), c->blocks * (slab + 1) / c->slabs * c->block);
+    for (int64_t i = begin; i < end; i += c->block) {
+        K(conv_weight_block)(&p, i, pyad_min(c->block, end - i), i > begin, s);
     }
 }
 
-/* dw of outputs o .. o+n-1 <= VL of a group, from all slabs: dw[o, channel, tap]. */
+/* dw of outputs o .. o+n-1 <= VL of a group, from all slabs: dw[o, channel, tap]. VL of a row's
+ * elements at a time are turned from outputs side by side to elements side by side. */
 static void K(conv_weight_rows)(const im2col_view *v, const conv_cut *c, const REAL *sums,
                                 int64_t slab_step, int64_t n, REAL *dw) {
-    int64_t taps = im2col_taps(v), channels = v->group_channels;
-    for (int64_t channel = 0; channel < channels; channel++) {
-        for (int64_t tap = 0; tap < taps; tap++) {
-            const REAL *at = sums + (tap * channels + channel) * c->padded;
+    int64_t taps = im2col_taps(v), channel = 0, tap = 0;
+    for (int64_t e = 0; e < c->depth; e += VL) {
+        int64_t count = pyad_min(VL, c->depth - e);
+        vec turned[VECTOR_BYTES / sizeof(REAL)] = {{0}};
+        for (int64_t i = 0; i < count; i++) {
+            const REAL *at = sums + (tap * v->group_channels + channel) * c->padded;
             vec sum = v_load(at);
-            for (int64_t i = 1; i < c->slabs; i++) sum += v_load(at + i * slab_step);
-            for (int64_t l = 0; l < n; l++) dw[l * c->depth + channel * taps + tap] = sum[l];
+            for (int64_t l = 1; l < c->slabs; l++) sum += v_load(at + l * slab_step);
+            turned[i] = sum;
+            if (++tap == taps) tap = 0, channel++;
+        }
+        K(gemm_transpose)(turned);
+        for (int64_t l = 0; l < n; l++) {
+            K(gemm_store_row)(dw + l * c->depth + e, 1, turned[l], count);
         }
     }
 }
@@ -855,20 +915,27 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     conv_shape s = conv_shape_of(&a->x, &a->dw, &a->dy, a->stride);
     im2col_view v = conv_view_forward(&s);
     REAL *dw = a->dw.data, *db = a->db.data, *all = t->shared;
+    int64_t begin, end;
     if (conv_is_depthwise(&s)) {
         K(depthwise_weight)(&v, a->x.data, a->dy.data, dw, db, t);
         return 0;
     }
+    if (im2col_pixels(&v) == 0) {
+        team_range(t, pyad_numel(&a->dw), 1, &begin, &end);
+        memset(dw + begin, 0, (size_t)(end - begin) * sizeof(REAL));
+        if (db != NULL && t->ith == 0) memset(db, 0, (size_t)s.out_channels * sizeof(REAL));
+        return 0;
+    }
     if (s.out_channels == 0) return 0;
     conv_cut c = K(conv_cut_of)(&v);
-    int64_t items = c.slabs * c.groups * c.down * c.across, begin, end;
-    /* the sums of a slab that has no pixel, or of the bias if there is no column */
-    team_range(t, c.slabs * K(conv_slab)(&c), 1, &begin, &end);
-    memset(all + begin, 0, (size_t)(end - begin) * sizeof(REAL));
-    team_barrier(t);
+    int64_t items = c.slabs * c.groups * c.down * c.across;
+    K(conv_weight_scratch) *scratch = t->scratch;
+    /* what tiles read beyond a part's columns, for a row that goes aside, must be finite */
+    memset(scratch->rows, 0, sizeof scratch->rows);
+    memset(scratch->aside, 0, sizeof scratch->aside);
     team_range(t, items, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        K(conv_weight_item)(&v, &c, a->x.data, a->dy.data, all, i, db != NULL, t->scratch);
+        K(conv_weight_item)(&v, &c, a->x.data, a->dy.data, all, i, db != NULL, scratch);
     }
     team_barrier(t);
     K(conv_weight_collect)(&v, &c, all, dw, db, t);

@@ -2,8 +2,8 @@
  * col2im: its transpose, every column added to the image at its patch.
  *
  * The columns are C-ordered, the image has any strides. im2col goes through the rows of its output,
- * one for each (image, channel, tap), and col2im through the channels of its own, adding tap by tap:
- * each thread owns what it writes.
+ * one for each (image, channel, tap), and col2im through the channels of its own, adding tap by
+ * tap: each thread owns what it writes.
  */
 #ifdef REAL
 
@@ -55,8 +55,9 @@ static inline int fold_inside(const fold_plan *p, int64_t axis, int64_t at) {
 #endif
 
 /* One tap of all patches of one channel: column = image, or image += column. */
-static inline __attribute__((always_inline)) void K(fold_row)(const fold_plan *p, int64_t tap, REAL *image, REAL *column,
-                                  const int add) {
+static inline __attribute__((always_inline)) void K(fold_row)(const fold_plan *p, int64_t tap,
+                                                              REAL *image, REAL *column,
+                                                              const int add) {
     int64_t at[3];
     fold_tap(p, tap, at);
     for (int64_t i = 0; i < p->grid[0]; i++) {
