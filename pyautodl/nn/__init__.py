@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 for _family in (
-    *("linear", "activation", "flatten", "embedding", "dropout", "padding"),
+    *("linear", "activation", "flatten", "embedding", "dropout", "padding", "fold"),
     *FAMILIES,
 ):
     if importlib.util.find_spec(f"pyautodl.nn.{_family}") is not None:
