@@ -621,42 +621,59 @@ V_INLINE vec K(v_erf_near)(vec x) {
     return v_fma(x, v_poly(x * x, c), x);
 }
 
-/* erfc(x) for x from 0.6 to where it is 0 */
-V_INLINE vec K(v_erfc_far)(vec x) {
-    static const REAL c[] = { /* (1 + 2 x) exp(x^2) erfc(x) in (x - CENTRE) / (x + CENTRE) */
+#define ERFC_CENTRE PICK(3.0, 4.0)
+
+/* (x + ERFC_CENTRE) exp(x^2) erfc(x) for x >= 0, q = (x - ERFC_CENTRE) / (x + ERFC_CENTRE) */
+V_INLINE vec K(v_erfcx)(vec q) {
+    static const REAL c[] = {
 #if DTYPE == PYAD_FLOAT32
-        1.276978381f, -0.09276382491f, -0.1660303294f, 0.1640511555f, -0.05422175813f,
-        -0.008031283727f, 0.008738549469f, 0.001246642307f, -0.001515466181f, -0.0003560133305f,
-        0.0002808998129f
+        1.074006907f, -0.883394489f, 0.59022838f, -0.3104659436f, 0.1195280075f,
+        -0.02684067132f, -0.001222069767f, 0.00308496267f, -0.0004881189083f,
+        -0.0003333167845f, -2.561555966e-6f
 #else
-        1.23299511862555251, -0.139621116840562496, 0.0153796521026191971, 0.0680970542546897561,
-        -0.101039066036264479, 0.0937328349984857783, -0.0663303658133471975,
-        0.0371675155346158481, -0.0161977340414488181, 0.00503197001097770869,
-        -0.000757773426373077741, -0.000199256923684917948, 0.000150622400278569349,
-        -2.43982009748621962e-05, -1.12244832902939456e-05, 5.70680330146241001e-6,
-        2.99163898015719222e-7, -8.19910824179918755e-7, 6.73690890285073102e-8,
-        1.03546650594977231e-7, -1.23518943500652482e-8, -9.74044282430690721e-9
+        1.09599566100049112, -0.976548729080882118, 0.773208702265237572,
+        -0.540853831313220872, 0.330851587877981438, -0.17401093724042113,
+        0.0763815149100318655, -0.0263700533325929501, 0.00611205564745776921,
+        -0.000280958933892321649, -0.000455052633198246682, 0.000176813186765502479,
+        -3.63534756167025691e-6, -1.88621427131436086e-05, 4.69474772989832074e-6,
+        1.42691651756483413e-6, -8.46477784235610347e-7, -7.91534367129434235e-8,
+        1.2410344017656976e-7, 3.55524037689998153e-9, -1.52276206956191315e-8,
+        -7.09886238936470182e-10, 8.85272972688154021e-10
 #endif
     };
-    const REAL centre = PICK(2.0, 4.0);
-    vec g = v_poly((x - centre) / (x + centre), c) / ((REAL)2 * x + (REAL)1);
-    vec square = x * x, lost = K(v_product_error)(x, x, square);
-    return K(v_exp_times)(-square, -lost, g);
+    return v_poly(q, c);
+}
+
+/* exp(x^2) erfc(x) with one division, to 2 ulp more */
+V_INLINE vec K(v_erfcx_quick)(vec x) {
+    vec u = v_set1((REAL)1) / (x + ERFC_CENTRE);
+    return K(v_erfcx)((x - ERFC_CENTRE) * u) * u;
+}
+
+/* the normal distribution up to x, accurate where it is small; *bell is exp(-x^2 / 2) */
+V_INLINE vec K(v_normal)(vec x, vec *bell) {
+    vec size = v_min(v_set1(PICK(14.5, 38.7)), v_abs(x));
+    *bell = v_exp((REAL)-0.5 * size * size);
+    vec tail = (REAL)0.5 * *bell * K(v_erfcx_quick)(size * PICK(0.707106781, 0.70710678118654752));
+    return v_select(x < (vec){0}, tail, (REAL)1 - tail);
 }
 
 V_INLINE vec v_erf(vec x) {
     vec size = v_min(v_set1(PICK(4.0, 6.0)), v_abs(x));
-    vec far = (REAL)1 - K(v_erfc_far)(size);
+    vec far = (REAL)1 - K(v_exp_times)(-size * size, (vec){0}, K(v_erfcx_quick)(size));
     return v_copysign(v_select(size < v_set1((REAL)1), K(v_erf_near)(size), far), x);
 }
 
 V_INLINE vec v_erfc(vec x) {
-    vec size = v_min(v_set1(PICK(10.24, 27.3)), v_abs(x));
-    vec far = K(v_erfc_far)(size);
+    vec size = v_min(v_set1(PICK(10.24, 27.3)), v_abs(x)), square = size * size;
+    vec lost = K(v_product_error)(size, size, square);
+    vec g = K(v_erfcx)((size - ERFC_CENTRE) / (size + ERFC_CENTRE)) / (size + ERFC_CENTRE);
+    vec far = K(v_exp_times)(-square, -lost, g);
     far = v_select(x < (vec){0}, (REAL)2 - far, far);
     return v_select(size < v_set1((REAL)0.65), (REAL)1 - K(v_erf_near)(x), far);
 }
 
+#undef ERFC_CENTRE
 #undef ROUNDER
 #undef LN2_HI
 #undef LN2_LO

@@ -96,6 +96,59 @@ static inline vec_t_f64 v_sqrt_f64(vec_t_f64 a) {
 #endif
 }
 
+/* a > b ? a : b and a < b ? a : b: NaN of `a` is dropped, of `b` kept. */
+static inline vec_t_f32 v_max_f32(vec_t_f32 a, vec_t_f32 b) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f32)_mm512_max_ps((__m512)a, (__m512)b);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f32)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (vec_t_f32)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    mask_t_f32 m = a > b;
+    return (vec_t_f32)((m & (mask_t_f32)a) | (~m & (mask_t_f32)b));
+#endif
+}
+
+static inline vec_t_f64 v_max_f64(vec_t_f64 a, vec_t_f64 b) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f64)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    return (vec_t_f64)_mm_max_pd((__m128d)a, (__m128d)b);
+#else
+    mask_t_f64 m = a > b;
+    return (vec_t_f64)((m & (mask_t_f64)a) | (~m & (mask_t_f64)b));
+#endif
+}
+
+static inline vec_t_f32 v_min_f32(vec_t_f32 a, vec_t_f32 b) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f32)_mm512_min_ps((__m512)a, (__m512)b);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f32)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (vec_t_f32)_mm_min_ps((__m128)a, (__m128)b);
+#else
+    mask_t_f32 m = a < b;
+    return (vec_t_f32)((m & (mask_t_f32)a) | (~m & (mask_t_f32)b));
+#endif
+}
+
+static inline vec_t_f64 v_min_f64(vec_t_f64 a, vec_t_f64 b) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_min_pd((__m512d)a, (__m512d)b);
+#elif VECTOR_BYTES == 32
+    return (vec_t_f64)_mm256_min_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    return (vec_t_f64)_mm_min_pd((__m128d)a, (__m128d)b);
+#else
+    mask_t_f64 m = a < b;
+    return (vec_t_f64)((m & (mask_t_f64)a) | (~m & (mask_t_f64)b));
+#endif
+}
+
 /* Whether any element of a mask is set. */
 static inline int v_any_f32(mask_t_f32 m) {
 #if VECTOR_BYTES == 64

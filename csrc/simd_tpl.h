@@ -15,10 +15,6 @@ static inline void v_store(REAL *p, vec a) { memcpy(p, &a, sizeof a); }
 /* a where m is set, else b; a and b are not computed with, so nothing of b leaks into a. */
 static inline vec v_select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
-/* b where a is NaN or b is: NaN of `a` is dropped, of `b` kept, as the x86 instruction does. */
-static inline vec v_max(vec a, vec b) { return v_select(a > b, a, b); }
-static inline vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
-
 static inline vec v_abs(vec a) { return (vec)((mask)a & ~(mask)v_set1((REAL)-0.0)); }
 
 static inline mask v_isnan(vec a) { return a != a; }

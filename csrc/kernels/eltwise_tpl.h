@@ -140,7 +140,6 @@ MAP(nan_to_num, 1, 3, 1,
 
 /* ---- activations ---- */
 
-#define SQRT_HALF CONST(0.70710678118654752)
 #define INV_SQRT_2PI CONST(0.39894228040143268)
 #define SQRT_2_PI CONST(0.79788456080286536)
 #define GELU_CUBIC CONST(0.044715)
@@ -156,10 +155,12 @@ V_INLINE vec K(v_elu)(vec x, vec alpha, vec scale, vec input_scale) {
     return v_select(x > ZERO, x * scale, v_expm1(x * input_scale) * (alpha * scale));
 }
 
-/* the normal distribution up to x, accurate where it is small */
-V_INLINE vec K(v_normal)(vec x) { return CONST(0.5) * v_erfc(-SQRT_HALF * x); }
+V_INLINE vec K(v_gelu)(vec x) {
+    vec bell;
+    return x * K(v_normal)(x, &bell);
+}
 
-/* (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, likewise */
+/* (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, accurate where it is small */
 V_INLINE vec K(v_normal_tanh)(vec x) {
     return v_sigmoid(CONST(2) * SQRT_2_PI * v_fma(GELU_CUBIC * x * x, x, x));
 }
@@ -187,7 +188,7 @@ LONG_MAP(sigmoid, 1, 0, 10, v_sigmoid(x))
 LONG_MAP(logsigmoid, 1, 0, 16, K(v_logsigmoid)(x))
 LONG_MAP(softplus, 1, 2, 16, K(v_softplus)(x, p0, p1))
 LONG_MAP(elu, 1, 3, 10, K(v_elu)(x, p0, p1, p2))
-LONG_MAP(gelu, 1, 0, 24, x * K(v_normal)(x))
+LONG_MAP(gelu, 1, 0, 24, K(v_gelu)(x))
 LONG_MAP(gelu_tanh, 1, 0, 12, x * K(v_normal_tanh)(x))
 LONG_MAP(silu, 1, 0, 10, x * v_sigmoid(x))
 LONG_MAP(mish, 1, 0, 10, K(v_mish)(x))
@@ -296,8 +297,8 @@ V_INLINE vec K(v_softsign_slope)(vec x) {
 }
 
 V_INLINE vec K(v_gelu_slope)(vec x) {
-    vec density = INV_SQRT_2PI * v_exp(CONST(-0.5) * x * x);
-    return v_fma(x, density, K(v_normal)(x));
+    vec bell, normal = K(v_normal)(x, &bell);
+    return v_fma(x * INV_SQRT_2PI, bell, normal);
 }
 
 V_INLINE vec K(v_gelu_tanh_slope)(vec x) {
@@ -503,7 +504,6 @@ KERNEL_OF_ROW(where, 3, 1)
 #undef ZERO
 #undef ONE
 #undef CONST
-#undef SQRT_HALF
 #undef INV_SQRT_2PI
 #undef SQRT_2_PI
 #undef GELU_CUBIC
