@@ -17,7 +17,9 @@ OPTIONAL = ("pyautodl.backends.jit", "pyautodl.plot", "pyautodl.__main__")
 def _modules() -> list[str]:
     found = pkgutil.walk_packages(pyautodl.__path__, "pyautodl.")
     names = ["pyautodl", *(info.name for info in found)]
-    return [name for name in names if not name.startswith(OPTIONAL) and "._" not in name]
+    return [
+        name for name in names if not name.startswith(OPTIONAL) and "._" not in name
+    ]
 
 
 @pytest.mark.parametrize("name", _modules())

@@ -238,7 +238,9 @@ def test_powers_of_numbers() -> None:
     np.testing.assert_allclose((2**x).numpy(), [16.0, 512.0])
     assert (ad.tensor([2, 3]) ** 3).tolist() == [8, 27]
     assert (2 ** ad.tensor([3, 0])).tolist() == [8, 1]
-    with pytest.raises(ValueError, match="pow: integers have no integer powers below 0"):
+    with pytest.raises(
+        ValueError, match="pow: integers have no integer powers below 0"
+    ):
         ad.tensor([2]) ** -1
     assert gradient(lambda e: 2**e, [3.0])[0][0] == pytest.approx(8 * math.log(2))
     assert gradient(lambda x: x**3, [-2.0, 0.0]) == [[12.0, 0.0]]
@@ -307,7 +309,9 @@ def test_integers_are_computed_as_integers() -> None:
 
 @pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
 def test_integers_are_not_divided_by_zero(name: str) -> None:
-    with pytest.raises(ZeroDivisionError, match=f"{name}: an integer tensor is divided"):
+    with pytest.raises(
+        ZeroDivisionError, match=f"{name}: an integer tensor is divided"
+    ):
         getattr(ad, name)(ad.tensor([1, 2]), ad.tensor([1, 0]))
 
 

@@ -1,0 +1,167 @@
+"""Every layer keeps the rules of `testing.check_module`; a new one must be listed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.testing import check_module
+
+# made of other layers, or of parameters
+CONTAINERS = {
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "ParameterDict",
+    "ParameterList",
+    "Sequential",
+}
+
+
+def _normal(*shape: int) -> ad.Tensor:
+    return ad.tensor(np.random.default_rng(len(shape)).standard_normal(shape))
+
+
+def _positive(*shape: int) -> ad.Tensor:
+    return ad.tensor(np.random.default_rng(7).uniform(0.2, 0.8, shape))
+
+
+def _integers(high: int, *shape: int) -> ad.Tensor:
+    return ad.tensor(np.random.default_rng(3).integers(0, high, shape))
+
+
+def _signs(*shape: int) -> ad.Tensor:
+    return ad.tensor(np.random.default_rng(5).choice([-1.0, 1.0], shape))
+
+
+class WithTarget(nn.Module):
+    """A loss as a function of its first arguments alone: targets get no gradient."""
+
+    def __init__(self, loss: nn.Module, target: ad.Tensor) -> None:
+        super().__init__()
+        self.loss = loss
+        self.register_buffer("target", target)
+
+    def forward(self, *inputs: ad.Tensor) -> ad.Tensor:
+        return self.loss(*inputs, self.target)
+
+
+VECTOR, SEQUENCE = _normal(3, 8), _normal(2, 4, 6)
+IMAGE, VOLUME = _normal(2, 4, 5, 5), _normal(1, 2, 3, 4, 4)
+ONE, TWO = _normal(3, 4), _normal(3, 4, 1)[:, :, 0]
+
+# name -> (constructor arguments, inputs) or several of them
+CASES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {
+    "Linear": [((8, 3), (VECTOR,)), ((8, 3, False), (VECTOR,))],
+    "Bilinear": [((4, 4, 2), (ONE, TWO))],
+    "Threshold": [((0.1, 20.0), (VECTOR,))],
+    "GLU": [((), (VECTOR,))],
+    "Maxout": [((8, 3, 2), (VECTOR,))],
+    "Flatten": [((), (IMAGE,))],
+    "Unflatten": [((1, (2, 4)), (VECTOR,))],
+    "Embedding": [((10, 3), (_integers(10, 2, 5),))],
+    "CosineSimilarity": [((), (ONE, TWO))],
+    "PairwiseDistance": [((), (ONE, TWO))],
+    "Softmax2d": [((), (IMAGE,))],
+    "Conv1d": [((4, 2, 3, 2, 1), (SEQUENCE,))],
+    "Conv2d": [((4, 6, 3, 1, "same", 1, 2), (IMAGE,)), ((4, 2, (1, 3)), (IMAGE,))],
+    "Conv3d": [((2, 2, 2), (VOLUME,))],
+    "ConvTranspose1d": [((4, 2, 3, 2), (SEQUENCE,))],
+    "ConvTranspose2d": [((4, 2, 3, 2, 1, 1), (IMAGE,))],
+    "ConvTranspose3d": [((2, 1, 2), (VOLUME,))],
+    "Fold": [(((4, 4), 2), (_normal(1, 8, 9),))],
+    "Unfold": [((2,), (IMAGE,))],
+    "ChannelShuffle": [((2,), (IMAGE,))],
+    "PixelShuffle": [((2,), (IMAGE,))],
+    "PixelUnshuffle": [((2,), (_normal(1, 1, 4, 4),))],
+    "Upsample": [((None, 2), (IMAGE,)), ((None, 1.5, "bilinear"), (IMAGE,))],
+    "UpsamplingBilinear2d": [((None, 2), (IMAGE,))],
+    "UpsamplingNearest2d": [((None, 2), (IMAGE,))],
+    "LayerNorm": [((8,), (VECTOR,)), (((5, 5),), (IMAGE,))],
+    "RMSNorm": [((8,), (VECTOR,))],
+    "GroupNorm": [((2, 4), (IMAGE,))],
+    "LocalResponseNorm": [((3,), (IMAGE,))],
+    "BatchNorm1d": [((4,), (SEQUENCE,)), ((8,), (VECTOR,))],
+    "BatchNorm2d": [((4,), (IMAGE,)), ((4, 1e-5, 0.1, False), (IMAGE,))],
+    "BatchNorm3d": [((2,), (VOLUME,))],
+    "InstanceNorm1d": [((4,), (SEQUENCE,))],
+    "InstanceNorm2d": [((4, 1e-5, 0.1, True), (IMAGE,))],
+    "InstanceNorm3d": [((2,), (VOLUME,))],
+    "LSTM": [((6, 3), (SEQUENCE,)), ((6, 3, 2, True, True, 0.0, True), (SEQUENCE,))],
+    "GRU": [((6, 3), (SEQUENCE,)), ((6, 3, 2, True, True, 0.0, True), (SEQUENCE,))],
+    "RNN": [((6, 3), (SEQUENCE,))],
+    "LSTMCell": [((8, 3), (VECTOR,))],
+    "GRUCell": [((8, 3), (VECTOR,))],
+    "RNNCell": [((8, 3), (VECTOR,))],
+}
+for _name in ("AlphaDropout", "Dropout", "FeatureAlphaDropout"):
+    CASES[_name] = [((0.4,), (VECTOR,))]
+for _name, _x in (("1d", SEQUENCE), ("2d", IMAGE), ("3d", VOLUME)):
+    CASES[f"Dropout{_name}"] = [((0.4,), (_x,))]
+    for _kind in ("Max", "Avg"):
+        CASES[f"{_kind}Pool{_name}"] = [((2,), (_x,)), ((2, 1, 1), (_x,))]
+        CASES[f"Adaptive{_kind}Pool{_name}"] = [((2,), (_x,))]
+    for _kind in ("Circular", "Reflection", "Replication", "Zero"):
+        CASES[f"{_kind}Pad{_name}"] = [((1,), (_x,))]
+    CASES[f"ConstantPad{_name}"] = [((1, 3.0), (_x,))]
+for _name in ("LogSoftmax", "Softmax", "Softmin"):
+    CASES[_name] = [((1,), (VECTOR,))]
+
+# losses: constructor arguments, inputs, target
+LOSSES: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
+    "BCELoss": ((), (_positive(3, 4),), _positive(3, 4)),
+    "BCEWithLogitsLoss": ((), (ONE,), _positive(3, 4)),
+    "CategoricalCrossEntropyLoss": ((), (_positive(3, 4),), _integers(4, 3)),
+    "CosineEmbeddingLoss": ((), (ONE, TWO), _signs(3)),
+    "CrossEntropyLoss": ((), (ONE,), _integers(4, 3)),
+    "HingeEmbeddingLoss": ((3.0,), (ONE,), _signs(3, 4)),
+    "HuberLoss": ((), (ONE,), TWO),
+    "KLDivLoss": ((None, None, "batchmean"), (ONE,), _positive(3, 4)),
+    "L1Loss": ((), (ONE,), TWO),
+    "LogDiceLoss": ((), (_normal(2, 3, 4, 4),), _integers(3, 2, 4, 4)),
+    "MSELoss": ((), (ONE,), TWO),
+    "MarginRankingLoss": ((0.3,), (ONE, TWO), _signs(3, 4)),
+    "NLLLoss": ((), (ONE,), _integers(4, 3)),
+    "PoissonNLLLoss": ((), (ONE,), _positive(3, 4)),
+    "SmoothL1Loss": ((), (ONE,), TWO),
+    "SoftMarginLoss": ((), (ONE,), _signs(3, 4)),
+    "TripletMarginLoss": ((), (ONE, TWO), _normal(1, 1, 3, 4)[0, 0]),
+}
+
+
+def _layers() -> list[str]:
+    found = []
+    for name in nn.__all__:
+        kind = getattr(nn, name)
+        if isinstance(kind, type) and issubclass(kind, nn.Module):
+            found.append(name)
+    return [name for name in found if name not in CONTAINERS]
+
+
+@pytest.mark.parametrize("name", [n for n in _layers() if n not in LOSSES])
+def test_layer(name: str) -> None:
+    kind = getattr(nn, name)
+    if name == "GaussianNLLLoss":
+        check_module(kind(), ONE, TWO, _positive(3, 4))
+        return
+    # a layer without arguments of its own works on anything
+    for arguments, inputs in CASES.get(name, [((), (VECTOR,))]):
+        ad.manual_seed(1)
+        check_module(kind(*arguments), *inputs)
+        layer = kind(*arguments).double().eval()
+        check_module(layer, *inputs)
+        assert repr(layer).startswith(f"{name}(")
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_loss(name: str) -> None:
+    arguments, inputs, target = LOSSES[name]
+    check_module(WithTarget(getattr(nn, name)(*arguments), target), *inputs)
+
+
+def test_every_loss_is_among_the_layers() -> None:
+    assert set(LOSSES) <= set(_layers())
