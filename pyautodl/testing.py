@@ -20,6 +20,7 @@ from pyautodl.tensor import Tensor
 __all__ = [
     "assert_close",
     "available_isas",
+    "check_loss",
     "check_module",
     "gradcheck",
     "gradgradcheck",
@@ -162,7 +163,7 @@ def _array_difference(
     close = np.isclose(a, e, rtol=rtol, atol=atol, equal_nan=equal_nan)
     if close.all():
         return None
-    worst = np.abs(np.subtract(a, e, dtype=np.float64))
+    worst = np.asarray(np.abs(np.subtract(a, e, dtype=np.float64)))
     worst[close] = -1.0
     at = np.unravel_index(int(np.nan_to_num(worst, nan=np.inf).argmax()), a.shape)
     index = tuple(int(i) for i in at)
@@ -207,6 +208,73 @@ def check_module(
         _check_memory(run(*tensors), tensors)
     module.load_state_dict(state)
     _check_copies(module, args, seed)
+
+
+def check_loss(
+    loss: Callable[[Tensor, Tensor], Tensor],
+    input: Tensor | None = None,
+    target: Tensor | None = None,
+    *,
+    seed: int = 0,
+) -> None:
+    """Raise AssertionError unless a function keeps the rules of a good loss.
+
+    It gives one number, never below 0 and always finite, as is its gradient: for the
+    example, for an input a thousand times as large and, where shapes agree, for an input
+    equal to the target. In float64 the gradient agrees with finite differences, and the
+    order of the samples in a batch does not matter. A loss that goes below 0 or grows
+    without bound is often mended by a logarithm.
+
+    Args:
+        loss: the function, of output and target.
+        input: an example of a model's output; by default random numbers (8, 3).
+        target: an example of a target; by default random numbers from 0 to 1.
+        seed: of the random numbers.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.testing.check_loss(lambda y, t: ((y - t) ** 2).mean().log1p())
+    """
+    rng = np.random.default_rng(seed)
+    x = (
+        Tensor(rng.standard_normal((8, 3)))
+        if input is None
+        else input.detach().double()
+    )
+    t = Tensor(rng.random(x.shape)) if target is None else target.detach()
+    t = t.double() if t.is_floating_point() else t
+    examples = {"the example": x, "a thousand times the example": x * 1000}
+    if t.shape == x.shape and t.is_floating_point():
+        examples["an input equal to the target"] = t
+    for what, example in examples.items():
+        _check_loss_at(loss, example, t, what)
+    gradcheck(lambda each: loss(each, t), (x.clone().requires_grad_(),))
+    order = rng.permutation(len(x))
+    assert_close(
+        loss(x[order], t[order]),
+        loss(x, t),
+        msg=lambda text: f"loss: the order of the samples changes it; {text}",
+    )
+
+
+def _check_loss_at(loss: Any, example: Tensor, target: Tensor, what: str) -> None:
+    """One finite number that is not negative, with a finite gradient."""
+    x = example.clone().requires_grad_()
+    value = loss(x, target)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise AssertionError(f"loss: expected one number, got {value!r}")
+    number = float(value.item())
+    if not np.isfinite(number):
+        raise AssertionError(f"loss: {number} for {what}; it must be finite")
+    if number < 0:
+        raise AssertionError(
+            f"loss: {number} for {what}; it must not be below 0 (a logarithm can help)"
+        )
+    value.backward()
+    if x.grad is None:
+        raise AssertionError("loss: it does not depend on the model's output")
+    if not np.isfinite(x.grad._array.numpy()).all():
+        raise AssertionError(f"loss: the gradient for {what} is not finite")
 
 
 def _as_double(x: Any) -> Any:

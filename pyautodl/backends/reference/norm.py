@@ -186,10 +186,11 @@ def _along(values: Array, x: Array) -> Array:
 def _moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, int]:
     """Mean and biased variance in float64, in two passes, and of how many elements."""
     wide = x.astype(np.float64)
-    count = 1
-    for axis in axes:
-        count *= x.shape[axis]
-    mean = wide.sum(axes, keepdims=True) / count
+    count = math.prod(x.shape[axis] for axis in axes)
+    first = tuple(slice(0, 1) if i in axes else slice(None) for i in range(x.ndim))
+    # by differences from the first element, which for equal elements are 0 exactly
+    start = wide[first] if x.size else 0.0
+    mean = start + (wide - start).sum(axes, keepdims=True) / count
     var = ((wide - mean) ** 2).sum(axes) / count
     return mean.reshape(var.shape), var, count
 
