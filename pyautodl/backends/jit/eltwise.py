@@ -66,7 +66,7 @@ def _kernel(function: Any, reads: int = 1) -> Kernel:
         given, out, params = args[:reads], args[reads], args[reads + 1 :]
         # parameters of the operands' type, or they would make it wider
         kind = given[0].dtype.type
-        function(*given, *[kind(each) for each in params], out)
+        function(*given, *[kind(each) for each in params], out=out)
 
     return kernel
 
@@ -75,11 +75,11 @@ def _element(function: Any) -> Any:
     """A ufunc of its own for each element type: one ufunc would take loops it has."""
     made: dict[Any, Any] = {}
 
-    def call(*args: Any) -> None:
+    def call(*args: Any, out: Any) -> None:
         kind = args[0].dtype
         if kind not in made:
-            made[kind] = vectorize(cache=True)(function)
-        made[kind](*args)
+            made[kind] = vectorize(cache=True)(function)  # type: ignore[no-untyped-call]
+        made[kind](*args, out=out)
 
     return call
 

@@ -128,7 +128,7 @@ __all__ = [
 ]
 
 
-def _map(function: Callable[..., Array], reads: int = 1) -> Kernel:
+def _map(function: Callable[..., Any], reads: int = 1) -> Kernel:
     """The kernel that writes `function` of what it reads and of its parameters."""
 
     def kernel(*args: Any) -> None:
@@ -137,7 +137,7 @@ def _map(function: Callable[..., Array], reads: int = 1) -> Kernel:
     return kernel
 
 
-def _grad(slope: Callable[..., Array]) -> Kernel:
+def _grad(slope: Callable[..., Any]) -> Kernel:
     """The kernel that multiplies a gradient by the slope at what was saved."""
 
     def kernel(g: Array, y: Array, out: Array, *params: float) -> None:
@@ -149,37 +149,37 @@ def _grad(slope: Callable[..., Array]) -> Kernel:
 # ---- one operand ----
 
 
-def _erf(x: Array) -> Array:
+def _erf(x: Array) -> Any:
     return np.array([math.erf(each) for each in x.ravel()], x.dtype).reshape(x.shape)
 
 
-def _erfc(x: Array) -> Array:
+def _erfc(x: Array) -> Any:
     return np.array([math.erfc(each) for each in x.ravel()], x.dtype).reshape(x.shape)
 
 
-def _sign(x: Array) -> Array:
+def _sign(x: Array) -> Any:
     """0 for NaN."""
     return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
-def _nan_to_num(x: Array, nan: float, posinf: float, neginf: float) -> Array:
+def _nan_to_num(x: Array, nan: float, posinf: float, neginf: float) -> Any:
     x = np.where(np.isnan(x), nan, x)
     return np.where(x == np.inf, posinf, np.where(x == -np.inf, neginf, x))
 
 
-def _cube(x: Array) -> Array:
+def _cube(x: Array) -> Any:
     return x * x * x
 
 
-def _rsqrt(x: Array) -> Array:
+def _rsqrt(x: Array) -> Any:
     return 1 / np.sqrt(x)
 
 
-def _reciprocal(x: Array) -> Array:
+def _reciprocal(x: Array) -> Any:
     return 1 / x
 
 
-def _frac(x: Array) -> Array:
+def _frac(x: Array) -> Any:
     return x - np.trunc(x)
 
 
@@ -228,79 +228,79 @@ bitwise_not = _map(np.invert)
 # ---- activations ----
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Array) -> Any:
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-def _logsigmoid(x: Array) -> Array:
+def _logsigmoid(x: Array) -> Any:
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
-def _softplus(x: Array, beta: float, threshold: float) -> Array:
+def _softplus(x: Array, beta: float, threshold: float) -> Any:
     return np.where(x * beta > threshold, x, np.log1p(np.exp(x * beta)) / beta)
 
 
-def _elu(x: Array, alpha: float, scale: float, input_scale: float) -> Array:
+def _elu(x: Array, alpha: float, scale: float, input_scale: float) -> Any:
     return np.where(x > 0, x * scale, np.expm1(x * input_scale) * (alpha * scale))
 
 
-def _normal(x: Array) -> Array:
+def _normal(x: Array) -> Any:
     """The normal distribution up to x, accurate where it is small."""
     return 0.5 * _erfc(x * -math.sqrt(0.5))
 
 
-def _normal_tanh(x: Array) -> Array:
+def _normal_tanh(x: Array) -> Any:
     """(1 + tanh(...)) / 2 in GELU's approximation."""
     return _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
-def _gelu(x: Array) -> Array:
+def _gelu(x: Array) -> Any:
     return x * _normal(x)
 
 
-def _gelu_tanh(x: Array) -> Array:
+def _gelu_tanh(x: Array) -> Any:
     return x * _normal_tanh(x)
 
 
-def _silu(x: Array) -> Array:
+def _silu(x: Array) -> Any:
     return x * _sigmoid(x)
 
 
-def _tanh_softplus(x: Array) -> Array:
+def _tanh_softplus(x: Array) -> Any:
     e = np.exp(np.minimum(x, 40))
     return e * (e + 2) / (e * (e + 2) + 2)
 
 
-def _mish(x: Array) -> Array:
+def _mish(x: Array) -> Any:
     return x * _tanh_softplus(x)
 
 
-def _relu(x: Array) -> Array:
+def _relu(x: Array) -> Any:
     return np.maximum(x, 0)
 
 
-def _clamp(x: Array, low: float, high: float) -> Array:
+def _clamp(x: Array, low: float, high: float) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _leaky_relu(x: Array, slope: float) -> Array:
+def _leaky_relu(x: Array, slope: float) -> Any:
     return np.where(x > 0, x, x * slope)
 
 
-def _threshold(x: Array, threshold: float, value: float) -> Array:
+def _threshold(x: Array, threshold: float, value: float) -> Any:
     return np.where(x <= threshold, value, x)
 
 
-def _hardswish(x: Array) -> Array:
+def _hardswish(x: Array) -> Any:
     return x * _clamp(x + 3, 0, 6) / 6
 
 
-def _hardsigmoid(x: Array) -> Array:
+def _hardsigmoid(x: Array) -> Any:
     return _clamp(x + 3, 0, 6) / 6
 
 
-def _softsign(x: Array) -> Array:
+def _softsign(x: Array) -> Any:
     return x / (1 + np.abs(x))
 
 
@@ -324,18 +324,18 @@ mish = _map(_mish)
 # ---- two operands ----
 
 
-def _add_scaled(x: Array, y: Array, alpha: float) -> Array:
+def _add_scaled(x: Array, y: Array, alpha: float) -> Any:
     return x + x.dtype.type(alpha) * y
 
 
-def _div_trunc(x: Array, y: Array) -> Array:
+def _div_trunc(x: Array, y: Array) -> Any:
     if x.dtype.kind == "f":
         return np.trunc(x / y)
     quotient = np.floor_divide(x, y)
     return quotient + ((np.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
-def _divides(function: Callable[..., Array]) -> Kernel:
+def _divides(function: Callable[..., Any]) -> Kernel:
     """As `_map`; integers are not divided by 0."""
 
     def kernel(x: Array, y: Array, out: Array) -> None:
@@ -346,7 +346,7 @@ def _divides(function: Callable[..., Array]) -> Kernel:
     return kernel
 
 
-def _pow(x: Array, y: Array) -> Array:
+def _pow(x: Array, y: Array) -> Any:
     if x.dtype.kind == "f":
         return np.power(x, y)
     power = np.power(x, np.maximum(y, 0))
@@ -354,17 +354,17 @@ def _pow(x: Array, y: Array) -> Array:
     return np.where(y < 0, one_over, power)
 
 
-def _shift(function: Callable[..., Array], x: Array, y: Array, beyond: Array) -> Array:
+def _shift(function: Callable[..., Any], x: Array, y: Array, beyond: Array) -> Any:
     bits = 8 * x.itemsize
     inside = (y >= 0) & (y < bits)
     return np.where(inside, function(x, np.where(inside, y, 0)), beyond)
 
 
-def _left_shift(x: Array, y: Array) -> Array:
+def _left_shift(x: Array, y: Array) -> Any:
     return _shift(np.left_shift, x, y, np.zeros_like(x))
 
 
-def _right_shift(x: Array, y: Array) -> Array:
+def _right_shift(x: Array, y: Array) -> Any:
     return _shift(np.right_shift, x, y, np.where(x < 0, x.dtype.type(0) - 1, 0))
 
 
@@ -402,21 +402,21 @@ bitwise_right_shift = _map(_right_shift, 2)
 # ---- three operands ----
 
 
-def _lerp(start: Array, end: Array, weight: Array) -> Array:
+def _lerp(start: Array, end: Array, weight: Array) -> Any:
     way = end - start
     near = np.abs(weight) < 0.5
     return np.where(near, start + weight * way, end - way * (1 - weight))
 
 
-def _addcmul(x: Array, a: Array, b: Array, value: float) -> Array:
+def _addcmul(x: Array, a: Array, b: Array, value: float) -> Any:
     return x + value * a * b
 
 
-def _addcdiv(x: Array, a: Array, b: Array, value: float) -> Array:
+def _addcdiv(x: Array, a: Array, b: Array, value: float) -> Any:
     return x + value * a / b
 
 
-def _where(x: Array, y: Array, condition: Array) -> Array:
+def _where(x: Array, y: Array, condition: Array) -> Any:
     return np.where(condition, x, y)
 
 
@@ -429,60 +429,60 @@ where = _map(_where, 3)
 # ---- gradients ----
 
 
-def _itself(y: Array) -> Array:
+def _itself(y: Array) -> Any:
     return y
 
 
-def _leaky_relu_slope(y: Array, slope: float) -> Array:
+def _leaky_relu_slope(y: Array, slope: float) -> Any:
     return np.where(y > 0, 1, slope)
 
 
-def _hardswish_slope(x: Array) -> Array:
+def _hardswish_slope(x: Array) -> Any:
     return np.where(x <= -3, 0, np.where(x >= 3, 1, x / 3 + 0.5))
 
 
-def _softsign_slope(x: Array) -> Array:
+def _softsign_slope(x: Array) -> Any:
     return 1 / np.square(1 + np.abs(x))
 
 
-def _sigmoid_slope(y: Array) -> Array:
+def _sigmoid_slope(y: Array) -> Any:
     return y * (1 - y)
 
 
-def _tanh_slope(y: Array) -> Array:
+def _tanh_slope(y: Array) -> Any:
     return 1 - y * y
 
 
-def _logsigmoid_slope(x: Array) -> Array:
+def _logsigmoid_slope(x: Array) -> Any:
     return _sigmoid(-x)
 
 
-def _softplus_slope(x: Array, beta: float, threshold: float) -> Array:
+def _softplus_slope(x: Array, beta: float, threshold: float) -> Any:
     return np.where(x * beta > threshold, 1, _sigmoid(x * beta))
 
 
-def _elu_slope(x: Array, alpha: float, scale: float, input_scale: float) -> Array:
+def _elu_slope(x: Array, alpha: float, scale: float, input_scale: float) -> Any:
     below = np.exp(np.minimum(x, 0) * input_scale) * (alpha * scale * input_scale)
     return np.where(x > 0, scale, below)
 
 
-def _gelu_slope(x: Array) -> Array:
+def _gelu_slope(x: Array) -> Any:
     density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
     return _normal(x) + x * density
 
 
-def _gelu_tanh_slope(x: Array) -> Array:
+def _gelu_tanh_slope(x: Array) -> Any:
     s = _normal_tanh(x)
     inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
     return s + 2 * x * s * (1 - s) * inner
 
 
-def _silu_slope(x: Array) -> Array:
+def _silu_slope(x: Array) -> Any:
     s = _sigmoid(x)
     return s * (1 + x * (1 - s))
 
 
-def _mish_slope(x: Array) -> Array:
+def _mish_slope(x: Array) -> Any:
     t = _tanh_softplus(x)
     return t + x * (1 - t * t) * _sigmoid(x)
 
@@ -490,31 +490,31 @@ def _mish_slope(x: Array) -> Array:
 # where the slope is 0 the gradient is dropped, not multiplied: it may be infinite
 
 
-def _grad_div(g: Array, d: Array) -> Array:
+def _grad_div(g: Array, d: Array) -> Any:
     return np.where(g == 0, 0, g / d)
 
 
-def _relu_grad(g: Array, y: Array) -> Array:
+def _relu_grad(g: Array, y: Array) -> Any:
     return np.where(y <= 0, 0, g)
 
 
-def _threshold_grad(g: Array, x: Array, threshold: float) -> Array:
+def _threshold_grad(g: Array, x: Array, threshold: float) -> Any:
     return np.where(x <= threshold, 0, g)
 
 
-def _clamp_grad(g: Array, x: Array, low: float, high: float) -> Array:
+def _clamp_grad(g: Array, x: Array, low: float, high: float) -> Any:
     return np.where((x < low) | (x > high), 0, g)
 
 
-def _hardtanh_grad(g: Array, x: Array, low: float, high: float) -> Array:
+def _hardtanh_grad(g: Array, x: Array, low: float, high: float) -> Any:
     return np.where((x <= low) | (x >= high), 0, g)
 
 
-def _hardsigmoid_grad(g: Array, x: Array) -> Array:
+def _hardsigmoid_grad(g: Array, x: Array) -> Any:
     return np.where((x <= -3) | (x >= 3), 0, g / 6)
 
 
-def _maximum_grad(g: Array, x: Array, y: Array) -> Array:
+def _maximum_grad(g: Array, x: Array, y: Array) -> Any:
     return np.where(x < y, 0, np.where(x == y, g / 2, g))
 
 

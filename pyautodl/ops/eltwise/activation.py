@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyautodl.ops.eltwise.mapping import NUMBERS, back, map_op
+from pyautodl.ops.eltwise.mapping import FLOATS, NUMBERS, back, in_order, map_op
 from pyautodl.ops.eltwise.unary import MATH
 from pyautodl.ops.record import Op
 
@@ -33,15 +33,14 @@ def _activation(
     kernel: str | None = None,
     kinks: Sequence[float] = (),
     cases: Sequence[dict[str, Any]] = ({},),
-    takes: tuple[int, ...] | None = None,
-    params: Any = None,
+    takes: tuple[int, ...] = FLOATS,
+    params: Callable[..., tuple[float, ...]] = in_order,
     new: bool = True,
 ) -> None:
     """Register an activation and its gradient op; bend None: the slope is constant.
 
     `new=False`: the op itself is among the functions of `unary`.
     """
-    more: dict[str, Any] = {} if params is None else {"params": params}
     grad_name = f"{name}_grad"
 
     def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -69,8 +68,8 @@ def _activation(
             cases=cases,
             special=_SPECIAL,
             domain=(-5, 7),
-            **more,
-            **({} if takes is None else {"takes": takes}),
+            params=params,
+            takes=takes,
         )
     else:
         ACTIVATIONS[name] = MATH[name]
@@ -83,7 +82,7 @@ def _activation(
         cases=cases,
         domain=[(-2, 2), (0.1, 0.9) if keep == "o" else (-5, 7)],
         gradient_of=name,
-        **more,
+        params=params,
     )
 
 

@@ -20,7 +20,18 @@ from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import broadcast_shapes
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["ANY", "FLOATS", "INTS", "NUMBERS", "WHOLE", "back", "map_op"]
+__all__ = [
+    "ANY",
+    "FLOATS",
+    "INTS",
+    "NUMBERS",
+    "WHOLE",
+    "back",
+    "bool_op",
+    "broadcast_layout",
+    "in_order",
+    "map_op",
+]
 
 Ints = tuple[int, ...]
 NDArray = np.ndarray[Any, Any]
@@ -38,7 +49,7 @@ _EXPECTED = {
     NUMBERS: "a tensor of numbers",
     WHOLE: "an integer or bool tensor",
 }
-_KINDS = {FLOATING: np.float64, INTEGRAL: np.int64, BOOLEAN: np.bool_}
+_KINDS: dict[int, Any] = {FLOATING: np.float64, INTEGRAL: np.int64, BOOLEAN: np.bool_}
 
 
 @lru_cache(maxsize=8192)
@@ -166,7 +177,7 @@ def _make_forward(
     return unary if len(keeps) == 1 else forward
 
 
-def _floats(**attrs: float) -> tuple[float, ...]:
+def in_order(**attrs: float) -> tuple[float, ...]:
     """The kernel's parameters: the attributes in their order."""
     return tuple(attrs.values())
 
@@ -286,7 +297,7 @@ def map_op(
     takes: tuple[int, ...] = FLOATS,
     kernel: str | None = None,
     result: DType | None = None,
-    params: Callable[..., tuple[float, ...]] = _floats,
+    params: Callable[..., tuple[float, ...]] = in_order,
     cases: Sequence[dict[str, Any]] = ({},),
     domain: Any = (-2.0, 2.0),
     kinks: Sequence[float] = (),
