@@ -217,7 +217,8 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
         }
     }
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(tile + i * GEMM_NR + j * VL, sum[i][j]);
+        REAL *row = tile + i * GEMM_NR;
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(row + j * VL, sum[i][j]);
     }
 }
 
@@ -301,7 +302,8 @@ GEMM_INLINE vec K(gemm_activate)(vec v, int activation, REAL p0, REAL p1) {
 }
 
 /* n <= VL elements of C from (row, col) on: what is there, biases, residual, activation. */
-GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col, int64_t n) {
+GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col,
+                               int64_t n) {
     if (p->bias_col != NULL) v += K(gemm_load_row)(p->bias_col + col, 1, n);
     if (p->bias_row != NULL) v += v_set1(p->bias_row[row]);
     if (p->residual != NULL) {
@@ -329,7 +331,8 @@ static void K(gemm_update_plain)(REAL *restrict c, int64_t step, const REAL *res
 
 /* Call the lines of C that a tile will be added to into L2, while the tile is computed. Not L1,
  * where rows at a distance of a power of two would displace each other and the packed panels. */
-GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t rows, int64_t col) {
+GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t rows,
+                                  int64_t col) {
     const REAL *c = p->c + row * p->c_row + col * p->c_col;
     if (p->c_col != 1) return;
     for (int64_t i = 0; i < rows; i++, c += p->c_row) {
@@ -386,8 +389,8 @@ typedef struct {
 } K(gemm_grid);
 
 /* The grid whose largest part is the smallest; of equals the one with most threads over rows, since
- * the packed product packs B once for all but each thread its own rows of A. `packing` is the number
- * of rows that cost as much as packing a panel of B for oneself. */
+ * the packed product packs B once for all but each thread its own rows of A. `packing` is how many
+ * rows cost as much as packing a panel of B for oneself. */
 static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, const team *t) {
     K(gemm_grid) best = {1, 1, 0, 0};
     int64_t least = INT64_MAX;
@@ -516,14 +519,14 @@ static __attribute__((unused)) void K(gemm_solo)(const K(gemm_problem) *p, void 
     K(gemm_run)(p, &alone, scratch, (char *)scratch + K(gemm_scratch_bytes)());
 }
 
-/* ---- strided matrices: the packed product, and what is too thin or small to be worth packing ---- */
+/* ---- strided matrices: packed, in place, or what is too thin for tiles ---- */
 
 /* Heights that have a tile: even, or 1. */
 static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows; }
 
 _Static_assert(GEMM_DEPTH * GEMM_NR <= GEMM_MC_NOW * GEMM_KC, "a panel of B fits the scratch");
 
-/* What one step of the product in place works on: rows row .. row_end-1, sums over k .. k+depth-1. */
+/* What one step of the product in place does: rows row .. row_end-1, sums over k .. k+depth-1. */
 typedef struct {
     int64_t row, row_end, k, depth;
 } K(gemm_step);
@@ -601,7 +604,9 @@ GEMM_INLINE void K(gemm_row_of)(const int64_t nv, int64_t depth, const REAL *res
     GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[j] = (vec){0};
     for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
         vec left = v_set1(*a);
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[j] = v_fma(left, v_load(b + j * VL), sum[j]);
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+            sum[j] = v_fma(left, v_load(b + j * VL), sum[j]);
+        }
     }
     GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(out + j * VL, sum[j]);
 }

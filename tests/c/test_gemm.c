@@ -4,20 +4,12 @@
  * and 4 threads, whose bits must agree. What it does not use of gemm_tpl.h (accumulation, biases of
  * rows, pack functions of others) is tested on the header itself, compiled for the base set.
  */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #ifndef ISA_FILE
 #define ISA base
 #define ISA_FILE "isa/base.h"
 #endif
-#include "core.h"
 #include "simd.h"
 
 #define REAL float
@@ -35,28 +27,31 @@
 
 /* ---- numbers ---- */
 
-static uint32_t state = 1;
+static uint64_t state = 1;
 
-static double next(void) {
-    state = state * 1664525u + 1013904223u;
-    return (double)(state >> 8) / (1 << 23) - 1;
-}
+static double next(void) { return (double)number_in(&state, -1000, 1000) / 1000; }
 
+/* Exactly as large as it is, so that the sanitizer sees every step beyond. */
 static void *memory(int64_t nbytes) {
-    void *p = NULL;
-    assert_int_equal(posix_memalign(&p, 64, (size_t)(nbytes + 64)), 0);
+    void *p = malloc((size_t)nbytes + (nbytes == 0));
+    assert_non_null(p);
     return p;
 }
 
-static int64_t size_of(int64_t dtype) { return dtype == PYAD_FLOAT32 ? 4 : 8; }
+/* Scratch is aligned. */
+static void *scratch_of(int64_t nbytes) {
+    void *p = aligned_alloc(64, (size_t)(nbytes + 63) / 64 * 64);
+    assert_non_null(p);
+    return p;
+}
 
-static double get(const void *data, int64_t dtype, int64_t i) {
+static double value_at(const void *data, int64_t dtype, int64_t i) {
     if (dtype == PYAD_FLOAT32) return ((const float *)data)[i];
     if (dtype == PYAD_FLOAT64) return ((const double *)data)[i];
     return (double)((const int64_t *)data)[i];
 }
 
-static void put(void *data, int64_t dtype, int64_t i, double value) {
+static void put_value(void *data, int64_t dtype, int64_t i, double value) {
     if (dtype == PYAD_FLOAT32) {
         ((float *)data)[i] = (float)value;
     } else if (dtype == PYAD_FLOAT64) {
@@ -76,8 +71,8 @@ static pyad_array matrices(int64_t dtype, int64_t count, int64_t rows, int64_t c
     int64_t step = layout == GAPS ? 2 : 1;
     int64_t each = rows * cols * step * step;
     pyad_array x = {.dtype = dtype, .ndim = 3, .shape = {count, rows, cols}};
-    x.data = memory(count * each * size_of(dtype));
-    for (int64_t i = 0; i < count * each; i++) put(x.data, dtype, i, next());
+    x.data = memory(count * each * item_bytes(dtype));
+    for (int64_t i = 0; i < count * each; i++) put_value(x.data, dtype, i, next());
     x.stride[0] = each;
     x.stride[1] = layout == COLUMNS ? 1 : cols * step * step;
     x.stride[2] = layout == COLUMNS ? rows : step;
@@ -87,13 +82,13 @@ static pyad_array matrices(int64_t dtype, int64_t count, int64_t rows, int64_t c
 /* The same elements seen from the last column to the first. */
 static pyad_array backwards(pyad_array x) {
     if (x.shape[2] == 0) return x;
-    x.data = (char *)x.data + (x.shape[2] - 1) * x.stride[2] * size_of(x.dtype);
+    x.data = (char *)x.data + (x.shape[2] - 1) * x.stride[2] * item_bytes(x.dtype);
     x.stride[2] = -x.stride[2];
     return x;
 }
 
 static double element(const pyad_array *x, int64_t i, int64_t row, int64_t col) {
-    return get(x->data, x->dtype, i * x->stride[0] + row * x->stride[1] + col * x->stride[2]);
+    return value_at(x->data, x->dtype, i * x->stride[0] + row * x->stride[1] + col * x->stride[2]);
 }
 
 static double wanted(const matmul_args *p, int64_t i, int64_t row, int64_t col) {
@@ -123,11 +118,11 @@ static void check_values(const matmul_args *p) {
 /* The product with 1, 2 and 4 threads: right, and the same bits. */
 static void check_product(matmul_args *p) {
     static const int64_t threads[] = {1, 2, 4};
-    int64_t nbytes = p->out.shape[0] * p->out.stride[0] * size_of(p->out.dtype);
+    int64_t nbytes = p->out.shape[0] * p->out.stride[0] * item_bytes(p->out.dtype);
     void *first = memory(nbytes);
     for (int t = 0; t < 3; t++) {
         memset(p->out.data, 0x7f, (size_t)nbytes);
-        assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)p, threads[t]), PYAD_OK);
+        run_kernel_ok(PYAD_ID_matmul, *p, threads[t]);
         if (t == 0) {
             memcpy(first, p->out.data, (size_t)nbytes);
             check_values(p);
@@ -168,8 +163,7 @@ static const int64_t shapes[][4] = {
 static void test_matmul_kernel(void **unused) {
     (void)unused;
     static const int64_t dtypes[] = {PYAD_FLOAT32, PYAD_FLOAT64, PYAD_INT64};
-    for (int64_t isa = 0; isa < pyad_isa_count(); isa++) {
-        assert_int_equal(pyad_use_isa(pyad_isa_name(isa)), 0);
+    FOR_EACH_ISA(isa) {
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
             for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
                 const int64_t *sizes = shapes[s];
@@ -177,18 +171,15 @@ static void test_matmul_kernel(void **unused) {
             }
         }
     }
-    pyad_use_isa(pyad_isa_name(0));
 }
 
 /* More columns than one part of packed B, and sums over several blocks. */
 static void test_many_parts(void **unused) {
     (void)unused;
-    for (int64_t isa = 0; isa < pyad_isa_count(); isa++) {
-        assert_int_equal(pyad_use_isa(pyad_isa_name(isa)), 0);
+    FOR_EACH_ISA(isa) {
         check_shape(PYAD_FLOAT32, 1, 19, 2100, 70, COLUMNS * LAYOUTS);
         check_shape(PYAD_FLOAT32, 1, 18, 34, 14000, COLUMNS * LAYOUTS);
     }
-    pyad_use_isa(pyad_isa_name(0));
 }
 
 static void test_integers_wrap(void **unused) {
@@ -198,7 +189,7 @@ static void test_integers_wrap(void **unused) {
         .a = {.data = a, .dtype = PYAD_UINT8, .ndim = 2, .shape = {1, 2}, .stride = {2, 1}},
         .b = {.data = b, .dtype = PYAD_UINT8, .ndim = 2, .shape = {2, 1}, .stride = {1, 1}},
         .out = {.data = out, .dtype = PYAD_UINT8, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}}};
-    assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)&p, 1), PYAD_OK);
+    run_kernel_ok(PYAD_ID_matmul, p, 1);
     assert_int_equal(out[0], (200 * 100 + 3 * 7) % 256);
 }
 
@@ -223,7 +214,7 @@ static void test_implicit_operand(void **unused) {
     gemm_matrix_f64 right = {b, N, 1};
     gemm_problem_f64 p = {.m = M, .n = N, .k = K_, .pack_a = pack_ramp, .c = c, .c_row = N,
                           .c_col = 1, .pack_b = gemm_pack_cols_f64, .b = &right};
-    void *scratch = memory(gemm_solo_bytes_f64());
+    void *scratch = scratch_of(gemm_solo_bytes_f64());
     gemm_solo_f64(&p, scratch);
     for (int64_t i = 0; i < M; i++) {
         for (int64_t j = 0; j < N; j++) {
@@ -246,7 +237,7 @@ static void test_epilogue(void **unused) {
     for (int i = 0; i < N; i++) bias_col[i] = (float)next();
     for (int i = 0; i < M * N; i++) residual[i] = (float)next();
     gemm_matrix_f32 left = {a, K_, 1}, right = {b, N, 1};
-    void *scratch = memory(gemm_solo_bytes_f32());
+    void *scratch = scratch_of(gemm_solo_bytes_f32());
     const team alone = {.ith = 0, .nth = 1};
     for (int turned = 0; turned < 2; turned++) {
         for (int i = 0; i < M * N * 2; i++) c[0][i] = c[1][i] = (float)i;
@@ -293,7 +284,7 @@ static void test_nan_passes_the_clamp(void **unused) {
         .b = {.data = &b, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
         .out = {.data = &out, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
         .activation = GEMM_CLAMP, .p0 = 0, .p1 = 6};
-    assert_int_equal(pyad_run(PYAD_ID_matmul, (const char *)&p, 1), PYAD_OK);
+    run_kernel_ok(PYAD_ID_matmul, p, 1);
     assert_true(isnan(out));
 }
 
