@@ -64,7 +64,7 @@ static inline philox philox_take(const team *t, const pyad_array *state, int64_t
 static inline void philox_group(const philox *p, uint64_t first, uint32_t words[PHILOX_WORDS]) {
     typedef uint32_t half __attribute__((vector_size(VECTOR_BYTES / 2)));
     for (int64_t lane = 0; lane < PHILOX_LANES; lane += PHILOX_VL) {
-        philox_vec c0, c1, c2, c3;
+        philox_vec c0 = {0}, c1, c2, c3;
         for (int64_t i = 0; i < PHILOX_VL; i++) c0[i] = p->offset + first + (uint64_t)(lane + i);
         c1 = c0 >> 32;
         c2 = p->stream - (philox_vec){0};
