@@ -25,6 +25,11 @@ def _as_list(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
+def _grads(tensors: list[Tensor]) -> list[Array]:
+    """The gradients that there are."""
+    return [x.grad._array for x in tensors if x.grad is not None]
+
+
 class _Grads:
     """Gradients of one element type, as dense arrays that a kernel can change."""
 
@@ -150,7 +155,7 @@ def clip_grad_norm_(
     2013.
     """
     owners = [each for each in _as_list(parameters) if each.grad is not None]
-    grads = [each.grad._array for each in owners]
+    grads = _grads(owners)
     if not grads:
         return make(_zero(), None, False)
     sorts = _by_dtype(grads)
@@ -223,7 +228,7 @@ def clip_grads_with_norm_(
         >>> w.grad
         tensor([0.5000])
     """
-    grads = [x.grad._array for x in _as_list(parameters) if x.grad is not None]
+    grads = _grads(_as_list(parameters))
     norm = total_norm._array
     if norm.dtype is not float64:
         norm = total_norm.detach().to(float64)._array
@@ -251,7 +256,7 @@ def clip_grad_value_(
         >>> w.grad
         tensor([ 1.0000, -0.5000])
     """
-    grads = [x.grad._array for x in _as_list(parameters) if x.grad is not None]
+    grads = _grads(_as_list(parameters))
     for each in _by_dtype(grads):
         run("grad_clamp", (), (each.arrays,), (), (float(clip_value),))
         each.write_back()

@@ -1,0 +1,493 @@
+"""Optimizers, schedules and gradient clipping: values by hand, resuming, saving."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn, optim
+from pyautodl.backends import native, use_backend
+from pyautodl.optim import lr_scheduler
+
+SHAPES = [(3, 5), (7,), (130, 3), ()]
+
+
+def _setup(seed: int = 0, dtype: object = ad.float64) -> list[ad.Tensor]:
+    rng = np.random.default_rng(seed)
+    return [
+        ad.tensor(rng.normal(size=shape), dtype=dtype, requires_grad=True)
+        for shape in SHAPES
+    ]
+
+
+def _train(
+    optimizer: optim.Optimizer, params: list[ad.Tensor], steps: range
+) -> list[np.ndarray]:
+    for step in steps:
+        rng = np.random.default_rng(100 + step)
+        for p in params:
+            p.grad = ad.tensor(rng.normal(size=tuple(p.shape)), dtype=p.dtype)
+        optimizer.step()
+    return [p.detach().numpy().copy() for p in params]
+
+
+# ---- one step by hand ----
+
+
+def _first_step(kind: type[optim.Optimizer], **options: float) -> float:
+    w = ad.tensor([1.0], dtype=ad.float64, requires_grad=True)
+    w.grad = ad.tensor([0.1], dtype=ad.float64)
+    kind([w], lr=0.1, **options).step()
+    return w.item()
+
+
+def test_n57_l2_in_adam_is_not_the_decay_of_adamw() -> None:
+    assert _first_step(optim.Adam, weight_decay=0.1) == pytest.approx(0.9, abs=1e-6)
+    assert _first_step(optim.AdamW, weight_decay=0.1) == pytest.approx(0.89, abs=1e-6)
+
+
+def test_sgd_by_hand() -> None:
+    w = ad.tensor([1.0], dtype=ad.float64, requires_grad=True)
+    options = {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}
+    optimizer = optim.SGD([w], lr=0.1, **options)
+    value, buffer = 1.0, None
+    for g in (0.5, -0.2, 0.3):
+        w.grad = ad.tensor([g], dtype=ad.float64)
+        optimizer.step()
+        d = g + 0.1 * value
+        buffer = d if buffer is None else 0.9 * buffer + 0.5 * d
+        value -= 0.1 * buffer
+        assert w.item() == pytest.approx(value, rel=1e-12)
+
+
+def test_nesterov_by_hand() -> None:
+    w = ad.tensor([0.0], dtype=ad.float64, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0, momentum=0.5, nesterov=True)
+    for g, expected in ((1.0, -1.5), (1.0, -1.5 - 1.75)):
+        w.grad = ad.tensor([g], dtype=ad.float64)
+        optimizer.step()
+        assert w.item() == pytest.approx(expected)
+
+
+# ---- backends, threads, instruction sets ----
+
+KINDS = [
+    (optim.SGD, {"lr": 0.1}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True}),
+    (optim.Adam, {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1}),
+    (optim.AdamW, {"lr": 0.1, "maximize": True}),
+    (optim.RMSprop, {"lr": 0.01, "centered": True, "momentum": 0.9}),
+    (optim.Adagrad, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.2}),
+]
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_kernels_agree_with_the_reference_on_any_threads(
+    kind: type[optim.Optimizer], options: dict[str, object], dtype: object
+) -> None:
+    def run() -> list[np.ndarray]:
+        params = _setup(dtype=dtype)
+        return _train(kind(params, **options), params, range(4))
+
+    with use_backend("reference"):
+        expected = run()
+    for isa in native.isa_names():
+        with ad.testing.use_isa(isa):
+            found = []
+            for threads in (1, 2, 5):
+                with native.exact_threads(threads):
+                    found.append(run())
+        for values in zip(*found):
+            assert all(np.array_equal(values[0], each) for each in values)
+        tolerance = 1e-4 if dtype is ad.float32 else 1e-9
+        for a, b in zip(found[0], expected):
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+# ---- state ----
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_n60_resume_equals_the_uninterrupted_run(
+    kind: type[optim.Optimizer], options: dict[str, object]
+) -> None:
+    params = _setup()
+    whole = _train(kind(params, **options), params, range(6))
+    half = _setup()
+    first = kind(half, **options)
+    _train(first, half, range(3))
+    saved = pickle.loads(pickle.dumps(first.state_dict()))
+    twins = [ad.tensor(p.detach(), requires_grad=True) for p in half]
+    second = kind(twins, **{**options, "lr": 7.0})
+    second.load_state_dict(saved)
+    again = _train(second, twins, range(3, 6))
+    assert all(np.array_equal(a, b) for a, b in zip(whole, again))
+
+
+def test_state_dict_has_the_format_of_pytorch() -> None:
+    params = _setup(dtype=ad.float32)
+    optimizer = optim.Adam(params)
+    _train(optimizer, params, range(2))
+    saved = optimizer.state_dict()
+    assert saved["param_groups"][0]["params"] == [0, 1, 2, 3]
+    assert saved["param_groups"][0]["betas"] == (0.9, 0.999)
+    entry = saved["state"][2]
+    assert set(entry) == {"step", "exp_avg", "exp_avg_sq"}
+    assert entry["step"].item() == 2
+    assert entry["step"].dtype is ad.float32
+    assert entry["exp_avg"].shape == (130, 3)
+
+
+def test_load_state_dict_refuses_other_groups() -> None:
+    a = optim.SGD(_setup(), lr=0.1)
+    with pytest.raises(ValueError, match="group 0 has 4 parameters"):
+        a.load_state_dict(optim.SGD(_setup()[:2], lr=0.1).state_dict())
+    with pytest.raises(ValueError, match="parameter groups"):
+        a.load_state_dict({"state": {}, "param_groups": []})
+
+
+def test_optimizers_can_be_copied_and_printed() -> None:
+    params = _setup()
+    optimizer = optim.Adam(params, lr=0.3)
+    _train(optimizer, params, range(1))
+    twin = copy.deepcopy(optimizer)
+    assert twin.param_groups[0]["lr"] == 0.3
+    assert "Adam (" in repr(twin)
+    assert "lr: 0.3" in repr(twin)
+
+
+def test_groups_with_options_of_their_own() -> None:
+    a, b = ad.ones(1, requires_grad=True), ad.ones(1, requires_grad=True)
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 1.0}], lr=0.1)
+    a.grad, b.grad = ad.ones(1), ad.ones(1)
+    optimizer.step()
+    assert [round(x.item(), 6) for x in (a, b)] == [0.9, 0.0]
+    optimizer.param_groups[0]["lr"] = 0.5
+    optimizer.step()
+    assert round(a.item(), 6) == 0.4
+    optimizer.add_param_group({"params": ad.ones(2, requires_grad=True)})
+    assert len(optimizer.param_groups) == 3
+    with pytest.raises(ValueError, match="more than one group"):
+        optimizer.add_param_group({"params": [a]})
+
+
+def test_parameters_without_a_gradient_are_left_alone() -> None:
+    a, b = ad.ones(2, requires_grad=True), ad.ones(2, requires_grad=True)
+    optimizer = optim.Adam([a, b], lr=0.1)
+    for _ in range(3):
+        b.grad = ad.ones(2)
+        optimizer.step()
+    assert a.tolist() == [1.0, 1.0]
+    assert a not in optimizer.state
+    a.grad = ad.ones(2)
+    optimizer.step()
+    assert optimizer.state[a]["step"].item() == 1
+    assert optimizer.state[b]["step"].item() == 4
+
+
+def test_mixed_element_types_layouts_and_gaps() -> None:
+    base = ad.ones(4, 6, dtype=ad.float64)
+    params = [
+        ad.ones(3, requires_grad=True),
+        ad.ones(2, 3, dtype=ad.float64).t().requires_grad_(),
+        base[:, ::2].detach().requires_grad_(),
+    ]
+    optimizer = optim.SGD(params, lr=0.5, momentum=0.9)
+    for _ in range(2):
+        for p in params:
+            p.grad = ad.arange(p.numel(), dtype=p.dtype).reshape(tuple(p.shape))
+        optimizer.step()
+    for p in params:
+        count = np.arange(p.numel()).reshape(p.shape)
+        np.testing.assert_allclose(p.detach().numpy(), 1 - 1.45 * count, rtol=1e-6)
+    assert (base.numpy()[:, 1::2] == 1).all()
+
+
+def test_gradients_that_move_are_found() -> None:
+    w = ad.zeros(100, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+    total = np.zeros(100, np.float32)
+    kept = []
+    for k in range(6):
+        g = ad.rand(100)
+        if k % 2:
+            kept.append(g)
+        w.grad = g
+        total -= g.numpy()
+        optimizer.step()
+        optimizer.zero_grad()
+    np.testing.assert_allclose(w.detach().numpy(), total, rtol=1e-5)
+
+
+def test_a_step_counts_as_a_change_of_the_parameters() -> None:
+    w = ad.ones(3, requires_grad=True)
+    loss = (w * w).sum()
+    w.grad = ad.ones(3)
+    optim.SGD([w], lr=0.1).step()
+    with pytest.raises(ad.GradError, match="changed"):
+        loss.backward()
+
+
+def test_closure_and_zero_grad() -> None:
+    w = ad.ones(3, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def closure() -> ad.Tensor:
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    with ad.no_grad():
+        assert optimizer.step(closure).item() == 3
+    optimizer.zero_grad(set_to_none=False)
+    assert w.grad.tolist() == [0.0] * 3
+    optimizer.zero_grad()
+    assert w.grad is None
+
+
+def test_bad_arguments() -> None:
+    w = ad.ones(3, requires_grad=True)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        optim.SGD([], lr=0.1)
+    with pytest.raises(TypeError, match="one tensor"):
+        optim.SGD(w, lr=0.1)
+    with pytest.raises(ValueError, match="no leaf"):
+        optim.SGD([w * 2], lr=0.1)
+    with pytest.raises(ValueError, match="lr must not be negative"):
+        optim.Adam([w], lr=-1)
+    with pytest.raises(ValueError, match=r"betas\[1\]"):
+        optim.AdamW([w], betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="nesterov"):
+        optim.SGD([w], lr=0.1, nesterov=True)
+    with pytest.raises(NotImplementedError, match="differentiable"):
+        optim.SGD([w], lr=0.1, differentiable=True)
+    optimizer = optim.SGD([w], lr=0.1, foreach=True, fused=False)
+    w.grad = ad.ones(2)
+    with pytest.raises(ad.ShapeError, match="another shape"):
+        optimizer.step()
+
+
+def test_n58_biases_and_normalisation_do_not_decay() -> None:
+    model = nn.Module()
+    model.weight = nn.Parameter(ad.ones(2, 3))
+    model.bias = nn.Parameter(ad.ones(2))
+    model.scale = nn.Parameter(ad.ones(3))
+    groups = optim.no_decay_groups(model, 0.1)
+    found = [(group["param_names"], group["weight_decay"]) for group in groups]
+    assert found == [(["weight"], 0.1), (["bias", "scale"], 0.0)]
+    optimizer = optim.AdamW(groups, lr=0.1)
+    for p in model.parameters():
+        p.grad = ad.zeros_like(p)
+    optimizer.step()
+    assert model.bias.tolist() == [1.0, 1.0]
+    assert model.weight.max().item() == pytest.approx(0.99)
+
+
+# ---- schedules ----
+
+
+def _optimizer(lr: float = 1.0) -> optim.Optimizer:
+    w = ad.ones(1, requires_grad=True)
+    return optim.SGD([w], lr=lr, momentum=0.9)
+
+
+SCHEDULES = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 2.0, "total_steps": 20}),
+    ("LambdaLR", {"lr_lambda": lambda k: 1 / (1 + k)}),
+    ("LinearLR", {"start_factor": 0.2, "total_iters": 6}),
+    ("ConstantLR", {"factor": 0.3, "total_iters": 4}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
+    ("PolynomialLR", {"total_iters": 8, "power": 2.0}),
+]
+
+
+def _lrs(optimizer: optim.Optimizer, schedule: object, steps: int) -> list[float]:
+    lrs = []
+    for _ in range(steps):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return lrs
+
+
+def test_n59_cosine_of_three_steps() -> None:
+    optimizer = _optimizer()
+    schedule = lr_scheduler.CosineAnnealingLR(optimizer, 3)
+    lrs = _lrs(optimizer, schedule, 4)
+    assert lrs == pytest.approx([1, 0.75, 0.25, 0], abs=1e-15)
+    assert schedule.get_lr() == schedule.get_last_lr()
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_n59_lr_at_is_pure_and_nothing_warns(
+    name: str, options: dict[str, object]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer = _optimizer(0.3)
+        schedule = getattr(lr_scheduler, name)(optimizer, **options)
+        ahead = [schedule.lr_at(k) for k in range(20)]
+        assert schedule.last_epoch == 0
+        assert _lrs(optimizer, schedule, 19) == ahead[:19]
+    if name not in ("OneCycleLR", "LinearLR", "ConstantLR"):
+        assert ahead[0] == 0.3
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+@pytest.mark.parametrize("k", [1, 4, 7])
+def test_n60_resumed_schedule_equals_the_uninterrupted(
+    name: str, options: dict[str, object], k: int
+) -> None:
+    make = getattr(lr_scheduler, name)
+    optimizer = _optimizer()
+    whole = _lrs(optimizer, make(optimizer, **options), 14)
+
+    optimizer = _optimizer()
+    schedule = make(optimizer, **options)
+    _lrs(optimizer, schedule, k)
+    saved = copy.deepcopy((optimizer.state_dict(), schedule.state_dict()))
+    optimizer = _optimizer(5.0)
+    schedule = make(optimizer, **options)
+    optimizer.load_state_dict(saved[0])
+    schedule.load_state_dict(saved[1])
+    assert _lrs(optimizer, schedule, 14 - k) == whole[k:]
+
+    # and by the number of the last step
+    optimizer = _optimizer(5.0)
+    optimizer.load_state_dict(saved[0])
+    schedule = make(optimizer, **options, last_epoch=k - 1)
+    assert _lrs(optimizer, schedule, 14 - k) == whole[k:]
+
+
+def test_schedules_one_after_the_other_and_at_once() -> None:
+    optimizer = _optimizer()
+    parts = [
+        lr_scheduler.LinearLR(optimizer, 0.25, total_iters=3),
+        lr_scheduler.ExponentialLR(optimizer, 0.5),
+    ]
+    schedule = lr_scheduler.SequentialLR(optimizer, parts, [3])
+    assert _lrs(optimizer, schedule, 6) == pytest.approx(
+        [0.25, 0.5, 0.75, 1, 0.5, 0.25]
+    )
+
+    optimizer = _optimizer()
+    warm = lr_scheduler.ConstantLR(optimizer, 0.1, total_iters=2)
+    decay = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    lrs = []
+    for _ in range(4):
+        lrs.append(optimizer.param_groups[0]["lr"])
+        warm.step()
+        decay.step()
+    assert lrs == pytest.approx([0.1, 0.05, 0.25, 0.125])
+
+
+def test_one_cycle_moves_momentum_the_other_way() -> None:
+    optimizer = _optimizer()
+    schedule = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=10, pct_start=0.3)
+    momenta = []
+    for _ in range(9):
+        momenta.append(optimizer.param_groups[0]["momentum"])
+        schedule.step()
+    assert momenta[0] == pytest.approx(0.95)
+    assert momenta[2] == pytest.approx(0.85)
+    schedule.step()
+    with pytest.raises(ValueError, match="step 11 of 10"):
+        schedule.step()
+    adam = optim.Adam([ad.ones(1, requires_grad=True)])
+    lr_scheduler.OneCycleLR(adam, 1.0, total_steps=10)
+    assert adam.param_groups[0]["betas"] == (pytest.approx(0.95), 0.999)
+
+
+def test_plateau() -> None:
+    optimizer = _optimizer()
+    schedule = lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=2, cooldown=1, min_lr=0.2
+    )
+    lrs = []
+    for loss in [3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]:
+        schedule.step(ad.tensor(float(loss)))
+        lrs.append(optimizer.param_groups[0]["lr"])
+    assert lrs == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.2]
+    twin = lr_scheduler.ReduceLROnPlateau(_optimizer())
+    twin.load_state_dict(schedule.state_dict())
+    assert twin.get_last_lr() == [0.2]
+
+
+# ---- clipping ----
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_clipping_scales_to_the_norm(dtype: object) -> None:
+    params = [ad.zeros(3, 4, dtype=dtype, requires_grad=True) for _ in range(3)]
+    for i, p in enumerate(params[:2]):
+        p.grad = ad.full((3, 4), float(i + 1), dtype=dtype)
+    norm = nn.utils.clip_grad_norm_(params, 1.0)
+    assert norm.item() == pytest.approx(math.sqrt(12 + 48), rel=1e-6)
+    assert norm.dtype is dtype
+    now = nn.utils.get_total_norm([p.grad for p in params[:2]])
+    assert now.item() == pytest.approx(1, rel=1e-5)
+    assert nn.utils.clip_grad_norm_(params, 5.0).item() == now.item()
+    assert nn.utils.clip_grad_norm_(params, 5.0, math.inf).item() == pytest.approx(
+        2 / math.sqrt(60), rel=1e-5
+    )
+    nn.utils.clip_grad_value_(params, 0.1)
+    assert params[1].grad.max().item() == pytest.approx(0.1)
+    assert params[2].grad is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(ad.float32, 1e30), (ad.float64, 1e300), (ad.float64, 1e-300)]
+)
+def test_norm_of_huge_and_tiny_gradients(dtype: object, size: float) -> None:
+    w = ad.zeros(4, dtype=dtype, requires_grad=True)
+    w.grad = ad.full((4,), size, dtype=dtype)
+    assert nn.utils.clip_grad_norm_(w, 1.0).item() == pytest.approx(2 * size, rel=1e-6)
+    if size > 1:
+        assert w.grad.tolist() == pytest.approx([0.5] * 4, rel=1e-5)
+
+
+def test_a_norm_that_is_not_finite_names_the_parameter() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Parameter(ad.ones(2))
+            self.second = nn.Parameter(ad.ones(2))
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            return x * self.first
+
+    net = Net()
+    net(ad.ones(2))
+    net.first.grad = ad.ones(2)
+    net.second.grad = ad.tensor([1.0, math.inf])
+    with pytest.raises(ad.GradError, match="`second`"):
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0, error_if_nonfinite=True)
+    assert net.first.grad.tolist() == [1.0, 1.0]
+    nan = ad.ones(2, requires_grad=True)
+    nan.grad = ad.tensor([math.nan, 1.0])
+    assert math.isnan(nn.utils.clip_grad_norm_(nan, 1.0).item())
+
+
+@pytest.mark.usefixtures("compiled")
+def test_e7_the_norm_does_not_depend_on_threads() -> None:
+    w = ad.zeros(30_011, requires_grad=True)
+    w.grad = ad.randn(30_011)
+    norms = set()
+    for threads in (1, 2, 3, 8):
+        with native.exact_threads(threads):
+            norms.add(nn.utils.get_total_norm(w.grad).item())
+    assert len(norms) == 1
