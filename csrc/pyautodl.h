@@ -518,6 +518,64 @@ typedef struct {
 
 /* ---- rnn ---- */
 
+/* kinds of recurrent cells */
+#define PYAD_LSTM 0
+#define PYAD_GRU 1
+#define PYAD_RNN_TANH 2
+#define PYAD_RNN_RELU 3
+
+/* One direction of one layer: x (rows, inputs), y and cells (rows, hidden) in C order, row b of step
+ * t after all rows of the steps before. h0, hn, c0, cn (batch, hidden); the cs for LSTM alone.
+ * sizes (steps,) int64: how many sequences each step has, falling; absent: all. gates
+ * (rows, slots * hidden), LSTM i f g o, GRU r z n and the recurrent part of n; rows may be further
+ * apart. keep: gates and cells are wanted for the gradient. */
+typedef struct {
+    pyad_array x;
+    pyad_array h0;
+    pyad_array c0;
+    pyad_array w_ih;
+    pyad_array w_hh;
+    pyad_array b_ih;
+    pyad_array b_hh;
+    pyad_array sizes;
+    pyad_array y;
+    pyad_array hn;
+    pyad_array cn;
+    pyad_array gates;
+    pyad_array cells;
+    int64_t kind;
+    int64_t reverse;
+    int64_t keep;
+} rnn_fwd_args;
+
+/* d: gradients of the gates' sums, as gates but for GRU: r, z, the recurrent part of n, n. Outputs
+ * that are absent are not computed. */
+typedef struct {
+    pyad_array x;
+    pyad_array h0;
+    pyad_array c0;
+    pyad_array w_ih;
+    pyad_array w_hh;
+    pyad_array sizes;
+    pyad_array y;
+    pyad_array gates;
+    pyad_array cells;
+    pyad_array dy;
+    pyad_array dhn;
+    pyad_array dcn;
+    pyad_array d;
+    pyad_array dx;
+    pyad_array dh0;
+    pyad_array dc0;
+    pyad_array dw_ih;
+    pyad_array dw_hh;
+    pyad_array db_ih;
+    pyad_array db_hh;
+    int64_t kind;
+    int64_t reverse;
+    int64_t batch;
+} rnn_bwd_args;
+
 /* ---- random ---- */
 
 /* state of all of these: int64 {seed, stream, offset}; the kernel advances the offset. out is dense

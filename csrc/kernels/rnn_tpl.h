@@ -1,0 +1,767 @@
+/* Recurrent layers (LSTM, GRU, tanh and ReLU) over whole sequences, one direction of one layer.
+ *
+ * Rows are sequences, time runs outside: row b of step t stands at offset(t) + b of x, y, gates and
+ * cells. Sequences of different lengths are sorted, longest first, so step t has the first rows(t)
+ * of them (PyTorch's packed form); without `sizes` every step has all.
+ *
+ * Forward, step by step: the state times the recurrent weights, plus the input's part, and the cell
+ * while the sums are in L1. The weights are packed once, in panels of GEMM_NR units of one gate; the
+ * panel's tile comes from gemm_tpl.h and reads the state's rows in place, which therefore stand in a
+ * buffer whose rows are not a multiple of 4096 bytes apart. The input's part is made along with it
+ * while the input's weights are small too, which saves writing and reading all sums; else one
+ * product over all steps makes it before. Backward runs the steps the other way and leaves the
+ * gates' gradients, from which products over all steps make those of x and the weights.
+ *
+ * Threads take sequences where there are enough, in blocks that run through all steps, and meet
+ * only before the products; else they take units and meet after each step. A sum is over the units
+ * in order in either case, so the bits are the same.
+ */
+#ifdef REAL
+#include "gemm_tpl.h"
+#include "math_tpl.h"
+
+/* sequences that a thread runs through time together */
+#define RNN_ROWS (4 * GEMM_MR)
+/* threads share out sequences from so many for each */
+#define RNN_ROWS_FOR_THREAD 8
+/* between the rows of a buffer, so that they do not meet in one set of the L1 cache */
+#define RNN_PAD VL
+/* weights of the input that stay in L2 beside the recurrent ones */
+#define RNN_INPUT_BYTES 524288
+/* sums of a panel of all gates */
+#define RNN_SUMS (4 * RNN_ROWS * GEMM_NR)
+
+typedef struct {
+    int64_t kind, gates, slots; /* gates: blocks of the weights; slots: blocks of a row of `gates` */
+    int64_t hidden, inputs, batch, steps, rows;
+    int64_t row;            /* elements from row to row of gates */
+    const int64_t *offsets; /* of the steps; NULL: multiples of batch */
+    int reverse;
+    int along; /* the input's part of the sums is made in the steps */
+} K(rnn);
+
+static int K(rnn_along)(int64_t hidden, int64_t gates, int64_t inputs) {
+    return hidden * gates * inputs * (int64_t)sizeof(REAL) <= RNN_INPUT_BYTES;
+}
+
+static K(rnn) K(rnn_of)(const pyad_array *x, const pyad_array *w_hh, const pyad_array *gates,
+                        const pyad_array *sizes, int64_t batch, int64_t kind, int64_t reverse) {
+    K(rnn) r = {.kind = kind, .reverse = reverse != 0, .batch = batch};
+    r.gates = kind == PYAD_LSTM ? 4 : kind == PYAD_GRU ? 3 : 1;
+    r.slots = kind == PYAD_GRU ? 4 : r.gates;
+    r.hidden = w_hh->shape[1];
+    r.inputs = x->shape[1];
+    r.rows = x->shape[0];
+    r.row = gates->stride[0];
+    r.along = K(rnn_along)(r.hidden, r.gates, r.inputs);
+    r.steps = sizes->data != NULL ? sizes->shape[0] : batch > 0 ? r.rows / batch : 0;
+    return r;
+}
+
+static inline int64_t K(rnn_offset)(const K(rnn) *r, int64_t t) {
+    return r->offsets != NULL ? r->offsets[t] : t * r->batch;
+}
+
+/* How many of the sequences begin .. end-1 step t has; 0 outside of time. */
+static inline int64_t K(rnn_active)(const K(rnn) *r, int64_t t, int64_t begin, int64_t end) {
+    if (t < 0 || t >= r->steps) return 0;
+    int64_t rows = K(rnn_offset)(r, t + 1) - K(rnn_offset)(r, t);
+    return pyad_max(pyad_min(rows, end) - begin, 0);
+}
+
+/* The step before t in the direction of the layer, or outside of time. */
+static inline int64_t K(rnn_before)(const K(rnn) *r, int64_t t) { return r->reverse ? t + 1 : t - 1; }
+
+/* The row of `values` (n x width) that sequence b had before step t, else its first one; NULL: 0. */
+static const REAL *K(rnn_previous)(const K(rnn) *r, const REAL *values, const REAL *first,
+                                   int64_t t, int64_t b, int64_t width) {
+    int64_t s = K(rnn_before)(r, t);
+    if (K(rnn_active)(r, s, b, b + 1)) return values + (K(rnn_offset)(r, s) + b) * width;
+    return first != NULL ? first + b * width : NULL;
+}
+
+/* ---- memory that the team shares ---- */
+
+static int64_t K(rnn_round)(int64_t n) { return (n + 15) / 16 * 16; }
+
+static int64_t K(rnn_panels)(int64_t hidden) { return pyad_ceil_div(hidden, GEMM_NR); }
+
+static int64_t K(rnn_packed_size)(int64_t hidden, int64_t depth, int64_t gates) {
+    return K(rnn_panels)(hidden) * GEMM_NR * depth * gates;
+}
+
+/* Elements of the buffers of a block of sequences: two states and the cell, or dh and dc. */
+static int64_t K(rnn_state_size)(int64_t hidden) {
+    return RNN_ROWS * 3 * (K(rnn_round)(hidden) + RNN_PAD);
+}
+
+static int64_t K(rnn_scratch_bytes)(int64_t hidden) {
+    int64_t own = RNN_SUMS + K(rnn_state_size)(hidden);
+    return pyad_max(K(gemm_scratch_bytes)(), own * (int64_t)sizeof(REAL));
+}
+
+/* offsets, bias, and what the steps or else the products use */
+static int64_t K(rnn_shared_bytes)(int64_t hidden, int64_t gates, int64_t steps, int64_t inputs) {
+    int64_t own = K(rnn_packed_size)(hidden, hidden, gates) + K(rnn_state_size)(hidden);
+    if (K(rnn_along)(hidden, gates, inputs)) own += K(rnn_packed_size)(hidden, inputs, gates);
+    return K(rnn_round)(steps + 1) * 8 + K(rnn_round)(gates * hidden) * (int64_t)sizeof(REAL) +
+           pyad_max(own * (int64_t)sizeof(REAL), K(gemm_shared_bytes)());
+}
+
+typedef struct {
+    int64_t *offsets;
+    REAL *bias;
+    void *products; /* gemm's; the same memory as the next two */
+    REAL *packed;
+    REAL *state; /* of a block whose units the threads share out */
+    REAL *input; /* packed weights of the input */
+} K(rnn_memory);
+
+static K(rnn_memory) K(rnn_lay_out)(const K(rnn) *r, const team *t) {
+    K(rnn_memory) m;
+    m.offsets = t->shared;
+    m.bias = (REAL *)(m.offsets + K(rnn_round)(r->steps + 1));
+    m.packed = m.bias + K(rnn_round)(r->gates * r->hidden);
+    m.products = m.packed;
+    m.state = m.packed + K(rnn_packed_size)(r->hidden, r->hidden, r->gates);
+    m.input = m.state + K(rnn_state_size)(r->hidden);
+    return m;
+}
+
+static void K(rnn_add_offsets)(K(rnn) *r, const K(rnn_memory) *m, const pyad_array *sizes,
+                               const team *t) {
+    if (sizes->data == NULL) return;
+    if (t->ith == 0) {
+        m->offsets[0] = 0;
+        for (int64_t i = 0; i < r->steps; i++) {
+            m->offsets[i + 1] = m->offsets[i] + ((const int64_t *)sizes->data)[i];
+        }
+    }
+    if (t->nth > 1) team_barrier(t);
+    r->offsets = m->offsets;
+}
+
+/* ---- who does what ---- */
+
+/* A thread's part of the steps: sequences begin .. end-1 in blocks, panels first .. last-1. */
+typedef struct {
+    int64_t begin, end, first, last;
+    int together; /* the threads share the units and meet after each step */
+} K(rnn_part);
+
+/* The sequence before which `share` of `of` of all rows lie: long ones come first. */
+static int64_t K(rnn_cut)(const K(rnn) *r, int64_t share, int64_t of) {
+    if (r->offsets == NULL) return r->batch * share / of;
+    int64_t wanted = r->rows * share / of, done = 0, b = 0;
+    for (int64_t length = r->steps; b < r->batch && done < wanted; b++, done += length) {
+        while (length > 0 && !K(rnn_active)(r, length - 1, b, b + 1)) length--;
+    }
+    return share == of ? r->batch : b;
+}
+
+static K(rnn_part) K(rnn_share)(const K(rnn) *r, const team *t) {
+    int64_t panels = K(rnn_panels)(r->hidden);
+    K(rnn_part) p = {0, r->batch, 0, panels, 0};
+    if (t->nth == 1) return p;
+    if (r->batch >= RNN_ROWS_FOR_THREAD * t->nth) {
+        p.begin = K(rnn_cut)(r, t->ith, t->nth);
+        p.end = K(rnn_cut)(r, t->ith + 1, t->nth);
+    } else {
+        p.first = panels * t->ith / t->nth;
+        p.last = panels * (t->ith + 1) / t->nth;
+        p.together = 1;
+    }
+    return p;
+}
+
+/* The height of the blocks into which a part's sequences are cut. */
+static int64_t K(rnn_block)(const K(rnn_part) *p) {
+    int64_t rows = p->end - p->begin;
+    return rows > 0 ? pyad_ceil_div(rows, pyad_ceil_div(rows, RNN_ROWS)) : 1;
+}
+
+static inline int64_t K(rnn_width)(int64_t lanes) { return lanes <= VL ? VL : GEMM_NR; }
+
+/* where the sums of a panel go */
+typedef struct {
+    REAL *to;
+    int64_t step;     /* from row to row */
+    const REAL *bias; /* added, or NULL */
+    int add;          /* to what is there */
+} K(rnn_target);
+
+/* rows x depth at `a` times a packed panel. */
+
+static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t depth,
+                            const REAL *panel, int64_t lanes, const K(rnn_target) *c) {
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    int64_t height = K(gemm_height)(rows), width = K(rnn_width)(lanes);
+    for (int64_t i = 0, now; i < rows; i += now) {
+        now = K(gemm_fit)(pyad_min(height, rows - i));
+        K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width, tile);
+        for (int64_t k = 0; k < now; k++) {
+            REAL *to = c->to + (i + k) * c->step;
+            for (int64_t l = 0; l < lanes; l += VL) {
+                int64_t n = pyad_min(VL, lanes - l);
+                vec v = v_load(tile + k * GEMM_NR + l);
+                if (c->add) v += K(gemm_load_row)(to + l, 1, n);
+                if (c->bias != NULL) v += K(gemm_load_row)(c->bias + l, 1, n);
+                K(gemm_store_row)(to + l, 1, v, n);
+            }
+        }
+    }
+}
+
+/* ---- forward ---- */
+
+/* The cell of one row: its sums, and where the gates, the cell's state and h go. */
+typedef struct {
+    REAL *gates;      /* the input's part of the sums, unless it is in `sums`; becomes the gates */
+    const REAL *sums; /* of a panel: those of slot s at s * RNN_ROWS * GEMM_NR */
+    const REAL *h;    /* the state before */
+    REAL *c, *cell;   /* the cell's state; where it is kept, or NULL */
+    REAL *state, *y;
+    int along, keep; /* keep the gates */
+} K(rnn_row);
+
+GEMM_INLINE vec K(rnn_own)(const K(rnn_row) *w, int64_t at, int64_t n) {
+    return w->along ? (vec){0} : K(gemm_load_row)(w->gates + at, 1, n);
+}
+
+GEMM_INLINE vec K(rnn_sum)(const K(rnn_row) *w, int64_t slot, int64_t l) {
+    return v_load(w->sums + slot * RNN_ROWS * GEMM_NR + l);
+}
+
+/* unit j is column l of the panel */
+GEMM_INLINE void K(lstm_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int64_t l, int64_t n) {
+    vec i = v_sigmoid(K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l));
+    vec f = v_sigmoid(K(rnn_own)(w, j + hidden, n) + K(rnn_sum)(w, 1, l));
+    vec u = v_tanh(K(rnn_own)(w, j + 2 * hidden, n) + K(rnn_sum)(w, 2, l));
+    vec o = v_sigmoid(K(rnn_own)(w, j + 3 * hidden, n) + K(rnn_sum)(w, 3, l));
+    vec c = v_fma(f, K(gemm_load_row)(w->c + j, 1, n), i * u);
+    vec h = o * v_tanh(c);
+    K(gemm_store_row)(w->c + j, 1, c, n);
+    K(gemm_store_row)(w->state + j, 1, h, n);
+    K(gemm_store_row)(w->y + j, 1, h, n);
+    if (!w->keep) return;
+    REAL *g = w->gates + j;
+    K(gemm_store_row)(g, 1, i, n);
+    K(gemm_store_row)(g + hidden, 1, f, n);
+    K(gemm_store_row)(g + 2 * hidden, 1, u, n);
+    K(gemm_store_row)(g + 3 * hidden, 1, o, n);
+    K(gemm_store_row)(w->cell + j, 1, c, n);
+}
+
+/* slots r, z, n and the recurrent part of n */
+GEMM_INLINE void K(gru_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int64_t l, int64_t n) {
+    vec r = v_sigmoid(K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l));
+    vec z = v_sigmoid(K(rnn_own)(w, j + hidden, n) + K(rnn_sum)(w, 1, l));
+    vec own = w->along ? K(rnn_sum)(w, 2, l) : K(rnn_own)(w, j + 2 * hidden, n);
+    vec back = K(rnn_sum)(w, 3, l);
+    vec u = v_tanh(v_fma(r, back, own));
+    vec h = v_fma(z, K(gemm_load_row)(w->h + j, 1, n) - u, u);
+    K(gemm_store_row)(w->state + j, 1, h, n);
+    K(gemm_store_row)(w->y + j, 1, h, n);
+    if (!w->keep) return;
+    REAL *g = w->gates + j;
+    K(gemm_store_row)(g, 1, r, n);
+    K(gemm_store_row)(g + hidden, 1, z, n);
+    K(gemm_store_row)(g + 2 * hidden, 1, u, n);
+    K(gemm_store_row)(g + 3 * hidden, 1, back, n);
+}
+
+GEMM_INLINE void K(plain_cell)(const K(rnn_row) *w, int64_t kind, int64_t j, int64_t l, int64_t n) {
+    vec sum = K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l);
+    vec h = kind == PYAD_RNN_TANH ? v_tanh(sum) : v_max((vec){0}, sum);
+    K(gemm_store_row)(w->state + j, 1, h, n);
+    K(gemm_store_row)(w->y + j, 1, h, n);
+}
+
+/* Units begin .. end-1, a panel. */
+static void K(rnn_cell)(const K(rnn) *r, const K(rnn_row) *w, int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; j += VL) {
+        int64_t n = pyad_min(VL, end - j), l = j - begin;
+        if (r->kind == PYAD_LSTM) {
+            K(lstm_cell)(w, r->hidden, j, l, n);
+        } else if (r->kind == PYAD_GRU) {
+            K(gru_cell)(w, r->hidden, j, l, n);
+        } else {
+            K(plain_cell)(w, r->kind, j, l, n);
+        }
+    }
+}
+
+/* Rows of a buffer from an array, or 0. */
+static void K(rnn_fill)(REAL *to, int64_t step, const REAL *from, int64_t rows, int64_t begin,
+                        int64_t end, int64_t hidden) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (from != NULL) {
+            memcpy(to + i * step + begin, from + i * hidden + begin,
+                   (size_t)(end - begin) * sizeof(REAL));
+        } else {
+            memset(to + i * step + begin, 0, (size_t)(end - begin) * sizeof(REAL));
+        }
+    }
+}
+
+/* Rows of an array from a buffer. */
+static void K(rnn_drain)(REAL *to, int64_t hidden, const REAL *from, int64_t step, int64_t rows,
+                         int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < rows && to != NULL && end > begin; i++) {
+        memcpy(to + i * hidden + begin, from + i * step + begin,
+               (size_t)(end - begin) * sizeof(REAL));
+    }
+}
+
+/* All sums of a panel of units in one step: of GRU's last gate, the input's part into slot 2 and the
+ * recurrent one, which the reset gate will scale, into slot 3. */
+static void K(rnn_fwd_sums)(const rnn_fwd_args *a, const K(rnn) *r, const K(rnn_memory) *m,
+                            int64_t panel, int64_t row, int64_t rows, const REAL *state,
+                            int64_t step, const REAL *bias, REAL *sums) {
+    int64_t begin = panel * GEMM_NR, lanes = pyad_min(GEMM_NR, r->hidden - begin);
+    const REAL *x = (const REAL *)a->x.data + row * a->x.stride[0];
+    for (int64_t g = 0; g < r->gates; g++) {
+        int64_t number = panel * r->gates + g, unit = g * r->hidden + begin;
+        int apart = r->kind == PYAD_GRU && g == 2;
+        if (r->along) {
+            K(rnn_target) c = {sums + g * RNN_ROWS * GEMM_NR, GEMM_NR,
+                               bias == NULL ? NULL : bias + unit, 0};
+            K(rnn_multiply)(x, a->x.stride[0], rows, r->inputs,
+                            m->input + number * GEMM_NR * r->inputs, lanes, &c);
+        }
+        const REAL *b_hh = apart ? a->b_hh.data : NULL;
+        K(rnn_target) c = {sums + (apart ? 3 : g) * RNN_ROWS * GEMM_NR, GEMM_NR,
+                           b_hh == NULL ? NULL : b_hh + unit, r->along && !apart};
+        K(rnn_multiply)(state, step, rows, r->hidden, m->packed + number * GEMM_NR * r->hidden,
+                        lanes, &c);
+    }
+}
+
+/* Where a block of sequences keeps its states, with rows `step` apart. */
+typedef struct {
+    const REAL *before;
+    REAL *after, *cell;
+    int64_t step;
+} K(rnn_states_now);
+
+/* The cells of a panel of units in one step. */
+static void K(rnn_fwd_cells)(const rnn_fwd_args *a, const K(rnn) *r, int64_t panel, int64_t row,
+                             int64_t rows, const K(rnn_states_now) *now, const REAL *sums) {
+    int64_t hidden = r->hidden, begin = panel * GEMM_NR;
+    for (int64_t i = 0; i < rows; i++) {
+        K(rnn_row) w = {.gates = (REAL *)a->gates.data + (row + i) * r->row,
+                        .sums = sums + i * GEMM_NR,
+                        .h = now->before + i * now->step,
+                        .c = now->cell + i * now->step,
+                        .state = now->after + i * now->step,
+                        .y = (REAL *)a->y.data + (row + i) * hidden,
+                        .along = r->along,
+                        .keep = a->keep != 0};
+        if (a->cells.data != NULL) w.cell = (REAL *)a->cells.data + (row + i) * hidden;
+        K(rnn_cell)(r, &w, begin, pyad_min(begin + GEMM_NR, hidden));
+    }
+}
+
+/* Sequences begin .. begin+rows-1 through all steps, this thread's units. */
+static void K(rnn_fwd_block)(const rnn_fwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
+                             const K(rnn_memory) *m, REAL *buffer, const REAL *bias,
+                             int64_t begin, int64_t rows, const team *t) {
+    int64_t hidden = r->hidden, step = K(rnn_round)(hidden) + RNN_PAD;
+    int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
+    REAL *state[2] = {buffer, buffer + RNN_ROWS * step}, *carry = buffer + 2 * RNN_ROWS * step;
+    const REAL *h0 = a->h0.data == NULL ? NULL : (const REAL *)a->h0.data + begin * hidden;
+    const REAL *c0 = a->c0.data == NULL ? NULL : (const REAL *)a->c0.data + begin * hidden;
+    REAL *hn = (REAL *)a->hn.data + begin * hidden;
+    REAL *cn = a->cn.data == NULL ? NULL : (REAL *)a->cn.data + begin * hidden;
+    if (to > from) {
+        K(rnn_fill)(state[0], step, h0, rows, from, to, hidden);
+        K(rnn_fill)(state[1], step, h0, rows, from, to, hidden);
+        K(rnn_fill)(carry, step, c0, rows, from, to, hidden);
+    }
+    if (r->steps == 0) K(rnn_drain)(hn, hidden, state[0], step, rows, from, to);
+    if (r->steps == 0) K(rnn_drain)(cn, hidden, carry, step, rows, from, to);
+    for (int64_t s = 0; s < r->steps; s++) {
+        int64_t now = r->reverse ? r->steps - 1 - s : s, after = r->reverse ? now - 1 : now + 1;
+        int64_t count = K(rnn_active)(r, now, begin, begin + rows);
+        if (p->together) team_barrier(t);
+        if (count > 0) {
+            K(rnn_states_now) states = {state[s % 2], state[(s + 1) % 2], carry, step};
+            int64_t row = K(rnn_offset)(r, now) + begin;
+            REAL *sums = t->scratch;
+            for (int64_t i = p->first; i < p->last; i++) {
+                K(rnn_fwd_sums)(a, r, m, i, row, count, states.before, step, bias, sums);
+                K(rnn_fwd_cells)(a, r, i, row, count, &states, sums);
+            }
+        }
+        /* those for which this was the last step */
+        int64_t left = K(rnn_active)(r, after, begin, begin + rows);
+        if (left < count) {
+            int64_t shift = left * hidden, done = left * step;
+            K(rnn_drain)(hn + shift, hidden, state[(s + 1) % 2] + done, step, count - left, from, to);
+            K(rnn_drain)(cn == NULL ? NULL : cn + shift, hidden, carry + done, step, count - left,
+                         from, to);
+        }
+    }
+    if (p->together) team_barrier(t);
+}
+
+/* The sum of both biases; of GRU's last gate the input's alone, as the other is not added to it. */
+static const REAL *K(rnn_bias)(const rnn_fwd_args *a, const K(rnn) *r, REAL *bias, const team *t) {
+    const REAL *in = a->b_ih.data, *back = a->b_hh.data;
+    if (in == NULL && back == NULL) return NULL;
+    int64_t shared = (r->kind == PYAD_GRU ? 2 : r->gates) * r->hidden;
+    if (t->ith == 0) {
+        for (int64_t i = 0; i < r->gates * r->hidden; i++) {
+            bias[i] = (in == NULL ? 0 : in[i]) + (back == NULL || i >= shared ? 0 : back[i]);
+        }
+    }
+    if (t->nth > 1) team_barrier(t);
+    return bias;
+}
+
+/* Weights (gates * hidden, depth) as panels of units, for each the gates. */
+static void K(rnn_pack_units)(const K(rnn) *r, const REAL *weights, int64_t depth, REAL *packed,
+                              const team *t) {
+    int64_t begin, end;
+    team_range(t, K(rnn_panels)(r->hidden) * r->gates, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t unit = i / r->gates * GEMM_NR, lanes = pyad_min(GEMM_NR, r->hidden - unit);
+        const REAL *from = weights + (i % r->gates * r->hidden + unit) * depth;
+        K(gemm_pack_panel)(packed + i * GEMM_NR * depth, K(rnn_width)(lanes), lanes, depth, from,
+                           depth, 1);
+    }
+}
+
+/* The input's part of all sums, into gates. */
+static void K(rnn_fwd_inputs)(const rnn_fwd_args *a, const K(rnn) *r, const REAL *bias,
+                              const team *t, void *products) {
+    K(gemm_problem) p = {.m = r->rows, .n = r->gates * r->hidden, .k = r->inputs,
+                         .c = a->gates.data, .c_row = r->row, .c_col = 1, .bias_col = bias};
+    K(gemm_strided)(&p, (K(gemm_matrix)){a->x.data, a->x.stride[0], a->x.stride[1]},
+                    (K(gemm_matrix)){a->w_ih.data, a->w_ih.stride[1], a->w_ih.stride[0]}, t,
+                    t->scratch, products);
+    if (t->nth > 1) team_barrier(t);
+}
+
+static int K(rnn_fwd)(const void *args, const team *t) {
+    const rnn_fwd_args *a = args;
+    K(rnn) r = K(rnn_of)(&a->x, &a->w_hh, &a->gates, &a->sizes, a->hn.shape[0], a->kind, a->reverse);
+    K(rnn_memory) m = K(rnn_lay_out)(&r, t);
+    K(rnn_add_offsets)(&r, &m, &a->sizes, t);
+    const REAL *bias = K(rnn_bias)(a, &r, m.bias, t);
+    if (r.along) {
+        K(rnn_pack_units)(&r, a->w_ih.data, r.inputs, m.input, t);
+    } else {
+        K(rnn_fwd_inputs)(a, &r, bias, t, m.products);
+    }
+    K(rnn_pack_units)(&r, a->w_hh.data, r.hidden, m.packed, t);
+    if (t->nth > 1) team_barrier(t);
+    K(rnn_part) part = K(rnn_share)(&r, t);
+    int64_t height = K(rnn_block)(&part);
+    REAL *buffer = part.together ? m.state : (REAL *)t->scratch + RNN_SUMS;
+    for (int64_t b = part.begin; b < part.end; b += height) {
+        K(rnn_fwd_block)(a, &r, &part, &m, buffer, bias, b, pyad_min(height, part.end - b), t);
+    }
+    return PYAD_OK;
+}
+
+static int64_t K(rnn_gates)(int64_t kind) {
+    return kind == PYAD_LSTM ? 4 : kind == PYAD_GRU ? 3 : 1;
+}
+
+static int64_t K(rnn_steps)(const pyad_array *x, const pyad_array *sizes, int64_t batch) {
+    return sizes->data != NULL ? sizes->shape[0] : batch > 0 ? x->shape[0] / batch : 0;
+}
+
+PYAD_RECORD(rnn_fwd, rnn_fwd_args,
+            a->x.shape[0] * pyad_numel(&a->w_hh) / 8 + a->x.shape[0] * pyad_numel(&a->w_ih) / 8,
+            K(rnn_scratch_bytes)(a->w_hh.shape[1]),
+            K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
+                                K(rnn_steps)(&a->x, &a->sizes, a->hn.shape[0]), a->x.shape[1]))
+
+/* ---- backward ---- */
+
+/* One row of a step: gates and what came of them, gradients of h and of the cell's state, which
+ * become those of the step before. d are the gradients of the gates' sums. */
+typedef struct {
+    const REAL *gates, *c, *c_before, *h_before, *y, *dy;
+    REAL *dh, *dc, *d;
+} K(rnn_back);
+
+GEMM_INLINE vec K(rnn_load)(const REAL *p, int64_t j, int64_t n) {
+    return p == NULL ? (vec){0} : K(gemm_load_row)(p + j, 1, n);
+}
+
+GEMM_INLINE void K(lstm_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t n) {
+    const REAL *g = w->gates;
+    vec i = K(rnn_load)(g, j, n), f = K(rnn_load)(g, j + hidden, n);
+    vec u = K(rnn_load)(g, j + 2 * hidden, n), o = K(rnn_load)(g, j + 3 * hidden, n);
+    vec one = v_set1(1), c = v_tanh(K(rnn_load)(w->c, j, n));
+    vec dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+    vec dc = v_fma(dh * o, one - c * c, K(rnn_load)(w->dc, j, n));
+    K(gemm_store_row)(w->d + j, 1, dc * u * i * (one - i), n);
+    K(gemm_store_row)(w->d + j + hidden, 1, dc * K(rnn_load)(w->c_before, j, n) * f * (one - f), n);
+    K(gemm_store_row)(w->d + j + 2 * hidden, 1, dc * i * (one - u * u), n);
+    K(gemm_store_row)(w->d + j + 3 * hidden, 1, dh * c * o * (one - o), n);
+    K(gemm_store_row)(w->dc + j, 1, dc * f, n);
+    K(gemm_store_row)(w->dh + j, 1, (vec){0}, n);
+}
+
+/* d has the slots r, z, the recurrent part of n, n: the first three meet the recurrent weights */
+GEMM_INLINE void K(gru_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t n) {
+    const REAL *g = w->gates;
+    vec r = K(rnn_load)(g, j, n), z = K(rnn_load)(g, j + hidden, n);
+    vec u = K(rnn_load)(g, j + 2 * hidden, n), back = K(rnn_load)(g, j + 3 * hidden, n);
+    vec one = v_set1(1), dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+    vec du = dh * (one - z) * (one - u * u);
+    vec dz = dh * (K(rnn_load)(w->h_before, j, n) - u) * z * (one - z);
+    K(gemm_store_row)(w->d + j, 1, du * back * r * (one - r), n);
+    K(gemm_store_row)(w->d + j + hidden, 1, dz, n);
+    K(gemm_store_row)(w->d + j + 2 * hidden, 1, du * r, n);
+    K(gemm_store_row)(w->d + j + 3 * hidden, 1, du, n);
+    K(gemm_store_row)(w->dh + j, 1, dh * z, n);
+}
+
+GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, int64_t n) {
+    vec h = K(rnn_load)(w->y, j, n), dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+    vec d = kind == PYAD_RNN_TANH ? dh * (v_set1(1) - h * h)
+                                  : v_select(h > (vec){0}, dh, (vec){0});
+    K(gemm_store_row)(w->d + j, 1, d, n);
+    K(gemm_store_row)(w->dh + j, 1, (vec){0}, n);
+}
+
+static void K(rnn_cell_back)(const K(rnn) *r, const K(rnn_back) *w, int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; j += VL) {
+        int64_t n = pyad_min(VL, end - j);
+        if (r->kind == PYAD_LSTM) {
+            K(lstm_back)(w, r->hidden, j, n);
+        } else if (r->kind == PYAD_GRU) {
+            K(gru_back)(w, r->hidden, j, n);
+        } else {
+            K(plain_back)(w, r->kind, j, n);
+        }
+    }
+}
+
+/* The cells of one step: this thread's units of `count` sequences from `begin` on. */
+static void K(rnn_bwd_cells)(const rnn_bwd_args *a, const K(rnn) *r, int64_t now, int64_t begin,
+                             int64_t count, int64_t from, int64_t to, REAL *dh, REAL *dc,
+                             int64_t step) {
+    int64_t hidden = r->hidden;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = K(rnn_offset)(r, now) + begin + i, at = row * hidden;
+        K(rnn_back) w = {.gates = (const REAL *)a->gates.data + row * r->row,
+                         .y = (const REAL *)a->y.data + at,
+                         .dh = dh + i * step,
+                         .dc = dc + i * step,
+                         .d = (REAL *)a->d.data + row * a->d.stride[0]};
+        if (a->dy.data != NULL) w.dy = (const REAL *)a->dy.data + at;
+        if (r->kind == PYAD_LSTM) {
+            w.c = (const REAL *)a->cells.data + at;
+            w.c_before = K(rnn_previous)(r, a->cells.data, a->c0.data, now, begin + i, hidden);
+        }
+        if (r->kind == PYAD_GRU) {
+            w.h_before = K(rnn_previous)(r, a->y.data, a->h0.data, now, begin + i, hidden);
+        }
+        K(rnn_cell_back)(r, &w, from, to);
+    }
+}
+
+/* Sequences begin .. begin+rows-1 through all steps backwards, this thread's units. */
+static void K(rnn_bwd_block)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
+                             const REAL *packed, REAL *buffer, int64_t begin, int64_t rows,
+                             const team *t) {
+    int64_t hidden = r->hidden, step = K(rnn_round)(hidden) + RNN_PAD, first = begin * hidden;
+    int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
+    int64_t depth = r->gates * hidden, d_row = a->d.stride[0];
+    REAL *dh = buffer, *dc = buffer + RNN_ROWS * step;
+    const REAL *dhn = a->dhn.data == NULL ? NULL : (const REAL *)a->dhn.data + first;
+    const REAL *dcn = a->dcn.data == NULL ? NULL : (const REAL *)a->dcn.data + first;
+    REAL *dh0 = a->dh0.data == NULL ? NULL : (REAL *)a->dh0.data + first;
+    REAL *dc0 = a->dc0.data == NULL ? NULL : (REAL *)a->dc0.data + first;
+    if (to > from) {
+        K(rnn_fill)(dh, step, dhn, rows, from, to, hidden);
+        K(rnn_fill)(dc, step, dcn, rows, from, to, hidden);
+    }
+    if (r->steps == 0) K(rnn_drain)(dh0, hidden, dh, step, rows, from, to);
+    if (r->steps == 0) K(rnn_drain)(dc0, hidden, dc, step, rows, from, to);
+    for (int64_t s = 0; s < r->steps; s++) {
+        int64_t now = r->reverse ? s : r->steps - 1 - s, before = K(rnn_before)(r, now);
+        int64_t count = K(rnn_active)(r, now, begin, begin + rows);
+        int64_t left = K(rnn_active)(r, before, begin, begin + rows);
+        if (to > from) K(rnn_bwd_cells)(a, r, now, begin, count, from, to, dh, dc, step);
+        if (p->together) team_barrier(t);
+        const REAL *d = (const REAL *)a->d.data + (K(rnn_offset)(r, now) + begin) * d_row;
+        for (int64_t i = p->first; i < p->last && count > 0; i++) {
+            K(rnn_target) c = {dh + i * GEMM_NR, step, NULL, 1};
+            K(rnn_multiply)(d, d_row, count, depth, packed + i * GEMM_NR * depth,
+                            pyad_min(GEMM_NR, hidden - i * GEMM_NR), &c);
+        }
+        if (left < count) {
+            int64_t shift = left * hidden, done = left * step;
+            K(rnn_drain)(dh0 == NULL ? NULL : dh0 + shift, hidden, dh + done, step, count - left,
+                         from, to);
+            K(rnn_drain)(dc0 == NULL ? NULL : dc0 + shift, hidden, dc + done, step, count - left,
+                         from, to);
+        }
+    }
+    if (p->together) team_barrier(t);
+}
+
+/* The states before each row, as the right operand of a product over all rows. */
+typedef struct {
+    const K(rnn) *r;
+    const REAL *y, *h0;
+} K(rnn_states);
+
+static void K(rnn_pack_states)(const void *context, REAL *dst, int64_t width, int64_t lane,
+                               int64_t lanes, int64_t k, int64_t depth) {
+    const K(rnn_states) *s = context;
+    const K(rnn) *r = s->r;
+    int64_t step = 0;
+    if (r->offsets == NULL) {
+        step = k / r->batch;
+    } else {
+        int64_t high = r->steps;
+        while (high - step > 1) {
+            int64_t middle = (step + high) / 2;
+            if (r->offsets[middle] <= k) {
+                step = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+    for (int64_t d = 0; d < depth; d++, dst += width) {
+        while (K(rnn_offset)(r, step + 1) <= k + d) step++;
+        int64_t b = k + d - K(rnn_offset)(r, step);
+        const REAL *from = K(rnn_previous)(r, s->y, s->h0, step, b, r->hidden);
+        for (int64_t l = 0; l < lanes; l += VL) {
+            int64_t n = pyad_min(VL, lanes - l);
+            v_store(dst + l, K(rnn_load)(from, lane + l, n));
+        }
+    }
+}
+
+/* The sums of the columns begin .. end-1 of d, row by row in blocks, into `out`. */
+static void K(rnn_sum_rows)(const REAL *d, int64_t step, int64_t rows, REAL *out, int64_t begin,
+                            int64_t end) {
+    enum { BLOCK = 64 };
+    for (int64_t j = begin; j < end; j += VL) {
+        int64_t n = pyad_min(VL, end - j);
+        vec total = {0};
+        for (int64_t i = 0; i < rows; i += BLOCK) {
+            vec sum = {0};
+            for (int64_t k = i; k < pyad_min(rows, i + BLOCK); k++) {
+                sum += K(gemm_load_row)(d + k * step + j, 1, n);
+            }
+            total += sum;
+        }
+        K(gemm_store_row)(out + j, 1, total, n);
+    }
+}
+
+/* One column block of a gradient of weights, or of x, is a product with d: of GRU, the slots of d
+ * that belong to the input are r, z and the last. */
+typedef struct {
+    int64_t from, weight, width; /* column of d, row of the weights */
+} K(rnn_span);
+
+static int64_t K(rnn_spans)(const K(rnn) *r, int recurrent, K(rnn_span) *spans) {
+    int64_t hidden = r->hidden;
+    if (r->kind != PYAD_GRU || recurrent) {
+        spans[0] = (K(rnn_span)){0, 0, r->gates * hidden};
+        return 1;
+    }
+    spans[0] = (K(rnn_span)){0, 0, 2 * hidden};
+    spans[1] = (K(rnn_span)){3 * hidden, 2 * hidden, hidden};
+    return 2;
+}
+
+static void K(rnn_dx)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
+    K(rnn_span) spans[2];
+    int64_t count = K(rnn_spans)(r, 0, spans);
+    for (int64_t i = 0; i < count; i++) {
+        K(gemm_problem) p = {.m = r->rows, .n = r->inputs, .k = spans[i].width, .c = a->dx.data,
+                             .c_row = r->inputs, .c_col = 1, .accumulate = i > 0};
+        K(gemm_matrix) d = {(const REAL *)a->d.data + spans[i].from, a->d.stride[0], 1};
+        K(gemm_matrix) w = {(const REAL *)a->w_ih.data + spans[i].weight * r->inputs, r->inputs, 1};
+        K(gemm_strided)(&p, d, w, t, t->scratch, products);
+        team_barrier(t);
+    }
+}
+
+static void K(rnn_dw_ih)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
+    K(rnn_span) spans[2];
+    int64_t count = K(rnn_spans)(r, 0, spans);
+    for (int64_t i = 0; i < count; i++) {
+        REAL *c = (REAL *)a->dw_ih.data + spans[i].weight * r->inputs;
+        K(gemm_problem) p = {.m = spans[i].width, .n = r->inputs, .k = r->rows, .c = c,
+                             .c_row = r->inputs, .c_col = 1};
+        K(gemm_matrix) d = {(const REAL *)a->d.data + spans[i].from, 1, a->d.stride[0]};
+        K(gemm_matrix) x = {a->x.data, a->x.stride[0], a->x.stride[1]};
+        K(gemm_strided)(&p, d, x, t, t->scratch, products);
+        team_barrier(t);
+    }
+}
+
+static void K(rnn_dw_hh)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
+    K(gemm_matrix) d = {a->d.data, 1, a->d.stride[0]};
+    K(rnn_states) states = {r, a->y.data, a->h0.data};
+    K(gemm_problem) p = {.m = r->gates * r->hidden, .n = r->hidden, .k = r->rows,
+                         .pack_a = K(gemm_pack_rows), .a = &d, .pack_b = K(rnn_pack_states),
+                         .b = &states, .c = a->dw_hh.data, .c_row = r->hidden, .c_col = 1};
+    K(gemm_run)(&p, t, t->scratch, products);
+    team_barrier(t);
+}
+
+static void K(rnn_db)(const rnn_bwd_args *a, const K(rnn) *r, const team *t) {
+    int64_t begin, end;
+    K(rnn_span) spans[2];
+    for (int recurrent = 0; recurrent < 2; recurrent++) {
+        const pyad_array *out = recurrent ? &a->db_hh : &a->db_ih;
+        if (out->data == NULL) continue;
+        int64_t count = K(rnn_spans)(r, recurrent, spans);
+        for (int64_t i = 0; i < count; i++) {
+            team_range(t, spans[i].width, 64, &begin, &end);
+            K(rnn_sum_rows)((const REAL *)a->d.data + spans[i].from, a->d.stride[0], r->rows,
+                            (REAL *)out->data + spans[i].weight, begin, end);
+        }
+    }
+}
+
+static int K(rnn_bwd)(const void *args, const team *t) {
+    const rnn_bwd_args *a = args;
+    K(rnn) r = K(rnn_of)(&a->x, &a->w_hh, &a->gates, &a->sizes, a->batch, a->kind, a->reverse);
+    K(rnn_memory) m = K(rnn_lay_out)(&r, t);
+    K(rnn_add_offsets)(&r, &m, &a->sizes, t);
+    int64_t depth = r.gates * r.hidden, begin, end;
+    team_range(t, K(rnn_panels)(r.hidden), 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t lanes = pyad_min(GEMM_NR, r.hidden - i * GEMM_NR);
+        K(gemm_pack_panel)(m.packed + i * GEMM_NR * depth, K(rnn_width)(lanes), lanes, depth,
+                           (const REAL *)a->w_hh.data + i * GEMM_NR, 1, r.hidden);
+    }
+    if (t->nth > 1) team_barrier(t);
+    K(rnn_part) part = K(rnn_share)(&r, t);
+    int64_t height = K(rnn_block)(&part);
+    REAL *buffer = part.together ? m.state : (REAL *)t->scratch + RNN_SUMS;
+    for (int64_t b = part.begin; b < part.end; b += height) {
+        K(rnn_bwd_block)(a, &r, &part, m.packed, buffer, b, pyad_min(height, part.end - b), t);
+    }
+    team_barrier(t);
+    if (a->dx.data != NULL) K(rnn_dx)(a, &r, t, m.products);
+    if (a->dw_ih.data != NULL) K(rnn_dw_ih)(a, &r, t, m.products);
+    if (a->dw_hh.data != NULL) K(rnn_dw_hh)(a, &r, t, m.products);
+    K(rnn_db)(a, &r, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(rnn_bwd, rnn_bwd_args,
+            a->x.shape[0] * pyad_numel(&a->w_hh) / 4 + a->x.shape[0] * pyad_numel(&a->w_ih) / 4,
+            K(rnn_scratch_bytes)(a->w_hh.shape[1]),
+            K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
+                                K(rnn_steps)(&a->x, &a->sizes, a->batch), a->x.shape[1]))
+
+#undef RNN_PAD
+#endif

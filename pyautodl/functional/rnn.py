@@ -1,0 +1,336 @@
+"""Recurrent layers and cells as functions of their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pyautodl.errors import ShapeError
+from pyautodl.functional.random import dropout as drop
+from pyautodl.ops.record import Op
+from pyautodl.ops.rnn import GRU, LSTM, RNN
+from pyautodl.tensor import Tensor, apply, call
+
+__all__ = [
+    "gru",
+    "gru_cell",
+    "lstm",
+    "lstm_cell",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
+]
+
+States = tuple[Tensor, ...]
+
+
+class _Stack:
+    """The layers of one call, and what they share."""
+
+    def __init__(
+        self,
+        op: Op,
+        params: Sequence[Tensor],
+        has_biases: bool,
+        num_layers: int,
+        bidirectional: bool,
+        sizes: Tensor | None,
+        **attrs: Any,
+    ) -> None:
+        self.op = op
+        self.directions = 2 if bidirectional else 1
+        self.layers = num_layers
+        self.sizes = sizes
+        self.attrs = attrs
+        each = 4 if has_biases else 2
+        if len(params) != each * num_layers * self.directions:
+            raise ShapeError(
+                f"{op.name}: expected {each * num_layers * self.directions} weights for "
+                f"{num_layers} layers of {self.directions} directions, got {len(params)}"
+            )
+        no_bias = () if has_biases else (None, None)
+        self.weights = [
+            (*params[i : i + each], *no_bias) for i in range(0, len(params), each)
+        ]
+
+    def run(
+        self, x: Tensor, states: Sequence[Tensor], dropout: float, train: bool
+    ) -> tuple[Tensor, States]:
+        """The last layer's outputs and every layer's last states, stacked."""
+        finals: list[States] = []
+        for layer in range(self.layers):
+            if layer and dropout and train:
+                x = drop(x, dropout, True)
+            outputs = []
+            for direction in range(self.directions):
+                number = layer * self.directions + direction
+                h0, c0 = self._states(states, number)
+                inputs = (x, h0, c0, *self.weights[number], self.sizes)
+                y, *last = apply(
+                    self.op, *inputs, reverse=bool(direction), **self.attrs
+                )
+                outputs.append(y)
+                finals.append(tuple(last))
+            x = outputs[0] if len(outputs) == 1 else call("cat", *outputs, dim=-1)
+        return x, tuple(call("stack", *each, dim=0) for each in zip(*finals))
+
+    def _states(
+        self, states: Sequence[Tensor], number: int
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The first states of one direction of one layer; None for zeros."""
+        given: list[Any] = list(states)
+        h, c = (*(each[number] for each in given), None, None)[:2]
+        return h, c
+
+
+def _check_states(
+    op: Op, states: Sequence[Tensor], layers: int, batch: int | None
+) -> None:
+    for key, state in zip(("h_0", "c_0"), states):
+        wrong = state.ndim != 3 or state.shape[0] != layers
+        if wrong or (batch is not None and state.shape[1] != batch):
+            wanted = "n" if batch is None else batch
+            raise ShapeError(
+                f"{op.name}: expected {key} ({layers}, {wanted}, hidden), got "
+                f"{tuple(state.shape)}"
+            )
+
+
+def _run(
+    op: Op,
+    args: tuple[Any, ...],
+    states: Callable[[Any], Sequence[Tensor]],
+    **attrs: Any,
+) -> tuple[Tensor, States]:
+    """PyTorch's two forms: padded (9 arguments) and packed (9, data and sizes first)."""
+    if len(args) != 9:
+        raise TypeError(
+            f"{op.name}: expected (input, hx, params, has_biases, num_layers, dropout, "
+            "train, bidirectional, batch_first) or (data, batch_sizes, hx, params, "
+            f"has_biases, num_layers, dropout, train, bidirectional), got {len(args)}"
+        )
+    packed = isinstance(args[1], Tensor) and isinstance(args[3], (list, tuple))
+    if packed:
+        x, sizes, hx, params, biases, layers, dropout, train, two_ways = args
+        batch, batch_first = None, False
+    else:
+        x, hx, params, biases, layers, dropout, train, two_ways, batch_first = args
+        sizes = None
+        if x.ndim != 3:
+            raise ShapeError(f"{op.name}: expected an input of 3 axes, got {x.ndim}")
+        batch = x.shape[0 if batch_first else 1]
+    given = () if hx is None else states(hx)
+    _check_states(op, given, layers * (2 if two_ways else 1), batch)
+    stack = _Stack(op, params, biases, layers, two_ways, sizes, **attrs)
+    if batch_first:
+        x = call("permute", x, dims=(1, 0, 2))
+    y, finals = stack.run(x, given, dropout, train)
+    return (call("permute", y, dims=(1, 0, 2)) if batch_first else y), finals
+
+
+def _pair(hx: Any) -> Sequence[Tensor]:
+    if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+        raise TypeError("lstm: expected the states (h_0, c_0)")
+    return tuple(hx)
+
+
+def _single(hx: Any) -> Sequence[Tensor]:
+    return (hx,)
+
+
+def lstm(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Run a stack of LSTM layers; see `nn.LSTM`.
+
+    Args:
+        args: (input, (h_0, c_0), params, has_biases, num_layers, dropout, train,
+            bidirectional, batch_first), or for packed sequences (data, batch_sizes,
+            (h_0, c_0), params, has_biases, num_layers, dropout, train, bidirectional).
+            The states may be None.
+
+    Returns:
+        The outputs, h_n and c_n.
+
+    Raises:
+        ShapeError: input, states and weights do not fit.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> weights = [ad.zeros(8, 3), ad.zeros(8, 2)]
+        >>> x = ad.ones(5, 1, 3)
+        >>> y, h, c = ad.lstm(x, None, weights, False, 1, 0.0, False, False, False)
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 1, 2]), pyautodl.Size([1, 1, 2]))
+
+    Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997; Gers et al.,
+    "Learning to forget", 2000.
+    """
+    y, (h, c) = _run(LSTM, args, _pair)
+    return y, h, c
+
+
+def gru(*args: Any) -> tuple[Tensor, Tensor]:
+    """Run a stack of GRU layers; arguments as `lstm`, with h_0 for the states.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> weights = [ad.zeros(6, 3), ad.zeros(6, 2)]
+        >>> x = ad.ones(5, 1, 3)
+        >>> y, h = ad.gru(x, None, weights, False, 1, 0.0, False, False, False)
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 1, 2]), pyautodl.Size([1, 1, 2]))
+
+    Source: Cho et al., "Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation", 2014.
+    """
+    y, (h,) = _run(GRU, args, _single)
+    return y, h
+
+
+def rnn_tanh(*args: Any) -> tuple[Tensor, Tensor]:
+    """Run a stack of plain recurrent layers with tanh; arguments as `gru`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> weights = [ad.zeros(2, 3), ad.zeros(2, 2)]
+        >>> x = ad.ones(5, 1, 3)
+        >>> y, h = ad.rnn_tanh(x, None, weights, False, 1, 0.0, False, False, False)
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 1, 2]), pyautodl.Size([1, 1, 2]))
+
+    Source: Elman, "Finding structure in time", 1990.
+    """
+    y, (h,) = _run(RNN, args, _single, nonlinearity="tanh")
+    return y, h
+
+
+def rnn_relu(*args: Any) -> tuple[Tensor, Tensor]:
+    """Run a stack of plain recurrent layers with ReLU; arguments as `gru`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> weights = [ad.zeros(2, 3), ad.zeros(2, 2)]
+        >>> x = ad.ones(5, 1, 3)
+        >>> y, h = ad.rnn_relu(x, None, weights, False, 1, 0.0, False, False, False)
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 1, 2]), pyautodl.Size([1, 1, 2]))
+
+    Source: Le et al., "A simple way to initialize recurrent networks of rectified
+    linear units", 2015.
+    """
+    y, (h,) = _run(RNN, args, _single, nonlinearity="relu")
+    return y, h
+
+
+# ---- cells ----
+
+
+def _cell(
+    op: Op,
+    input: Tensor,
+    states: Sequence[Tensor | None],
+    weights: Sequence[Tensor | None],
+    **attrs: Any,
+) -> States:
+    """One step, as a sequence of length 1; (n, inputs) or (inputs,)."""
+    if input.ndim not in (1, 2):
+        raise ShapeError(
+            f"{op.name}_cell: expected (n, inputs) or (inputs,), got "
+            f"{tuple(input.shape)}"
+        )
+    single = input.ndim == 1
+    if single:
+        input = input.reshape(1, -1)
+        states = [each if each is None else each.reshape(1, -1) for each in states]
+    x = input.reshape(1, *input.shape)
+    h, c = (*states, None)[:2]
+    _, *last = apply(op, x, h, c, *weights, None, reverse=False, **attrs)
+    return tuple(each.reshape(-1) if single else each for each in last)
+
+
+def lstm_cell(
+    input: Tensor,
+    hx: Sequence[Tensor] | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Compute one step of an LSTM.
+
+    Args:
+        input: (n, inputs) or (inputs,).
+        hx: h and c before, (n, hidden) each; None for zeros.
+        w_ih: (4 hidden, inputs): input, forget, cell and output gate.
+        w_hh: (4 hidden, hidden).
+        b_ih: (4 hidden,).
+        b_hh: (4 hidden,).
+
+    Returns:
+        h and c after.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> h, c = ad.lstm_cell(ad.ones(1, 3), None, ad.zeros(8, 3), ad.zeros(8, 2))
+        >>> h.shape
+        pyautodl.Size([1, 2])
+    """
+    states = (None, None) if hx is None else _pair(hx)
+    h, c = _cell(LSTM, input, states, (w_ih, w_hh, b_ih, b_hh))
+    return h, c
+
+
+def gru_cell(
+    input: Tensor,
+    hx: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Compute one step of a GRU; arguments as `lstm_cell`, gates r, z, n.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.gru_cell(ad.ones(1, 3), None, ad.zeros(6, 3), ad.zeros(6, 2))
+        tensor([[0., 0.]])
+    """
+    return _cell(GRU, input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+def rnn_tanh_cell(
+    input: Tensor,
+    hx: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Compute one step of a plain recurrent layer with tanh.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.rnn_tanh_cell(ad.ones(1, 3), None, ad.zeros(2, 3), ad.zeros(2, 2))
+        tensor([[0., 0.]])
+    """
+    weights = (w_ih, w_hh, b_ih, b_hh)
+    return _cell(RNN, input, (hx,), weights, nonlinearity="tanh")[0]
+
+
+def rnn_relu_cell(
+    input: Tensor,
+    hx: Tensor | None,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:
+    """Compute one step of a plain recurrent layer with ReLU.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.rnn_relu_cell(ad.ones(1, 3), None, ad.zeros(2, 3), ad.zeros(2, 2))
+        tensor([[0., 0.]])
+    """
+    weights = (w_ih, w_hh, b_ih, b_hh)
+    return _cell(RNN, input, (hx,), weights, nonlinearity="relu")[0]

@@ -1,0 +1,558 @@
+"""Recurrent layers: LSTM, GRU and plain, over sequences, and their single steps."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from pyautodl.backends.dtypes import as_dtype
+from pyautodl.errors import ShapeError
+from pyautodl.functional import rnn as functional
+from pyautodl.functional.creation import empty
+from pyautodl.functional.index import index_select
+from pyautodl.nn import init
+from pyautodl.nn.module import Module
+from pyautodl.nn.parameter import Parameter
+from pyautodl.nn.utils.rnn import PackedSequence
+from pyautodl.tensor import Tensor, device, get_default_dtype
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell"]
+
+# blocks of the weights of each mode
+_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+_FUNCTIONS = {
+    "LSTM": functional.lstm,
+    "GRU": functional.gru,
+    "RNN_TANH": functional.rnn_tanh,
+    "RNN_RELU": functional.rnn_relu,
+}
+
+
+def _new(shape: tuple[int, ...], place: Any, dtype: Any) -> Parameter:
+    if place is not None:
+        device(place)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return Parameter(empty(*shape, dtype=kind))
+
+
+class RNNBase(Module):
+    """What recurrent layers share: weights, states, padded and packed inputs.
+
+    Args:
+        mode: 'LSTM', 'GRU', 'RNN_TANH' or 'RNN_RELU'.
+        input_size: features of the input.
+        hidden_size: features of the state.
+        num_layers: how many layers, each reading the outputs of the one before.
+        bias: whether there are biases.
+        batch_first: input and output are (n, t, features) instead of (t, n, features).
+        dropout: probability of dropout between layers, in training.
+        bidirectional: also read backwards; outputs have both directions' features.
+        proj_size: not supported, 0.
+        device: 'cpu' or None.
+        dtype: of the weights.
+    """
+
+    __constants__ = [
+        "mode",
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+        "proj_size",
+    ]
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if mode not in _GATES:
+            raise ValueError(f"{name}: mode must be one of {[*_GATES]}, got {mode!r}")
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout must be from 0 to 1, got {dropout}")
+        if hidden_size <= 0 or num_layers <= 0:
+            raise ValueError(
+                f"{name}: hidden_size and num_layers must be positive, got "
+                f"{hidden_size} and {num_layers}"
+            )
+        if proj_size != 0:
+            raise NotImplementedError(f"{name}: proj_size={proj_size} is not supported")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                f"{name}: dropout={dropout} acts between layers, and there is one",
+                stacklevel=3,
+            )
+        self.mode = mode
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self._weight_names: list[list[str]] = []
+        self._make_weights(device, dtype)
+        self.reset_parameters()
+
+    def _make_weights(self, place: Any, dtype: Any) -> None:
+        directions = 2 if self.bidirectional else 1
+        width = _GATES[self.mode] * self.hidden_size
+        for layer in range(self.num_layers):
+            inputs = self.input_size if layer == 0 else directions * self.hidden_size
+            for direction in range(directions):
+                end = f"_l{layer}" + ("_reverse" if direction else "")
+                shapes = {
+                    "weight_ih": (width, inputs),
+                    "weight_hh": (width, self.hidden_size),
+                }
+                if self.bias:
+                    shapes |= {"bias_ih": (width,), "bias_hh": (width,)}  # type: ignore[dict-item]
+                self._weight_names.append([key + end for key in shapes])
+                for key, shape in shapes.items():
+                    setattr(self, key + end, _new(shape, place, dtype))
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from U(-k, k), k = 1 / sqrt(hidden_size)."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The weights of each direction of each layer."""
+        return [[getattr(self, key) for key in names] for names in self._weight_names]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing; there is no other arrangement of the weights."""
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        for key, default in (
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0),
+            ("bidirectional", False),
+        ):
+            if getattr(self, key) != default:
+                text += f", {key}={getattr(self, key)}"
+        return text
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """Run the layers; input padded (with or without a batch axis) or packed."""
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
+        if input.ndim not in (2, 3):
+            raise ShapeError(
+                f"{type(self).__name__}: expected an input of 2 axes (without a batch) or "
+                f"3, got {tuple(input.shape)}"
+            )
+        self._check_features(input)
+        single = input.ndim == 2
+        if single:
+            input = input.unsqueeze(0 if self.batch_first else 1)
+            hx = self._map(hx, self._add_batch)
+        weights = [w for each in self.all_weights for w in each]
+        options = (self.bias, self.num_layers, self.dropout, self.training)
+        call = _FUNCTIONS[self.mode]
+        y, *states = call(
+            input, hx, weights, *options, self.bidirectional, self.batch_first
+        )
+        if single:
+            y = y.squeeze(0 if self.batch_first else 1)
+            states = [each.squeeze(1) for each in states]
+        return y, self._states(states)
+
+    def _forward_packed(self, packed: PackedSequence, hx: Any) -> tuple[Any, Any]:
+        self._check_features(packed.data)
+        hx = self.permute_hidden(hx, packed.sorted_indices)
+        weights = [w for each in self.all_weights for w in each]
+        options = (self.bias, self.num_layers, self.dropout, self.training)
+        call = _FUNCTIONS[self.mode]
+        y, *states = call(
+            packed.data, packed.batch_sizes, hx, weights, *options, self.bidirectional
+        )
+        finals = self.permute_hidden(self._states(states), packed.unsorted_indices)
+        return PackedSequence(y, *packed[1:]), finals
+
+    def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
+        """Put the sequences of states into another order."""
+        if hx is None or permutation is None:
+            return hx
+        return self._map(hx, lambda state: index_select(state, 1, permutation))
+
+    def _check_features(self, x: Tensor) -> None:
+        if x.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{type(self).__name__}: expected {self.input_size} features in the last "
+                f"axis, got an input of shape {tuple(x.shape)}"
+            )
+
+    def _add_batch(self, state: Tensor) -> Tensor:
+        if state.ndim != 2:
+            raise ShapeError(
+                f"{type(self).__name__}: for an input without a batch, expected states of "
+                f"2 axes, got {tuple(state.shape)}"
+            )
+        batch: Tensor = state.unsqueeze(1)
+        return batch
+
+    def _map(self, hx: Any, function: Any) -> Any:
+        if hx is None:
+            return None
+        return tuple(function(h) for h in hx) if self.mode == "LSTM" else function(hx)
+
+    def _states(self, states: list[Tensor]) -> Any:
+        return tuple(states) if self.mode == "LSTM" else states[0]
+
+
+class RNN(RNNBase):
+    """Plain recurrent layers: h = tanh(W_ih x + b_ih + W_hh h + b_hh), or ReLU of it.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        num_layers: how many layers.
+        nonlinearity: 'tanh' or 'relu'.
+        bias: whether there are biases.
+        batch_first: (n, t, features) instead of (t, n, features).
+        dropout: between layers, in training.
+        bidirectional: also read backwards.
+
+    Shape:
+        input (t, n, input_size) or (t, input_size), h_0 (layers, n, hidden_size), where
+        layers counts directions -> output (t, n, hidden_size), h_n as h_0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> y, h = nn.RNN(3, 4)(ad.ones(5, 2, 3))
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 2, 4]), pyautodl.Size([1, 2, 4]))
+
+    Source: Elman, "Finding structure in time", 1990.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(
+                f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"
+            )
+        self.nonlinearity = nonlinearity
+        super().__init__(
+            f"RNN_{nonlinearity.upper()}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            0,
+            device,
+            dtype,
+        )
+
+
+class LSTM(RNNBase):
+    """Long short-term memory.
+
+    i, f, o = sigmoid, g = tanh of W_ih x + b_ih + W_hh h + b_hh, in the order i, f, g, o;
+    c = f c + i g; h = o tanh(c).
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        num_layers: how many layers.
+        bias: whether there are biases.
+        batch_first: (n, t, features) instead of (t, n, features).
+        dropout: between layers, in training.
+        bidirectional: also read backwards.
+        proj_size: not supported, 0.
+
+    Shape:
+        input (t, n, input_size) or (t, input_size), states (h_0, c_0) of (layers, n,
+        hidden_size) each, where layers counts directions -> output (t, n, hidden_size),
+        (h_n, c_n).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> y, (h, c) = nn.LSTM(3, 4, bidirectional=True)(ad.ones(5, 2, 3))
+        >>> y.shape, h.shape
+        (pyautodl.Size([5, 2, 8]), pyautodl.Size([2, 2, 4]))
+
+    Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997; Gers et al.,
+    "Learning to forget", 2000.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
+        )
+
+
+class GRU(RNNBase):
+    """Gated recurrent units.
+
+    r, z = sigmoid of their parts of W_ih x + b_ih + W_hh h + b_hh; n = tanh(W_in x + b_in
+    + r (W_hn h + b_hn)); h = (1 - z) n + z h; the order is r, z, n.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        num_layers: how many layers.
+        bias: whether there are biases.
+        batch_first: (n, t, features) instead of (t, n, features).
+        dropout: between layers, in training.
+        bidirectional: also read backwards.
+
+    Shape:
+        input (t, n, input_size) or (t, input_size), h_0 (layers, n, hidden_size), where
+        layers counts directions -> output (t, n, hidden_size), h_n as h_0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> y, h = nn.GRU(3, 4, num_layers=2, batch_first=True)(ad.ones(2, 5, 3))
+        >>> y.shape, h.shape
+        (pyautodl.Size([2, 5, 4]), pyautodl.Size([2, 2, 4]))
+
+    Source: Cho et al., "Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation", 2014.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            "GRU",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            0,
+            device,
+            dtype,
+        )
+
+
+class _Cell(Module):
+    """What single steps share."""
+
+    __constants__ = ["input_size", "hidden_size", "bias"]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        gates: int,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        width = gates * hidden_size
+        self.weight_ih = _new((width, input_size), device, dtype)
+        self.weight_hh = _new((width, hidden_size), device, dtype)
+        if bias:
+            self.bias_ih = _new((width,), device, dtype)
+            self.bias_hh = _new((width,), device, dtype)
+        else:
+            self.register_parameter("bias_ih", None)
+            self.register_parameter("bias_hh", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from U(-k, k), k = 1 / sqrt(hidden_size)."""
+        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0.0
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        return text if self.bias else f"{text}, bias={self.bias}"
+
+    def _weights(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+
+class RNNCell(_Cell):
+    """One step of a plain recurrent layer.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        bias: whether there are biases.
+        nonlinearity: 'tanh' or 'relu'.
+
+    Shape:
+        input (n, input_size), h (n, hidden_size) -> h; or all without n.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.RNNCell(3, 4)(ad.ones(2, 3)).shape
+        pyautodl.Size([2, 4])
+    """
+
+    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(
+                f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"
+            )
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def extra_repr(self) -> str:
+        text = super().extra_repr()
+        plain = self.nonlinearity == "tanh"
+        return text if plain else f"{text}, nonlinearity={self.nonlinearity}"
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        step = functional.rnn_tanh_cell
+        if self.nonlinearity == "relu":
+            step = functional.rnn_relu_cell
+        return step(input, hx, *self._weights())
+
+
+class LSTMCell(_Cell):
+    """One step of an LSTM.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        bias: whether there are biases.
+
+    Shape:
+        input (n, input_size), (h, c) of (n, hidden_size) each -> (h, c); or all without n.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> h, c = nn.LSTMCell(3, 4)(ad.ones(2, 3))
+        >>> h.shape
+        pyautodl.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+
+    def forward(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return functional.lstm_cell(input, hx, *self._weights())
+
+
+class GRUCell(_Cell):
+    """One step of a GRU.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of the state.
+        bias: whether there are biases.
+
+    Shape:
+        input (n, input_size), h (n, hidden_size) -> h; or all without n.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.GRUCell(3, 4)(ad.ones(2, 3)).shape
+        pyautodl.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        return functional.gru_cell(input, hx, *self._weights())
