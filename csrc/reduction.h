@@ -8,8 +8,9 @@
 #include "walk.h"
 
 #define REDUCE_SEGMENT 2048 /* elements of a line that are reduced at once */
-#define REDUCE_COLUMNS 256  /* columns that are reduced side by side */
+#define REDUCE_COLUMNS 512  /* columns that are reduced side by side */
 #define REDUCE_ROWS 64      /* rows before their sum leaves single precision */
+#define REDUCE_LINES 64     /* neighbouring lines that one thread takes together */
 #define REDUCE_CHUNK 16384  /* elements that are worth a piece of their own */
 #define REDUCE_PIECES 32    /* below so many pieces the reduced axes are cut too */
 
@@ -18,8 +19,9 @@ typedef struct {
     walk reduced; /* array 0: x */
     int64_t outputs, inputs; /* elements of out, and elements of x for each */
     int by_columns;          /* the innermost kept axis is the innermost of x */
-    int64_t columns;         /* columns side by side (1 if not by_columns) */
-    int64_t units;           /* lines or blocks of columns that are independent */
+    int64_t side;            /* size of the innermost kept axis */
+    int64_t block;           /* outputs along it that one piece of work makes */
+    int64_t units;           /* blocks of lines or columns that are independent */
     int64_t chunks;          /* pieces of the reduced axes */
 } reduction;
 
@@ -45,14 +47,9 @@ static inline void reduction_init(reduction *r, const pyad_array *x, const pyad_
     int64_t kept = r->kept.ndim - 1, reduced = r->reduced.ndim - 1;
     r->by_columns = kept >= 0 && r->kept.stride[0][kept] == 1 && r->inputs > 1 &&
                     r->reduced.stride[0][reduced] != 1;
-    r->units = r->outputs;
-    r->columns = 1;
-    if (r->by_columns) {
-        r->columns = r->kept.shape[kept];
-        r->units = r->outputs == 0 ? 0
-                                   : r->outputs / r->columns *
-                                         pyad_ceil_div(r->columns, REDUCE_COLUMNS);
-    }
+    r->side = kept < 0 ? 1 : r->kept.shape[kept];
+    r->block = r->by_columns ? REDUCE_COLUMNS : r->inputs < REDUCE_SEGMENT ? REDUCE_LINES : 1;
+    r->units = r->outputs == 0 ? 0 : r->outputs / r->side * pyad_ceil_div(r->side, r->block);
     int64_t chunks = r->units == 0 || r->units >= REDUCE_PIECES
                          ? 1
                          : r->outputs * r->inputs / (REDUCE_CHUNK * r->units);

@@ -11,7 +11,7 @@
  *   void  OP_merge(args, state, other)    take in a later piece
  *   void  OP_finish(args, state, o, n)    write the output; n: how many elements went in
  *
- * With STEPWISE defined OP_run and OP_rows are made here from
+ * With STEPWISE defined OP_run (unless OWN_RUN is, too) and OP_rows are made here from
  *
  *   void  OP_step(args, state, v)         take in one element
  *
@@ -24,6 +24,7 @@
 #define R(name) PYAD_JOIN(PYAD_JOIN(OP, name), SUFFIX)
 
 #ifdef STEPWISE
+#ifndef OWN_RUN
 #define LANES 16 /* independent running results, so that the compiler has vectors to fill */
 
 static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
@@ -44,6 +45,8 @@ static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t
     }
     R(merge)(args, state, &lane[0]);
 }
+#undef LANES
+#endif
 
 static inline void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x,
                            int64_t stride, int64_t rows, int64_t columns, int64_t at) {
@@ -52,16 +55,20 @@ static inline void R(rows)(const void *args, STATE *restrict states, const ELEM 
         for (int64_t c = 0; c < columns; c++) R(step)(args, &states[c], x[i * stride + c]);
     }
 }
-#undef LANES
 #undef STEPWISE
+#undef OWN_RUN
 #endif
 
 /* Segments [s0, s1) of the line or lines that make output `o`. */
-static STATE R(lines)(const void *args, const reduction *r, const ELEM *x, int64_t o, int64_t s0,
+static inline STATE R(lines)(const void *args, const reduction *r, const ELEM *x, int64_t o, int64_t s0,
                       int64_t s1) {
     STATE state = R(start)(args, o);
     const walk *w = &r->reduced;
     int64_t last = w->ndim - 1, length = w->shape[last], stride = w->stride[0][last];
+    if (last == 0 && stride == 1 && length <= REDUCE_SEGMENT) {
+        if (s0 < s1) R(run)(args, &state, x, length, 0);
+        return state;
+    }
     int64_t segments = pyad_ceil_div(length, REDUCE_SEGMENT);
     ELEM line[REDUCE_SEGMENT];
     for (int64_t s = s0; s < s1; s++) {
@@ -93,12 +100,12 @@ static void R(columns)(const void *args, const reduction *r, const ELEM *x, int6
         if (last > 0) p += walk_offset(w, 0, last, row / length);
         int64_t folded = fold > 1 ? rows / fold : 0;
         if (folded > 1) {
-            for (int64_t c = 0; c < fold * columns; c++) {
-                wide[c] = R(start)(args, o + c % columns * so);
+            for (int64_t c = 0; c < fold * columns; c += columns) {
+                for (int64_t i = 0; i < columns; i++) wide[c + i] = R(start)(args, o + i * so);
             }
             R(rows)(args, wide, p, fold * columns, folded, fold * columns, at);
-            for (int64_t c = 0; c < fold * columns; c++) {
-                R(merge)(args, &states[c % columns], &wide[c]);
+            for (int64_t c = 0; c < fold * columns; c += columns) {
+                for (int64_t i = 0; i < columns; i++) R(merge)(args, &states[i], &wide[c + i]);
             }
             rows = folded * fold;
         } else {
@@ -109,38 +116,41 @@ static void R(columns)(const void *args, const reduction *r, const ELEM *x, int6
     }
 }
 
-/* Piece `chunk` of unit `unit`: finished if it is the only one, else kept in `partial`. */
-static void R(piece)(const void *args, const reduction *r, const ELEM *x, int64_t unit,
-                     int64_t chunk, STATE *partial) {
-    const walk *kept = &r->kept;
-    if (!r->by_columns) {
-        int64_t last = r->reduced.ndim - 1;
-        int64_t total = walk_outer(&r->reduced, last) *
-                        pyad_ceil_div(r->reduced.shape[last], REDUCE_SEGMENT);
-        int64_t o = walk_offset(kept, 1, kept->ndim, unit);
-        STATE state = R(lines)(args, r, x + walk_offset(kept, 0, kept->ndim, unit), o,
-                               total * chunk / r->chunks, total * (chunk + 1) / r->chunks);
-        if (partial == NULL) {
-            R(finish)(args, &state, o, r->inputs);
-        } else {
-            partial[chunk * r->outputs + unit] = state;
-        }
+/* Finish outputs o, o + so, ... of which the chunk is the only one, else keep them in `partial`. */
+static void R(deliver)(const void *args, const reduction *r, const STATE *states, int64_t count,
+                       int64_t o, int64_t so, STATE *partial) {
+    if (partial != NULL) {
+        memcpy(partial, states, (size_t)count * sizeof(STATE));
         return;
     }
+    for (int64_t c = 0; c < count; c++) R(finish)(args, &states[c], o + c * so, r->inputs);
+}
+
+/* Chunk `chunk` of unit `unit`: a block of outputs that are neighbours on the last kept axis. */
+static void R(piece)(const void *args, const reduction *r, const ELEM *x, int64_t unit,
+                     int64_t chunk, STATE *partial) {
+    const walk *kept = &r->kept, *reduced = &r->reduced;
+    const int64_t last = pyad_max(kept->ndim - 1, 0), blocks = pyad_ceil_div(r->side, r->block);
+    const int64_t outer = unit / blocks, at = unit % blocks * r->block;
+    const int64_t count = pyad_min(r->block, r->side - at);
+    const int64_t sx = kept->ndim > 0 ? kept->stride[0][last] : 0;
+    const int64_t so = kept->ndim > 0 ? kept->stride[1][last] : 0;
+    const int64_t o = walk_offset(kept, 1, last, outer) + at * so;
     STATE states[REDUCE_COLUMNS];
-    int64_t last = kept->ndim - 1, blocks = pyad_ceil_div(r->columns, REDUCE_COLUMNS);
-    int64_t outer = unit / blocks, column = unit % blocks * REDUCE_COLUMNS;
-    int64_t columns = pyad_min(REDUCE_COLUMNS, r->columns - column), so = kept->stride[1][last];
-    int64_t o = walk_offset(kept, 1, last, outer) + column * so;
-    R(columns)(args, r, x + walk_offset(kept, 0, last, outer) + column, columns,
-               r->inputs * chunk / r->chunks, r->inputs * (chunk + 1) / r->chunks, states, o, so);
-    for (int64_t c = 0; c < columns; c++) {
-        if (partial == NULL) {
-            R(finish)(args, &states[c], o + c * so, r->inputs);
-        } else {
-            partial[chunk * r->outputs + outer * r->columns + column + c] = states[c];
+    x += walk_offset(kept, 0, last, outer) + at * sx;
+    if (partial != NULL) partial += chunk * r->outputs + outer * r->side + at;
+    if (r->by_columns) {
+        R(columns)(args, r, x, count, r->inputs * chunk / r->chunks,
+                   r->inputs * (chunk + 1) / r->chunks, states, o, so);
+    } else {
+        const int64_t total = walk_outer(reduced, reduced->ndim - 1) *
+                              pyad_ceil_div(reduced->shape[reduced->ndim - 1], REDUCE_SEGMENT);
+        for (int64_t c = 0; c < count; c++) {
+            states[c] = R(lines)(args, r, x + c * sx, o + c * so, total * chunk / r->chunks,
+                                 total * (chunk + 1) / r->chunks);
         }
     }
+    R(deliver)(args, r, states, count, o, so, partial);
 }
 
 static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *out,

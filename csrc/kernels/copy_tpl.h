@@ -2,7 +2,7 @@
  *
  * Loop order: the destination's axes from outermost to innermost, merged where both sides allow
  * (walk.h), in lines cut into blocks that the threads share. Where the source runs along another
- * axis than the destination (NCHW <-> NHWC) the two axes go in square tiles, so that each cache
+ * axis than the destination (NCHW <-> NHWC) the two axes go in tiles, so that each cache
  * line of either side is used whole while it is there.
  */
 #include "walk.h"
@@ -14,7 +14,8 @@
 #endif
 
 #define COPY_LINE 16384 /* elements of a line that one thread takes at once */
-#define COPY_TILE 32    /* a tile is so many elements wide and high: 4 KB of floats on each side */
+#define COPY_WIDE 16    /* a tile: so many elements along the destination's lines */
+#define COPY_HIGH 128   /* and along the source's, which are read whole */
 
 /* ---- copy ---- */
 
@@ -135,7 +136,7 @@ static inline void K(copy_tile)(ELEM *restrict out, int64_t so, const ELEM *rest
 static void K(copy_tiles)(const walk *w, int64_t across, ELEM *out, const ELEM *in,
                           const team *t) {
     int64_t last = w->ndim - 1, wide = w->shape[last], high = w->shape[across], begin, end;
-    int64_t columns = pyad_ceil_div(wide, COPY_TILE), rows = pyad_ceil_div(high, COPY_TILE);
+    int64_t columns = pyad_ceil_div(wide, COPY_WIDE), rows = pyad_ceil_div(high, COPY_HIGH);
     walk outer = *w;
     outer.ndim = 0;
     for (int64_t i = 0; i < last; i++) {
@@ -145,11 +146,11 @@ static void K(copy_tiles)(const walk *w, int64_t across, ELEM *out, const ELEM *
     team_range(t, walk_outer(&outer, outer.ndim) * rows * columns, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
         int64_t plane = item / (rows * columns);
-        int64_t j = item / columns % rows * COPY_TILE, i = item % columns * COPY_TILE;
+        int64_t j = item / columns % rows * COPY_HIGH, i = item % columns * COPY_WIDE;
         int64_t so = w->stride[0][across], si = w->stride[1][last];
         K(copy_tile)(out + walk_offset(&outer, 0, outer.ndim, plane) + j * so + i, so,
                      in + walk_offset(&outer, 1, outer.ndim, plane) + i * si + j, si,
-                     pyad_min(COPY_TILE, wide - i), pyad_min(COPY_TILE, high - j));
+                     pyad_min(COPY_WIDE, wide - i), pyad_min(COPY_HIGH, high - j));
     }
 }
 
@@ -297,5 +298,6 @@ static int K(tri)(const void *args, const team *t) {
 PYAD_RECORD(tri, tri_args, pyad_numel(&a->out), 0, 0)
 
 #undef COPY_LINE
-#undef COPY_TILE
+#undef COPY_WIDE
+#undef COPY_HIGH
 #undef ELEM

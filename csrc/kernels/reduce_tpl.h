@@ -21,6 +21,12 @@ typedef double K(sum_state);
 static inline void K(sum_run)(const void *args, double *state, const REAL *x, int64_t n,
                               int64_t at) {
     (void)args, (void)at;
+    if (n < 8) {
+        REAL sum = 0;
+        for (int64_t i = 0; i < n; i++) sum += x[i];
+        *state += (double)sum;
+        return;
+    }
     vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
     int64_t i = 0;
     for (; i + 4 * VL <= n; i += 4 * VL) {
@@ -202,15 +208,48 @@ PYAD_RECORD(prod, reduce_args, pyad_numel(&a->x), 0,
 EXTREMUM(amax, >, LOWEST)
 EXTREMUM(amin, <, HIGHEST)
 
+#ifdef REAL
+/* the compiler has no vectors for a comparison that lets NaN through */
+#define EXTREMUM_RUN(name, is)                                                                   \
+    static inline vec K(name##_lanes)(vec s, vec x) { return v_select(BETTER(x, s, is), x, s); } \
+    static inline void K(name##_run)(const void *args, REAL *state, const REAL *x, int64_t n,    \
+                                     int64_t at) {                                               \
+        int64_t i = 0;                                                                           \
+        (void)at;                                                                                \
+        if (n >= 4 * VL) {                                                                       \
+            vec s0 = v_load(x), s1 = v_load(x + VL), s2 = v_load(x + 2 * VL);                    \
+            vec s3 = v_load(x + 3 * VL);                                                         \
+            for (i = 4 * VL; i + 4 * VL <= n; i += 4 * VL) {                                     \
+                s0 = K(name##_lanes)(s0, v_load(x + i));                                         \
+                s1 = K(name##_lanes)(s1, v_load(x + i + VL));                                    \
+                s2 = K(name##_lanes)(s2, v_load(x + i + 2 * VL));                                \
+                s3 = K(name##_lanes)(s3, v_load(x + i + 3 * VL));                                \
+            }                                                                                    \
+            s0 = K(name##_lanes)(K(name##_lanes)(s0, s1), K(name##_lanes)(s2, s3));              \
+            for (int64_t l = 0; l < VL; l++) K(name##_step)(args, state, s0[l]);                 \
+        }                                                                                        \
+        for (; i < n; i++) K(name##_step)(args, state, x[i]);                                    \
+    }
+EXTREMUM_RUN(amax, >)
+EXTREMUM_RUN(amin, <)
+#undef EXTREMUM_RUN
+#endif
+
 #define OP amax
 #define STATE ELEM
 #define IN_ORDER 0
 #define STEPWISE
+#ifdef REAL
+#define OWN_RUN
+#endif
 #include "reduction_tpl.h"
 #define OP amin
 #define STATE ELEM
 #define IN_ORDER 0
 #define STEPWISE
+#ifdef REAL
+#define OWN_RUN
+#endif
 #include "reduction_tpl.h"
 
 #define EXTREMUM_KERNEL(name)                                                                    \
@@ -251,6 +290,25 @@ static inline void K(place_finish)(const void *args, const K(place) *state, int6
 #define FIRST_BETTER(x, than, is) ((x)is(than))
 #endif
 
+/* Where the value (or, if it is one, a NaN) stands first. */
+static inline int64_t K(find)(const ELEM *x, int64_t n, ELEM value) {
+    enum { block = 64 };
+    int64_t i = 0;
+#ifdef REAL
+    if (value != value) {
+        while (x[i] == x[i]) i++;
+        return i;
+    }
+#endif
+    for (; i + block <= n; i += block) {
+        int hit = 0;
+        for (int l = 0; l < block; l++) hit |= x[i + l] == value;
+        if (hit) break;
+    }
+    while (x[i] != value) i++;
+    return i;
+}
+
 /* A line: its best value first, in lanes, then where that stands. Columns: rows are few, so a
  * column notes its row in 32 bits, which keeps the loop in vectors. */
 #define PLACE(name, best, is)                                                                    \
@@ -264,9 +322,7 @@ static inline void K(place_finish)(const void *args, const K(place) *state, int6
                                      int64_t n, int64_t at) {                                    \
         ELEM value = x[0];                                                                       \
         K(best##_run)(args, &value, x, n, 0);                                                    \
-        int64_t i = 0;                                                                           \
-        while (x[i] != value && !(value != value && x[i] != x[i])) i++;                          \
-        const K(place) found = {value, at + i};                                                  \
+        const K(place) found = {value, at + K(find)(x, n, value)};                               \
         K(name##_merge)(args, state, &found);                                                    \
     }                                                                                            \
     static inline void K(name##_rows)(const void *args, K(place) *states, const ELEM *x,         \
@@ -497,6 +553,14 @@ static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x
     const double shift = state->shift;
     int64_t i = 0;
     (void)args, (void)at;
+    if (n < lanes) {
+        for (; i < n; i++) {
+            const double d = (double)x[i] - shift;
+            state->sum += d;
+            state->squares += d * d;
+        }
+        return;
+    }
     for (; i + lanes <= n; i += lanes) {
         for (int l = 0; l < lanes; l++) {
             const double d = (double)x[i + l] - shift;
@@ -600,11 +664,11 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     vec sum = {0};
     int64_t i = 0;
     for (; i + VL <= n; i += VL) sum += v_exp(v_load(x + i) - shift);
+    part.sum += (double)v_sum(sum);
     if (i < n) {
         const vec last = v_exp(v_load_n(x + i, n - i) - shift);
         for (int64_t l = 0; l < n - i; l++) part.sum += (double)last[l];
     }
-    part.sum += (double)v_sum(sum);
     K(logsumexp_merge)(args, state, &part);
 }
 
