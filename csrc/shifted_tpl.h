@@ -45,21 +45,19 @@ V_INLINE mask K(first_lanes)(int64_t n) {
 
 /* ---- tiles: element j of up to VL rows of length n is at tile[j * VL ...] ---- */
 
-/* two classes: the even and the odd elements, in registers */
-V_INLINE void K(split_pairs)(const REAL *x, REAL *tile) {
-    mask even;
-    for (int64_t i = 0; i < VL; i++) even[i] = (mask_item)(2 * i);
-    vec a = v_load(x), b = v_load(x + VL);
-    v_store(tile, __builtin_shuffle(a, b, even));
-    v_store(tile + VL, __builtin_shuffle(a, b, even + 1));
+/* two classes: the even and the odd elements; loops of a fixed length become shuffles */
+V_INLINE void K(split_pairs)(const REAL *restrict x, REAL *restrict tile) {
+    for (int64_t i = 0; i < VL; i++) {
+        tile[i] = x[2 * i];
+        tile[VL + i] = x[2 * i + 1];
+    }
 }
 
-V_INLINE void K(join_pairs)(const REAL *tile, REAL *y) {
-    mask low;
-    for (int64_t i = 0; i < VL; i++) low[i] = (mask_item)(i % 2 * VL + i / 2);
-    vec a = v_load(tile), b = v_load(tile + VL);
-    v_store(y, __builtin_shuffle(a, b, low));
-    v_store(y + VL, __builtin_shuffle(a, b, low + VL / 2));
+V_INLINE void K(join_pairs)(const REAL *restrict tile, REAL *restrict y) {
+    for (int64_t i = 0; i < VL; i++) {
+        y[2 * i] = tile[i];
+        y[2 * i + 1] = tile[VL + i];
+    }
 }
 
 static void K(transpose_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {

@@ -458,15 +458,18 @@ static inline double K(row_weight)(const K(classes) *e, int64_t row) {
 /* Adds a unit's losses to sums[0] and weights to sums[1], or stores the losses in `out`. */
 static void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, const REAL *loss,
                         REAL *out, double *sums) {
+    double total = sums[0], weight = sums[1];
     for (int64_t i = 0; i < width; i++) {
         int live = K(is_live)(e, first + i);
         if (e->reduction == REDUCE_NONE) {
             out[first + i] = live ? loss[i] : (REAL)0;
         } else if (live) {
-            sums[0] += (double)loss[i];
-            sums[1] += K(row_weight)(e, first + i);
+            total += (double)loss[i];
+            weight += K(row_weight)(e, first + i);
         }
     }
+    sums[0] = total;
+    sums[1] = weight;
 }
 
 /* The blocks' sums to the loss; divisor: what a mean was divided by, else 1. */
@@ -510,11 +513,14 @@ static int K(cross_entropy_fwd)(const void *args, const team *t) {
 /* ---- the gradient of cross-entropy ---- */
 
 /* what a row's gradient is multiplied by; 0 where its target is ignored */
-static inline REAL K(row_factor)(const K(classes) *e, const REAL *g, const REAL *divisor,
-                                 int64_t row) {
+static inline REAL K(row_factor)(const K(classes) *e, const REAL *g, REAL common, int64_t row) {
     if (!K(is_live)(e, row)) return 0;
-    if (e->reduction == REDUCE_NONE) return g[row];
-    return *divisor == 0 ? 0 : g[0] / *divisor;
+    return e->reduction == REDUCE_NONE ? g[row] : common;
+}
+
+/* the factor that all rows share unless the loss was not reduced */
+static inline REAL K(common_factor)(const K(classes) *e, const REAL *g, const REAL *divisor) {
+    return e->reduction == REDUCE_NONE || *divisor == 0 ? 0 : g[0] / *divisor;
 }
 
 /* Of each row of a unit: largest logit, factor / sum of exp * mass (0: ignored), factor. */
@@ -596,7 +602,7 @@ static REAL K(mass_of_row)(const K(classes) *e, int64_t row) {
 }
 
 static void K(unit_gradient)(const K(classes) *e, int64_t first, int64_t width, const REAL *g,
-                             const REAL *divisor, const REAL *stats, REAL *dx) {
+                             REAL common, const REAL *stats, REAL *dx) {
     K(unit_slopes) s;
     memset(&s, 0, sizeof s);
     for (int64_t i = 0; i < width; i++) {
@@ -604,7 +610,7 @@ static void K(unit_gradient)(const K(classes) *e, int64_t first, int64_t width, 
         if (!K(is_live)(e, row)) continue;
         s.live[i] = 1;
         s.largest[i] = stats[row];
-        s.factor[i] = K(row_factor)(e, g, divisor, row);
+        s.factor[i] = K(row_factor)(e, g, common, row);
         s.scale[i] = s.factor[i] * stats[e->rows + row] * K(mass_of_row)(e, row);
     }
     if (e->probs != NULL || e->spread != 0) {
@@ -626,10 +632,11 @@ static int K(cross_entropy_bwd)(const void *args, const team *t) {
     K(classes) e = K(classes_of)(&a->x, &a->target, &a->weight, a->ignore_index, a->reduction,
                                  a->smoothing);
     int64_t begin, end, width;
+    REAL common = K(common_factor)(&e, a->g.data, a->divisor.data);
     team_range(t, K(count_units)(&e), 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t row = K(unit)(&e, u, &width);
-        K(unit_gradient)(&e, row, width, a->g.data, a->divisor.data, a->stats.data, a->dx.data);
+        K(unit_gradient)(&e, row, width, a->g.data, common, a->stats.data, a->dx.data);
     }
     return PYAD_OK;
 }
@@ -675,6 +682,7 @@ static int K(nll_bwd)(const void *args, const team *t) {
     if (K(check_labels)(&e, t)) return PYAD_ERROR_INDEX;
     REAL *dx = a->dx.data;
     int64_t begin, end;
+    REAL common = K(common_factor)(&e, a->g.data, a->divisor.data);
     team_range(t, e.rows, VL, &begin, &end);
     for (int64_t c = 0; e.v.inner > 1 && c < e.v.n; c++) {
         for (int64_t r = begin; r < end; r++) dx[K(element)(&e, r, c)] = 0;
@@ -683,7 +691,7 @@ static int K(nll_bwd)(const void *args, const team *t) {
         memset(dx + begin * e.v.n, 0, (size_t)((end - begin) * e.v.n) * sizeof(REAL));
     }
     for (int64_t r = begin; r < end; r++) {
-        REAL factor = K(row_factor)(&e, a->g.data, a->divisor.data, r);
+        REAL factor = K(row_factor)(&e, a->g.data, common, r);
         if (!K(is_live)(&e, r)) continue;
         for (int64_t c = 0; e.spread != 0 && c < e.v.n; c++) {
             dx[K(element)(&e, r, c)] = -factor * e.spread * K(class_weight)(&e, c);

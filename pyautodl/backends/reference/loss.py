@@ -268,7 +268,7 @@ def _targets(
     return t, live, np.ones(len(t), dtype) if weight is None else weight[t]
 
 
-def _mixed(target: Array, weight: Array | None, smoothing: float) -> Array:
+def _mixed(target: Array, weight: Array | None, smoothing: float) -> Any:
     """Target probabilities by row, smoothed, times the classes' weights."""
     rows, _ = _rows(target)
     mixed = rows * (1 - smoothing) + smoothing / rows.shape[1]
