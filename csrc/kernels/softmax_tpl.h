@@ -78,6 +78,16 @@ V_INLINE void K(tile)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t
     K(transpose_out)(ta, out, n, rows);
 }
 
+/* Few classes in columns are copied, as three passes go over them and their stride is often a
+ * multiple of 4096 bytes: all of a column's elements then compete for a few places of the cache. */
+
+V_INLINE void K(copied_columns)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step) {
+    REAL tile[TILE_SIZE];
+    for (int64_t j = 0; j < n; j++) v_store(tile + j * VL, v_load(x + j * step));
+    K(columns_fwd)(kind, tile, tile, n, VL, VL, 1);
+    for (int64_t j = 0; j < n; j++) v_store(y + j * step, v_load(tile + j * VL));
+}
+
 /* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
 
 V_INLINE void K(row_fwd)(int kind, const REAL *x, REAL *y, int64_t n) {
@@ -117,7 +127,9 @@ V_INLINE void K(softmax_columns)(int kind, const REAL *a, const REAL *b, REAL *o
     for (int64_t u = begin; u < end; u++) {
         int64_t column = u % tiles * VL, width = pyad_min(VL, v.inner - column);
         int64_t at = u / tiles * v.n * v.inner + column;
-        if (width == VL) {
+        if (width == VL && v.n <= TILE_CLASSES && !IS_BWD(kind)) {
+            K(copied_columns)(kind, a + at, out + at, v.n, v.inner);
+        } else if (width == VL) {
             K(columns)(kind, a + at, b + at, out + at, v.n, v.inner, VL, 1);
         } else {
             K(columns)(kind, a + at, b + at, out + at, v.n, v.inner, width, 0);
