@@ -2,8 +2,8 @@
  *
  * Included by conv_tpl.h. Weights are packed as [tap][channel], padded to whole vectors.
  *
- * Forward and gradient by the image: for each output pixel (rows shared out to the threads) and
- * each DEPTHWISE_VECTORS vectors of channels the sum over the taps stays in registers.
+ * Forward and gradient by the image: for two neighbouring output pixels (rows are shared out to the
+ * threads) and DEPTHWISE_VECTORS vectors of channels the sums over the taps stay in registers.
  * Gradient by the weight: rows of output pixels are cut into slabs, each with a sum [tap][channel]
  * of its own; for each row, tap and vectors of channels the sum over the row stays in registers.
  */
@@ -33,8 +33,7 @@ GEMM_INLINE void K(depthwise_store)(REAL *p, int64_t n, const vec *v) {
 /* This thread's share of the channels of the weight. */
 static void K(depthwise_pack)(const REAL *weight, int64_t channels, int64_t taps, REAL *packed,
                               const team *t) {
-    int64_t padded = pyad_ceil_div(channels, VL) * VL;
-    int64_t begin, end;
+    int64_t padded = K(conv_padded)(channels), begin, end;
     team_range(t, padded, VL, &begin, &end);
     for (int64_t tap = 0; tap < taps; tap++) {
         for (int64_t c = begin; c < end; c++) {
@@ -51,85 +50,125 @@ typedef struct {
     REAL *out;
 } K(depthwise_job);
 
-/* Taps begin .. end-1 of an axis, those that meet the source from pixel `first` on. */
-static inline void K(depthwise_taps)(const im2col_axis *a, int64_t first, int64_t *begin,
-                                     int64_t *end) {
-    int64_t past = a->source - first;
-    *begin = first >= 0 ? 0 : pyad_min(a->taps, pyad_ceil_div(-first, a->tap_step));
-    *end = past <= 0 ? *begin : pyad_min(a->taps, pyad_ceil_div(past, a->tap_step));
-    *end = pyad_max(*begin, *end);
-}
+/* The taps that one pixel sees: where the first lies in source and weight, and how far it is to the
+ * next along depth, height and width. */
+typedef struct {
+    const REAL *x, *w;
+    int64_t taps[3], x_step[3], w_step[3];
+} K(depthwise_window);
 
-/* The sum over all taps of one pixel, for n channels from c on. */
-GEMM_INLINE void K(depthwise_pixel)(const K(depthwise_job) *job, const im2col_pixel *at,
-                                    const int64_t range[3][2], int64_t c, int64_t n, vec *sum) {
+/* Of a row of pixels: all but the taps along the width. */
+static K(depthwise_window) K(depthwise_row_window)(const K(depthwise_job) *job,
+                                                   const im2col_pixel *at) {
     const im2col_view *v = job->view;
     const im2col_axis *a = v->axis;
-    int64_t padded = pyad_ceil_div(v->channels, VL) * VL;
-    int64_t w0 = a[2].first + at->w * a[2].step + range[2][0] * a[2].tap_step;
-    for (int64_t i = range[0][0]; i < range[0][1]; i++) {
-        int64_t d = a[0].first + at->d * a[0].step + i * a[0].tap_step;
-        int64_t tap_d = a[0].index + i * a[0].index_step;
-        for (int64_t j = range[1][0]; j < range[1][1]; j++) {
-            int64_t h = a[1].first + at->h * a[1].step + j * a[1].tap_step;
-            int64_t tap_h = tap_d * job->kernel[1] + a[1].index + j * a[1].index_step;
-            int64_t tap = tap_h * job->kernel[2] + a[2].index + range[2][0] * a[2].index_step;
-            const REAL *w = job->packed + tap * padded + c;
-            const REAL *x = job->source + c + v->channels *
-                (((at->n * a[0].source + d) * a[1].source + h) * a[2].source + w0);
-            for (int64_t l = range[2][0]; l < range[2][1]; l++) {
-                vec left[DEPTHWISE_VECTORS], right[DEPTHWISE_VECTORS];
-                K(depthwise_load)(x, n, left);
-                K(depthwise_load)(w, n, right);
-                for (int64_t u = 0; u < DEPTHWISE_VECTORS; u++) {
-                    sum[u] = v_fma(left[u], right[u], sum[u]);
+    const int64_t place[2] = {at->d, at->h};
+    K(depthwise_window) win;
+    int64_t line = at->n, tap = 0;
+    int64_t x_step = v->channels, w_step = K(conv_padded)(v->channels);
+    for (int64_t i = 2; i >= 0; i--) {
+        win.x_step[i] = a[i].tap_step * x_step;
+        win.w_step[i] = a[i].index_step * w_step;
+        x_step *= a[i].source;
+        w_step *= job->kernel[i];
+    }
+    for (int64_t i = 0; i < 2; i++) {
+        int64_t first = a[i].first + place[i] * a[i].step;
+        im2col_range r = im2col_taps_between(&a[i], first, first);
+        win.taps[i] = r.end - r.begin;
+        line = line * a[i].source + first + r.begin * a[i].tap_step;
+        tap = tap * job->kernel[i] + a[i].index + r.begin * a[i].index_step;
+    }
+    win.x = job->source + line * a[2].source * v->channels;
+    win.w = job->packed + (tap * job->kernel[2] + a[2].index) * K(conv_padded)(v->channels);
+    return win;
+}
+
+/* sum[i] += the window's products for pixel i of `pixels`, for n channels. */
+GEMM_INLINE void K(depthwise_sum)(const K(depthwise_window) *win, const REAL *x, const REAL *w,
+                                  const int64_t pixels, int64_t pixel_step, int64_t n,
+                                  vec sum[][DEPTHWISE_VECTORS]) {
+    for (int64_t i = 0; i < win->taps[0]; i++, x += win->x_step[0], w += win->w_step[0]) {
+        const REAL *x_line = x, *w_line = w;
+        for (int64_t j = 0; j < win->taps[1]; j++) {
+            const REAL *left = x_line, *right = w_line;
+            for (int64_t l = 0; l < win->taps[2]; l++) {
+                vec weight[DEPTHWISE_VECTORS], pixel[DEPTHWISE_VECTORS];
+                K(depthwise_load)(right, n, weight);
+                for (int64_t u = 0; u < pixels; u++) {
+                    K(depthwise_load)(left + u * pixel_step, n, pixel);
+                    for (int64_t k = 0; k < DEPTHWISE_VECTORS; k++) {
+                        sum[u][k] = v_fma(pixel[k], weight[k], sum[u][k]);
+                    }
                 }
-                x += a[2].tap_step * v->channels;
-                w += a[2].index_step * padded;
+                left += win->x_step[2];
+                right += win->w_step[2];
             }
+            x_line += win->x_step[1];
+            w_line += win->w_step[1];
         }
     }
 }
 
-/* All channels of one pixel. */
-static void K(depthwise_channels)(const K(depthwise_job) *job, const im2col_pixel *at,
-                                  const int64_t range[3][2]) {
-    const int64_t step = DEPTHWISE_VECTORS * VL;
-    int64_t channels = job->view->channels;
-    REAL *out = job->out + im2col_out_offset(job->view, at);
-    for (int64_t c = 0; c < channels; c += step) {
-        vec sum[DEPTHWISE_VECTORS] = {{0}};
-        int64_t n = channels - c;
-        if (n >= step) {
-            K(depthwise_pixel)(job, at, range, c, step, sum);
-        } else {
-            K(depthwise_pixel)(job, at, range, c, n, sum);
-        }
+/* n <= DEPTHWISE_VECTORS * VL channels from c on of one pixel or two; out, win->x and win->w are
+ * those of the first. */
+GEMM_INLINE void K(depthwise_channels)(const K(depthwise_job) *job, const K(depthwise_window) *win,
+                                       const int64_t pixels, int64_t c, int64_t n, REAL *out) {
+    const im2col_view *v = job->view;
+    vec sum[2][DEPTHWISE_VECTORS] = {{{0}}};
+    K(depthwise_sum)(win, win->x + c, win->w + c, pixels, v->axis[2].step * v->channels, n, sum);
+    for (int64_t u = 0; u < pixels; u++, out += v->axis[2].out_step * v->out_channels) {
         if (job->bias != NULL) {
             vec bias[DEPTHWISE_VECTORS];
             K(depthwise_load)(job->bias + c, n, bias);
-            for (int64_t u = 0; u < DEPTHWISE_VECTORS; u++) sum[u] += bias[u];
+            for (int64_t k = 0; k < DEPTHWISE_VECTORS; k++) sum[u][k] += bias[k];
         }
-        K(depthwise_store)(out + c, n, sum);
+        K(depthwise_store)(out + c, n, sum[u]);
+    }
+}
+
+/* All channels of one pixel or two. */
+GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthwise_window) *win,
+                                     const int64_t pixels, REAL *out) {
+    const int64_t step = DEPTHWISE_VECTORS * VL;
+    int64_t c = 0, channels = job->view->channels;
+    for (; c + step <= channels; c += step) K(depthwise_channels)(job, win, pixels, c, step, out);
+    if (c < channels) K(depthwise_channels)(job, win, pixels, c, channels - c, out);
+}
+
+/* One row of output pixels, by two where both see all taps along the width. */
+static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
+    const im2col_view *v = job->view;
+    const im2col_axis *a = &v->axis[2];
+    const im2col_range all = {0, a->taps};
+    K(depthwise_window) win = K(depthwise_row_window)(job, &at);
+    const REAL *x = win.x, *w = win.w;
+    REAL *out = job->out + im2col_out_offset(v, &at);
+    while (at.w < a->count) {
+        int64_t first = a->first + at.w * a->step;
+        im2col_range r = im2col_taps_between(a, first, first);
+        win.taps[2] = r.end - r.begin;
+        win.x = x + (first + r.begin * a->tap_step) * v->channels;
+        win.w = w + r.begin * win.w_step[2];
+        int64_t pixels = 1 + (at.w + 1 < a->count && im2col_inside(a, &all, first) &&
+                              im2col_inside(a, &all, first + a->step));
+        if (pixels == 2) {
+            K(depthwise_pixels)(job, &win, 2, out);
+        } else {
+            K(depthwise_pixels)(job, &win, 1, out);
+        }
+        at.w += pixels;
+        out += pixels * a->out_step * v->out_channels;
     }
 }
 
 /* This thread's rows of the output pixels of a view. */
 static void K(depthwise_gather)(const K(depthwise_job) *job, const team *t) {
-    const im2col_view *v = job->view;
-    const im2col_axis *a = v->axis;
-    int64_t begin, end;
-    if (im2col_pixels(v) == 0) return;
-    team_range(t, im2col_pixels(v) / a[2].count, 1, &begin, &end);
+    int64_t begin, end, width = job->view->axis[2].count;
+    if (im2col_pixels(job->view) == 0) return;
+    team_range(t, im2col_pixels(job->view) / width, 1, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
-        int64_t range[3][2];
-        im2col_pixel at = im2col_at(v, row * a[2].count);
-        K(depthwise_taps)(&a[0], a[0].first + at.d * a[0].step, &range[0][0], &range[0][1]);
-        K(depthwise_taps)(&a[1], a[1].first + at.h * a[1].step, &range[1][0], &range[1][1]);
-        for (; at.w < a[2].count; at.w++) {
-            K(depthwise_taps)(&a[2], a[2].first + at.w * a[2].step, &range[2][0], &range[2][1]);
-            K(depthwise_channels)(job, &at, range);
-        }
+        K(depthwise_line)(job, im2col_at(job->view, row * width));
     }
 }
 
@@ -214,7 +253,7 @@ static int64_t K(depthwise_slabs)(int64_t rows) { return pyad_min(rows, DEPTHWIS
 static void K(depthwise_weight)(const im2col_view *v, const REAL *x, const REAL *dy, REAL *dw,
                                 REAL *db, const team *t) {
     int64_t taps = im2col_taps(v), channels = v->channels;
-    int64_t padded = pyad_ceil_div(channels, VL) * VL, size = (taps + 1) * padded;
+    int64_t padded = K(conv_padded)(channels), size = (taps + 1) * padded;
     int64_t rows = im2col_pixels(v) == 0 ? 0 : im2col_pixels(v) / v->axis[2].count;
     int64_t slabs = K(depthwise_slabs)(rows), begin, end;
     REAL *all = t->shared;

@@ -9,7 +9,7 @@
  * would cost a tenth of the product, and a tile reads rows a constant distance apart just as well.
  * conv_bwd_x is the same loop with the output's gradient as source, once for each phase of the
  * stride, so that no product with a zero between pixels is computed.
- * Small images have many zeros around them (18 % of all products for 3x3 on 7x7). There a tile takes
+ * Small images have many zeros around them (18 % of the products of 3x3 on 7x7). There a tile takes
  * one place in MR images, and taps outside the image are left out of its sums (conv_inner).
  *
  * conv_bwd_w: dw[k, o] = sum over pixels of column[pixel, k] dy[pixel, o]. Pixels are cut into
@@ -658,7 +658,7 @@ typedef struct {
 } K(conv_weight_scratch);
 
 static conv_cut K(conv_cut_of)(const im2col_view *v) {
-    conv_cut c = {.groups = v->channels / pyad_max(1, v->group_channels), .width = v->group_width};
+    conv_cut c = {.groups = v->out_channels / pyad_max(1, v->group_width), .width = v->group_width};
     c.trim = conv_depth(v) >= CONV_DEPTH && K(conv_hits)(v) <= CONV_HITS;
     conv_cut_depth(&c, v, CONV_DEPTH);
     c.padded = K(conv_padded)(c.width);

@@ -652,6 +652,7 @@ _SMALL: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((1, 2, 5, 4), (1, 2, 2, 2), _numbers(2, padding=((1, -1), (0, -2)))),
     ((1, 2, 3, 4, 3), (2, 2, 2, 3, 2), _numbers(3, stride=(1, 2, 1), padding=1)),
     ((0, 2, 4, 4), (3, 2, 3, 3), _numbers(2)),
+    ((2, 0, 3, 3), (2, 0, 2, 2), _numbers(2)),
 )
 # across the blocks of the kernels: many channels, many pixels, tails everywhere
 _LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
