@@ -281,6 +281,13 @@ V_INLINE vec v_log1p(vec x) {
     return v_select(x == (vec){0}, x, K(v_log_edges)(u, r));
 }
 
+/* log(1 + x) for 0 <= x <= 1: 1 + x is below sqrt(2), or halved it is */
+V_INLINE vec K(v_log1p_unit)(vec x) {
+    mask near = x < v_set1(PICK(0.41421357, 0.41421356237309503));
+    vec f = v_select(near, x, (REAL)0.5 * (x - (REAL)1));
+    return K(v_log_core)(f, v_select(near, (vec){0}, v_set1((REAL)1)), (vec){0});
+}
+
 /* log(m) in two parts, m in [sqrt(1/2), sqrt(2)) */
 V_INLINE vec K(v_log_two)(vec m, vec *lo) {
     /* (log((1 + s) / (1 - s)) - 2 s - 2/3 s^3) / s^5 in s^2 */

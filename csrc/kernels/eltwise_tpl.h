@@ -144,11 +144,15 @@ MAP(nan_to_num, 1, 3, 1,
 #define SQRT_2_PI CONST(0.79788456080286536)
 #define GELU_CUBIC CONST(0.044715)
 
-V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - v_log1p(v_exp(-v_abs(x))); }
+/* log(1 + exp(-|x|)) */
+V_INLINE vec K(v_softplus_tail)(vec x) { return K(v_log1p_unit)(v_exp(-v_abs(x))); }
+
+V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - K(v_softplus_tail)(x); }
 
 V_INLINE vec K(v_softplus)(vec x, vec beta, vec threshold) {
     vec scaled = x * beta;
-    return v_select(scaled > threshold, x, v_log1p(v_exp(scaled)) / beta);
+    vec bent = (v_max(ZERO, scaled) + K(v_softplus_tail)(scaled)) / beta;
+    return v_select(scaled > threshold, x, bent);
 }
 
 V_INLINE vec K(v_elu)(vec x, vec alpha, vec scale, vec input_scale) {
