@@ -40,6 +40,7 @@ __all__ = [
     "inplace",
     "method",
     "operands",
+    "overwrite",
     "set_default_dtype",
 ]
 
@@ -1005,6 +1006,46 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     changed.__name__ = changed.__qualname__ = name
     changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
     return changed
+
+
+def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tensor:
+    """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
+    x._check_inplace(name)
+    mine = x._array
+    needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
+    recording = MODE.enabled and True in needs
+    # the memory as an input, apart from the same memory as the output
+    arrays = [mine.view(mine.shape, mine.strides), *_arrays_of(others, mine.dtype)]
+    if (
+        (recording and (op.keeps_first or x._base is not None))
+        or op.rule(*arrays, **attrs)[0] != (mine.shape, mine.dtype)
+        or any(_is_read_elsewhere(each, mine) for each in arrays[1:])
+    ):
+        return x._assign(name, apply(op, x, *others, **attrs))
+    ctx = Context(attrs, mine)
+    op.forward(ctx, needs if recording else (False,) * len(needs), *arrays, **attrs)
+    mine.storage.version += 1
+    edge = None
+    if recording:
+        edges = [t.edge() if need else None for t, need in zip((x, *others), needs)]
+        edge = (record(op, ctx, needs, arrays, edges, (mine,)), 0)
+    x._take_edge(make(mine, edge, recording))
+    return x
+
+
+def _arrays_of(inputs: Sequence[Any], dtype: DType) -> list[Array]:
+    return [
+        x._array if isinstance(x, Tensor) else backends.constant(x, dtype)
+        for x in inputs
+    ]
+
+
+def _is_read_elsewhere(array: Array, target: Array) -> bool:
+    """Whether writing element i of the target may change another element of the array."""
+    return array.storage is target.storage and (
+        (array.offset, array.shape, array.strides)
+        != (target.offset, target.shape, target.strides)
+    )
 
 
 def method(*names: Any, inplace: bool = False) -> Any:

@@ -461,3 +461,72 @@ def test_isclose() -> None:
     y = ad.tensor([1.0 + 1e-6, NAN, INF, -INF, 1e-9])
     assert ad.isclose(x, y).tolist() == [True, False, True, False, True]
     assert ad.isclose(x, y, equal_nan=True).tolist() == [True, True, True, False, True]
+
+
+# ---- in place: written over, with the gradients of the other way ----
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu", "hardtanh"])
+def test_in_place_and_out_of_place_have_the_same_gradients(name: str) -> None:
+    function = getattr(F, name)
+    values = np.random.default_rng(8).standard_normal((3, 5))
+    found = []
+    for inplace in (False, True):
+        w = ad.tensor(values, requires_grad=True)
+        y = function(w * 2, inplace=inplace)
+        (g,) = ad.autograd.grad(y, [w], [ad.tensor(values) + 3], create_graph=True)
+        (gg,) = ad.autograd.grad(g, [w], [ad.ones_like(w)], allow_unused=True)
+        found.append([y.tolist(), g.tolist(), None if gg is None else gg.tolist()])
+    assert found[0] == found[1]
+
+
+def test_in_place_needs_no_other_memory() -> None:
+    x = ad.rand(1000, 1000)
+    with ad.no_grad():
+        before = ad.memory_stats()["allocated_bytes"]
+        ad.reset_peak_memory()
+        x.relu_().add_(1).mul_(x)
+        x += x
+        assert ad.memory_stats()["peak_allocated_bytes"] < before + 1_000_000
+
+
+def test_in_place_with_itself_in_another_order() -> None:
+    values = np.random.default_rng(9).random((40, 40))
+    x = ad.tensor(values)
+    x += x.permute(1, 0)
+    np.testing.assert_array_equal(x.numpy(), values + values.T)
+    x = ad.tensor(values)
+    x.permute(1, 0).mul_(2).relu_()
+    np.testing.assert_array_equal(x.numpy(), 2 * values)
+
+
+def test_in_place_through_a_view_and_on_leaves() -> None:
+    w = ad.tensor([1.0, -2.0, 3.0, -4.0], requires_grad=True)
+    base = w * 1
+    base.reshape(2, 2).relu_()
+    base.backward(ad.ones(4))
+    assert base.tolist() == [1.0, 0.0, 3.0, 0.0]
+    assert w.grad.tolist() == [1.0, 0.0, 1.0, 0.0]
+    with pytest.raises(ad.GradError, match="relu_: a leaf that requires a gradient"):
+        w.relu_()
+    y = w.exp()
+    z = y * y
+    y.add_(1)
+    with pytest.raises(ad.GradError, match="saved for backward was changed"):
+        z.backward(ad.ones(4))
+
+
+def test_in_place_of_integers_and_mixed_types() -> None:
+    i = ad.tensor([4, 5])
+    i += 1
+    i //= 2
+    assert i.tolist() == [2, 3]
+    with pytest.raises(DTypeError, match="div_.*can't hold"):
+        i /= 2
+    f = ad.tensor([1.0, 2.0])
+    f += ad.tensor([1, 2])
+    f *= ad.tensor([2.0, 2.0], dtype=ad.float64)
+    assert f.tolist() == [4.0, 8.0]
+    assert f.dtype == ad.float32
+    assert f.sqrt_() is f
+    assert ad.tensor([4, 9]).neg_().tolist() == [-4, -9]

@@ -66,6 +66,8 @@ class Op:
         gradient_of: for the fused gradient of another op, that op's name.
         view: the output shares the first input's memory.
         elementwise: output i depends on input i alone, so it may overwrite its input.
+        keeps_first: the gradient may need the first input, so that a recorded call can't
+            overwrite it.
         random: draws random numbers; samples are checked by their statistics elsewhere.
     """
 
@@ -80,6 +82,7 @@ class Op:
     gradient_of: str | None = None
     view: bool = False
     elementwise: bool = False
+    keeps_first: bool = True
     random: bool = False
 
 

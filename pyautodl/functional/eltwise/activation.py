@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
-from pyautodl.tensor import Tensor, apply, call, method
-from pyautodl.tensor import inplace as in_place
+from pyautodl.tensor import Tensor, apply, call, method, overwrite
 
 __all__ = [
     "celu",
@@ -43,8 +43,22 @@ __all__ = [
 ]
 
 
-def _activate(name: str, input: Tensor, **attrs: Any) -> Tensor:
-    return apply(ACTIVATIONS[name], check_tensor(name, input), **attrs)  # type: ignore[no-any-return]
+def _activate(name: str, input: Tensor, inplace: bool = False, **attrs: Any) -> Tensor:
+    op = ACTIVATIONS[name]
+    if inplace:
+        return overwrite(f"{name}_", op, check_tensor(name, input), **attrs)
+    return apply(op, check_tensor(name, input), **attrs)  # type: ignore[no-any-return]
+
+
+def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function that always changes its input."""
+
+    def changed(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(input, *args, inplace=True, **kwargs)
+
+    changed.__name__ = changed.__qualname__ = f"{function.__name__}_"
+    changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
+    return changed
 
 
 _RELU = ACTIVATIONS["relu"]
@@ -67,7 +81,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         tensor([0., 2.])
     """
     if inplace:
-        return relu_(input)
+        return overwrite("relu_", _RELU, input)
     return apply(_RELU, check_tensor("relu", input))  # type: ignore[no-any-return]
 
 
@@ -92,9 +106,8 @@ def leaky_relu(
         >>> ad.nn.functional.leaky_relu(ad.tensor([-1.0, 2.0]))
         tensor([-0.1000,  2.0000])
     """
-    if inplace:
-        return leaky_relu_(input, negative_slope)
-    return _activate("leaky_relu", input, negative_slope=float(negative_slope))
+    slope = float(negative_slope)
+    return _activate("leaky_relu", input, inplace, negative_slope=slope)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -135,11 +148,9 @@ def hardtanh(
         >>> ad.nn.functional.hardtanh(ad.tensor([-2.0, 0.5]))
         tensor([-1.0000,  0.5000])
     """
-    if inplace:
-        return hardtanh_(input, min_val, max_val)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
-    return _activate("hardtanh", input, min=float(min_val), max=float(max_val))
+    return _activate("hardtanh", input, inplace, min=float(min_val), max=float(max_val))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -160,9 +171,9 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     Source: Clevert, Unterthiner, Hochreiter, 2015, arXiv:1511.07289.
     """
-    if inplace:
-        return elu_(input, alpha)
-    return _activate("elu", input, alpha=float(alpha), scale=1.0, input_scale=1.0)
+    return _activate(
+        "elu", input, inplace, alpha=float(alpha), scale=1.0, input_scale=1.0
+    )
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -187,10 +198,8 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Klambauer et al., 2017, arXiv:1706.02515.
     """
-    if inplace:
-        return selu_(input)
     return _activate(
-        "elu", input, alpha=_SELU_ALPHA, scale=_SELU_SCALE, input_scale=1.0
+        "elu", input, inplace, alpha=_SELU_ALPHA, scale=_SELU_SCALE, input_scale=1.0
     )
 
 
@@ -214,12 +223,10 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     Source: Barron, 2017, arXiv:1704.07483.
     """
-    if inplace:
-        return celu_(input, alpha)
     if alpha == 0:
         raise ValueError("celu: alpha must not be 0")
     return _activate(
-        "elu", input, alpha=float(alpha), scale=1.0, input_scale=1.0 / alpha
+        "elu", input, inplace, alpha=float(alpha), scale=1.0, input_scale=1.0 / alpha
     )
 
 
@@ -263,7 +270,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Elfwing, Uchibe, Doya, 2017, arXiv:1702.03118.
     """
-    return _silu_(input) if inplace else _activate("silu", input)
+    return _activate("silu", input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -283,7 +290,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Misra, 2019, arXiv:1908.08681.
     """
-    return _mish_(input) if inplace else _activate("mish", input)
+    return _activate("mish", input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -303,7 +310,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source: Howard et al., 2019, arXiv:1905.02244.
     """
-    return _hardswish_(input) if inplace else _activate("hardswish", input)
+    return _activate("hardswish", input, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -321,7 +328,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
         >>> ad.nn.functional.hardsigmoid(ad.tensor([-1.0, 4.0]))
         tensor([0.3333, 1.0000])
     """
-    return _hardsigmoid_(input) if inplace else _activate("hardsigmoid", input)
+    return _activate("hardsigmoid", input, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -396,9 +403,8 @@ def threshold(
         >>> ad.nn.functional.threshold(ad.tensor([0.1, 3.0]), 1.0, -5.0)
         tensor([-5.,  3.])
     """
-    if inplace:
-        return threshold_(input, threshold, value)
-    return _activate("threshold", input, threshold=float(threshold), value=float(value))
+    bounds = {"threshold": float(threshold), "value": float(value)}
+    return _activate("threshold", input, inplace, **bounds)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -557,16 +563,12 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
     return call("max_dim", groups, dim=axis + 1)[0]  # type: ignore[no-any-return]
 
 
-relu_ = in_place(relu)
-leaky_relu_ = in_place(leaky_relu)
-hardtanh_ = in_place(hardtanh)
-elu_ = in_place(elu)
-selu_ = in_place(selu)
-celu_ = in_place(celu)
-threshold_ = in_place(threshold)
-_silu_ = in_place(silu)
-_mish_ = in_place(mish)
-_hardswish_ = in_place(hardswish)
-_hardsigmoid_ = in_place(hardsigmoid)
+relu_ = _in_place(relu)
+leaky_relu_ = _in_place(leaky_relu)
+hardtanh_ = _in_place(hardtanh)
+elu_ = _in_place(elu)
+selu_ = _in_place(selu)
+celu_ = _in_place(celu)
+threshold_ = _in_place(threshold)
 for _function in (relu_, selu_, celu_):
     method(_function.__name__)(_function)

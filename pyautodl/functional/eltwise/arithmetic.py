@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyautodl.ops.eltwise import arithmetic as ops
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
 from pyautodl.ops.eltwise.compare import BITS
 from pyautodl.ops.eltwise.unary import POW_SCALAR
+from pyautodl.ops.record import Op
 from pyautodl.tensor import (
     Tensor,
     apply,
@@ -21,6 +23,7 @@ from pyautodl.tensor import (
     inplace,
     method,
     operands,
+    overwrite,
 )
 
 __all__ = [
@@ -664,6 +667,29 @@ arctan2 = atan2
 clip = clamp
 
 
+# ---- in place, where no step between can be seen ----
+
+
+def _change_directly(name: str, op: Op) -> None:
+    """Let a method write over its tensor, if the other operand does not widen it."""
+    general = getattr(Tensor, f"{name}_")
+
+    @functools.wraps(general)
+    def changed(self: Tensor, other: Any, **options: Any) -> Tensor:
+        if options:
+            return general(self, other, **options)  # type: ignore[no-any-return]
+        x, y = operands(name, self, other)
+        if x is not self or (name == "div" and x.dtype.category != FLOATING):
+            return general(self, other)  # type: ignore[no-any-return]
+        return overwrite(f"{name}_", op, x, y)
+
+    setattr(Tensor, f"{name}_", changed)
+    setattr(Tensor, f"__i{_OPERATORS.get(name, name)}__", changed)
+
+
+_OPERATORS = {"div": "truediv"}
+
+
 # ---- operators ----
 
 _OPERANDS = (Tensor, bool, int, float, np.generic, np.ndarray)
@@ -704,3 +730,10 @@ for _name, _function in {
     operator(f"__{_name}__", _function)
     operator(f"__r{_name}__", _function, reflected=True)
     operator(f"__i{_name}__", inplace(_function))
+for _name, _op in {
+    "add": ops.ADD,
+    "sub": ops.SUB,
+    "mul": ops.MUL,
+    "div": ops.DIV,
+}.items():
+    _change_directly(_name, _op)

@@ -8,7 +8,7 @@ from typing import Any
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.ops.eltwise.unary import MATH, NAN_TO_NUM, TESTS
 from pyautodl.ops.record import Op
-from pyautodl.tensor import Tensor, apply, call, get_default_dtype, method
+from pyautodl.tensor import Tensor, apply, call, get_default_dtype, method, overwrite
 
 __all__ = [
     "abs",
@@ -125,10 +125,18 @@ def _define(
     function.__doc__ = _TEXT.format(
         what=what, kinds=kinds, more=more, name=name, given=given, shown=shown
     )
-    for each in (name, *aliases):
-        function.__name__ = function.__qualname__ = each
-        method(each, inplace=True)(function)
     function.__name__ = function.__qualname__ = name
+
+    def changed(self: Tensor) -> Tensor:
+        if kind != "number" and self._array.dtype.category != FLOATING:
+            return self._assign(f"{name}_", function(self))
+        return overwrite(f"{name}_", op, self)
+
+    changed.__name__ = changed.__qualname__ = f"{name}_"
+    changed.__doc__ = f"Apply `{name}` in place and return the tensor."
+    for each in (name, *aliases):
+        setattr(Tensor, each, function)
+        setattr(Tensor, f"{each}_", changed)
     return function
 
 

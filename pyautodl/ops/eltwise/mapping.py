@@ -342,6 +342,7 @@ def map_op(
             errors=_make_errors(name, reads, takes, cases[0]),
             gradient_of=gradient_of,
             elementwise=True,
+            keeps_first="x" in "".join(keeps),
         )
     )
 
