@@ -91,12 +91,17 @@ class _Call:
 
 
 class _Plan:
-    """The calls of a group, good as long as `key` stays the same."""
+    """The calls of a group, good as long as `key` stays the same.
 
-    __slots__ = ("calls", "key")
+    The tables of gradients are packed for `addresses`, which may change from step to
+    step; it is all that is packed again then.
+    """
+
+    __slots__ = ("addresses", "calls", "key")
 
     def __init__(self) -> None:
         self.key: list[Any] | None = None
+        self.addresses: list[int] = []
         self.calls: list[_Call] = []
 
 
@@ -218,19 +223,30 @@ class Optimizer:
             if not params:
                 continue
             grads = [p.grad._array for p in params]
-            key = [
-                (p._array.address, g.address, g.strides, g.shape, g.dtype)
-                for p, g in zip(params, grads)
-            ]
-            if key != plan.key:
-                plan.calls = self._plan(group, params, grads)
-                fresh = any(call.first or call.copies for call in plan.calls)
-                plan.key = None if fresh else key
+            self._renew(plan, group, params, grads)
             for call in plan.calls:
                 self._run(group, call, grads)
             for p in params:
                 p._array.storage.version += 1
         return loss
+
+    def _renew(
+        self, plan: _Plan, group: ParamGroup, params: list[Tensor], grads: list[Array]
+    ) -> None:
+        """Make the calls of a plan fit the gradients that there are now."""
+        key = [
+            (p._array.address, g.strides, g.shape, g.dtype)
+            for p, g in zip(params, grads)
+        ]
+        addresses = [g.address for g in grads]
+        if key != plan.key:
+            plan.calls = self._plan(group, params, grads)
+            once = any(call.first or call.copies for call in plan.calls)
+            plan.key = None if once else key
+        elif addresses != plan.addresses:
+            for call in plan.calls:
+                call.grads = Table([grads[i] for i in call.numbers])
+        plan.addresses = addresses
 
     def _run(self, group: ParamGroup, call: _Call, grads: list[Array]) -> None:
         if len(call.numbers) < len(grads):
