@@ -42,7 +42,8 @@ for argument in "$@"; do
             fi
             compiler=aarch64-linux-gnu-gcc
             link+=(-L$library "-Wl,-rpath,$library")
-            runner=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+            # with the libc that cmocka brings; the cross compiler's loader (-L) hangs with it
+            runner=(env PYAD_EMULATED=1 qemu-aarch64)
         fi
         ;;
     -*)
@@ -126,7 +127,7 @@ for test in "${tests[@]}"; do
     program=$build/$(basename "$test" .c)
     $compiler "${link[@]}" "$program.o" "${library[@]}" -lcmocka -lm -o "$program"
     echo "== $(basename "$program") ($variant)"
-    timeout 600 "${runner[@]}" "$program" || failed+=("$(basename "$program")")
+    timeout -k 10 600 "${runner[@]}" "$program" || failed+=("$(basename "$program")")
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "failed: ${failed[*]}" >&2

@@ -266,6 +266,11 @@ static void test_callers_side_by_side(void **state) {
 
 /* ---- fork ---- */
 
+/* qemu-user can't start threads in a child that a process with threads has forked. */
+static void skip_if_emulated(void) {
+    if (getenv("PYAD_EMULATED") != NULL) skip();
+}
+
 static int in_child(void) {
     probe p = {0};
     pyad_error error;
@@ -289,6 +294,7 @@ static void assert_child_computes(void) {
 
 static void test_forked_child_computes(void **state) {
     (void)state;
+    skip_if_emulated();
     caller c = {0, 3};
     pool_often(&c);
     for (int i = 0; i < 3; i++) {
@@ -307,6 +313,7 @@ static void *pool_until_stopped(void *argument) {
 
 static void test_fork_while_the_team_runs(void **state) {
     (void)state;
+    skip_if_emulated();
     pthread_t thread;
     caller c = {0, 2};
     atomic_store(&stop, 0);
