@@ -38,7 +38,7 @@ V_INLINE void K(put)(REAL *p, vec a, int64_t width, int full) {
 
 /* all ones in the first n lanes */
 V_INLINE mask K(first_lanes)(int64_t n) {
-    mask m;
+    mask m = {0};
     for (int64_t i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
     return m;
 }
