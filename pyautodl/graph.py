@@ -64,9 +64,9 @@ def bind(
     call_unrecorded: Callable[..., Any],
 ) -> None:
     """Tell the engine how a tensor is made and how an op is applied."""
-    _Bound.make = staticmethod(make)  # type: ignore[assignment]
-    _Bound.call = staticmethod(call)  # type: ignore[assignment]
-    _Bound.call_unrecorded = staticmethod(call_unrecorded)  # type: ignore[assignment]
+    _Bound.make = staticmethod(make)
+    _Bound.call = staticmethod(call)
+    _Bound.call_unrecorded = staticmethod(call_unrecorded)
 
 
 # An array kept for backward: (array, edge, output, version, checksum). `edge` leads to the

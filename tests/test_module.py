@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import pickle
+import pkgutil
 import threading
 import weakref
 from collections import OrderedDict
@@ -641,3 +643,37 @@ def test_buffers_and_parameters_print_and_share() -> None:
     with pytest.raises(DTypeError, match="floating"):
         nn.Parameter(ad.tensor([1]))
     assert type(parameter * 2) is ad.Tensor
+
+
+# ---- what the packages show ----
+
+
+def _names_by_module(package: Any) -> dict[str, list[str]]:
+    found = {}
+    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        module = importlib.import_module(info.name)
+        if not info.ispkg or "functional" in info.name:
+            found[info.name] = list(getattr(module, "__all__", ()))
+    return found
+
+
+def test_packages_show_every_name_of_their_modules() -> None:
+    private = {"_hooks", "functional", "init", "contraction", "printing"}
+    for package in (nn, ad.functional):
+        for module, names in _names_by_module(package).items():
+            if module.rpartition(".")[2] not in private:
+                missing = [name for name in names if name not in package.__all__]
+                assert not missing, f"{module} has {missing}"
+        for name in package.__all__:
+            assert hasattr(package, name)
+            if package is ad.functional:
+                assert callable(getattr(package, name)), f"{name} is a module"
+
+
+def test_nn_functional_shows_what_the_families_define() -> None:
+    """A function in PyTorch's torch.nn.functional must be brought along."""
+    layers = {"pool", "norm", "conv", "loss", "softmax", "interpolate", "embedding"}
+    for module, names in _names_by_module(ad.functional).items():
+        if module.rpartition(".")[2] in layers:
+            missing = [n for n in names if not hasattr(nn.functional, n)]
+            assert not missing, f"{module} has {missing}"

@@ -211,7 +211,7 @@ def _split_classes(
         part[valid] = 1
         part[held] = 2
     parts = part[place]
-    return tuple(place[parts == k].tolist() for k in range(3))  # type: ignore[return-value]
+    return tuple(place[parts == k].tolist() for k in range(3))
 
 
 def _split_groups(

@@ -1,18 +1,45 @@
 """The documented functions, a file for each family of ops."""
 
-import importlib
-import importlib.util
+import sys
 
-from pyautodl.backends import FAMILIES
+from pyautodl.functional.conv import *
+from pyautodl.functional.copy import *
+from pyautodl.functional.creation import *
+from pyautodl.functional.eltwise import *
+from pyautodl.functional.index import *
+from pyautodl.functional.interpolate import *
+from pyautodl.functional.loss import *
+from pyautodl.functional.matmul import *
+from pyautodl.functional.norm import *
+from pyautodl.functional.pool import *
+from pyautodl.functional.random import *
+from pyautodl.functional.reduce import *
+from pyautodl.functional.rnn import *
+from pyautodl.functional.softmax import *
+from pyautodl.functional.sort import *
+from pyautodl.functional.views import *
+
+# a function may bear the name of another family (norm): the order above, by name, leaves
+# the function in the package's namespace
+_FAMILIES = (
+    "conv",
+    "copy",
+    "creation",
+    "eltwise",
+    "index",
+    "interpolate",
+    "loss",
+    "matmul",
+    "norm",
+    "pool",
+    "random",
+    "reduce",
+    "rnn",
+    "softmax",
+    "sort",
+    "views",
+)
 
 __all__: list[str] = []
-_found = {}
-
-for _family in ("creation", "views", *FAMILIES):
-    if importlib.util.find_spec(f"pyautodl.functional.{_family}") is not None:
-        _module = importlib.import_module(f"pyautodl.functional.{_family}")
-        _found.update({_name: getattr(_module, _name) for _name in _module.__all__})
-        __all__ += _module.__all__
-
-# at the end: importing the family norm has put its module in the place of the function
-globals().update(_found)
+for _family in _FAMILIES:
+    __all__ += sys.modules[f"pyautodl.functional.{_family}"].__all__

@@ -1,39 +1,48 @@
 """Neural networks: modules, containers, initialisation, functions on tensors."""
 
-import importlib
-import importlib.util
+import sys
 
-from pyautodl.backends import FAMILIES
 from pyautodl.nn import functional, init, utils
-from pyautodl.nn.container import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Sequential,
+from pyautodl.nn.activation import *
+from pyautodl.nn.container import *
+from pyautodl.nn.conv import *
+from pyautodl.nn.dropout import *
+from pyautodl.nn.embedding import *
+from pyautodl.nn.flatten import *
+from pyautodl.nn.fold import *
+from pyautodl.nn.interpolate import *
+from pyautodl.nn.linear import *
+from pyautodl.nn.loss import *
+from pyautodl.nn.module import *
+from pyautodl.nn.norm import *
+from pyautodl.nn.padding import *
+from pyautodl.nn.parameter import *
+from pyautodl.nn.pool import *
+from pyautodl.nn.reduce import *
+from pyautodl.nn.rnn import *
+from pyautodl.nn.softmax import *
+
+_FAMILIES = (
+    "module",
+    "parameter",
+    "container",
+    "activation",
+    "conv",
+    "dropout",
+    "embedding",
+    "flatten",
+    "fold",
+    "interpolate",
+    "linear",
+    "loss",
+    "norm",
+    "padding",
+    "pool",
+    "reduce",
+    "rnn",
+    "softmax",
 )
-from pyautodl.nn.module import Module
-from pyautodl.nn.parameter import Buffer, Parameter
 
-__all__ = [
-    "Buffer",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "Parameter",
-    "ParameterDict",
-    "ParameterList",
-    "Sequential",
-    "functional",
-    "init",
-    "utils",
-]
-
-for _family in (
-    *("linear", "activation", "flatten", "embedding", "dropout", "padding", "fold"),
-    *FAMILIES,
-):
-    if importlib.util.find_spec(f"pyautodl.nn.{_family}") is not None:
-        _module = importlib.import_module(f"pyautodl.nn.{_family}")
-        globals().update({_name: getattr(_module, _name) for _name in _module.__all__})
-        __all__ += _module.__all__
+__all__ = ["functional", "init", "utils"]
+for _family in _FAMILIES:
+    __all__ += sys.modules[f"pyautodl.nn.{_family}"].__all__

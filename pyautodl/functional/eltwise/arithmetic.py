@@ -91,8 +91,8 @@ def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """
     x, y = operands("add", input, other)
     if alpha == 1:
-        return apply(ops.ADD, x, y)  # type: ignore[no-any-return]
-    return apply(ops.ADD_SCALED, x, y, alpha=_checked_alpha("add", x, alpha))  # type: ignore[no-any-return]
+        return apply(ops.ADD, x, y)
+    return apply(ops.ADD_SCALED, x, y, alpha=_checked_alpha("add", x, alpha))
 
 
 def _checked_alpha(name: str, x: Tensor, alpha: float) -> float:
@@ -121,8 +121,8 @@ def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """
     x, y = operands("sub", input, other)
     if alpha == 1:
-        return apply(ops.SUB, x, y)  # type: ignore[no-any-return]
-    return apply(ops.ADD_SCALED, x, y, alpha=-_checked_alpha("sub", x, alpha))  # type: ignore[no-any-return]
+        return apply(ops.SUB, x, y)
+    return apply(ops.ADD_SCALED, x, y, alpha=-_checked_alpha("sub", x, alpha))
 
 
 @method
@@ -161,7 +161,7 @@ def mul(input: Tensor, other: Any) -> Tensor:
         >>> ad.mul(ad.tensor([1, 2]), 1.5)
         tensor([1.5000, 3.0000])
     """
-    return apply(ops.MUL, *operands("mul", input, other))  # type: ignore[no-any-return]
+    return apply(ops.MUL, *operands("mul", input, other))
 
 
 @method("div", "divide", "true_divide", inplace=True)
@@ -186,13 +186,13 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
         tensor([ 3, -4])
     """
     if rounding_mode is None:
-        return apply(ops.DIV, *floating_operands("div", input, other))  # type: ignore[no-any-return]
+        return apply(ops.DIV, *floating_operands("div", input, other))
     kinds = {"trunc": ops.DIV_TRUNC, "floor": ops.FLOOR_DIVIDE}
     if rounding_mode not in kinds:
         raise ValueError(
             f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}"
         )
-    return apply(kinds[rounding_mode], *operands("div", input, other))  # type: ignore[no-any-return]
+    return apply(kinds[rounding_mode], *operands("div", input, other))
 
 
 @method("floor_divide", inplace=True)
@@ -212,7 +212,7 @@ def floor_divide(input: Tensor, other: Any) -> Tensor:
         >>> ad.floor_divide(ad.tensor([7, -7]), 2)
         tensor([ 3, -4])
     """
-    return apply(ops.FLOOR_DIVIDE, *operands("floor_divide", input, other))  # type: ignore[no-any-return]
+    return apply(ops.FLOOR_DIVIDE, *operands("floor_divide", input, other))
 
 
 @method("remainder", inplace=True)
@@ -232,7 +232,7 @@ def remainder(input: Tensor, other: Any) -> Tensor:
         >>> ad.remainder(ad.tensor([7, -7]), 3)
         tensor([1, 2])
     """
-    return apply(ops.REMAINDER, *operands("remainder", input, other))  # type: ignore[no-any-return]
+    return apply(ops.REMAINDER, *operands("remainder", input, other))
 
 
 @method("fmod", inplace=True)
@@ -252,7 +252,7 @@ def fmod(input: Tensor, other: Any) -> Tensor:
         >>> ad.fmod(ad.tensor([7, -7]), 3)
         tensor([ 1, -1])
     """
-    return apply(ops.FMOD, *operands("fmod", input, other))  # type: ignore[no-any-return]
+    return apply(ops.FMOD, *operands("fmod", input, other))
 
 
 # ---- powers, angles ----
@@ -281,13 +281,13 @@ def pow(input: Any, exponent: Any) -> Tensor:
     if x._array.dtype.category == BOOLEAN:
         x, y = call("cast", x, dtype=int64), call("cast", y, dtype=int64)
     if isinstance(exponent, Tensor):
-        return apply(ops.POW, x, y)  # type: ignore[no-any-return]
+        return apply(ops.POW, x, y)
     if x._array.dtype.category != FLOATING and exponent < 0:
         raise ValueError(
             f"pow: integers have no integer powers below 0, got exponent {exponent}; "
             "use .float()"
         )
-    return apply(POW_SCALAR, x, exponent=exponent)  # type: ignore[no-any-return]
+    return apply(POW_SCALAR, x, exponent=exponent)
 
 
 @method("atan2", "arctan2", inplace=True)
@@ -306,7 +306,7 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.atan2(ad.tensor([1.0]), ad.tensor([-1.0]))
         tensor([2.3562])
     """
-    return apply(ops.ATAN2, *floating_operands("atan2", input, other))  # type: ignore[no-any-return]
+    return apply(ops.ATAN2, *floating_operands("atan2", input, other))
 
 
 # ---- the greater and the smaller ----
@@ -328,7 +328,7 @@ def maximum(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.maximum(ad.tensor([1, 5]), ad.tensor([3, 2]))
         tensor([3, 5])
     """
-    return apply(ops.MAXIMUM, *operands("maximum", input, other))  # type: ignore[no-any-return]
+    return apply(ops.MAXIMUM, *operands("maximum", input, other))
 
 
 @method
@@ -347,7 +347,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.minimum(ad.tensor([1, 5]), ad.tensor([3, 2]))
         tensor([1, 2])
     """
-    return apply(ops.MINIMUM, *operands("minimum", input, other))  # type: ignore[no-any-return]
+    return apply(ops.MINIMUM, *operands("minimum", input, other))
 
 
 @method
@@ -368,7 +368,7 @@ def fmax(input: Tensor, other: Tensor) -> Tensor:
     """
     x, y = operands("fmax", input, other)
     op = ops.FMAX if x._array.dtype.category == FLOATING else ops.MAXIMUM
-    return apply(op, x, y)  # type: ignore[no-any-return]
+    return apply(op, x, y)
 
 
 @method
@@ -389,7 +389,7 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
     """
     x, y = operands("fmin", input, other)
     op = ops.FMIN if x._array.dtype.category == FLOATING else ops.MINIMUM
-    return apply(op, x, y)  # type: ignore[no-any-return]
+    return apply(op, x, y)
 
 
 @method("clamp", "clip", inplace=True)
@@ -421,9 +421,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if x._array.dtype.category == FLOATING:
         low = -np.inf if min is None else float(min)
         high = np.inf if max is None else float(max)
-        return apply(ACTIVATIONS["clamp"], x, min=low, max=high)  # type: ignore[no-any-return]
+        return apply(ACTIVATIONS["clamp"], x, min=low, max=high)
     x = x if min is None else apply(ops.MAXIMUM, x, min)
-    return x if max is None else apply(ops.MINIMUM, x, max)  # type: ignore[no-any-return]
+    return x if max is None else apply(ops.MINIMUM, x, max)
 
 
 def _clamp_between(x: Tensor, min: Any, max: Any) -> Tensor:
@@ -504,8 +504,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """
     if not isinstance(weight, Tensor):
         x, y = _as_one_type("lerp", input, end)
-        return apply(ops.LERP, x, y, constant(float(weight), x.dtype))  # type: ignore[no-any-return]
-    return apply(ops.LERP, *_as_one_type("lerp", input, end, weight))  # type: ignore[no-any-return]
+        return apply(ops.LERP, x, y, constant(float(weight), x.dtype))
+    return apply(ops.LERP, *_as_one_type("lerp", input, end, weight))
 
 
 @method("addcmul", inplace=True)
@@ -530,7 +530,7 @@ def addcmul(
         tensor([11., 42.])
     """
     tensors = _as_one_type("addcmul", input, tensor1, tensor2)
-    return apply(ops.ADDCMUL, *tensors, value=float(value))  # type: ignore[no-any-return]
+    return apply(ops.ADDCMUL, *tensors, value=float(value))
 
 
 @method("addcdiv", inplace=True)
@@ -555,7 +555,7 @@ def addcdiv(
         tensor([11., 12.])
     """
     tensors = _as_one_type("addcdiv", input, tensor1, tensor2)
-    return apply(ops.ADDCDIV, *tensors, value=float(value))  # type: ignore[no-any-return]
+    return apply(ops.ADDCDIV, *tensors, value=float(value))
 
 
 # ---- bits ----
@@ -657,7 +657,7 @@ def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
 
 
 def _bits(name: str, x: Any, y: Any) -> Tensor:
-    return apply(BITS[name], *operands(name, x, y))  # type: ignore[no-any-return]
+    return apply(BITS[name], *operands(name, x, y))
 
 
 subtract = sub

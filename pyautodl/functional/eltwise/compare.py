@@ -33,7 +33,7 @@ __all__ = [
 
 
 def _compare(name: str, x: Any, y: Any) -> Tensor:
-    return apply(COMPARISONS[name], *operands(name, x, y))  # type: ignore[no-any-return]
+    return apply(COMPARISONS[name], *operands(name, x, y))
 
 
 @method("eq", inplace=True)
@@ -179,7 +179,7 @@ def logical_and(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.logical_and(ad.tensor([1, 1]), ad.tensor([0, 2]))
         tensor([False,  True])
     """
-    return apply(LOGIC["logical_and"], *operands("logical_and", input, other))  # type: ignore[no-any-return]
+    return apply(LOGIC["logical_and"], *operands("logical_and", input, other))
 
 
 @method("logical_or", inplace=True)
@@ -198,7 +198,7 @@ def logical_or(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.logical_or(ad.tensor([0, 1]), ad.tensor([0, 2]))
         tensor([False,  True])
     """
-    return apply(LOGIC["logical_or"], *operands("logical_or", input, other))  # type: ignore[no-any-return]
+    return apply(LOGIC["logical_or"], *operands("logical_or", input, other))
 
 
 @method("logical_xor", inplace=True)
@@ -217,7 +217,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.logical_xor(ad.tensor([1, 1]), ad.tensor([0, 2]))
         tensor([ True, False])
     """
-    return apply(LOGIC["logical_xor"], *operands("logical_xor", input, other))  # type: ignore[no-any-return]
+    return apply(LOGIC["logical_xor"], *operands("logical_xor", input, other))
 
 
 # ---- choice ----
@@ -261,7 +261,7 @@ def _number_as_tensor(number: Any, beside: Any) -> Tensor:
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """Return this tensor's elements where the condition holds, else those of other."""
-    return where(condition, self, other)  # type: ignore[no-any-return]
+    return where(condition, self, other)
 
 
 method("where")(_where_method)

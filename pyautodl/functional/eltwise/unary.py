@@ -117,8 +117,8 @@ def _define(
                 input = as_floating(name, input)
             elif check_tensor(name, input)._array.dtype.category != FLOATING:
                 if kind == "whole":
-                    return call("copy", input)  # type: ignore[no-any-return]
-        return apply(op, input)  # type: ignore[no-any-return]
+                    return call("copy", input)
+        return apply(op, input)
 
     kinds = "; integers become floats" if kind == "float" else ""
     more = ", or of bool" if kind == "number" else ""
@@ -245,12 +245,12 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
         tensor([0., 2., 2.])
     """
     if check_tensor("round", input)._array.dtype.category != FLOATING:
-        return call("copy", input)  # type: ignore[no-any-return]
+        return call("copy", input)
     if decimals == 0:
-        return apply(MATH["round"], input)  # type: ignore[no-any-return]
+        return apply(MATH["round"], input)
     scale = 10.0 ** int(decimals)
     scaled = apply(MATH["round"], call("mul", input, scale))
-    return call("div", scaled, scale)  # type: ignore[no-any-return]
+    return call("div", scaled, scale)
 
 
 @method
@@ -297,9 +297,9 @@ def nan_to_num(
         tensor([0., 1.])
     """
     if check_tensor("nan_to_num", input)._array.dtype.category != FLOATING:
-        return call("copy", input)  # type: ignore[no-any-return]
+        return call("copy", input)
     largest = _largest(input)
-    return apply(  # type: ignore[no-any-return]
+    return apply(
         NAN_TO_NUM,
         input,
         nan=float(nan),
@@ -372,8 +372,8 @@ def isfinite(input: Tensor) -> Tensor:
 def _test(name: str, input: Tensor) -> Tensor:
     """Of integers, all are finite: x == x is what they are, x != x what they are not."""
     if check_tensor(name, input)._array.dtype.category == FLOATING:
-        return apply(TESTS[name], input)  # type: ignore[no-any-return]
-    return call("eq" if name == "isfinite" else "ne", input, input)  # type: ignore[no-any-return]
+        return apply(TESTS[name], input)
+    return call("eq" if name == "isfinite" else "ne", input, input)
 
 
 @method(inplace=True)
@@ -391,7 +391,7 @@ def logical_not(input: Tensor) -> Tensor:
         >>> ad.logical_not(ad.tensor([0, 2]))
         tensor([ True, False])
     """
-    return apply(TESTS["logical_not"], check_tensor("logical_not", input))  # type: ignore[no-any-return]
+    return apply(TESTS["logical_not"], check_tensor("logical_not", input))
 
 
 @method("bitwise_not", inplace=True)
@@ -409,7 +409,7 @@ def bitwise_not(input: Tensor) -> Tensor:
         >>> ad.bitwise_not(ad.tensor([True, False]))
         tensor([False,  True])
     """
-    return apply(TESTS["bitwise_not"], check_tensor("bitwise_not", input))  # type: ignore[no-any-return]
+    return apply(TESTS["bitwise_not"], check_tensor("bitwise_not", input))
 
 
 method("__abs__")(abs)
