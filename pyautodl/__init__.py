@@ -35,6 +35,7 @@ from pyautodl.errors import (
     StateDictError,
 )
 from pyautodl.functional import *
+from pyautodl.functional.creation import tensor
 from pyautodl.functional.printing import set_printoptions
 from pyautodl.random import (
     Generator,

@@ -85,7 +85,8 @@ def keep(array: Array, edge: Edge | None, output: int | None) -> Saved:
 
 def _checksum(array: Array) -> int:
     """A checksum of memory that others may change without counting versions."""
-    return zlib.crc32(np.ascontiguousarray(array.numpy()).reshape(-1).view(np.uint8))
+    values = np.ascontiguousarray(array.numpy()).reshape(-1).view(np.uint8)
+    return zlib.crc32(values.data)
 
 
 class Context:

@@ -85,6 +85,8 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         name = str(type.type if isinstance(type, device) else type)
         if name not in ("cpu", "cpu:0"):

@@ -111,7 +111,7 @@ def _dtype_code(reads: Sequence[Argument], writes: Sequence[Argument]) -> int:
 
 
 def _resolve(name: str, code: int) -> Call:
-    reasons = []
+    reasons: list[str] = []
     for backend in (_forced,) if _forced else BACKENDS:
         kernels = backend_kernels(backend)
         if name in kernels and (backend != "native" or code in native.kernels[name]):

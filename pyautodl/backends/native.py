@@ -167,7 +167,7 @@ def allocate(nbytes: int) -> int:
     Raises:
         MemoryError: the request can't be met.
     """
-    address = _allocate(nbytes)
+    address: int = _allocate(nbytes)
     if not address:
         used = memory_stats()["allocated_bytes"]
         raise MemoryError(
@@ -337,7 +337,12 @@ if available:
     _allocate = _lib.pyad_allocate_address
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
-    _allocate = allocate = buffer = memory_stats = reset_peak_memory = _absent
-    empty_cache = set_cache_limit = use_isa = isa_names = current_isa = _absent
-    set_num_threads = exact_threads = get_num_threads = available_cpus = _absent
+    _allocate = memory_stats = reset_peak_memory = empty_cache = _absent
+    isa_names = current_isa = get_num_threads = available_cpus = _absent
+    allocate: Any = _absent  # type: ignore[no-redef]
+    buffer: Any = _absent  # type: ignore[no-redef]
+    set_cache_limit: Any = _absent  # type: ignore[no-redef]
+    use_isa: Any = _absent  # type: ignore[no-redef]
+    set_num_threads: Any = _absent  # type: ignore[no-redef]
+    exact_threads: Any = _absent  # type: ignore[no-redef]
     free = _ignore

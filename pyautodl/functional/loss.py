@@ -280,7 +280,7 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     refuse_old_arguments(name, size_average, reduce)
-    inputs = [input, _to_float(target, input)]
+    inputs: list[Tensor | None] = [input, _to_float(target, input)]
     if weight is not None:
         inputs.append(_spread(name, weight, input))
     return apply(BINARY_CROSS_ENTROPY, *inputs, reduction=reduction)
@@ -321,7 +321,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     refuse_old_arguments(name, size_average, reduce)
-    inputs = [input, _to_float(target, input)]
+    inputs: list[Tensor | None] = [input, _to_float(target, input)]
     if weight is not None or pos_weight is not None:
         inputs.append(_spread(name, weight, input))
     if pos_weight is not None:
@@ -715,31 +715,33 @@ def gaussian_nll_loss(
     """
     name = "gaussian_nll_loss"
     target = _prepare(name, input, target, reduction)
-    var = _variance(name, var, input)
+    given = _variance(name, var, input)
     # below eps the value is eps and the gradient is as if it were not clamped
-    fixed = var.detach()
-    var = var + (fixed.clamp(min=eps) - fixed)
+    fixed = given.detach()
+    variance = given + (fixed.clamp(min=eps) - fixed)
     difference = input - target
-    loss = 0.5 * (var.log() + difference * difference / var)
+    loss = 0.5 * (variance.log() + difference * difference / variance)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return _reduce(loss, reduction)
 
 
 def _variance(name: str, var: Tensor | float, input: Tensor) -> Tensor:
-    if not isinstance(var, Tensor):
-        var = input.new_full((1,) * input.ndim, float(var))
-    if bool((var < 0).any()):
+    if isinstance(var, Tensor):
+        given = var
+    else:
+        given = input.new_full((1,) * input.ndim, float(var))
+    if bool((given < 0).any()):
         raise ValueError(f"{name}: a variance is negative")
-    if var.shape != input.shape and var.shape == input.shape[:-1]:
-        var = var.unsqueeze(-1)
-    fits = var.shape in (input.shape, (*input.shape[:-1], 1), (1,) * input.ndim)
+    if given.shape != input.shape and given.shape == input.shape[:-1]:
+        given = given.unsqueeze(-1)
+    fits = given.shape in (input.shape, (*input.shape[:-1], 1), (1,) * input.ndim)
     if not fits:
         raise ShapeError(
             f"{name}: expected variances of the input's shape {tuple(input.shape)}, "
-            f"with or without its last axis, got {tuple(var.shape)}"
+            f"with or without its last axis, got {tuple(given.shape)}"
         )
-    return var
+    return given
 
 
 # ---- margins ----

@@ -169,7 +169,8 @@ def unique(
         >>> ad.unique(ad.tensor([3, 1, 3]))
         tensor([1, 3])
     """
-    found = np.unique(
+    unique_values: Any = np.unique  # its overloads know literal flags alone
+    found = unique_values(
         input.detach().numpy(),
         return_inverse=return_inverse,
         return_counts=return_counts,
@@ -217,5 +218,9 @@ def searchsorted(
         raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     values = input if isinstance(input, Tensor) else tensor(input)
     line = sorted_sequence.detach().numpy()
-    places = tensor(np.searchsorted(line, values.detach().numpy(), where))
+    places = tensor(
+        np.searchsorted(
+            line, values.detach().numpy(), "left" if where == "left" else "right"
+        )
+    )
     return apply(CAST, places, dtype=int32) if out_int32 else places

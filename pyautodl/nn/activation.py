@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pyautodl.functional as top
+from pyautodl.functional.creation import empty
 from pyautodl.functional.eltwise import activation as F
+from pyautodl.functional.eltwise.unary import sigmoid, tanh
 from pyautodl.functional.matmul import linear
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
@@ -64,7 +65,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return top.sigmoid(input)
+        return sigmoid(input)
 
 
 class Tanh(Module):
@@ -79,7 +80,7 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return top.tanh(input)
+        return tanh(input)
 
 
 class LogSigmoid(Module):
@@ -553,7 +554,7 @@ class PReLU(Module):
         self.num_parameters = num_parameters
         self.init = init
         kind = {"device": device, "dtype": dtype}
-        self.weight = Parameter(top.empty(num_parameters, **kind))
+        self.weight = Parameter(empty(num_parameters, **kind))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -610,9 +611,9 @@ class Maxout(Module):
         self.out_features = out_features
         self.pieces = pieces
         kind = {"device": device, "dtype": dtype}
-        self.weight = Parameter(top.empty(out_features * pieces, in_features, **kind))
+        self.weight = Parameter(empty(out_features * pieces, in_features, **kind))
         if bias:
-            self.bias = Parameter(top.empty(out_features * pieces, **kind))
+            self.bias = Parameter(empty(out_features * pieces, **kind))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()

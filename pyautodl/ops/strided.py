@@ -123,7 +123,10 @@ def _as_strided_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 def _as_strided_reference(
     x: np.ndarray[Any, Any], base_strides: Ints, shape: Ints, strides: Ints, offset: int
 ) -> np.ndarray[Any, Any]:
-    return _flat(x, base_strides)[_places(shape, strides, offset)]
+    shown: np.ndarray[Any, Any] = _flat(x, base_strides)[
+        _places(shape, strides, offset)
+    ]
+    return shown
 
 
 def _flat(x: np.ndarray[Any, Any], base_strides: Ints) -> np.ndarray[Any, Any]:
@@ -224,7 +227,8 @@ def _scatter_reference(
 ) -> np.ndarray[Any, Any]:
     flat = _flat(x, base_strides)
     flat[_places(v.shape, strides, offset)] = v
-    return flat[_places(x.shape, base_strides, 0)]
+    changed: np.ndarray[Any, Any] = flat[_places(x.shape, base_strides, 0)]
+    return changed
 
 
 def _scatter_samples() -> Iterator[Sample]:

@@ -47,7 +47,7 @@ def _activate(name: str, input: Tensor, inplace: bool = False, **attrs: Any) -> 
     op = ACTIVATIONS[name]
     if inplace:
         return overwrite(f"{name}_", op, check_tensor(name, input), **attrs)
-    return apply(op, check_tensor(name, input), **attrs)  # type: ignore[no-any-return]
+    return apply(op, check_tensor(name, input), **attrs)
 
 
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -82,7 +82,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     if inplace:
         return overwrite("relu_", _RELU, input)
-    return apply(_RELU, check_tensor("relu", input))  # type: ignore[no-any-return]
+    return apply(_RELU, check_tensor("relu", input))
 
 
 def leaky_relu(
@@ -421,7 +421,7 @@ def tanhshrink(input: Tensor) -> Tensor:
         >>> ad.nn.functional.tanhshrink(ad.tensor([1.0]))
         tensor([0.2384])
     """
-    return call("sub", check_tensor("tanhshrink", input), call("tanh", input))  # type: ignore[no-any-return]
+    return call("sub", check_tensor("tanhshrink", input), call("tanh", input))
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -440,7 +440,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         tensor([-1.,  0.])
     """
     size = call("abs", check_tensor("hardshrink", input).detach())
-    return call("zero_where", input, call("le", size, float(lambd)), invert=False)  # type: ignore[no-any-return]
+    return call("zero_where", input, call("le", size, float(lambd)), invert=False)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -461,7 +461,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if lambd < 0:
         raise ValueError(f"softshrink: lambd must not be negative, got {lambd}")
-    return call("sub", input, _activate("clamp", input, min=-lambd, max=lambd))  # type: ignore[no-any-return]
+    return call("sub", input, _activate("clamp", input, min=-lambd, max=lambd))
 
 
 @method
@@ -494,7 +494,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         shape = (1, weight.numel(), *shape[2:])
     slopes = call("reshape", weight, shape=shape)
     bent = call("mul", x, slopes)
-    return call("where", call("gt", x.detach(), 0.0), x, bent)  # type: ignore[no-any-return]
+    return call("where", call("gt", x.detach(), 0.0), x, bent)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -523,7 +523,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
             f"glu: axis {dim} must have an even size (input {tuple(x.shape)})"
         )
     value, gate = x.chunk(2, dim)
-    return call("mul", value, call("sigmoid", gate))  # type: ignore[no-any-return]
+    return call("mul", value, call("sigmoid", gate))
 
 
 def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
@@ -560,7 +560,7 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
     shape = tuple(x.shape)
     grouped = (*shape[:axis], shape[axis] // pieces, pieces, *shape[axis + 1 :])
     groups = call("reshape", x, shape=grouped)
-    return call("max_dim", groups, dim=axis + 1)[0]  # type: ignore[no-any-return]
+    return call("max_dim", groups, dim=axis + 1)[0]
 
 
 relu_ = _in_place(relu)

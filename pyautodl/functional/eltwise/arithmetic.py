@@ -677,10 +677,10 @@ def _change_directly(name: str, op: Op) -> None:
     @functools.wraps(general)
     def changed(self: Tensor, other: Any, **options: Any) -> Tensor:
         if options:
-            return general(self, other, **options)  # type: ignore[no-any-return]
+            return general(self, other, **options)
         x, y = operands(name, self, other)
         if x is not self or (name == "div" and x.dtype.category != FLOATING):
-            return general(self, other)  # type: ignore[no-any-return]
+            return general(self, other)
         return overwrite(f"{name}_", op, x, y)
 
     setattr(Tensor, f"{name}_", changed)
