@@ -11,13 +11,14 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.testing import check_module
 
-# made of other layers, or of parameters
+# made of other layers or of parameters, or the base of other layers
 CONTAINERS = {
     "Module",
     "ModuleDict",
     "ModuleList",
     "ParameterDict",
     "ParameterList",
+    "RNNBase",
     "Sequential",
 }
 
