@@ -5,12 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
-from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.data import DataLoader, RandomShift
 from pyautodl.errors import CheckpointError, GradError, ShapeError
+from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from pyautodl.train import (
     LOSSES,
     Checkpoint,

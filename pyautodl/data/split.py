@@ -146,9 +146,7 @@ def random_split(
         raise ValueError(f"random_split: lengths {list(lengths)} do not add up to {n}")
     order = permutation(n, (generator or default_generator).initial_seed(), 0)
     starts = np.cumsum([0, *sizes]).tolist()
-    return [
-        Subset(dataset, order[a:b]) for a, b in itertools.pairwise(starts)
-    ]
+    return [Subset(dataset, order[a:b]) for a, b in itertools.pairwise(starts)]
 
 
 def _labels(tensors: list[Tensor], stratify: Any) -> np.ndarray[Any, Any] | None:

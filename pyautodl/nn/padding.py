@@ -29,7 +29,9 @@ class _Pad(Module):
     def __init__(self, padding: int | tuple[int, ...], value: float = 0.0) -> None:
         super().__init__()
         sides = 2 * self.ndim
-        self.padding = (padding,) * sides if isinstance(padding, int) else tuple(padding)
+        self.padding = (
+            (padding,) * sides if isinstance(padding, int) else tuple(padding)
+        )
         if len(self.padding) != sides:
             raise ValueError(
                 f"{type(self).__name__}: expected an int or {sides} numbers, got {padding}"
