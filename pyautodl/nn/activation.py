@@ -146,24 +146,6 @@ class ReLU(_Inplace):
         return F.relu(input, self.inplace)
 
 
-class ReLU6(_Inplace):
-    """min(max(x, 0), 6); the gradient at 0 and 6 is 0.
-
-    Args:
-        inplace: change the input.
-
-    Example:
-        >>> import pyautodl as ad
-        >>> from pyautodl import nn
-        >>> nn.ReLU6()(ad.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.relu6(input, self.inplace)
-
-
 class SELU(_Inplace):
     """ELU, scaled so that mean 0 and variance 1 are kept from layer to layer.
 
@@ -420,6 +402,26 @@ class Hardtanh(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6); the gradient at 0 and 6 is 0.
+
+    Args:
+        inplace: change the input.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.ReLU6()(ad.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
 
 
 class Threshold(Module):
