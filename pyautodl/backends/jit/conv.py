@@ -6,6 +6,7 @@ without reordering any sum.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ def _channels_last(a: NDArray) -> NDArray:
 def _taps_first(weight: NDArray, groups: int, outputs_last: bool) -> NDArray:
     """(o, i, kernel...) as (taps, groups, i, o of a group), or (..., o, i)."""
     w = five_axes(weight)
-    o, i = w.shape[:2]
-    w = w.reshape(groups, o // groups, i, -1)
+    o, i, *kernel = w.shape
+    w = w.reshape(groups, o // groups, i, prod(kernel))
     axes = (3, 0, 2, 1) if outputs_last else (3, 0, 1, 2)
     return np.ascontiguousarray(w.transpose(axes))
 
