@@ -91,7 +91,7 @@ class device:
         name = str(type.type if isinstance(type, device) else type)
         if name not in ("cpu", "cpu:0"):
             raise BackendError(f"device: {name!r} is not available; choose 'cpu'")
-        self.type = "cpu"
+        self.type: str = "cpu"
         self.index = index
 
     def __repr__(self) -> str:

@@ -320,7 +320,7 @@ def test_bools_are_not_subtracted() -> None:
     with pytest.raises(DTypeError, match="sub: expected a tensor of numbers, got bool"):
         b - b
     with pytest.raises(DTypeError, match="neg: expected a tensor of numbers, got bool"):
-        -b
+        b.neg()
 
 
 # ---- operators, in place ----
@@ -521,7 +521,7 @@ def test_in_place_of_integers_and_mixed_types() -> None:
     i += 1
     i //= 2
     assert i.tolist() == [2, 3]
-    with pytest.raises(DTypeError, match="div_.*can't hold"):
+    with pytest.raises(DTypeError, match=r"div_.*can't hold"):
         i /= 2
     f = ad.tensor([1.0, 2.0])
     f += ad.tensor([1, 2])

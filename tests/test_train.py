@@ -240,7 +240,7 @@ def test_loss_that_is_not_finite_is_an_error():
 
 def test_out_of_range_class_names_value_and_limit():
     x, y = _blobs()
-    with pytest.raises(IndexError, match="target index .* the number of classes"):
+    with pytest.raises(IndexError, match=r"target index .* the number of classes"):
         _trainer(_classifier()).fit((x, y + 5), progress=False)
 
 

@@ -22,6 +22,7 @@ from pyautodl.data import (
     load_digits,
     train_validation_test_split,
 )
+from pyautodl.functional.creation import tensor
 from pyautodl.optim.lr_scheduler import OneCycleLR
 from pyautodl.serialization import atomic_write
 from pyautodl.tensor import Tensor
@@ -220,7 +221,7 @@ def _draw_classes(
     worst = sorted(wrong, key=lambda i: -shares[i])[:24]
     shown = worst or list(range(min(24, len(truth))))
     rows = [
-        images.index_select(0, ad.tensor(shown[i : i + 8]))
+        images.index_select(0, tensor(shown[i : i + 8]))
         for i in range(0, len(shown), 8)
     ]
     titles = [f"{truth[i]} read as {found[i]}" for i in shown]

@@ -11,6 +11,7 @@ import numpy as np
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.cli.model_file import load_model
+from pyautodl.functional.creation import tensor
 from pyautodl.models import LSTMClassifier
 from pyautodl.tensor import Tensor
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.model} is no classifier")
     for path in options.images:
         pixels, done = prepare(path)
-        scores = _scores(model, normalizer(ad.tensor(pixels)[None, None]))
+        scores = _scores(model, normalizer(tensor(pixels)[None, None]))
         order = scores.argsort(descending=True).tolist()[:SHOWN]
         likely = ", ".join(f"{classes[i]} {scores[i].item():.1%}" for i in order)
         print(f"{path}: {likely}   ({'; '.join(done) or 'as it is'})")

@@ -78,7 +78,7 @@ def _element(function: Any) -> Any:
     def call(*args: Any, out: Any) -> None:
         kind = args[0].dtype
         if kind not in made:
-            made[kind] = vectorize(cache=True)(function)  # type: ignore[no-untyped-call]
+            made[kind] = vectorize(cache=True)(function)
         made[kind](*args, out=out)
 
     return call
