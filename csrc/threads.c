@@ -3,7 +3,9 @@
  * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
  * mailboxes of the workers that take part, does part 0 itself and waits until the others are done.
  * Who waits spins for some tens of microseconds, because the next kernel mostly comes at once, then
- * yields, then sleeps. A team with more threads than processors does not spin at all.
+ * yields, then sleeps. A team with more threads than processors does not spin at all, and neither
+ * does who last saw another of the team on his own processor: where other programs keep the rest
+ * busy, the system leaves them together, and spinning takes the time of the one waited for.
  *
  * One Python thread holds the team at a time; others run their kernels alone, with the same bits. A
  * forked child has none of its parent's threads: it forgets them and starts its own at first use.
@@ -55,6 +57,7 @@ typedef struct {
     pthread_t thread;
     int64_t seen; /* the number posted when it started */
     int64_t ith;
+    _Alignas(CACHE_LINE) _Atomic int32_t place; /* the processor last seen under it; -1: unknown */
 } worker;
 
 static struct {
@@ -66,11 +69,11 @@ static struct {
     gate meeting;      /* how often the barrier was passed */
     _Atomic int64_t arrived;
     _Atomic int64_t pending;
-    _Atomic int32_t patient; /* spin before sleeping */
+    _Atomic int64_t spinners; /* threads that may spin before sleeping: the team's, or 0 */
     _Atomic int32_t stopping;
     char *scratch;
     int64_t scratch_bytes;
-    worker workers[PYAD_MAX_THREADS];
+    worker workers[PYAD_MAX_THREADS]; /* of the first, the caller, only the place is used */
 } crew = {.held = ATOMIC_FLAG_INIT};
 
 static _Atomic int64_t num_threads; /* the setting; 0: not asked for yet */
@@ -89,6 +92,31 @@ static int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Note which processor thread ith runs on. The line is written only when that changed. */
+static int32_t take_place(int64_t ith) {
+    int32_t place = -1;
+#if defined(__linux__)
+    place = sched_getcpu();
+#endif
+    _Atomic int32_t *mine = &crew.workers[ith].place;
+    if (atomic_load_explicit(mine, memory_order_relaxed) != place) {
+        atomic_store_explicit(mine, place, memory_order_relaxed);
+    }
+    return place;
+}
+
+/* Whether spinning can help thread ith: its team has processors enough, and none of it was last
+ * seen on this one. */
+static int may_spin(int64_t ith) {
+    int64_t threads = atomic_load_explicit(&crew.spinners, memory_order_relaxed);
+    int32_t place = take_place(ith);
+    for (int64_t i = 0; i < threads && place >= 0; i++) {
+        int32_t other = atomic_load_explicit(&crew.workers[i].place, memory_order_relaxed);
+        if (i != ith && other == place) return 0;
+    }
+    return threads > 0;
 }
 
 static void gate_init(gate *g) {
@@ -111,9 +139,9 @@ static void gate_sleep(gate *g, int64_t old) {
     pthread_mutex_unlock(&g->mutex);
 }
 
-/* Wait until the value is no longer `old`. */
-static void gate_wait(gate *g, int64_t old) {
-    if (atomic_load_explicit(&crew.patient, memory_order_relaxed)) {
+/* Thread ith waits until the value is no longer `old`. */
+static void gate_wait(gate *g, int64_t old, int64_t ith) {
+    if (may_spin(ith)) {
         int64_t deadline = now() + SPIN_NANOSECONDS;
         do {
             for (int i = 0; i < SPINS_PER_CLOCK; i++) {
@@ -145,9 +173,10 @@ void team_barrier(const team *t) {
     int64_t passed = atomic_load_explicit(&s->meeting->value, memory_order_acquire);
     if (atomic_fetch_add_explicit(s->arrived, 1, memory_order_acq_rel) == t->nth - 1) {
         atomic_store_explicit(s->arrived, 0, memory_order_relaxed);
+        take_place(t->ith);
         gate_set(s->meeting, passed + 1);
     } else {
-        gate_wait(s->meeting, passed);
+        gate_wait(s->meeting, passed, t->ith);
     }
 }
 
@@ -179,7 +208,7 @@ static void *work(void *argument) {
     worker *self = argument;
     int64_t seen = self->seen;
     for (;;) {
-        gate_wait(&self->mailbox, seen);
+        gate_wait(&self->mailbox, seen, self->ith);
         seen = atomic_load_explicit(&self->mailbox.value, memory_order_acquire);
         if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
         run_part(&crew.job, self->ith);
@@ -217,7 +246,10 @@ static void forget_workers(void) {
     gate_init(&crew.meeting);
     atomic_store(&crew.arrived, 0);
     atomic_store(&crew.pending, 0);
-    for (int i = 0; i < PYAD_MAX_THREADS; i++) gate_init(&crew.workers[i].mailbox);
+    for (int i = 0; i < PYAD_MAX_THREADS; i++) {
+        gate_init(&crew.workers[i].mailbox);
+        atomic_store(&crew.workers[i].place, -1);
+    }
     crew.runs = 0;
     crew.started = 1;
     /* Another thread of the parent was running on the team: its scratch is lost to the child. */
@@ -275,11 +307,13 @@ void pyad_team_drop_scratch(void) {
 static void run_on_workers(const job *j) {
     int64_t number = ++crew.runs;
     crew.job = *j;
-    atomic_store_explicit(&crew.patient, j->nth <= pyad_available_cpus(), memory_order_relaxed);
+    atomic_store_explicit(&crew.spinners, j->nth <= pyad_available_cpus() ? j->nth : 0,
+                          memory_order_relaxed);
+    take_place(0);
     atomic_store_explicit(&crew.pending, j->nth - 1, memory_order_relaxed);
     for (int64_t i = 1; i < j->nth; i++) gate_set(&crew.workers[i].mailbox, number);
     run_part(j, 0);
-    gate_wait(&crew.done, number - 1);
+    gate_wait(&crew.done, number - 1, 0);
 }
 
 int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
