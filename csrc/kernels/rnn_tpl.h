@@ -13,8 +13,9 @@
  * gates' gradients, from which products over all steps make those of x and the weights.
  *
  * Threads take sequences where there are enough, in blocks that run through all steps, and meet
- * only before the products; else they take units and meet after each step. A sum is over the units
- * in order in either case, so the bits are the same.
+ * only before the products; else they take units and meet after each step, unless that would cost
+ * more than it saves: then one does all. A sum is over the units in order in any case, so the bits
+ * are the same.
  */
 #ifdef REAL
 #include "gemm_tpl.h"
@@ -24,6 +25,8 @@
 #define RNN_ROWS (4 * GEMM_MR)
 /* threads share out sequences from so many for each */
 #define RNN_ROWS_FOR_THREAD 8
+/* and units from so many products of a step for each, which take a few microseconds */
+#define RNN_PRODUCTS_FOR_THREAD 65536
 /* between the rows of a buffer, so that they do not meet in one set of the L1 cache */
 #define RNN_PAD VL
 /* weights of the input that stay in L2 beside the recurrent ones */
@@ -88,6 +91,16 @@ static int64_t K(rnn_panels)(int64_t hidden) { return pyad_ceil_div(hidden, GEMM
 
 static int64_t K(rnn_packed_size)(int64_t hidden, int64_t depth, int64_t gates) {
     return K(rnn_panels)(hidden) * GEMM_NR * depth * gates;
+}
+
+/* Of the kernels: `each` for a row and a weight, but so little that no more threads take part than
+ * there are sequences for, or else products of a step. */
+static int64_t K(rnn_work)(const pyad_array *x, const pyad_array *w_ih, const pyad_array *w_hh,
+                           int64_t batch, int64_t each) {
+    int64_t recurrent = pyad_numel(w_hh), all = recurrent + pyad_numel(w_ih);
+    int64_t threads = pyad_max(batch / RNN_ROWS_FOR_THREAD,
+                               batch * recurrent / RNN_PRODUCTS_FOR_THREAD);
+    return pyad_min(x->shape[0] * all / 8 * each, threads * PYAD_WORK_GRAIN);
 }
 
 /* Elements of the buffers of a block of sequences: two states and the cell, or dh and dc. */
@@ -474,7 +487,7 @@ static int64_t K(rnn_steps)(const pyad_array *x, const pyad_array *sizes, int64_
 }
 
 PYAD_RECORD(rnn_fwd, rnn_fwd_args,
-            a->x.shape[0] * pyad_numel(&a->w_hh) / 8 + a->x.shape[0] * pyad_numel(&a->w_ih) / 8,
+            K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->hn.shape[0], 1),
             K(rnn_scratch_bytes)(a->w_hh.shape[1]),
             K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
                                 K(rnn_steps)(&a->x, &a->sizes, a->hn.shape[0]), a->x.shape[1]))
@@ -758,7 +771,7 @@ static int K(rnn_bwd)(const void *args, const team *t) {
 }
 
 PYAD_RECORD(rnn_bwd, rnn_bwd_args,
-            a->x.shape[0] * pyad_numel(&a->w_hh) / 4 + a->x.shape[0] * pyad_numel(&a->w_ih) / 4,
+            K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->batch, 2),
             K(rnn_scratch_bytes)(a->w_hh.shape[1]),
             K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
                                 K(rnn_steps)(&a->x, &a->sizes, a->batch), a->x.shape[1]))
