@@ -270,3 +270,15 @@ def test_layer_norm_gradient_of_long_rows():
     )
     expected = (g.numpy() * xhat).sum(0)
     np.testing.assert_allclose(weight.grad.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 3])
+def test_what_is_not_finite_shows(bad, place):
+    x = np.ones((6, 8), np.float32)
+    x[:, 1] = 2
+    x[place, place] = bad
+    t = ad.tensor(x)
+    assert np.isnan(F.layer_norm(t, (8,)).numpy()[place]).all()
+    assert np.isnan(F.batch_norm(t, None, None, training=True).numpy()[:, place]).all()
+    assert np.isnan(F.group_norm(t, 2).numpy()[place, place // 4 * 4]).all()

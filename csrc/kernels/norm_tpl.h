@@ -6,7 +6,7 @@
  * and a constant channel has variance 0 exactly; the second computes (x - mean) * scale + bias. The
  * mean is used as the nearest REAL, and what that leaves out goes into the bias.
  *
- * Row norms (layer, RMS) go over each contiguous row three times while it is in the cache.
+ * Row norms (layer, RMS) sum likewise over each contiguous row, then compute it from the cache.
  *
  * Statistics are kept as double arrays stats: mean, then 1 / sqrt(variance + eps). Sums over rows
  * go over a fixed number of blocks of rows, added up in order: no bit depends on the threads.
@@ -23,8 +23,7 @@
 /* ---- vectors of double ---- */
 
 #define DL ((int64_t)(VECTOR_BYTES / sizeof(double)))
-#define dvec K(norm_dvec)
-typedef double dvec __attribute__((vector_size(VECTOR_BYTES)));
+#define dvec vec_t_f64
 typedef REAL K(norm_part) __attribute__((vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL))));
 
 static inline dvec K(load_double)(const REAL *p) {
@@ -336,7 +335,7 @@ static int K(group_norm_fwd)(const void *args, const team *t) {
             double part = total / count, var = (square - total * part) / count;
             double *kept = stats + i * groups + k;
             kept[0] = (double)shift[k * size] + part;
-            kept[n * groups] = K(rsqrt)((var > 0 ? var : 0) + a->eps);
+            kept[n * groups] = K(rsqrt)((var < 0 ? 0 : var) + a->eps);
             for (int64_t j = k * size; j < (k + 1) * size; j++) {
                 K(set_affine)(kept[0], kept[n * groups], a->weight.data, a->bias.data, j, mean,
                               scale, offset);
@@ -423,30 +422,33 @@ PYAD_RECORD(group_norm_bwd, group_norm_bwd_args, 6 * pyad_numel(&a->x),
 
 /* ---- layer norm and RMS norm: rows of n contiguous elements ---- */
 
-/* by differences from the first element, which for equal elements are 0 exactly */
-static double K(row_mean)(const REAL *x, int64_t n) {
-    dvec a = {0}, b = {0};
-    double first = (double)x[0], rest = 0;
+/* Mean and mean square deviation of a row, or with `center` 0 its mean square. By differences from
+ * the first element, which for equal elements are 0 exactly. */
+static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *mean) {
+    double first = center ? (double)x[0] : 0, sum = 0, square = 0;
+    dvec s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
     int64_t i = 0;
     for (; i + 2 * DL <= n; i += 2 * DL) {
-        a += K(load_double)(x + i) - first;
-        b += K(load_double)(x + i + DL) - first;
+        dvec a = K(load_double)(x + i) - first, b = K(load_double)(x + i + DL) - first;
+        s0 += a;
+        s1 += b;
+        q0 = v_fma_f64(a, a, q0);
+        q1 = v_fma_f64(b, b, q1);
     }
-    for (; i < n; i++) rest += (double)x[i] - first;
-    return first + (K(sum_double)(a + b) + rest) / (double)n;
-}
-
-static double K(row_squares)(const REAL *x, double mean, int64_t n) {
-    dvec a = {0}, b = {0};
-    int64_t i = 0;
-    for (; i + 2 * DL <= n; i += 2 * DL) {
-        dvec d = K(load_double)(x + i) - mean, e = K(load_double)(x + i + DL) - mean;
-        a += d * d;
-        b += e * e;
+    for (; i < n; i++) {
+        double d = (double)x[i] - first;
+        sum += d;
+        square += d * d;
     }
-    double rest = 0;
-    for (; i < n; i++) rest += ((double)x[i] - mean) * ((double)x[i] - mean);
-    return K(sum_double)(a + b) + rest;
+    sum += K(sum_double)(s0 + s1);
+    square += K(sum_double)(q0 + q1);
+    if (!center) {
+        *mean = 0;
+        return square / (double)n;
+    }
+    double part = sum / (double)n, squares = square - sum * part;
+    *mean = first + part;
+    return squares < 0 ? 0 : squares / (double)n;
 }
 
 static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, double mean,
@@ -477,8 +479,7 @@ static int K(layer_norm_fwd)(const void *args, const team *t) {
     team_range(t, rows, 1, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         const REAL *x = (const REAL *)a->x.data + r * n;
-        double mean = a->center ? K(row_mean)(x, n) : 0;
-        double rstd = K(rsqrt)(K(row_squares)(x, mean, n) / (double)n + a->eps);
+        double mean, var = K(row_moments)(x, n, a->center, &mean), rstd = K(rsqrt)(var + a->eps);
         stats[r] = mean;
         stats[rows + r] = rstd;
         K(norm_row)(x, (REAL *)a->y.data + r * n, n, mean, rstd, a->weight.data, a->bias.data);
