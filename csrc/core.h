@@ -64,7 +64,7 @@ typedef struct {
 } pyad_kernel_row;
 
 /* Work below this stays on the caller's thread; above, one thread for each so many. */
-#define PYAD_WORK_GRAIN 32768
+#define PYAD_WORK_GRAIN 131072
 
 /* kernels.def's enumeration of the kernels */
 enum {
