@@ -102,7 +102,7 @@ denoiser = ConvAutoencoder(1, (16, 32))
 trainer = Trainer(
     denoiser, "mean_squared_error", ad.optim.Adam(denoiser.parameters(), lr=3e-3)
 )
-trainer.fit((noisy(train, 1), train), epochs=3, progress=False)
+trainer.fit((noisy(train, 1), train), epochs=4, progress=False)
 before = noisy(test, 2)
 after = trainer.predict(before)
 gain = psnr(after, test) - psnr(before, test)

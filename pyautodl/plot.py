@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +33,21 @@ def _figure(width: float, height: float) -> Any:
         raise ImportError(
             "plot: matplotlib is not installed; pip install 'pyautodl[plot]'"
         )
+    return _picture_class()(figsize=(width, height), dpi=110, layout="constrained")
+
+
+@lru_cache(maxsize=1)
+def _picture_class() -> Any:
+    """A figure that notebooks show by itself, without pyplot and its state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png")
+            return buffer.getvalue()
+
+    return Picture
 
 
 def _finish(figure: Any, path: Any) -> Any:

@@ -66,7 +66,7 @@ RECIPES = {
         max_shift=1,
     ),
     "autoencoder": Recipe(
-        models.ConvAutoencoder, {}, epochs=10, batch_size=50, max_lr=4e-3, max_shift=0
+        models.ConvAutoencoder, {}, epochs=6, batch_size=50, max_lr=4e-3, max_shift=0
     ),
 }
 

@@ -62,6 +62,8 @@ class Autoencoder(nn.Module):
 class ConvAutoencoder(nn.Module):
     """A convolutional autoencoder; each level halves height and width.
 
+    Batch norm in the encoder keeps it from the flat spot of an all-black answer.
+
     Args:
         in_channels: channels of the images.
         channels: channels of each level.
@@ -87,12 +89,12 @@ class ConvAutoencoder(nn.Module):
         sizes = (in_channels, *channels)
         encoder: list[nn.Module] = []
         for a, b in zip(sizes, channels, strict=False):
-            encoder += [nn.Conv2d(a, b, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            encoder += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b)]
+            encoder += [nn.ReLU(), nn.MaxPool2d(2)]
         decoder: list[nn.Module] = []
-        for a, b in zip(channels[::-1], sizes[-2::-1], strict=True):
+        for a, b in zip(channels[::-1], (*channels[-2::-1], channels[0]), strict=True):
             decoder += [nn.ConvTranspose2d(a, b, 2, stride=2), nn.ReLU()]
-            decoder += [nn.Conv2d(b, b, 3, padding=1), nn.ReLU()]
-        decoder[-1] = nn.Sigmoid()
+        decoder += [nn.Conv2d(channels[0], in_channels, 3, padding=1), nn.Sigmoid()]
         self.encoder = nn.Sequential(*encoder)
         self.decoder = nn.Sequential(*decoder)
 
