@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 __all__ = ["Timing", "alternate"]
 
+_PAUSE = 0.01
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -41,6 +43,9 @@ def alternate(
 
 
 def _seconds(call: Callable[[], object], count: int) -> float:
+    # threads of the contestant before may still spin, and our own may sleep
+    time.sleep(_PAUSE)
+    call()
     began = time.perf_counter()
     for _ in range(count):
         call()

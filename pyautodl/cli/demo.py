@@ -51,10 +51,10 @@ class Recipe:
 RECIPES = {
     "cnn": Recipe(
         models.LeNet,
-        {"dropout": 0.3},
-        epochs=12,
+        {"hidden": 256, "dropout": 0.3},
+        epochs=14,
         batch_size=50,
-        max_lr=3e-3,
+        max_lr=5e-3,
         max_shift=2,
     ),
     "lstm": Recipe(
