@@ -325,7 +325,7 @@ class Tensor:
                 f"item: expected a tensor of one element, got shape {self._array.shape}; "
                 "likely fix: tolist(), or a reduction first"
             )
-        return self._array.numpy().item()
+        return self._array.item()
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists, a single one as a number."""

@@ -15,8 +15,8 @@ import pytest
 
 import pyautodl as ad
 import pyautodl.nn.functional as F
-from pyautodl import nn
-from pyautodl.backends import native
+from pyautodl import models, nn
+from pyautodl.backends import Array, native
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -132,6 +132,41 @@ def test_system_allocations_stay_constant_after_an_epoch():
     for _ in range(5):
         epoch()
     assert ad.memory_stats()["system_allocations"] == before
+
+
+def _steps_of_models():
+    """Each model with its input and the classes or values it learns."""
+    labels = ad.arange(4) % 2
+    image, colour = ad.rand(4, 1, 16, 16), ad.rand(4, 3, 32, 32)
+    yield models.LeNet(1, 2, 16, (4, 8), 16, dropout=0.5), image, labels
+    yield models.VGG(11, 2, batch_norm=True, small=True), colour, labels
+    yield models.resnet18(num_classes=2, small=True), colour, labels
+    yield models.UNet(1, 2, (4, 8)), image, (image[:, 0] > 0.5).long()
+    yield models.LSTMClassifier(16, 2, 8), image[:, 0], labels
+    yield models.Autoencoder((256, 16, 4)), image, image
+    yield models.ConvAutoencoder(1, (4, 8)), image, image
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_training_steps_never_leave_the_kernels(number, monkeypatch):
+    """No cast, copy or arithmetic of a step is NumPy's, so that a tape could hold it."""
+    model, x, target = list(_steps_of_models())[number]
+    optimizer = ad.optim.Adam(model.parameters())
+    loss_function = F.mse_loss if target is x else F.cross_entropy
+
+    def step():
+        optimizer.zero_grad()
+        loss_function(model(x), target).backward()
+        optimizer.step()
+
+    def refuse(self):
+        raise AssertionError("NumPy looks at an array within a training step")
+
+    with ad.use_backend("native"):
+        step()
+        monkeypatch.setattr(Array, "numpy", refuse)
+        monkeypatch.setattr(Array, "export", refuse)
+        step()
 
 
 def test_t13_memory_is_flat_without_the_garbage_collector():

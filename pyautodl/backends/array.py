@@ -37,6 +37,8 @@ __all__ = [
 MAX_DIMS = 8
 _ALIGNMENT = 64
 _pack_address = struct.Struct("<Q").pack
+# by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
+_UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
 
 
@@ -161,6 +163,15 @@ class Array:
         if self._ndarray is not None:
             return self._ndarray
         return np.asarray(_MemoryView(self))
+
+    def item(self) -> float | int | bool:
+        """The first element as a Python number, without a NumPy view."""
+        if self._ndarray is not None or not native.available:
+            return self.numpy().flat[0].item()
+        number: float | int | bool = _UNPACK[self.dtype.code](
+            native.buffer(self.address, self.dtype.itemsize)
+        )[0]
+        return number
 
     def export(self) -> np.ndarray[Any, Any]:
         """The same for users: while it lives the memory counts as shared."""

@@ -197,7 +197,7 @@ def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
 
 
 def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
-    if rows and divisor.numpy() == 0:
+    if rows and divisor.item() == 0:
         warnings.warn(
             f"{name}: every target is ignored (or has weight 0), so the loss is 0 and "
             "so are its gradients",
