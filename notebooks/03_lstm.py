@@ -20,12 +20,12 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-from pyautodl.nn.utils.rnn import pack_padded_sequence
 
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.data import load_digits, train_validation_test_split
 from pyautodl.models import LSTMClassifier
+from pyautodl.nn.utils.rnn import pack_padded_sequence
 from pyautodl.train import Trainer
 
 # %% [markdown]
