@@ -133,8 +133,10 @@ static int gate_moved(gate *g, int64_t old) {
 static void gate_sleep(gate *g, int64_t old) {
     pthread_mutex_lock(&g->mutex);
     atomic_fetch_add(&g->sleepers, 1);
-    /* sequentially consistent with gate_set: either it sees the sleeper, or we its value */
-    while (atomic_load(&g->value) == old) pthread_cond_wait(&g->changed, &g->mutex);
+    /* paired with gate_set's: either it sees the sleeper, or we its value. Fences, as emulators
+     * let a consistent store pass a consistent load of another place. */
+    atomic_thread_fence(memory_order_seq_cst);
+    while (!gate_moved(g, old)) pthread_cond_wait(&g->changed, &g->mutex);
     atomic_fetch_sub(&g->sleepers, 1);
     pthread_mutex_unlock(&g->mutex);
 }
@@ -158,8 +160,9 @@ static void gate_wait(gate *g, int64_t old, int64_t ith) {
 }
 
 static void gate_set(gate *g, int64_t value) {
-    atomic_store(&g->value, value);
-    if (atomic_load(&g->sleepers) == 0) return;
+    atomic_store_explicit(&g->value, value, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&g->sleepers, memory_order_relaxed) == 0) return;
     pthread_mutex_lock(&g->mutex);
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->mutex);
