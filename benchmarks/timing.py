@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 __all__ = ["Timing", "alternate"]
 
-_PAUSE = 0.01
+# seconds; OpenBLAS spins for some 30 ms after a product, GNU OpenMP for less
+_PAUSE = 0.06
 
 
 @dataclass(frozen=True)
