@@ -386,21 +386,16 @@ class _Sum:
         self.owned = False
 
     def add(self, grad: Any, create_graph: bool) -> None:
-        if create_graph:
-            before, MODE.enabled = MODE.enabled, True
-            try:
-                self.value = _Bound.call("add", self.value, grad)
-            finally:
-                MODE.enabled = before
-        elif self.owned:
+        """Count another gradient: in place where the sum is our own and not recorded."""
+        if self.owned and not create_graph:
             add_into(self.value._array, grad._array)
-        else:
-            before, MODE.enabled = MODE.enabled, False
-            try:
-                self.value = _Bound.call("add", self.value, grad)
-            finally:
-                MODE.enabled = before
-            self.owned = True
+            return
+        before, MODE.enabled = MODE.enabled, create_graph
+        try:
+            self.value = _Bound.call("add", self.value, grad)
+        finally:
+            MODE.enabled = before
+        self.owned = not create_graph
 
 
 def add_into(target: Array, other: Array) -> None:

@@ -126,12 +126,16 @@ def _report(
     }
 
 
-def _digits(seed: int, rows: bool) -> tuple[list[TensorDataset], Normalizer]:
-    """The three parts, normalised by the training part; as rows for an LSTM."""
-    images, labels = load_digits()
-    parts = train_validation_test_split(
-        images, labels, validation=VALIDATION, test=TEST, seed=seed
+def _split_digits(seed: int) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
+    """The digits' training, validation and test part."""
+    return train_validation_test_split(
+        *load_digits(), validation=VALIDATION, test=TEST, seed=seed
     )
+
+
+def _digits(seed: int) -> tuple[list[TensorDataset], Normalizer]:
+    """The three parts, normalised by the training part."""
+    parts = _split_digits(seed)
     normalizer = Normalizer().fit(parts[0].tensors[0])
     datasets = []
     for part in parts:
@@ -165,7 +169,7 @@ def _classify(
 ) -> dict[str, Any]:
     rows = options.name == "lstm"
     ad.manual_seed(options.seed)
-    (train, validation, test), normalizer = _digits(options.seed, rows)
+    (train, validation, test), normalizer = _digits(options.seed)
     network = recipe.architecture(**recipe.arguments)
     model = _Rows(network) if rows else network
     steps = epochs * -(-len(train) // recipe.batch_size)
@@ -259,10 +263,7 @@ def _denoise(
     recipe: Recipe, epochs: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     ad.manual_seed(options.seed)
-    images, labels = load_digits()
-    parts = train_validation_test_split(
-        images, labels, validation=VALIDATION, test=TEST, seed=options.seed
-    )
+    parts = _split_digits(options.seed)
     train, validation, test = (part.tensors[0].float() / 255 for part in parts)
     model = recipe.architecture(**recipe.arguments)
     steps = epochs * -(-len(train) // recipe.batch_size)

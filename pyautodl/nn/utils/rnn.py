@@ -130,17 +130,6 @@ def _batch_sizes(lengths: Sequence[int]) -> list[int]:
     return sizes
 
 
-def _packed_rows(
-    sizes: Sequence[int], places: Sequence[int], step: int, sequence: int
-) -> list[int]:
-    """Where each packed row stands in the padded batch, flat."""
-    return [
-        k * step + places[b] * sequence
-        for k, size in enumerate(sizes)
-        for b in range(size)
-    ]
-
-
 def pack_padded_sequence(
     input: Tensor,
     lengths: Tensor | Sequence[int],
