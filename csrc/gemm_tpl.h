@@ -114,6 +114,16 @@ GEMM_INLINE void K(gemm_transpose)(vec *v) {
     K(gemm_exchange)(v, 1);
 }
 
+/* `count` <= VL elements of VL lanes, those past `lanes` zero, as `count` vectors. */
+GEMM_INLINE void K(gemm_load_turned)(const REAL *src, int64_t lane_step, int64_t lanes,
+                                     int64_t count, vec *v) {
+    for (int64_t i = 0; i < VL; i++) {
+        const REAL *from = src + i * lane_step;
+        v[i] = i >= lanes ? (vec){0} : count == VL ? v_load(from) : v_load_n(from, count);
+    }
+    K(gemm_transpose)(v);
+}
+
 /* lanes side by side in memory: copy. */
 static void K(gemm_pack_copy)(REAL *restrict dst, int64_t width, int64_t lanes, int64_t depth,
                               const REAL *restrict src, int64_t step) {

@@ -377,6 +377,28 @@ typedef struct {
     int64_t stride[3], padding[3], dilation[3], groups;
 } conv_bwd_w_args;
 
+/* 3x3 of stride 1 by Winograd's algorithm: see kernels/winograd_tpl.h. Padding is (height, width);
+ * transposed: the weights' axes change places and their taps are turned around. */
+typedef struct {
+    pyad_array weight;
+    pyad_array out; /* (columns / 32 rounded up, 36, channels, 32) */
+    int64_t transposed;
+} winograd_weight_args;
+
+/* out = activation(conv(x, weight) + bias + residual) */
+typedef struct {
+    pyad_array x, weight, prepared, bias, residual; /* the last three may be absent */
+    pyad_array out;
+    int64_t padding[2], transposed, activation;
+    double p0, p1;
+} winograd_fwd_args;
+
+typedef struct {
+    pyad_array x, dy;
+    pyad_array dw, db; /* db may be absent */
+    int64_t padding[2];
+} winograd_bwd_w_args;
+
 /* Patches as columns: x of any strides, columns (n, c kernel, patches) C-ordered. */
 typedef struct {
     pyad_array x;

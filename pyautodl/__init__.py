@@ -37,6 +37,11 @@ from pyautodl.errors import (
 from pyautodl.functional import *
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.printing import set_printoptions
+from pyautodl.ops.conv_algorithm import (
+    get_conv_algorithm,
+    set_conv_algorithm,
+    use_conv_algorithm,
+)
 from pyautodl.random import (
     Generator,
     default_generator,

@@ -331,16 +331,6 @@ static void K(conv_pack_panel)(const K(conv_weight) *w, const im2col_view *v, in
     }
 }
 
-/* `count` <= VL elements of VL lanes, those past `lanes` zero, as `count` vectors. */
-GEMM_INLINE void K(conv_turn)(const REAL *src, int64_t lane_step, int64_t lanes, int64_t count,
-                              vec *v) {
-    for (int64_t i = 0; i < VL; i++) {
-        const REAL *from = src + i * lane_step;
-        v[i] = i >= lanes ? (vec){0} : count == VL ? v_load(from) : v_load_n(from, count);
-    }
-    K(gemm_transpose)(v);
-}
-
 /* The same where the kernel has few taps: what lies side by side in a lane is taken VL by VL and
  * transposed. place[t] is the view's number of the weight's tap t, -1 if it has none. */
 static void K(conv_pack_turned)(const K(conv_weight) *w, const im2col_view *v, int64_t taps,
@@ -354,7 +344,7 @@ static void K(conv_pack_turned)(const K(conv_weight) *w, const im2col_view *v, i
             int64_t count = pyad_min(VL, inner * taps - e);
             for (int64_t l = 0; l < width; l += VL) {
                 vec turned[VECTOR_BYTES / sizeof(REAL)];
-                K(conv_turn)(from + l * w->column + e, w->column, lanes - l, count, turned);
+                K(gemm_load_turned)(from + l * w->column + e, w->column, lanes - l, count, turned);
                 int64_t c = outer + e / taps, tap = e % taps;
                 for (int64_t i = 0; i < count; i++) {
                     if (place[tap] >= 0) {

@@ -58,6 +58,7 @@ FAMILIES = (
     "loss",
     "matmul",
     "conv",
+    "winograd",
     "pool",
     "interpolate",
     "norm",

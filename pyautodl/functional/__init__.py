@@ -6,6 +6,7 @@ from pyautodl.functional.conv import *
 from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
 from pyautodl.functional.eltwise import *
+from pyautodl.functional.explain_conv import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
 from pyautodl.functional.loss import *
@@ -26,6 +27,7 @@ _FAMILIES = (
     "copy",
     "creation",
     "eltwise",
+    "explain_conv",
     "index",
     "interpolate",
     "loss",

@@ -47,10 +47,10 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[in
     return total // 2, total - total // 2
 
 
-def _padding(
-    name: str, padding: Any, x: Tensor, weight: Tensor, stride: Ints, dilation: Ints
+def conv_padding(
+    name: str, padding: Any, x: Ints, weight: Ints, stride: Ints, dilation: Ints
 ) -> Pairs:
-    """Padding as pairs (before, after)."""
+    """Padding as pairs (before, after) for shapes x and weight."""
     axes = len(stride)
     if not isinstance(padding, str):
         return tuple((p, p) for p in each_axis(name, "padding", padding, axes))
@@ -60,7 +60,7 @@ def _padding(
         raise ValueError(
             f"{name}: padding must be numbers, 'valid' or 'same', got {padding!r}"
         )
-    sizes, kernels = x.shape[-axes:], weight.shape[-axes:]
+    sizes, kernels = x[-axes:], weight[-axes:]
     if min(stride) < 1:
         return ((0, 0),) * axes  # the shape rule refuses it
     return tuple(map(same_padding, sizes, kernels, stride, dilation))
@@ -87,7 +87,7 @@ def _conv(
     name = f"conv{axes}d"
     strides = each_axis(name, "stride", stride, axes)
     dilations = each_axis(name, "dilation", dilation, axes)
-    pads = _padding(name, padding, input, weight, strides, dilations)
+    pads = conv_padding(name, padding, input.shape, weight.shape, strides, dilations)
 
     def run(x: Tensor) -> Tensor:
         y: Tensor = apply(

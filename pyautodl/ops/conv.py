@@ -21,6 +21,7 @@ import numpy as np
 from pyautodl.backends import Array, channels_last_strides, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.conv_algorithm import ConvShape, uses_winograd
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
@@ -140,7 +141,7 @@ def transposed_size(size: int, k: int, s: int, pads: tuple[int, int], d: int) ->
 
 
 @lru_cache(maxsize=4096)
-def _conv_shape(
+def conv_shape(
     x: Ints,
     weight: Ints,
     bias: Ints | None,
@@ -186,7 +187,7 @@ def _conv_rule(
     groups: int,
 ) -> tuple[Spec, ...]:
     bias_shape = None if bias is None else bias.shape
-    shape = _conv_shape(
+    shape = conv_shape(
         x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
     )
     return (
@@ -236,13 +237,36 @@ def _conv_forward(
     weight = ensure_contiguous(ctx, weight)
     bias = None if bias is None else ensure_contiguous(ctx, bias)
     bias_shape = None if bias is None else bias.shape
-    shape = _conv_shape(
+    shape = conv_shape(
         x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
     )
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
-    run("conv_fwd", (x, weight, bias), (out,), _ints(stride, padding, dilation, groups))
+    before = _before(padding)
+    numbers = (stride, before, dilation, groups)
+    if uses_winograd(ConvShape(x.shape, weight.shape, shape, *numbers)):
+        _run_winograd(x, weight, bias, out, before, transposed=0)
+    else:
+        ints = _ints(stride, padding, dilation, groups)
+        run("conv_fwd", (x, weight, bias), (out,), ints)
     _save_two(ctx, needs, x, weight)
     return out
+
+
+def _before(padding: Pairs) -> Ints:
+    return tuple([pair[0] for pair in padding])
+
+
+def _run_winograd(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    out: Array,
+    padding: Ints,
+    transposed: int,
+) -> None:
+    """3x3 of stride 1: out = conv(x, weight), or with the weight turned around."""
+    reads = (x, weight, None, bias, None)
+    run("winograd_fwd", reads, (out,), (*padding, transposed, 0), (0.0, 0.0))
 
 
 def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> None:
@@ -372,14 +396,18 @@ def _transpose_forward(
     sizes = map(
         transposed_size, x.shape[2:], weight.shape[2:], stride, padding, dilation
     )
-    shape = (x.shape[0], weight.shape[1] * groups, *sizes)
+    shape: Ints = (x.shape[0], weight.shape[1] * groups, *sizes)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
-    run(
-        "conv_bwd_x",
-        (x, weight, bias),
-        (out,),
-        _ints(stride, padding, dilation, groups),
-    )
+    before = _before(padding)
+    numbers = (stride, before, dilation, groups)
+    if uses_winograd(ConvShape(shape, weight.shape, x.shape, *numbers)):
+        # what a tap reached ahead is now reached from behind
+        _run_winograd(
+            x, weight, bias, out, tuple(2 - pad for pad in before), transposed=1
+        )
+    else:
+        ints = _ints(stride, padding, dilation, groups)
+        run("conv_bwd_x", (x, weight, bias), (out,), ints)
     _save_two(ctx, needs, x, weight)
     return out
 
@@ -466,7 +494,13 @@ def _weight_grad_forward(
     channels = grad.shape[1]
     dw = ctx.empty((channels, x.shape[1] // groups, *kernel), x.dtype)
     db = ctx.empty((channels,), x.dtype) if bias else None
-    run("conv_bwd_w", (x, grad), (dw, db), _ints(stride, padding, dilation, groups))
+    before = _before(padding)
+    numbers = (stride, before, dilation, groups)
+    if uses_winograd(ConvShape(x.shape, dw.shape, grad.shape, *numbers)):
+        run("winograd_bwd_w", (x, grad), (dw, db), before)
+    else:
+        ints = _ints(stride, padding, dilation, groups)
+        run("conv_bwd_w", (x, grad), (dw, db), ints)
     _save_two(ctx, needs, x, grad)
     return (dw, db) if bias else dw
 

@@ -20,15 +20,19 @@ def matmul(
     p0: float,
     p1: float,
 ) -> None:
-    """out = activation(a @ b + bias), batched over the leading axes.
-
-    activation 0 is none, 1 clamps to [p0, p1], 2 multiplies what is negative by p0.
-    """
+    """out = activation(a @ b + bias), batched over the leading axes."""
     value = np.matmul(a, b)
     if bias is not None:
         value = value + bias
+    out[...] = activate(value, activation, p0, p1)
+
+
+def activate(value: NDArray, activation: int, p0: float, p1: float) -> NDArray:
+    """What products end with: activation 0 is none, 1 clamps to [p0, p1], 2 multiplies
+    what is negative by p0.
+    """
     if activation == 1:
-        value = np.clip(value, p0, p1)
-    elif activation == 2:
-        value = np.where(value < 0, value * p0, value)
-    out[...] = value
+        return np.clip(value, p0, p1)
+    if activation == 2:
+        return np.where(value < 0, value * p0, value)
+    return value

@@ -1,0 +1,123 @@
+"""Why a convolution is computed as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from pyautodl.functional.conv import conv_padding, each_axis
+from pyautodl.ops.conv import conv_shape
+from pyautodl.ops.conv_algorithm import (
+    ConvShape,
+    chosen_algorithm,
+    estimate_costs,
+    get_conv_algorithm,
+    winograd_obstacle,
+)
+
+__all__ = ["ConvExplanation", "explain_conv"]
+
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ConvExplanation:
+    """What `explain_conv` found; `print` shows it as a table.
+
+    Args:
+        algorithm: the one that is taken, forward and for both gradients.
+        reason: why.
+        costs: for each algorithm that can do the work, its cost in multiply-adds; what
+            else it does (copies, maps) counts as so many of them as take the same time.
+        multiply_adds: those of the definition.
+        output_shape: the shape of the output.
+    """
+
+    algorithm: str
+    reason: str
+    costs: dict[str, float]
+    multiply_adds: int
+    output_shape: Ints
+
+    def __str__(self) -> str:
+        lines = [f"{self.algorithm}: {self.reason}"]
+        rows = sorted(self.costs.items(), key=lambda item: item[1])
+        for name, cost in rows:
+            share = cost / self.multiply_adds if self.multiply_adds else 1.0
+            mark = "*" if name == self.algorithm else " "
+            lines.append(f" {mark} {name:<10}{cost / 1e6:>12.2f} M  {share:>6.2f}")
+        lines.append(
+            f"   {'definition':<10}{self.multiply_adds / 1e6:>12.2f} M    1.00"
+        )
+        return "\n".join(lines)
+
+
+def explain_conv(
+    input: Ints,
+    weight: Ints,
+    stride: int | Ints = 1,
+    padding: int | Ints | str = 0,
+    dilation: int | Ints = 1,
+    groups: int = 1,
+) -> ConvExplanation:
+    """Return which algorithm computes a convolution, why, and what each would cost.
+
+    Args:
+        input: the input's shape, (n, c, spatial...) of 3 to 5 axes.
+        weight: the weight's shape, (outputs, c / groups, kernel...).
+        stride: as in `conv2d`.
+        padding: as in `conv2d`.
+        dilation: as in `conv2d`.
+        groups: as in `conv2d`.
+
+    Raises:
+        ShapeError: the shapes do not fit together.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> print(ad.explain_conv((32, 64, 56, 56), (64, 64, 3, 3), padding=1))
+        winograd: the cheapest by the cost model
+         * winograd       1529.41 M    0.41
+           im2col         4163.03 M    1.13
+           definition     3699.38 M    1.00
+    """
+    shape = _shape(tuple(input), tuple(weight), stride, padding, dilation, groups)
+    costs = estimate_costs(shape)
+    taken = chosen_algorithm(shape)
+    return ConvExplanation(
+        algorithm=taken,
+        reason=_reason(shape, taken, costs),
+        costs=costs,
+        multiply_adds=prod(shape.out) * prod(shape.weight[1:]),
+        output_shape=shape.out,
+    )
+
+
+def _shape(
+    x: Ints,
+    weight: Ints,
+    stride: int | Ints,
+    padding: int | Ints | str,
+    dilation: int | Ints,
+    groups: int,
+) -> ConvShape:
+    axes = max(1, len(weight) - 2)
+    strides = each_axis("explain_conv", "stride", stride, axes)
+    dilations = each_axis("explain_conv", "dilation", dilation, axes)
+    pads = conv_padding("explain_conv", padding, x, weight, strides, dilations)
+    out = conv_shape(x, weight, None, strides, pads, dilations, groups)
+    before = tuple(pair[0] for pair in pads)
+    return ConvShape(x, weight, out, strides, before, dilations, groups)
+
+
+def _reason(shape: ConvShape, taken: str, costs: dict[str, float]) -> str:
+    wanted = get_conv_algorithm()
+    if taken == "depthwise":
+        return "each channel has a group of its own"
+    if len(costs) == 1:
+        return f"Winograd's algorithm can't do it: {winograd_obstacle(shape)}"
+    if wanted == taken:
+        return "set by set_conv_algorithm"
+    if wanted == "precise":
+        return "the cheapest of the exact ones, as set by set_conv_algorithm('precise')"
+    return "the cheapest by the cost model"

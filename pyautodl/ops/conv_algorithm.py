@@ -1,0 +1,219 @@
+"""Which algorithm computes a convolution: chosen by its shape alone, with a cost model.
+
+Costs are counted in multiply-adds: what else an algorithm does (packing, maps) counts as
+so many of them as took the same time. The numbers were fitted to the compiled kernels;
+threads, machine and contents never enter, so equal calls have equal bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+from pyautodl.backends import current_backend
+
+__all__ = [
+    "ALGORITHMS",
+    "ConvShape",
+    "chosen_algorithm",
+    "estimate_costs",
+    "get_conv_algorithm",
+    "set_conv_algorithm",
+    "use_conv_algorithm",
+    "uses_winograd",
+    "winograd_obstacle",
+]
+
+Ints = tuple[int, ...]
+
+# auto: the cheapest; precise and im2col: never Winograd; winograd: wherever it can be
+ALGORITHMS = ("auto", "precise", "im2col", "winograd")
+
+# Winograd's F(4x4, 3x3): outputs of a tile along an axis, points of a tile
+_TILE = 4
+_POINTS = 36
+# multiply-adds as long as mapping a channel of a tile (to points or back), and as
+# mapping a 3x3 kernel to points
+_MAP = 750
+_MAP_WEIGHT = 600
+# for im2col: as copying an element of a pixel's row, as packing a 3x3 kernel
+_COPY = 8
+_PACK_WEIGHT = 300
+# images from which on taps outside the image are left out, and how few pairs of an
+# output and a tap must meet the image for that
+_TRIM_IMAGES = 4
+_TRIM_SHARE = 0.97
+
+_current = "auto"
+
+
+class ConvShape(NamedTuple):
+    """What is known of a convolution before it runs; sizes are those of the forward
+    direction, whichever gradient is asked for.
+    """
+
+    x: Ints
+    weight: Ints
+    out: Ints
+    stride: Ints
+    padding: Ints
+    dilation: Ints
+    groups: int
+
+
+def get_conv_algorithm() -> str:
+    """The algorithm of convolutions as set: "auto" unless `set_conv_algorithm` changed it.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.get_conv_algorithm()
+        'auto'
+    """
+    return _current
+
+
+def set_conv_algorithm(name: str) -> None:
+    """Choose how convolutions are computed, for all threads.
+
+    Args:
+        name: "auto" takes the cheapest by shape; "precise" keeps to algorithms that
+            compute the sums as they stand; "im2col" and "winograd" force one wherever
+            it can do the work.
+
+    Raises:
+        ValueError: the name is unknown.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.set_conv_algorithm("precise")
+        >>> ad.get_conv_algorithm()
+        'precise'
+        >>> ad.set_conv_algorithm("auto")
+    """
+    global _current
+    if name not in ALGORITHMS:
+        choices = ", ".join(map(repr, ALGORITHMS))
+        raise ValueError(
+            f"set_conv_algorithm: {name!r} is unknown; choose one of {choices}"
+        )
+    _current = name
+
+
+@contextmanager
+def use_conv_algorithm(name: str) -> Iterator[None]:
+    """Choose how convolutions are computed, for the length of a block.
+
+    Args:
+        name: as for `set_conv_algorithm`.
+
+    Raises:
+        ValueError: the name is unknown.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> with ad.use_conv_algorithm("precise"):
+        ...     y = ad.conv2d(ad.ones(1, 16, 32, 32), ad.ones(16, 16, 3, 3))
+        >>> y[0, 0, 0, 0].item()
+        144.0
+    """
+    before = _current
+    set_conv_algorithm(name)
+    try:
+        yield
+    finally:
+        set_conv_algorithm(before)
+
+
+def uses_winograd(shape: ConvShape) -> bool:
+    """Whether the compiled kernels of Winograd's algorithm do the work."""
+    if current_backend() != "native":
+        return False
+    return _chosen(shape, _current) == "winograd"
+
+
+@lru_cache(maxsize=4096)
+def _chosen(shape: ConvShape, wanted: str) -> str:
+    costs = estimate_costs(shape)
+    if wanted in costs:
+        return wanted
+    if wanted == "precise":
+        costs.pop("winograd", None)
+    return min(costs, key=lambda name: costs[name])
+
+
+def chosen_algorithm(shape: ConvShape) -> str:
+    """The name of the algorithm that the compiled kernels take for this shape."""
+    return _chosen(shape, _current)
+
+
+def winograd_obstacle(shape: ConvShape) -> str | None:
+    """Why Winograd's algorithm can't do the work; None if it can."""
+    if len(shape.stride) != 2 or shape.weight[2:] != (3, 3):
+        return "it needs a 3x3 kernel on two axes"
+    if shape.stride != (1, 1) or shape.dilation != (1, 1):
+        return "it needs stride 1 and dilation 1"
+    if shape.groups != 1:
+        return "it needs one group"
+    if 0 in (*shape.x, *shape.out):
+        return "there is nothing to compute"
+    return None
+
+
+def estimate_costs(shape: ConvShape) -> dict[str, float]:
+    """Multiply-adds, or what takes as long, of each algorithm that can do the work."""
+    if 1 < shape.groups == shape.x[1] == shape.out[1]:
+        return {"depthwise": float(prod(shape.out) * prod(shape.weight[2:]))}
+    costs = {"im2col": _im2col_cost(shape)}
+    if winograd_obstacle(shape) is None:
+        costs["winograd"] = _winograd_cost(shape)
+    return costs
+
+
+def _im2col_cost(shape: ConvShape) -> float:
+    pixels = shape.out[0] * prod(shape.out[2:])
+    depth = prod(shape.weight[1:])
+    sums = pixels * depth * (shape.out[1] + _COPY * shape.groups) * _met_share(shape)
+    return sums + _PACK_WEIGHT * prod(shape.weight[:2])
+
+
+def _met_share(shape: ConvShape) -> float:
+    """The share of all pairs of an output and a tap that meet the image and so are
+    computed.
+    """
+    if shape.x[0] < _TRIM_IMAGES:
+        return 1.0
+    share = 1.0
+    for axis in zip(
+        shape.x[2:],
+        shape.out[2:],
+        shape.weight[2:],
+        shape.stride,
+        shape.padding,
+        shape.dilation,
+    ):
+        share *= _met_share_of_axis(*axis)
+    return share if share <= _TRIM_SHARE else 1.0
+
+
+def _met_share_of_axis(
+    size: int, out: int, kernel: int, stride: int, padding: int, dilation: int
+) -> float:
+    """Of each tap, the outputs that it shows a pixel of the image, over all taps."""
+    met = 0
+    for tap in range(kernel):
+        first = tap * dilation - padding
+        begin = max(0, -(first // stride))
+        end = min(out, (size - 1 - first) // stride + 1)
+        met += max(0, end - begin)
+    return met / max(1, out * kernel)
+
+
+def _winograd_cost(shape: ConvShape) -> float:
+    channels, columns = shape.x[1], shape.out[1]
+    tiles = shape.out[0] * prod(-(-size // _TILE) for size in shape.out[2:])
+    products = _POINTS * tiles * channels * columns
+    maps = _MAP * tiles * (channels + columns)
+    return float(products + maps + _MAP_WEIGHT * channels * columns)
