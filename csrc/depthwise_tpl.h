@@ -46,7 +46,8 @@ static void K(depthwise_pack)(const REAL *weight, int64_t channels, int64_t taps
 typedef struct {
     const im2col_view *view;
     const int64_t *kernel;
-    const REAL *source, *packed, *bias;
+    const REAL *source, *packed;
+    K(epilogue) end;
     REAL *out;
 } K(depthwise_job);
 
@@ -118,10 +119,10 @@ GEMM_INLINE void K(depthwise_channels)(const K(depthwise_job) *job, const K(dept
     vec sum[2][DEPTHWISE_VECTORS] = {{{0}}};
     K(depthwise_sum)(win, win->x + c, win->w + c, pixels, v->axis[2].step * v->channels, n, sum);
     for (int64_t u = 0; u < pixels; u++, out += v->axis[2].out_step * v->out_channels) {
-        if (job->bias != NULL) {
-            vec bias[DEPTHWISE_VECTORS];
-            K(depthwise_load)(job->bias + c, n, bias);
-            for (int64_t k = 0; k < DEPTHWISE_VECTORS; k++) sum[u][k] += bias[k];
+        for (int64_t k = 0; k < DEPTHWISE_VECTORS && k * VL < n; k++) {
+            int64_t at = c + k * VL;
+            sum[u][k] = K(epilogue_apply)(&job->end, sum[u][k], at, out + at,
+                                          pyad_min(VL, n - k * VL));
         }
         K(depthwise_store)(out + c, n, sum[u]);
     }

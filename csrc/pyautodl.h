@@ -356,13 +356,23 @@ typedef struct {
 
 /* ---- conv ---- */
 
-/* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered; out =
- * conv(x, weight) + bias. Numbers are (depth, height, width), those of absent axes 1, 0, 1. */
+/* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered. Numbers
+ * are (depth, height, width), those of absent axes 1, 0, 1. out = activation(scale conv(x, weight) +
+ * bias + residual), scale and bias by channel, activations as in gemm_tpl.h. prepared: what
+ * conv_weight made of the weight. */
 typedef struct {
-    pyad_array x, weight, bias; /* bias may be absent */
+    pyad_array x, weight, prepared, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
-    int64_t stride[3], padding[3], dilation[3], groups;
+    int64_t stride[3], padding[3], dilation[3], groups, activation;
+    double p0, p1;
 } conv_fwd_args;
+
+/* A weight as conv_fwd wants it; not for depthwise convolutions. */
+typedef struct {
+    pyad_array weight;
+    pyad_array out; /* room for the weight with each group's outputs rounded up to 16 */
+    int64_t groups;
+} conv_weight_args;
 
 /* dx = transpose of conv applied to dy, + bias: with a bias, the transposed convolution. */
 typedef struct {
@@ -385,9 +395,9 @@ typedef struct {
     int64_t transposed;
 } winograd_weight_args;
 
-/* out = activation(conv(x, weight) + bias + residual) */
+/* As conv_fwd; prepared: what winograd_weight made of the weight. */
 typedef struct {
-    pyad_array x, weight, prepared, bias, residual; /* the last three may be absent */
+    pyad_array x, weight, prepared, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
     int64_t padding[2], transposed, activation;
     double p0, p1;

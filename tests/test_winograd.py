@@ -113,17 +113,15 @@ def test_transposed_convolution(padding):
     np.testing.assert_allclose(results[1], results[0], rtol=1e-11, atol=1e-11)
 
 
-def test_prepared_weights_bias_residual_and_activation():
+def test_prepared_weights_scale_bias_residual_and_activation():
     """The parts of the kernel that plain convolutions leave out, against the reference."""
     rng = np.random.default_rng(2)
     x = ad.tensor(rng.standard_normal((2, 10, 9, 6))).contiguous(
         memory_format=ad.channels_last
     )
     weight = ad.tensor(rng.standard_normal((35, 10, 3, 3)))
-    bias, residual = (
-        ad.tensor(rng.standard_normal(35)),
-        rng.standard_normal((2, 9, 6, 35)),
-    )
+    scale, bias = ad.tensor(rng.random(35)), ad.tensor(rng.standard_normal(35))
+    residual = rng.standard_normal((2, 9, 6, 35))
     residual = ad.tensor(residual).permute(0, 3, 1, 2)
     found = {}
     for backend in ("native", "reference"):
@@ -133,7 +131,8 @@ def test_prepared_weights_bias_residual_and_activation():
             ad.backends.run(
                 "winograd_weight", (weight._array,), (prepared._array,), (0,)
             )
-            reads = [each._array for each in (x, weight, prepared, bias, residual)]
+            arrays = (x, weight, prepared, scale, bias, residual)
+            reads = [each._array for each in arrays]
             ints = (1, 1, 0, 1)
             ad.backends.run("winograd_fwd", reads, (y._array,), ints, (0.0, 2.0))
             found[backend] = y.numpy().copy(), prepared.numpy().copy()

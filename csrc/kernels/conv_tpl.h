@@ -23,6 +23,7 @@
 #ifdef REAL
 #include "gemm_tpl.h"
 #include "im2col_tpl.h"
+#include "epilogue_tpl.h"
 
 #ifndef PYAD_CONV
 #define PYAD_CONV
@@ -203,15 +204,39 @@ typedef struct {
     int64_t b_depth;        /* from one k to the next in b */
     REAL *const *out;       /* the rows */
     int64_t column;         /* in them */
-    const REAL *bias;       /* added if not NULL */
+    const K(epilogue) *end; /* for sums that are complete, else NULL */
     int add;                /* to what is there */
 } K(conv_product);
+
+/* The epilogue of a whole tile whose rows and columns lie in the output. */
+GEMM_INLINE void K(conv_finish)(const K(conv_product) *p, const int64_t rows, const int64_t nv,
+                                vec sum[][GEMM_NV]) {
+    const K(epilogue) *e = p->end;
+    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+        int64_t column = p->column + j * VL;
+        vec scale = e->scale == NULL ? v_set1(1) : v_load(e->scale + column);
+        vec bias = e->bias == NULL ? (vec){0} : v_load(e->bias + column);
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) sum[i][j] = sum[i][j] * scale + bias;
+    }
+    if (e->residual != NULL) {
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            const REAL *from = e->residual + (p->out[i] - e->out) + p->column;
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] += v_load(from + j * VL);
+        }
+    }
+    if (e->activation == GEMM_LINEAR) return;
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < nv; j++) {
+            sum[i][j] = K(gemm_activate)(sum[i][j], e->activation, e->p0, e->p1);
+        }
+    }
+}
 
 /* rows x nv vectors; a[i, k] lies at a[i * a_lane + k * a_depth]. What is constant after inlining
  * keeps the sums in registers. */
 GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, const int64_t nv,
                                  const int64_t a_lane, const int64_t a_depth,
-                                 const int64_t b_depth) {
+                                 const int64_t b_depth, const int finishing) {
     vec sum[GEMM_MR][GEMM_NV];
     const REAL *a = p->a;
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
@@ -236,12 +261,7 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] += v_load(out + j * VL);
         }
     }
-    if (p->bias != NULL) {
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
-            vec bias = v_load(p->bias + j * VL);
-            GEMM_UNROLL for (int64_t i = 0; i < rows; i++) sum[i][j] += bias;
-        }
-    }
+    if (finishing && p->end != NULL) K(conv_finish)(p, rows, nv, sum);
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
         REAL *out = p->out[i] + p->column;
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(out + j * VL, sum[i][j]);
@@ -252,19 +272,19 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
 #define CONV_TILE(rows)                                                                          \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_x1), rows)(                      \
         const K(conv_product) *p) {                                                              \
-        K(conv_tile_of)(p, rows, 1, CONV_STEP, 1, VL);                                           \
+        K(conv_tile_of)(p, rows, 1, CONV_STEP, 1, VL, 1);                                        \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_xv), rows)(                      \
         const K(conv_product) *p) {                                                              \
-        K(conv_tile_of)(p, rows, GEMM_NV, CONV_STEP, 1, GEMM_NR);                                \
+        K(conv_tile_of)(p, rows, GEMM_NV, CONV_STEP, 1, GEMM_NR, 1);                              \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_x1), rows)(                       \
         const K(conv_product) *p) {                                                              \
-        K(conv_tile_of)(p, rows, 1, 1, CONV_STEP, p->b_depth);                                   \
+        K(conv_tile_of)(p, rows, 1, 1, CONV_STEP, p->b_depth, 0);                                \
     }                                                                                            \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_xv), rows)(                       \
         const K(conv_product) *p) {                                                              \
-        K(conv_tile_of)(p, rows, GEMM_NV, 1, CONV_STEP, p->b_depth);                             \
+        K(conv_tile_of)(p, rows, GEMM_NV, 1, CONV_STEP, p->b_depth, 0);                          \
     }
 #define CONV_PAIR(name, rows) {PYAD_JOIN(K(name##_x1), rows), PYAD_JOIN(K(name##_xv), rows)}
 
@@ -307,18 +327,18 @@ typedef struct {
     const REAL *data;
     int64_t group, channel, column; /* steps in elements */
     const int64_t *kernel;
-} K(conv_weight);
+} K(conv_matrix);
 
-static K(conv_weight) K(conv_weight_of)(const conv_shape *s, const REAL *data, int backward) {
+static K(conv_matrix) K(conv_matrix_of)(const conv_shape *s, const REAL *data, int backward) {
     int64_t taps = conv_taps(s);
     int64_t row = s->channels / s->groups * taps; /* of one output channel */
     int64_t group = s->out_channels / s->groups * row;
-    if (backward) return (K(conv_weight)){data, group, row, taps, s->kernel};
-    return (K(conv_weight)){data, group, taps, row, s->kernel};
+    if (backward) return (K(conv_matrix)){data, group, row, taps, s->kernel};
+    return (K(conv_matrix)){data, group, taps, row, s->kernel};
 }
 
 /* One panel: dst[k * width + l] for all k of a view; columns column .. column+lanes-1. */
-static void K(conv_pack_panel)(const K(conv_weight) *w, const im2col_view *v, int64_t group,
+static void K(conv_pack_panel)(const K(conv_matrix) *w, const im2col_view *v, int64_t group,
                                int64_t column, int64_t lanes, int64_t width, REAL *dst) {
     const REAL *from = w->data + group * w->group + column * w->column;
     int64_t taps = im2col_taps(v);
@@ -333,7 +353,7 @@ static void K(conv_pack_panel)(const K(conv_weight) *w, const im2col_view *v, in
 
 /* The same where the kernel has few taps: what lies side by side in a lane is taken VL by VL and
  * transposed. place[t] is the view's number of the weight's tap t, -1 if it has none. */
-static void K(conv_pack_turned)(const K(conv_weight) *w, const im2col_view *v, int64_t taps,
+static void K(conv_pack_turned)(const K(conv_matrix) *w, const im2col_view *v, int64_t taps,
                                 const int64_t *place, int64_t group, int64_t column, int64_t lanes,
                                 int64_t width, REAL *dst) {
     const REAL *from = w->data + group * w->group + column * w->column;
@@ -375,7 +395,7 @@ typedef struct {
 } K(conv_scratch);
 
 /* This thread's share of the panels of one view. */
-static void K(conv_pack)(const conv_shape *s, const K(conv_weight) *w, const im2col_view *v,
+static void K(conv_pack)(const conv_shape *s, const K(conv_matrix) *w, const im2col_view *v,
                          REAL *packed, const team *t) {
     int64_t depth = conv_depth(v), taps = conv_taps(s);
     int64_t panels = pyad_ceil_div(v->group_width, GEMM_NR);
@@ -403,7 +423,8 @@ static void K(conv_pack)(const conv_shape *s, const K(conv_weight) *w, const im2
 typedef struct {
     const im2col_view *view;
     int64_t group, depth, height;            /* of the sums; of the tiles */
-    const REAL *source, *packed, *bias;      /* bias: that of the group, or NULL */
+    const REAL *source, *packed;
+    K(epilogue) end;
     REAL *out;
 } K(conv_job);
 
@@ -453,7 +474,7 @@ static void K(conv_narrow)(const K(conv_job) *job, const K(conv_product) *produc
     p.out = s->aside;
     p.column = 0;
     p.add = 0;
-    p.bias = NULL;
+    p.end = NULL;
     K(conv_tiles)[job->height / 2 - 1][lanes > VL](&p);
     for (int64_t i = 0; i < rows; i++) {
         REAL *out = s->out[i] + product->column;
@@ -461,7 +482,9 @@ static void K(conv_narrow)(const K(conv_job) *job, const K(conv_product) *produc
             int64_t n = pyad_min(VL, lanes - j);
             vec v = v_load(s->aside[i] + j);
             if (product->add) v += K(gemm_load_row)(out + j, 1, n);
-            if (product->bias != NULL) v += K(gemm_load_row)(product->bias + j, 1, n);
+            if (product->end != NULL) {
+                v = K(epilogue_apply)(product->end, v, product->column + j, out + j, n);
+            }
             K(gemm_store_row)(out + j, 1, v, n);
         }
     }
@@ -478,7 +501,7 @@ static void K(conv_tile)(const K(conv_job) *job, const K(conv_part) *p, im2col_p
     for (int64_t j = 0; j < p->columns; j += GEMM_NR) {
         int64_t column = p->column + j, lanes = pyad_min(GEMM_NR, p->columns - j);
         product.b = job->packed + column * job->depth + p->k * K(conv_padded)(lanes);
-        product.bias = last && job->bias != NULL ? job->bias + column : NULL;
+        product.end = last ? &job->end : NULL;
         product.column = job->group * job->view->group_width + column;
         if (lanes % VL == 0 && rows == job->height) {
             K(conv_tiles)[job->height / 2 - 1][lanes > VL](&product);
@@ -549,27 +572,42 @@ static int64_t K(conv_inner)(const im2col_view *v) {
     return pyad_min(v->images, GEMM_MR);
 }
 
-/* out = weight applied to source through all views of the shape. */
-static void K(conv_gather)(const conv_shape *shape, int backward, const REAL *source,
-                           const REAL *weight, const REAL *bias, REAL *out, const team *t) {
-    K(conv_weight) w = K(conv_weight_of)(shape, weight, backward);
-    int64_t phases = conv_phases(shape, backward);
-    REAL *packed = t->shared;
-    for (int64_t i = 0; i < phases; i++) {
+/* What either direction reads and writes. */
+typedef struct {
+    const pyad_array *source, *weight, *prepared; /* prepared: NULL or maybe absent */
+    K(epilogue) end;
+    REAL *out;
+} K(conv_call);
+
+/* This thread's share of the packed weights of all views. */
+static void K(conv_pack_all)(const conv_shape *shape, int backward, const REAL *weight,
+                             REAL *packed, const team *t) {
+    K(conv_matrix) w = K(conv_matrix_of)(shape, weight, backward);
+    for (int64_t i = 0; i < conv_phases(shape, backward); i++) {
         im2col_view v = conv_view(shape, backward, i);
         K(conv_pack)(shape, &w, &v, packed, t);
         packed += K(conv_packed)(&v);
     }
-    team_barrier(t);
-    packed = t->shared;
+}
+
+/* out = weight applied to source through all views of the shape. */
+static void K(conv_gather)(const conv_shape *shape, int backward, const K(conv_call) *call,
+                           const team *t) {
+    int64_t phases = conv_phases(shape, backward);
+    const REAL *packed = call->prepared == NULL ? NULL : call->prepared->data;
+    if (packed == NULL) {
+        K(conv_pack_all)(shape, backward, call->weight->data, t->shared, t);
+        team_barrier(t);
+        packed = t->shared;
+    }
     for (int64_t i = 0; i < phases; i++) {
         im2col_view v = conv_view(shape, backward, i);
         int64_t size = K(conv_padded)(v.group_width) * conv_depth(&v);
         int64_t height = K(gemm_height)(pyad_max(1, im2col_pixels(&v)));
         v.inner = K(conv_inner)(&v);
         for (int64_t g = 0; g < shape->groups; g++) {
-            const REAL *b = bias == NULL ? NULL : bias + g * v.group_width;
-            K(conv_job) job = {&v, g, conv_depth(&v), height, source, packed + g * size, b, out};
+            K(conv_job) job = {&v, g, conv_depth(&v), height, call->source->data,
+                               packed + g * size, call->end, call->out};
             K(conv_share)(&job, t->scratch, t);
         }
         packed += K(conv_packed)(&v);
@@ -585,18 +623,17 @@ static int64_t K(conv_gather_shared)(const conv_shape *s, int backward) {
 }
 
 /* Either direction; fwd and bwd_x differ in who is the source. */
-static int K(conv_apply)(const conv_shape *s, int backward, const pyad_array *source,
-                         const pyad_array *weight, const pyad_array *bias, const pyad_array *out,
+static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *call,
                          const team *t) {
     if (!conv_is_depthwise(s)) {
-        K(conv_gather)(s, backward, source->data, weight->data, bias->data, out->data, t);
+        K(conv_gather)(s, backward, call, t);
         return 0;
     }
-    K(depthwise_pack)(weight->data, s->channels, conv_taps(s), t->shared, t);
+    K(depthwise_pack)(call->weight->data, s->channels, conv_taps(s), t->shared, t);
     team_barrier(t);
     for (int64_t i = 0; i < conv_phases(s, backward); i++) {
         im2col_view v = conv_view(s, backward, i);
-        K(depthwise_job) job = {&v, s->kernel, source->data, t->shared, bias->data, out->data};
+        K(depthwise_job) job = {&v, s->kernel, call->source->data, t->shared, call->end, call->out};
         K(depthwise_gather)(&job, t);
     }
     return 0;
@@ -605,14 +642,41 @@ static int K(conv_apply)(const conv_shape *s, int backward, const pyad_array *so
 static int K(conv_fwd)(const void *args, const team *t) {
     const conv_fwd_args *a = args;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
-    return K(conv_apply)(&s, 0, &a->x, &a->weight, &a->bias, &a->out, t);
+    K(conv_call) call = {&a->x, &a->weight, &a->prepared,
+                         {a->scale.data, a->bias.data, a->residual.data, a->out.data,
+                          (int)a->activation, (REAL)a->p0, (REAL)a->p1},
+                         a->out.data};
+    return K(conv_apply)(&s, 0, &call, t);
 }
 
 static int K(conv_bwd_x)(const void *args, const team *t) {
     const conv_bwd_x_args *a = args;
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
-    return K(conv_apply)(&s, 1, &a->dy, &a->weight, &a->bias, &a->dx, t);
+    K(conv_call) call = {&a->dy, &a->weight, NULL,
+                         {.bias = a->bias.data, .out = a->dx.data}, a->dx.data};
+    return K(conv_apply)(&s, 1, &call, t);
 }
+
+/* A weight's shape with the smallest image that it fits. */
+static conv_shape K(conv_weight_shape)(const conv_weight_args *a) {
+    conv_shape s = {.images = 1, .out_channels = a->weight.shape[0], .groups = a->groups};
+    int64_t missing = 5 - a->weight.ndim;
+    s.channels = a->weight.shape[1] * a->groups;
+    for (int64_t i = 0; i < 3; i++) {
+        s.kernel[i] = i < missing ? 1 : a->weight.shape[i - missing + 2];
+        s.axis[i] = (im2col_numbers){s.kernel[i], 1, s.kernel[i], 1, 0, 1};
+    }
+    return s;
+}
+
+static int K(conv_weight)(const void *args, const team *t) {
+    const conv_weight_args *a = args;
+    conv_shape s = K(conv_weight_shape)(a);
+    K(conv_pack_all)(&s, 0, a->weight.data, a->out.data, t);
+    return 0;
+}
+
+PYAD_RECORD(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(conv_scratch)), 0)
 
 /* Products of the convolution, in units of the work that PYAD_WORK_GRAIN counts. */
 static int64_t K(conv_work)(const pyad_array *out, const pyad_array *weight) {
@@ -621,6 +685,7 @@ static int64_t K(conv_work)(const pyad_array *out, const pyad_array *weight) {
 }
 
 static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
+    if (a->prepared.data != NULL) return 0;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
     return K(conv_gather_shared)(&s, 0);
 }
@@ -645,7 +710,7 @@ typedef struct {
     _Alignas(64) REAL right[CONV_PIXELS * CONV_WEIGHT_COLUMNS];
     _Alignas(64) REAL aside[CONV_WEIGHT_COLUMNS];
     REAL *out[CONV_RUNS + GEMM_MR];
-} K(conv_weight_scratch);
+} K(conv_sums_scratch);
 
 static conv_cut K(conv_cut_of)(const im2col_view *v) {
     conv_cut c = {.groups = v->out_channels / pyad_max(1, v->group_width), .width = v->group_width};
@@ -741,7 +806,7 @@ static inline int64_t K(conv_next_height)(int64_t rest) {
 
 /* The columns of part number `part`. */
 static K(conv_columns) K(conv_part_columns)(const K(conv_item) *p, int64_t part,
-                                            K(conv_weight_scratch) *s) {
+                                            K(conv_sums_scratch) *s) {
     const conv_cut *c = p->cut;
     int64_t unit = part / c->parts * c->unit, within = part % c->parts * c->step;
     K(conv_columns) columns = {.k = unit + within};
@@ -757,7 +822,7 @@ static K(conv_columns) K(conv_part_columns)(const K(conv_item) *p, int64_t part,
 
 /* The rows of those pixels that see a part's taps; returns how many spans of pixels they are. */
 static int64_t K(conv_trimmed_rows)(const K(conv_item) *p, const K(conv_columns) *columns,
-                                    im2col_pixel at, int64_t rows, K(conv_weight_scratch) *s) {
+                                    im2col_pixel at, int64_t rows, K(conv_sums_scratch) *s) {
     const im2col_view *v = p->view;
     const im2col_axis *a = v->axis;
     int64_t spans = 0;
@@ -789,7 +854,7 @@ static int64_t K(conv_trimmed_rows)(const K(conv_item) *p, const K(conv_columns)
 
 /* The rows of one part for `rows` pixels; returns how many spans of pixels they are. */
 static int64_t K(conv_part_rows)(const K(conv_item) *p, const K(conv_columns) *columns,
-                                 im2col_pixel at, int64_t rows, K(conv_weight_scratch) *s) {
+                                 im2col_pixel at, int64_t rows, K(conv_sums_scratch) *s) {
     if (p->cut->trim) return K(conv_trimmed_rows)(p, columns, at, rows, s);
     K(im2col_rows)(p->view, p->x, at, rows, columns->box, s->runs, columns->runs, s->rows,
                    CONV_STEP);
@@ -800,7 +865,7 @@ static int64_t K(conv_part_rows)(const K(conv_item) *p, const K(conv_columns) *c
 
 /* Add the products of one part's rows with all outputs of the item. */
 static void K(conv_part_products)(const K(conv_item) *p, int64_t depth, int64_t spans,
-                                  const REAL *dy, int add, K(conv_weight_scratch) *s) {
+                                  const REAL *dy, int add, K(conv_sums_scratch) *s) {
     K(conv_product) product = {
         .spans = s->spans, .depths = s->depths, .count = spans, .add = add};
     product.b_depth = p->direct ? p->view->out_channels : GEMM_NR;
@@ -819,7 +884,7 @@ static void K(conv_part_products)(const K(conv_item) *p, int64_t depth, int64_t 
 
 /* The products of `rows` pixels, added to an item's sums if these are not the first. */
 static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t rows, int add,
-                                 K(conv_weight_scratch) *s) {
+                                 K(conv_sums_scratch) *s) {
     im2col_pixel at = im2col_at(p->view, pixel);
     const REAL *dy = p->dy + pixel * p->view->out_channels;
     if (!p->direct) K(conv_right)(p, dy, rows, s->right);
@@ -834,7 +899,7 @@ static void K(conv_weight_block)(const K(conv_item) *p, int64_t pixel, int64_t r
 /* Item number `item` of those of all slabs, groups and blocks. */
 static void K(conv_weight_item)(const im2col_view *v, const conv_cut *c, const REAL *x,
                                 const REAL *dy, REAL *all, int64_t item, int with_bias,
-                                K(conv_weight_scratch) *s) {
+                                K(conv_sums_scratch) *s) {
     int64_t across = item % c->across, down = item / c->across % c->down;
     int64_t rest = item / c->across / c->down;
     int64_t group = rest % c->groups, slab = rest / c->groups;
@@ -919,7 +984,7 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     if (s.out_channels == 0) return 0;
     conv_cut c = K(conv_cut_of)(&v);
     int64_t items = c.slabs * c.groups * c.down * c.across;
-    K(conv_weight_scratch) *scratch = t->scratch;
+    K(conv_sums_scratch) *scratch = t->scratch;
     /* what tiles read beyond a part's columns, for a row that goes aside, must be finite */
     memset(scratch->rows, 0, sizeof scratch->rows);
     memset(scratch->aside, 0, sizeof scratch->aside);
@@ -946,5 +1011,5 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
 }
 
 PYAD_RECORD(conv_bwd_w, conv_bwd_w_args, K(conv_work)(&a->dy, &a->dw),
-            sizeof(K(conv_weight_scratch)), K(conv_bwd_w_shared_bytes)(a))
+            sizeof(K(conv_sums_scratch)), K(conv_bwd_w_shared_bytes)(a))
 #endif

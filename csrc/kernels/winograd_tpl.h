@@ -15,19 +15,20 @@
  * weights turned around (`transposed`). Columns, here, are the channels that are written.
  *
  * Loops of winograd_fwd: columns by groups whose mapped weights fit the cache that threads share
- * (mapped by the team, one barrier; or given, `prepared`, by winograd_weight); each thread takes its
- * own tiles, WINOGRAD_TILES at a time, maps their windows, and then, for some columns at a time,
+ * (mapped by the team, one barrier; or `prepared`, by winograd_weight); each thread takes its own
+ * tiles, WINOGRAD_TILES at a time, maps their windows, and then, for some columns at a time,
  * runs the 36 products (tiles x channels times channels x columns) and maps the sums to pixels.
  *
  * Loops of winograd_bwd_w: columns by groups as above; the team maps WINOGRAD_SUM_TILES windows and
- * gradient tiles at a time into shared memory, then each thread adds products to its own of the sums
- * (36 points x channels x columns); at the end the sums become weights.
+ * gradient tiles at a time into shared memory, then each thread adds products to its own sums (36
+ * points x channels x columns); at the end the sums become weights.
  *
  * Every number is computed in one order that only the shape enters, so bits do not depend on
  * threads. Scratch depends on channels: neither batch nor image enters.
  */
 #ifdef REAL
 #include "gemm_tpl.h"
+#include "epilogue_tpl.h"
 
 #ifndef PYAD_WINOGRAD
 #define PYAD_WINOGRAD
@@ -90,8 +91,8 @@ static inline winograd_place winograd_place_of(const winograd_shape *s, int64_t 
 
 /* ---- the maps, one axis at a time ---- */
 
-/* The polynomials behind the maps are known at 0, +-NEAR, +-FAR and infinity. With these two, square
- * roots of 1/2 and 2, errors are a fifth of those with the usual 1 and 2. */
+/* The polynomials behind the maps are known at 0, +-NEAR, +-FAR and infinity. With the square roots
+ * of 1/2 and 2 errors are a fifth of those with the usual 1 and 2. */
 #define WINOGRAD_NEAR ((REAL)0.70710678118654752440)
 #define WINOGRAD_FAR ((REAL)1.41421356237309504880)
 
@@ -208,7 +209,7 @@ GEMM_INLINE void K(winograd_load)(const K(winograd_pixels) *p, const REAL *image
         for (int j = 0; j < side; j++) {
             int inside = y + i >= 0 && y + i < p->height && x + j >= 0 && x + j < p->width;
             const REAL *from = image + (y + i) * line + (x + j) * p->channels;
-            d[i * side + j] = !inside ? (vec){0} : lanes == VL ? v_load(from) : v_load_n(from, lanes);
+            d[i * side + j] = inside ? K(gemm_load_row)(from, 1, lanes) : (vec){0};
         }
     }
 }
@@ -271,7 +272,7 @@ static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_
 
 /* ---- weights ---- */
 
-/* Weights (o, i, 3, 3) read as channels x columns: forward i x o, transposed o x i turned around. */
+/* Weights (o, i, 3, 3) read as channels x columns: forward i x o, transposed o x i, turned. */
 typedef struct {
     const REAL *data;
     int64_t channel, column; /* steps in elements */
@@ -332,7 +333,7 @@ static inline int64_t K(winograd_panel_size)(int64_t channels) {
     return WINOGRAD_POINTS * channels * WINOGRAD_WIDTH;
 }
 
-/* This thread's panels of columns column .. column+columns-1, a multiple of WINOGRAD_WIDTH first. */
+/* This thread's panels of columns column .. column+columns-1; column is a panel's first. */
 static void K(winograd_prepare)(const K(winograd_weights) *w, int64_t column, int64_t columns,
                                 REAL *mapped, const team *t) {
     int64_t begin, end;
@@ -430,9 +431,11 @@ static const K(winograd_tile_fn) K(winograd_tile_table)[GEMM_MR / 2][2] = {
 /* What one thread does: tiles and columns that are its own, where all lies. */
 typedef struct {
     const winograd_shape *shape;
-    const winograd_fwd_args *args;
-    const REAL *mapped;         /* weights, from column `column` on */
-    int64_t column, columns;    /* of the group */
+    const REAL *x;
+    REAL *out;
+    K(epilogue) end;
+    const REAL *mapped;      /* weights, from column `column` on */
+    int64_t column, columns; /* of the group */
     K(winograd_block) v, m;
 } K(winograd_job);
 
@@ -461,19 +464,14 @@ static void K(winograd_products)(const K(winograd_job) *job, int64_t tiles, int6
 static void K(winograd_write)(const K(winograd_job) *job, winograd_place at, int64_t column,
                               int64_t lanes, const vec *y) {
     const winograd_shape *s = job->shape;
-    const winograd_fwd_args *a = job->args;
-    const REAL *bias = a->bias.data, *residual = a->residual.data;
-    vec shift = bias == NULL ? (vec){0} : K(gemm_load_row)(bias + column, 1, lanes);
     int64_t rows = pyad_min(WINOGRAD_STEP, s->out_height - at.y);
     int64_t cols = pyad_min(WINOGRAD_STEP, s->out_width - at.x);
     for (int64_t i = 0; i < rows; i++) {
-        int64_t offset =
-            ((at.n * s->out_height + at.y + i) * s->out_width + at.x) * s->columns + column;
-        for (int64_t j = 0; j < cols; j++, offset += s->columns) {
-            vec v = y[WINOGRAD_STEP * i + j] + shift;
-            if (residual != NULL) v += K(gemm_load_row)(residual + offset, 1, lanes);
-            v = K(gemm_activate)(v, (int)a->activation, (REAL)a->p0, (REAL)a->p1);
-            K(gemm_store_row)((REAL *)a->out.data + offset, 1, v, lanes);
+        int64_t pixel = (at.n * s->out_height + at.y + i) * s->out_width + at.x;
+        REAL *out = job->out + pixel * s->columns + column;
+        for (int64_t j = 0; j < cols; j++, out += s->columns) {
+            vec v = K(epilogue_apply)(&job->end, y[WINOGRAD_STEP * i + j], column, out, lanes);
+            K(gemm_store_row)(out, 1, v, lanes);
         }
     }
 }
@@ -488,7 +486,8 @@ static void K(winograd_map_sums)(const K(winograd_job) *job, int64_t first, int6
             vec half[24], y[16], m[WINOGRAD_SIDE];
             const REAL *from = K(winograd_at)(&job->m, 0, j / VL, t);
             for (int i = 0; i < WINOGRAD_SIDE; i++) {
-                GEMM_UNROLL for (int k = 0; k < WINOGRAD_SIDE; k++, from += step) m[k] = v_load(from);
+                GEMM_UNROLL for (int k = 0; k < WINOGRAD_SIDE; k++) m[k] = v_load(from + k * step);
+                from += WINOGRAD_SIDE * step;
                 K(winograd_pixel_line)(m, 1, half + i * WINOGRAD_STEP, 1);
             }
             GEMM_UNROLL for (int k = 0; k < WINOGRAD_STEP; k++) {
@@ -503,7 +502,7 @@ static void K(winograd_map_sums)(const K(winograd_job) *job, int64_t first, int6
 static void K(winograd_run)(const K(winograd_job) *job, int64_t begin, int64_t end, int64_t from,
                             int64_t to) {
     const winograd_shape *s = job->shape;
-    K(winograd_pixels) x = {job->args->x.data, s->height, s->width, s->channels};
+    K(winograd_pixels) x = {job->x, s->height, s->width, s->channels};
     for (int64_t i = begin; i < end; i += WINOGRAD_TILES) {
         int64_t tiles = pyad_min(WINOGRAD_TILES, end - i);
         K(winograd_map_windows)(s, &x, i, tiles, &job->v, 0);
@@ -532,7 +531,9 @@ static int K(winograd_fwd)(const void *args, const team *t) {
     const winograd_fwd_args *a = args;
     winograd_shape s = winograd_shape_of(&a->x, &a->out, a->padding);
     K(winograd_weights) w = K(winograd_weights_of)(&a->weight, (int)a->transposed);
-    K(winograd_job) job = {.shape = &s, .args = a};
+    K(winograd_job) job = {.shape = &s, .x = a->x.data, .out = a->out.data};
+    job.end = (K(epilogue)){a->scale.data, a->bias.data, a->residual.data, a->out.data,
+                            (int)a->activation, (REAL)a->p0, (REAL)a->p1};
     job.v = (K(winograd_block)){t->scratch, pyad_ceil_div(s.channels, VL),
                                 WINOGRAD_TILES + GEMM_MR};
     job.m = (K(winograd_block)){
@@ -577,8 +578,8 @@ static int64_t K(winograd_fwd_shared_bytes)(const winograd_fwd_args *a) {
     return s.group / WINOGRAD_WIDTH * K(winograd_panel_size)(s.channels) * (int64_t)sizeof(REAL);
 }
 
-PYAD_RECORD(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a), K(winograd_fwd_scratch_bytes)(a),
-            K(winograd_fwd_shared_bytes)(a))
+PYAD_RECORD(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a),
+            K(winograd_fwd_scratch_bytes)(a), K(winograd_fwd_shared_bytes)(a))
 
 /* ---- winograd_bwd_w ---- */
 
@@ -642,7 +643,8 @@ static void K(winograd_add_products)(const winograd_shape *s, const K(winograd_p
 }
 
 /* Add the sums of a block's pixels, the gradient of the bias. */
-static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int64_t tiles, int add) {
+static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int64_t tiles,
+                                 int add) {
     for (int64_t j = 0; j < GEMM_NR; j += VL) {
         const REAL *w = K(winograd_at)(&p->w, WINOGRAD_BIAS, (column + j) / VL, 0);
         vec sum = add ? v_load(p->bias + column + j) : (vec){0};
@@ -679,7 +681,9 @@ static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd
             }
             K(winograd_kernel_line)(line, 1, half + 3 * i, 1);
         }
-        GEMM_UNROLL for (int j = 0; j < 3; j++) K(winograd_kernel_line)(half + j, 3, taps + 9 * c + j, 3);
+        GEMM_UNROLL for (int j = 0; j < 3; j++) {
+            K(winograd_kernel_line)(half + j, 3, taps + 9 * c + j, 3);
+        }
     }
     for (int64_t e = 0; e < 9 * count; e += VL) {
         int64_t n = pyad_min(VL, 9 * count - e);

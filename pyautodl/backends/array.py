@@ -56,6 +56,7 @@ class Storage:
         "address",
         "foreign",
         "nbytes",
+        "prepared",
         "version",
     )
 
@@ -63,6 +64,8 @@ class Storage:
         self.address = address
         self.nbytes = nbytes
         self.version = 0
+        # other forms of the contents, for one version of them: see ops/prepared.py
+        self.prepared: tuple[int, dict[Any, Array | None]] | None = None
         self._owner = owner
         # memory that somebody else brought
         self.foreign = owner is not None

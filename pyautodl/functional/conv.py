@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv import COL2IM, CONV, CONV_TRANSPOSE, IM2COL, shape_text
+from pyautodl.ops.conv import (
+    COL2IM,
+    CONV,
+    CONV_EPILOGUE,
+    CONV_TRANSPOSE,
+    IM2COL,
+    shape_text,
+)
 from pyautodl.tensor import Tensor, apply
 
 # Tensor.unfold, by which pyautodl.unfold would be understood, is another function
@@ -74,35 +81,55 @@ def _batched(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> Tens
     return y
 
 
-def _conv(
+def _numbers(
     axes: int,
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
     stride: Any,
     padding: Any,
     dilation: Any,
     groups: int,
-) -> Tensor:
+) -> dict[str, Any]:
+    """The attributes of the op."""
     name = f"conv{axes}d"
     strides = each_axis(name, "stride", stride, axes)
     dilations = each_axis(name, "dilation", dilation, axes)
     pads = conv_padding(name, padding, input.shape, weight.shape, strides, dilations)
+    return {
+        "stride": strides,
+        "padding": pads,
+        "dilation": dilations,
+        "groups": groups,
+    }
 
-    def run(x: Tensor) -> Tensor:
-        y: Tensor = apply(
-            CONV,
-            x,
-            weight,
-            bias,
-            stride=strides,
-            padding=pads,
-            dilation=dilations,
-            groups=groups,
-        )
+
+def _conv(
+    axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
+) -> Tensor:
+    attrs = _numbers(axes, input, weight, *numbers)
+    if input.ndim != axes + 1:
+        y: Tensor = apply(CONV, input, weight, bias, **attrs)
         return y
+    return _batched(input, axes, lambda x: apply(CONV, x, weight, bias, **attrs))
 
-    return _batched(input, axes, run)
+
+def conv_epilogue(
+    input: Tensor,
+    weight: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    activation: tuple[int, float, float],
+    *numbers: Any,
+) -> Tensor:
+    """activation(scale * conv(input, weight) + bias) without a gradient, for batches.
+
+    `activation` is the kernel's number for it and two parameters, `numbers` are stride,
+    padding, dilation and groups.
+    """
+    attrs = _numbers(weight.ndim - 2, input, weight, *numbers)
+    reads = (input, weight, scale, bias, None)
+    y: Tensor = apply(CONV_EPILOGUE, *reads, activation=activation, **attrs)
+    return y
 
 
 def conv1d(

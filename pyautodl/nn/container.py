@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Self, overload
 
+from pyautodl.autograd.grad_mode import is_grad_enabled
+from pyautodl.nn._fusion import run_fused
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.tensor import Tensor
@@ -114,7 +116,11 @@ class Sequential(_Numbered):
                 self.add_module(str(i), module)
 
     def forward(self, input: Any) -> Any:
-        """Feed the input through all modules."""
+        """Feed the input through all modules; where no gradient is recorded, with runs of
+        convolution, batch norm and activation as one.
+        """
+        if not is_grad_enabled():
+            return run_fused(list(self._modules.values()), input)  # type: ignore[arg-type]
         for module in self._modules.values():
             input = module(input)  # type: ignore[misc]
         return input

@@ -112,12 +112,7 @@ class Module:
         else:
             _context.push(self)
         try:
-            if (
-                self._forward_pre_hooks
-                or self._forward_hooks
-                or self._backward_hooks
-                or self._backward_pre_hooks
-            ):
+            if self.has_hooks():
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
@@ -125,6 +120,15 @@ class Module:
             raise
         finally:
             stack.pop()
+
+    def has_hooks(self) -> bool:
+        """Return whether a call of this module runs more than its forward."""
+        return bool(
+            self._forward_pre_hooks
+            or self._forward_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+        )
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called: set[int] = set()

@@ -21,11 +21,19 @@ import numpy as np
 from pyautodl.backends import Array, channels_last_strides, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.conv_algorithm import ConvShape, uses_winograd
+from pyautodl.ops.conv_algorithm import ConvShape, is_depthwise, uses_winograd
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
+from pyautodl.ops.prepared import prepared_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["COL2IM", "CONV", "CONV_TRANSPOSE", "CONV_WEIGHT_GRAD", "IM2COL"]
+__all__ = [
+    "COL2IM",
+    "CONV",
+    "CONV_EPILOGUE",
+    "CONV_TRANSPOSE",
+    "CONV_WEIGHT_GRAD",
+    "IM2COL",
+]
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -241,13 +249,8 @@ def _conv_forward(
         x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
     )
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
-    before = _before(padding)
-    numbers = (stride, before, dilation, groups)
-    if uses_winograd(ConvShape(x.shape, weight.shape, shape, *numbers)):
-        _run_winograd(x, weight, bias, out, before, transposed=0)
-    else:
-        ints = _ints(stride, padding, dilation, groups)
-        run("conv_fwd", (x, weight, bias), (out,), ints)
+    numbers = (stride, padding, dilation, groups)
+    _run_conv((x, weight, None, bias, None), out, numbers, keep=not any(needs))
     _save_two(ctx, needs, x, weight)
     return out
 
@@ -256,17 +259,44 @@ def _before(padding: Pairs) -> Ints:
     return tuple([pair[0] for pair in padding])
 
 
-def _run_winograd(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
+_Numbers = tuple[Ints, Pairs, Ints, int]
+# x, weight, scale, bias, residual
+_Reads = tuple[Array, Array, Array | None, Array | None, Array | None]
+_LINEAR = (0, 0.0, 0.0)
+
+
+def _run_conv(
+    reads: _Reads,
     out: Array,
-    padding: Ints,
-    transposed: int,
+    numbers: _Numbers,
+    activation: tuple[int, float, float] = _LINEAR,
+    keep: bool = False,
 ) -> None:
-    """3x3 of stride 1: out = conv(x, weight), or with the weight turned around."""
-    reads = (x, weight, None, bias, None)
-    run("winograd_fwd", reads, (out,), (*padding, transposed, 0), (0.0, 0.0))
+    """out = activation(scale conv(x, weight) + bias + residual) by the best kernel.
+
+    Where `keep`, the weight is the same from call to call, and its packed form is kept.
+    """
+    (x, weight, *rest), (stride, padding, dilation, groups) = reads, numbers
+    number, p0, p1 = activation
+    before = _before(padding)
+    shape = ConvShape(
+        x.shape, weight.shape, out.shape, stride, before, dilation, groups
+    )
+    prepared = None
+    if uses_winograd(shape):
+        if keep:
+            panels = -(-weight.shape[0] // 32)
+            size: Ints = (panels, 36, weight.shape[1], 32)
+            prepared = prepared_weight("winograd_weight", weight, size, (0,))
+        ints = (*before, 0, number)
+        run("winograd_fwd", (x, weight, prepared, *rest), (out,), ints, (p0, p1))
+        return
+    if keep and not is_depthwise(shape):
+        width = -(weight.shape[0] // groups // -16) * 16
+        size = (groups * width * prod(weight.shape[1:]),)
+        prepared = prepared_weight("conv_weight", weight, size, (groups,))
+    ints = (*_ints(stride, padding, dilation, groups), number)
+    run("conv_fwd", (x, weight, prepared, *rest), (out,), ints, (p0, p1))
 
 
 def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> None:
@@ -316,6 +346,64 @@ def _transposed_numbers(
     stride, padding, dilation = (numbers[each] for each in _AXIS_NUMBERS)
     pads = transposed_pads(x, weight, y, stride, padding, dilation)
     return {**numbers, "padding": pads}
+
+
+# ---- conv_epilogue ----
+
+
+def _epilogue_rule(
+    x: Array,
+    weight: Array,
+    scale: Array | None,
+    bias: Array | None,
+    residual: Array | None,
+    *,
+    activation: tuple[int, float, float],
+    **numbers: Any,
+) -> tuple[Spec, ...]:
+    (spec,) = _conv_rule(x, weight, bias, **numbers)
+    where = _shapes(x=x.shape, weight=weight.shape)
+    op = f"conv{len(numbers['stride'])}d"
+    _check_types(op, x=x, weight=weight, scale=scale, residual=residual)
+    if scale is not None and scale.shape != weight.shape[:1]:
+        raise ShapeError(
+            f"{op}: expected scale of shape ({weight.shape[0]},), got "
+            f"{shape_text(scale.shape)} {where}"
+        )
+    if residual is not None and residual.shape != spec.shape:
+        raise ShapeError(
+            f"{op}: expected residual of shape {shape_text(spec.shape)}, got "
+            f"{shape_text(residual.shape)} {where}"
+        )
+    return (spec,)
+
+
+def _epilogue_forward(
+    ctx: Any,
+    needs: Sequence[bool],
+    x: Array,
+    weight: Array,
+    scale: Array | None,
+    bias: Array | None,
+    residual: Array | None,
+    *,
+    activation: tuple[int, float, float],
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> Array:
+    x = ensure_channels_last(ctx, x)
+    weight = ensure_contiguous(ctx, weight)
+    scale = None if scale is None else ensure_contiguous(ctx, scale)
+    bias = None if bias is None else ensure_contiguous(ctx, bias)
+    residual = None if residual is None else ensure_channels_last(ctx, residual)
+    numbers = (stride, padding, dilation, groups)
+    shape = conv_shape(x.shape, weight.shape, None, *numbers)
+    out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+    reads = (x, weight, scale, bias, residual)
+    _run_conv(reads, out, numbers, activation, keep=True)
+    return out
 
 
 # ---- conv_transpose ----
@@ -402,9 +490,9 @@ def _transpose_forward(
     numbers = (stride, before, dilation, groups)
     if uses_winograd(ConvShape(shape, weight.shape, x.shape, *numbers)):
         # what a tap reached ahead is now reached from behind
-        _run_winograd(
-            x, weight, bias, out, tuple(2 - pad for pad in before), transposed=1
-        )
+        pads = tuple(2 - pad for pad in before)
+        reads = (x, weight, None, None, bias, None)
+        run("winograd_fwd", reads, (out,), (*pads, 1, 0), (0.0, 0.0))
     else:
         ints = _ints(stride, padding, dilation, groups)
         run("conv_bwd_x", (x, weight, bias), (out,), ints)
@@ -720,6 +808,21 @@ def _conv_samples() -> Iterable[Sample]:
             yield Sample((x, w, bias), numbers, gradient=not large)
 
 
+def _epilogue_samples() -> Iterable[Sample]:
+    rng = np.random.default_rng(25)
+    activations = [(1, 0.0, np.inf), (2, 0.1, 0.0), _LINEAR, (1, 0.0, 6.0)]
+    cases = [case for case in (*_SMALL, *_LARGE) if 0 not in case[0]]
+    for number, (x, weight, numbers) in enumerate(cases):
+        a, w, b, shape = _conv_arrays(rng, x, weight, numbers)
+        scale = rng.standard_normal(weight[0]) if number % 2 else None
+        residual = rng.standard_normal(shape) if number % 3 == 1 else None
+        attrs = {**numbers, "activation": activations[number % 4]}
+        bias = b if number % 5 else None
+        # Winograd's algorithm has a few times the rounding errors of plain sums
+        tolerance = 1.0 if (x, weight, numbers) in _SMALL else 4.0
+        yield Sample((a, w, scale, bias, residual), attrs, False, tolerance)
+
+
 def _transpose_samples() -> Iterable[Sample]:
     rng = np.random.default_rng(21)
     for large, cases in ((False, _SMALL), (True, _LARGE)):
@@ -817,6 +920,22 @@ def _conv_errors() -> Iterable[ErrorCase]:
     )
 
 
+def _epilogue_errors() -> Iterable[ErrorCase]:
+    x, w = np.ones((2, 4, 8, 8)), np.ones((6, 4, 3, 3))
+    attrs = {**_numbers(2), "activation": _LINEAR}
+    wrong = np.ones((2, 6, 8, 8))
+    yield ErrorCase(
+        (x, w, np.ones(4), None, None), attrs, ShapeError, r"scale of shape \(6,\), got"
+    )
+    yield ErrorCase(
+        (x, w, None, None, wrong),
+        attrs,
+        ShapeError,
+        r"conv2d: expected residual of shape \(2,6,6,6\), got \(2,6,8,8\)",
+    )
+    yield ErrorCase((x, w, None, np.ones(5), None), attrs, ShapeError, "expected bias")
+
+
 def _transpose_errors() -> Iterable[ErrorCase]:
     x, w = np.ones((2, 4, 8, 8)), np.ones((3, 6, 3, 3))
     yield ErrorCase(
@@ -870,6 +989,16 @@ CONV = register(
         vjp=_conv_vjp,
         samples=_conv_samples,
         errors=_conv_errors,
+    )
+)
+# for inference alone: it has no gradient
+CONV_EPILOGUE = register(
+    Op(
+        name="conv_epilogue",
+        rule=_epilogue_rule,
+        forward=_epilogue_forward,
+        samples=_epilogue_samples,
+        errors=_epilogue_errors,
     )
 )
 CONV_TRANSPOSE = register(

@@ -21,6 +21,7 @@ __all__ = [
     "chosen_algorithm",
     "estimate_costs",
     "get_conv_algorithm",
+    "is_depthwise",
     "set_conv_algorithm",
     "use_conv_algorithm",
     "uses_winograd",
@@ -162,9 +163,14 @@ def winograd_obstacle(shape: ConvShape) -> str | None:
     return None
 
 
+def is_depthwise(shape: ConvShape) -> bool:
+    """Whether each channel is convolved by itself."""
+    return 1 < shape.groups == shape.x[1] == shape.out[1]
+
+
 def estimate_costs(shape: ConvShape) -> dict[str, float]:
     """Multiply-adds, or what takes as long, of each algorithm that can do the work."""
-    if 1 < shape.groups == shape.x[1] == shape.out[1]:
+    if is_depthwise(shape):
         return {"depthwise": float(prod(shape.out) * prod(shape.weight[2:]))}
     costs = {"im2col": _im2col_cost(shape)}
     if winograd_obstacle(shape) is None:

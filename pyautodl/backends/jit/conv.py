@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pyautodl.backends.reference.conv import five_axes
+from pyautodl.backends.reference.conv import finish, five_axes
 
 __all__ = ["conv_bwd_w", "conv_bwd_x", "conv_fwd"]
 
@@ -46,15 +46,24 @@ def _numbers(weight: NDArray, ints: tuple[int, ...]) -> NDArray:
 
 
 def conv_fwd(
-    x: NDArray, weight: NDArray, bias: NDArray | None, out: NDArray, *ints: int
+    x: NDArray,
+    weight: NDArray,
+    prepared: NDArray | None,
+    scale: NDArray | None,
+    bias: NDArray | None,
+    residual: NDArray | None,
+    out: NDArray,
+    *numbers: Any,
 ) -> None:
-    """out = conv(x, weight) + bias."""
+    """out = activation(scale conv(x, weight) + bias + residual); `prepared` is the weight
+    once more.
+    """
+    *ints, activation, p0, p1 = numbers
     y = np.zeros((len(out), *five_axes(out).shape[2:], out.shape[1]), out.dtype)
     w = _taps_first(weight, ints[9], True)
-    _forward(_channels_last(x), w, y, _numbers(weight, ints))
-    if bias is not None:
-        y += bias
+    _forward(_channels_last(x), w, y, _numbers(weight, tuple(ints)))
     _put(out, y)
+    finish(out, scale, bias, residual, activation, p0, p1)
 
 
 def conv_bwd_x(

@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["col2im", "conv_bwd_w", "conv_bwd_x", "conv_fwd", "im2col"]
+from pyautodl.backends.reference.matmul import activate
+
+__all__ = [
+    "col2im",
+    "conv_bwd_w",
+    "conv_bwd_x",
+    "conv_fwd",
+    "conv_weight",
+    "im2col",
+]
 
 NDArray = np.ndarray[Any, Any]
 # indices into the last three axes: a tap of the weight, outputs, source pixels
@@ -66,16 +75,52 @@ def _split(a: NDArray, axis: int, groups: int) -> NDArray:
 
 
 def conv_fwd(
-    x: NDArray, weight: NDArray, bias: NDArray | None, out: NDArray, *ints: int
+    x: NDArray,
+    weight: NDArray,
+    prepared: NDArray | None,
+    scale: NDArray | None,
+    bias: NDArray | None,
+    residual: NDArray | None,
+    out: NDArray,
+    *numbers: Any,
 ) -> None:
-    """out[o] = bias[o] + sum over taps and input channels of x shifted times weight."""
+    """out[o] = sum over taps and input channels of x shifted times weight, and then what
+    `finish` does; `prepared` is the weight once more.
+    """
+    *ints, activation, p0, p1 = numbers
     groups = ints[9]
     x, w, y = five_axes(x), five_axes(weight), five_axes(out)
     total = np.zeros(y.shape, y.dtype)
     xg, wg, yg = _split(x, 1, groups), _split(w, 0, groups), _split(total, 1, groups)
-    for tap, at, source in _taps(w.shape[2:], x.shape[2:], y.shape[2:], ints):
+    for tap, at, source in _taps(w.shape[2:], x.shape[2:], y.shape[2:], tuple(ints)):
         yg[at] += np.einsum("ngcdhw,goc->ngodhw", xg[source], wg[tap])
-    y[...] = total if bias is None else total + bias.reshape(1, -1, 1, 1, 1)
+    y[...] = total
+    finish(out, scale, bias, residual, activation, p0, p1)
+
+
+def finish(
+    out: NDArray,
+    scale: NDArray | None,
+    bias: NDArray | None,
+    residual: NDArray | None,
+    activation: int,
+    p0: float,
+    p1: float,
+) -> None:
+    """out = activation(scale out + bias + residual), scale and bias by channel."""
+    channels = (1, -1, *(1,) * (out.ndim - 2))
+    if scale is not None:
+        out *= scale.reshape(channels)
+    if bias is not None:
+        out += bias.reshape(channels)
+    if residual is not None:
+        out += residual
+    out[...] = activate(out, activation, p0, p1)
+
+
+def conv_weight(weight: NDArray, out: NDArray, groups: int) -> None:
+    """How a weight is prepared is the compiled kernel's affair; here it is copied."""
+    out.reshape(-1)[: weight.size] = weight.reshape(-1)
 
 
 def conv_bwd_x(

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.reference import conv
-from pyautodl.backends.reference.matmul import activate
 
 __all__ = ["winograd_bwd_w", "winograd_fwd", "winograd_weight"]
 
@@ -50,6 +49,7 @@ def winograd_fwd(
     x: NDArray,
     weight: NDArray,
     prepared: NDArray | None,
+    scale: NDArray | None,
     bias: NDArray | None,
     residual: NDArray | None,
     out: NDArray,
@@ -60,13 +60,14 @@ def winograd_fwd(
     p0: float,
     p1: float,
 ) -> None:
-    """out = activation(conv(x, weight) + bias + residual); what is prepared is the
-    weight again.
+    """out = activation(scale conv(x, weight) + bias + residual); `prepared` is the weight
+    once more.
     """
-    conv.conv_fwd(x, _turn(weight, transposed), bias, out, *_numbers(pad_h, pad_w))
-    if residual is not None:
-        out += residual
-    out[...] = activate(out, activation, p0, p1)
+    turned, numbers = _turn(weight, transposed), _numbers(pad_h, pad_w)
+    conv.conv_fwd(
+        *(x, turned, prepared, scale, bias, residual, out),
+        *(*numbers, activation, p0, p1),
+    )
 
 
 def winograd_bwd_w(

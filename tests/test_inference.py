@@ -1,0 +1,155 @@
+"""What is done where no gradient is recorded: fused layers, weights kept in packed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.backends import native
+
+compiled = pytest.mark.skipif(not native.available, reason="compiled kernels only")
+
+
+def trained_norm(layer: nn.Module) -> nn.Module:
+    """A batch norm whose statistics and parameters are not the initial ones."""
+    rng = np.random.default_rng(3)
+    size = layer.num_features
+    with ad.no_grad():
+        layer.weight.copy_(ad.tensor(rng.standard_normal(size)))
+        layer.bias.copy_(ad.tensor(rng.standard_normal(size)))
+    layer.running_mean.copy_(ad.tensor(rng.standard_normal(size)))
+    layer.running_var.copy_(ad.tensor(rng.random(size) + 0.5))
+    return layer
+
+
+FUSED = [
+    (nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()), (2, 3, 9, 7)),
+    (
+        nn.Sequential(
+            nn.Conv2d(4, 6, 3, 2, bias=False),
+            trained_norm(nn.BatchNorm2d(6)),
+            nn.ReLU6(),
+        ),
+        (2, 4, 9, 7),
+    ),
+    (nn.Sequential(nn.Conv1d(4, 6, 5), trained_norm(nn.BatchNorm1d(6))), (2, 4, 9)),
+    (
+        nn.Sequential(
+            nn.Conv3d(2, 6, 2), trained_norm(nn.BatchNorm3d(6)), nn.LeakyReLU(0.2)
+        ),
+        (2, 2, 4, 3, 3),
+    ),
+    (
+        nn.Sequential(
+            nn.Conv2d(8, 8, 3, groups=8), nn.LeakyReLU(), nn.Conv2d(8, 40, 1)
+        ),
+        (2, 8, 9, 7),
+    ),
+    (
+        nn.Sequential(
+            nn.Conv2d(32, 48, 3),
+            trained_norm(nn.BatchNorm2d(48)),
+            nn.ReLU(inplace=True),
+        ),
+        (2, 32, 19, 17),
+    ),
+]
+
+
+@compiled
+@pytest.mark.parametrize(("model", "shape"), FUSED)
+def test_fused_layers_compute_what_they_do_alone(model, shape):
+    model.eval()
+    x = ad.tensor(np.random.default_rng(4).standard_normal(shape), dtype=ad.float32)
+    plain = model(x.requires_grad_())  # recorded: layer by layer
+    with ad.no_grad():
+        first = model(x)
+        again = model(x)  # the weights are in their packed form now
+    np.testing.assert_allclose(
+        first.numpy(), plain.detach().numpy(), rtol=1e-4, atol=1e-5
+    )
+    assert first.numpy().tobytes() == again.numpy().tobytes()
+
+
+@compiled
+def test_hooks_and_training_keep_layers_apart():
+    conv, norm, relu = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU()
+    model = nn.Sequential(conv, norm, relu)
+    x = ad.randn(4, 2, 6, 6)
+    seen = []
+    handle = conv.register_forward_hook(lambda module, args, y: seen.append(y.clone()))
+    with ad.no_grad():
+        model(x)  # training: the statistics of the batch
+        assert norm.num_batches_tracked.item() == 1
+        model.eval()
+        y = model(x)
+        expected = relu(norm(seen[-1]))
+        assert len(seen) == 2
+        handle.remove()
+        np.testing.assert_allclose(model(x).numpy(), y.numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@compiled
+def test_errors_name_the_fused_layer():
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU()).eval()
+    with ad.no_grad(), pytest.raises(ad.ShapeError, match="but x has 5") as caught:
+        model(ad.ones(1, 5, 6, 6))
+    assert "0" in str(caught.value)
+
+
+def changed_by_copy(conv):
+    conv.weight.copy_(conv.weight * 2)
+
+
+def changed_by_state(conv):
+    conv.load_state_dict({k: v * 2 for k, v in conv.state_dict().items()})
+
+
+def changed_by_step(conv):
+    conv.weight.grad = -conv.weight
+    conv.bias.grad = -conv.bias
+    ad.optim.SGD(conv.parameters(), lr=1.0).step()
+
+
+@compiled
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
+@pytest.mark.parametrize("change", [changed_by_copy, changed_by_state, changed_by_step])
+def test_a_changed_weight_is_packed_anew(change, algorithm):
+    conv = nn.Conv2d(5, 7, 3)
+    x = ad.randn(2, 5, 8, 8)
+    with ad.no_grad(), ad.use_conv_algorithm(algorithm):
+        before = [conv(x) for _ in range(3)][-1]
+        assert conv.weight._array.storage.prepared is not None
+        change(conv)
+        bias = conv.bias.reshape(1, -1, 1, 1)
+        after = [conv(x) for _ in range(3)]
+    expected = before * 2
+    if change is changed_by_copy:
+        expected = expected - bias
+    for y in after:
+        np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@compiled
+def test_weights_that_others_may_change_are_not_kept():
+    memory = np.ones((2, 3, 3, 3), np.float32)
+    weight, x = ad.from_numpy(memory), ad.ones(1, 3, 5, 5)
+    for value in (1, 2, 3):
+        memory[...] = value
+        assert nn.functional.conv2d(x, weight)[0, 0, 0, 0].item() == 27 * value
+
+
+@compiled
+def test_packed_weights_are_freed_with_the_weight():
+    conv = nn.Conv2d(64, 64, 3)
+    x = ad.randn(1, 64, 16, 16)
+    with ad.no_grad():
+        conv(x), conv(x)
+        del x
+        before = ad.memory_stats()["allocated_bytes"]
+        del conv
+    freed = before - ad.memory_stats()["allocated_bytes"]
+    assert freed >= 4 * 64 * 64 * (9 + 36)
