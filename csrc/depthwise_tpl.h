@@ -2,8 +2,11 @@
  *
  * Included by conv_tpl.h. Weights are packed as [tap][channel], padded to whole vectors.
  *
- * Forward and gradient by the image: for two neighbouring output pixels (rows are shared out to the
- * threads) and DEPTHWISE_VECTORS vectors of channels the sums over the taps stay in registers.
+ * Forward and gradient by the image: rows of output pixels are shared out to the threads. Where a
+ * row sees all of three neighbouring taps along the width, a vector of channels slides along it: its
+ * weights stay in registers, and each pixel is loaded once for all taps that meet it. Elsewhere, for
+ * two neighbouring pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in
+ * registers.
  * Gradient by the weight: rows of output pixels are cut into slabs, each with a sum [tap][channel]
  * of its own; for each row, tap and vectors of channels the sum over the row stays in registers.
  */
@@ -137,7 +140,85 @@ GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthw
     if (c < channels) K(depthwise_channels)(job, win, pixels, c, channels - c, out);
 }
 
-/* One row of output pixels, by two where both see all taps along the width. */
+/* `count` output pixels of a row for n <= VL channels from c on: `rows` taps along the height and 3
+ * along the width, pixels `step` (1 or 2) apart; out and win->x are those of the first. */
+GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwise_window) *win,
+                                    const int64_t rows, const int64_t step, int64_t count,
+                                    int64_t c, int64_t n, REAL *out) {
+    const K(epilogue) *end = &job->end;
+    int64_t pixel = job->view->channels, out_step = job->view->axis[2].out_step * pixel;
+    const REAL *x = win->x + c;
+    vec w[3][3], left[3], middle[3];
+    vec scale = end->scale == NULL ? v_set1(1) : K(gemm_load_row)(end->scale + c, 1, n);
+    vec bias = end->bias == NULL ? (vec){0} : K(gemm_load_row)(end->bias + c, 1, n);
+    for (int64_t i = 0; i < rows; i++) {
+        const REAL *line = x + i * win->x_step[1];
+        for (int64_t j = 0; j < 3; j++) {
+            const REAL *from = win->w + c + i * win->w_step[1] + j * win->w_step[2];
+            w[i][j] = K(gemm_load_row)(from, 1, n);
+        }
+        left[i] = K(gemm_load_row)(line, 1, n);
+        if (step == 1) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
+    }
+    for (int64_t p = 0; p < count; p++, x += step * pixel, out += out_step) {
+        vec sum = {0};
+        for (int64_t i = 0; i < rows; i++) {
+            const REAL *line = x + i * win->x_step[1];
+            if (step == 2) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
+            vec right = K(gemm_load_row)(line + 2 * pixel, 1, n);
+            sum = v_fma(left[i], w[i][0], sum);
+            sum = v_fma(middle[i], w[i][1], sum);
+            sum = v_fma(right, w[i][2], sum);
+            left[i] = step == 1 ? middle[i] : right;
+            middle[i] = right;
+        }
+        sum = sum * scale + bias;
+        if (end->residual != NULL) {
+            sum += K(gemm_load_row)(end->residual + (out + c - end->out), 1, n);
+        }
+        sum = K(gemm_activate)(sum, end->activation, end->p0, end->p1);
+        K(gemm_store_row)(out + c, 1, sum, n);
+    }
+}
+
+/* All channels of `count` pixels of a row. */
+GEMM_INLINE void K(depthwise_slide_all)(const K(depthwise_job) *job,
+                                        const K(depthwise_window) *win, const int64_t rows,
+                                        const int64_t step, int64_t count, REAL *out) {
+    int64_t c = 0, channels = job->view->channels;
+    for (; c + VL <= channels; c += VL) {
+        K(depthwise_slide)(job, win, rows, step, count, c, VL, out);
+    }
+    if (c < channels) K(depthwise_slide)(job, win, rows, step, count, c, channels - c, out);
+}
+
+/* The same with constants for what decides the registers. */
+static void K(depthwise_span)(const K(depthwise_job) *job, const K(depthwise_window) *win,
+                              int64_t count, REAL *out) {
+    int twice = job->view->axis[2].step == 2;
+    switch (win->taps[1]) {
+        case 1:
+            if (twice) K(depthwise_slide_all)(job, win, 1, 2, count, out);
+            else K(depthwise_slide_all)(job, win, 1, 1, count, out);
+            break;
+        case 2:
+            if (twice) K(depthwise_slide_all)(job, win, 2, 2, count, out);
+            else K(depthwise_slide_all)(job, win, 2, 1, count, out);
+            break;
+        default:
+            if (twice) K(depthwise_slide_all)(job, win, 3, 2, count, out);
+            else K(depthwise_slide_all)(job, win, 3, 1, count, out);
+    }
+}
+
+/* Whether vectors may slide along a row with this window. */
+static inline int K(depthwise_slides)(const im2col_view *v, const K(depthwise_window) *win) {
+    const im2col_axis *a = &v->axis[2];
+    return a->taps == 3 && a->tap_step == 1 && (a->step == 1 || a->step == 2) &&
+           win->taps[0] == 1 && win->taps[1] >= 1 && win->taps[1] <= 3;
+}
+
+/* One row of output pixels. */
 static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
     const im2col_view *v = job->view;
     const im2col_axis *a = &v->axis[2];
@@ -145,17 +226,21 @@ static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
     K(depthwise_window) win = K(depthwise_row_window)(job, &at);
     const REAL *x = win.x, *w = win.w;
     REAL *out = job->out + im2col_out_offset(v, &at);
+    int slides = K(depthwise_slides)(v, &win);
     while (at.w < a->count) {
         int64_t first = a->first + at.w * a->step;
         im2col_range r = im2col_taps_between(a, first, first);
         win.taps[2] = r.end - r.begin;
         win.x = x + (first + r.begin * a->tap_step) * v->channels;
         win.w = w + r.begin * win.w_step[2];
-        int64_t pixels = 1 + (at.w + 1 < a->count && im2col_inside(a, &all, first) &&
-                              im2col_inside(a, &all, first + a->step));
-        if (pixels == 2) {
+        int64_t pixels = im2col_inside_count(v, &all, first, a->count - at.w);
+        if (slides && pixels > 0) {
+            K(depthwise_span)(job, &win, pixels, out);
+        } else if (pixels > 1) {
+            pixels = 2;
             K(depthwise_pixels)(job, &win, 2, out);
         } else {
+            pixels = 1;
             K(depthwise_pixels)(job, &win, 1, out);
         }
         at.w += pixels;

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
@@ -81,20 +82,30 @@ def _batched(x: Tensor, axes: int, function: Callable[[Tensor], Tensor]) -> Tens
     return y
 
 
-def _numbers(
+def _attributes(
+    axes: int, input: Tensor, weight: Tensor, *numbers: Any
+) -> Mapping[str, Any]:
+    """The op's attributes from stride, padding, dilation and groups as users give them."""
+    shapes = (input._array.shape, weight._array.shape)
+    try:
+        return _known_attributes(axes, *shapes, *numbers)
+    except TypeError:  # a list among the numbers, or what is no number at all
+        return _find_attributes(axes, *shapes, *numbers)
+
+
+def _find_attributes(
     axes: int,
-    input: Tensor,
-    weight: Tensor,
+    x: Ints,
+    weight: Ints,
     stride: Any,
     padding: Any,
     dilation: Any,
     groups: int,
-) -> dict[str, Any]:
-    """The attributes of the op."""
+) -> Mapping[str, Any]:
     name = f"conv{axes}d"
     strides = each_axis(name, "stride", stride, axes)
     dilations = each_axis(name, "dilation", dilation, axes)
-    pads = conv_padding(name, padding, input.shape, weight.shape, strides, dilations)
+    pads = conv_padding(name, padding, x, weight, strides, dilations)
     return {
         "stride": strides,
         "padding": pads,
@@ -103,10 +114,14 @@ def _numbers(
     }
 
 
+# `typed`: True and 1.0 are not 1
+_known_attributes = lru_cache(maxsize=1024, typed=True)(_find_attributes)
+
+
 def _conv(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
 ) -> Tensor:
-    attrs = _numbers(axes, input, weight, *numbers)
+    attrs = _attributes(axes, input, weight, *numbers)
     if input.ndim != axes + 1:
         y: Tensor = apply(CONV, input, weight, bias, **attrs)
         return y
@@ -126,7 +141,7 @@ def conv_epilogue(
     `activation` is the kernel's number for it and two parameters, `numbers` are stride,
     padding, dilation and groups.
     """
-    attrs = _numbers(weight.ndim - 2, input, weight, *numbers)
+    attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
     reads = (input, weight, scale, bias, None)
     y: Tensor = apply(CONV_EPILOGUE, *reads, activation=activation, **attrs)
     return y

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyautodl.backends import Array, channels_last_strides, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.conv_algorithm import ConvShape, is_depthwise, uses_winograd
+from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.prepared import prepared_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -198,9 +198,20 @@ def _conv_rule(
     shape = conv_shape(
         x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
     )
-    return (
-        Spec(shape, _check_types(f"conv{len(stride)}d", x=x, weight=weight, bias=bias)),
-    )
+    return (Spec(shape, _dtype_of(len(stride), x, weight, bias)),)
+
+
+def _dtype_of(axes: int, x: Array, weight: Array, *rest: Array | None) -> DType:
+    """The type of all arrays, which must be one; names are found only for an error."""
+    dtype = x.dtype
+    if dtype.is_floating_point and weight.dtype is dtype:
+        for each in rest:
+            if each is not None and each.dtype is not dtype:
+                break
+        else:
+            return dtype
+    named = dict(zip(("bias", "scale", "residual"), rest))
+    return _check_types(f"conv{axes}d", x=x, weight=weight, **named)
 
 
 def _check_window(
@@ -221,12 +232,16 @@ def _check_window(
 
 
 @lru_cache(maxsize=4096)
-def _ints(stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Ints:
+def _numbers_of(shape: ConvShape) -> Ints:
     """The kernels' integers: three axes, 1-D and 2-D with axes of size 1 in front."""
-    missing = 3 - len(stride)
+    missing = 3 - len(shape.stride)
     ones, zeros = (1,) * missing, (0,) * missing
-    lo = tuple(pair[0] for pair in padding)
-    return (*ones, *stride, *zeros, *lo, *ones, *dilation, groups)
+    return (
+        *(*ones, *shape.stride),
+        *(*zeros, *shape.padding),
+        *(*ones, *shape.dilation),
+        shape.groups,
+    )
 
 
 def _conv_forward(
@@ -255,20 +270,54 @@ def _conv_forward(
     return out
 
 
-def _before(padding: Pairs) -> Ints:
-    return tuple([pair[0] for pair in padding])
-
-
-_Numbers = tuple[Ints, Pairs, Ints, int]
 # x, weight, scale, bias, residual
 _Reads = tuple[Array, Array, Array | None, Array | None, Array | None]
 _LINEAR = (0, 0.0, 0.0)
 
 
+class _Plan(NamedTuple):
+    """How a convolution is computed; `packing` names the kernel that packs its weight,
+    the packed weight's shape and the kernel's integers, if there is one.
+    """
+
+    kernel: str
+    ints: Ints
+    packing: tuple[str, Ints, Ints] | None
+
+
+@lru_cache(maxsize=4096)
+def _plan(shape: ConvShape, algorithm: str) -> _Plan:
+    groups, weight = shape.groups, shape.weight
+    if algorithm == "winograd":
+        mapped = (-(-weight[0] // 32), 36, weight[1], 32)
+        packing = ("winograd_weight", mapped, (0,))
+        return _Plan("winograd_fwd", (*shape.padding, 0), packing)
+    ints = _numbers_of(shape)
+    if algorithm == "depthwise":
+        return _Plan("conv_fwd", ints, None)
+    room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
+    return _Plan("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
+
+
+@lru_cache(maxsize=4096)
+def _shape_of(
+    x: Ints,
+    weight: Ints,
+    out: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> ConvShape:
+    """Shapes and numbers; of the padding only what lies in front."""
+    before = tuple([pair[0] for pair in padding])
+    return ConvShape(x, weight, out, stride, before, dilation, groups)
+
+
 def _run_conv(
     reads: _Reads,
     out: Array,
-    numbers: _Numbers,
+    numbers: tuple[Ints, Pairs, Ints, int],
     activation: tuple[int, float, float] = _LINEAR,
     keep: bool = False,
 ) -> None:
@@ -276,27 +325,15 @@ def _run_conv(
 
     Where `keep`, the weight is the same from call to call, and its packed form is kept.
     """
-    (x, weight, *rest), (stride, padding, dilation, groups) = reads, numbers
-    number, p0, p1 = activation
-    before = _before(padding)
-    shape = ConvShape(
-        x.shape, weight.shape, out.shape, stride, before, dilation, groups
-    )
+    x, weight, scale, bias, residual = reads
+    shape = _shape_of(x.shape, weight.shape, out.shape, *numbers)
+    plan = _plan(shape, native_algorithm(shape))
     prepared = None
-    if uses_winograd(shape):
-        if keep:
-            panels = -(-weight.shape[0] // 32)
-            size: Ints = (panels, 36, weight.shape[1], 32)
-            prepared = prepared_weight("winograd_weight", weight, size, (0,))
-        ints = (*before, 0, number)
-        run("winograd_fwd", (x, weight, prepared, *rest), (out,), ints, (p0, p1))
-        return
-    if keep and not is_depthwise(shape):
-        width = -(weight.shape[0] // groups // -16) * 16
-        size = (groups * width * prod(weight.shape[1:]),)
-        prepared = prepared_weight("conv_weight", weight, size, (groups,))
-    ints = (*_ints(stride, padding, dilation, groups), number)
-    run("conv_fwd", (x, weight, prepared, *rest), (out,), ints, (p0, p1))
+    if keep and plan.packing is not None:
+        prepared = prepared_weight(weight, *plan.packing)
+    number, p0, p1 = activation
+    arrays = (x, weight, prepared, scale, bias, residual)
+    run(plan.kernel, arrays, (out,), (*plan.ints, number), (p0, p1))
 
 
 def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> None:
@@ -361,21 +398,20 @@ def _epilogue_rule(
     activation: tuple[int, float, float],
     **numbers: Any,
 ) -> tuple[Spec, ...]:
-    (spec,) = _conv_rule(x, weight, bias, **numbers)
-    where = _shapes(x=x.shape, weight=weight.shape)
-    op = f"conv{len(numbers['stride'])}d"
-    _check_types(op, x=x, weight=weight, scale=scale, residual=residual)
-    if scale is not None and scale.shape != weight.shape[:1]:
-        raise ShapeError(
-            f"{op}: expected scale of shape ({weight.shape[0]},), got "
-            f"{shape_text(scale.shape)} {where}"
-        )
-    if residual is not None and residual.shape != spec.shape:
-        raise ShapeError(
-            f"{op}: expected residual of shape {shape_text(spec.shape)}, got "
-            f"{shape_text(residual.shape)} {where}"
-        )
-    return (spec,)
+    bias_shape = None if bias is None else bias.shape
+    shape = conv_shape(x.shape, weight.shape, bias_shape, **numbers)
+    axes = len(shape) - 2
+    dtype = _dtype_of(axes, x, weight, bias, scale, residual)
+    for name, array, expected in (
+        ("scale", scale, shape[1:2]),
+        ("residual", residual, shape),
+    ):
+        if array is not None and array.shape != expected:
+            raise ShapeError(
+                f"conv{axes}d: expected {name} of shape {shape_text(expected)}, got "
+                f"{shape_text(array.shape)} {_shapes(x=x.shape, weight=weight.shape)}"
+            )
+    return (Spec(shape, dtype),)
 
 
 def _epilogue_forward(
@@ -486,16 +522,15 @@ def _transpose_forward(
     )
     shape: Ints = (x.shape[0], weight.shape[1] * groups, *sizes)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
-    before = _before(padding)
-    numbers = (stride, before, dilation, groups)
-    if uses_winograd(ConvShape(shape, weight.shape, x.shape, *numbers)):
+    numbers = (stride, padding, dilation, groups)
+    seen = _shape_of(shape, weight.shape, x.shape, *numbers)
+    if native_algorithm(seen) == "winograd":
         # what a tap reached ahead is now reached from behind
-        pads = tuple(2 - pad for pad in before)
+        pads = tuple([2 - pad for pad in seen.padding])
         reads = (x, weight, None, None, bias, None)
         run("winograd_fwd", reads, (out,), (*pads, 1, 0), (0.0, 0.0))
     else:
-        ints = _ints(stride, padding, dilation, groups)
-        run("conv_bwd_x", (x, weight, bias), (out,), ints)
+        run("conv_bwd_x", (x, weight, bias), (out,), _numbers_of(seen))
     _save_two(ctx, needs, x, weight)
     return out
 
@@ -582,13 +617,12 @@ def _weight_grad_forward(
     channels = grad.shape[1]
     dw = ctx.empty((channels, x.shape[1] // groups, *kernel), x.dtype)
     db = ctx.empty((channels,), x.dtype) if bias else None
-    before = _before(padding)
-    numbers = (stride, before, dilation, groups)
-    if uses_winograd(ConvShape(x.shape, dw.shape, grad.shape, *numbers)):
-        run("winograd_bwd_w", (x, grad), (dw, db), before)
+    numbers = (stride, padding, dilation, groups)
+    seen = _shape_of(x.shape, dw.shape, grad.shape, *numbers)
+    if native_algorithm(seen) == "winograd":
+        run("winograd_bwd_w", (x, grad), (dw, db), seen.padding)
     else:
-        ints = _ints(stride, padding, dilation, groups)
-        run("conv_bwd_w", (x, grad), (dw, db), ints)
+        run("conv_bwd_w", (x, grad), (dw, db), _numbers_of(seen))
     _save_two(ctx, needs, x, grad)
     return (dw, db) if bias else dw
 
@@ -925,7 +959,7 @@ def _epilogue_errors() -> Iterable[ErrorCase]:
     attrs = {**_numbers(2), "activation": _LINEAR}
     wrong = np.ones((2, 6, 8, 8))
     yield ErrorCase(
-        (x, w, np.ones(4), None, None), attrs, ShapeError, r"scale of shape \(6,\), got"
+        (x, w, np.ones(4), None, None), attrs, ShapeError, r"scale of shape \(6\), got"
     )
     yield ErrorCase(
         (x, w, None, None, wrong),

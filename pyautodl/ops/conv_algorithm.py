@@ -22,9 +22,9 @@ __all__ = [
     "estimate_costs",
     "get_conv_algorithm",
     "is_depthwise",
+    "native_algorithm",
     "set_conv_algorithm",
     "use_conv_algorithm",
-    "uses_winograd",
     "winograd_obstacle",
 ]
 
@@ -128,11 +128,18 @@ def use_conv_algorithm(name: str) -> Iterator[None]:
         set_conv_algorithm(before)
 
 
-def uses_winograd(shape: ConvShape) -> bool:
-    """Whether the compiled kernels of Winograd's algorithm do the work."""
-    if current_backend() != "native":
-        return False
-    return _chosen(shape, _current) == "winograd"
+def native_algorithm(shape: ConvShape) -> str:
+    """The algorithm that the kernels are asked for: where compiled ones do the work the
+    chosen one, else im2col or depthwise, which every backend has.
+    """
+    if current_backend() == "native":
+        return _chosen(shape, _current)
+    return _chosen(shape, "precise")
+
+
+def chosen_algorithm(shape: ConvShape) -> str:
+    """The name of the algorithm that the compiled kernels take for this shape."""
+    return _chosen(shape, _current)
 
 
 @lru_cache(maxsize=4096)
@@ -143,11 +150,6 @@ def _chosen(shape: ConvShape, wanted: str) -> str:
     if wanted == "precise":
         costs.pop("winograd", None)
     return min(costs, key=lambda name: costs[name])
-
-
-def chosen_algorithm(shape: ConvShape) -> str:
-    """The name of the algorithm that the compiled kernels take for this shape."""
-    return _chosen(shape, _current)
 
 
 def winograd_obstacle(shape: ConvShape) -> str | None:

@@ -7,8 +7,6 @@ with its memory, and lives as long as that does or until it is written to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyautodl.backends import Array, current_backend, empty, native, run
 
 __all__ = ["prepared_weight"]
@@ -17,7 +15,7 @@ Ints = tuple[int, ...]
 
 
 def prepared_weight(
-    kernel: str, weight: Array, shape: Ints, ints: Sequence[int]
+    weight: Array, kernel: str, shape: Ints, ints: Ints
 ) -> Array | None:
     """What `kernel` makes of `weight`, an array of `shape`; None at first sight, if others
     may write to the weight unseen, or if no compiled kernel will read it.
@@ -28,11 +26,12 @@ def prepared_weight(
     if storage.prepared is None or storage.prepared[0] != storage.version:
         storage.prepared = (storage.version, {})
     kept = storage.prepared[1]
-    key = (kernel, weight.offset, weight.shape, *ints, native.current_isa())
+    key = (kernel, weight.offset, weight.shape, ints, native.current_isa())
     if key not in kept:
         kept[key] = None
         return None
-    if kept[key] is None:
-        kept[key] = empty(shape, weight.dtype)
-        run(kernel, (weight,), (kept[key],), ints)
-    return kept[key]
+    prepared = kept[key]
+    if prepared is None:
+        prepared = kept[key] = empty(shape, weight.dtype)
+        run(kernel, (weight,), (prepared,), ints)
+    return prepared
