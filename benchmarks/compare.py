@@ -1,152 +1,307 @@
-"""Compares pyautodl with PyTorch and NumPy: equal threads, turns, medians, equal
-results.
+"""Compares pyautodl with other libraries, each in its own process: equal threads, turns,
+medians, equal results.
 
-python -m benchmarks.compare --peer torch --suite steps --json steps.json
+    python -m benchmarks.compare --peer torch numpy --suite first --json first.json
+
+Peers that are not installed are named and left out, likewise rows that a peer can't do.
+Above 1x ours is faster.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
 
-import pyautodl as ad
-from benchmarks.rows import SUITES, Library, Row
-from benchmarks.timing import Timing, alternate
+from benchmarks import results
+from benchmarks.disturbance import TOLERATED, Watch
+from benchmarks.libraries import OURS, PEERS
+from benchmarks.options import measuring_parser
+from benchmarks.rows import SUITES, Facts
+from benchmarks.timing import alternate
+from benchmarks.work import Unsupported
+from benchmarks.worker import Contestant
 
-__all__ = ["main"]
+__all__ = ["chart", "main", "measure", "table"]
 
-PEERS = ("torch", "numpy")
+Row = dict[str, Any]
 
 
-def main() -> int:
-    """Run the rows of a suite and print a table of ratios."""
-    options = _parser().parse_args()
-    ad.set_num_threads(options.threads)
-    peer = _peer(options.peer, options.threads)
-    results = []
-    for row in SUITES[options.suite]():
-        if options.only and not any(each in row.name for each in options.only):
-            continue
-        # a product has a peer of its own: NumPy is faster than PyTorch there
-        against = "numpy" if "numpy" in row.peers else options.peer
-        if options.peer not in row.peers and against != options.peer:
-            continue
-        rival = np if against == "numpy" else peer
-        results.append(_measure(row, rival, against, options.seconds))
-        print(_line(results[-1]), flush=True)
-    if not results:
-        print("no row was measured", file=sys.stderr)
-        return 1
-    print(_summary(results))
-    if options.json:
-        options.json.write_text(
-            json.dumps(_document(options, results), indent=2) + "\n"
-        )
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the rows of a suite; print lines, a summary, and write the files."""
+    parser = measuring_parser("compare", __doc__)
+    parser.add_argument("--peer", nargs="+", choices=PEERS, default=["torch", "numpy"])
+    parser.add_argument("--suite", choices=sorted(SUITES), default="first")
+    options = parser.parse_args(arguments)
+    return measure("compare", options.suite, options.peer, options)
+
+
+def measure(
+    benchmark: str,
+    suite: str,
+    peers: Sequence[str],
+    options: argparse.Namespace,
+) -> int:
+    """Measure a suite against peers, print it and write it; the exit status."""
+    with ExitStack() as stack:
+        contestants = _start([OURS, *peers], options, stack)
+        if contestants is None:
+            return 1
+        facts = [
+            each
+            for each in contestants[0].facts(suite)
+            if not options.only or any(part in each.name for part in options.only)
+        ]
+        if not facts:
+            print(f"{benchmark}: no row is named like that", file=sys.stderr)
+            return 1
+        rows = []
+        for each in facts:
+            rows.append(_measure_row(contestants, suite, each, options.seconds))
+            print(_line(rows[-1]), flush=True)
+        versions = {each.library: each.versions for each in contestants}
+    print(summary(rows))
+    found = results.document(
+        benchmark,
+        rows,
+        versions,
+        suite=suite,
+        threads=options.threads,
+        capability=options.capability,
+        seconds=options.seconds,
+    )
+    results.write(options, found, table(found), lambda: chart(found))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks.compare", description=__doc__)
-    parser.add_argument("--peer", choices=PEERS, default="torch")
-    parser.add_argument("--suite", choices=sorted(SUITES), default="first")
-    parser.add_argument("--threads", type=int, default=ad.native.available_cpus())
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="for each row, about"
-    )
-    parser.add_argument("--only", nargs="*", help="rows whose names hold one of these")
-    parser.add_argument("--json", type=Path, help="file for the results")
-    return parser
+def _start(
+    names: Sequence[str], options: argparse.Namespace, stack: ExitStack
+) -> list[Contestant] | None:
+    """Those that can be started, ours first; None if there is nothing to compare with."""
+    started = []
+    for name in names:
+        try:
+            contestant = Contestant(name, options.threads, options.capability)
+        except Unsupported as why:
+            print(f"left out: {why}", file=sys.stderr)
+            continue
+        started.append(stack.enter_context(closing(contestant)))
+    wanted = min(len(names), 2)
+    if len(started) < wanted or started[0].library != OURS:
+        print("there is nothing to compare with", file=sys.stderr)
+        return None
+    return started
 
 
-def _ours() -> Library:
-    return Library("pyautodl", ad, ad.nn, ad.nn.functional, ad.optim)
+def _measure_row(
+    contestants: Sequence[Contestant], suite: str, facts: Facts, seconds: float
+) -> Row:
+    able, left_out = [], {}
+    expected: list[np.ndarray] = []
+    for each in contestants:
+        try:
+            found = each.prepare(suite, facts.name)
+        except Unsupported as why:
+            left_out[each.library] = str(why)
+            continue
+        if able:
+            check_equal(facts, able[0].library, expected, each.library, found)
+        else:
+            expected = found
+        able.append(each)
+    watch = Watch(each.pid for each in contestants)
+    timings = alternate([each.time for each in able], seconds)
+    disturbed = watch.processors()
+    times = {
+        each.library: {
+            "median_ms": timing.median * 1e3,
+            "spread_ms": timing.spread * 1e3,
+        }
+        for each, timing in zip(able, timings, strict=True)
+    }
+    return _figures(facts, times, left_out) | {"disturbed": disturbed}
 
 
-def _peer(name: str, threads: int) -> Any:
-    _limit_numpy(threads)
-    if name == "numpy":
-        return np
-    try:
-        import torch
-    except ImportError:
-        sys.exit("compare: PyTorch is not installed: pip install torch==2.13.0")
-    torch.set_num_threads(threads)
-    return Library("torch", torch, torch.nn, torch.nn.functional, torch.optim)
+def check_equal(
+    facts: Facts,
+    ours: str,
+    expected: list[np.ndarray],
+    theirs: str,
+    found: list[np.ndarray],
+) -> None:
+    """Compare the results of two libraries.
 
-
-def _limit_numpy(threads: int) -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads, "blas")
-
-
-def _measure(row: Row, rival: Any, against: str, seconds: float) -> dict[str, Any]:
-    (our_call, our_result), (their_call, their_result) = (
-        row.make(_ours()),
-        row.make(rival),
-    )
-    for _ in range(3):
-        our_call()
-        their_call()
-    _check_equal(row, our_result(), their_result())
-    ours, theirs = alternate([our_call, their_call], seconds)
-    return _figures(row, against, ours, theirs)
-
-
-def _check_equal(row: Row, ours: np.ndarray, theirs: np.ndarray) -> None:
-    scale = float(np.abs(theirs).max())
-    error = float(np.abs(ours - theirs).max()) / max(scale, 1e-30)
-    if not error <= row.tolerance:
-        sys.exit(
-            f"compare: {row.name}: results differ by {error:.1e} of the largest, allowed "
-            f"{row.tolerance:.0e} (ours {ours.ravel()[:3]}, theirs {theirs.ravel()[:3]})"
+    Raises:
+        ValueError: they differ by more than the row allows.
+    """
+    if [each.shape for each in expected] != [each.shape for each in found]:
+        raise ValueError(
+            f"{facts.name}: the results of {ours} have shapes "
+            f"{[each.shape for each in expected]}, those of {theirs} "
+            f"{[each.shape for each in found]}"
         )
+    for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+        if a.size == 0:
+            continue
+        scale = max(float(np.abs(b).max()), 1e-30)
+        error = float(np.abs(a - b).max()) / scale
+        if not error <= facts.tolerance:
+            raise ValueError(
+                f"{facts.name}: result {i} of {ours} and {theirs} differs by {error:.1e} "
+                f"of the largest, allowed {facts.tolerance:.0e} ({ours} "
+                f"{a.ravel()[:3]}, {theirs} {b.ravel()[:3]})"
+            )
 
 
-def _figures(row: Row, against: str, ours: Timing, theirs: Timing) -> dict[str, Any]:
+def _figures(facts: Facts, times: dict[str, Any], left_out: dict[str, str]) -> Row:
+    ours = times[OURS]["median_ms"] / 1e3 if OURS in times else None
     return {
-        "row": row.name,
-        "peer": against,
-        "ours_ms": ours.median * 1e3,
-        "ours_spread_ms": ours.spread * 1e3,
-        "peer_ms": theirs.median * 1e3,
-        "peer_spread_ms": theirs.spread * 1e3,
-        "ratio": theirs.median / ours.median,
-        "gflops": row.flops / ours.median / 1e9 if row.flops else None,
+        "row": facts.name,
+        "times": times,
+        "ratios": {
+            name: each["median_ms"] / 1e3 / ours
+            for name, each in times.items()
+            if ours and name != OURS
+        },
+        "gflops": facts.flops / ours / 1e9 if facts.flops and ours else None,
+        "gbs": facts.bytes / ours / 1e9 if facts.bytes and ours else None,
+        "left_out": left_out,
     }
 
 
-def _line(result: dict[str, Any]) -> str:
-    text = (
-        f"{result['row']:<30}{result['ours_ms']:>10.3f} ms   "
-        f"{result['peer']:<6}{result['peer_ms']:>10.3f} ms   {result['ratio']:>6.2f}x"
+# ---- what is shown ----
+
+
+def _line(row: Row) -> str:
+    parts = [f"{row['row']:<36}"]
+    for name, each in row["times"].items():
+        ratio = row["ratios"].get(name)
+        text = f"{name} {each['median_ms']:.3f} ±{each['spread_ms']:.3f} ms"
+        parts.append(text + (f" {ratio:.2f}x" if ratio else ""))
+    parts += _rates(row)
+    if row["disturbed"] > TOLERATED:
+        parts.append(f"(others kept {row['disturbed']:.1f} processors busy)")
+    parts += [f"{name} left out: {why}" for name, why in row["left_out"].items()]
+    return "  ".join(parts)
+
+
+def _rates(row: Row) -> list[str]:
+    parts = []
+    if row["gflops"]:
+        parts.append(f"{row['gflops']:.0f} GFLOP/s")
+    if row["gbs"]:
+        parts.append(f"{row['gbs']:.1f} GB/s")
+    return parts
+
+
+def peers_of(rows: Sequence[Row]) -> list[str]:
+    """The peers that some row has a ratio for, in order."""
+    return list(dict.fromkeys(name for row in rows for name in row["ratios"]))
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """For each peer the geometric mean and the lowest ratio."""
+    lines = []
+    for peer in peers_of(rows):
+        ratios = {
+            row["row"]: row["ratios"][peer] for row in rows if peer in row["ratios"]
+        }
+        lowest = min(ratios, key=lambda name: ratios[name])
+        mean = results.geometric_mean(list(ratios.values()))
+        lines.append(
+            f"{peer}: geometric mean {mean:.2f}x over {len(ratios)} rows, lowest "
+            f"{ratios[lowest]:.2f}x ({lowest})"
+        )
+    return "\n".join(lines) or f"{len(rows)} rows"
+
+
+def table(found: dict[str, Any]) -> str:
+    """The document as a table in Markdown."""
+    rows = found["rows"]
+    peers = peers_of(rows)
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("row", lambda row: row["row"]),
+        (f"{OURS} ms", lambda row: _time(row, OURS)),
+    ]
+    for peer in peers:
+        columns.append((f"{peer} ms", lambda row, peer=peer: _time(row, peer)))
+        columns.append(("ratio", lambda row, peer=peer: _ratio(row, peer)))
+    for key, title in (("gflops", "GFLOP/s"), ("gbs", "GB/s")):
+        if any(row.get(key) for row in rows):
+            columns.append((title, lambda row, key=key: _number(row.get(key))))
+    body = results.markdown_table(
+        [title for title, _ in columns],
+        [[cell(row) for _, cell in columns] for row in rows],
     )
-    return text + (f"{result['gflops']:>9.0f} GFLOP/s" if result["gflops"] else "")
+    machine, settings = found["machine"], found["settings"]
+    head = f"{machine['processor']}, {settings['threads']} threads"
+    versions = "; ".join(
+        f"{library}: {', '.join(f'{key} {value}' for key, value in each.items())}"
+        for library, each in found["versions"].items()
+    )
+    return f"{head}; {versions}\n\n{body}\n{summary(rows)}\n"
 
 
-def _summary(results: list[dict[str, Any]]) -> str:
-    ratios = [result["ratio"] for result in results]
-    mean = float(np.exp(np.mean(np.log(ratios))))
-    return f"geometric mean {mean:.2f}x, lowest {min(ratios):.2f}x (above 1: ours is faster)"
+def _time(row: Row, library: str) -> str:
+    each = row["times"].get(library)
+    return f"{each['median_ms']:.3f} ±{each['spread_ms']:.3f}" if each else ""
 
 
-def _document(
-    options: argparse.Namespace, results: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "suite": options.suite,
-        "threads": options.threads,
-        "isa": ad.native.current_isa(),
-        "machine": platform.machine(),
-        "version": ad.__version__,
-        "results": results,
-    }
+def _ratio(row: Row, peer: str) -> str:
+    return f"{row['ratios'][peer]:.2f}x" if peer in row["ratios"] else ""
+
+
+def _number(value: float | None) -> str:
+    return f"{value:,.1f}" if value else ""
+
+
+def chart(found: dict[str, Any]) -> Any:
+    """Bars: for each row how many times faster ours is; without peers the times."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    rows = found["rows"]
+    peers = peers_of(rows)
+    names = [row["row"] for row in rows]
+    height = 1.6 + 0.24 * len(rows) * max(1, len(peers))
+    figure = Figure(figsize=(9, height), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    thickness = 0.8 / max(1, len(peers))
+    for i, peer in enumerate(peers or [OURS]):
+        values = [
+            row["ratios"].get(peer, np.nan)
+            if peers
+            else row["times"][OURS]["median_ms"]
+            for row in rows
+        ]
+        places = [j - 0.4 + (i + 0.5) * thickness for j in range(len(rows))]
+        bars = axes.barh(places, values, thickness, label=peer)
+        labels = [
+            "" if np.isnan(each) else f"{each:.2f}{'x' if peers else ''}"
+            for each in values
+        ]
+        axes.bar_label(bars, labels, padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    settings = found["settings"]
+    if peers:
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set_xlabel("times faster than the peer (log scale); 1: equal")
+        figure.legend(loc="outside lower center", ncols=len(peers))
+    else:
+        axes.set_xlabel("milliseconds (log scale)")
+    axes.set_title(f"{OURS}, suite {settings['suite']}, {settings['threads']} threads")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 if __name__ == "__main__":

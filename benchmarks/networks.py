@@ -1,7 +1,7 @@
 """The networks of the step table, each written once for any library with PyTorch's
 names.
 
-`nn` and `F` are the library's modules: `torch.nn` and `torch.nn.functional`, or ours.
+`nn` is the library's module, `torch.nn` or ours, and `cat` its concatenation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def mlp(nn: Any) -> Any:
+def mlp(nn: Any, cat: Any) -> Any:
     """784-128-64-10 with ReLU."""
     return nn.Sequential(
         nn.Linear(784, 128),
@@ -31,7 +31,7 @@ def mlp(nn: Any) -> Any:
     )
 
 
-def autoencoder(nn: Any) -> Any:
+def autoencoder(nn: Any, cat: Any) -> Any:
     """784-256-32-256-784 with ReLU, a sigmoid at the end."""
     return nn.Sequential(
         nn.Linear(784, 256),
@@ -45,7 +45,7 @@ def autoencoder(nn: Any) -> Any:
     )
 
 
-def cnn(nn: Any) -> Any:
+def cnn(nn: Any, cat: Any) -> Any:
     """Two 3x3 convolutions with pooling on 1x28x28."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
@@ -61,7 +61,7 @@ def cnn(nn: Any) -> Any:
     )
 
 
-def lstm(nn: Any) -> Any:
+def lstm(nn: Any, cat: Any) -> Any:
     """LSTM 64 to 256, batch first, the last step to 10 classes."""
 
     class Classifier(nn.Module):  # type: ignore[misc]
@@ -99,7 +99,7 @@ def _basic_block(nn: Any, inside: int, out: int, stride: int) -> Any:
     return Block()
 
 
-def resnet18(nn: Any, small: bool) -> Any:
+def resnet18(nn: Any, cat: Any, small: bool) -> Any:
     """ResNet-18; `small`: a 3x3 stem and 10 classes, else 7x7/2, pooling and 1,000."""
     stem = [nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
     if not small:
@@ -119,7 +119,7 @@ def resnet18(nn: Any, small: bool) -> Any:
     return nn.Sequential(*stem, *blocks, *head)
 
 
-def vgg11(nn: Any) -> Any:
+def vgg11(nn: Any, cat: Any) -> Any:
     """VGG-11 with batch norm on 32x32, one linear layer."""
     layers = []
     inside = 3
@@ -168,7 +168,7 @@ def unet(nn: Any, cat: Any) -> Any:
     return UNet()
 
 
-def depthwise(nn: Any) -> Any:
+def depthwise(nn: Any, cat: Any) -> Any:
     """A depthwise net: 3x3/2 to 32, then pairs of depthwise 3x3 and 1x1, 100 classes."""
     layers = [nn.Conv2d(3, 32, 3, 2, padding=1), nn.ReLU()]
     inside = 32

@@ -1,254 +1,311 @@
-"""The rows: what is measured, as calls of ours and of a peer on the same numbers.
+"""The rows: what is measured, suite by suite, for any library.
 
-A row's `make(library)` returns a call and a function that gives its last result as a
-NumPy array, so that results are compared before times are.
+A row's `work` is made where it is needed, in a worker process; the rest of it is light.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks import networks
+from benchmarks.weights import normal
+from benchmarks.work import (
+    Backward,
+    Build,
+    Call,
+    Forward,
+    Inference,
+    Product,
+    Sample,
+    Step,
+    Work,
+)
 
-__all__ = ["SUITES", "Library", "Row"]
-
-Measured = tuple[Callable[[], object], Callable[[], np.ndarray]]
+__all__ = ["SUITES", "Facts", "Row", "rows_of"]
 
 
 @dataclass(frozen=True)
-class Library:
-    """A library with PyTorch's names: ours or PyTorch itself."""
+class Facts:
+    """What is known of a row without making its work."""
 
     name: str
-    root: Any
-    nn: Any
-    functional: Any
-    optim: Any
-
-    def tensor(self, array: np.ndarray) -> Any:
-        """A tensor of its own memory."""
-        return self.root.tensor(array)
+    # how far results may differ, relative to the largest
+    tolerance: float = 1e-3
+    # floating operations and bytes of a call that can't be avoided, where they are known
+    flops: float = 0.0
+    bytes: float = 0.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One line of a table."""
 
-    name: str
-    make: Callable[[Library], Measured]
-    peers: tuple[str, ...] = ("torch",)
-    # how far results may differ, relative to the largest
-    tolerance: float = 1e-3
-    # floating operations of a call, where that is a simple number
-    flops: float = 0.0
+    facts: Facts
+    work: Callable[[], Work]
 
 
-def _random(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+def _classes(n: int, classes: int, *rest: int) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, classes, (n, *rest))
 
 
-def _weights(library: Library, model: Any) -> Any:
-    """The same weights in every library: He's, drawn by NumPy from a fixed seed."""
-    rng = np.random.default_rng(0)
-    state = {}
-    for key, value in model.state_dict().items():
-        shape = tuple(value.shape)
-        if "num_batches_tracked" in key:
-            state[key] = value
-        elif key.endswith("running_var") or (
-            len(shape) == 1 and key.endswith("weight")
-        ):
-            state[key] = library.tensor(np.ones(shape, np.float32))
-        elif len(shape) == 1:
-            state[key] = library.tensor(np.zeros(shape, np.float32))
-        else:
-            scale = np.sqrt(2 / np.prod(shape[1:]))
-            values = rng.standard_normal(shape) * scale
-            state[key] = library.tensor(values.astype(np.float32))
-    model.load_state_dict(state)
-    return model
+# ---- steps and inference ----
 
 
-def _step(
-    build: Callable[[Library], Any],
-    x: np.ndarray,
-    target: np.ndarray | None,
-) -> Callable[[Library], Measured]:
-    """A training step: zero_grad, forward, loss, backward, SGD with momentum."""
+def _step(name: str, build: Build, x: tuple[int, ...], target: Any = None) -> Row:
+    """A training step on inputs of shape x; target: arguments of _classes."""
 
-    def make(library: Library) -> Measured:
-        model = _weights(library, build(library))
-        optimizer = library.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-        inputs = library.tensor(x)
-        wanted = inputs if target is None else library.tensor(target)
-        F = library.functional
-        loss_function = F.mse_loss if target is None else F.cross_entropy
-        losses: list[float] = []
+    def work() -> Step:
+        return Step(build, normal(1, *x), None if target is None else _classes(*target))
 
-        def step() -> None:
-            optimizer.zero_grad()
-            loss = loss_function(model(inputs), wanted)
-            loss.backward()
-            optimizer.step()
-            if len(losses) < 3:
-                losses.append(loss.item())
-
-        return step, lambda: np.array(losses)
-
-    return make
+    return Row(Facts(name), work)
 
 
-def _inference(
-    build: Callable[[Library], Any], x: np.ndarray
-) -> Callable[[Library], Measured]:
-    def make(library: Library) -> Measured:
-        model = _weights(library, build(library)).eval()
-        inputs = library.tensor(x)
-        last: list[Any] = [None]
-
-        def infer() -> None:
-            with library.root.no_grad():
-                last[0] = model(inputs)
-
-        return infer, lambda: np.asarray(last[0].numpy())
-
-    return make
-
-
-def _classes(seed: int, n: int, classes: int, *rest: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, classes, (n, *rest))
-
-
-def _product(n: int) -> Callable[[Any], Measured]:
-    a, b = _random(1, n, n), _random(2, n, n)
-
-    def make(library: Any) -> Measured:
-        x, y = (a, b) if library is np else (library.tensor(a), library.tensor(b))
-        last: list[Any] = [None]
-
-        def plain() -> None:
-            last[0] = x @ y
-
-        def recorded_off() -> None:
-            with library.root.no_grad():
-                last[0] = x @ y
-
-        call = plain if library is np else recorded_off
-        return call, lambda: np.asarray(last[0] if library is np else last[0].numpy())
-
-    return make
-
-
-def _mlp_rows() -> list[Row]:
-    return [
-        Row(
-            f"MLP B{n}",
-            _step(
-                lambda lib: networks.mlp(lib.nn), _random(1, n, 784), _classes(2, n, 10)
-            ),
-        )
-        for n in (1, 32, 256)
+def _small_steps() -> list[Row]:
+    mlp = [_step(f"MLP B{n}", networks.mlp, (n, 784), (n, 10)) for n in (1, 32, 256)]
+    cnn = [
+        _step(f"CNN B{n}", networks.cnn, (n, 1, 28, 28), (n, 10)) for n in (1, 32, 128)
     ]
-
-
-def _cnn_rows() -> list[Row]:
-    return [
-        Row(
-            f"CNN B{n}",
-            _step(
-                lambda lib: networks.cnn(lib.nn),
-                _random(1, n, 1, 28, 28),
-                _classes(2, n, 10),
-            ),
-        )
-        for n in (1, 32, 128)
-    ]
-
-
-def _lstm_rows() -> list[Row]:
-    return [
-        Row(
-            f"LSTM B{n} T{t}",
-            _step(
-                lambda lib: networks.lstm(lib.nn),
-                _random(1, n, t, 64),
-                _classes(2, n, 10),
-            ),
-        )
+    lstm = [
+        _step(f"LSTM B{n} T{t}", networks.lstm, (n, t, 64), (n, 10))
         for n, t in ((1, 50), (32, 50), (64, 100))
     ]
+    return [*mlp, *cnn, *lstm]
 
 
-def _large_rows() -> list[Row]:
-    def unet(lib: Library) -> Any:
-        return networks.unet(lib.nn, lib.root.cat)
+def _steps() -> list[Row]:
+    small, large = (partial(networks.resnet18, small=each) for each in (True, False))
+    return [
+        *_small_steps(),
+        _step("AE B128", networks.autoencoder, (128, 784)),
+        _step("ResNet-18 32² B32", small, (32, 3, 32, 32), (32, 10)),
+        _step("ResNet-18 224² B8", large, (8, 3, 224, 224), (8, 1000)),
+        _step("VGG-11 32² B32", networks.vgg11, (32, 3, 32, 32), (32, 10)),
+        _step("U-Net 128² B4", networks.unet, (4, 1, 128, 128), (4, 2, 128, 128)),
+        *_inference(),
+    ]
+
+
+def _inference() -> list[Row]:
+    def row(name: str, build: Build) -> Row:
+        return Row(
+            Facts(f"inference {name} 224² B1"),
+            lambda: Inference(build, normal(1, 1, 3, 224, 224)),
+        )
 
     return [
+        row("ResNet-18", partial(networks.resnet18, small=False)),
+        row("depthwise", networks.depthwise),
+    ]
+
+
+# ---- products ----
+
+
+def _products() -> list[Row]:
+    return [
         Row(
-            "AE B128",
-            _step(lambda lib: networks.autoencoder(lib.nn), _random(1, 128, 784), None),
+            Facts(f"GEMM {n}³", 1e-4, 2.0 * n**3, 12.0 * n**2),
+            partial(lambda n: Product(normal(1, n, n), normal(2, n, n)), n),
+        )
+        for n in (16, 32, 64, 128, 256, 512, 1024, 2048)
+    ]
+
+
+def _first() -> list[Row]:
+    wanted = ("MLP B1", "MLP B32", "CNN B32", "CNN B128", "LSTM B32 T50")
+    steps = [row for row in _small_steps() if row.facts.name in wanted]
+    return [*_products(), *steps]
+
+
+# ---- layers ----
+
+
+def _layer(
+    name: str,
+    build: Callable[[Any], Any],
+    x: tuple[int, ...],
+    y: tuple[int, ...],
+    multiply_adds: float = 0.0,
+    tolerance: float = 1e-3,
+) -> list[Row]:
+    """A layer forward, and forward with gradients; y is the output's shape.
+
+    multiply_adds: those of one forward pass; the gradients of input and weights take as
+    many again each.
+    """
+    build_layer = lambda nn, cat: build(nn)  # noqa: E731
+    flops = 2.0 * multiply_adds
+    moved = 4.0 * (np.prod(x) + np.prod(y))
+    # the gradient of the output is the output: it is read, and the input's is written
+    moved_backward = 2 * moved + 4.0 * np.prod(y)
+    return [
+        Row(
+            Facts(f"{name} forward", tolerance, flops, moved),
+            lambda: Forward(build_layer, normal(1, *x)),
         ),
         Row(
-            "ResNet-18 32² B32",
-            _step(
-                lambda lib: networks.resnet18(lib.nn, True),
-                _random(1, 32, 3, 32, 32),
-                _classes(2, 32, 10),
-            ),
-        ),
-        Row(
-            "ResNet-18 224² B8",
-            _step(
-                lambda lib: networks.resnet18(lib.nn, False),
-                _random(1, 8, 3, 224, 224),
-                _classes(2, 8, 1000),
-            ),
-        ),
-        Row(
-            "VGG-11 32² B32",
-            _step(
-                lambda lib: networks.vgg11(lib.nn),
-                _random(1, 32, 3, 32, 32),
-                _classes(2, 32, 10),
-            ),
-        ),
-        Row(
-            "U-Net 128² B4",
-            _step(unet, _random(1, 4, 1, 128, 128), _classes(2, 4, 2, 128, 128)),
-        ),
-        Row(
-            "inference ResNet-18 224² B1",
-            _inference(
-                lambda lib: networks.resnet18(lib.nn, False), _random(1, 1, 3, 224, 224)
-            ),
-        ),
-        Row(
-            "inference depthwise 224² B1",
-            _inference(
-                lambda lib: networks.depthwise(lib.nn), _random(1, 1, 3, 224, 224)
-            ),
+            Facts(f"{name} forward+backward", tolerance, 3 * flops, moved_backward),
+            lambda: Backward(build_layer, normal(1, *x)),
         ),
     ]
 
 
-def _gemm_rows() -> list[Row]:
+def _convolution(
+    inside: int,
+    out: int,
+    kernel: int,
+    size: int,
+    n: int = 32,
+    stride: int = 1,
+    groups: int = 1,
+) -> list[Row]:
+    padding = kernel // 2
+    after = (size + 2 * padding - kernel) // stride + 1
+    kind = "depthwise" if groups > 1 else "conv"
+    name = f"{kind} {kernel}x{kernel}{f'/{stride}' if stride > 1 else ''}"
+    channels = f"{inside}→{out}" if inside != out else str(out)
+    taps = kernel * kernel * (inside // groups)
+    return _layer(
+        f"{name} {channels} {size}² N{n}",
+        lambda nn: nn.Conv2d(
+            inside, out, kernel, stride, padding=padding, groups=groups
+        ),
+        (n, inside, size, size),
+        (n, out, after, after),
+        n * out * after * after * taps,
+    )
+
+
+def _layers() -> list[Row]:
+    image = (32, 64, 56, 56)
+    rows = (4096, 1024)
     return [
-        Row(f"GEMM {n}³", _product(n), ("numpy", "torch"), 1e-4, 2.0 * n**3)
-        for n in (64, 128, 256, 512, 1024, 2048)
+        *_convolution(64, 64, 3, 56),
+        *_convolution(128, 128, 3, 28),
+        *_convolution(256, 256, 3, 14),
+        *_convolution(512, 512, 3, 7),
+        *_convolution(64, 256, 1, 56),
+        *_convolution(3, 64, 7, 224, n=8, stride=2),
+        *_convolution(128, 128, 3, 56, groups=128),
+        *_layer(
+            "linear 1024→1024 N256",
+            lambda nn: nn.Linear(1024, 1024),
+            (256, 1024),
+            (256, 1024),
+            256 * 1024 * 1024,
+        ),
+        *_layer("batch norm 64 56² N32", lambda nn: nn.BatchNorm2d(64), image, image),
+        *_layer("layer norm 1024 N4096", lambda nn: nn.LayerNorm(1024), rows, rows),
+        *_layer("softmax 1024 N4096", lambda nn: nn.Softmax(dim=1), rows, rows),
+        *_layer("relu 64 56² N32", lambda nn: nn.ReLU(), image, image),
+        *_layer(
+            "max pool 2x2 64 56² N32",
+            lambda nn: nn.MaxPool2d(2),
+            image,
+            (32, 64, 28, 28),
+        ),
+        *_layer(
+            "average pool 2x2 64 56² N32",
+            lambda nn: nn.AvgPool2d(2),
+            image,
+            (32, 64, 28, 28),
+        ),
+        *_layer(
+            "LSTM 64→256 T50 N32",
+            lambda nn: nn.LSTM(64, 256, batch_first=True),
+            (32, 50, 64),
+            (32, 50, 256),
+            32 * 50 * 4 * 256 * (64 + 256),
+        ),
     ]
+
+
+# ---- single functions ----
+
+# elements of an array that no cache holds, and of one that the first holds
+_LARGE, _SMALL = 2**24, 2**10
+# name -> how many arrays it reads
+_MAPS = {
+    "relu": 1,
+    "sigmoid": 1,
+    "tanh": 1,
+    "gelu": 1,
+    "exp": 1,
+    "log1p": 1,
+    "sqrt": 1,
+    "add": 2,
+    "mul": 2,
+    "maximum": 2,
+}
+_REDUCTIONS = ("sum", "mean", "amax", "argmax", "logsumexp")
+_ROWS = ("softmax", "log_softmax", "cumsum")
+
+
+def _function(
+    name: str,
+    label: str,
+    arrays: Callable[[], tuple[np.ndarray, ...]],
+    nbytes: float,
+    **attributes: Any,
+) -> Row:
+    return Row(
+        Facts(f"{name} {label}", 1e-4, bytes=nbytes),
+        lambda: Call(name, arrays(), attributes),
+    )
+
+
+def _positive(count: int, *shape: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.abs(normal(i, *shape)) for i in range(count))
+
+
+def _functions() -> list[Row]:
+    rows = []
+    for label, n in (("4 KB", _SMALL), ("64 MB", _LARGE)):
+        shape = (n // 1024, 1024)
+        for name, count in _MAPS.items():
+            make = partial(_positive, count, *shape)
+            rows.append(_function(name, label, make, 4.0 * n * (count + 1)))
+        make = partial(_positive, 1, *shape)
+        for name in _REDUCTIONS:
+            rows.append(_function(name, label, make, 4.0 * n, dim=1))
+        for name in _ROWS:
+            rows.append(_function(name, label, make, 8.0 * n, dim=1))
+    return rows
+
+
+def _samples() -> list[Row]:
+    """Every sample of our op records, forward, and with gradients where it has them."""
+    import pyautodl  # noqa: F401 (fills the table of ops)
+    from pyautodl.ops.record import OPS
+
+    rows = []
+    for name, op in sorted(OPS.items()):
+        for i, sample in enumerate(op.samples() if op.samples is not None else ()):
+            # a fused gradient is timed with its op
+            differentiable = op.vjp is not None and op.gradient_of is None
+            ways = (False, True) if sample.gradient and differentiable else (False,)
+            for backward in ways:
+                title = f"{name} {i} {'forward+backward' if backward else 'forward'}"
+                rows.append(Row(Facts(title), partial(Sample, name, i, backward)))
+    return rows
 
 
 SUITES: dict[str, Callable[[], list[Row]]] = {
-    "gemm": _gemm_rows,
-    "first": lambda: [
-        *_gemm_rows(),
-        *_mlp_rows()[:2],
-        *_cnn_rows()[1:],
-        _lstm_rows()[1],
-    ],
-    "steps": lambda: [*_mlp_rows(), *_cnn_rows(), *_lstm_rows(), *_large_rows()],
+    "first": _first,
+    "gemm": _products,
+    "inference": _inference,
+    "layers": _layers,
+    "ops": _functions,
+    "samples": _samples,
+    "steps": _steps,
 }
+
+
+def rows_of(suite: str) -> dict[str, Row]:
+    """The rows of a suite by their names."""
+    return {row.facts.name: row for row in SUITES[suite]()}

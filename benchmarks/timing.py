@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Timing", "alternate"]
+__all__ = ["Timer", "Timing", "alternate", "timer", "timing"]
 
-# seconds; OpenBLAS spins for some 30 ms after a product, GNU OpenMP for less
-_PAUSE = 0.06
+# seconds of calls before the clock starts: the turn before has the caches, our own threads
+# may sleep
+_WARM_UP = 0.005
+
+# from a number of calls to the seconds that each took
+Timer = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -21,38 +25,43 @@ class Timing:
     spread: float
 
 
+def timer(call: Callable[[], object]) -> Timer:
+    """A timer of calls in this process."""
+
+    def seconds(count: int) -> float:
+        warm = time.perf_counter() + _WARM_UP
+        call()
+        while time.perf_counter() < warm:
+            call()
+        began = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - began) / count
+
+    return seconds
+
+
 def alternate(
-    calls: Sequence[Callable[[], object]], seconds: float = 2.0, rounds: int = 15
+    timers: Sequence[Timer], seconds: float = 2.0, rounds: int = 15
 ) -> list[Timing]:
     """Time calls that take turns, so that a slow phase of the machine meets all alike.
 
     Args:
-        calls: the contestants, each warmed up already.
-        seconds: how long all of it may take, about.
+        timers: one for each contestant.
+        seconds: how long the calls may take together, about.
         rounds: how often each has its turn, at least 5.
     """
-    for call in calls:
-        call()
-    single = [max(_seconds(call, 1), 1e-7) for call in calls]
+    single = [max(each(1), 1e-7) for each in timers]
     rounds = max(5, min(rounds, int(seconds / sum(single))))
-    repeats = [max(1, int(seconds / rounds / len(calls) / each)) for each in single]
-    taken: list[list[float]] = [[] for _ in calls]
+    counts = [max(1, int(seconds / rounds / len(timers) / each)) for each in single]
+    taken: list[list[float]] = [[] for _ in timers]
     for _ in range(rounds):
-        for call, count, times in zip(calls, repeats, taken, strict=True):
-            times.append(_seconds(call, count))
-    return [_timing(times) for times in taken]
+        for each, count, times in zip(timers, counts, taken, strict=True):
+            times.append(each(count))
+    return [timing(times) for times in taken]
 
 
-def _seconds(call: Callable[[], object], count: int) -> float:
-    # threads of the contestant before may still spin, and our own may sleep
-    time.sleep(_PAUSE)
-    call()
-    began = time.perf_counter()
-    for _ in range(count):
-        call()
-    return (time.perf_counter() - began) / count
-
-
-def _timing(times: list[float]) -> Timing:
+def timing(times: Sequence[float]) -> Timing:
+    """Median and spread of what several rounds took."""
     low, _, high = statistics.quantiles(times, n=4)
     return Timing(statistics.median(times), high - low)

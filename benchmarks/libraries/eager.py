@@ -1,0 +1,220 @@
+"""Libraries with PyTorch's names that compute call by call: ours and PyTorch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.weights import initial_state, normal
+from benchmarks.work import (
+    Backward,
+    Build,
+    Call,
+    Forward,
+    Inference,
+    Prepared,
+    Product,
+    Sample,
+    Step,
+    Unsupported,
+    Work,
+)
+
+__all__ = ["EagerLibrary", "numba", "pyautodl", "torch", "torch_compile"]
+
+
+class EagerLibrary:
+    """A library with PyTorch's names.
+
+    Args:
+        root: its package.
+        versions: package -> version.
+        compile: applied to every model.
+        samples: makes the calls of op samples, if it has op records.
+    """
+
+    def __init__(
+        self,
+        root: Any,
+        versions: dict[str, str],
+        compile: Callable[[Any], Any] = lambda model: model,
+        samples: Callable[[Sample], Prepared] | None = None,
+    ) -> None:
+        self.root = root
+        self.versions = versions
+        self.compile = compile
+        self.samples = samples
+
+    def prepare(self, work: Work) -> Prepared:
+        """Make the call; see `Library`."""
+        match work:
+            case Step():
+                return self._step(work)
+            case Inference():
+                return self._forward(self.model(work.build).eval(), work.x)
+            case Forward():
+                return self._forward(self.model(work.build), work.x)
+            case Backward():
+                return self._backward(self.model(work.build), work.x)
+            case Product(a, b):
+                return self._unrecorded(lambda x, y: x @ y, (a, b))
+            case Call(name, arrays, attributes):
+                function = getattr(self.root.nn.functional, name, None)
+                function = function or getattr(self.root, name)
+                return self._unrecorded(lambda *x: function(*x, **attributes), arrays)
+            case Sample() if self.samples is not None:
+                return self.samples(work)
+        raise Unsupported(f"no {type(work).__name__.lower()} here")
+
+    def model(self, build: Build) -> Any:
+        """The network with the weights that all libraries have."""
+        model = build(self.root.nn, self.root.cat)
+        shapes = {key: tuple(each.shape) for key, each in model.state_dict().items()}
+        state = initial_state(shapes)
+        model.load_state_dict(
+            {key: self.root.tensor(each) for key, each in state.items()}
+        )
+        return self.compile(model)
+
+    def _step(self, work: Step) -> Prepared:
+        model = self.model(work.build)
+        optimizer = self.root.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        inputs = self.root.tensor(work.x)
+        functional = self.root.nn.functional
+        if work.target is None:
+            wanted, loss_function = inputs, functional.mse_loss
+        else:
+            wanted = self.root.tensor(work.target)
+            loss_function = functional.cross_entropy
+        losses: list[float] = []
+
+        def step() -> None:
+            optimizer.zero_grad()
+            loss = loss_function(model(inputs), wanted)
+            loss.backward()
+            optimizer.step()
+            if len(losses) < 3:
+                losses.append(loss.item())
+
+        return Prepared(step, lambda: [np.array(losses)])
+
+    def _forward(self, model: Any, x: np.ndarray) -> Prepared:
+        return self._unrecorded(model, (x,))
+
+    def _unrecorded(
+        self, function: Callable[..., Any], arrays: tuple[np.ndarray, ...]
+    ) -> Prepared:
+        inputs = [self.root.tensor(each) for each in arrays]
+        last: list[Any] = [None]
+        no_grad = self.root.no_grad
+
+        def call() -> None:
+            with no_grad():
+                last[0] = function(*inputs)
+
+        return Prepared(call, lambda: [_array(_first(last[0]))])
+
+    def _backward(self, model: Any, x: np.ndarray) -> Prepared:
+        inputs = self.root.tensor(x).requires_grad_()
+        leaves = [inputs, *model.parameters()]
+        gradient = self.root.tensor(normal(3, *_first(model(inputs)).shape))
+
+        def call() -> None:
+            for leaf in leaves:
+                leaf.grad = None
+            _first(model(inputs)).backward(gradient)
+
+        return Prepared(call, lambda: [_array(leaf.grad) for leaf in leaves])
+
+
+def _first(output: Any) -> Any:
+    """The result without what comes with it: an index or a state."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().numpy())
+
+
+# ---- ours ----
+
+
+def pyautodl(threads: int, capability: str | None) -> EagerLibrary:
+    """This library on its compiled kernels."""
+    import pyautodl as ad
+
+    if ad.native.available:
+        ad.set_num_threads(threads)
+    isa = ad.native.current_isa() if ad.native.available else "none"
+    versions = {"pyautodl": ad.__version__, "pyautodl ISA": isa}
+    return EagerLibrary(ad, versions, samples=_sample)
+
+
+def numba(threads: int, capability: str | None) -> EagerLibrary:
+    """This library as it is where the extension is absent: numba twins, then NumPy."""
+    import numba as package
+
+    sys.modules["pyautodl._native"] = None  # type: ignore[assignment]
+    ours = pyautodl(threads, capability)
+    ours.versions["numba"] = package.__version__
+    return ours
+
+
+def _sample(work: Sample) -> Prepared:
+    import pyautodl as ad
+    from pyautodl.ops.record import OPS
+    from pyautodl.tensor import apply
+
+    op = OPS[work.op]
+    sample = list(op.samples())[work.number]  # type: ignore[misc]
+    inputs = [_single_tensor(ad, each, work.backward) for each in sample.inputs]
+    leaves = [x for x in inputs if isinstance(x, ad.Tensor) and x.requires_grad]
+    last: list[Any] = [None]
+
+    def call() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        output = apply(op, *inputs, **sample.attrs)
+        last[0] = output = output if isinstance(output, tuple) else (output,)
+        if work.backward:
+            ad.autograd.backward(
+                [each for each in output if each.requires_grad],
+                [each.detach() for each in output if each.requires_grad],
+            )
+
+    return Prepared(call, lambda: [_array(each) for each in last[0]])
+
+
+def _single_tensor(ad: Any, value: Any, gradient: bool) -> Any:
+    """A sample's input in single precision."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind != "f":
+        return ad.tensor(value)
+    return ad.tensor(value.astype(np.float32)).requires_grad_(gradient)
+
+
+# ---- PyTorch ----
+
+
+def torch(threads: int, capability: str | None) -> EagerLibrary:
+    """PyTorch, eager."""
+    import torch as package
+    import torch.nn.functional
+
+    package.set_num_threads(threads)
+    capability_used = package.backends.cpu.get_cpu_capability()
+    versions = {"torch": package.__version__, "torch capability": capability_used}
+    return EagerLibrary(package, versions)
+
+
+def torch_compile(threads: int, capability: str | None) -> EagerLibrary:
+    """PyTorch with every model through torch.compile."""
+    import torch as package
+
+    library = torch(threads, capability)
+    library.compile = package.compile
+    return library

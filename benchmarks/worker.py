@@ -1,0 +1,201 @@
+"""A contestant in a process of its own, and the worker that serves it there.
+
+In one process the thread pools of two libraries fight: one's threads still spin on the
+core that the other's have just been woken for. Here each library has its process, its
+environment and its threads; they are commanded over pipes and take turns. A process whose
+turn it is not is stopped, so that what it left spinning (OpenBLAS does for 100 ms and
+more) takes no time from the others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from benchmarks.libraries import load
+from benchmarks.rows import Facts, rows_of
+from benchmarks.timing import timer
+from benchmarks.work import Prepared, Unsupported
+
+__all__ = ["CAPABILITIES", "Contestant", "environment"]
+
+CAPABILITIES = ("avx2",)
+_ROOT = Path(__file__).resolve().parent.parent
+_WARM_UP_CALLS = 3
+
+
+def environment(threads: int, capability: str | None) -> dict[str, str]:
+    """The environment that limits any library to threads and instruction set."""
+    count = str(threads)
+    added = {
+        "PYAUTODL_NUM_THREADS": count,
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "NUMBA_NUM_THREADS": count,
+        # XLA's own count of processors
+        "NPROC": count,
+    }
+    if capability == "avx2":
+        added |= {
+            "PYAUTODL_ISA": "avx2",
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+            "OPENBLAS_CORETYPE": "Haswell",
+            "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+            "NUMBA_CPU_NAME": "haswell",
+            "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+        }
+    return {**os.environ, **added}
+
+
+class Contestant:
+    """A library in its own process.
+
+    Args:
+        library: its name in `LIBRARIES`.
+        threads: how many it may use.
+        capability: the instruction set it is limited to; None: the machine's best.
+
+    Raises:
+        Unsupported: it is not installed, or can't be limited.
+    """
+
+    def __init__(
+        self, library: str, threads: int, capability: str | None = None
+    ) -> None:
+        self.library = library
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(threads, capability),
+            cwd=_ROOT,
+        )
+        self.pid = self._process.pid
+        try:
+            self.versions: dict[str, str] = self._ask(
+                "load", library, threads, capability
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def facts(self, suite: str) -> list[Facts]:
+        """The rows of a suite."""
+        return self._ask("facts", suite)
+
+    def prepare(self, suite: str, row: str) -> list[Any]:
+        """Make a row's call, run it a few times and return its results.
+
+        Raises:
+            Unsupported: the library can't do this row.
+        """
+        return self._ask("prepare", suite, row)
+
+    def time(self, count: int) -> float:
+        """The seconds of a call, over `count` of them."""
+        return self._ask("time", count)
+
+    def peak_memory(self) -> int:
+        """The most bytes that the process has held."""
+        return self._ask("peak_memory")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.send_signal(signal.SIGCONT)
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _ask(self, *command: Any) -> Any:
+        self._process.send_signal(signal.SIGCONT)
+        try:
+            pickle.dump(command, self._process.stdin)
+            self._process.stdin.flush()
+            kind, answer = pickle.load(self._process.stdout)
+        except (EOFError, BrokenPipeError) as error:
+            raise RuntimeError(
+                f"the process of {self.library} died in {command} with status "
+                f"{self._process.wait()}"
+            ) from error
+        self._process.send_signal(signal.SIGSTOP)
+        if kind == "unsupported":
+            raise Unsupported(answer)
+        if kind == "failed":
+            raise RuntimeError(f"{self.library} failed in {command}:\n{answer}")
+        return answer
+
+
+class _Server:
+    """The worker's side: what it answers."""
+
+    prepared: Prepared
+
+    def load(self, library: str, threads: int, capability: str | None) -> Any:
+        if hasattr(os, "sched_setaffinity"):
+            # what no setting of a library can overstep
+            processors = sorted(os.sched_getaffinity(0))[:threads]
+            os.sched_setaffinity(0, processors)
+        self.library = load(library, threads, capability)
+        return self.library.versions
+
+    def facts(self, suite: str) -> list[Facts]:
+        return [row.facts for row in rows_of(suite).values()]
+
+    def prepare(self, suite: str, row: str) -> list[Any]:
+        # what the row before holds goes first
+        self.prepared = Prepared(lambda: None, lambda: [])
+        self.prepared = self.library.prepare(rows_of(suite)[row].work())
+        for _ in range(_WARM_UP_CALLS):
+            self.prepared.call()
+        return self.prepared.results()
+
+    def time(self, count: int) -> float:
+        return timer(self.prepared.call)(count)
+
+    def peak_memory(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """A stopped process must not outlive the one that would let it go on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _serve() -> None:
+    _die_with_parent()
+    # what a library prints must not get between the answers
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    server = _Server()
+    while True:
+        try:
+            name, *arguments = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer = ("done", getattr(server, name)(*arguments))
+        except Unsupported as why:
+            answer = ("unsupported", str(why))
+        except Exception:
+            answer = ("failed", traceback.format_exc())
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve()
