@@ -69,6 +69,9 @@ typedef struct {
 /* run.c: the one door. The dtype of the first array that is present chooses the variant. nth > 0
  * runs the kernel with exactly so many threads (tests); 0 decides by its work and the setting. */
 int pyad_run(int64_t id, const char *args, int64_t nth);
+/* The same for a call that was prepared: `args` holds what stays from call to call, `varying`, eight
+ * bytes each, the addresses of the arrays in their order (0: absent), then the floats. */
+int pyad_run_prepared(int64_t id, const char *args, const char *varying, int64_t nth);
 void pyad_last_error(pyad_error *error);
 int64_t pyad_kernel_count(void);
 void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info);
@@ -353,6 +356,14 @@ typedef struct {
     double p0;
     double p1;
 } matmul_args;
+
+/* weight = g' x, bias = the sum of g's rows: g (rows, m), x (rows, n) */
+typedef struct {
+    pyad_array g;
+    pyad_array x;
+    pyad_array weight;
+    pyad_array bias;
+} linear_grad_args;
 
 /* ---- conv ---- */
 

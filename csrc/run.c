@@ -1,6 +1,8 @@
 /* The one door: look a kernel up, decide how many threads it is worth, give it scratch, run it,
  * report its status.
  */
+#include <string.h>
+
 #include "runtime.h"
 
 #ifndef PYAD_VERSION
@@ -96,6 +98,29 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
     int status = run_kernel(kernel, args, held ? nth : 1, held);
     if (held) pyad_team_release();
     return status;
+}
+
+/* As large as the largest args struct. */
+typedef union {
+    int64_t none;
+#define KERNEL(name, args, dtypes, reads, writes, ints, floats) args name;
+#include "kernels.def"
+#undef KERNEL
+} largest_args;
+
+int pyad_run_prepared(int64_t id, const char *args, const char *varying, int64_t nth) {
+    if (id < 0 || id >= PYAD_NUM_KERNELS) return fail(PYAD_ERROR_KERNEL, 0, id, PYAD_NUM_KERNELS);
+    const pyad_kernel_info *info = &kernel_infos[id];
+    int64_t arrays = info->reads + info->writes;
+    size_t fixed = (size_t)arrays * sizeof(pyad_array) + 8 * (size_t)info->ints;
+    largest_args call;
+    memcpy(&call, args, fixed);
+    for (int64_t i = 0; i < arrays; i++) {
+        memcpy((char *)&call + i * (int64_t)sizeof(pyad_array) + offsetof(pyad_array, data),
+               varying + 8 * i, 8);
+    }
+    memcpy((char *)&call + fixed, varying + 8 * arrays, 8 * (size_t)info->floats);
+    return pyad_run(id, (const char *)&call, nth);
 }
 
 void pyad_last_error(pyad_error *error) { *error = last_error; }

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 __all__ = [
+    "STACK",
     "annotate",
     "current",
     "describe",
@@ -33,29 +34,29 @@ class _Stack(threading.local):
         self.root: weakref.ref[Any] | None = None
 
 
-_STACK = _Stack()
+STACK = _Stack()
 
 
 def modules() -> list[Any]:
     """Return this thread's stack of modules, outermost first."""
-    return _STACK.modules
+    return STACK.modules
 
 
 def push(module: Any) -> None:
     """Enter a module."""
-    if not _STACK.modules:
-        _STACK.root = weakref.ref(module)
-    _STACK.modules.append(module)
+    if not STACK.modules:
+        STACK.root = weakref.ref(module)
+    STACK.modules.append(module)
 
 
 def pop() -> None:
     """Leave the innermost module."""
-    _STACK.modules.pop()
+    STACK.modules.pop()
 
 
 def current() -> Any | None:
     """Return the innermost module being called, or None outside any module."""
-    stack = _STACK.modules
+    stack = STACK.modules
     return stack[-1] if stack else None
 
 
@@ -65,12 +66,12 @@ def path(module: Any = None) -> str:
     Without an argument it is the innermost module being called. A module that ran
     earlier is looked up below the outermost module of this thread's last call.
     """
-    stack = _STACK.modules
+    stack = STACK.modules
     if module is None or (stack and stack[-1] is module):
         return _join(stack)
     if module in stack:
         return _join(stack[: stack.index(module) + 1])
-    root = stack[0] if stack else _STACK.root() if _STACK.root is not None else None
+    root = stack[0] if stack else STACK.root() if STACK.root is not None else None
     return _name_below(root, module) or "" if root is not None else ""
 
 
@@ -87,8 +88,8 @@ def describe(module: Any = None) -> str:
 
 def parameter_name(parameter: Any) -> str:
     """Return a parameter's name below the outermost module called last; "" if none."""
-    stack = _STACK.modules
-    root = stack[0] if stack else _STACK.root() if _STACK.root is not None else None
+    stack = STACK.modules
+    root = stack[0] if stack else STACK.root() if STACK.root is not None else None
     if root is None:
         return ""
     for name, each in root.named_parameters():

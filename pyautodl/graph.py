@@ -29,12 +29,23 @@ from pyautodl.backends.dtypes import DType
 from pyautodl.errors import GradError
 from pyautodl.ops.record import OPS, Op
 
-__all__ = ["MODE", "Context", "Edge", "Node", "Saved", "bind", "record", "run_backward"]
+__all__ = [
+    "MODE",
+    "Context",
+    "Edge",
+    "Node",
+    "Saved",
+    "bind",
+    "record",
+    "record_planned",
+    "run_backward",
+]
 
 # (node or leaf tensor, which of its outputs)
 Edge = tuple[Any, int]
 
 _numbers = itertools.count()
+_STACK = _context.STACK
 
 
 class _Mode(threading.local):
@@ -79,7 +90,8 @@ Saved = tuple[Array, Edge | None, int | None, int, int | None]
 def keep(array: Array, edge: Edge | None, output: int | None) -> Saved:
     """Pack an array for backward."""
     storage = array.storage
-    checksum = _checksum(array) if storage.is_shared() else None
+    shared = storage.foreign or storage.exports
+    checksum = _checksum(array) if shared else None
     return array, edge, output, storage.version, checksum
 
 
@@ -94,25 +106,10 @@ class Context:
 
     Attributes:
         attrs: the call's attributes.
-        shapes, dtypes: those of the inputs, None where an input is absent; for the
-            gradient.
         info: anything that is not an array, set by the forward rule.
     """
 
-    __slots__ = (
-        "_aliases",
-        "_kept",
-        "_out",
-        "attrs",
-        "dtypes",
-        "info",
-        "node",
-        "shapes",
-    )
-
-    shapes: list[tuple[int, ...] | None]
-    dtypes: list[DType | None]
-    node: Any
+    __slots__ = ("_aliases", "_kept", "_out", "attrs", "info")
 
     def __init__(self, attrs: Mapping[str, Any], out: Array | None = None) -> None:
         self.attrs = attrs
@@ -153,11 +150,6 @@ class Context:
             self._aliases = []
         self._aliases.append((copy, original))
 
-    @property
-    def saved(self) -> tuple[Any, ...]:
-        """The saved arrays as tensors that know where they came from."""
-        return self.node.unpack()
-
     def take_saved(
         self,
         arrays: Sequence[Array | None],
@@ -197,14 +189,25 @@ class Context:
 
 
 class Node:
-    """One recorded call; `grad_fn` of the tensors it made."""
+    """One recorded call; `grad_fn` of the tensors it made, and `ctx` of its gradient.
+
+    Attributes:
+        attrs: the call's attributes.
+        shapes, dtypes: those of the inputs, None where an input is absent.
+        info: what the forward rule left besides arrays.
+        needs: which inputs want a gradient.
+        edges: where the inputs came from.
+        outputs: how many there are.
+    """
 
     __slots__ = (
         "__weakref__",
         "_saved",
-        "ctx",
+        "attrs",
+        "dtypes",
         "edges",
         "hooks",
+        "info",
         "module",
         "needs",
         "number",
@@ -212,20 +215,27 @@ class Node:
         "outputs",
         "released",
         "retained",
+        "shapes",
         "traceback",
     )
 
     def __init__(
         self,
         op: Op,
-        ctx: Context,
+        attrs: Mapping[str, Any],
+        shapes: Sequence[tuple[int, ...] | None],
+        dtypes: Sequence[DType | None],
         needs: Sequence[bool],
         edges: Sequence[Edge | None],
         saved: list[Saved | None],
         outputs: int,
+        info: Any = None,
     ) -> None:
         self.op = op
-        self.ctx = ctx
+        self.attrs = attrs
+        self.shapes = shapes
+        self.dtypes = dtypes
+        self.info = info
         self.needs = needs
         self.edges = edges
         self.outputs = outputs
@@ -235,7 +245,7 @@ class Node:
         # number of an output -> hooks on its gradient, or who wants it retained
         self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
         self.retained: dict[int, weakref.ref[Any]] | None = None
-        stack = _context.modules()
+        stack = _STACK.modules
         self.module = weakref.ref(stack[-1]) if stack else None
         self.traceback = traceback.extract_stack()[:-2] if MODE.anomaly else None
 
@@ -253,8 +263,13 @@ class Node:
         camel = "".join(part.capitalize() for part in self.op.name.split("_"))
         return f"<{camel}Backward>"
 
-    def unpack(self) -> tuple[Any, ...]:
-        """The saved arrays as tensors; checks that nobody has changed them."""
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """The saved arrays as tensors that know where they came from.
+
+        Raises:
+            GradError: they are freed, or somebody has changed one.
+        """
         if self._saved is None:
             raise GradError(
                 f"{self.op.name}: backward was already run through this call and its saved "
@@ -316,21 +331,18 @@ class Node:
         """The gradients of the inputs from those of the outputs."""
         before = MODE.enabled
         MODE.enabled = create_graph
-        # for ctx.saved; not for longer, or node and context would hold each other
-        self.ctx.node = self
         try:
             if create_graph and self.op.composition is not None:
                 return self._differentiate_composition(grads)
             if self.op.vjp is None:
                 raise GradError(f"{self.op.name}: this operation has no gradient")
             call = _Bound.call if create_graph else _Bound.call_unrecorded
-            return self.op.vjp(call, self.ctx, self.needs, *grads)
+            return self.op.vjp(call, self, self.needs, *grads)
         except Exception as error:
             self._annotate(error)
             raise
         finally:
             MODE.enabled = before
-            self.ctx.node = None
 
     def _annotate(self, error: Exception) -> None:
         where = self.where()
@@ -339,13 +351,13 @@ class Node:
 
     def _differentiate_composition(self, grads: Sequence[Any]) -> tuple[Any, ...]:
         """Gradient of a fused op as that of its composition, with its graph."""
-        inputs = self.unpack()[: len(self.edges)]
+        inputs = self.saved[: len(self.edges)]
         # stand-ins, so that an input that is used twice keeps two gradients apart
         alone = [
             x if x is None or not need else _Bound.call("alias", x)
             for x, need in zip(inputs, self.needs)
         ]
-        composed = self.op.composition(_Bound.call, *alone, **self.ctx.attrs)  # type: ignore[misc]
+        composed = self.op.composition(_Bound.call, *alone, **self.attrs)  # type: ignore[misc]
         outputs = composed if isinstance(composed, tuple) else (composed,)
         roots = [
             (output.edge(), grad)
@@ -364,13 +376,44 @@ def record(
     needs: Sequence[bool],
     arrays: Sequence[Array | None],
     edges: Sequence[Edge | None],
-    outputs: Sequence[Array],
+    result: Array | tuple[Array, ...],
 ) -> Node:
     """Make the node of a call that has run."""
-    ctx.shapes = [None if a is None else a.shape for a in arrays]
-    ctx.dtypes = [None if a is None else a.dtype for a in arrays]
+    outputs = result if isinstance(result, tuple) else (result,)
+    shapes = [None if a is None else a.shape for a in arrays]
+    dtypes = [None if a is None else a.dtype for a in arrays]
     saved = ctx.take_saved(arrays, edges, outputs)
-    return Node(op, ctx, needs, edges, saved, len(outputs))
+    return Node(
+        op, ctx.attrs, shapes, dtypes, needs, edges, saved, len(outputs), ctx.info
+    )
+
+
+def record_planned(
+    op: Op,
+    plan: Any,
+    attrs: Mapping[str, Any],
+    arrays: Sequence[Array | None],
+    edges: Sequence[Edge | None],
+    result: Array | tuple[Array, ...],
+) -> Node:
+    """Make the node of a call that has run by its plan."""
+    needs = tuple([edge is not None for edge in edges])
+    places = plan.places.get(needs)
+    if places is None:
+        places = plan.places[needs] = op.saves(needs) if op.saves is not None else ()
+    saved: list[Saved | None] = []
+    count = len(arrays)
+    for place in places:
+        if place is None:
+            saved.append(None)
+        elif place < count:
+            saved.append(keep(arrays[place], edges[place], None))
+        else:
+            number = place - count
+            out = result[number] if isinstance(result, tuple) else result
+            saved.append(keep(out, None, number))
+    outputs = len(result) if isinstance(result, tuple) else 1
+    return Node(op, attrs, plan.shapes, plan.dtypes, needs, edges, saved, outputs)
 
 
 # ---- the backward pass ----
@@ -511,7 +554,7 @@ class _Walk:
         if not self.retain_graph:
             node.release()
         grads.clear()
-        shapes = node.ctx.shapes
+        shapes = node.shapes
         for i, (edge, need) in enumerate(zip(node.edges, node.needs)):
             grad = results[i] if need else None
             if grad is None or edge is None:

@@ -27,7 +27,17 @@ from pyautodl.backends.dtypes import (
     promote_types,
 )
 from pyautodl.errors import BackendError, DTypeError, GradError, ShapeError
-from pyautodl.graph import MODE, Context, Edge, Node, bind, record, run_backward
+from pyautodl.graph import (
+    MODE,
+    Context,
+    Edge,
+    Node,
+    bind,
+    record,
+    record_planned,
+    run_backward,
+)
+from pyautodl.ops.plan import find_plan
 from pyautodl.ops.record import OPS, Op, Spec
 
 __all__ = [
@@ -782,7 +792,7 @@ def _rebase(
     inputs = (base._array, view)
     ctx = Context(geometry)
     needs = (base_edge is not None, edge is not None)
-    node = record(op, ctx, needs, inputs, (base_edge, edge), (base._array,))
+    node = record(op, ctx, needs, inputs, (base_edge, edge), base._array)
     base._edge = (node, 0)
     base._requires_grad = True
     base._changes += 1
@@ -791,9 +801,7 @@ def _rebase(
 def _view_edge(base: Tensor, base_edge: Edge, view: Array) -> Edge:
     """An edge for a view whose base got a new place in the graph."""
     ctx = Context(_geometry(base._array, view))
-    node = record(
-        OPS["as_strided"], ctx, (True,), (base._array,), (base_edge,), (view,)
-    )
+    node = record(OPS["as_strided"], ctx, (True,), (base._array,), (base_edge,), view)
     return node, 0
 
 
@@ -825,43 +833,53 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
         A tensor, or a tuple of them where the op has several outputs.
     """
     arrays: list[Array | None] = []
+    edges: list[Edge | None] = []
     needed = False
     for x in inputs:
-        if x is None:
-            arrays.append(None)
-            continue
-        if not isinstance(x, Tensor):
-            arrays.append(backends.constant(x, _operand_dtype(inputs)))
-            continue
-        if x._base is not None:
-            x._follow_base()
-        arrays.append(x._array)
-        if x._requires_grad:
-            needed = True
-    specs = op.rule(*arrays, **attrs)
-    ctx = Context(attrs)
-    if not needed or not MODE.enabled or not _differentiable(specs):
-        result = op.forward(ctx, (False,) * len(arrays), *arrays, **attrs)
-        if type(result) is not tuple:
-            output = make(result, None, False)
-            if op.view:
-                _mark_views(inputs[0], [output])
-            return output
-        tensors = [make(array, None, False) for array in result]
-    else:
-        needs = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
+        if isinstance(x, Tensor):
+            if x._base is not None:
+                x._follow_base()
+            arrays.append(x._array)
+            if x._requires_grad:
+                needed = True
+                edges.append(x._edge or (x, 0))
+            else:
+                edges.append(None)
+        else:
+            edges.append(None)
+            arrays.append(
+                None if x is None else backends.constant(x, _operand_dtype(inputs))
+            )
+    recording = needed and MODE.enabled
+    if op.plan is not None:
+        plan = find_plan(op, arrays, attrs)
+        result = plan.call(arrays, op.params(**attrs) if op.params else plan.floats)
+        node = (
+            record_planned(op, plan, attrs, arrays, edges, result)
+            if recording and plan.differentiable
+            else None
+        )
+    elif recording and _differentiable(op.rule(*arrays, **attrs)):
+        ctx = Context(attrs)
+        needs = tuple([edge is not None for edge in edges])
         result = op.forward(ctx, needs, *arrays, **attrs)
-        outputs = result if type(result) is tuple else (result,)
-        edges = [
-            (x._edge or (x, 0)) if need else None for x, need in zip(inputs, needs)
-        ]
-        node = record(op, ctx, needs, arrays, edges, outputs)
-        if op.name == "add":
-            _warn_if_released(edges, arrays)
-        tensors = [_output(node, i, array) for i, array in enumerate(outputs)]
+        node = record(op, ctx, needs, arrays, edges, result)
+    else:
+        if not recording:
+            op.rule(*arrays, **attrs)
+        result = op.forward(Context(attrs), (False,) * len(arrays), *arrays, **attrs)
+        node = None
+    if type(result) is tuple:
+        many = tuple([_output(node, i, array) for i, array in enumerate(result)])
+        if op.view:
+            _mark_views(inputs[0], many)
+        return many
+    output = make(result, None if node is None else (node, 0), node is not None)
     if op.view:
-        _mark_views(inputs[0], tensors)
-    return tuple(tensors) if type(result) is tuple else tensors[0]
+        _mark_views(inputs[0], (output,))
+    elif node is not None and op.name == "add":
+        _warn_if_released(edges, arrays)
+    return output
 
 
 def _differentiable(specs: tuple[Spec, ...]) -> bool:
@@ -871,13 +889,14 @@ def _differentiable(specs: tuple[Spec, ...]) -> bool:
     return any(spec.dtype.category == FLOATING for spec in specs)
 
 
-def _output(node: Node, number: int, array: Array) -> Tensor:
-    if array.dtype.category != FLOATING:
+def _output(node: Node | None, number: int, array: Array) -> Tensor:
+    """One of several outputs; some of them may be integers."""
+    if node is None or array.dtype.category != FLOATING:
         return make(array, None, False)
     return make(array, (node, number), True)
 
 
-def _mark_views(source: Tensor, views: list[Tensor]) -> None:
+def _mark_views(source: Tensor, views: Sequence[Tensor]) -> None:
     """Note whose memory the views show."""
     base = source if source._base is None else source._base
     for view in views:
@@ -915,16 +934,22 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     The inputs come from a call that was checked when it ran, and nothing of this one is
     kept, so only the forward rule is left.
     """
-    record = OPS[op]
-    arrays = [
-        x._array
-        if isinstance(x, Tensor)
-        else None
-        if x is None
-        else backends.constant(x, _operand_dtype(inputs))
-        for x in inputs
-    ]
-    result = record.forward(Context(attrs), (False,) * len(arrays), *arrays, **attrs)
+    found = OPS[op]
+    arrays: list[Array | None] = []
+    for x in inputs:
+        if isinstance(x, Tensor):
+            arrays.append(x._array)
+        elif x is None:
+            arrays.append(None)
+        else:
+            arrays.append(backends.constant(x, _operand_dtype(inputs)))
+    if found.plan is not None:
+        plan = find_plan(found, arrays, attrs)
+        floats = found.params(**attrs) if found.params else plan.floats
+        result = plan.call(arrays, floats)
+    else:
+        needs = (False,) * len(arrays)
+        result = found.forward(Context(attrs), needs, *arrays, **attrs)
     if type(result) is tuple:
         return tuple([make(array, None, False) for array in result])
     return make(result, None, False)
@@ -1030,7 +1055,7 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
     edge = None
     if recording:
         edges = [t.edge() if need else None for t, need in zip((x, *others), needs)]
-        edge = (record(op, ctx, needs, arrays, edges, (mine,)), 0)
+        edge = (record(op, ctx, needs, arrays, edges, mine), 0)
     x._take_edge(make(mine, edge, recording))
     return x
 

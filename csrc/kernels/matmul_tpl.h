@@ -135,6 +135,47 @@ static int64_t K(matmul_cost)(const matmul_args *p) {
 #ifdef REAL
 PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), K(matmul_scratch_bytes)(a),
             K(gemm_shared_bytes)())
+
+/* ---- the gradients of a linear layer's weight and bias ---- */
+
+#define LINEAR_ROWS 128 /* rows before their sum is added to the total: keeps it precise */
+
+/* Columns from .. from+n-1 (n <= VL) of the sum of the rows, by blocks in order. */
+static void K(linear_grad_columns)(const linear_grad_args *p, int64_t from, int64_t n) {
+    const REAL *g = (const REAL *)p->g.data + from * p->g.stride[1];
+    int64_t rows = p->g.shape[0];
+    vec total = {0};
+    for (int64_t i = 0; i < rows; i += LINEAR_ROWS) {
+        vec sum = {0};
+        for (int64_t r = i; r < pyad_min(rows, i + LINEAR_ROWS); r++) {
+            sum += K(gemm_load_row)(g + r * p->g.stride[0], p->g.stride[1], n);
+        }
+        total += sum;
+    }
+    K(gemm_store_row)((REAL *)p->bias.data + from * p->bias.stride[0], p->bias.stride[0], total, n);
+}
+
+static int K(linear_grad)(const void *args, const team *t) {
+    const linear_grad_args *p = args;
+    int64_t begin, end;
+    team_range(t, p->bias.shape[0], VL, &begin, &end);
+    for (int64_t j = begin; j < end; j += VL) {
+        K(linear_grad_columns)(p, j, pyad_min(VL, end - j));
+    }
+    K(gemm_problem) problem = {
+        .m = p->g.shape[1], .n = p->x.shape[1], .k = p->g.shape[0],
+        .c = p->weight.data, .c_row = p->weight.stride[0], .c_col = p->weight.stride[1],
+    };
+    K(gemm_matrix) a = {p->g.data, p->g.stride[1], p->g.stride[0]};
+    K(gemm_matrix) b = {p->x.data, p->x.stride[0], p->x.stride[1]};
+    K(gemm_strided)(&problem, a, b, t, t->scratch, t->shared);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(linear_grad, linear_grad_args,
+            pyad_numel(&a->weight) * a->g.shape[0] / MATMUL_SPEED + pyad_numel(&a->weight),
+            K(gemm_scratch_bytes)(), K(gemm_shared_bytes)())
+#undef LINEAR_ROWS
 #else
 PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), 0, 0)
 #endif

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pyautodl.errors import GradError
-from pyautodl.graph import MODE, Context, Edge, Node, Saved, keep
+from pyautodl.graph import MODE, Edge, Node, Saved, keep
 from pyautodl.ops.record import Op
 from pyautodl.tensor import Tensor, call, make
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
-class FunctionCtx(Context):
+class FunctionCtx:
     """What forward leaves for backward; any other attribute may be set, too.
 
     Attributes:
@@ -24,13 +24,14 @@ class FunctionCtx(Context):
     needs_input_grad: tuple[bool, ...]
 
     def __init__(self, args: Sequence[Any]) -> None:
-        super().__init__({})
         arrays = [x._array if isinstance(x, Tensor) else None for x in args]
         self.shapes = [None if a is None else a.shape for a in arrays]
         self.dtypes = [None if a is None else a.dtype for a in arrays]
         self.needs_input_grad = tuple(
             [isinstance(x, Tensor) and x.requires_grad for x in args]
         )
+        # while its backward runs; not for longer, or node and ctx would hold each other
+        self._node: Node | None = None
         self._to_save: tuple[Tensor | None, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._constant: tuple[Tensor, ...] = ()
@@ -54,7 +55,9 @@ class FunctionCtx(Context):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What forward saved."""
-        return self.saved
+        if self._node is None:
+            raise GradError("saved_tensors: they are for backward alone")
+        return self._node.saved
 
     def mark_dirty(self, *args: Tensor) -> None:
         """Say which inputs forward has changed in place; it must return them."""
@@ -159,7 +162,8 @@ class Function:
         node = None
         if recording:
             saved = ctx.pack(args, edges, outputs)
-            node = Node(cls._op, ctx, ctx.needs_input_grad, edges, saved, len(outputs))
+            kinds, needs = (ctx.shapes, ctx.dtypes), ctx.needs_input_grad
+            node = Node(cls._op, {}, *kinds, needs, edges, saved, len(outputs), ctx)
         results = [
             _finish(ctx, y, (node, i) if node is not None else None, args)
             for i, y in enumerate(outputs)
@@ -222,11 +226,12 @@ def _finish(ctx: FunctionCtx, y: Any, edge: Edge | None, args: Sequence[Any]) ->
 def _vjp(
     cls: type[Function],
     call_: Any,
-    ctx: FunctionCtx,
+    node: Node,
     needs: Sequence[bool],
     *grads: Any,
 ) -> tuple[Any, ...]:
     """The record's gradient: the class's backward, checked."""
+    ctx: FunctionCtx = node.info
     if ctx._materialize:
         grads = tuple(
             [
@@ -236,7 +241,11 @@ def _vjp(
                 for grad, output in zip(grads, ctx._outputs)
             ]
         )
-    result = cls.backward(ctx, *grads)
+    ctx._node = node
+    try:
+        result = cls.backward(ctx, *grads)
+    finally:
+        ctx._node = None
     results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     count = len(needs)
     if len(results) > count and all(each is None for each in results[count:]):

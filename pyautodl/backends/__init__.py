@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,12 +26,18 @@ from pyautodl.backends.array import (
     empty,
     empty_strides_like,
     from_numpy,
+    new_storage,
+    pack_layout,
 )
+from pyautodl.backends.dtypes import DType
 from pyautodl.errors import BackendError
 
 __all__ = [
     "BACKENDS",
     "Array",
+    "Made",
+    "Prepared",
+    "Seen",
     "Storage",
     "Table",
     "backend_kernels",
@@ -43,7 +50,10 @@ __all__ = [
     "empty_strides_like",
     "fallbacks",
     "from_numpy",
+    "keep_prepared",
+    "prepare",
     "run",
+    "see",
     "use_backend",
 ]
 
@@ -112,13 +122,18 @@ def _dtype_code(reads: Sequence[Argument], writes: Sequence[Argument]) -> int:
 
 
 def _resolve(name: str, code: int) -> Call:
+    return _make_call(_choose(name, code), name)
+
+
+def _choose(name: str, code: int) -> str:
+    """The backend that runs a kernel."""
     reasons: list[str] = []
     for backend in (_forced,) if _forced else BACKENDS:
         kernels = backend_kernels(backend)
         if name in kernels and (backend != "native" or code in native.kernels[name]):
             if reasons:
                 _fallbacks[name, code] = (backend, "; ".join(reasons))
-            return _make_call(backend, name)
+            return backend
         reasons.append(f"{backend}: {_why_absent(backend)}")
     raise BackendError(
         f"{name}: no kernel for dtype code {code} ({'; '.join(reasons)})"
@@ -217,9 +232,142 @@ def use_backend(name: str) -> Iterator[None]:
         raise BackendError(f"use_backend: {name} is absent: {_why_absent(name)}")
     before = _forced
     _forced = name
-    _calls.clear()
+    _forget_calls()
     try:
         yield
     finally:
         _forced = before
-        _calls.clear()
+        _forget_calls()
+
+
+def _forget_calls() -> None:
+    """The pinned backend has changed: what was resolved for another is void."""
+    _calls.clear()
+    for each in _prepared:
+        each.clear()
+
+
+# ---- calls prepared for arrays of known layout ----
+
+# what holds prepared calls; emptied when another backend is pinned
+_prepared: list[dict[Any, Any]] = []
+
+
+def keep_prepared(calls: dict[Any, Any]) -> None:
+    """Let a dict hold prepared calls: it is emptied when another backend is pinned."""
+    _prepared.append(calls)
+
+
+class Seen(NamedTuple):
+    """An array as a kernel sees it: maybe transposed or expanded.
+
+    `place` says which of the inputs it is; None: absent.
+    """
+
+    place: int | None
+    code: int = 0
+    shape: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+
+
+class Made(NamedTuple):
+    """An array that a kernel writes: as it is, and as the kernel sees it if that differs."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    strides: tuple[int, ...]
+    seen: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+
+
+Prepared = Callable[[Sequence[Array | None], Sequence[float]], Any]
+
+
+def prepare(
+    name: str, reads: Sequence[Seen], writes: Sequence[Made], ints: Sequence[int]
+) -> Prepared:
+    """The function `(inputs, floats)` that makes the outputs and runs kernel `name` on them.
+
+    It returns the output, or a tuple of them where there are several.
+    """
+    code = next((r.code for r in reads if r.place is not None), writes[0].dtype.code)
+    backend = _choose(name, code)
+    if backend == "native":
+        return _prepare_native(name, reads, writes, ints)
+    run_kernel = _make_call(backend, name)
+
+    def call(inputs: Sequence[Array | None], floats: Sequence[float]) -> Any:
+        outputs = [empty(w.shape, w.dtype, w.strides) for w in writes]
+        seen = [
+            out if w.seen is None else out.view(*w.seen)
+            for out, w in zip(outputs, writes)
+        ]
+        run_kernel(see(inputs, reads), seen, ints, floats)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    return call
+
+
+def see(inputs: Sequence[Array | None], reads: Sequence[Seen]) -> list[Array | None]:
+    """The inputs as a kernel sees them."""
+    seen: list[Array | None] = []
+    for place, _, shape, strides in reads:
+        x = None if place is None else inputs[place]
+        if x is not None and (x.shape != shape or x.strides != strides):
+            x = x.view(shape, strides)
+        seen.append(x)
+    return seen
+
+
+def _prepare_native(
+    name: str, reads: Sequence[Seen], writes: Sequence[Made], ints: Sequence[int]
+) -> Prepared:
+    layouts: list[bytes | None] = [
+        None if place is None else pack_layout(code, shape, strides)
+        for place, code, shape, strides in reads
+    ]
+    made = []
+    for shape, dtype, strides, seen in writes:
+        layout = pack_layout(dtype.code, shape, strides)
+        layouts.append(layout if seen is None else pack_layout(dtype.code, *seen))
+        made.append((prod(shape) * dtype.itemsize, shape, strides, dtype, layout))
+    launch, pack = native.prepare(name, layouts, ints)
+    places = tuple([-1 if each.place is None else each.place for each in reads])
+    if len(made) > 1:
+        return _several_outputs(launch, pack, places, made)
+    nbytes, shape, strides, dtype, layout = made[0]
+
+    def call_unary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        storage = new_storage(nbytes)
+        launch(pack(inputs[0].address, storage.address, *floats))
+        return Array(storage, 0, shape, strides, dtype, layout)
+
+    def call_binary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        storage = new_storage(nbytes)
+        x, y = inputs
+        launch(pack(x.address, y.address, storage.address, *floats))
+        return Array(storage, 0, shape, strides, dtype, layout)
+
+    def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        storage = new_storage(nbytes)
+        addresses = [inputs[i].address if i >= 0 else 0 for i in places]
+        launch(pack(*addresses, storage.address, *floats))
+        return Array(storage, 0, shape, strides, dtype, layout)
+
+    return {(0,): call_unary, (0, 1): call_binary}.get(places, call)
+
+
+def _several_outputs(
+    launch: Callable[[bytes], None],
+    pack: Callable[..., bytes],
+    places: Sequence[int],
+    made: Sequence[Any],
+) -> Prepared:
+    def call(inputs: Sequence[Any], floats: Sequence[float]) -> tuple[Array, ...]:
+        outputs = tuple(
+            [Array(new_storage(nbytes), 0, *rest) for nbytes, *rest in made]
+        )
+        addresses = [inputs[i].address if i >= 0 else 0 for i in places]
+        launch(pack(*addresses, *[out.address for out in outputs], *floats))
+        return outputs
+
+    return call

@@ -32,6 +32,8 @@ __all__ = [
     "empty",
     "empty_strides_like",
     "from_numpy",
+    "new_storage",
+    "pack_layout",
 ]
 
 MAX_DIMS = 8
@@ -51,9 +53,9 @@ class Storage:
 
     __slots__ = (
         "__weakref__",
-        "_exports",
         "_owner",
         "address",
+        "exports",
         "foreign",
         "nbytes",
         "prepared",
@@ -67,20 +69,20 @@ class Storage:
         # other forms of the contents, for one version of them: see ops/prepared.py
         self.prepared: tuple[int, dict[Any, Array | None]] | None = None
         self._owner = owner
-        # memory that somebody else brought
+        # whether somebody else brought the memory
         self.foreign = owner is not None
         # the views handed to NumPy that are still alive
-        self._exports: weakref.WeakSet[_MemoryView] | None = None
+        self.exports: weakref.WeakSet[_MemoryView] | None = None
 
     def is_shared(self) -> bool:
         """Whether others (NumPy, another framework) may change the memory unseen."""
-        return self.foreign or bool(self._exports)
+        return self.foreign or bool(self.exports)
 
     def note_export(self, view: _MemoryView) -> None:
         """Count the memory as shared while `view` lives."""
-        if self._exports is None:
-            self._exports = weakref.WeakSet()
-        self._exports.add(view)
+        if self.exports is None:
+            self.exports = weakref.WeakSet()
+        self.exports.add(view)
 
     def __del__(self, _free: Any = native.free) -> None:
         if self._owner is None:
@@ -109,6 +111,7 @@ class Array:
 
     __slots__ = (
         "_desc",
+        "_layout",
         "_ndarray",
         "address",
         "dtype",
@@ -125,6 +128,7 @@ class Array:
         shape: tuple[int, ...],
         strides: tuple[int, ...],
         dtype: DType,
+        layout: bytes | None = None,
     ) -> None:
         self.storage = storage
         self.offset = offset
@@ -135,6 +139,7 @@ class Array:
             storage.address + offset * dtype.itemsize if offset else storage.address
         )
         self._desc: bytes | None = None
+        self._layout = layout
         # of foreign memory alone, which has its NumPy array already
         self._ndarray: np.ndarray[Any, Any] | None = None
 
@@ -157,9 +162,16 @@ class Array:
         """The bytes of the C `pyad_array`."""
         desc = self._desc
         if desc is None:
-            geometry = _geometry(self.dtype.code, self.shape, self.strides)
-            desc = self._desc = _pack_address(self.address) + geometry
+            desc = self._desc = _pack_address(self.address) + self.layout()
         return desc
+
+    def layout(self) -> bytes:
+        """Element type, shape and strides, as the C `pyad_array` has them."""
+        layout = self._layout
+        if layout is None:
+            code = self.dtype.code
+            layout = self._layout = pack_layout(code, self.shape, self.strides)
+        return layout
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A NumPy view of the same memory."""
@@ -249,7 +261,7 @@ class Table:
 
 
 @lru_cache(maxsize=8192)
-def _geometry(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
+def pack_layout(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
     """The part of the C descriptor that does not depend on the address."""
     ndim = len(shape)
     if ndim > MAX_DIMS:
@@ -327,7 +339,7 @@ def empty(
     """
     nbytes, c_order = _plan(shape, dtype.itemsize)
     return Array(
-        _allocate(nbytes), 0, shape, c_order if strides is None else strides, dtype
+        new_storage(nbytes), 0, shape, c_order if strides is None else strides, dtype
     )
 
 
@@ -352,7 +364,10 @@ def _constant(value: float | int | bool, sign: float, code: int) -> Array:
 
 
 def _allocate_pool(nbytes: int) -> Storage:
-    return Storage(native.allocate(nbytes or _ALIGNMENT), nbytes)
+    address = native.allocate_address(nbytes or _ALIGNMENT)
+    if not address:
+        raise native.out_of_memory(nbytes)
+    return Storage(address, nbytes)
 
 
 def _allocate_numpy(nbytes: int) -> Storage:
@@ -368,7 +383,8 @@ def _allocate_numpy(nbytes: int) -> Storage:
     return storage
 
 
-_allocate = _allocate_pool if native.available else _allocate_numpy
+# a block of undefined content
+new_storage = _allocate_pool if native.available else _allocate_numpy
 
 
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:

@@ -18,6 +18,7 @@ from pyautodl.errors import BackendError
 
 __all__ = [
     "allocate",
+    "allocate_address",
     "available",
     "available_cpus",
     "buffer",
@@ -30,7 +31,9 @@ __all__ = [
     "kernels",
     "make_call",
     "memory_stats",
+    "out_of_memory",
     "pack_table",
+    "prepare",
     "reset_peak_memory",
     "set_cache_limit",
     "set_num_threads",
@@ -111,6 +114,41 @@ def make_call(name: str) -> _Call:
     return call
 
 
+def prepare(
+    name: str, layouts: Sequence[bytes | None], ints: Sequence[int]
+) -> tuple[Callable[[bytes], None], Callable[..., bytes]]:
+    """What runs kernel `name` on arrays of known layout: `launch(pack(*addresses, *floats))`.
+
+    Args:
+        name: the kernel.
+        layouts: of each array, read or written, in the order of the C struct; None: absent,
+            its address is then 0.
+        ints: the kernel's integers.
+
+    Returns:
+        launch, pack
+
+    Raises:
+        BackendError: there is no such kernel, or it takes other arguments.
+        IndexError, MemoryError, ValueError: when called, as of `make_call`.
+    """
+    number, n_reads, n_writes, n_ints, n_floats = _signatures[name]
+    if len(layouts) != n_reads + n_writes or len(ints) != n_ints:
+        raise _wrong_counts(name, layouts[:-n_writes], layouts[-n_writes:])
+    no_address = bytes(8)
+    arrays = [_ABSENT if each is None else no_address + each for each in layouts]
+    fixed = b"".join(arrays) + struct.pack(f"={n_ints}q", *ints)
+    pack = struct.Struct(f"={len(layouts)}Q{n_floats}d").pack
+    run = _lib.pyad_run_prepared
+
+    def launch(varying: bytes) -> None:
+        status = run(number, fixed, varying, _threads)
+        if status:
+            raise _error_of(name, status)
+
+    return launch, pack
+
+
 _pack_desc = struct.Struct("=19q").pack
 _ABSENT = bytes(19 * 8)
 
@@ -167,14 +205,19 @@ def allocate(nbytes: int) -> int:
     Raises:
         MemoryError: the request can't be met.
     """
-    address: int = _allocate(nbytes)
+    address: int = allocate_address(nbytes)
     if not address:
-        used = memory_stats()["allocated_bytes"]
-        raise MemoryError(
-            f"can't allocate {nbytes:,} bytes ({used:,} are in use); smaller batches or "
-            "images need less"
-        )
+        raise out_of_memory(nbytes)
     return address
+
+
+def out_of_memory(nbytes: int) -> MemoryError:
+    """The error to raise where `allocate_address` gave 0."""
+    used = memory_stats()["allocated_bytes"]
+    return MemoryError(
+        f"can't allocate {nbytes:,} bytes ({used:,} are in use); smaller batches or "
+        "images need less"
+    )
 
 
 def buffer(address: int, nbytes: int) -> Any:
@@ -334,10 +377,11 @@ if available:
     _check_version()
     _read_kernels()
     _read_environment()
-    _allocate = _lib.pyad_allocate_address
+    # 0 where the request can't be met
+    allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
-    _allocate = memory_stats = reset_peak_memory = empty_cache = _absent
+    allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     allocate: Any = _absent  # type: ignore[no-redef]
     buffer: Any = _absent  # type: ignore[no-redef]

@@ -6,19 +6,19 @@ Gradients of products are products again; the transposes are attributes, not cop
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, contiguous_strides, run
+from pyautodl.backends import Array, Made, Seen, contiguous_strides
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.layout import ensure_contiguous
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.plan import CopiedPlan, KernelPlan, Plan, in_order, planned, seen
+from pyautodl.ops.record import ErrorCase, Places, Sample, Spec, register
 
-__all__ = ["LINEAR", "MATMUL"]
+__all__ = ["LINEAR", "LINEAR_GRAD", "MATMUL"]
 
 Ints = tuple[int, ...]
 NDArray = np.ndarray[Any, Any]
@@ -86,12 +86,6 @@ def _broadcast_batch(a: Ints, b: Ints, left: Ints, right: Ints) -> Ints:
         ) from None
 
 
-def _matmul_rule(
-    a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False
-) -> tuple[Spec, ...]:
-    return _matmul_spec(a.shape, b.shape, a.dtype, b.dtype, transpose_a, transpose_b)
-
-
 def _as_matrix(x: Array, transposed: bool, is_left: bool) -> Array:
     if len(x.shape) == 1:
         step = x.strides[0]
@@ -104,31 +98,17 @@ def _as_matrix(x: Array, transposed: bool, is_left: bool) -> Array:
     return x.view(_matrix(x.shape, True, is_left), (*batch, columns, rows))
 
 
-def _matmul_forward(
-    ctx: Any,
-    needs: tuple[bool, ...],
-    a: Array,
-    b: Array,
-    transpose_a: bool = False,
-    transpose_b: bool = False,
-) -> Array:
-    if len(a.shape) == 2 == len(b.shape) and not transpose_a and not transpose_b:
-        out: Array = ctx.empty((a.shape[0], b.shape[1]), a.dtype)
-        run("matmul", (a, b, None), (out,), *_NO_ACTIVATION)
-    else:
-        (spec,) = _matmul_rule(a, b, transpose_a, transpose_b)
-        out = ctx.empty(*spec)
-        left = _as_matrix(a, transpose_a, True)
-        _multiply(ctx, left, _as_matrix(b, transpose_b, False), out)
-    if needs[0] or needs[1]:
-        ctx.save(a if needs[1] else None, b if needs[0] else None)
-    return out
-
-
-def _multiply(ctx: Any, left: Array, right: Array, out: Array) -> None:
-    """out = left @ right; one product instead of a batch where that is possible."""
+def _matmul_plan(
+    a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False
+) -> Plan:
+    (spec,) = _matmul_spec(a.shape, b.shape, a.dtype, b.dtype, transpose_a, transpose_b)
+    left, right = _as_matrix(a, transpose_a, True), _as_matrix(b, transpose_b, False)
     if len(left.shape) > 2 and len(right.shape) == 2:
-        left = _merge_rows(left) or _merge_rows(ensure_contiguous(ctx, left)) or left
+        # one product instead of a batch
+        merged = _merge_rows(left)
+        if merged is None and not transpose_a:
+            return CopiedPlan(_matmul_plan(in_order(a), b, transpose_b=transpose_b))
+        left = merged or left
     if len(left.shape) == 2 and len(right.shape) == 2:
         shape: Ints = (left.shape[0], right.shape[1])
     else:
@@ -136,9 +116,19 @@ def _multiply(ctx: Any, left: Array, right: Array, out: Array) -> None:
         shape = (*batch, left.shape[-2], right.shape[-1])
         left = _expand(left, (*batch, *left.shape[-2:]))
         right = _expand(right, (*batch, *right.shape[-2:]))
-    if out.shape != shape:
-        out = out.view(shape, contiguous_strides(shape))
-    run("matmul", (left, right, None), (out,), *_NO_ACTIVATION)
+    return _product_plan((seen(0, left), seen(1, right), seen(2, None)), spec, shape)
+
+
+def _product_plan(reads: Sequence[Seen], spec: Spec, shape: Ints) -> KernelPlan:
+    """A product that the kernel sees with `shape`."""
+    strides = contiguous_strides(spec.shape)
+    made = Made(*spec, strides, (shape, contiguous_strides(shape)))
+    return KernelPlan("matmul", reads, [made], *_NO_ACTIVATION)
+
+
+def _saves_other(needs: tuple[bool, ...]) -> Places:
+    """Of a product each factor for the gradient of the other."""
+    return (0 if needs[1] else None, 1 if needs[0] else None)
 
 
 def _merge_rows(x: Array) -> Array | None:
@@ -289,10 +279,10 @@ def _matmul_errors() -> Iterator[ErrorCase]:
 
 
 MATMUL = register(
-    Op(
-        name="matmul",
-        rule=_matmul_rule,
-        forward=_matmul_forward,
+    planned(
+        "matmul",
+        _matmul_plan,
+        _saves_other,
         vjp=_matmul_vjp,
         samples=_matmul_samples,
         errors=_matmul_errors,
@@ -323,53 +313,42 @@ def _linear_spec(
     return (Spec((*x[:-1], weight[0]), kind),)
 
 
-def _linear_rule(x: Array, weight: Array, bias: Array | None) -> tuple[Spec, ...]:
-    return _linear_spec(
-        x.shape,
-        weight.shape,
-        None if bias is None else bias.shape,
-        x.dtype,
-        (weight.dtype, None if bias is None else bias.dtype),
-    )
-
-
-def _linear_forward(
-    ctx: Any, needs: tuple[bool, ...], x: Array, weight: Array, bias: Array | None
-) -> Array:
-    columns, features = weight.shape
-    out: Array = ctx.empty((*x.shape[:-1], columns), x.dtype)
-    rows = x
-    if len(x.shape) != 2:
-        rows = ensure_contiguous(ctx, x)
-        rows = rows.view((math.prod(x.shape[:-1]), features), (features, 1))
-    count = rows.shape[0]
-    turned = weight.view((features, columns), (weight.strides[1], weight.strides[0]))
+def _linear_plan(x: Array, weight: Array, bias: Array | None) -> Plan:
+    kinds = (weight.dtype, None if bias is None else bias.dtype)
+    shape_bias = None if bias is None else bias.shape
+    (spec,) = _linear_spec(x.shape, weight.shape, shape_bias, x.dtype, kinds)
+    rows = _as_rows(x)
+    if rows is None:
+        return CopiedPlan(_linear_plan(in_order(x), weight, bias))
+    shape = (rows.shape[0], weight.shape[0])
+    turned = _as_matrix(weight, True, False)
     if bias is not None:
-        bias = bias.view((count, columns), (0, bias.strides[0]))
-    flat = out if len(x.shape) == 2 else out.view((count, columns), (columns, 1))
-    run("matmul", (rows, turned, bias), (flat,), *_NO_ACTIVATION)
-    if needs[0] or needs[1]:
-        ctx.save(x if needs[1] else None, weight if needs[0] else None)
-    return out
+        bias = bias.view(shape, (0, bias.strides[0]))
+    reads = (seen(0, rows), seen(1, turned), seen(2, bias))
+    return _product_plan(reads, spec, shape)
+
+
+def _as_rows(x: Array) -> Array | None:
+    """(..., k) as (rows, k), if the rows lie at equal distances."""
+    return _as_matrix(x, False, True) if len(x.shape) == 1 else _merge_rows(x)
+
+
+def _linear_saves(needs: tuple[bool, ...]) -> Places:
+    return _saves_other(needs) if needs[0] or needs[1] else ()
 
 
 def _linear_vjp(
     call: Any, ctx: Any, needs: tuple[bool, ...], g: Any
 ) -> tuple[Any, ...]:
     dx = dweight = dbias = None
-    shape_x, shape_weight, shape_bias = ctx.shapes
     if needs[0] or needs[1]:
         x, weight = ctx.saved
     if needs[0]:
         dx = call("matmul", g, weight)
-    if needs[2]:
-        dbias = call("sum_to", g, shape=shape_bias)
     if needs[1]:
-        if len(shape_x) != 2:
-            rows = math.prod(shape_x[:-1])
-            x = call("reshape", x, shape=(rows, shape_weight[1]))
-            g = call("reshape", g, shape=(rows, shape_weight[0]))
-        dweight = call("matmul", g, x, transpose_a=True)
+        dweight, dbias = call("linear_grad", g, x)
+    elif needs[2]:
+        dbias = call("sum_to", g, shape=ctx.shapes[2])
     return dx, dweight, dbias
 
 
@@ -416,13 +395,86 @@ def _linear_errors() -> Iterator[ErrorCase]:
 
 
 LINEAR = register(
-    Op(
-        name="linear",
-        rule=_linear_rule,
-        forward=_linear_forward,
+    planned(
+        "linear",
+        _linear_plan,
+        _linear_saves,
         vjp=_linear_vjp,
         samples=_linear_samples,
         errors=_linear_errors,
         reference=_linear_reference,
+    )
+)
+
+
+# ---- the gradients of linear's weight and bias, in one kernel ----
+
+
+def _linear_grad_plan(g: Array, x: Array) -> Plan:
+    shapes = f"gradient {g.shape}, x {x.shape}"
+    _check_dtypes("linear_grad", g.dtype, x.dtype)
+    if not g.shape or not x.shape or g.shape[:-1] != x.shape[:-1]:
+        raise ShapeError(f"linear_grad: expected the same rows in both: {shapes}")
+    rows, right = _as_rows(g), _as_rows(x)
+    if rows is None:
+        return CopiedPlan(_linear_grad_plan(in_order(g), x))
+    if right is None:
+        return CopiedPlan(_linear_grad_plan(g, in_order(x)), 1)
+    columns, features = g.shape[-1], x.shape[-1]
+    writes = [
+        Made((columns, features), g.dtype, (features, 1)),
+        Made((columns,), g.dtype, (1,)),
+    ]
+    return KernelPlan("linear_grad", (seen(0, rows), seen(1, right)), writes)
+
+
+def _linear_grad_vjp(
+    call: Any, ctx: Any, needs: tuple[bool, ...], u: Any, v: Any
+) -> tuple[Any, ...]:
+    """The gradient is linear in both: u belongs to the weight, v to the bias."""
+    g, x = ctx.saved
+    dg = dx = None
+    if needs[0] and u is not None:
+        dg = call("linear", x, u, v)
+    elif needs[0]:
+        dg = call("expand", v, shape=ctx.shapes[0])
+    if needs[1] and u is not None:
+        dx = call("matmul", g, u)
+    return dg, dx
+
+
+def _linear_grad_samples() -> Iterator[Sample]:
+    normal = np.random.default_rng(3).standard_normal
+    for lead, columns, features in (
+        ((3,), 2, 4),
+        ((), 2, 4),
+        ((2, 3), 5, 4),
+        ((1,), 1, 1),
+        ((0,), 2, 4),
+        ((3,), 0, 4),
+        ((3,), 2, 0),
+    ):
+        yield Sample((normal((*lead, columns)), normal((*lead, features))))
+    for rows, columns, features in ((1, 128, 784), (32, 128, 784), (300, 33, 100)):
+        inputs = (normal((rows, columns)), normal((rows, features)))
+        yield Sample(inputs, gradient=False)
+
+
+def _linear_grad_errors() -> Iterator[ErrorCase]:
+    g, x = np.ones((3, 2)), np.ones((4, 5))
+    yield ErrorCase((g, x), {}, ShapeError, "linear_grad: expected the same rows")
+    single = x[:3].astype(np.float32)
+    yield ErrorCase((g, single), {}, DTypeError, "linear_grad: .*float32")
+
+
+LINEAR_GRAD = register(
+    planned(
+        "linear_grad",
+        _linear_grad_plan,
+        _saves_other,
+        vjp=_linear_grad_vjp,
+        samples=_linear_grad_samples,
+        errors=_linear_grad_errors,
+        gradient_of="linear",
     )
 )

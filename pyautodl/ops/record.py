@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import DType
 
-__all__ = ["OPS", "ErrorCase", "Op", "Sample", "Spec", "register"]
+__all__ = ["OPS", "ErrorCase", "Op", "Places", "Sample", "Spec", "register"]
+
+# numbers of inputs and, after them, outputs; None: nothing
+Places = tuple[int | None, ...]
 
 
 class Spec(NamedTuple):
@@ -69,6 +72,8 @@ class Op:
         keeps_first: the gradient may need the first input, so that a recorded call can't
             overwrite it.
         random: draws random numbers; samples are checked by their statistics elsewhere.
+        plan, saves, params: see `plan.planned`, which makes such ops.
+        plans: those that were made, by the kind of inputs.
     """
 
     name: str
@@ -84,6 +89,10 @@ class Op:
     elementwise: bool = False
     keeps_first: bool = True
     random: bool = False
+    plan: Callable[..., Any] | None = None
+    saves: Callable[[tuple[bool, ...]], Places] | None = None
+    params: Callable[..., tuple[float, ...]] | None = None
+    plans: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
 
 OPS: dict[str, Op] = {}

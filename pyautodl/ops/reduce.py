@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, empty, run
+from pyautodl.backends import Array, Made, contiguous_strides, empty, run
 from pyautodl.backends.dtypes import FLOATING, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axes, normalize_axis, reduced_shape
 from pyautodl.ops.layout import ensure_contiguous
+from pyautodl.ops.plan import KernelPlan, Plan, ViewPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [
@@ -74,18 +75,21 @@ def _sum_dtype(x: Array) -> Any:
     return x.dtype if x.dtype.category == FLOATING else int64
 
 
-def _sum_rule(x: Array, dim: Dim = None, keepdim: bool = False) -> tuple[Spec, ...]:
-    axes = normalize_axes("sum", dim, x.shape)
-    return (Spec(reduced_shape(x.shape, axes, keepdim), _sum_dtype(x)),)
+def _reduced(
+    x: Array, axes: Ints, keepdim: bool, dtype: Any, divisor: float
+) -> KernelPlan:
+    """The sum along axes, divided; the kernel sees reduced axes with size 1."""
+    shape = reduced_shape(x.shape, axes, keepdim)
+    full = reduced_shape(x.shape, axes, True)
+    made = Made(
+        shape, dtype, contiguous_strides(shape), (full, contiguous_strides(full))
+    )
+    return KernelPlan("sum", [seen(0, x)], [made], (), (divisor,))
 
 
-def _sum_forward(
-    ctx: Any, needs: Any, x: Array, dim: Dim = None, keepdim: bool = False
-) -> Array:
+def _sum_plan(x: Array, dim: Dim = None, keepdim: bool = False) -> KernelPlan:
     axes = normalize_axes("sum", dim, x.shape)
-    out, full = _output(ctx, x, axes, keepdim, _sum_dtype(x))
-    run("sum", (x,), (full,), (), (1.0,))
-    return out
+    return _reduced(x, axes, keepdim, _sum_dtype(x), 1.0)
 
 
 def _sum_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -139,10 +143,9 @@ def _sum_errors() -> Iterator[ErrorCase]:
 
 
 SUM = register(
-    Op(
-        name="sum",
-        rule=_sum_rule,
-        forward=_sum_forward,
+    planned(
+        "sum",
+        _sum_plan,
         vjp=_sum_vjp,
         samples=_sum_samples,
         errors=_sum_errors,
@@ -153,7 +156,7 @@ SUM = register(
 # ---- sum_to: what undoes broadcasting ----
 
 
-def _sum_to_rule(x: Array, shape: Ints) -> tuple[Spec, ...]:
+def _sum_to_plan(x: Array, shape: Ints) -> Plan:
     front = x.ndim - len(shape)
     fits = front >= 0 and all(
         small in (1, n)
@@ -163,17 +166,12 @@ def _sum_to_rule(x: Array, shape: Ints) -> tuple[Spec, ...]:
         raise ShapeError(
             f"sum_to: shape {tuple(shape)} does not broadcast to {x.shape}"
         )
-    return (Spec(tuple(shape), _sum_dtype(x)),)
-
-
-def _sum_to_forward(ctx: Any, needs: Any, x: Array, shape: Ints) -> Array:
     if x.shape == tuple(shape) and x.dtype is _sum_dtype(x):
-        return x.view(x.shape, x.strides)
-    front = x.ndim - len(shape)
-    out: Array = ctx.empty(tuple(shape), _sum_dtype(x))
-    full = out.view((*(1,) * front, *shape), (*(1,) * front, *out.strides))
-    run("sum", (x,), (full,), (), (1.0,))
-    return out
+        return ViewPlan(x, x.shape, x.strides)
+    full = (*(1,) * front, *shape)
+    kinds = (_sum_dtype(x), contiguous_strides(tuple(shape)))
+    made = Made(tuple(shape), *kinds, (full, contiguous_strides(full)))
+    return KernelPlan("sum", [seen(0, x)], [made], (), (1.0,))
 
 
 def _sum_to_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -200,10 +198,9 @@ def _sum_to_errors() -> Iterator[ErrorCase]:
 
 
 SUM_TO = register(
-    Op(
-        name="sum_to",
-        rule=_sum_to_rule,
-        forward=_sum_to_forward,
+    planned(
+        "sum_to",
+        _sum_to_plan,
         vjp=_sum_to_vjp,
         samples=_sum_to_samples,
         errors=_sum_to_errors,
@@ -262,19 +259,10 @@ def _attrs(ctx: Any) -> tuple[Ints, Ints, bool]:
 # ---- mean ----
 
 
-def _mean_rule(x: Array, dim: Dim = None, keepdim: bool = False) -> tuple[Spec, ...]:
+def _mean_plan(x: Array, dim: Dim = None, keepdim: bool = False) -> KernelPlan:
     _check_float("mean", x)
     axes = normalize_axes("mean", dim, x.shape)
-    return (Spec(reduced_shape(x.shape, axes, keepdim), x.dtype),)
-
-
-def _mean_forward(
-    ctx: Any, needs: Any, x: Array, dim: Dim = None, keepdim: bool = False
-) -> Array:
-    axes = normalize_axes("mean", dim, x.shape)
-    out, full = _output(ctx, x, axes, keepdim, x.dtype)
-    run("sum", (x,), (full,), (), (float(_count(x.shape, axes)),))
-    return out
+    return _reduced(x, axes, keepdim, x.dtype, float(_count(x.shape, axes)))
 
 
 def _mean_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -296,10 +284,9 @@ def _mean_errors() -> Iterator[ErrorCase]:
 
 
 MEAN = register(
-    Op(
-        name="mean",
-        rule=_mean_rule,
-        forward=_mean_forward,
+    planned(
+        "mean",
+        _mean_plan,
         vjp=_mean_vjp,
         samples=_dims_samples,
         errors=_mean_errors,

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, constant, run
+from pyautodl.backends import Array, Made, constant, contiguous_strides, run
 from pyautodl.errors import ShapeError
 from pyautodl.ops.axes import normalize_axis, resolve_shape
+from pyautodl.ops.plan import KernelPlan, Plan, ViewPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [
@@ -79,17 +80,14 @@ def _view_strides(x: Array, shape: Ints) -> Ints | None:
     return tuple(strides)
 
 
-def _reshape_rule(x: Array, shape: Ints) -> tuple[Spec, ...]:
-    return (Spec(resolve_shape("reshape", x.shape, tuple(shape)), x.dtype),)
-
-
-def _reshape_forward(ctx: Any, needs: Any, x: Array, shape: Ints) -> Array:
+def _reshape_plan(x: Array, shape: Ints) -> Plan:
     shape = resolve_shape("reshape", x.shape, tuple(shape))
     strides = _view_strides(x, shape)
-    if strides is None:
-        x = copied(x, ctx.empty(x.shape, x.dtype))
-        strides = _view_strides(x, shape)
-    return x.view(shape, strides or ())
+    if strides is not None:
+        return ViewPlan(x, shape, strides)
+    in_order = (x.shape, contiguous_strides(x.shape))
+    made = Made(shape, x.dtype, contiguous_strides(shape), in_order)
+    return KernelPlan("copy", [seen(0, x)], [made])
 
 
 def _reshape_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -113,10 +111,9 @@ def _reshape_errors() -> Iterator[ErrorCase]:
 
 
 RESHAPE = register(
-    Op(
-        name="reshape",
-        rule=_reshape_rule,
-        forward=_reshape_forward,
+    planned(
+        "reshape",
+        _reshape_plan,
         vjp=_reshape_vjp,
         samples=_reshape_samples,
         errors=_reshape_errors,
@@ -128,18 +125,15 @@ RESHAPE = register(
 # ---- permute, expand ----
 
 
-def _permute_rule(x: Array, dims: Ints) -> tuple[Spec, ...]:
+def _permute_plan(x: Array, dims: Ints) -> Plan:
     axes = [normalize_axis("permute", dim, x.ndim, x.shape) for dim in dims]
     if sorted(axes) != list(range(x.ndim)):
         raise ShapeError(
             f"permute: dims must name each of {x.ndim} axes once, got {tuple(dims)} "
             f"(shape {x.shape})"
         )
-    return (Spec(tuple(x.shape[i] for i in axes), x.dtype),)
-
-
-def _permute_forward(ctx: Any, needs: Any, x: Array, dims: Ints) -> Array:
-    return x.view(tuple(x.shape[i] for i in dims), tuple(x.strides[i] for i in dims))
+    shape = tuple([x.shape[i] for i in axes])
+    return ViewPlan(x, shape, tuple([x.strides[i] for i in axes]))
 
 
 def _permute_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -168,10 +162,9 @@ def _permute_errors() -> Iterator[ErrorCase]:
 
 
 PERMUTE = register(
-    Op(
-        name="permute",
-        rule=_permute_rule,
-        forward=_permute_forward,
+    planned(
+        "permute",
+        _permute_plan,
         vjp=_permute_vjp,
         samples=_permute_samples,
         errors=_permute_errors,
@@ -181,20 +174,15 @@ PERMUTE = register(
 )
 
 
-def _expand_rule(x: Array, shape: Ints) -> tuple[Spec, ...]:
+def _expand_plan(x: Array, shape: Ints) -> Plan:
     front = len(shape) - x.ndim
     pairs = zip(x.shape, shape[max(front, 0) :], strict=False)
     if front < 0 or min(shape, default=0) < 0 or any(a not in (1, b) for a, b in pairs):
         raise ShapeError(f"expand: shape {x.shape} does not expand to {tuple(shape)}")
-    return (Spec(tuple(shape), x.dtype),)
-
-
-def _expand_forward(ctx: Any, needs: Any, x: Array, shape: Ints) -> Array:
-    front = len(shape) - x.ndim
     strides = [0] * front
     for size, stride, wanted in zip(x.shape, x.strides, shape[front:], strict=True):
         strides.append(stride if size == wanted else 0)
-    return x.view(tuple(shape), tuple(strides))
+    return ViewPlan(x, tuple(shape), tuple(strides))
 
 
 def _expand_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -215,10 +203,9 @@ def _expand_errors() -> Iterator[ErrorCase]:
 
 
 EXPAND = register(
-    Op(
-        name="expand",
-        rule=_expand_rule,
-        forward=_expand_forward,
+    planned(
+        "expand",
+        _expand_plan,
         vjp=_expand_vjp,
         samples=_expand_samples,
         errors=_expand_errors,
@@ -260,23 +247,12 @@ def _check_window(
             )
 
 
-def _slice_rule(
+def _slice_plan(
     x: Array, starts: Ints, sizes: Ints, steps: Ints, drop: Ints = ()
-) -> tuple[Spec, ...]:
+) -> Plan:
     _check_window("slice", x.shape, starts, sizes, steps, drop)
-    return (Spec(tuple(n for i, n in enumerate(sizes) if i not in drop), x.dtype),)
-
-
-def _slice_forward(
-    ctx: Any,
-    needs: Any,
-    x: Array,
-    starts: Ints,
-    sizes: Ints,
-    steps: Ints,
-    drop: Ints = (),
-) -> Array:
-    return window(x, starts, sizes, steps, drop)
+    view = window(x, starts, sizes, steps, drop)
+    return ViewPlan(x, view.shape, view.strides, view.offset - x.offset)
 
 
 def _slice_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -309,10 +285,9 @@ def _slice_errors() -> Iterator[ErrorCase]:
 
 
 SLICE = register(
-    Op(
-        name="slice",
-        rule=_slice_rule,
-        forward=_slice_forward,
+    planned(
+        "slice",
+        _slice_plan,
         vjp=_slice_vjp,
         samples=_slice_samples,
         errors=_slice_errors,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["matmul"]
+__all__ = ["linear_grad", "matmul"]
 
 NDArray = np.ndarray[Any, Any]
 
@@ -73,3 +73,10 @@ def matmul(
     if activation:
         _activate(total.reshape(-1), activation, p0, p1)
     out[...] = total.reshape(out.shape)
+
+
+def linear_grad(g: NDArray, x: NDArray, weight: NDArray, bias: NDArray) -> None:
+    """weight = g' x, bias = sum of g's rows; see the reference."""
+    matmul(g.T, x, None, weight, 0, 0.0, 0.0)
+    ones = np.ones((1, g.shape[0]), g.dtype)
+    matmul(ones, g, None, bias.reshape(1, -1), 0, 0.0, 0.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["matmul"]
+__all__ = ["linear_grad", "matmul"]
 
 NDArray = np.ndarray[Any, Any]
 
@@ -25,6 +25,12 @@ def matmul(
     if bias is not None:
         value = value + bias
     out[...] = activate(value, activation, p0, p1)
+
+
+def linear_grad(g: NDArray, x: NDArray, weight: NDArray, bias: NDArray) -> None:
+    """weight = g' x and bias = sum of g's rows, of matrices with as many rows."""
+    weight[...] = np.matmul(g.T, x)
+    bias[...] = g.sum(axis=0)
 
 
 def activate(value: NDArray, activation: int, p0: float, p1: float) -> NDArray:

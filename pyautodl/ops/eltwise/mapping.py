@@ -9,16 +9,16 @@ whatever the derivative.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, dense_order, empty_strides_like, run
+from pyautodl.backends import Array, Made, dense_order, empty_strides_like
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, INTEGRAL, DType, bool_
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import broadcast_shapes
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.plan import KernelPlan, planned, seen
+from pyautodl.ops.record import ErrorCase, Op, Places, Sample, register
 
 __all__ = [
     "ANY",
@@ -52,24 +52,12 @@ _EXPECTED = {
 _KINDS: dict[int, Any] = {FLOATING: np.float64, INTEGRAL: np.int64, BOOLEAN: np.bool_}
 
 
-@lru_cache(maxsize=8192)
-def _result_layout(*geometry: Ints) -> tuple[Ints, Ints]:
-    """Shape and strides of the result, from shape and strides of each operand."""
-    shapes, strides = geometry[::2], geometry[1::2]
-    shape = broadcast_shapes(*shapes)
-    for mine, stride in zip(shapes, strides):
-        if mine == shape and dense_order(mine, stride) is not None:
-            return shape, empty_strides_like(shape, stride)
-    return shape, empty_strides_like(shape, (0,) * len(shape))
-
-
 def _layout_of(arrays: Sequence[Array]) -> tuple[Ints, Ints]:
-    if len(arrays) == 2:
-        x, y = arrays
-        if x.shape == y.shape and x.strides == y.strides:
-            return x.shape, empty_strides_like(x.shape, x.strides)
-        return _result_layout(x.shape, x.strides, y.shape, y.strides)
-    return _result_layout(*[part for a in arrays for part in (a.shape, a.strides)])
+    shape = broadcast_shapes(*[x.shape for x in arrays])
+    for x in arrays:
+        if x.shape == shape and dense_order(shape, x.strides) is not None:
+            return shape, empty_strides_like(shape, x.strides)
+    return shape, empty_strides_like(shape, (0,) * len(shape))
 
 
 def _describe(arrays: Sequence[Array]) -> str:
@@ -112,69 +100,31 @@ def back(call: Any, ctx: Any, i: int, g: Any) -> Any:
     return g if g.shape == shape else call("sum_to", g, shape=shape)
 
 
-# ---- forward rules ----
+# ---- plans ----
 
 
-def _make_rule(
-    name: str, reads: int, categories: tuple[int, ...], result: DType | None
-) -> Any:
-    def unary(x: Array, **attrs: Any) -> tuple[Spec, ...]:
-        if x.dtype.category not in categories:
-            _check_types(name, (x,), categories)
-        return (Spec(x.shape, result or x.dtype),)
-
-    def rule(*arrays: Array, **attrs: Any) -> tuple[Spec, ...]:
+def _make_plan(
+    name: str, kernel: str, categories: tuple[int, ...], result: DType | None
+) -> Callable[..., KernelPlan]:
+    def plan(*arrays: Array) -> KernelPlan:
         _check_types(name, arrays, categories)
-        return (Spec(broadcast_layout(name, arrays)[0], result or arrays[0].dtype),)
+        shape, strides = broadcast_layout(name, arrays)
+        made = Made(shape, result or arrays[0].dtype, strides)
+        return KernelPlan(kernel, [seen(i, x) for i, x in enumerate(arrays)], [made])
 
-    return unary if reads == 1 else rule
+    return plan
 
 
-@lru_cache(maxsize=1024)
-def _saved_places(keeps: tuple[str, ...], needs: tuple[bool, ...]) -> tuple[int, ...]:
-    """Which operands to save, -1 for the result, -2 for None, in the order x, y, z, o."""
-    wanted = "".join(keep for keep, need in zip(keeps, needs) if need)
+def _make_saves(keeps: tuple[str, ...]) -> Callable[[tuple[bool, ...]], Places]:
+    """Which operands to save, and the result, in the order x, y, z, o."""
     letters = [letter for letter in "xyzo" if letter in "".join(keeps)]
-    return tuple("xyz".find(each) if each in wanted else -2 for each in letters)
+    places = {letter: i for i, letter in enumerate("xyz"[: len(keeps)] + "o")}
 
+    def saves(needs: tuple[bool, ...]) -> Places:
+        wanted = "".join(keep for keep, need in zip(keeps, needs) if need)
+        return tuple([places[each] if each in wanted else None for each in letters])
 
-def _save(
-    ctx: Any,
-    needs: tuple[bool, ...],
-    arrays: Sequence[Array],
-    out: Array,
-    keeps: tuple[str, ...],
-) -> None:
-    """Save what the wanted gradients need."""
-    places = _saved_places(keeps, needs)
-    if places:
-        kept = (*arrays, None, out)
-        ctx.save(*[kept[place] for place in places])
-
-
-def _make_forward(
-    kernel: str, keeps: tuple[str, ...], result: DType | None, params: Any
-) -> Any:
-    keep = keeps[0]
-
-    def unary(ctx: Any, needs: Sequence[bool], x: Array, **attrs: Any) -> Array:
-        out: Array = ctx.empty_like(x, result)
-        run(kernel, (x,), (out,), (), params(**attrs) if attrs else ())
-        if keep and needs[0]:
-            ctx.save(x if keep == "x" else out)
-        return out
-
-    def forward(
-        ctx: Any, needs: tuple[bool, ...], *arrays: Array, **attrs: Any
-    ) -> Array:
-        shape, strides = _layout_of(arrays)
-        out: Array = ctx.empty(shape, result or arrays[0].dtype, strides)
-        run(kernel, arrays, (out,), (), params(**attrs) if attrs else ())
-        if True in needs:
-            _save(ctx, needs, arrays, out, keeps)
-        return out
-
-    return unary if len(keeps) == 1 else forward
+    return saves
 
 
 def in_order(**attrs: float) -> tuple[float, ...]:
@@ -332,19 +282,19 @@ def map_op(
             return _unary_samples(takes, domains[0], kinks, cases, special)
         return _several_samples(reads, takes, domains, kinks, cases)
 
-    return register(
-        Op(
-            name=name,
-            rule=_make_rule(name, reads, takes, result),
-            forward=forward or _make_forward(kernel or name, keeps, result, params),
-            vjp=vjp,
-            samples=samples,
-            errors=_make_errors(name, reads, takes, cases[0]),
-            gradient_of=gradient_of,
-            elementwise=True,
-            keeps_first="x" in "".join(keeps),
-        )
-    )
+    fields: dict[str, Any] = {
+        "vjp": vjp,
+        "samples": samples,
+        "errors": _make_errors(name, reads, takes, cases[0]),
+        "gradient_of": gradient_of,
+        "elementwise": True,
+        "keeps_first": "x" in "".join(keeps),
+    }
+    plan = _make_plan(name, kernel or name, takes, result)
+    op = planned(name, plan, _make_saves(keeps), params, **fields)
+    if forward is not None:
+        op = Op(name, op.rule, forward, **fields)
+    return register(op)
 
 
 def bool_op(name: str, reads: int, takes: tuple[int, ...] = ANY) -> Op:

@@ -1,0 +1,237 @@
+"""Plans: what a call of an op comes to, worked out once for inputs of one kind.
+
+Small calls repeat with the same shapes, so all that depends on shapes, strides, element
+types and whole-number attributes (checks, layouts, the fixed part of the kernel's
+arguments) is kept in a `Plan` under that key. A call then looks its plan up, makes the
+outputs and runs the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pyautodl.backends import (
+    Array,
+    Made,
+    Prepared,
+    Seen,
+    empty,
+    keep_prepared,
+    prepare,
+    run,
+    see,
+)
+from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.ops.record import Op, Places, Spec
+
+__all__ = [
+    "CopiedPlan",
+    "KernelPlan",
+    "Plan",
+    "ViewPlan",
+    "find_plan",
+    "in_order",
+    "planned",
+    "seen",
+]
+
+Ints = tuple[int, ...]
+
+# plans of one op; more shapes than that, and it starts anew
+_MOST = 4096
+
+
+class Plan:
+    """What a call comes to.
+
+    Attributes:
+        specs: the outputs' shapes and element types.
+        call: (inputs, floats) -> the output, or a tuple of them.
+        floats: the kernel's, unless the op computes them from its attributes.
+        differentiable: whether an output can have a gradient.
+        shapes, dtypes: those of the inputs, None where one is absent.
+        places: which of the inputs and, after them, outputs are saved, by which inputs
+            need a gradient; filled as they come.
+    """
+
+    __slots__ = (
+        "call",
+        "differentiable",
+        "dtypes",
+        "floats",
+        "places",
+        "shapes",
+        "specs",
+    )
+
+    call: Prepared
+    shapes: tuple[Ints | None, ...]
+    dtypes: tuple[DType | None, ...]
+
+    def __init__(self, specs: Sequence[Spec], floats: Sequence[float] = ()) -> None:
+        self.specs = tuple(specs)
+        self.floats = floats
+        self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
+        self.places: dict[tuple[bool, ...], Places] = {}
+
+    def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        """The outputs, in memory that `ctx` gives."""
+        raise NotImplementedError
+
+
+class KernelPlan(Plan):
+    """One kernel.
+
+    Args:
+        kernel: its name.
+        reads: the inputs as it sees them, in its order.
+        writes: the outputs.
+        ints, floats: its numbers.
+    """
+
+    __slots__ = ("_ints", "_kernel", "_reads", "_writes")
+
+    def __init__(
+        self,
+        kernel: str,
+        reads: Sequence[Seen],
+        writes: Sequence[Made],
+        ints: Sequence[int] = (),
+        floats: Sequence[float] = (),
+    ) -> None:
+        super().__init__([Spec(each.shape, each.dtype) for each in writes], floats)
+        self._kernel, self._ints = kernel, ints
+        self._reads, self._writes = reads, writes
+        self.call = self._first_call
+
+    def _first_call(
+        self, inputs: Sequence[Array | None], floats: Sequence[float]
+    ) -> Any:
+        self.call = prepare(self._kernel, self._reads, self._writes, self._ints)
+        return self.call(inputs, floats)
+
+    def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        outputs: list[Array] = []
+        written: list[Array] = []
+        for shape, dtype, strides, as_seen in self._writes:
+            out = ctx.empty(shape, dtype, strides)
+            outputs.append(out)
+            written.append(out if as_seen is None else out.view(*as_seen))
+        run(self._kernel, see(inputs, self._reads), written, self._ints, floats)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+class ViewPlan(Plan):
+    """Another view of the first input's memory, `shift` elements further on."""
+
+    __slots__ = ()
+
+    def __init__(self, x: Array, shape: Ints, strides: Ints, shift: int = 0) -> None:
+        super().__init__([Spec(shape, x.dtype)])
+        dtype = x.dtype
+
+        def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+            x = inputs[0]
+            return Array(x.storage, x.offset + shift, shape, strides, dtype)
+
+        self.call = call
+
+    def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        return self.call(inputs, floats)
+
+
+class CopiedPlan(Plan):
+    """Another plan, made for input number `place` in C order, which it is not."""
+
+    __slots__ = ("_inner", "_place")
+
+    def __init__(self, inner: Plan, place: int = 0) -> None:
+        super().__init__(inner.specs, inner.floats)
+        self._inner, self._place = inner, place
+        self.call = self._call
+
+    def _call(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        return self._inner.call(self._copied(inputs), floats)
+
+    def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        return self._inner.forward(ctx, self._copied(inputs), floats)
+
+    def _copied(self, inputs: Sequence[Any]) -> list[Any]:
+        copied = list(inputs)
+        copied[self._place] = in_order(copied[self._place])
+        return copied
+
+
+def in_order(x: Array) -> Array:
+    """A copy of an array in C order."""
+    out = empty(x.shape, x.dtype)
+    run("copy", (x,), (out,))
+    return out
+
+
+def seen(place: int, x: Array | None) -> Seen:
+    """Input number `place` as it is."""
+    return Seen(None) if x is None else Seen(place, x.dtype.code, x.shape, x.strides)
+
+
+def find_plan(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+    """The plan of a call, new or kept."""
+    kinds: list[Any] = []
+    for x in inputs:
+        kinds.append(None if x is None else x._layout or x.layout())
+    if attrs and op.params is None:
+        kinds += attrs.items()
+    key = tuple(kinds)
+    return op.plans.get(key) or _new_plan(op, key, inputs, attrs)
+
+
+def _new_plan(
+    op: Op, key: tuple[Any, ...], inputs: Sequence[Any], attrs: Mapping[str, Any]
+) -> Any:
+    """Make the plan of a call, with all checks, and keep it."""
+    plan = op.plan(*inputs, **attrs) if op.params is None else op.plan(*inputs)  # type: ignore[misc]
+    plan.shapes = tuple([None if x is None else x.shape for x in inputs])
+    plan.dtypes = tuple([None if x is None else x.dtype for x in inputs])
+    if len(op.plans) >= _MOST:
+        op.plans.clear()
+    op.plans[key] = plan
+    return plan
+
+
+def planned(
+    name: str,
+    plan: Callable[..., Plan],
+    saves: Callable[[tuple[bool, ...]], Places] | None = None,
+    params: Callable[..., tuple[float, ...]] | None = None,
+    **more: Any,
+) -> Op:
+    """An op whose every call is a plan: its rule and forward follow from that.
+
+    Args:
+        name: the op's name.
+        plan: plan(*arrays, **attrs) -> Plan, with all checks. Attributes must be
+            hashable.
+        saves: saves(needs) -> which of the inputs and outputs the gradient needs.
+        params: the attributes as the kernel's floats; the plan then does not depend on
+            them and does not get them.
+        **more: the other fields of the record.
+    """
+
+    def rule(*arrays: Any, **attrs: Any) -> tuple[Spec, ...]:
+        found: Plan = find_plan(op, arrays, attrs)
+        return found.specs
+
+    def forward(ctx: Any, needs: tuple[bool, ...], *arrays: Any, **attrs: Any) -> Any:
+        found: Plan = find_plan(op, arrays, attrs)
+        floats = found.floats if params is None else params(**attrs)
+        result = found.forward(ctx, arrays, floats)
+        if saves is not None and True in needs:
+            outputs = result if type(result) is tuple else (result,)
+            values = (*arrays, *outputs)
+            ctx.save(*[None if i is None else values[i] for i in saves(needs)])
+        return result
+
+    op = Op(name, rule, forward, plan=plan, saves=saves, params=params, **more)
+    keep_prepared(op.plans)
+    return op
