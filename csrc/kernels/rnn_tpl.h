@@ -7,10 +7,12 @@
  * Forward, step by step: the state times the recurrent weights, plus the input's part, and the cell
  * while the sums are in L1. The weights are packed once, in panels of GEMM_NR units of one gate; the
  * panel's tile comes from gemm_tpl.h and reads the state's rows in place, which therefore stand in a
- * buffer whose rows are not a multiple of 4096 bytes apart. The input's part is made along with it
- * while the input's weights are small too, which saves writing and reading all sums; else one
- * product over all steps makes it before. Backward runs the steps the other way and leaves the
- * gates' gradients, from which products over all steps make those of x and the weights.
+ * buffer whose rows are not a multiple of 4096 bytes apart. While the input's weights are small too,
+ * they are packed before the recurrent ones and the input's rows copied before the state's: one
+ * product then makes all sums, which are never written to memory; else one product over all steps
+ * makes the input's part before. Every other step takes the panels in reverse, as the last ones are
+ * still in the caches. Backward runs the steps the other way and leaves the gates' gradients, from
+ * which products over all steps make those of x and the weights.
  *
  * Threads take sequences where there are enough, in blocks that run through all steps, and meet
  * only before the products; else they take units and meet after each step, unless that would cost
@@ -40,11 +42,11 @@ typedef struct {
     int64_t row;            /* elements from row to row of gates */
     const int64_t *offsets; /* of the steps; NULL: multiples of batch */
     int reverse;
-    int along; /* the input's part of the sums is made in the steps */
+    int64_t along; /* inputs whose part of the sums is made in the steps: all, or 0 */
 } K(rnn);
 
-static int K(rnn_along)(int64_t hidden, int64_t gates, int64_t inputs) {
-    return hidden * gates * inputs * (int64_t)sizeof(REAL) <= RNN_INPUT_BYTES;
+static int64_t K(rnn_along)(int64_t hidden, int64_t gates, int64_t inputs) {
+    return hidden * gates * inputs * (int64_t)sizeof(REAL) <= RNN_INPUT_BYTES ? inputs : 0;
 }
 
 static K(rnn) K(rnn_of)(const pyad_array *x, const pyad_array *w_hh, const pyad_array *gates,
@@ -103,20 +105,23 @@ static int64_t K(rnn_work)(const pyad_array *x, const pyad_array *w_ih, const py
     return pyad_min(x->shape[0] * all / 8 * each, threads * PYAD_WORK_GRAIN);
 }
 
-/* Elements of the buffers of a block of sequences: two states and the cell, or dh and dc. */
-static int64_t K(rnn_state_size)(int64_t hidden) {
-    return RNN_ROWS * 3 * (K(rnn_round)(hidden) + RNN_PAD);
+/* Elements of the buffers of a block of sequences, each with an input of `along` elements: two
+ * states and the cell, or dh and dc. */
+static int64_t K(rnn_state_size)(int64_t hidden, int64_t along) {
+    return RNN_ROWS * 3 * (K(rnn_round)(along + hidden) + RNN_PAD);
 }
 
-static int64_t K(rnn_scratch_bytes)(int64_t hidden) {
-    int64_t own = RNN_SUMS + K(rnn_state_size)(hidden);
+static int64_t K(rnn_scratch_bytes)(int64_t hidden, int64_t gates, int64_t inputs) {
+    int64_t along = K(rnn_along)(hidden, gates, inputs);
+    int64_t own = RNN_SUMS + K(rnn_state_size)(hidden, along);
     return pyad_max(K(gemm_scratch_bytes)(), own * (int64_t)sizeof(REAL));
 }
 
 /* offsets, bias, and what the steps or else the products use */
 static int64_t K(rnn_shared_bytes)(int64_t hidden, int64_t gates, int64_t steps, int64_t inputs) {
-    int64_t own = K(rnn_packed_size)(hidden, hidden, gates) + K(rnn_state_size)(hidden);
-    if (K(rnn_along)(hidden, gates, inputs)) own += K(rnn_packed_size)(hidden, inputs, gates);
+    int64_t along = K(rnn_along)(hidden, gates, inputs);
+    int64_t own = K(rnn_packed_size)(hidden, along + hidden, gates) +
+                  K(rnn_state_size)(hidden, along);
     return K(rnn_round)(steps + 1) * 8 + K(rnn_round)(gates * hidden) * (int64_t)sizeof(REAL) +
            pyad_max(own * (int64_t)sizeof(REAL), K(gemm_shared_bytes)());
 }
@@ -127,7 +132,6 @@ typedef struct {
     void *products; /* gemm's; the same memory as the next two */
     REAL *packed;
     REAL *state; /* of a block whose units the threads share out */
-    REAL *input; /* packed weights of the input */
 } K(rnn_memory);
 
 static K(rnn_memory) K(rnn_lay_out)(const K(rnn) *r, const team *t) {
@@ -136,8 +140,7 @@ static K(rnn_memory) K(rnn_lay_out)(const K(rnn) *r, const team *t) {
     m.bias = (REAL *)(m.offsets + K(rnn_round)(r->steps + 1));
     m.packed = m.bias + K(rnn_round)(r->gates * r->hidden);
     m.products = m.packed;
-    m.state = m.packed + K(rnn_packed_size)(r->hidden, r->hidden, r->gates);
-    m.input = m.state + K(rnn_state_size)(r->hidden);
+    m.state = m.packed + K(rnn_packed_size)(r->hidden, r->along + r->hidden, r->gates);
     return m;
 }
 
@@ -195,51 +198,33 @@ static int64_t K(rnn_block)(const K(rnn_part) *p) {
 
 static inline int64_t K(rnn_width)(int64_t lanes) { return lanes <= VL ? VL : GEMM_NR; }
 
-/* where the sums of a panel go */
-typedef struct {
-    REAL *to;
-    int64_t step;     /* from row to row */
-    const REAL *bias; /* added, or NULL */
-    int add;          /* to what is there */
-} K(rnn_target);
-
-/* rows x depth at `a` times a packed panel. */
-
+/* rows x depth at `a` times a packed panel: sums[i * GEMM_NR + l]. */
 static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t depth,
-                            const REAL *panel, int64_t lanes, const K(rnn_target) *c) {
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    int64_t height = K(gemm_height)(rows), width = K(rnn_width)(lanes);
+                            const REAL *panel, int64_t width, REAL *sums) {
+    int64_t height = K(gemm_height)(rows);
     for (int64_t i = 0, now; i < rows; i += now) {
         now = K(gemm_fit)(pyad_min(height, rows - i));
-        K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width, tile);
-        for (int64_t k = 0; k < now; k++) {
-            REAL *to = c->to + (i + k) * c->step;
-            for (int64_t l = 0; l < lanes; l += VL) {
-                int64_t n = pyad_min(VL, lanes - l);
-                vec v = v_load(tile + k * GEMM_NR + l);
-                if (c->add) v += K(gemm_load_row)(to + l, 1, n);
-                if (c->bias != NULL) v += K(gemm_load_row)(c->bias + l, 1, n);
-                K(gemm_store_row)(to + l, 1, v, n);
-            }
-        }
+        K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width,
+                                                 sums + i * GEMM_NR);
     }
+}
+
+GEMM_INLINE vec K(rnn_load)(const REAL *p, int64_t j, int64_t n) {
+    return p == NULL ? (vec){0} : K(gemm_load_row)(p + j, 1, n);
 }
 
 /* ---- forward ---- */
 
 /* The cell of one row: its sums, and where the gates, the cell's state and h go. */
 typedef struct {
-    REAL *gates;      /* the input's part of the sums, unless it is in `sums`; becomes the gates */
+    const REAL *own;  /* what the sums lack: the bias, or the input's part; NULL: nothing */
+    const REAL *back; /* and of GRU's last gate the recurrent part: its bias, or NULL */
     const REAL *sums; /* of a panel: those of slot s at s * RNN_ROWS * GEMM_NR */
     const REAL *h;    /* the state before */
     REAL *c, *cell;   /* the cell's state; where it is kept, or NULL */
-    REAL *state, *y;
-    int along, keep; /* keep the gates */
+    REAL *gates, *state, *y;
+    int along, keep; /* the sums hold the input's part; keep the gates */
 } K(rnn_row);
-
-GEMM_INLINE vec K(rnn_own)(const K(rnn_row) *w, int64_t at, int64_t n) {
-    return w->along ? (vec){0} : K(gemm_load_row)(w->gates + at, 1, n);
-}
 
 GEMM_INLINE vec K(rnn_sum)(const K(rnn_row) *w, int64_t slot, int64_t l) {
     return v_load(w->sums + slot * RNN_ROWS * GEMM_NR + l);
@@ -247,10 +232,10 @@ GEMM_INLINE vec K(rnn_sum)(const K(rnn_row) *w, int64_t slot, int64_t l) {
 
 /* unit j is column l of the panel */
 GEMM_INLINE void K(lstm_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int64_t l, int64_t n) {
-    vec i = v_sigmoid(K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l));
-    vec f = v_sigmoid(K(rnn_own)(w, j + hidden, n) + K(rnn_sum)(w, 1, l));
-    vec u = v_tanh(K(rnn_own)(w, j + 2 * hidden, n) + K(rnn_sum)(w, 2, l));
-    vec o = v_sigmoid(K(rnn_own)(w, j + 3 * hidden, n) + K(rnn_sum)(w, 3, l));
+    vec i = v_sigmoid(K(rnn_load)(w->own, j, n) + K(rnn_sum)(w, 0, l));
+    vec f = v_sigmoid(K(rnn_load)(w->own, j + hidden, n) + K(rnn_sum)(w, 1, l));
+    vec u = v_tanh(K(rnn_load)(w->own, j + 2 * hidden, n) + K(rnn_sum)(w, 2, l));
+    vec o = v_sigmoid(K(rnn_load)(w->own, j + 3 * hidden, n) + K(rnn_sum)(w, 3, l));
     vec c = v_fma(f, K(gemm_load_row)(w->c + j, 1, n), i * u);
     vec h = o * v_tanh(c);
     K(gemm_store_row)(w->c + j, 1, c, n);
@@ -267,10 +252,11 @@ GEMM_INLINE void K(lstm_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, in
 
 /* slots r, z, n and the recurrent part of n */
 GEMM_INLINE void K(gru_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int64_t l, int64_t n) {
-    vec r = v_sigmoid(K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l));
-    vec z = v_sigmoid(K(rnn_own)(w, j + hidden, n) + K(rnn_sum)(w, 1, l));
-    vec own = w->along ? K(rnn_sum)(w, 2, l) : K(rnn_own)(w, j + 2 * hidden, n);
-    vec back = K(rnn_sum)(w, 3, l);
+    vec r = v_sigmoid(K(rnn_load)(w->own, j, n) + K(rnn_sum)(w, 0, l));
+    vec z = v_sigmoid(K(rnn_load)(w->own, j + hidden, n) + K(rnn_sum)(w, 1, l));
+    vec own = K(rnn_load)(w->own, j + 2 * hidden, n);
+    if (w->along) own += K(rnn_sum)(w, 2, l);
+    vec back = K(rnn_load)(w->back, j, n) + K(rnn_sum)(w, 3, l);
     vec u = v_tanh(v_fma(r, back, own));
     vec h = v_fma(z, K(gemm_load_row)(w->h + j, 1, n) - u, u);
     K(gemm_store_row)(w->state + j, 1, h, n);
@@ -284,7 +270,7 @@ GEMM_INLINE void K(gru_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int
 }
 
 GEMM_INLINE void K(plain_cell)(const K(rnn_row) *w, int64_t kind, int64_t j, int64_t l, int64_t n) {
-    vec sum = K(rnn_own)(w, j, n) + K(rnn_sum)(w, 0, l);
+    vec sum = K(rnn_load)(w->own, j, n) + K(rnn_sum)(w, 0, l);
     vec h = kind == PYAD_RNN_TANH ? v_tanh(sum) : v_max((vec){0}, sum);
     K(gemm_store_row)(w->state + j, 1, h, n);
     K(gemm_store_row)(w->y + j, 1, h, n);
@@ -326,52 +312,80 @@ static void K(rnn_drain)(REAL *to, int64_t hidden, const REAL *from, int64_t ste
     }
 }
 
-/* All sums of a panel of units in one step: of GRU's last gate, the input's part into slot 2 and the
- * recurrent one, which the reset gate will scale, into slot 3. */
-static void K(rnn_fwd_sums)(const rnn_fwd_args *a, const K(rnn) *r, const K(rnn_memory) *m,
-                            int64_t panel, int64_t row, int64_t rows, const REAL *state,
-                            int64_t step, const REAL *bias, REAL *sums) {
-    int64_t begin = panel * GEMM_NR, lanes = pyad_min(GEMM_NR, r->hidden - begin);
-    const REAL *x = (const REAL *)a->x.data + row * a->x.stride[0];
-    for (int64_t g = 0; g < r->gates; g++) {
-        int64_t number = panel * r->gates + g, unit = g * r->hidden + begin;
-        int apart = r->kind == PYAD_GRU && g == 2;
-        if (r->along) {
-            K(rnn_target) c = {sums + g * RNN_ROWS * GEMM_NR, GEMM_NR,
-                               bias == NULL ? NULL : bias + unit, 0};
-            K(rnn_multiply)(x, a->x.stride[0], rows, r->inputs,
-                            m->input + number * GEMM_NR * r->inputs, lanes, &c);
+/* All sums of a panel of units in one step, from rows of the input and the state: of GRU's last gate,
+ * the input's part into slot 2 and the recurrent one, which the reset gate will scale, into slot 3. */
+static void K(rnn_fwd_sums)(const K(rnn) *r, const REAL *packed, int64_t panel, int64_t rows,
+                            const REAL *state, int64_t step, REAL *sums) {
+    const int64_t slot = RNN_ROWS * GEMM_NR, along = r->along, depth = along + r->hidden;
+    int64_t width = K(rnn_width)(pyad_min(GEMM_NR, r->hidden - panel * GEMM_NR));
+    packed += panel * r->gates * GEMM_NR * depth;
+    for (int64_t g = 0; g < r->gates; g++, packed += GEMM_NR * depth) {
+        if (r->kind != PYAD_GRU || g < 2) {
+            K(rnn_multiply)(state, step, rows, depth, packed, width, sums + g * slot);
+            continue;
         }
-        const REAL *b_hh = apart ? a->b_hh.data : NULL;
-        K(rnn_target) c = {sums + (apart ? 3 : g) * RNN_ROWS * GEMM_NR, GEMM_NR,
-                           b_hh == NULL ? NULL : b_hh + unit, r->along && !apart};
-        K(rnn_multiply)(state, step, rows, r->hidden, m->packed + number * GEMM_NR * r->hidden,
-                        lanes, &c);
+        if (along > 0) K(rnn_multiply)(state, step, rows, along, packed, width, sums + 2 * slot);
+        K(rnn_multiply)(state + along, step, rows, r->hidden, packed + along * width, width,
+                        sums + 3 * slot);
     }
 }
 
-/* Where a block of sequences keeps its states, with rows `step` apart. */
+/* Where a block of sequences keeps its states, with rows `step` apart, the inputs before them. */
 typedef struct {
-    const REAL *before;
-    REAL *after, *cell;
+    REAL *rows[2], *cell; /* rows: before and after each step in turn */
     int64_t step;
 } K(rnn_states_now);
 
-/* The cells of a panel of units in one step. */
-static void K(rnn_fwd_cells)(const rnn_fwd_args *a, const K(rnn) *r, int64_t panel, int64_t row,
-                             int64_t rows, const K(rnn_states_now) *now, const REAL *sums) {
-    int64_t hidden = r->hidden, begin = panel * GEMM_NR;
+/* Call what the cells of a panel will write into L2 while its sums are made. */
+static void K(rnn_fwd_fetch)(const rnn_fwd_args *a, const K(rnn) *r, int64_t panel, int64_t row,
+                             int64_t rows) {
+    const int64_t line = 64 / (int64_t)sizeof(REAL);
+    int64_t begin = panel * GEMM_NR, end = pyad_min(begin + GEMM_NR, r->hidden);
+    for (int64_t i = row; i < row + rows; i++) {
+        const REAL *gates = (const REAL *)a->gates.data + i * r->row;
+        const REAL *y = (const REAL *)a->y.data + i * r->hidden;
+        for (int64_t j = begin; j < end; j += line) {
+            __builtin_prefetch(y + j, 1, 2);
+            if (!a->keep) continue;
+            for (int64_t g = 0; g < r->slots; g++) {
+                __builtin_prefetch(gates + g * r->hidden + j, 1, 2);
+            }
+            if (a->cells.data == NULL) continue;
+            __builtin_prefetch((const REAL *)a->cells.data + i * r->hidden + j, 1, 2);
+        }
+    }
+}
+
+/* The cells of a panel of units in step number s. */
+static void K(rnn_fwd_cells)(const rnn_fwd_args *a, const K(rnn) *r, int64_t s, int64_t panel,
+                             int64_t row, int64_t rows, const K(rnn_states_now) *states,
+                             const REAL *bias, const REAL *sums) {
+    int64_t hidden = r->hidden, begin = panel * GEMM_NR, step = states->step;
+    const REAL *b_hh = a->b_hh.data;
+    K(rnn_row) w = {.along = r->along > 0, .keep = a->keep != 0, .own = bias};
+    if (b_hh != NULL && r->kind == PYAD_GRU) w.back = b_hh + 2 * hidden;
     for (int64_t i = 0; i < rows; i++) {
-        K(rnn_row) w = {.gates = (REAL *)a->gates.data + (row + i) * r->row,
-                        .sums = sums + i * GEMM_NR,
-                        .h = now->before + i * now->step,
-                        .c = now->cell + i * now->step,
-                        .state = now->after + i * now->step,
-                        .y = (REAL *)a->y.data + (row + i) * hidden,
-                        .along = r->along,
-                        .keep = a->keep != 0};
+        w.gates = (REAL *)a->gates.data + (row + i) * r->row;
+        if (!w.along) w.own = w.gates;
+        w.sums = sums + i * GEMM_NR;
+        w.h = states->rows[s % 2] + i * step + r->along;
+        w.c = states->cell + i * step;
+        w.state = states->rows[(s + 1) % 2] + i * step + r->along;
+        w.y = (REAL *)a->y.data + (row + i) * hidden;
         if (a->cells.data != NULL) w.cell = (REAL *)a->cells.data + (row + i) * hidden;
         K(rnn_cell)(r, &w, begin, pyad_min(begin + GEMM_NR, hidden));
+    }
+}
+
+/* The inputs of step number s, of `rows` sequences from `begin` on, before their states. */
+static void K(rnn_fwd_take)(const rnn_fwd_args *a, const K(rnn) *r, int64_t s, int64_t begin,
+                            int64_t rows, const K(rnn_states_now) *states) {
+    int64_t now = r->reverse ? r->steps - 1 - s : s;
+    int64_t count = K(rnn_active)(r, now, begin, begin + rows);
+    for (int64_t i = 0; i < count && r->along > 0; i++) {
+        const REAL *x = (const REAL *)a->x.data +
+                        (K(rnn_offset)(r, now) + begin + i) * a->x.stride[0];
+        memcpy(states->rows[s % 2] + i * states->step, x, (size_t)r->along * sizeof(REAL));
     }
 }
 
@@ -379,40 +393,45 @@ static void K(rnn_fwd_cells)(const rnn_fwd_args *a, const K(rnn) *r, int64_t pan
 static void K(rnn_fwd_block)(const rnn_fwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
                              const K(rnn_memory) *m, REAL *buffer, const REAL *bias,
                              int64_t begin, int64_t rows, const team *t) {
-    int64_t hidden = r->hidden, step = K(rnn_round)(hidden) + RNN_PAD;
+    int64_t hidden = r->hidden, step = K(rnn_round)(r->along + hidden) + RNN_PAD;
     int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
-    REAL *state[2] = {buffer, buffer + RNN_ROWS * step}, *carry = buffer + 2 * RNN_ROWS * step;
+    int64_t panels = p->last - p->first;
+    K(rnn_states_now) states = {{buffer, buffer + RNN_ROWS * step}, buffer + 2 * RNN_ROWS * step,
+                                step};
+    REAL *h[2] = {states.rows[0] + r->along, states.rows[1] + r->along};
     const REAL *h0 = a->h0.data == NULL ? NULL : (const REAL *)a->h0.data + begin * hidden;
     const REAL *c0 = a->c0.data == NULL ? NULL : (const REAL *)a->c0.data + begin * hidden;
     REAL *hn = (REAL *)a->hn.data + begin * hidden;
     REAL *cn = a->cn.data == NULL ? NULL : (REAL *)a->cn.data + begin * hidden;
-    if (to > from) {
-        K(rnn_fill)(state[0], step, h0, rows, from, to, hidden);
-        K(rnn_fill)(state[1], step, h0, rows, from, to, hidden);
-        K(rnn_fill)(carry, step, c0, rows, from, to, hidden);
+    int takes = p->first == 0 && panels > 0; /* one thread copies the inputs */
+    if (panels > 0) {
+        K(rnn_fill)(h[0], step, h0, rows, from, to, hidden);
+        K(rnn_fill)(h[1], step, h0, rows, from, to, hidden);
+        K(rnn_fill)(states.cell, step, c0, rows, from, to, hidden);
     }
-    if (r->steps == 0) K(rnn_drain)(hn, hidden, state[0], step, rows, from, to);
-    if (r->steps == 0) K(rnn_drain)(cn, hidden, carry, step, rows, from, to);
+    if (takes) K(rnn_fwd_take)(a, r, 0, begin, rows, &states);
+    if (r->steps == 0) K(rnn_drain)(hn, hidden, h[0], step, rows, from, to);
+    if (r->steps == 0) K(rnn_drain)(cn, hidden, states.cell, step, rows, from, to);
     for (int64_t s = 0; s < r->steps; s++) {
         int64_t now = r->reverse ? r->steps - 1 - s : s, after = r->reverse ? now - 1 : now + 1;
         int64_t count = K(rnn_active)(r, now, begin, begin + rows);
+        int64_t row = K(rnn_offset)(r, now) + begin;
         if (p->together) team_barrier(t);
-        if (count > 0) {
-            K(rnn_states_now) states = {state[s % 2], state[(s + 1) % 2], carry, step};
-            int64_t row = K(rnn_offset)(r, now) + begin;
+        if (takes) K(rnn_fwd_take)(a, r, s + 1, begin, rows, &states);
+        for (int64_t i = 0; i < panels && count > 0; i++) {
+            int64_t panel = s % 2 ? p->last - 1 - i : p->first + i;
             REAL *sums = t->scratch;
-            for (int64_t i = p->first; i < p->last; i++) {
-                K(rnn_fwd_sums)(a, r, m, i, row, count, states.before, step, bias, sums);
-                K(rnn_fwd_cells)(a, r, i, row, count, &states, sums);
-            }
+            K(rnn_fwd_fetch)(a, r, panel, row, count);
+            K(rnn_fwd_sums)(r, m->packed, panel, count, states.rows[s % 2], step, sums);
+            K(rnn_fwd_cells)(a, r, s, panel, row, count, &states, bias, sums);
         }
         /* those for which this was the last step */
         int64_t left = K(rnn_active)(r, after, begin, begin + rows);
         if (left < count) {
             int64_t shift = left * hidden, done = left * step;
-            K(rnn_drain)(hn + shift, hidden, state[(s + 1) % 2] + done, step, count - left, from, to);
-            K(rnn_drain)(cn == NULL ? NULL : cn + shift, hidden, carry + done, step, count - left,
-                         from, to);
+            K(rnn_drain)(hn + shift, hidden, h[(s + 1) % 2] + done, step, count - left, from, to);
+            K(rnn_drain)(cn == NULL ? NULL : cn + shift, hidden, states.cell + done, step,
+                         count - left, from, to);
         }
     }
     if (p->together) team_barrier(t);
@@ -432,16 +451,20 @@ static const REAL *K(rnn_bias)(const rnn_fwd_args *a, const K(rnn) *r, REAL *bia
     return bias;
 }
 
-/* Weights (gates * hidden, depth) as panels of units, for each the gates. */
-static void K(rnn_pack_units)(const K(rnn) *r, const REAL *weights, int64_t depth, REAL *packed,
-                              const team *t) {
-    int64_t begin, end;
-    team_range(t, K(rnn_panels)(r->hidden) * r->gates, 1, &begin, &end);
+/* The weights as panels of units, for each the gates, those of the input first if they go along. */
+static void K(rnn_pack_units)(const rnn_fwd_args *a, const K(rnn) *r, REAL *packed, const team *t) {
+    int64_t begin, end, hidden = r->hidden, depth = r->along + hidden;
+    team_range(t, K(rnn_panels)(hidden) * r->gates, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        int64_t unit = i / r->gates * GEMM_NR, lanes = pyad_min(GEMM_NR, r->hidden - unit);
-        const REAL *from = weights + (i % r->gates * r->hidden + unit) * depth;
-        K(gemm_pack_panel)(packed + i * GEMM_NR * depth, K(rnn_width)(lanes), lanes, depth, from,
-                           depth, 1);
+        int64_t unit = i / r->gates * GEMM_NR, lanes = pyad_min(GEMM_NR, hidden - unit);
+        int64_t width = K(rnn_width)(lanes), row = i % r->gates * hidden + unit;
+        REAL *to = packed + i * GEMM_NR * depth;
+        if (r->along > 0) {
+            K(gemm_pack_panel)(to, width, lanes, r->along,
+                               (const REAL *)a->w_ih.data + row * r->inputs, r->inputs, 1);
+        }
+        K(gemm_pack_panel)(to + r->along * width, width, lanes, hidden,
+                           (const REAL *)a->w_hh.data + row * hidden, hidden, 1);
     }
 }
 
@@ -462,12 +485,8 @@ static int K(rnn_fwd)(const void *args, const team *t) {
     K(rnn_memory) m = K(rnn_lay_out)(&r, t);
     K(rnn_add_offsets)(&r, &m, &a->sizes, t);
     const REAL *bias = K(rnn_bias)(a, &r, m.bias, t);
-    if (r.along) {
-        K(rnn_pack_units)(&r, a->w_ih.data, r.inputs, m.input, t);
-    } else {
-        K(rnn_fwd_inputs)(a, &r, bias, t, m.products);
-    }
-    K(rnn_pack_units)(&r, a->w_hh.data, r.hidden, m.packed, t);
+    if (r.along == 0) K(rnn_fwd_inputs)(a, &r, bias, t, m.products);
+    K(rnn_pack_units)(a, &r, m.packed, t);
     if (t->nth > 1) team_barrier(t);
     K(rnn_part) part = K(rnn_share)(&r, t);
     int64_t height = K(rnn_block)(&part);
@@ -488,85 +507,97 @@ static int64_t K(rnn_steps)(const pyad_array *x, const pyad_array *sizes, int64_
 
 PYAD_RECORD(rnn_fwd, rnn_fwd_args,
             K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->hn.shape[0], 1),
-            K(rnn_scratch_bytes)(a->w_hh.shape[1]),
+            K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
             K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
                                 K(rnn_steps)(&a->x, &a->sizes, a->hn.shape[0]), a->x.shape[1]))
 
 /* ---- backward ---- */
 
-/* One row of a step: gates and what came of them, gradients of h and of the cell's state, which
- * become those of the step before. d are the gradients of the gates' sums. */
+/* One row of a step: gates and what came of them; dh, the panel's gradients of h that come through
+ * the recurrent weights; dc, the gradient of the cell's state, or the part of GRU's of h that goes
+ * past the weights, which becomes that of the step before. d are the gradients of the gates' sums. */
 typedef struct {
-    const REAL *gates, *c, *c_before, *h_before, *y, *dy;
-    REAL *dh, *dc, *d;
+    const REAL *gates, *c, *c_before, *h_before, *y, *dy, *dh;
+    REAL *dc, *d;
 } K(rnn_back);
 
-GEMM_INLINE vec K(rnn_load)(const REAL *p, int64_t j, int64_t n) {
-    return p == NULL ? (vec){0} : K(gemm_load_row)(p + j, 1, n);
+/* The gradient of h: unit j is column l of the panel. */
+GEMM_INLINE vec K(rnn_dh)(const K(rnn_back) *w, int64_t j, int64_t l, int64_t n) {
+    return v_load(w->dh + l) + K(rnn_load)(w->dy, j, n);
 }
 
-GEMM_INLINE void K(lstm_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t n) {
+GEMM_INLINE void K(lstm_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t l,
+                             int64_t n) {
     const REAL *g = w->gates;
     vec i = K(rnn_load)(g, j, n), f = K(rnn_load)(g, j + hidden, n);
     vec u = K(rnn_load)(g, j + 2 * hidden, n), o = K(rnn_load)(g, j + 3 * hidden, n);
     vec one = v_set1(1), c = v_tanh(K(rnn_load)(w->c, j, n));
-    vec dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+    vec dh = K(rnn_dh)(w, j, l, n);
     vec dc = v_fma(dh * o, one - c * c, K(rnn_load)(w->dc, j, n));
     K(gemm_store_row)(w->d + j, 1, dc * u * i * (one - i), n);
     K(gemm_store_row)(w->d + j + hidden, 1, dc * K(rnn_load)(w->c_before, j, n) * f * (one - f), n);
     K(gemm_store_row)(w->d + j + 2 * hidden, 1, dc * i * (one - u * u), n);
     K(gemm_store_row)(w->d + j + 3 * hidden, 1, dh * c * o * (one - o), n);
     K(gemm_store_row)(w->dc + j, 1, dc * f, n);
-    K(gemm_store_row)(w->dh + j, 1, (vec){0}, n);
 }
 
 /* d has the slots r, z, the recurrent part of n, n: the first three meet the recurrent weights */
-GEMM_INLINE void K(gru_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t n) {
+GEMM_INLINE void K(gru_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, int64_t l,
+                             int64_t n) {
     const REAL *g = w->gates;
     vec r = K(rnn_load)(g, j, n), z = K(rnn_load)(g, j + hidden, n);
     vec u = K(rnn_load)(g, j + 2 * hidden, n), back = K(rnn_load)(g, j + 3 * hidden, n);
-    vec one = v_set1(1), dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+    vec one = v_set1(1), dh = K(rnn_dh)(w, j, l, n) + K(rnn_load)(w->dc, j, n);
     vec du = dh * (one - z) * (one - u * u);
     vec dz = dh * (K(rnn_load)(w->h_before, j, n) - u) * z * (one - z);
     K(gemm_store_row)(w->d + j, 1, du * back * r * (one - r), n);
     K(gemm_store_row)(w->d + j + hidden, 1, dz, n);
     K(gemm_store_row)(w->d + j + 2 * hidden, 1, du * r, n);
     K(gemm_store_row)(w->d + j + 3 * hidden, 1, du, n);
-    K(gemm_store_row)(w->dh + j, 1, dh * z, n);
+    K(gemm_store_row)(w->dc + j, 1, dh * z, n);
 }
 
-GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, int64_t n) {
-    vec h = K(rnn_load)(w->y, j, n), dh = K(rnn_load)(w->dh, j, n) + K(rnn_load)(w->dy, j, n);
+GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, int64_t l,
+                              int64_t n) {
+    vec h = K(rnn_load)(w->y, j, n), dh = K(rnn_dh)(w, j, l, n);
     vec d = kind == PYAD_RNN_TANH ? dh * (v_set1(1) - h * h)
                                   : v_select(h > (vec){0}, dh, (vec){0});
     K(gemm_store_row)(w->d + j, 1, d, n);
-    K(gemm_store_row)(w->dh + j, 1, (vec){0}, n);
 }
 
+/* Units begin .. end-1, a panel. */
 static void K(rnn_cell_back)(const K(rnn) *r, const K(rnn_back) *w, int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; j += VL) {
-        int64_t n = pyad_min(VL, end - j);
+        int64_t n = pyad_min(VL, end - j), l = j - begin;
         if (r->kind == PYAD_LSTM) {
-            K(lstm_back)(w, r->hidden, j, n);
+            K(lstm_back)(w, r->hidden, j, l, n);
         } else if (r->kind == PYAD_GRU) {
-            K(gru_back)(w, r->hidden, j, n);
+            K(gru_back)(w, r->hidden, j, l, n);
         } else {
-            K(plain_back)(w, r->kind, j, n);
+            K(plain_back)(w, r->kind, j, l, n);
         }
     }
 }
 
+/* Gradients of a block of sequences: of h, each panel like a panel's sums, and dc, whose rows stand
+ * `step` apart. */
+typedef struct {
+    REAL *dh, *dc;
+    int64_t step;
+} K(rnn_grads_now);
+
+#define RNN_PANEL(i) ((i) * RNN_ROWS * GEMM_NR)
+
 /* The cells of one step: this thread's units of `count` sequences from `begin` on. */
-static void K(rnn_bwd_cells)(const rnn_bwd_args *a, const K(rnn) *r, int64_t now, int64_t begin,
-                             int64_t count, int64_t from, int64_t to, REAL *dh, REAL *dc,
-                             int64_t step) {
+static void K(rnn_bwd_cells)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
+                             int64_t now, int64_t begin, int64_t count,
+                             const K(rnn_grads_now) *grads) {
     int64_t hidden = r->hidden;
     for (int64_t i = 0; i < count; i++) {
         int64_t row = K(rnn_offset)(r, now) + begin + i, at = row * hidden;
         K(rnn_back) w = {.gates = (const REAL *)a->gates.data + row * r->row,
                          .y = (const REAL *)a->y.data + at,
-                         .dh = dh + i * step,
-                         .dc = dc + i * step,
+                         .dc = grads->dc + i * grads->step,
                          .d = (REAL *)a->d.data + row * a->d.stride[0]};
         if (a->dy.data != NULL) w.dy = (const REAL *)a->dy.data + at;
         if (r->kind == PYAD_LSTM) {
@@ -576,7 +607,42 @@ static void K(rnn_bwd_cells)(const rnn_bwd_args *a, const K(rnn) *r, int64_t now
         if (r->kind == PYAD_GRU) {
             w.h_before = K(rnn_previous)(r, a->y.data, a->h0.data, now, begin + i, hidden);
         }
-        K(rnn_cell_back)(r, &w, from, to);
+        for (int64_t panel = p->first; panel < p->last; panel++) {
+            w.dh = grads->dh + RNN_PANEL(panel) + i * GEMM_NR;
+            K(rnn_cell_back)(r, &w, panel * GEMM_NR, pyad_min((panel + 1) * GEMM_NR, hidden));
+        }
+    }
+}
+
+/* Panels first .. last-1 of dh, of `rows` sequences, from an array, or 0. */
+static void K(rnn_fill_panels)(REAL *dh, const REAL *from, int64_t rows, const K(rnn_part) *p,
+                               int64_t hidden) {
+    for (int64_t i = p->first; i < p->last; i++) {
+        int64_t begin = i * GEMM_NR, end = pyad_min(begin + GEMM_NR, hidden);
+        /* column `begin` of the array to column 0 */
+        const REAL *columns = from == NULL ? NULL : from + begin;
+        K(rnn_fill)(dh + RNN_PANEL(i), GEMM_NR, columns, rows, 0, end - begin, hidden);
+    }
+}
+
+/* The gradients of the first states of sequences `row` .. row+rows-1 of a block. */
+static void K(rnn_bwd_drain)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
+                             const K(rnn_grads_now) *grads, int64_t begin, int64_t row,
+                             int64_t rows) {
+    int64_t hidden = r->hidden, step = grads->step, at = (begin + row) * hidden;
+    int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
+    REAL *dh0 = a->dh0.data == NULL ? NULL : (REAL *)a->dh0.data + at;
+    REAL *dc0 = a->dc0.data == NULL ? NULL : (REAL *)a->dc0.data + at;
+    const REAL *dc = grads->dc + row * step;
+    K(rnn_drain)(dc0, hidden, dc, step, rows, from, to);
+    for (int64_t i = 0; i < rows && dh0 != NULL; i++) {
+        for (int64_t j = from; j < to; j += VL) {
+            int64_t n = pyad_min(VL, to - j);
+            const REAL *dh = grads->dh + RNN_PANEL(j / GEMM_NR) + (row + i) * GEMM_NR;
+            vec v = v_load(dh + j % GEMM_NR);
+            if (r->kind == PYAD_GRU) v += K(rnn_load)(dc + i * step, j, n);
+            K(gemm_store_row)(dh0 + i * hidden + j, 1, v, n);
+        }
     }
 }
 
@@ -586,37 +652,31 @@ static void K(rnn_bwd_block)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn
                              const team *t) {
     int64_t hidden = r->hidden, step = K(rnn_round)(hidden) + RNN_PAD, first = begin * hidden;
     int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
-    int64_t depth = r->gates * hidden, d_row = a->d.stride[0];
-    REAL *dh = buffer, *dc = buffer + RNN_ROWS * step;
+    int64_t depth = r->gates * hidden, d_row = a->d.stride[0], panels = p->last - p->first;
+    K(rnn_grads_now) grads = {buffer, buffer + RNN_PANEL(K(rnn_panels)(hidden)), step};
     const REAL *dhn = a->dhn.data == NULL ? NULL : (const REAL *)a->dhn.data + first;
     const REAL *dcn = a->dcn.data == NULL ? NULL : (const REAL *)a->dcn.data + first;
-    REAL *dh0 = a->dh0.data == NULL ? NULL : (REAL *)a->dh0.data + first;
-    REAL *dc0 = a->dc0.data == NULL ? NULL : (REAL *)a->dc0.data + first;
-    if (to > from) {
-        K(rnn_fill)(dh, step, dhn, rows, from, to, hidden);
-        K(rnn_fill)(dc, step, dcn, rows, from, to, hidden);
+    if (panels > 0) {
+        K(rnn_fill_panels)(grads.dh, dhn, rows, p, hidden);
+        K(rnn_fill)(grads.dc, step, dcn, rows, from, to, hidden);
     }
-    if (r->steps == 0) K(rnn_drain)(dh0, hidden, dh, step, rows, from, to);
-    if (r->steps == 0) K(rnn_drain)(dc0, hidden, dc, step, rows, from, to);
+    if (r->steps == 0) K(rnn_bwd_drain)(a, r, p, &grads, begin, 0, rows);
     for (int64_t s = 0; s < r->steps; s++) {
         int64_t now = r->reverse ? s : r->steps - 1 - s, before = K(rnn_before)(r, now);
         int64_t count = K(rnn_active)(r, now, begin, begin + rows);
         int64_t left = K(rnn_active)(r, before, begin, begin + rows);
-        if (to > from) K(rnn_bwd_cells)(a, r, now, begin, count, from, to, dh, dc, step);
+        K(rnn_bwd_cells)(a, r, p, now, begin, count, &grads);
         if (p->together) team_barrier(t);
         const REAL *d = (const REAL *)a->d.data + (K(rnn_offset)(r, now) + begin) * d_row;
-        for (int64_t i = p->first; i < p->last && count > 0; i++) {
-            K(rnn_target) c = {dh + i * GEMM_NR, step, NULL, 1};
-            K(rnn_multiply)(d, d_row, count, depth, packed + i * GEMM_NR * depth,
-                            pyad_min(GEMM_NR, hidden - i * GEMM_NR), &c);
+        /* nobody asks for what goes on to the first state */
+        int64_t needed = a->dh0.data == NULL ? pyad_min(left, count) : count;
+        for (int64_t i = 0; i < panels && needed > 0; i++) {
+            int64_t panel = s % 2 ? p->last - 1 - i : p->first + i;
+            K(rnn_multiply)(d, d_row, needed, depth, packed + panel * GEMM_NR * depth,
+                            K(rnn_width)(pyad_min(GEMM_NR, hidden - panel * GEMM_NR)),
+                            grads.dh + RNN_PANEL(panel));
         }
-        if (left < count) {
-            int64_t shift = left * hidden, done = left * step;
-            K(rnn_drain)(dh0 == NULL ? NULL : dh0 + shift, hidden, dh + done, step, count - left,
-                         from, to);
-            K(rnn_drain)(dc0 == NULL ? NULL : dc0 + shift, hidden, dc + done, step, count - left,
-                         from, to);
-        }
+        if (left < count) K(rnn_bwd_drain)(a, r, p, &grads, begin, left, count - left);
     }
     if (p->together) team_barrier(t);
 }
@@ -656,90 +716,153 @@ static void K(rnn_pack_states)(const void *context, REAL *dst, int64_t width, in
     }
 }
 
-/* The sums of the columns begin .. end-1 of d, row by row in blocks, into `out`. */
-static void K(rnn_sum_rows)(const REAL *d, int64_t step, int64_t rows, REAL *out, int64_t begin,
-                            int64_t end) {
-    enum { BLOCK = 64 };
-    for (int64_t j = begin; j < end; j += VL) {
-        int64_t n = pyad_min(VL, end - j);
-        vec total = {0};
-        for (int64_t i = 0; i < rows; i += BLOCK) {
-            vec sum = {0};
-            for (int64_t k = i; k < pyad_min(rows, i + BLOCK); k++) {
-                sum += K(gemm_load_row)(d + k * step + j, 1, n);
-            }
-            total += sum;
-        }
-        K(gemm_store_row)(out + j, 1, total, n);
-    }
-}
-
-/* One column block of a gradient of weights, or of x, is a product with d: of GRU, the slots of d
- * that belong to the input are r, z and the last. */
+/* Columns of d whose products with the states and with x are rows of both weights' gradients: of GRU,
+ * the recurrent part of n has no part in the one and the last slot none in the other. */
 typedef struct {
-    int64_t from, weight, width; /* column of d, row of the weights */
+    int64_t from, width;   /* columns of d */
+    int64_t back, forward; /* first rows of the gradients of w_hh and of w_ih; -1: none */
 } K(rnn_span);
 
-static int64_t K(rnn_spans)(const K(rnn) *r, int recurrent, K(rnn_span) *spans) {
+#define RNN_SPANS 3
+
+static int64_t K(rnn_spans)(const K(rnn) *r, K(rnn_span) *spans) {
     int64_t hidden = r->hidden;
-    if (r->kind != PYAD_GRU || recurrent) {
-        spans[0] = (K(rnn_span)){0, 0, r->gates * hidden};
+    if (r->kind != PYAD_GRU) {
+        spans[0] = (K(rnn_span)){0, r->gates * hidden, 0, 0};
         return 1;
     }
-    spans[0] = (K(rnn_span)){0, 0, 2 * hidden};
-    spans[1] = (K(rnn_span)){3 * hidden, 2 * hidden, hidden};
-    return 2;
+    spans[0] = (K(rnn_span)){0, 2 * hidden, 0, 0};
+    spans[1] = (K(rnn_span)){2 * hidden, hidden, 2 * hidden, -1};
+    spans[2] = (K(rnn_span)){3 * hidden, hidden, -1, 2 * hidden};
+    return RNN_SPANS;
 }
 
 static void K(rnn_dx)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
-    K(rnn_span) spans[2];
-    int64_t count = K(rnn_spans)(r, 0, spans);
+    K(rnn_span) spans[RNN_SPANS];
+    int64_t count = K(rnn_spans)(r, spans);
     for (int64_t i = 0; i < count; i++) {
+        if (spans[i].forward < 0) continue;
         K(gemm_problem) p = {.m = r->rows, .n = r->inputs, .k = spans[i].width, .c = a->dx.data,
                              .c_row = r->inputs, .c_col = 1, .accumulate = i > 0};
         K(gemm_matrix) d = {(const REAL *)a->d.data + spans[i].from, a->d.stride[0], 1};
-        K(gemm_matrix) w = {(const REAL *)a->w_ih.data + spans[i].weight * r->inputs, r->inputs, 1};
+        K(gemm_matrix) w = {(const REAL *)a->w_ih.data + spans[i].forward * r->inputs, r->inputs, 1};
         K(gemm_strided)(&p, d, w, t, t->scratch, products);
         team_barrier(t);
     }
 }
 
-static void K(rnn_dw_ih)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
-    K(rnn_span) spans[2];
-    int64_t count = K(rnn_spans)(r, 0, spans);
-    for (int64_t i = 0; i < count; i++) {
-        REAL *c = (REAL *)a->dw_ih.data + spans[i].weight * r->inputs;
-        K(gemm_problem) p = {.m = spans[i].width, .n = r->inputs, .k = r->rows, .c = c,
-                             .c_row = r->inputs, .c_col = 1};
-        K(gemm_matrix) d = {(const REAL *)a->d.data + spans[i].from, 1, a->d.stride[0]};
-        K(gemm_matrix) x = {a->x.data, a->x.stride[0], a->x.stride[1]};
-        K(gemm_strided)(&p, d, x, t, t->scratch, products);
-        team_barrier(t);
+/* The two products that share the packed d: d^T times the states, and times x. */
+typedef struct {
+    K(gemm_problem) of[2];
+    K(gemm_part) part[2];
+    REAL *db[2];
+} K(rnn_weights);
+
+/* Add the sums of the columns of a packed panel to what the rows before gave: `first` of them. */
+static void K(rnn_sum_panel)(const REAL *panel, int64_t width, int64_t lanes, int64_t depth,
+                             int first, REAL *out) {
+    for (int64_t l = 0; l < lanes; l += VL) {
+        int64_t n = pyad_min(VL, lanes - l), d = 0;
+        vec sum[4] = {{0}};
+        for (; d + 4 <= depth; d += 4) {
+            GEMM_UNROLL for (int64_t i = 0; i < 4; i++) sum[i] += v_load(panel + (d + i) * width + l);
+        }
+        for (; d < depth; d++) sum[0] += v_load(panel + d * width + l);
+        vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        K(gemm_store_row)(out + l, 1, first ? all : all + K(gemm_load_row)(out + l, 1, n), n);
     }
 }
 
-static void K(rnn_dw_hh)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, void *products) {
-    K(gemm_matrix) d = {a->d.data, 1, a->d.stride[0]};
-    K(rnn_states) states = {r, a->y.data, a->h0.data};
-    K(gemm_problem) p = {.m = r->gates * r->hidden, .n = r->hidden, .k = r->rows,
-                         .pack_a = K(gemm_pack_rows), .a = &d, .pack_b = K(rnn_pack_states),
-                         .b = &states, .c = a->dw_hh.data, .c_row = r->hidden, .c_col = 1};
-    K(gemm_run)(&p, t, t->scratch, products);
-    team_barrier(t);
+/* Columns begin .. end-1 of a span of d, GEMM_MC at most, from row k of the parts on: pack, sum and
+ * multiply. */
+static void K(rnn_dw_block)(const rnn_bwd_args *a, const K(rnn_span) *span, const K(rnn_weights) *w,
+                            int64_t begin, int64_t end, int64_t k, REAL *packed) {
+    int64_t height = K(gemm_height)(end - begin), row[2] = {span->back, span->forward};
+    int64_t at = w->part[0].k + k, depth = pyad_min(GEMM_KC, w->part[0].depth - k);
+    const REAL *d = (const REAL *)a->d.data + span->from + at * a->d.stride[0];
+    for (int64_t i = begin; i < end; i += height) {
+        int64_t lanes = pyad_min(height, end - i);
+        REAL *to = packed + (i - begin) * depth;
+        K(gemm_pack_panel)(to, height, lanes, depth, d + i, 1, a->d.stride[0]);
+        for (int j = 0; j < 2; j++) {
+            if (row[j] < 0 || w->db[j] == NULL) continue;
+            K(rnn_sum_panel)(to, height, lanes, depth, at == 0, w->db[j] + row[j] + i);
+        }
+    }
+    for (int j = 0; j < 2; j++) {
+        const K(gemm_part) *part = &w->part[j];
+        int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
+        if (row[j] < 0 || panels == 0) continue;
+        K(gemm_block)(&w->of[j], packed, row[j] + begin, end - begin, height,
+                      part->data + k * panels * GEMM_NR, part, 0, panels, at, depth);
+    }
 }
 
-static void K(rnn_db)(const rnn_bwd_args *a, const K(rnn) *r, const team *t) {
-    int64_t begin, end;
-    K(rnn_span) spans[2];
-    for (int recurrent = 0; recurrent < 2; recurrent++) {
-        const pyad_array *out = recurrent ? &a->db_hh : &a->db_ih;
-        if (out->data == NULL) continue;
-        int64_t count = K(rnn_spans)(r, recurrent, spans);
-        for (int64_t i = 0; i < count; i++) {
-            team_range(t, spans[i].width, 64, &begin, &end);
-            K(rnn_sum_rows)((const REAL *)a->d.data + spans[i].from, a->d.stride[0], r->rows,
-                            (REAL *)out->data + spans[i].weight, begin, end);
+/* This thread's columns of d, of all spans laid side by side, times the parts of the states and x:
+ * columns by GEMM_MC, rows by GEMM_KC. */
+static void K(rnn_dw_part)(const rnn_bwd_args *a, const K(rnn) *r, K(rnn_weights) *w,
+                           const team *t) {
+    K(rnn_span) spans[RNN_SPANS];
+    int64_t count = K(rnn_spans)(r, spans), before = 0, begin, end;
+    team_range(t, r->slots * r->hidden, 2, &begin, &end);
+    for (int64_t i = 0; i < count; before += spans[i++].width) {
+        int64_t last = pyad_min(end - before, spans[i].width);
+        for (int64_t j = pyad_max(begin - before, 0), now; j < last; j += now) {
+            now = pyad_min(GEMM_MC_NOW, last - j);
+            for (int64_t k = 0; k < w->part[0].depth; k += GEMM_KC) {
+                K(rnn_dw_block)(a, &spans[i], w, j, j + now, k, t->scratch);
+            }
         }
+    }
+}
+
+/* Columns col .. col+most-1 of the states and x, which stand side by side from `start` on: those of
+ * one of them. */
+static K(gemm_part) K(rnn_dw_columns)(REAL *data, int64_t start, int64_t width, int64_t col,
+                                      int64_t most) {
+    int64_t begin = pyad_max(col - start, 0), end = pyad_min(col + most - start, width);
+    return (K(gemm_part)){.data = data, .col = begin, .cols = pyad_max(end - begin, 0)};
+}
+
+/* Gradients of weights and biases: sums over all rows of d, packed once for both weights. */
+static void K(rnn_dw)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, REAL *products) {
+    K(rnn_states) states = {r, a->y.data, a->h0.data};
+    K(gemm_matrix) x = {a->x.data, a->x.stride[0], a->x.stride[1]};
+    K(rnn_weights) w = {.of = {{.n = r->hidden, .k = r->rows, .pack_b = K(rnn_pack_states),
+                                .b = &states, .c = a->dw_hh.data, .c_row = r->hidden, .c_col = 1},
+                               {.n = r->inputs, .k = r->rows, .pack_b = K(gemm_pack_cols), .b = &x,
+                                .c = a->dw_ih.data, .c_row = r->inputs, .c_col = 1}}};
+    int64_t width[2] = {a->dw_hh.data == NULL ? 0 : r->hidden, a->dw_ih.data == NULL ? 0 : r->inputs};
+    int64_t start = pyad_ceil_div(width[0], GEMM_NR) * GEMM_NR;
+    int64_t all = start + pyad_ceil_div(width[1], GEMM_NR) * GEMM_NR;
+    int64_t columns = pyad_max(pyad_min(all, GEMM_NC_NOW), GEMM_NR);
+    int64_t depth = GEMM_PART / columns / GEMM_KC * GEMM_KC;
+    int64_t turn = 0, col = 0;
+    do {
+        w.db[0] = col > 0 ? NULL : a->db_hh.data;
+        w.db[1] = col > 0 ? NULL : a->db_ih.data;
+        for (int64_t k = 0; k < r->rows; k += depth, turn ^= t->nth > 1) {
+            REAL *data = products + turn * GEMM_PART;
+            for (int64_t j = 0; j < 2; j++) {
+                w.part[j] = K(rnn_dw_columns)(data, j * start, width[j], col, columns);
+                w.part[j].k = k;
+                w.part[j].depth = pyad_min(depth, r->rows - k);
+                K(gemm_pack_part)(&w.of[j], &w.part[j], t);
+                data += pyad_ceil_div(w.part[j].cols, GEMM_NR) * GEMM_NR * w.part[j].depth;
+            }
+            team_barrier(t);
+            K(rnn_dw_part)(a, r, &w, t);
+        }
+        col += columns;
+    } while (col < all);
+}
+
+/* The same of no rows. */
+static void K(rnn_dw_empty)(const rnn_bwd_args *a, const team *t) {
+    const pyad_array *outs[] = {&a->dw_ih, &a->dw_hh, &a->db_ih, &a->db_hh};
+    for (int i = 0; i < 4 && t->ith == 0; i++) {
+        if (outs[i]->data == NULL) continue;
+        memset(outs[i]->data, 0, (size_t)pyad_numel(outs[i]) * sizeof(REAL));
     }
 }
 
@@ -764,17 +887,21 @@ static int K(rnn_bwd)(const void *args, const team *t) {
     }
     team_barrier(t);
     if (a->dx.data != NULL) K(rnn_dx)(a, &r, t, m.products);
-    if (a->dw_ih.data != NULL) K(rnn_dw_ih)(a, &r, t, m.products);
-    if (a->dw_hh.data != NULL) K(rnn_dw_hh)(a, &r, t, m.products);
-    K(rnn_db)(a, &r, t);
+    if (r.rows == 0) {
+        K(rnn_dw_empty)(a, t);
+    } else if (a->dw_ih.data != NULL || a->dw_hh.data != NULL || a->db_ih.data != NULL ||
+               a->db_hh.data != NULL) {
+        K(rnn_dw)(a, &r, t, m.products);
+    }
     return PYAD_OK;
 }
 
 PYAD_RECORD(rnn_bwd, rnn_bwd_args,
             K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->batch, 2),
-            K(rnn_scratch_bytes)(a->w_hh.shape[1]),
+            K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
             K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
                                 K(rnn_steps)(&a->x, &a->sizes, a->batch), a->x.shape[1]))
 
 #undef RNN_PAD
+#undef RNN_PANEL
 #endif
