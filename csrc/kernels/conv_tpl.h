@@ -678,10 +678,11 @@ static int K(conv_weight)(const void *args, const team *t) {
 
 PYAD_RECORD(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(conv_scratch)), 0)
 
-/* Products of the convolution, in units of the work that PYAD_WORK_GRAIN counts. */
+/* Products of the convolution, in units of the work that PYAD_WORK_GRAIN counts: eight of them in
+ * the time of an element operation, of short sums (depthwise) four. */
 static int64_t K(conv_work)(const pyad_array *out, const pyad_array *weight) {
     int64_t row = pyad_numel(weight) / pyad_max(1, weight->shape[0]);
-    return pyad_numel(out) * pyad_max(1, row / 8);
+    return pyad_numel(out) * pyad_max(1, row < 32 ? row / 4 : row / 8);
 }
 
 static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
