@@ -412,7 +412,7 @@ def record_planned(
             number = place - count
             out = result[number] if isinstance(result, tuple) else result
             saved.append(keep(out, None, number))
-    outputs = len(result) if isinstance(result, tuple) else 1
+    outputs = len(plan.specs)
     return Node(op, attrs, plan.shapes, plan.dtypes, needs, edges, saved, outputs)
 
 

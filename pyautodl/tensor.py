@@ -859,6 +859,8 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
             if recording and plan.differentiable
             else None
         )
+        if plan.alone:
+            result = result[0]
     elif recording and _differentiable(op.rule(*arrays, **attrs)):
         ctx = Context(attrs)
         needs = tuple([edge is not None for edge in edges])
@@ -947,6 +949,8 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
         plan = find_plan(found, arrays, attrs)
         floats = found.params(**attrs) if found.params else plan.floats
         result = plan.call(arrays, floats)
+        if plan.alone:
+            result = result[0]
     else:
         needs = (False,) * len(arrays)
         result = found.forward(Context(attrs), needs, *arrays, **attrs)

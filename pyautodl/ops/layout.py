@@ -11,6 +11,7 @@ __all__ = [
     "ensure_contiguous",
     "ensure_dense",
     "ensure_layout",
+    "has_strides",
 ]
 
 
@@ -33,12 +34,17 @@ def ensure_channels_last(ctx: Any, x: Array) -> Array:
 
 def ensure_layout(ctx: Any, x: Array, like: Array) -> Array:
     """`x` itself if its bytes lie as those of `like`, which is dense, else such a copy."""
-    if x.strides == like.strides or all(
-        size == 1 or mine == other
-        for size, mine, other in zip(x.shape, x.strides, like.strides, strict=True)
-    ):
+    if has_strides(x, like.strides):
         return x
     return _copy(ctx, x, empty(x.shape, x.dtype, like.strides))
+
+
+def has_strides(x: Array, strides: tuple[int, ...]) -> bool:
+    """Whether `x` lies with such strides; those of axes of size 1 mean nothing."""
+    return x.strides == strides or all(
+        size == 1 or mine == other
+        for size, mine, other in zip(x.shape, x.strides, strides, strict=True)
+    )
 
 
 def _copy(ctx: Any, x: Array, out: Array) -> Array:

@@ -6,18 +6,34 @@ The losses of pairs stand in pair_loss.py.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, empty, run
+from pyautodl.backends import (
+    Array,
+    Made,
+    contiguous_strides,
+    empty,
+    empty_strides_like,
+    run,
+)
 from pyautodl.backends.dtypes import FLOATING, int64
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.ops import pair_loss  # noqa: F401 (registers its ops)
-from pyautodl.ops.layout import ensure_contiguous, ensure_dense, ensure_layout
+from pyautodl.ops.layout import ensure_contiguous, ensure_dense, has_strides
 from pyautodl.ops.pair_loss import REDUCTIONS, check_floats, check_reduction
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.plan import (
+    CopiedPlan,
+    KernelPlan,
+    OuterPlan,
+    Plan,
+    in_order,
+    planned,
+    seen,
+)
+from pyautodl.ops.record import ErrorCase, Op, Places, Sample, Spec, register
 
 __all__ = ["CLAMPED_LOG", "CROSS_ENTROPY", "NLL_LOSS", "NLL_LOSS_GRAD", "check_classes"]
 
@@ -178,22 +194,20 @@ def _ensure_rows(ctx: Any, x: Array) -> Array:
     return x if x.is_channels_last() else ensure_contiguous(ctx, x)
 
 
-def _ensure_target(ctx: Any, target: Array, x: Array) -> Array:
-    if _is_soft(target):
-        return ensure_layout(ctx, target, x)
-    return ensure_contiguous(ctx, target)
-
-
 def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
     """Run a kernel that checks class numbers; its error names the op."""
     try:
         run(kernel, *arguments)
     except IndexError as error:
-        found = str(error).removeprefix(f"{kernel}: ")
-        raise IndexError(
-            f"{name}: target {found}, the number of classes; another ignore_index "
-            "leaves targets out"
-        ) from None
+        raise _class_error(name, kernel, error) from None
+
+
+def _class_error(name: str, kernel: str, error: IndexError) -> IndexError:
+    found = str(error).removeprefix(f"{kernel}: ")
+    return IndexError(
+        f"{name}: target {found}, the number of classes; another ignore_index "
+        "leaves targets out"
+    )
 
 
 def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
@@ -329,7 +343,49 @@ def _nll_grad_vjp(call: Any, ctx: Any, needs: Any, u: Any) -> tuple[Any, ...]:
 # ---- cross_entropy ----
 
 
-def _cross_entropy_rule(
+class _CheckedPlan(OuterPlan):
+    """A mean or sum over class numbers that the kernel checks."""
+
+    __slots__ = ("_name", "_rows")
+
+    def __init__(self, inner: Plan, name: str, rows: int) -> None:
+        super().__init__(inner)
+        self._name, self._rows = name, rows
+
+    def around(self, inputs: Any, floats: Any) -> Any:
+        try:
+            result = self._inner.call(inputs, floats)
+        except IndexError as error:
+            raise _class_error(self._name, "cross_entropy_fwd", error) from None
+        _warn_if_empty(self._name, result[1], self._rows)
+        return result
+
+
+def _laid_out(
+    make: Callable[..., Plan],
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    first: int = 0,
+) -> Plan:
+    """make(x, target, weight), in the layouts that kernels take.
+
+    x is input number `first`; the others follow it.
+    """
+    if not x.is_channels_last() and not x.is_contiguous():
+        return CopiedPlan(_laid_out(make, in_order(x), target, weight, first), first)
+    strides = x.strides if _is_soft(target) else contiguous_strides(target.shape)
+    if not has_strides(target, strides):
+        copied = in_order(target, strides)
+        plan = _laid_out(make, x, copied, weight, first)
+        return CopiedPlan(plan, first + 1, strides)
+    if weight is not None and not weight.is_contiguous():
+        plan = _laid_out(make, x, target, in_order(weight), first)
+        return CopiedPlan(plan, first + 2)
+    return make(x, target, weight)
+
+
+def _cross_entropy_plan(
     x: Array,
     target: Array,
     weight: Array | None = None,
@@ -337,35 +393,29 @@ def _cross_entropy_rule(
     ignore_index: int,
     reduction: str,
     label_smoothing: float,
-) -> tuple[Spec, ...]:
+) -> Plan:
     name = "cross_entropy"
     check_classes(name, x, target, weight, ignore_index)
     _check_rest(name, reduction, label_smoothing)
-    return (Spec(_row_shape(x.shape) if reduction == "none" else (), x.dtype),)
-
-
-def _cross_entropy_forward(
-    ctx: Any,
-    needs: Any,
-    x: Array,
-    target: Array,
-    weight: Array | None = None,
-    **attrs: Any,
-) -> Array:
-    x = _ensure_rows(ctx, x)
-    target = _ensure_target(ctx, target, x)
-    inputs = (x, target, None if weight is None else ensure_contiguous(ctx, weight))
-    ints, floats = _numbers(attrs)
     rows = x.size // x.shape[_class_axis(x.shape)]
-    loss: Array = ctx.empty(() if ints[1] else _row_shape(x.shape), x.dtype)
-    divisor, stats = empty((), x.dtype), empty((2, rows), x.dtype)
-    writes = (loss, divisor, stats)
-    _run_checked("cross_entropy", "cross_entropy_fwd", inputs, writes, ints, floats)
-    if attrs["reduction"] == "mean":
-        _warn_if_empty("cross_entropy", divisor, rows)
-    if any(needs):
-        ctx.save(*inputs[: len(needs)], divisor, stats)
-    return loss
+    shape = _row_shape(x.shape) if reduction == "none" else ()
+    writes = [
+        Made(each, x.dtype, contiguous_strides(each)) for each in (shape, (), (2, rows))
+    ]
+    ints, floats = (ignore_index, REDUCTIONS[reduction]), (float(label_smoothing),)
+
+    def make(*arrays: Array | None) -> Plan:
+        reads = [seen(i, each) for i, each in enumerate(arrays)]
+        return KernelPlan("cross_entropy_fwd", reads, writes, ints, floats, alone=True)
+
+    plan = _laid_out(make, x, target, weight)
+    return _CheckedPlan(plan, name, rows if reduction == "mean" else 0)
+
+
+def _cross_entropy_saves(needs: tuple[bool, ...]) -> Places:
+    """The inputs, then the divisor and the statistics of the rows."""
+    count = len(needs)
+    return (*range(count), count + 1, count + 2)
 
 
 def _cross_entropy_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -450,9 +500,7 @@ def _cross_entropy_grad_rule(
     return (Spec(x.shape, x.dtype),)
 
 
-def _cross_entropy_grad_forward(
-    ctx: Any,
-    needs: Any,
+def _cross_entropy_grad_plan(
     g: Array,
     x: Array,
     target: Array,
@@ -460,16 +508,22 @@ def _cross_entropy_grad_forward(
     divisor: Array,
     stats: Array,
     **attrs: Any,
-) -> Array:
-    g, x = ensure_contiguous(ctx, g), _ensure_rows(ctx, x)
-    target = _ensure_target(ctx, target, x)
-    if weight is not None:
-        weight = ensure_contiguous(ctx, weight)
-    stats = ensure_contiguous(ctx, stats)
-    dx: Array = ctx.empty_like(x)
-    reads = (g, x, target, weight, divisor, stats)
-    run("cross_entropy_bwd", reads, (dx,), *_numbers(attrs))
-    return dx
+) -> Plan:
+    (spec,) = _cross_entropy_grad_rule(g, x, target, weight, divisor, stats, **attrs)
+    if not g.is_contiguous():
+        rest = (x, target, weight, divisor, stats)
+        return CopiedPlan(_cross_entropy_grad_plan(in_order(g), *rest, **attrs))
+    if not stats.is_contiguous():
+        rest = (x, target, weight, divisor, in_order(stats))
+        return CopiedPlan(_cross_entropy_grad_plan(g, *rest, **attrs), 5)
+
+    def make(x: Array, *rest: Array | None) -> Plan:
+        inputs = (g, x, *rest, divisor, stats)
+        reads = [seen(i, each) for i, each in enumerate(inputs)]
+        made = Made(*spec, empty_strides_like(spec.shape, x.strides))
+        return KernelPlan("cross_entropy_bwd", reads, [made], *_numbers(attrs))
+
+    return _laid_out(make, x, target, weight, first=1)
 
 
 # ---- examples ----
@@ -628,10 +682,10 @@ NLL_LOSS_GRAD = register(
 )
 
 CROSS_ENTROPY = register(
-    Op(
-        name="cross_entropy",
-        rule=_cross_entropy_rule,
-        forward=_cross_entropy_forward,
+    planned(
+        "cross_entropy",
+        _cross_entropy_plan,
+        _cross_entropy_saves,
         vjp=_cross_entropy_vjp,
         composition=_cross_entropy_composition,
         samples=_cross_entropy_samples,
@@ -640,10 +694,9 @@ CROSS_ENTROPY = register(
 )
 
 CROSS_ENTROPY_GRAD = register(
-    Op(
-        name="cross_entropy_grad",
-        rule=_cross_entropy_grad_rule,
-        forward=_cross_entropy_grad_forward,
+    planned(
+        "cross_entropy_grad",
+        _cross_entropy_grad_plan,
         samples=_cross_entropy_grad_samples,
         errors=_make_errors("cross_entropy_grad", (_G, _X), (_G, np.ones((2, 2)))),
         gradient_of="cross_entropy",

@@ -28,6 +28,7 @@ from pyautodl.ops.record import Op, Places, Spec
 __all__ = [
     "CopiedPlan",
     "KernelPlan",
+    "OuterPlan",
     "Plan",
     "ViewPlan",
     "find_plan",
@@ -53,9 +54,11 @@ class Plan:
         shapes, dtypes: those of the inputs, None where one is absent.
         places: which of the inputs and, after them, outputs are saved, by which inputs
             need a gradient; filled as they come.
+        alone: what `call` gives besides the first output is for the gradient alone.
     """
 
     __slots__ = (
+        "alone",
         "call",
         "differentiable",
         "dtypes",
@@ -72,6 +75,7 @@ class Plan:
     def __init__(self, specs: Sequence[Spec], floats: Sequence[float] = ()) -> None:
         self.specs = tuple(specs)
         self.floats = floats
+        self.alone = False
         self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
         self.places: dict[tuple[bool, ...], Places] = {}
 
@@ -88,6 +92,7 @@ class KernelPlan(Plan):
         reads: the inputs as it sees them, in its order.
         writes: the outputs.
         ints, floats: its numbers.
+        alone: only the first of the outputs is one of the op.
     """
 
     __slots__ = ("_ints", "_kernel", "_reads", "_writes")
@@ -99,8 +104,11 @@ class KernelPlan(Plan):
         writes: Sequence[Made],
         ints: Sequence[int] = (),
         floats: Sequence[float] = (),
+        alone: bool = False,
     ) -> None:
-        super().__init__([Spec(each.shape, each.dtype) for each in writes], floats)
+        specs = [Spec(each.shape, each.dtype) for each in writes]
+        super().__init__(specs[:1] if alone else specs, floats)
+        self.alone = alone
         self._kernel, self._ints = kernel, ints
         self._reads, self._writes = reads, writes
         self.call = self._first_call
@@ -141,31 +149,48 @@ class ViewPlan(Plan):
         return self.call(inputs, floats)
 
 
-class CopiedPlan(Plan):
-    """Another plan, made for input number `place` in C order, which it is not."""
+class OuterPlan(Plan):
+    """Another plan, with something before or after it."""
 
-    __slots__ = ("_inner", "_place")
+    __slots__ = ("_inner",)
 
-    def __init__(self, inner: Plan, place: int = 0) -> None:
+    def __init__(self, inner: Plan) -> None:
         super().__init__(inner.specs, inner.floats)
-        self._inner, self._place = inner, place
-        self.call = self._call
+        self.alone = inner.alone
+        self._inner = inner
+        self.call = self.around
 
-    def _call(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        return self._inner.call(self._copied(inputs), floats)
+    def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        """Run the inner plan."""
+        raise NotImplementedError
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        return self._inner.forward(ctx, self._copied(inputs), floats)
+        return self.around(inputs, floats)
+
+
+class CopiedPlan(OuterPlan):
+    """Another plan, made for a copy of input number `place` in another layout."""
+
+    __slots__ = ("_place", "_strides")
+
+    def __init__(
+        self, inner: Plan, place: int = 0, strides: Ints | None = None
+    ) -> None:
+        super().__init__(inner)
+        self._place, self._strides = place, strides
+
+    def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        return self._inner.call(self._copied(inputs), floats)
 
     def _copied(self, inputs: Sequence[Any]) -> list[Any]:
         copied = list(inputs)
-        copied[self._place] = in_order(copied[self._place])
+        copied[self._place] = in_order(copied[self._place], self._strides)
         return copied
 
 
-def in_order(x: Array) -> Array:
-    """A copy of an array in C order."""
-    out = empty(x.shape, x.dtype)
+def in_order(x: Array, strides: Ints | None = None) -> Array:
+    """A copy of an array in C order, or with other dense strides."""
+    out = empty(x.shape, x.dtype, strides)
     run("copy", (x,), (out,))
     return out
 
@@ -230,7 +255,7 @@ def planned(
             outputs = result if type(result) is tuple else (result,)
             values = (*arrays, *outputs)
             ctx.save(*[None if i is None else values[i] for i in saves(needs)])
-        return result
+        return result[0] if found.alone else result
 
     op = Op(name, rule, forward, plan=plan, saves=saves, params=params, **more)
     keep_prepared(op.plans)
