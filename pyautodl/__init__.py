@@ -79,12 +79,14 @@ _LATER = {
     "models": "pyautodl.models",
     "optim": "pyautodl.optim",
     "plot": "pyautodl.plot",
+    "profiler": "pyautodl.profiler",
     "testing": "pyautodl.testing",
     "train": "pyautodl.train",
     "utils": "pyautodl.utils",
 }
 _LATER_NAMES = {
     "load": "pyautodl.serialization",
+    "profile": "pyautodl.profiler",
     "save": "pyautodl.serialization",
     "show_config": "pyautodl.config",
 }

@@ -51,6 +51,7 @@ __all__ = [
     "fallbacks",
     "from_numpy",
     "keep_prepared",
+    "observe",
     "prepare",
     "run",
     "see",
@@ -89,6 +90,8 @@ _calls: dict[tuple[str, int], Call] = {}
 # the same -> (backend taken, why not a better one)
 _fallbacks: dict[tuple[str, int], tuple[str, str]] = {}
 _modules: dict[str, dict[str, Callable[..., None]]] = {}
+# (kernel's name, call) -> what is called in its stead
+_observer: Callable[[str, Call], Call] | None = None
 
 
 def run(
@@ -171,8 +174,13 @@ def _load_kernels(backend: str) -> dict[str, Callable[..., None]]:
 
 
 def _make_call(backend: str, name: str) -> Call:
-    if backend == "native":
-        return native.make_call(name)
+    call = (
+        native.make_call(name) if backend == "native" else _python_call(backend, name)
+    )
+    return call if _observer is None else _observer(name, call)
+
+
+def _python_call(backend: str, name: str) -> Call:
     function = backend_kernels(backend)[name]
 
     def call(
@@ -192,6 +200,16 @@ def _as_ndarrays(argument: Argument) -> Any:
     if isinstance(argument, list):
         return [array.numpy() for array in argument]
     return None if argument is None else argument.numpy()
+
+
+def observe(observer: Callable[[str, Call], Call] | None) -> None:
+    """Let every kernel call pass through what `observer(name, call)` returns.
+
+    None ends it. Nothing is asked at a call: what was resolved before is made anew.
+    """
+    global _observer
+    _observer = observer
+    _forget_calls()
 
 
 def current_backend() -> str:
@@ -241,7 +259,7 @@ def use_backend(name: str) -> Iterator[None]:
 
 
 def _forget_calls() -> None:
-    """The pinned backend has changed: what was resolved for another is void."""
+    """The pinned backend or the observer has changed: what was resolved before is void."""
     _calls.clear()
     for each in _prepared:
         each.clear()
@@ -291,7 +309,7 @@ def prepare(
     """
     code = next((r.code for r in reads if r.place is not None), writes[0].dtype.code)
     backend = _choose(name, code)
-    if backend == "native":
+    if backend == "native" and _observer is None:
         return _prepare_native(name, reads, writes, ints)
     run_kernel = _make_call(backend, name)
 
