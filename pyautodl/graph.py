@@ -201,23 +201,26 @@ class Node:
     """
 
     __slots__ = (
+        "__dict__",
         "__weakref__",
         "_saved",
         "attrs",
         "dtypes",
         "edges",
-        "hooks",
-        "info",
         "module",
         "needs",
         "number",
         "op",
         "outputs",
         "released",
-        "retained",
         "shapes",
-        "traceback",
     )
+    # what few nodes have is in their __dict__
+    info: Any = None
+    # number of an output -> hooks on its gradient, or who wants it retained
+    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
+    retained: dict[int, weakref.ref[Any]] | None = None
+    traceback: list[traceback.FrameSummary] | None = None
 
     def __init__(
         self,
@@ -235,19 +238,18 @@ class Node:
         self.attrs = attrs
         self.shapes = shapes
         self.dtypes = dtypes
-        self.info = info
         self.needs = needs
         self.edges = edges
         self.outputs = outputs
         self.number = next(_numbers)
         self.released = False
         self._saved: list[Saved | None] | None = saved
-        # number of an output -> hooks on its gradient, or who wants it retained
-        self.hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
-        self.retained: dict[int, weakref.ref[Any]] | None = None
         stack = _STACK.modules
         self.module = weakref.ref(stack[-1]) if stack else None
-        self.traceback = traceback.extract_stack()[:-2] if MODE.anomaly else None
+        if info is not None:
+            self.info = info
+        if MODE.anomaly:
+            self.traceback = traceback.extract_stack()[:-2]
 
     @property
     def name(self) -> str:
@@ -276,19 +278,22 @@ class Node:
                 f"tensors are freed{self.where()}; likely fix: call backward once, or with "
                 "retain_graph=True, and detach() what is carried from step to step"
             )
-        return tuple(
-            [None if each is None else self._unpack(each) for each in self._saved]
-        )
-
-    def _unpack(self, saved: Saved) -> Any:
-        array, edge, output, version, checksum = saved
-        if array.storage.version != version:
-            raise GradError(self._changed(array, "an in-place operation"))
-        if checksum is not None and _checksum(array) != checksum:
-            raise GradError(self._changed(array, "writing to memory shared with NumPy"))
-        if output is not None:
-            return _Bound.make(array, (self, output), True)
-        return _Bound.make(array, edge, edge is not None)
+        make = _Bound.make
+        tensors: list[Any] = []
+        for saved in self._saved:
+            if saved is None:
+                tensors.append(None)
+                continue
+            array, edge, output, version, checksum = saved
+            if array.storage.version != version:
+                raise GradError(self._changed(array, "an in-place operation"))
+            if checksum is not None and _checksum(array) != checksum:
+                how = "writing to memory shared with NumPy"
+                raise GradError(self._changed(array, how))
+            if output is not None:
+                edge = (self, output)
+            tensors.append(make(array, edge, edge is not None))
+        return tuple(tensors)
 
     def _changed(self, array: Array, how: str) -> str:
         text = (
@@ -329,18 +334,22 @@ class Node:
 
     def gradients(self, grads: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
         """The gradients of the inputs from those of the outputs."""
-        before = MODE.enabled
-        MODE.enabled = create_graph
         try:
-            if create_graph and self.op.composition is not None:
-                return self._differentiate_composition(grads)
             if self.op.vjp is None:
                 raise GradError(f"{self.op.name}: this operation has no gradient")
-            call = _Bound.call if create_graph else _Bound.call_unrecorded
-            return self.op.vjp(call, self, self.needs, *grads)
+            if not create_graph:
+                return self.op.vjp(_Bound.call_unrecorded, self, self.needs, *grads)
+            return self._recorded_gradients(grads)
         except Exception as error:
             self._annotate(error)
             raise
+
+    def _recorded_gradients(self, grads: Sequence[Any]) -> tuple[Any, ...]:
+        before, MODE.enabled = MODE.enabled, True
+        try:
+            if self.op.composition is not None:
+                return self._differentiate_composition(grads)
+            return self.op.vjp(_Bound.call, self, self.needs, *grads)  # type: ignore[misc]
         finally:
             MODE.enabled = before
 
@@ -397,22 +406,23 @@ def record_planned(
     result: Array | tuple[Array, ...],
 ) -> Node:
     """Make the node of a call that has run by its plan."""
-    needs = tuple([edge is not None for edge in edges])
+    needs = tuple([edge is not None for edge in edges]) if None in edges else plan.all
     places = plan.places.get(needs)
     if places is None:
         places = plan.places[needs] = op.saves(needs) if op.saves is not None else ()
     saved: list[Saved | None] = []
-    count = len(arrays)
-    for place in places:
-        if place is None:
-            saved.append(None)
-        elif place < count:
-            saved.append(keep(arrays[place], edges[place], None))
-        else:
-            number = place - count
-            out = result[number] if isinstance(result, tuple) else result
-            saved.append(keep(out, None, number))
-    outputs = len(plan.specs)
+    if places:
+        count = len(arrays)
+        for place in places:
+            if place is None:
+                saved.append(None)
+            elif place < count:
+                saved.append(keep(arrays[place], edges[place], None))
+            else:
+                number = place - count
+                out = result[number] if isinstance(result, tuple) else result
+                saved.append(keep(out, None, number))
+    outputs = plan.count
     return Node(op, attrs, plan.shapes, plan.dtypes, needs, edges, saved, outputs)
 
 
@@ -500,7 +510,11 @@ class _Walk:
         """Add a gradient to what an edge leads to."""
         source, output = edge
         if type(source) is not Node:
-            self._deliver_to_leaf(source, grad)
+            leaf = self.leaves.get(id(source))
+            if leaf is None:
+                self.leaves[id(source)] = (source, _Sum(grad))
+            else:
+                leaf[1].add(grad, self.create_graph)
             return
         sums = self.pending.get(source)
         if sums is None:
@@ -512,24 +526,17 @@ class _Walk:
         else:
             held.add(grad, self.create_graph)
 
-    def _deliver_to_leaf(self, leaf: Any, grad: Any) -> None:
-        held = self.leaves.get(id(leaf))
-        if held is None:
-            self.leaves[id(leaf)] = (leaf, _Sum(grad))
-        else:
-            held[1].add(grad, self.create_graph)
-
     def run(self) -> None:
         """Process nodes until none is left, then the leaves that are targets."""
         useful = self.useful(self.heap) if self.useful is not None else None
-        while self.heap:
-            node = heapq.heappop(self.heap)[1]
-            sums = self.pending.pop(node)
-            grads = self._outputs_grads(node, sums)
-            del sums
+        anomaly = MODE.anomaly
+        heap, pending, pop = self.heap, self.pending, heapq.heappop
+        while heap:
+            node = pop(heap)[1]
+            grads = self._outputs_grads(node, pending.pop(node))
             if useful is not None and node not in useful:
                 continue
-            self._step(node, grads, useful)
+            self._step(node, grads, useful, anomaly)
         if self.wanted is not None:
             for leaf, held in self.leaves.values():
                 if (id(leaf), 0) in self.wanted:
@@ -540,32 +547,31 @@ class _Walk:
         grads = [None if held is None else held.value for held in sums]
         if node.hooks is not None or node.retained is not None:
             _run_node_hooks(node, grads)
-        if self.wanted is not None:
+        if self.wanted:
             for i, grad in enumerate(grads):
                 if grad is not None and (id(node), i) in self.wanted:
                     self.found[id(node), i] = grad
         return grads
 
-    def _step(self, node: Node, grads: list[Any], useful: Any) -> None:
+    def _step(self, node: Node, grads: list[Any], useful: Any, anomaly: bool) -> None:
         """Run one node's gradient and hand the results on."""
         results = node.gradients(grads, self.create_graph)
-        if MODE.anomaly:
+        if anomaly:
             _check_nan(node, results)
         if not self.retain_graph:
             node.release()
         grads.clear()
         shapes = node.shapes
-        for i, (edge, need) in enumerate(zip(node.edges, node.needs)):
-            grad = results[i] if need else None
-            if grad is None or edge is None:
+        for i, edge in enumerate(node.edges):
+            if edge is None or not node.needs[i] or results[i] is None:
                 continue
+            grad = results[i]
             if grad._array.shape != shapes[i]:
                 raise GradError(
                     f"{node.op.name}: the gradient of input {i} has shape "
                     f"{grad._array.shape}, expected that of the input, {shapes[i]}"
                 )
-            source = edge[0]
-            if useful is None or source in useful or _key(edge) in self.wanted:  # type: ignore[operator]
+            if useful is None or edge[0] in useful or _key(edge) in self.wanted:  # type: ignore[operator]
                 # the last reference must be the engine's, so that a leaf may take the
                 # memory
                 self.deliver(edge, grad)
@@ -583,8 +589,9 @@ class _Walk:
                 grad = _run_hooks(leaf._hooks, grad)
                 owned = False
             _accumulate(leaf, grad, owned, self.create_graph)
-            for hook in list((leaf._post_hooks or {}).values()):
-                hook(leaf)
+            if leaf._post_hooks:
+                for hook in list(leaf._post_hooks.values()):
+                    hook(leaf)
 
 
 def _nodes_above(

@@ -37,7 +37,7 @@ from pyautodl.graph import (
     record_planned,
     run_backward,
 )
-from pyautodl.ops.plan import find_plan
+from pyautodl.ops.plan import find_plan, look_up
 from pyautodl.ops.record import OPS, Op, Spec
 
 __all__ = [
@@ -199,12 +199,13 @@ class Tensor:
         self._edge = edge
         self._requires_grad = requires_grad
         self.grad: Tensor | None = None
-        # the tensor whose memory this one shows a part of
+        # the tensor whose memory this one shows a part of; if there is one, there are
+        # also its _changes that were followed, and whether the op made several views
         self._base: Tensor | None = None
-        self._base_changes = 0
+        self._base_changes: int
+        self._many_views: bool
         # how often a view of this tensor, or itself, was changed with a graph
         self._changes = 0
-        self._many_views = False
         self._hooks: dict[int, Callable[[Tensor], Any]] | None = None
         self._post_hooks: dict[int, Callable[[Tensor], Any]] | None = None
 
@@ -599,7 +600,7 @@ class Tensor:
                 f"{name}: a view of a leaf that requires a gradient can't be changed in "
                 "place; do it under no_grad(), or out of place"
             )
-        if self._many_views:
+        if base is not None and self._many_views:
             raise GradError(
                 f"{name}: an output of split, chunk or unbind can't be changed in place; "
                 "use clone()"
@@ -721,15 +722,17 @@ class RemovableHandle:
 _BOUND: dict[str, Callable[..., Any]] = {}
 
 
+_new = object.__new__
+
+
 def make(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
     """A tensor on an array."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = _new(Tensor)
     tensor._array = array
     tensor._edge = edge
     tensor._requires_grad = requires_grad
     tensor.grad = tensor._base = tensor._hooks = tensor._post_hooks = None
-    tensor._base_changes = tensor._changes = 0
-    tensor._many_views = False
+    tensor._changes = 0
     return tensor
 
 
@@ -820,6 +823,13 @@ def _operand_dtype(inputs: Sequence[Any]) -> DType:
     return (numbers or dtypes or [_default_dtype])[0]
 
 
+def _constant_array(value: Any, inputs: Sequence[Any]) -> Array | None:
+    """An input that is a number, or absent."""
+    if value is None:
+        return None
+    return backends.constant(value, _operand_dtype(inputs))
+
+
 def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     """Run an op on tensors and record the call if an input needs a gradient.
 
@@ -833,27 +843,32 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
         A tensor, or a tuple of them where the op has several outputs.
     """
     arrays: list[Array | None] = []
+    layouts: list[bytes | None] = []
     edges: list[Edge | None] = []
     needed = False
     for x in inputs:
         if isinstance(x, Tensor):
             if x._base is not None:
                 x._follow_base()
-            arrays.append(x._array)
+            array = x._array
+            arrays.append(array)
+            layouts.append(array._layout or array.layout())
             if x._requires_grad:
                 needed = True
                 edges.append(x._edge or (x, 0))
             else:
                 edges.append(None)
         else:
+            constant_ = _constant_array(x, inputs)
+            arrays.append(constant_)
+            layouts.append(None if constant_ is None else constant_.layout())
             edges.append(None)
-            arrays.append(
-                None if x is None else backends.constant(x, _operand_dtype(inputs))
-            )
     recording = needed and MODE.enabled
     if op.plan is not None:
-        plan = find_plan(op, arrays, attrs)
-        result = plan.call(arrays, op.params(**attrs) if op.params else plan.floats)
+        plan = look_up(op, layouts, arrays, attrs)
+        result = plan.call(
+            arrays, op.params(**attrs) if attrs and op.params else plan.floats
+        )
         node = (
             record_planned(op, plan, attrs, arrays, edges, result)
             if recording and plan.differentiable
@@ -901,11 +916,12 @@ def _output(node: Node | None, number: int, array: Array) -> Tensor:
 def _mark_views(source: Tensor, views: Sequence[Tensor]) -> None:
     """Note whose memory the views show."""
     base = source if source._base is None else source._base
+    many = len(views) > 1 or (base is not source and source._many_views)
     for view in views:
         if view._array.storage is base._array.storage:
             view._base = base
             view._base_changes = base._changes
-            view._many_views = len(views) > 1 or source._many_views
+            view._many_views = many
 
 
 def _warn_if_released(
@@ -937,17 +953,13 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     kept, so only the forward rule is left.
     """
     found = OPS[op]
-    arrays: list[Array | None] = []
-    for x in inputs:
-        if isinstance(x, Tensor):
-            arrays.append(x._array)
-        elif x is None:
-            arrays.append(None)
-        else:
-            arrays.append(backends.constant(x, _operand_dtype(inputs)))
+    arrays: list[Array | None] = [
+        x._array if isinstance(x, Tensor) else _constant_array(x, inputs)
+        for x in inputs
+    ]
     if found.plan is not None:
         plan = find_plan(found, arrays, attrs)
-        floats = found.params(**attrs) if found.params else plan.floats
+        floats = found.params(**attrs) if attrs and found.params else plan.floats
         result = plan.call(arrays, floats)
         if plan.alone:
             result = result[0]

@@ -220,6 +220,7 @@ def _finish(ctx: FunctionCtx, y: Any, edge: Edge | None, args: Sequence[Any]) ->
     if any(y is each for each in args):
         base = y if y._base is None else y._base
         tensor._base, tensor._base_changes = base, base._changes
+        tensor._many_views = False
     return tensor
 
 
@@ -241,11 +242,13 @@ def _vjp(
                 for grad, output in zip(grads, ctx._outputs)
             ]
         )
+    before, MODE.enabled = MODE.enabled, call_ is call
     ctx._node = node
     try:
         result = cls.backward(ctx, *grads)
     finally:
         ctx._node = None
+        MODE.enabled = before
     results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     count = len(needs)
     if len(results) > count and all(each is None for each in results[count:]):

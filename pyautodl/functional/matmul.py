@@ -391,7 +391,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         tensor([[4.],
                 [4.]])
     """
-    if weight.ndim != 1:
+    if len(weight._array.shape) != 1:
         return apply(LINEAR, input, weight, bias)
     out = apply(MATMUL, input, weight)
     return out if bias is None else call("add", out, bias)

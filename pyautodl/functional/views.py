@@ -80,15 +80,13 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
         tensor([[0, 1],
                 [2, 3]])
     """
-    return apply(
-        RESHAPE, input, shape=resolve_shape("reshape", input.shape, _sizes((shape,)))
-    )
+    return apply(RESHAPE, input, shape=_sizes((shape,)))
 
 
 @method("reshape")
 def _reshape(self: Tensor, *shape: Any) -> Tensor:
     """Return `reshape(self, shape)`."""
-    return reshape(self, _sizes(shape))
+    return apply(RESHAPE, self, shape=_sizes(shape))
 
 
 @method("view")

@@ -27,6 +27,7 @@ __all__ = ["Module"]
 
 M = TypeVar("M", bound="Module")
 
+_STACK = _context.STACK
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
@@ -106,7 +107,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        stack = _context.modules()
+        stack = _STACK.modules
         if stack:
             stack.append(self)
         else:

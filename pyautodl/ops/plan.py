@@ -33,6 +33,7 @@ __all__ = [
     "ViewPlan",
     "find_plan",
     "in_order",
+    "look_up",
     "planned",
     "seen",
 ]
@@ -54,12 +55,16 @@ class Plan:
         shapes, dtypes: those of the inputs, None where one is absent.
         places: which of the inputs and, after them, outputs are saved, by which inputs
             need a gradient; filled as they come.
+        count: how many outputs the op has.
+        all: what `needs` is if every input needs a gradient.
         alone: what `call` gives besides the first output is for the gradient alone.
     """
 
     __slots__ = (
+        "all",
         "alone",
         "call",
+        "count",
         "differentiable",
         "dtypes",
         "floats",
@@ -69,11 +74,13 @@ class Plan:
     )
 
     call: Prepared
+    all: tuple[bool, ...]
     shapes: tuple[Ints | None, ...]
     dtypes: tuple[DType | None, ...]
 
     def __init__(self, specs: Sequence[Spec], floats: Sequence[float] = ()) -> None:
         self.specs = tuple(specs)
+        self.count = len(specs)
         self.floats = floats
         self.alone = False
         self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
@@ -202,9 +209,14 @@ def seen(place: int, x: Array | None) -> Seen:
 
 def find_plan(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     """The plan of a call, new or kept."""
-    kinds: list[Any] = []
-    for x in inputs:
-        kinds.append(None if x is None else x._layout or x.layout())
+    key = [None if x is None else x._layout or x.layout() for x in inputs]
+    return look_up(op, key, inputs, attrs)
+
+
+def look_up(
+    op: Op, kinds: list[Any], inputs: Sequence[Any], attrs: Mapping[str, Any]
+) -> Any:
+    """The same, given the layouts of the inputs."""
     if attrs and op.params is None:
         kinds += attrs.items()
     key = tuple(kinds)
@@ -218,6 +230,7 @@ def _new_plan(
     plan = op.plan(*inputs, **attrs) if op.params is None else op.plan(*inputs)  # type: ignore[misc]
     plan.shapes = tuple([None if x is None else x.shape for x in inputs])
     plan.dtypes = tuple([None if x is None else x.dtype for x in inputs])
+    plan.all = (True,) * len(inputs)
     if len(op.plans) >= _MOST:
         op.plans.clear()
     op.plans[key] = plan

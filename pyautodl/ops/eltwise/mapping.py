@@ -97,7 +97,7 @@ def broadcast_layout(name: str, arrays: Sequence[Array]) -> tuple[Ints, Ints]:
 def back(call: Any, ctx: Any, i: int, g: Any) -> Any:
     """A gradient of the result's shape summed to the shape of input i."""
     shape = ctx.shapes[i]
-    return g if g.shape == shape else call("sum_to", g, shape=shape)
+    return g if g._array.shape == shape else call("sum_to", g, shape=shape)
 
 
 # ---- plans ----
