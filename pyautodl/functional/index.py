@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -515,35 +516,23 @@ def bincount(
 # ---- x[...] ----
 
 
-class _Key:
-    """What stands between the brackets: a slice of every axis, then the rest.
+class _Slices:
+    """A slice of every axis of a shape, grown from the first.
 
     Attributes:
         slices: starts, sizes, steps and dropped axes of the slice.
-        flips: axes of what the slice leaves that run backwards.
-        shape: the shape after that, with the new axes of None.
-        indices: (axis of that shape, tensor of integers).
-        mask: the one mask that covers the whole tensor, if there is nothing else.
+        kept: the shape after that.
+        flips: axes of that shape that run backwards.
     """
 
-    def __init__(self, x: Tensor, key: Any) -> None:
-        shape = x._array.shape
+    def __init__(self) -> None:
         self.starts: list[int] = []
         self.sizes: list[int] = []
         self.steps: list[int] = []
         self.drop: list[int] = []
         self.flips: list[int] = []
         self.kept: list[int] = []
-        self.indices: list[tuple[int, Tensor]] = []
-        self.mask: Tensor | None = None
-        items = _items(key, shape)
-        if len(items) == 1 and isinstance(items[0], Tensor):
-            only = items[0]
-            if only.dtype is bool_ and only._array.shape == shape and shape:
-                self.mask = only
         self._axis = 0
-        for item in items:
-            self._add(item, shape)
 
     @property
     def slices(self) -> dict[str, tuple[int, ...]]:
@@ -555,6 +544,64 @@ class _Key:
             "drop": tuple(self.drop),
         }
 
+    def is_whole(self, shape: tuple[int, ...]) -> bool:
+        """Whether that is all of the shape."""
+        return (
+            tuple(self.sizes) == shape
+            and not self.drop
+            and all(step == 1 for step in self.steps)
+        )
+
+    def _take(self, start: int, size: int, step: int) -> None:
+        self.starts.append(start)
+        self.sizes.append(size)
+        self.steps.append(step)
+        self._axis += 1
+
+    def add_slice(self, item: slice, n: int) -> None:
+        """Take a part of the next axis, of size n."""
+        start, stop, step = item.indices(n)
+        size = len(range(start, stop, step))
+        if step < 0:
+            self.flips.append(len(self.starts) - len(self.drop))
+            start, step = start + max(size - 1, 0) * step, -step
+        self.kept.append(size)
+        self._take(start if size else 0, size, step)
+
+    def add_int(self, item: int, shape: tuple[int, ...]) -> None:
+        """Take one place of the next axis."""
+        n = shape[self._axis]
+        if not -n <= item < n:
+            raise IndexError(
+                f"index {item} is out of range for axis {self._axis} of shape {shape}"
+            )
+        self.drop.append(self._axis)
+        self._take(item % n, 1, 1)
+
+
+class _Key(_Slices):
+    """What stands between the brackets: a slice of every axis, then the rest.
+
+    Attributes:
+        flips: axes of what the slice leaves that run backwards.
+        shape: the shape after that, with the new axes of None.
+        indices: (axis of that shape, tensor of integers).
+        mask: the one mask that covers the whole tensor, if there is nothing else.
+    """
+
+    def __init__(self, x: Tensor, key: Any) -> None:
+        shape = x._array.shape
+        super().__init__()
+        self.indices: list[tuple[int, Tensor]] = []
+        self.mask: Tensor | None = None
+        items = _items(key, shape)
+        if len(items) == 1 and isinstance(items[0], Tensor):
+            only = items[0]
+            if only.dtype is bool_ and only._array.shape == shape and shape:
+                self.mask = only
+        for item in items:
+            self._add(item, shape)
+
     def _add(self, item: Any, shape: tuple[int, ...]) -> None:
         if item is None:
             self.kept.append(1)
@@ -564,35 +611,11 @@ class _Key:
             self.indices.append((len(self.kept), place))
             self.kept.append(1)
         elif isinstance(item, slice):
-            self._add_slice(item, shape[self._axis])
+            self.add_slice(item, shape[self._axis])
         elif isinstance(item, Tensor):
             self._add_tensor(item, shape)
         else:
-            self._add_int(item, shape)
-
-    def _take(self, start: int, size: int, step: int) -> None:
-        self.starts.append(start)
-        self.sizes.append(size)
-        self.steps.append(step)
-        self._axis += 1
-
-    def _add_slice(self, item: slice, n: int) -> None:
-        start, stop, step = item.indices(n)
-        size = len(range(start, stop, step))
-        if step < 0:
-            self.flips.append(len(self.starts) - len(self.drop))
-            start, step = start + max(size - 1, 0) * step, -step
-        self.kept.append(size)
-        self._take(start if size else 0, size, step)
-
-    def _add_int(self, item: int, shape: tuple[int, ...]) -> None:
-        n = shape[self._axis]
-        if not -n <= item < n:
-            raise IndexError(
-                f"index {item} is out of range for axis {self._axis} of shape {shape}"
-            )
-        self.drop.append(self._axis)
-        self._take(item % n, 1, 1)
+            self.add_int(item, shape)
 
     def _add_tensor(self, item: Tensor, shape: tuple[int, ...]) -> None:
         if item.dtype is not bool_:
@@ -666,10 +689,7 @@ def _bound(value: Any) -> int | None:
 def _part(x: Tensor, key: _Key) -> Tensor:
     """The view that slices and integers show, without flips."""
     shape = x._array.shape
-    whole = (
-        tuple(key.sizes) == shape and not key.drop and all(s == 1 for s in key.steps)
-    )
-    return x if whole else apply(SLICE, x, **key.slices)
+    return x if key.is_whole(shape) else apply(SLICE, x, **key.slices)
 
 
 class _Places:
@@ -718,6 +738,59 @@ class _Places:
         return (*self.before, prod(self.common), *self.after)
 
 
+def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Integers, and slices as (start, stop, step); None if there is anything else."""
+    parts: list[Any] = []
+    for item in key:
+        if type(item) is int:
+            parts.append(item)
+        elif type(item) is slice:
+            bounds = (item.start, item.stop, item.step)
+            for each in bounds:
+                if each is not None and type(each) is not int:
+                    return None
+            parts.append(bounds)
+        else:
+            return None
+    return tuple(parts)
+
+
+@lru_cache(maxsize=8192)
+def _plain_window(
+    shape: tuple[int, ...], parts: tuple[Any, ...]
+) -> dict[str, tuple[int, ...]] | None:
+    """The attributes of the slice that such parts name, None where it takes more.
+
+    What is wrong is left to `_Key`, which says so.
+    """
+    if len(parts) > len(shape):
+        return None
+    key = _Slices()
+    for item, n in zip(parts, shape):
+        if isinstance(item, int):
+            if not -n <= item < n:
+                return None
+            key.add_int(item, shape)
+        else:
+            if item[2] is not None and item[2] <= 0:
+                return None
+            key.add_slice(slice(*item), n)
+    for n in shape[len(parts) :]:
+        key.add_slice(slice(None), n)
+    return None if key.is_whole(shape) else key.slices
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] for integers: parts along the first axis."""
+    shape = x._array.shape
+    places = index if index._array.ndim == 1 else flatten(index)
+    places = apply(RAVEL_INDEX, places, sizes=shape[:1])
+    rows = apply(INDEX_SELECT, x, places, dim=0)
+    if places is index or index._array.ndim == 1:
+        return rows
+    return apply(RESHAPE, rows, shape=(*index._array.shape, *shape[1:]))
+
+
 @method("__getitem__")
 def _getitem(self: Tensor, key: Any) -> Tensor:
     """Return the part of the tensor that a key names, a view where it can be one.
@@ -728,6 +801,15 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     Raises:
         IndexError: an index is out of range, or there are too many.
     """
+    kind = type(key)
+    if kind is Tensor:
+        if key._array.dtype is int64 and key._array.shape and self._array.shape:
+            return _rows(self, key)
+    else:
+        parts = _plain_parts(key if kind is tuple else (key,))
+        window = None if parts is None else _plain_window(self._array.shape, parts)
+        if window is not None:
+            return apply(SLICE, self, **window)
     parsed = _Key(self, key)
     if parsed.mask is not None:
         return apply(MASKED_SELECT, self, parsed.mask)

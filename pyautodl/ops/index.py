@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, constant, empty, run
+from pyautodl.backends import Array, Made, constant, contiguous_strides, empty, run
 from pyautodl.backends.dtypes import bool_, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.layout import ensure_contiguous
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.plan import KernelPlan, OuterPlan, Plan, planned, seen
+from pyautodl.ops.record import ErrorCase, Op, Places, Sample, Spec, register
 from pyautodl.ops.views import copied, filled, grid
 
 __all__ = [
@@ -64,8 +66,11 @@ def _run_named(name: str, kernel: str, reads: Any, writes: Any, ints: Ints) -> N
     try:
         run(kernel, reads, writes, ints)
     except IndexError as error:
-        text = str(error).removeprefix(f"{kernel}: ")
-        raise IndexError(f"{name}: {text}") from None
+        raise _named(name, kernel, error) from None
+
+
+def _named(name: str, kernel: str, error: IndexError) -> IndexError:
+    return IndexError(f"{name}: {str(error).removeprefix(f'{kernel}: ')}")
 
 
 def _replaced(shape: Ints, axis: int, size: int) -> Ints:
@@ -284,22 +289,36 @@ SCATTER_ADD = register(
 # ---- index_select ----
 
 
-def _index_select_rule(x: Array, index: Array, dim: int) -> tuple[Spec, ...]:
-    _check_index("index_select", index, line=True)
+class _NamedPlan(OuterPlan):
+    """A kernel that checks indices; its error bears the op's name, whatever the backend."""
+
+    __slots__ = ("_kernel", "_name")
+
+    def __init__(self, inner: Plan, name: str, kernel: str) -> None:
+        super().__init__(inner)
+        self._name, self._kernel = name, kernel
+
+    def around(self, inputs: Any, floats: Any) -> Any:
+        try:
+            return self._inner.call(inputs, floats)
+        except IndexError as error:
+            raise _named(self._name, self._kernel, error) from None
+
+
+def _index_select_plan(x: Array, index: Array, dim: int) -> Plan:
+    name = "index_select"
+    _check_index(name, index, line=True)
     if not x.ndim:
-        raise ShapeError("index_select: expected at least one axis, got shape ()")
-    axis = normalize_axis("index_select", dim, x.ndim, x.shape)
-    return (Spec(_replaced(x.shape, axis, index.size), x.dtype),)
+        raise ShapeError(f"{name}: expected at least one axis, got shape ()")
+    axis = normalize_axis(name, dim, x.ndim, x.shape)
+    shape = _replaced(x.shape, axis, index.size)
+    made = Made(shape, x.dtype, contiguous_strides(shape))
+    plan = KernelPlan(name, [seen(0, x), seen(1, index)], [made], (axis,))
+    return _NamedPlan(plan, name, name)
 
 
-def _index_select_forward(
-    ctx: Any, needs: Any, x: Array, index: Array, dim: int
-) -> Array:
-    axis = dim % x.ndim
-    out: Array = ctx.empty(_replaced(x.shape, axis, index.size), x.dtype)
-    _run_named("index_select", "index_select", (x, index), (out,), (axis,))
-    ctx.save(index)
-    return out
+def _index_select_saves(needs: tuple[bool, ...]) -> Places:
+    return (1,)
 
 
 def _index_select_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -330,10 +349,10 @@ def _index_select_errors() -> Iterator[ErrorCase]:
 
 
 INDEX_SELECT = register(
-    Op(
-        name="index_select",
-        rule=_index_select_rule,
-        forward=_index_select_forward,
+    planned(
+        "index_select",
+        _index_select_plan,
+        _index_select_saves,
         vjp=_index_select_vjp,
         samples=_index_select_samples,
         errors=_index_select_errors,
@@ -831,12 +850,13 @@ def _ravel_index_forward(ctx: Any, needs: Any, *indices: Array, sizes: Ints) -> 
     try:
         run("ravel_index", (list(indices), limits), (out,))
     except IndexError as error:
-        raise IndexError(f"index: {str(error).removeprefix('ravel_index: ')}") from None
+        raise _named("index", "ravel_index", error) from None
     return out
 
 
+@lru_cache(maxsize=1024)
 def _line(sizes: Ints) -> Array:
-    """Numbers as an array, each copied from a kept constant."""
+    """Numbers as an array, each copied from a kept constant; not to be changed."""
     out = empty((len(sizes),), int64)
     run("cat", ([constant(n, int64).view((1,), (1,)) for n in sizes],), (out,), (0,))
     return out
