@@ -219,11 +219,19 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group, plan in zip(self.param_groups, self._plans):
-            params = [p for p in group["params"] if p.grad is not None]
+            params, grads, key, addresses = [], [], [], []
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                array, grad = p._array, p.grad._array
+                params.append(p)
+                grads.append(grad)
+                key.append(array)
+                key.append(grad._layout or grad.layout())
+                addresses.append(grad.address)
             if not params:
                 continue
-            grads = [p.grad._array for p in params]
-            self._renew(plan, group, params, grads)
+            self._renew(plan, group, params, grads, key, addresses)
             for call in plan.calls:
                 self._run(group, call, grads)
             for p in params:
@@ -231,14 +239,18 @@ class Optimizer:
         return loss
 
     def _renew(
-        self, plan: _Plan, group: ParamGroup, params: list[Tensor], grads: list[Array]
+        self,
+        plan: _Plan,
+        group: ParamGroup,
+        params: list[Tensor],
+        grads: list[Array],
+        key: list[Any],
+        addresses: list[int],
     ) -> None:
-        """Make the calls of a plan fit the gradients that there are now."""
-        key = [
-            (p._array.address, g.strides, g.shape, g.dtype)
-            for p, g in zip(params, grads)
-        ]
-        addresses = [g.address for g in grads]
+        """Make the calls of a plan fit the gradients that there are now.
+
+        `key` is each parameter's array and the layout of its gradient.
+        """
         if key != plan.key:
             plan.calls = self._plan(group, params, grads)
             once = any(call.first or call.copies for call in plan.calls)
