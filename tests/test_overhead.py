@@ -1,0 +1,120 @@
+"""What a small call costs besides its kernel, counted: times would depend on the machine.
+
+Python's work grows with the functions it enters, a step's with its kernel calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import backends, nn
+
+native = pytest.mark.skipif(
+    not backends.native.available, reason="the compiled extension is absent"
+)
+
+
+def entered(call: Callable[[], Any]) -> int:
+    """How many Python functions a call enters once it is warm."""
+    for _ in range(3):
+        call()
+    count = 0
+
+    def count_calls(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(count_calls)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@contextmanager
+def kernels() -> Iterator[list[str]]:
+    """The names of the kernels that run in the block."""
+    names: list[str] = []
+
+    def observer(name: str, call: Any) -> Any:
+        def counted(*arguments: Any) -> None:
+            names.append(name)
+            call(*arguments)
+
+        return counted
+
+    backends.observe(observer)
+    try:
+        yield names
+    finally:
+        backends.observe(None)
+
+
+def matrix() -> ad.Tensor:
+    return ad.tensor(np.eye(8, dtype=np.float32), requires_grad=True)
+
+
+CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "add": lambda x: x + x,
+    "mul": lambda x: x * x,
+    "matmul": lambda x: x @ x,
+    "relu": ad.relu,
+    "sum": lambda x: x.sum(),
+    "reshape": lambda x: x.reshape(64),
+    "integer": lambda x: x[3],
+    "slices": lambda x: x[1:3, 0],
+    "linear": lambda x: nn.functional.linear(x, x),
+}
+
+
+@native
+@pytest.mark.parametrize("name", CALLS)
+def test_a_small_recorded_call_enters_few_functions(name: str) -> None:
+    x = matrix()
+    assert CALLS[name](x).grad_fn is not None
+    assert entered(lambda: CALLS[name](x)) <= 20
+
+
+def make_step(batch: int) -> Callable[[], None]:
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = ad.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, y = ad.rand(batch, 6), ad.zeros(batch, dtype=ad.int64)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_step_runs_one_kernel_a_layer_and_direction(batch: int) -> None:
+    step = make_step(batch)
+    # the first makes the optimizer's state
+    step()
+    with kernels() as names:
+        step()
+    forward = ["matmul", "relu", "matmul", "cross_entropy_fwd"]
+    # the input of the first layer needs no gradient
+    backward = [
+        "cross_entropy_bwd",
+        "matmul",
+        "linear_grad",
+        "relu_grad",
+        "linear_grad",
+    ]
+    assert names == [*forward, *backward, "sgd_step"]
+
+
+@native
+def test_a_step_enters_few_functions() -> None:
+    assert entered(make_step(1)) <= 310
