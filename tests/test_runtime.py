@@ -209,6 +209,8 @@ def test_e11_scratch_does_not_grow_with_the_image():
 def test_e11_impossible_requests_name_the_bytes():
     with pytest.raises(MemoryError, match=r"can't allocate [\d,]+ bytes"):
         ad.empty(2**20, 2**20, 16)
+    with pytest.raises(MemoryError, match="can't allocate 9,223,372,036,854,775,808"):
+        ad.zeros(2**61)  # more than C can count
 
     class Wide(nn.Module):
         def __init__(self):

@@ -364,7 +364,10 @@ def _constant(value: float | int | bool, sign: float, code: int) -> Array:
 
 
 def _allocate_pool(nbytes: int) -> Storage:
-    address = native.allocate_address(nbytes or _ALIGNMENT)
+    try:
+        address = native.allocate_address(nbytes or _ALIGNMENT)
+    except OverflowError:  # more than C can count
+        address = 0
     if not address:
         raise native.out_of_memory(nbytes)
     return Storage(address, nbytes)
