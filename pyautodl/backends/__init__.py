@@ -49,6 +49,7 @@ __all__ = [
     "empty",
     "empty_strides_like",
     "fallbacks",
+    "forget_calls",
     "from_numpy",
     "keep_prepared",
     "observe",
@@ -209,7 +210,7 @@ def observe(observer: Callable[[str, Call], Call] | None) -> None:
     """
     global _observer
     _observer = observer
-    _forget_calls()
+    forget_calls()
 
 
 def current_backend() -> str:
@@ -250,16 +251,16 @@ def use_backend(name: str) -> Iterator[None]:
         raise BackendError(f"use_backend: {name} is absent: {_why_absent(name)}")
     before = _forced
     _forced = name
-    _forget_calls()
+    forget_calls()
     try:
         yield
     finally:
         _forced = before
-        _forget_calls()
+        forget_calls()
 
 
-def _forget_calls() -> None:
-    """The pinned backend or the observer has changed: what was resolved before is void."""
+def forget_calls() -> None:
+    """Something that calls depend on has changed: what was resolved before is void."""
     _calls.clear()
     for each in _prepared:
         each.clear()
@@ -301,25 +302,30 @@ Prepared = Callable[[Sequence[Array | None], Sequence[float]], Any]
 
 
 def prepare(
-    name: str, reads: Sequence[Seen], writes: Sequence[Made], ints: Sequence[int]
+    name: str,
+    reads: Sequence[Seen],
+    writes: Sequence[Made],
+    ints: Sequence[int],
+    absent: int = 0,
 ) -> Prepared:
     """The function `(inputs, floats)` that makes the outputs and runs kernel `name` on them.
 
-    It returns the output, or a tuple of them where there are several.
+    It returns the output, or a tuple of them where there are several. The kernel finds
+    its last `absent` outputs absent.
     """
     code = next((r.code for r in reads if r.place is not None), writes[0].dtype.code)
     backend = _choose(name, code)
     if backend == "native" and _observer is None:
-        return _prepare_native(name, reads, writes, ints)
+        return _prepare_native(name, reads, writes, ints, absent)
     run_kernel = _make_call(backend, name)
 
     def call(inputs: Sequence[Array | None], floats: Sequence[float]) -> Any:
         outputs = [empty(w.shape, w.dtype, w.strides) for w in writes]
-        seen = [
+        seen: list[Array | None] = [
             out if w.seen is None else out.view(*w.seen)
             for out, w in zip(outputs, writes)
         ]
-        run_kernel(see(inputs, reads), seen, ints, floats)
+        run_kernel(see(inputs, reads), seen + [None] * absent, ints, floats)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     return call
@@ -337,7 +343,11 @@ def see(inputs: Sequence[Array | None], reads: Sequence[Seen]) -> list[Array | N
 
 
 def _prepare_native(
-    name: str, reads: Sequence[Seen], writes: Sequence[Made], ints: Sequence[int]
+    name: str,
+    reads: Sequence[Seen],
+    writes: Sequence[Made],
+    ints: Sequence[int],
+    absent: int,
 ) -> Prepared:
     layouts: list[bytes | None] = [
         None if place is None else pack_layout(code, shape, strides)
@@ -348,9 +358,10 @@ def _prepare_native(
         layout = pack_layout(dtype.code, shape, strides)
         layouts.append(layout if seen is None else pack_layout(dtype.code, *seen))
         made.append((prod(shape) * dtype.itemsize, shape, strides, dtype, layout))
-    launch, pack = native.prepare(name, layouts, ints)
+    launch, pack = native.prepare(name, layouts + [None] * absent, ints)
+    rest = (0,) * absent
     places = tuple([-1 if each.place is None else each.place for each in reads])
-    if len(made) > 1:
+    if len(made) > 1 and not absent:
         return _several_outputs(launch, pack, places, made)
     nbytes, shape, strides, dtype, layout = made[0]
 
@@ -368,9 +379,11 @@ def _prepare_native(
     def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
         storage = new_storage(nbytes)
         addresses = [inputs[i].address if i >= 0 else 0 for i in places]
-        launch(pack(*addresses, storage.address, *floats))
+        launch(pack(*addresses, storage.address, *rest, *floats))
         return Array(storage, 0, shape, strides, dtype, layout)
 
+    if absent:
+        return call
     return {(0,): call_unary, (0, 1): call_binary}.get(places, call)
 
 

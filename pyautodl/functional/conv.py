@@ -8,12 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
+from pyautodl.graph import MODE
 from pyautodl.ops.conv import (
     COL2IM,
     CONV,
     CONV_EPILOGUE,
     CONV_TRANSPOSE,
     IM2COL,
+    LINEAR,
     shape_text,
 )
 from pyautodl.tensor import Tensor, apply
@@ -122,6 +124,9 @@ def _conv(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
 ) -> Tensor:
     attrs = _attributes(axes, input, weight, *numbers)
+    if not MODE.enabled and input.ndim == axes + 2:
+        # the weights' packed form is kept
+        return conv_epilogue(input, weight, None, bias, LINEAR, *numbers)
     if input.ndim != axes + 1:
         y: Tensor = apply(CONV, input, weight, bias, **attrs)
         return y

@@ -17,6 +17,7 @@ from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from pyautodl.ops.conv import LINEAR
 from pyautodl.tensor import Tensor
 
 __all__ = ["run_fused"]
@@ -28,7 +29,6 @@ _NORM_OF: dict[type[Module], type[Module]] = {
 }
 # number of the kernel's activation, and its two parameters
 Activation = tuple[int, float, float]
-_LINEAR: Activation = (0, 0.0, 0.0)
 
 
 def run_fused(modules: Sequence[Module], input: Any) -> Any:
@@ -53,7 +53,7 @@ def _followers(
     """The norm and activation behind the convolution at `place`, and how many modules
     they are together.
     """
-    norm, activation, count = None, _LINEAR, 1
+    norm, activation, count = None, LINEAR, 1
     rest: Iterator[Module] = iter(modules[place + 1 : place + 3])
     following = next(rest, None)
     if type(following) is _NORM_OF[type(conv)] and _is_fixed(following):

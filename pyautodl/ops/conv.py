@@ -11,20 +11,28 @@ the image, so that an output padding q is a pair (p, p - q).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyautodl.backends import Array, channels_last_strides, run
+from pyautodl.backends import (
+    Array,
+    Made,
+    Seen,
+    channels_last_strides,
+    contiguous_strides,
+    run,
+)
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
+from pyautodl.ops.plan import CopiedPlan, KernelPlan, Plan, planned, seen
 from pyautodl.ops.prepared import prepared_weight
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.record import ErrorCase, Op, Places, Sample, Spec, register
 
 __all__ = [
     "COL2IM",
@@ -33,6 +41,7 @@ __all__ = [
     "CONV_TRANSPOSE",
     "CONV_WEIGHT_GRAD",
     "IM2COL",
+    "LINEAR",
 ]
 
 Ints = tuple[int, ...]
@@ -184,23 +193,6 @@ def conv_shape(
     return shape
 
 
-def _conv_rule(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    *,
-    stride: Ints,
-    padding: Pairs,
-    dilation: Ints,
-    groups: int,
-) -> tuple[Spec, ...]:
-    bias_shape = None if bias is None else bias.shape
-    shape = conv_shape(
-        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
-    )
-    return (Spec(shape, _dtype_of(len(stride), x, weight, bias)),)
-
-
 def _dtype_of(axes: int, x: Array, weight: Array, *rest: Array | None) -> DType:
     """The type of all arrays, which must be one; names are found only for an error."""
     dtype = x.dtype
@@ -244,9 +236,7 @@ def _numbers_of(shape: ConvShape) -> Ints:
     )
 
 
-def _conv_forward(
-    ctx: Any,
-    needs: Sequence[bool],
+def _conv_plan(
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -255,27 +245,59 @@ def _conv_forward(
     padding: Pairs,
     dilation: Ints,
     groups: int,
-) -> Array:
-    x = ensure_channels_last(ctx, x)
-    weight = ensure_contiguous(ctx, weight)
-    bias = None if bias is None else ensure_contiguous(ctx, bias)
-    bias_shape = None if bias is None else bias.shape
-    shape = conv_shape(
-        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
-    )
-    out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+) -> Plan:
     numbers = (stride, padding, dilation, groups)
-    _run_conv((x, weight, None, bias, None), out, numbers, keep=not any(needs))
-    _save_two(ctx, needs, x, weight)
-    return out
+    bias_shape = None if bias is None else bias.shape
+    out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
+    dtype = _dtype_of(len(stride), x, weight, bias)
+    shape = _shape_of(x.shape, weight.shape, out, *numbers)
+    kernel, ints, _ = _way(shape, native_algorithm(shape))
+
+    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
+        reads = (seen(0, x), seen(1, weight), *_ABSENT, seen(2, bias), *_ABSENT[:1])
+        made = Made(out, dtype, channels_last_strides(out))
+        return KernelPlan(kernel, reads, [made], (*ints, 0), (0.0, 0.0))
+
+    return _laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
+
+
+_ABSENT = (Seen(None), Seen(None))
+
+
+def _laid_out(
+    build: Callable[..., Plan],
+    inputs: Sequence[Array | None],
+    layouts: Sequence[str],
+) -> Plan:
+    """The plan that `build` makes of the inputs, with copies of those that do not lie as
+    a kernel wants them: with channels last, or in C order.
+    """
+    for i, (x, layout) in enumerate(zip(inputs, layouts)):
+        if x is None:
+            continue
+        strides = contiguous_strides(x.shape)
+        if layout == "channels_last":
+            fits, strides = x.is_channels_last(), channels_last_strides(x.shape)
+        else:
+            fits = x.is_contiguous()
+        if not fits:
+            rest = list(inputs)
+            rest[i] = x.view(x.shape, strides)
+            return CopiedPlan(_laid_out(build, rest, layouts), i, strides)
+    return build(*inputs)
+
+
+def _saves_factors(needs: tuple[bool, ...]) -> Places:
+    """Of two factors each for the gradient of the other, the second first."""
+    return (1 if needs[0] else None, 0 if needs[1] else None)
 
 
 # x, weight, scale, bias, residual
 _Reads = tuple[Array, Array, Array | None, Array | None, Array | None]
-_LINEAR = (0, 0.0, 0.0)
+LINEAR = (0, 0.0, 0.0)
 
 
-class _Plan(NamedTuple):
+class _Way(NamedTuple):
     """How a convolution is computed; `packing` names the kernel that packs its weight,
     the packed weight's shape and the kernel's integers, if there is one.
     """
@@ -286,17 +308,17 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _plan(shape: ConvShape, algorithm: str) -> _Plan:
+def _way(shape: ConvShape, algorithm: str) -> _Way:
     groups, weight = shape.groups, shape.weight
     if algorithm == "winograd":
         mapped = (-(-weight[0] // 32), 36, weight[1], 32)
         packing = ("winograd_weight", mapped, (0,))
-        return _Plan("winograd_fwd", (*shape.padding, 0), packing)
+        return _Way("winograd_fwd", (*shape.padding, 0), packing)
     ints = _numbers_of(shape)
     if algorithm == "depthwise":
-        return _Plan("conv_fwd", ints, None)
+        return _Way("conv_fwd", ints, None)
     room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
-    return _Plan("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
+    return _Way("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
 
 
 @lru_cache(maxsize=4096)
@@ -318,27 +340,20 @@ def _run_conv(
     reads: _Reads,
     out: Array,
     numbers: tuple[Ints, Pairs, Ints, int],
-    activation: tuple[int, float, float] = _LINEAR,
-    keep: bool = False,
+    activation: tuple[int, float, float],
 ) -> None:
-    """out = activation(scale conv(x, weight) + bias + residual) by the best kernel.
-
-    Where `keep`, the weight is the same from call to call, and its packed form is kept.
+    """out = activation(scale conv(x, weight) + bias + residual) by the best kernel, with
+    the weight's packed form where it is kept.
     """
     x, weight, scale, bias, residual = reads
     shape = _shape_of(x.shape, weight.shape, out.shape, *numbers)
-    plan = _plan(shape, native_algorithm(shape))
+    way = _way(shape, native_algorithm(shape))
     prepared = None
-    if keep and plan.packing is not None:
-        prepared = prepared_weight(weight, *plan.packing)
+    if way.packing is not None:
+        prepared = prepared_weight(weight, *way.packing)
     number, p0, p1 = activation
     arrays = (x, weight, prepared, scale, bias, residual)
-    run(plan.kernel, arrays, (out,), (*plan.ints, number), (p0, p1))
-
-
-def _save_two(ctx: Any, needs: Sequence[bool], first: Array, second: Array) -> None:
-    """Save of two factors those that the wanted gradients are made of."""
-    ctx.save(second if needs[0] else None, first if needs[1] else None)
+    run(way.kernel, arrays, (out,), (*way.ints, number), (p0, p1))
 
 
 def _conv_vjp(call: Any, ctx: Any, needs: Sequence[bool], grad: Any) -> tuple[Any, ...]:
@@ -438,7 +453,7 @@ def _epilogue_forward(
     shape = conv_shape(x.shape, weight.shape, None, *numbers)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
     reads = (x, weight, scale, bias, residual)
-    _run_conv(reads, out, numbers, activation, keep=True)
+    _run_conv(reads, out, numbers, activation)
     return out
 
 
@@ -484,7 +499,7 @@ def _transpose_shape(
     return shape
 
 
-def _transpose_rule(
+def _transpose_plan(
     x: Array,
     weight: Array,
     bias: Array | None,
@@ -493,46 +508,26 @@ def _transpose_rule(
     padding: Pairs,
     dilation: Ints,
     groups: int,
-) -> tuple[Spec, ...]:
-    bias_shape = None if bias is None else bias.shape
-    shape = _transpose_shape(
-        x.shape, weight.shape, bias_shape, stride, padding, dilation, groups
-    )
-    op = f"conv_transpose{len(stride)}d"
-    return (Spec(shape, _check_types(op, x=x, weight=weight, bias=bias)),)
-
-
-def _transpose_forward(
-    ctx: Any,
-    needs: Sequence[bool],
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    *,
-    stride: Ints,
-    padding: Pairs,
-    dilation: Ints,
-    groups: int,
-) -> Array:
-    x = ensure_channels_last(ctx, x)
-    weight = ensure_contiguous(ctx, weight)
-    bias = None if bias is None else ensure_contiguous(ctx, bias)
-    sizes = map(
-        transposed_size, x.shape[2:], weight.shape[2:], stride, padding, dilation
-    )
-    shape: Ints = (x.shape[0], weight.shape[1] * groups, *sizes)
-    out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+) -> Plan:
     numbers = (stride, padding, dilation, groups)
-    seen = _shape_of(shape, weight.shape, x.shape, *numbers)
-    if native_algorithm(seen) == "winograd":
+    bias_shape = None if bias is None else bias.shape
+    out = _transpose_shape(x.shape, weight.shape, bias_shape, *numbers)
+    op = f"conv_transpose{len(stride)}d"
+    dtype = _check_types(op, x=x, weight=weight, bias=bias)
+    shape = _shape_of(out, weight.shape, x.shape, *numbers)
+    made = Made(out, dtype, channels_last_strides(out))
+    algorithm = native_algorithm(shape)
+
+    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
+        reads = [seen(0, x), seen(1, weight), seen(2, bias)]
+        if algorithm != "winograd":
+            return KernelPlan("conv_bwd_x", reads, [made], _numbers_of(shape))
+        reads = [*reads[:2], *_ABSENT, reads[2], *_ABSENT[:1]]
         # what a tap reached ahead is now reached from behind
-        pads = tuple([2 - pad for pad in seen.padding])
-        reads = (x, weight, None, None, bias, None)
-        run("winograd_fwd", reads, (out,), (*pads, 1, 0), (0.0, 0.0))
-    else:
-        run("conv_bwd_x", (x, weight, bias), (out,), _numbers_of(seen))
-    _save_two(ctx, needs, x, weight)
-    return out
+        ints = (*[2 - pad for pad in shape.padding], 1, 0)
+        return KernelPlan("winograd_fwd", reads, [made], ints, (0.0, 0.0))
+
+    return _laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
 
 
 def _transpose_vjp(
@@ -580,7 +575,7 @@ def _weight_grad_shape(
     return shape
 
 
-def _weight_grad_rule(
+def _weight_grad_plan(
     x: Array,
     grad: Array,
     *,
@@ -590,41 +585,23 @@ def _weight_grad_rule(
     padding: Pairs,
     dilation: Ints,
     groups: int,
-) -> tuple[Spec, ...]:
-    shape = _weight_grad_shape(
-        x.shape, grad.shape, kernel, stride, padding, dilation, groups
-    )
-    dtype = _check_types(f"conv{len(stride)}d_weight_grad", x=x, grad=grad)
-    weight = Spec(shape, dtype)
-    return (weight, Spec(shape[:1], dtype)) if bias else (weight,)
-
-
-def _weight_grad_forward(
-    ctx: Any,
-    needs: Sequence[bool],
-    x: Array,
-    grad: Array,
-    *,
-    kernel: Ints,
-    bias: bool,
-    stride: Ints,
-    padding: Pairs,
-    dilation: Ints,
-    groups: int,
-) -> Any:
-    x = ensure_channels_last(ctx, x)
-    grad = ensure_channels_last(ctx, grad)
-    channels = grad.shape[1]
-    dw = ctx.empty((channels, x.shape[1] // groups, *kernel), x.dtype)
-    db = ctx.empty((channels,), x.dtype) if bias else None
+) -> Plan:
     numbers = (stride, padding, dilation, groups)
-    seen = _shape_of(x.shape, dw.shape, grad.shape, *numbers)
-    if native_algorithm(seen) == "winograd":
-        run("winograd_bwd_w", (x, grad), (dw, db), seen.padding)
-    else:
-        run("conv_bwd_w", (x, grad), (dw, db), _numbers_of(seen))
-    _save_two(ctx, needs, x, grad)
-    return (dw, db) if bias else dw
+    out = _weight_grad_shape(x.shape, grad.shape, kernel, *numbers)
+    dtype = _check_types(f"conv{len(stride)}d_weight_grad", x=x, grad=grad)
+    shape = _shape_of(x.shape, out, grad.shape, *numbers)
+    name, ints = "conv_bwd_w", _numbers_of(shape)
+    if native_algorithm(shape) == "winograd":
+        name, ints = "winograd_bwd_w", shape.padding
+    made = [Made(out, dtype, contiguous_strides(out)), Made(out[:1], dtype, (1,))]
+
+    def build(x: Array, grad: Array) -> Plan:
+        reads = (seen(0, x), seen(1, grad))
+        if bias:
+            return KernelPlan(name, reads, made, ints)
+        return KernelPlan(name, reads, made[:1], ints, absent=1)
+
+    return _laid_out(build, (x, grad), ("channels_last", "channels_last"))
 
 
 def _weight_grad_vjp(
@@ -844,7 +821,7 @@ def _conv_samples() -> Iterable[Sample]:
 
 def _epilogue_samples() -> Iterable[Sample]:
     rng = np.random.default_rng(25)
-    activations = [(1, 0.0, np.inf), (2, 0.1, 0.0), _LINEAR, (1, 0.0, 6.0)]
+    activations = [(1, 0.0, np.inf), (2, 0.1, 0.0), LINEAR, (1, 0.0, 6.0)]
     cases = [case for case in (*_SMALL, *_LARGE) if 0 not in case[0]]
     for number, (x, weight, numbers) in enumerate(cases):
         a, w, b, shape = _conv_arrays(rng, x, weight, numbers)
@@ -956,7 +933,7 @@ def _conv_errors() -> Iterable[ErrorCase]:
 
 def _epilogue_errors() -> Iterable[ErrorCase]:
     x, w = np.ones((2, 4, 8, 8)), np.ones((6, 4, 3, 3))
-    attrs = {**_numbers(2), "activation": _LINEAR}
+    attrs = {**_numbers(2), "activation": LINEAR}
     wrong = np.ones((2, 6, 8, 8))
     yield ErrorCase(
         (x, w, np.ones(4), None, None), attrs, ShapeError, r"scale of shape \(6\), got"
@@ -1016,10 +993,10 @@ def _fold_errors() -> Iterable[ErrorCase]:
 
 
 CONV = register(
-    Op(
-        name="conv",
-        rule=_conv_rule,
-        forward=_conv_forward,
+    planned(
+        "conv",
+        _conv_plan,
+        _saves_factors,
         vjp=_conv_vjp,
         samples=_conv_samples,
         errors=_conv_errors,
@@ -1036,20 +1013,20 @@ CONV_EPILOGUE = register(
     )
 )
 CONV_TRANSPOSE = register(
-    Op(
-        name="conv_transpose",
-        rule=_transpose_rule,
-        forward=_transpose_forward,
+    planned(
+        "conv_transpose",
+        _transpose_plan,
+        _saves_factors,
         vjp=_transpose_vjp,
         samples=_transpose_samples,
         errors=_transpose_errors,
     )
 )
 CONV_WEIGHT_GRAD = register(
-    Op(
-        name="conv_weight_grad",
-        rule=_weight_grad_rule,
-        forward=_weight_grad_forward,
+    planned(
+        "conv_weight_grad",
+        _weight_grad_plan,
+        _saves_factors,
         vjp=_weight_grad_vjp,
         samples=_weight_grad_samples,
         errors=_weight_grad_errors,

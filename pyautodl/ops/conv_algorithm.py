@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from pyautodl.backends import current_backend
+from pyautodl.backends import current_backend, forget_calls
 
 __all__ = [
     "ALGORITHMS",
@@ -100,7 +100,9 @@ def set_conv_algorithm(name: str) -> None:
         raise ValueError(
             f"set_conv_algorithm: {name!r} is unknown; choose one of {choices}"
         )
-    _current = name
+    if name != _current:
+        _current = name
+        forget_calls()
 
 
 @contextmanager

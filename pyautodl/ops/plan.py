@@ -100,9 +100,11 @@ class KernelPlan(Plan):
         writes: the outputs.
         ints, floats: its numbers.
         alone: only the first of the outputs is one of the op.
+        absent: how many of the kernel's last outputs are left out; what is written is
+            then one array.
     """
 
-    __slots__ = ("_ints", "_kernel", "_reads", "_writes")
+    __slots__ = ("_absent", "_ints", "_kernel", "_reads", "_writes")
 
     def __init__(
         self,
@@ -112,27 +114,31 @@ class KernelPlan(Plan):
         ints: Sequence[int] = (),
         floats: Sequence[float] = (),
         alone: bool = False,
+        absent: int = 0,
     ) -> None:
         specs = [Spec(each.shape, each.dtype) for each in writes]
         super().__init__(specs[:1] if alone else specs, floats)
         self.alone = alone
         self._kernel, self._ints = kernel, ints
-        self._reads, self._writes = reads, writes
+        self._reads, self._writes, self._absent = reads, writes, absent
         self.call = self._first_call
 
     def _first_call(
         self, inputs: Sequence[Array | None], floats: Sequence[float]
     ) -> Any:
-        self.call = prepare(self._kernel, self._reads, self._writes, self._ints)
+        self.call = prepare(
+            self._kernel, self._reads, self._writes, self._ints, self._absent
+        )
         return self.call(inputs, floats)
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         outputs: list[Array] = []
-        written: list[Array] = []
+        written: list[Array | None] = []
         for shape, dtype, strides, as_seen in self._writes:
             out = ctx.empty(shape, dtype, strides)
             outputs.append(out)
             written.append(out if as_seen is None else out.view(*as_seen))
+        written += [None] * self._absent
         run(self._kernel, see(inputs, self._reads), written, self._ints, floats)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
