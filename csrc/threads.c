@@ -2,8 +2,8 @@
  *
  * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
  * mailboxes of the workers that take part, does part 0 itself and waits until the others are done.
- * Who waits spins for some tens of microseconds, because the next kernel mostly comes at once, then
- * yields, then sleeps. A team with more threads than processors does not spin at all, and neither
+ * Who waits spins for as long as a layer's Python code takes, because the next kernel mostly comes at
+ * once and waking costs more than its work, then yields, then sleeps. A team with more threads than processors does not spin at all, and neither
  * does who last saw another of the team on his own processor: where other programs keep the rest
  * busy, the system leaves them together, and spinning takes the time of the one waited for.
  *
@@ -20,7 +20,7 @@
 
 #include "runtime.h"
 
-#define SPIN_NANOSECONDS 30000
+#define SPIN_NANOSECONDS 150000
 #define SPINS_PER_CLOCK 32
 #define YIELDS 16
 #define WORKER_STACK_BYTES (1 << 20)
