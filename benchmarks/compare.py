@@ -21,6 +21,7 @@ from benchmarks import results
 from benchmarks.disturbance import TOLERATED, Watch
 from benchmarks.libraries import OURS, PEERS
 from benchmarks.options import measuring_parser
+from benchmarks.roofline import Limits, limits_of
 from benchmarks.rows import SUITES, Facts
 from benchmarks.timing import alternate
 from benchmarks.work import Unsupported
@@ -37,45 +38,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peer", nargs="+", choices=PEERS, default=["torch", "numpy"])
     parser.add_argument("--suite", choices=sorted(SUITES), default="first")
     options = parser.parse_args(arguments)
-    return measure("compare", options.suite, options.peer, options)
+    return measure("compare", [options.suite], options.peer, options)
 
 
 def measure(
     benchmark: str,
-    suite: str,
+    suites: Sequence[str],
     peers: Sequence[str],
     options: argparse.Namespace,
+    draw: Callable[[dict[str, Any]], Any] | None = None,
 ) -> int:
-    """Measure a suite against peers, print it and write it; the exit status."""
+    """Measure suites against peers, print and write what was found; the exit status."""
     with ExitStack() as stack:
         contestants = _start([OURS, *peers], options, stack)
         if contestants is None:
             return 1
-        facts = [
-            each
+        wanted = [
+            (suite, each)
+            for suite in suites
             for each in contestants[0].facts(suite)
             if not options.only or any(part in each.name for part in options.only)
         ]
-        if not facts:
+        if not wanted:
             print(f"{benchmark}: no row is named like that", file=sys.stderr)
             return 1
+        limits = _limits(contestants[0], options)
         rows = []
-        for each in facts:
-            rows.append(_measure_row(contestants, suite, each, options.seconds))
-            print(_line(rows[-1]), flush=True)
+        for suite, facts in wanted:
+            row = _measure_row(contestants, suite, facts, options, limits)
+            print(_line(row), flush=True)
+            rows.append(row)
         versions = {each.library: each.versions for each in contestants}
     print(summary(rows))
     found = results.document(
         benchmark,
         rows,
         versions,
-        suite=suite,
+        suite=" ".join(suites),
         threads=options.threads,
         capability=options.capability,
         seconds=options.seconds,
+        limits=limits,
     )
-    results.write(options, found, table(found), lambda: chart(found))
+    picture = chart if draw is None else draw
+    results.write(options, found, table(found), lambda: picture(found))
     return 0
+
+
+def _limits(ours: Contestant, options: argparse.Namespace) -> Limits | None:
+    """The roofline of our instruction set, if the options name its file."""
+    if options.roofline is None:
+        return None
+    rows = results.read(options.roofline)["rows"]
+    return limits_of(rows, ours.versions["pyautodl ISA"], options.threads)
 
 
 def _start(
@@ -98,7 +113,11 @@ def _start(
 
 
 def _measure_row(
-    contestants: Sequence[Contestant], suite: str, facts: Facts, seconds: float
+    contestants: Sequence[Contestant],
+    suite: str,
+    facts: Facts,
+    options: argparse.Namespace,
+    limits: Limits | None,
 ) -> Row:
     able, left_out = [], {}
     expected: list[np.ndarray] = []
@@ -114,7 +133,8 @@ def _measure_row(
             expected = found
         able.append(each)
     watch = Watch(each.pid for each in contestants)
-    timings = alternate([each.time for each in able], seconds)
+    timers = [each.time for each in able]
+    timings = alternate(timers, options.seconds, options.rounds)
     disturbed = watch.processors()
     times = {
         each.library: {
@@ -123,7 +143,13 @@ def _measure_row(
         }
         for each, timing in zip(able, timings, strict=True)
     }
-    return _figures(facts, times, left_out) | {"disturbed": disturbed}
+    return {
+        "row": facts.name,
+        "times": times,
+        **_figures(facts, times, limits),
+        "left_out": left_out,
+        "disturbed": disturbed,
+    }
 
 
 def check_equal(
@@ -157,19 +183,22 @@ def check_equal(
             )
 
 
-def _figures(facts: Facts, times: dict[str, Any], left_out: dict[str, str]) -> Row:
-    ours = times[OURS]["median_ms"] / 1e3 if OURS in times else None
+def _figures(facts: Facts, times: dict[str, Any], limits: Limits | None) -> Row:
+    """Ratios to the peers, our rates, and how near these come to the limits."""
+    if OURS not in times:
+        return {"ratios": {}, "gflops": None, "gbs": None, "share": None}
+    ours = times[OURS]["median_ms"] / 1e3
+    gflops, gbs = facts.flops / ours / 1e9, facts.bytes / ours / 1e9
+    share = max(gflops / limits[0], gbs / limits[1]) if limits else None
     return {
-        "row": facts.name,
-        "times": times,
         "ratios": {
             name: each["median_ms"] / 1e3 / ours
             for name, each in times.items()
-            if ours and name != OURS
+            if name != OURS
         },
-        "gflops": facts.flops / ours / 1e9 if facts.flops and ours else None,
-        "gbs": facts.bytes / ours / 1e9 if facts.bytes and ours else None,
-        "left_out": left_out,
+        "gflops": gflops or None,
+        "gbs": gbs or None,
+        "share": share or None,
     }
 
 
@@ -195,6 +224,8 @@ def _rates(row: Row) -> list[str]:
         parts.append(f"{row['gflops']:.0f} GFLOP/s")
     if row["gbs"]:
         parts.append(f"{row['gbs']:.1f} GB/s")
+    if row["share"]:
+        parts.append(f"{row['share']:.0%} of the limit")
     return parts
 
 
@@ -230,9 +261,20 @@ def table(found: dict[str, Any]) -> str:
     for peer in peers:
         columns.append((f"{peer} ms", lambda row, peer=peer: _time(row, peer)))
         columns.append(("ratio", lambda row, peer=peer: _ratio(row, peer)))
-    for key, title in (("gflops", "GFLOP/s"), ("gbs", "GB/s")):
-        if any(row.get(key) for row in rows):
-            columns.append((title, lambda row, key=key: _number(row.get(key))))
+    for key, title, form in (
+        ("gflops", "GFLOP/s", "{:,.1f}"),
+        ("gbs", "GB/s", "{:,.1f}"),
+        ("share", "of the limit", "{:.0%}"),
+    ):
+        if any(row[key] for row in rows):
+            columns.append(
+                (
+                    title,
+                    lambda row, key=key, form=form: (
+                        form.format(row[key]) if row[key] else ""
+                    ),
+                )
+            )
     body = results.markdown_table(
         [title for title, _ in columns],
         [[cell(row) for _, cell in columns] for row in rows],
@@ -255,10 +297,6 @@ def _ratio(row: Row, peer: str) -> str:
     return f"{row['ratios'][peer]:.2f}x" if peer in row["ratios"] else ""
 
 
-def _number(value: float | None) -> str:
-    return f"{value:,.1f}" if value else ""
-
-
 def chart(found: dict[str, Any]) -> Any:
     """Bars: for each row how many times faster ours is; without peers the times."""
     from matplotlib.figure import Figure
@@ -279,7 +317,12 @@ def chart(found: dict[str, Any]) -> Any:
             for row in rows
         ]
         places = [j - 0.4 + (i + 0.5) * thickness for j in range(len(rows))]
-        bars = axes.barh(places, values, thickness, label=peer)
+        if peers:
+            # from 1, where both are equal, to either side
+            widths = [each - 1 for each in values]
+            bars = axes.barh(places, widths, thickness, left=1, label=peer)
+        else:
+            bars = axes.barh(places, values, thickness)
         labels = [
             "" if np.isnan(each) else f"{each:.2f}{'x' if peers else ''}"
             for each in values

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = measuring_parser("layers", __doc__)
     parser.add_argument("--peer", nargs="+", choices=PEERS, default=["torch"])
     options = parser.parse_args(arguments)
-    return measure("layers", "layers", options.peer, options)
+    return measure("layers", ["layers"], options.peer, options)
 
 
 if __name__ == "__main__":

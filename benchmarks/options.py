@@ -6,7 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-__all__ = ["available_cpus", "measuring_parser", "parser"]
+__all__ = ["CAPABILITIES", "available_cpus", "measuring_parser", "parser"]
+
+# instruction sets that every library can be limited to
+CAPABILITIES = ("avx2",)
 
 
 def available_cpus() -> int:
@@ -36,10 +39,16 @@ def measuring_parser(name: str, description: str | None) -> argparse.ArgumentPar
     made.add_argument(
         "--seconds", type=float, default=3.0, help="for each row, about (default 3)"
     )
+    made.add_argument(
+        "--rounds", type=int, default=15, help="turns of each, at least 5 (default 15)"
+    )
     made.add_argument("--only", nargs="*", help="rows whose names hold one of these")
     made.add_argument(
+        "--roofline", type=Path, help="result file of benchmarks.roofline"
+    )
+    made.add_argument(
         "--capability",
-        choices=("avx2",),
+        choices=CAPABILITIES,
         help="limit every library to this instruction set",
     )
     return made

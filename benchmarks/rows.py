@@ -6,8 +6,8 @@ A row's `work` is made where it is needed, in a worker process; the rest of it i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from benchmarks.work import (
     Work,
 )
 
-__all__ = ["SUITES", "Facts", "Row", "rows_of"]
+__all__ = ["SCALES", "SUITES", "Facts", "Row", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -295,6 +295,48 @@ def _samples() -> list[Row]:
     return rows
 
 
+# ---- one thing that grows ----
+
+# what grows -> the sizes; the others stay at what stands in _FIXED
+SCALES = {
+    "batch": (1, 2, 4, 8, 16, 32, 64),
+    "size": (14, 28, 56, 112, 224),
+    "channels": (16, 32, 64, 128, 256),
+}
+_FIXED = {"batch": 8, "size": 28, "channels": 64}
+
+
+def _scaling() -> list[Row]:
+    """A 3x3 convolution with gradients, and the network of the digits."""
+    rows = []
+    for what, values in SCALES.items():
+        for value in values:
+            numbers = {**_FIXED, what: value}
+            channels, size, batch = (
+                numbers[each] for each in ("channels", "size", "batch")
+            )
+            layer = _convolution(channels, channels, 3, size, batch)[1]
+            facts = replace(layer.facts, name=f"conv 3x3 {what} {value}")
+            rows.append(Row(facts, layer.work))
+    for n in SCALES["batch"]:
+        rows.append(_step(f"CNN step batch {n}", networks.cnn, (n, 1, 28, 28), (n, 10)))
+    return rows
+
+
+def _scratch() -> list[Row]:
+    """Convolutions forward, small first; `bytes` is what the output takes."""
+    rows = []
+    for batch, size in ((1, 56), (16, 56), (64, 56), (1, 224), (4, 448)):
+        layer = _convolution(32, 32, 3, size, batch)[0]
+        facts = replace(
+            layer.facts,
+            name=f"scratch of conv 3x3 32 {size}² N{batch}",
+            bytes=4.0 * batch * 32 * size * size,
+        )
+        rows.append(Row(facts, layer.work))
+    return rows
+
+
 SUITES: dict[str, Callable[[], list[Row]]] = {
     "first": _first,
     "gemm": _products,
@@ -302,10 +344,13 @@ SUITES: dict[str, Callable[[], list[Row]]] = {
     "layers": _layers,
     "ops": _functions,
     "samples": _samples,
+    "scaling": _scaling,
+    "scratch": _scratch,
     "steps": _steps,
 }
 
 
+@cache
 def rows_of(suite: str) -> dict[str, Row]:
     """The rows of a suite by their names."""
     return {row.facts.name: row for row in SUITES[suite]()}

@@ -17,7 +17,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit status."""
     options = measuring_parser("steps", __doc__).parse_args(arguments)
-    return measure("steps", "steps", [], options)
+    return measure("steps", ["steps"], [], options)
 
 
 if __name__ == "__main__":

@@ -10,24 +10,23 @@ more) takes no time from the others.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.libraries import load
 from benchmarks.rows import Facts, rows_of
 from benchmarks.timing import timer
 from benchmarks.work import Prepared, Unsupported
 
-__all__ = ["CAPABILITIES", "Contestant", "environment"]
+__all__ = ["Contestant", "Memory", "environment"]
 
-CAPABILITIES = ("avx2",)
 _ROOT = Path(__file__).resolve().parent.parent
 _WARM_UP_CALLS = 3
 
@@ -56,6 +55,21 @@ def environment(threads: int, capability: str | None) -> dict[str, str]:
             "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
         }
     return {**os.environ, **added}
+
+
+class Memory(NamedTuple):
+    """Bytes in memory.
+
+    Attributes:
+        library: with the library alone.
+        peak: at most during a call.
+        kept: what our pool holds more after the calls than before: their last results
+            and scratch; 0 for other libraries.
+    """
+
+    library: int
+    peak: int
+    kept: int
 
 
 class Contestant:
@@ -106,9 +120,13 @@ class Contestant:
         """The seconds of a call, over `count` of them."""
         return self._ask("time", count)
 
-    def peak_memory(self) -> int:
-        """The most bytes that the process has held."""
-        return self._ask("peak_memory")
+    def memory(self, suite: str, row: str) -> Memory:
+        """Make a row's call and see what it takes.
+
+        Raises:
+            Unsupported: the library can't do this row, or the system does not tell.
+        """
+        return Memory(*self._ask("memory", suite, row))
 
     def close(self) -> None:
         """End the process."""
@@ -153,18 +171,51 @@ class _Server:
         return [row.facts for row in rows_of(suite).values()]
 
     def prepare(self, suite: str, row: str) -> list[Any]:
+        self._make(suite, row)
+        self._warm_up()
+        return self.prepared.results()
+
+    def _make(self, suite: str, row: str) -> None:
         # what the row before holds goes first
         self.prepared = Prepared(lambda: None, lambda: [])
         self.prepared = self.library.prepare(rows_of(suite)[row].work())
+
+    def _warm_up(self) -> None:
         for _ in range(_WARM_UP_CALLS):
             self.prepared.call()
-        return self.prepared.results()
 
     def time(self, count: int) -> float:
         return timer(self.prepared.call)(count)
 
-    def peak_memory(self) -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    def memory(self, suite: str, row: str) -> tuple[int, int, int]:
+        library = _resident("VmRSS")
+        self._make(suite, row)
+        gc.collect()
+        made = _pool_bytes()
+        # lets the peak begin anew
+        _CLEAR_REFERENCES.write_text("5")
+        self._warm_up()
+        return library, _resident("VmHWM"), _pool_bytes() - made
+
+
+_CLEAR_REFERENCES = Path("/proc/self/clear_refs")
+
+
+def _pool_bytes() -> int:
+    """What is taken from our memory pool; 0 where another library serves."""
+    ours = sys.modules.get("pyautodl")
+    if ours is None or not ours.native.available:
+        return 0
+    return ours.memory_stats()["allocated_bytes"]
+
+
+def _resident(field: str) -> int:
+    """Bytes of this process in memory: VmRSS now, VmHWM at most."""
+    path = Path("/proc/self/status")
+    if not path.exists():
+        raise Unsupported("this system does not tell what a process holds at most")
+    line = next(each for each in path.read_text().splitlines() if field in each)
+    return int(line.split()[1]) * 1024
 
 
 _PR_SET_PDEATHSIG = 1
