@@ -1,5 +1,5 @@
-"""Times single ops: every sample of the op records, forward and with gradients, and large
-arrays that no cache holds, with GB/s.
+"""Times single ops: samples of the op records, forward and with gradients, and large arrays
+that no cache holds, with GB/s.
 
     python -m benchmarks.ops --roofline roofline.json --json ops.json
 
@@ -23,14 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit status."""
     parser = measuring_parser("ops", __doc__)
     parser.set_defaults(seconds=0.05, rounds=5)
+    parser.add_argument(
+        "--all-samples", action="store_true", help="of each op, not the first alone"
+    )
     options = parser.parse_args(arguments)
-    return measure("ops", ["ops", "samples"], [], options, _chart)
+    samples = "all samples" if options.all_samples else "samples"
+    return measure("ops", ["ops", samples], [], options, _chart)
 
 
 def _chart(found: dict[str, Any]) -> Any:
     """Above, the rates of what is bound by memory; below, what a call of an op costs."""
     import numpy as np
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = found["rows"]
     large = [row for row in rows if row["gbs"] and "MB" in row["row"]]
@@ -58,6 +63,9 @@ def _chart(found: dict[str, Any]) -> Any:
         if times:
             below.step(times, np.arange(1, len(times) + 1) / len(times), label=label)
     below.set_xscale("log")
+    below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.xaxis.set_major_formatter("{x:g}")
+    below.xaxis.set_minor_formatter(NullFormatter())
     below.grid(alpha=0.3)
     if calls:
         below.legend(loc="lower right")

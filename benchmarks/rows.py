@@ -278,18 +278,25 @@ def _functions() -> list[Row]:
     return rows
 
 
-def _samples() -> list[Row]:
-    """Every sample of our op records, forward, and with gradients where it has them."""
+def _samples(every: bool) -> list[Row]:
+    """Samples of our op records, forward, and with gradients where they have them.
+
+    Of each op the first, and the first that has gradients; or every one.
+    """
     import pyautodl  # noqa: F401 (fills the table of ops)
     from pyautodl.ops.record import OPS
 
     rows = []
     for name, op in sorted(OPS.items()):
+        seen = set()
         for i, sample in enumerate(op.samples() if op.samples is not None else ()):
             # a fused gradient is timed with its op
             differentiable = op.vjp is not None and op.gradient_of is None
             ways = (False, True) if sample.gradient and differentiable else (False,)
             for backward in ways:
+                if backward in seen and not every:
+                    continue
+                seen.add(backward)
                 title = f"{name} {i} {'forward+backward' if backward else 'forward'}"
                 rows.append(Row(Facts(title), partial(Sample, name, i, backward)))
     return rows
@@ -343,7 +350,8 @@ SUITES: dict[str, Callable[[], list[Row]]] = {
     "inference": _inference,
     "layers": _layers,
     "ops": _functions,
-    "samples": _samples,
+    "samples": partial(_samples, every=False),
+    "all samples": partial(_samples, every=True),
     "scaling": _scaling,
     "scratch": _scratch,
     "steps": _steps,

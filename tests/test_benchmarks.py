@@ -1,0 +1,305 @@
+"""The parts of the benchmarks that need no clock, and contestants in their processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import compare, instructions, regression, results, scaling
+from benchmarks.libraries import LIBRARIES, OURS
+from benchmarks.memory import grows
+from benchmarks.roofline import limits_of
+from benchmarks.rows import SUITES, Facts, rows_of
+from benchmarks.timing import alternate, timing
+from benchmarks.weights import initial_state
+from benchmarks.work import Call, Product, Unsupported
+from benchmarks.worker import Contestant, environment
+
+
+def _row(name, ours, peer=None, spread=0.01, **more):
+    times = {OURS: {"median_ms": ours, "spread_ms": spread}}
+    ratios = {}
+    if peer is not None:
+        times["torch"] = {"median_ms": peer, "spread_ms": spread}
+        ratios["torch"] = peer / ours
+    figures = {"gflops": None, "gbs": None, "share": None, "left_out": {}}
+    row = {"row": name, "times": times, "ratios": ratios, "disturbed": 0.0}
+    return {**row, **figures, **more}
+
+
+def _document(*rows):
+    return results.document("compare", list(rows), suite="first", threads=2)
+
+
+# ---- timing ----
+
+
+def test_median_and_spread():
+    found = timing([1.0, 2.0, 3.0, 4.0, 100.0])
+    assert found.median == 3.0
+    assert found.spread > 0
+
+
+def test_contestants_take_turns():
+    turns = []
+
+    def timer(name):
+        def seconds(count):
+            turns.append(name)
+            return 0.01
+
+        return seconds
+
+    found = alternate([timer("a"), timer("b")], seconds=0.2, rounds=6)
+    assert turns == ["a", "b"] * 7  # once to see how long each takes
+    assert [each.median for each in found] == [0.01, 0.01]
+
+
+# ---- regression ----
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spread", "kind"),
+    [
+        (1.0, 1.2, 0.01, "slower"),
+        (1.2, 1.0, 0.01, "faster"),
+        (1.0, 1.04, 0.01, "same"),  # below the threshold
+        (1.0, 1.2, 0.15, "same"),  # within both spreads
+    ],
+)
+def test_verdicts(before, after, spread, kind):
+    documents = [_document(_row("a", each, spread=spread)) for each in (before, after)]
+    (found,) = regression.verdicts(*documents)
+    assert found.kind == kind
+    assert found.ratio == pytest.approx(after / before)
+
+
+def test_rows_that_only_one_file_has_do_not_count():
+    before = _document(_row("gone", 1.0), _row("both", 1.0))
+    after = _document(_row("both", 1.0), _row("new", 9.0))
+    assert [each.row for each in regression.verdicts(before, after)] == ["both"]
+    with pytest.raises(ValueError, match="no row of pyautodl in common"):
+        list(regression.verdicts(before, _document(_row("new", 1.0))))
+
+
+def test_regression_tells_by_its_status(tmp_path, capsys):
+    paths = []
+    for i, ms in enumerate((1.0, 2.0)):
+        paths.append(tmp_path / f"{i}.json")
+        paths[-1].write_text(json.dumps(_document(_row("MLP", ms), _row("CNN", 1.0))))
+    old, new = map(str, paths)
+    assert regression.main([old, new]) == 1
+    assert "slower: MLP" in capsys.readouterr().out
+    assert regression.main([new, old]) == 0
+    assert "slower: none" in capsys.readouterr().out
+
+
+def test_files_of_something_else_are_refused(tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="expected a result file"):
+        results.read(path)
+
+
+# ---- tables and pictures ----
+
+
+def test_markdown_table_is_aligned():
+    table = results.markdown_table(["row", "ms"], [("a", "1"), ("longer", "10.5")])
+    lines = table.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1] == "| ------ | ---: |"
+    assert lines[2] == "| a      |    1 |"
+
+
+def test_comparison_as_table_and_summary():
+    found = _document(_row("MLP", 1.0, 2.0), _row("CNN", 2.0, 1.0, gflops=120.0))
+    text = compare.table(found)
+    assert "| 2.00x |" in text
+    assert "GFLOP/s" in text
+    assert "torch: geometric mean 1.00x over 2 rows, lowest 0.50x (CNN)" in text
+
+
+@pytest.mark.parametrize("peer", [None, 2.0])
+def test_chart_is_a_picture(tmp_path, peer):
+    pytest.importorskip("matplotlib")
+    found = _document(_row("MLP", 1.0, peer), _row("CNN", 3.0, peer))
+    path = tmp_path / "chart.png"
+    results.save_figure(compare.chart(found), path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [each.name for each in tmp_path.iterdir()] == ["chart.png"]
+
+
+def test_scaling_chart(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [
+        {
+            **_row(f"conv batch {x}", 0.5 * x),
+            "curve": "conv batch",
+            "x": x,
+            "memory_mb": x,
+        }
+        for x in (1, 2, 4, 8)
+    ]
+    fits = scaling._fits(rows)
+    assert fits["conv batch"]["time"] == pytest.approx(1.0)
+    results.save_figure(scaling._chart(rows, fits), tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").stat().st_size > 5000
+
+
+def test_exponent_of_the_upper_half():
+    x = [1, 2, 4, 8, 16, 32]
+    # a fixed cost at the small end does not count
+    assert scaling.exponent(x, [9, 9, 9, *(n**2 for n in x[3:])]) == pytest.approx(2)
+
+
+def test_scratch_may_grow_by_rounding_alone():
+    first = {"row": "a", "scratch_mb": 2.0, "result_mb": 1.0}
+    rounded = {"row": "b", "scratch_mb": 8.0, "result_mb": 100.0}
+    grown = {"row": "c", "scratch_mb": 8.0, "result_mb": 1.0}
+    assert grows([first, rounded, grown]) == ["c"]
+
+
+def test_limits_of_a_roofline_file():
+    common = {"isa": "avx2", "threads": 2}
+    rows = [
+        {"what": "fma", "gflops": 200.0, **common},
+        {"what": "triad", "gbs": 30.0, **common},
+    ]
+    assert limits_of(rows, "avx2", 2) == (200.0, 30.0)
+    with pytest.raises(ValueError, match="no row for avx512 on 2 threads"):
+        limits_of(rows, "avx512", 2)
+
+
+def test_instruction_counts_are_judged():
+    found = dict(
+        instructions.judge(
+            {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0},
+            {"a": 1.1, "b": 2.0, "c": 0.5, "e": 1.0},
+        )
+    )
+    assert found == {"a": "", "b": "worse", "c": "better", "d": "gone", "e": "new"}
+    stored = json.loads(instructions.STORED.read_text())
+    assert len(stored) > 15
+    assert all(each > 0 for each in stored.values())
+
+
+# ---- rows ----
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_rows_have_names_of_their_own(suite):
+    rows = SUITES[suite]()
+    names = [row.facts.name for row in rows]
+    assert names
+    assert len(set(names)) == len(names)
+    assert set(rows_of(suite)) == set(names)
+
+
+def test_work_of_the_light_rows_is_made():
+    product = rows_of("gemm")["GEMM 32³"].work()
+    assert isinstance(product, Product)
+    assert product.a.shape == (32, 32)
+    call = rows_of("ops")["add 4 KB"].work()
+    assert isinstance(call, Call)
+    assert len(call.arrays) == 2
+
+
+def test_initial_state_is_the_same_again():
+    shapes = {
+        "0.weight": (4, 3),
+        "0.bias": (4,),
+        "1.weight": (4,),
+        "1.running_var": (4,),
+        "1.num_batches_tracked": (),
+    }
+    first, second = initial_state(shapes), initial_state(shapes)
+    for key, shape in shapes.items():
+        assert first[key].shape == shape
+        np.testing.assert_array_equal(first[key], second[key])
+    assert (first["1.weight"] == 1).all()
+    assert (first["0.bias"] == 0).all()
+    assert np.std(first["0.weight"]) > 0
+
+
+def test_results_that_differ_are_refused():
+    facts = Facts("row", tolerance=1e-3)
+    a = np.array([1.0, 2.0], np.float32)
+    compare.check_equal(facts, "ours", [a], "theirs", [a * 1.0005])
+    with pytest.raises(ValueError, match="differs by"):
+        compare.check_equal(facts, "ours", [a], "theirs", [a * 1.01])
+    with pytest.raises(ValueError, match="differs by nan"):
+        compare.check_equal(facts, "ours", [a * np.nan], "theirs", [a])
+    with pytest.raises(ValueError, match="have shapes"):
+        compare.check_equal(facts, "ours", [a], "theirs", [a, a])
+
+
+# ---- contestants ----
+
+
+def test_threads_and_capability_are_in_the_environment():
+    added = environment(3, "avx2")
+    for name in ("PYAUTODL", "OMP", "OPENBLAS"):
+        assert added[f"{name}_NUM_THREADS"] == "3"
+    assert added["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert added["PYAUTODL_ISA"] == "avx2"
+
+
+def _agree(suite, name, ours, theirs):
+    found = [each.prepare(suite, name) for each in (ours, theirs)]
+    facts = rows_of(suite)[name].facts
+    compare.check_equal(facts, ours.library, found[0], theirs.library, found[1])
+
+
+def test_ours_and_numpy_agree_from_their_processes():
+    with closing(Contestant(OURS, 1)) as ours, closing(Contestant("numpy", 1)) as numpy:
+        for suite, name in (("gemm", "GEMM 64³"), ("ops", "add 4 KB")):
+            _agree(suite, name, ours, numpy)
+            assert 0 < ours.time(2) < 1
+            assert 0 < numpy.time(2) < 1
+        with pytest.raises(Unsupported, match="no networks"):
+            numpy.prepare("steps", "MLP B1")
+        with pytest.raises(RuntimeError, match="KeyError"):
+            ours.prepare("steps", "no such row")
+        # and goes on
+        assert len(ours.prepare("steps", "MLP B1")[0]) == 3
+
+
+@pytest.mark.parametrize("suite", ["steps", "layers", "ops"])
+def test_ours_and_torch_agree(suite):
+    pytest.importorskip("torch")
+    wanted = {
+        "steps": ("MLP B32", "CNN B1", "LSTM B1 T50", "AE B128"),
+        "layers": ("linear 1024→1024 N256 forward+backward",),
+        "ops": ("gelu 4 KB", "logsumexp 4 KB", "cumsum 4 KB"),
+    }[suite]
+    with closing(Contestant(OURS, 2)) as ours, closing(Contestant("torch", 2)) as torch:
+        for name in wanted:
+            _agree(suite, name, ours, torch)
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    from benchmarks import libraries
+
+    monkeypatch.setitem(
+        LIBRARIES, "absent", ("nowhere", "absent", "pip install absent")
+    )
+    with pytest.raises(
+        Unsupported, match=r"absent is not installed.*pip install absent"
+    ):
+        libraries.load("absent", 1, None)
+
+
+def test_the_readme_names_modules_that_exist():
+    root = Path(__file__).resolve().parent.parent
+    text = (root / "README.md").read_text()
+    table = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
+    named = {name for line in table for name in re.findall(r"\w+", line)}
+    assert {"roofline", "steps", "regression"} <= named
+    for each in named | set(re.findall(r"benchmarks\.([a-z]+)", text)):
+        assert (root / "benchmarks" / f"{each}.py").exists(), each
