@@ -3,9 +3,10 @@
  * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
  * mailboxes of the workers that take part, does part 0 itself and waits until the others are done.
  * Who waits spins for as long as a layer's Python code takes, because the next kernel mostly comes at
- * once and waking costs more than its work, then yields, then sleeps. A team with more threads than processors does not spin at all, and neither
- * does who last saw another of the team on his own processor: where other programs keep the rest
- * busy, the system leaves them together, and spinning takes the time of the one waited for.
+ * once and waking costs more than its work, then yields, then sleeps. A team with more threads than
+ * processors does not spin at all, and neither does who last saw another of the team on his own
+ * processor: where other programs keep the rest busy, the system leaves them together, and spinning
+ * takes the time of the one waited for.
  *
  * One Python thread holds the team at a time; others run their kernels alone, with the same bits. A
  * forked child has none of its parent's threads: it forgets them and starts its own at first use.
