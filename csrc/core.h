@@ -63,8 +63,10 @@ typedef struct {
     const pyad_kernel *of[PYAD_NUM_DTYPES];
 } pyad_kernel_row;
 
-/* Work below this stays on the caller's thread; above, one thread for each so many. */
+/* Work below twice this stays on the caller's thread; above, one thread for each so many. The second
+ * holds while the workers still wait with open eyes for the next kernel, so that none must be waked. */
 #define PYAD_WORK_GRAIN 131072
+#define PYAD_WORK_GRAIN_AWAKE 32768
 
 /* kernels.def's enumeration of the kernels */
 enum {

@@ -54,11 +54,15 @@ static int64_t first_dtype(const pyad_array *arrays, int64_t count) {
     return -1;
 }
 
-/* One thread for each PYAD_WORK_GRAIN of work, up to the setting. */
+/* One thread for each PYAD_WORK_GRAIN of work, up to the setting; if no worker has to be waked, for
+ * each PYAD_WORK_GRAIN_AWAKE. */
 static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
     int64_t work = kernel->work(args, 1);
-    if (work < 2 * PYAD_WORK_GRAIN) return 1;
-    return pyad_min(work / PYAD_WORK_GRAIN, pyad_get_num_threads());
+    if (work < 2 * PYAD_WORK_GRAIN_AWAKE) return 1;
+    int64_t most = pyad_get_num_threads();
+    int64_t awake = pyad_min(work / PYAD_WORK_GRAIN_AWAKE, most);
+    if (awake > 1 && pyad_team_awake(awake)) return awake;
+    return pyad_max(1, pyad_min(work / PYAD_WORK_GRAIN, most));
 }
 
 static int64_t round_up(int64_t nbytes) {

@@ -16,6 +16,9 @@ const pyad_kernel_row *pyad_current_table(void);
 int pyad_team_acquire(void);
 void pyad_team_release(void);
 
+/* Whether nth threads would begin at once, as the workers among them are waiting with open eyes. */
+int pyad_team_awake(int64_t nth);
+
 /* Scratch kept from call to call, grown when needed; NULL if that fails. */
 void *pyad_team_scratch(int64_t nbytes);
 

@@ -289,6 +289,15 @@ int pyad_team_acquire(void) {
 
 void pyad_team_release(void) { atomic_flag_clear_explicit(&crew.held, memory_order_release); }
 
+int pyad_team_awake(int64_t nth) {
+    if (atomic_load_explicit(&crew.spinners, memory_order_relaxed) < nth) return 0;
+    for (int64_t i = 1; i < nth; i++) {
+        const gate *g = &crew.workers[i].mailbox;
+        if (atomic_load_explicit(&g->sleepers, memory_order_relaxed) > 0) return 0;
+    }
+    return 1;
+}
+
 void *pyad_team_scratch(int64_t nbytes) {
     if (nbytes > crew.scratch_bytes) {
         pyad_free(crew.scratch);
