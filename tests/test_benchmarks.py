@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare, instructions, regression, results, scaling
+from benchmarks import compare, instructions, profiles, regression, results, scaling
 from benchmarks.libraries import LIBRARIES, OURS
 from benchmarks.memory import grows
 from benchmarks.roofline import limits_of
@@ -303,3 +303,11 @@ def test_the_readme_names_modules_that_exist():
     assert {"roofline", "steps", "regression"} <= named
     for each in named | set(re.findall(r"benchmarks\.([a-z]+)", text)):
         assert (root / "benchmarks" / f"{each}.py").exists(), each
+
+
+def test_profiles_of_the_rows(capsys):
+    assert profiles.main(["--only", "MLP B1", "--calls", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "== MLP B1, 1 calls" in shown
+    assert "linear" in shown
+    assert profiles.main(["--only", "no such row"]) == 1

@@ -1,0 +1,60 @@
+"""Where the time of a step goes: our profile of each row of the step table.
+
+python -m benchmarks.profiles --only LSTM "MLP B256"
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pyautodl as ad
+from benchmarks.libraries import load
+from benchmarks.options import available_cpus
+from benchmarks.rows import SUITES
+
+__all__ = ["main"]
+
+_WARM_UP_CALLS = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table for each row; the exit status."""
+    options = _parser().parse_args(arguments)
+    library = load("pyautodl", options.threads, None)
+    rows = [
+        row
+        for row in SUITES["steps"]()
+        if not options.only or any(each in row.facts.name for each in options.only)
+    ]
+    if not rows:
+        print("profiles: no row has such a name", file=sys.stderr)
+        return 1
+    for row in rows:
+        call = library.prepare(row.work()).call
+        for _ in range(_WARM_UP_CALLS):
+            call()
+        with ad.profile() as profile:
+            for _ in range(options.calls):
+                call()
+        print(f"== {row.facts.name}, {options.calls} calls\n{profile.table()}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.profiles",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--threads", type=int, default=available_cpus())
+    parser.add_argument(
+        "--calls", type=int, default=10, help="of each row (default 10)"
+    )
+    parser.add_argument("--only", nargs="*", help="rows whose names hold one of these")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
