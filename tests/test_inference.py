@@ -143,6 +143,19 @@ def test_weights_that_others_may_change_are_not_kept():
 
 
 @compiled
+def test_weights_written_through_a_view_are_packed_anew():
+    conv = nn.Conv2d(3, 2, 3, bias=False)
+    x = ad.ones(1, 3, 5, 5)
+    with ad.no_grad():
+        conv.weight.fill_(1.0)
+        assert [conv(x)[0, 0, 0, 0].item() for _ in range(3)] == [27.0] * 3
+        view = conv.weight.detach().numpy()
+        view[...] = 2
+        del view  # nobody sees any more that the memory was shared
+        assert [conv(x)[0, 0, 0, 0].item() for _ in range(3)] == [54.0] * 3
+
+
+@compiled
 def test_packed_weights_are_freed_with_the_weight():
     conv = nn.Conv2d(64, 64, 3)
     x = ad.randn(1, 64, 16, 16)

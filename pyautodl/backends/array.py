@@ -79,7 +79,10 @@ class Storage:
         return self.foreign or bool(self.exports)
 
     def note_export(self, view: _MemoryView) -> None:
-        """Count the memory as shared while `view` lives."""
+        """Count the memory as shared while `view` lives; what may be written through it
+        has no other form any more.
+        """
+        self.prepared = None
         if self.exports is None:
             self.exports = weakref.WeakSet()
         self.exports.add(view)
