@@ -206,12 +206,13 @@ static __attribute__((unused)) void K(gemm_pack_cols)(const void *context, REAL 
 
 /* ---- the tile ---- */
 
-/* rows x nv vectors of sums: tile[i * GEMM_NR + j] = sum over d of a[i, d] b[d, j], where a[i, d]
- * lies at a[i * a_lane + d * a_depth]. rows, nv and the strides of a packed panel are constants
- * after inlining, which keeps the sums in registers. */
+/* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
+ * at a[i * a_lane + d * a_depth]; with `add`, what was there is added to the sum. rows, nv and the
+ * strides of a packed panel are constants after inlining, which keeps the sums in registers. */
 GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t depth,
                                  const REAL *restrict a, int64_t a_lane, int64_t a_depth,
-                                 const REAL *restrict b, int64_t b_depth, REAL *restrict tile) {
+                                 const REAL *restrict b, int64_t b_depth, REAL *restrict to,
+                                 int64_t to_row, int add) {
     vec sum[GEMM_MR][GEMM_NV];
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
@@ -226,9 +227,15 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
             }
         }
     }
+    if (add) {
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+                sum[i][j] += v_load(to + i * to_row + j * VL);
+            }
+        }
+    }
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-        REAL *row = tile + i * GEMM_NR;
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(row + j * VL, sum[i][j]);
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) v_store(to + i * to_row + j * VL, sum[i][j]);
     }
 }
 
@@ -237,9 +244,9 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
 #define GEMM_TILE_(name, rows, nv, lane)                                                         \
     static void PYAD_JOIN(K(name), rows)(int64_t depth, const REAL *a, int64_t a_lane,           \
                                          int64_t a_depth, const REAL *b, int64_t b_depth,        \
-                                         REAL *tile) {                                           \
+                                         REAL *to, int64_t to_row, int add) {                    \
         (void)a_lane;                                                                            \
-        K(gemm_tile_of)(rows, nv, depth, a, lane, a_depth, b, b_depth, tile);                    \
+        K(gemm_tile_of)(rows, nv, depth, a, lane, a_depth, b, b_depth, to, to_row, add);         \
     }
 #define GEMM_TILE(rows)                                                                          \
     GEMM_TILE_(gemm_tile_n, rows, 1, 1)                                                          \
@@ -273,7 +280,8 @@ GEMM_TILE(14)
 #endif
 
 typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, int64_t a_lane, int64_t a_depth,
-                                const REAL *b, int64_t b_depth, REAL *tile);
+                                const REAL *b, int64_t b_depth, REAL *to, int64_t to_row,
+                                int add);
 
 /* [rows / 2][more than one vector] */
 static const K(gemm_tile_fn) K(gemm_tiles)[GEMM_MR / 2 + 1][2] = GEMM_TILES(gemm_tile);
@@ -381,6 +389,29 @@ static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, 
     }
 }
 
+/* A part of C, and what is known of it: `add` to what is there, `last`: finish. */
+typedef struct {
+    int64_t row, rows, col, cols;
+    int add, last;
+} K(gemm_patch);
+
+/* The sums of a tile into C: straight from the registers where they are all there is to it. The
+ * tile has rows for `s`, or one more, and a whole number of vectors. */
+GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
+                              const K(gemm_tile_fn)(*tiles)[2], int64_t depth, const REAL *a,
+                              int64_t a_lane, int64_t a_depth, const REAL *b, int64_t b_depth) {
+    const K(gemm_tile_fn) run = tiles[(s->rows + (s->rows > 1)) / 2][s->cols > VL];
+    int whole = (s->cols == VL || s->cols == GEMM_NR) && (s->rows % 2 == 0 || s->rows == 1);
+    if (whole && p->c_col == 1 && (!s->last || K(gemm_is_plain)(p))) {
+        REAL *c = p->c + s->row * p->c_row + s->col;
+        run(depth, a, a_lane, a_depth, b, b_depth, c, p->c_row, s->add);
+        return;
+    }
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    run(depth, a, a_lane, a_depth, b, b_depth, tile, GEMM_NR, 0);
+    K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
+}
+
 /* ---- the loops of the packed product ---- */
 
 static inline int64_t K(gemm_scratch_bytes)(void) {
@@ -404,6 +435,7 @@ typedef struct {
 static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, const team *t) {
     K(gemm_grid) best = {1, 1, 0, 0};
     int64_t least = INT64_MAX;
+    if (t->nth == 1) return best;
     for (int64_t down = t->nth; down >= 1; down--) {
         int64_t across = t->nth / down;
         int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
@@ -417,8 +449,14 @@ static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, c
     return best;
 }
 
+/* Where part number `index` of `of` begins. */
+GEMM_INLINE int64_t K(gemm_cut)(int64_t count, int64_t index, int64_t of) {
+    return of == 1 ? count * index : count * index / of;
+}
+
 /* The height of the panels into which `rows` rows are cut: even, near GEMM_MR, nearly no rest. */
 static int64_t K(gemm_height)(int64_t rows) {
+    if (rows <= GEMM_MR) return (rows + 1) / 2 * 2;
     int64_t panels = pyad_ceil_div(rows, GEMM_MR);
     return pyad_ceil_div(rows, 2 * panels) * 2;
 }
@@ -451,18 +489,16 @@ static void K(gemm_pack_part)(const K(gemm_problem) *p, const K(gemm_part) *part
 static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, int64_t rows,
                           int64_t height, const REAL *b, const K(gemm_part) *part, int64_t begin,
                           int64_t end, int64_t k, int64_t depth) {
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    int add = p->accumulate || k > 0;
-    int last = k + depth == p->k;
+    K(gemm_patch) s = {.add = p->accumulate || k > 0, .last = k + depth == p->k};
     for (int64_t j = begin; j < end; j++) {
-        int64_t cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
+        s.col = part->col + j * GEMM_NR;
+        s.cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
         for (int64_t i = 0; i < rows; i += height) {
-            int64_t now = pyad_min(height, rows - i);
-            K(gemm_prefetch)(p, row + i, now, part->col + j * GEMM_NR);
-            K(gemm_tiles)[height / 2][cols > VL](depth, a + i * depth, 1, height,
-                                                 b + j * GEMM_NR * depth,
-                                                 cols > VL ? GEMM_NR : VL, tile);
-            K(gemm_update)(p, tile, row + i, now, part->col + j * GEMM_NR, cols, add, last);
+            s.row = row + i;
+            s.rows = pyad_min(height, rows - i);
+            K(gemm_prefetch)(p, s.row, s.rows, s.col);
+            K(gemm_fill)(p, &s, K(gemm_tiles), depth, a + i * depth, 1, height,
+                         b + j * GEMM_NR * depth, s.cols > VL ? GEMM_NR : VL);
         }
     }
 }
@@ -471,11 +507,11 @@ static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, 
 static void K(gemm_use_part)(const K(gemm_problem) *p, const K(gemm_part) *part,
                              const K(gemm_grid) *grid, REAL *a) {
     int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
-    int64_t begin = panels * grid->col / grid->across;
-    int64_t end = panels * (grid->col + 1) / grid->across;
+    int64_t begin = K(gemm_cut)(panels, grid->col, grid->across);
+    int64_t end = K(gemm_cut)(panels, grid->col + 1, grid->across);
     int64_t pairs = pyad_ceil_div(p->m, 2);
-    int64_t row = pairs * grid->row / grid->down * 2;
-    int64_t row_end = pyad_min(p->m, pairs * (grid->row + 1) / grid->down * 2);
+    int64_t row = K(gemm_cut)(pairs, grid->row, grid->down) * 2;
+    int64_t row_end = pyad_min(p->m, K(gemm_cut)(pairs, grid->row + 1, grid->down) * 2);
     if (begin == end) return;
     for (int64_t i = row; i < row_end; i += GEMM_MC_NOW) {
         int64_t rows = pyad_min(GEMM_MC_NOW, row_end - i);
@@ -543,18 +579,17 @@ typedef struct {
 
 /* One panel of columns (b, b_step) times the rows of A where they lie. */
 static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                                 const K(gemm_step) *s, const REAL *b, int64_t b_step, int64_t col,
-                                 int64_t cols) {
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
-    int64_t height = K(gemm_height)(s->row_end - s->row);
+                                 const K(gemm_step) *step, const REAL *b, int64_t b_step,
+                                 int64_t col, int64_t cols) {
+    int64_t height = K(gemm_height)(step->row_end - step->row);
     const K(gemm_tile_fn)(*tiles)[2] = a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes);
-    const REAL *from = a->data + s->k * a->col;
-    int add = p->accumulate || s->k > 0;
-    int last = s->k + s->depth == p->k;
-    for (int64_t i = s->row, rows; i < s->row_end; i += rows) {
-        rows = K(gemm_fit)(pyad_min(height, s->row_end - i));
-        tiles[rows / 2][cols > VL](s->depth, from + i * a->row, a->row, a->col, b, b_step, tile);
-        K(gemm_update)(p, tile, i, rows, col, cols, add, last);
+    const REAL *from = a->data + step->k * a->col;
+    K(gemm_patch) s = {.row = step->row, .col = col, .cols = cols,
+                       .add = p->accumulate || step->k > 0,
+                       .last = step->k + step->depth == p->k};
+    for (; s.row < step->row_end; s.row += s.rows) {
+        s.rows = K(gemm_fit)(pyad_min(height, step->row_end - s.row));
+        K(gemm_fill)(p, &s, tiles, step->depth, from + s.row * a->row, a->row, a->col, b, b_step);
     }
 }
 
@@ -582,13 +617,16 @@ static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, b->col == 1 ? 0 : 8, t);
     if (t->ith >= grid.down * grid.across) return;
     int64_t panels = pyad_ceil_div(p->n, GEMM_NR);
-    int64_t begin = panels * grid.col / grid.across;
-    int64_t end = panels * (grid.col + 1) / grid.across;
+    int64_t begin = K(gemm_cut)(panels, grid.col, grid.across);
+    int64_t end = K(gemm_cut)(panels, grid.col + 1, grid.across);
     int64_t pairs = pyad_ceil_div(p->m, 2);
-    int64_t row_end = pyad_min(p->m, pairs * (grid.row + 1) / grid.down * 2);
-    int64_t depth = pyad_ceil_div(p->k, pyad_ceil_div(p->k, GEMM_DEPTH));
-    int64_t most = pyad_max(GEMM_AREA_NOW / depth / GEMM_MR, 1) * GEMM_MR;
-    for (int64_t row = pairs * grid.row / grid.down * 2; row < row_end; row += most) {
+    int64_t row_end = pyad_min(p->m, K(gemm_cut)(pairs, grid.row + 1, grid.down) * 2);
+    int64_t depth = p->k, most = p->m;
+    if (depth > GEMM_DEPTH) depth = pyad_ceil_div(depth, pyad_ceil_div(depth, GEMM_DEPTH));
+    if (most * depth > GEMM_AREA_NOW) {
+        most = pyad_max(GEMM_AREA_NOW / depth / GEMM_MR, 1) * GEMM_MR;
+    }
+    for (int64_t row = K(gemm_cut)(pairs, grid.row, grid.down) * 2; row < row_end; row += most) {
         for (int64_t k = 0; k < p->k; k += depth) {
             K(gemm_step) s = {row, pyad_min(row_end, row + most), k, pyad_min(depth, p->k - k)};
             K(gemm_direct_step)(p, a, b, &s, begin, end, scratch);

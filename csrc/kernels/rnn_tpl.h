@@ -7,7 +7,7 @@
  * Forward, step by step: the state times the recurrent weights, plus the input's part, and the cell
  * while the sums are in L1. The weights are packed once, in panels of GEMM_NR units of one gate; the
  * panel's tile comes from gemm_tpl.h and reads the state's rows in place, which therefore stand in a
- * buffer whose rows are not a multiple of 4096 bytes apart. While the input's weights are small too,
+ * buffer whose rows are not a multiple of 4096 bytes apart. While the input's weights are small,
  * they are packed before the recurrent ones and the input's rows copied before the state's: one
  * product then makes all sums, which are never written to memory; else one product over all steps
  * makes the input's part before. Every other step takes the panels in reverse, as the last ones are
@@ -205,7 +205,7 @@ static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t 
     for (int64_t i = 0, now; i < rows; i += now) {
         now = K(gemm_fit)(pyad_min(height, rows - i));
         K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width,
-                                                 sums + i * GEMM_NR);
+                                                 sums + i * GEMM_NR, GEMM_NR, 0);
     }
 }
 
@@ -312,8 +312,9 @@ static void K(rnn_drain)(REAL *to, int64_t hidden, const REAL *from, int64_t ste
     }
 }
 
-/* All sums of a panel of units in one step, from rows of the input and the state: of GRU's last gate,
- * the input's part into slot 2 and the recurrent one, which the reset gate will scale, into slot 3. */
+/* All sums of a panel of units in one step, from rows of the input and the state: of GRU's last
+ * gate, the input's part into slot 2 and the recurrent one, which the reset gate will scale, into
+ * slot 3. */
 static void K(rnn_fwd_sums)(const K(rnn) *r, const REAL *packed, int64_t panel, int64_t rows,
                             const REAL *state, int64_t step, REAL *sums) {
     const int64_t slot = RNN_ROWS * GEMM_NR, along = r->along, depth = along + r->hidden;
@@ -515,7 +516,8 @@ PYAD_RECORD(rnn_fwd, rnn_fwd_args,
 
 /* One row of a step: gates and what came of them; dh, the panel's gradients of h that come through
  * the recurrent weights; dc, the gradient of the cell's state, or the part of GRU's of h that goes
- * past the weights, which becomes that of the step before. d are the gradients of the gates' sums. */
+ * past the weights, which becomes that of the step before. d are the gradients of the gates' sums.
+ */
 typedef struct {
     const REAL *gates, *c, *c_before, *h_before, *y, *dy, *dh;
     REAL *dc, *d;
@@ -716,8 +718,8 @@ static void K(rnn_pack_states)(const void *context, REAL *dst, int64_t width, in
     }
 }
 
-/* Columns of d whose products with the states and with x are rows of both weights' gradients: of GRU,
- * the recurrent part of n has no part in the one and the last slot none in the other. */
+/* Columns of d whose products with the states and with x are rows of both weights' gradients: of
+ * GRU, the last slot has no part in the one and the recurrent part of n none in the other. */
 typedef struct {
     int64_t from, width;   /* columns of d */
     int64_t back, forward; /* first rows of the gradients of w_hh and of w_ih; -1: none */
@@ -745,7 +747,8 @@ static void K(rnn_dx)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, voi
         K(gemm_problem) p = {.m = r->rows, .n = r->inputs, .k = spans[i].width, .c = a->dx.data,
                              .c_row = r->inputs, .c_col = 1, .accumulate = i > 0};
         K(gemm_matrix) d = {(const REAL *)a->d.data + spans[i].from, a->d.stride[0], 1};
-        K(gemm_matrix) w = {(const REAL *)a->w_ih.data + spans[i].forward * r->inputs, r->inputs, 1};
+        const REAL *weights = (const REAL *)a->w_ih.data + spans[i].forward * r->inputs;
+        K(gemm_matrix) w = {weights, r->inputs, 1};
         K(gemm_strided)(&p, d, w, t, t->scratch, products);
         team_barrier(t);
     }
@@ -765,7 +768,9 @@ static void K(rnn_sum_panel)(const REAL *panel, int64_t width, int64_t lanes, in
         int64_t n = pyad_min(VL, lanes - l), d = 0;
         vec sum[4] = {{0}};
         for (; d + 4 <= depth; d += 4) {
-            GEMM_UNROLL for (int64_t i = 0; i < 4; i++) sum[i] += v_load(panel + (d + i) * width + l);
+            GEMM_UNROLL for (int64_t i = 0; i < 4; i++) {
+                sum[i] += v_load(panel + (d + i) * width + l);
+            }
         }
         for (; d < depth; d++) sum[0] += v_load(panel + d * width + l);
         vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
@@ -832,7 +837,8 @@ static void K(rnn_dw)(const rnn_bwd_args *a, const K(rnn) *r, const team *t, REA
                                 .b = &states, .c = a->dw_hh.data, .c_row = r->hidden, .c_col = 1},
                                {.n = r->inputs, .k = r->rows, .pack_b = K(gemm_pack_cols), .b = &x,
                                 .c = a->dw_ih.data, .c_row = r->inputs, .c_col = 1}}};
-    int64_t width[2] = {a->dw_hh.data == NULL ? 0 : r->hidden, a->dw_ih.data == NULL ? 0 : r->inputs};
+    int64_t width[2] = {a->dw_hh.data == NULL ? 0 : r->hidden,
+                        a->dw_ih.data == NULL ? 0 : r->inputs};
     int64_t start = pyad_ceil_div(width[0], GEMM_NR) * GEMM_NR;
     int64_t all = start + pyad_ceil_div(width[1], GEMM_NR) * GEMM_NR;
     int64_t columns = pyad_max(pyad_min(all, GEMM_NC_NOW), GEMM_NR);
