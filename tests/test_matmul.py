@@ -169,9 +169,21 @@ def test_products_that_are_added(beta: float, alpha: float) -> None:
     both("addbmm", (x @ y).sum(0), numbers(2, 3), x, y)
 
 
-def test_addmm_with_beta_0_ignores_nan() -> None:
-    out = ad.addmm(ad.full((2, 2), float("nan")), ad.ones(2, 1), ad.ones(1, 2), beta=0)
-    assert out.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+def test_with_beta_0_nan_is_ignored_and_the_gradient_is_0() -> None:
+    def check(name: str, shape: tuple[int, ...], *factors: Any) -> None:
+        x = ad.full(shape, float("nan"), requires_grad=True)
+        out = getattr(ad, name)(x, *factors, beta=0)
+        assert out.isfinite().all()
+        out.sum().backward()
+        assert x.grad.tolist() == ad.zeros(shape).tolist()
+
+    a, b, vector = ad.ones(2, 4), ad.ones(4, 3), ad.ones(4)
+    check("addmm", (3,), a, b)
+    check("addmm", (2, 3), a, b)
+    check("addmv", (2,), a, vector)
+    check("addr", (4, 4), vector, vector)
+    check("baddbmm", (1, 2, 3), a[None], b[None])
+    check("addbmm", (2, 3), a[None], b[None])
 
 
 def test_addmm_in_place() -> None:
@@ -200,6 +212,8 @@ def test_wrong_operands_are_named() -> None:
         ad.bmm(ad.ones(2, 3, 3), ad.ones(1, 3, 3))
     with pytest.raises(ShapeError, match=r"addmm: input \(4, 4\) does not broadcast"):
         ad.addmm(ad.ones(4, 4), ad.ones(2, 2), ad.ones(2, 2))
+    with pytest.raises(ShapeError, match=r"addmm: input \(4, 4\) does not broadcast"):
+        ad.addmm(ad.ones(4, 4), ad.ones(2, 2), ad.ones(2, 2), beta=0)
     with pytest.raises(TypeError, match=r"mm: input must be a tensor, got int"):
         ad.mm(3, ad.ones(3, 3))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match=r"expected 3 features .* got 5"):

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
 from pyautodl.ops.matmul import LINEAR, MATMUL
-from pyautodl.tensor import Tensor, apply, call, method, operands
+from pyautodl.tensor import Tensor, apply, call, constant, method, operands
 
 __all__ = [
     "addbmm",
@@ -238,14 +239,19 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
 
 def _add(name: str, input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """beta * input + alpha * product; with beta 0 NaN of input does not count."""
-    if alpha != 1:
-        product = call("mul", product, alpha)
-    if beta == 0:
-        return product
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}: input must be a tensor, got {type(input).__name__}")
     _check_fits(name, tuple(input.shape), tuple(product.shape))
+    if alpha != 1:
+        product = call("mul", product, alpha)
+    if beta == 0:
+        return _ignoring(input, product) if input.requires_grad else product
     return call("add", product, input if beta == 1 else call("mul", input, beta))
+
+
+def _ignoring(input: Tensor, product: Tensor) -> Tensor:
+    """The product; input takes part in the graph, with zeros as its gradient."""
+    return call("where", constant(False, bool_), input, product)
 
 
 def _check_fits(name: str, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
@@ -267,7 +273,7 @@ def addmm(
         input: what is added; broadcasts to (m, n).
         mat1: (m, k).
         mat2: (k, n).
-        beta: factor of input; if 0, input is ignored.
+        beta: factor of input; if 0, input is ignored, NaN too, and its gradient is 0.
         alpha: factor of the product.
 
     Shape:
