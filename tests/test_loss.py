@@ -437,11 +437,63 @@ def test_layouts_of_pixels_do_not_matter():
         np.testing.assert_allclose(grad, found[0][1], rtol=1e-5, atol=1e-8)
 
 
-def test_class_weights_have_no_gradient():
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_class_weights_have_no_gradient_beside_class_numbers(loss):
     weight = ad.ones(3, requires_grad=True)
-    loss = F.cross_entropy(ad.randn(2, 3), ad.tensor([0, 1]), weight)
-    with pytest.raises(ad.GradError, match="weight"):
-        loss.backward()
+    x, y = ad.randn(2, 3), ad.tensor([0, 1])
+    with pytest.raises(ad.GradError, match=r"weights of classes.*weight\.detach\(\)"):
+        loss(x, y, weight)
+    with ad.no_grad():
+        loss(x, y, weight)
+    loss(x, y, weight.detach())
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_class_weights_have_a_gradient_beside_probabilities(reduction, smoothing):
+    """As in PyTorch; each class's is the loss of a weight that is 1 there, else 0."""
+    x, y = ad.randn(4, 3, 2), ad.rand(4, 3, 2)
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    weight = ad.tensor([0.5, 1.0, 2.0], requires_grad=True)
+    F.cross_entropy(x, y, weight, **options).sum().backward()
+    for i, found in enumerate(weight.grad.tolist()):
+        alone = F.one_hot(ad.tensor(i), 3).float()
+        expected = F.cross_entropy(x, y, alone, **options).sum().item()
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_of_elements_have_a_gradient():
+    """PyTorch refuses these; the value is linear in a weight, so its gradient is plain."""
+    x, y = ad.randn(3, 2), ad.rand(3, 2)
+    for key in ("weight", "pos_weight"):
+        weight = ad.ones(2, requires_grad=True)
+        F.binary_cross_entropy_with_logits(x, y, **{key: weight}).backward()
+        without = ad.zeros(2)
+        without[1] = 1
+        change = F.binary_cross_entropy_with_logits(
+            x, y, **{key: ad.ones(2)}
+        ) - F.binary_cross_entropy_with_logits(x, y, **{key: without})
+        assert weight.grad[0].item() == pytest.approx(change.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.huber_loss])
+def test_weights_of_errors(loss):
+    """Values of PyTorch: a mean is divided by the weights, but for huber_loss."""
+    x = ad.tensor([0.5, 2.0, -1.0], requires_grad=True)
+    y, weight = ad.zeros(3), ad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    each = loss(x, y, reduction="none").detach() * weight.detach()
+    assert loss(x, y, weight=weight, reduction="none").tolist() == each.tolist()
+    total = loss(x, y, weight=weight, reduction="sum")
+    assert total.item() == pytest.approx(each.sum().item())
+    mean = loss(x, y, weight=weight)
+    divisor = 3 if loss is F.huber_loss else 6
+    assert mean.item() == pytest.approx(each.sum().item() / divisor)
+    mean.backward()
+    assert weight.grad is not None
+    with pytest.raises(ad.ShapeError, match=r"weight of the input's shape \(3,\)"):
+        loss(x, y, weight=ad.ones(1))
+    with pytest.raises(ValueError, match="reduction must be"):
+        loss(x, y, weight=weight, reduction="average")
 
 
 def test_old_arguments_are_named():

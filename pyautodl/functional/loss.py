@@ -12,12 +12,14 @@ from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
 from pyautodl.errors import ShapeError
+from pyautodl.graph import MODE
 from pyautodl.ops.loss import (
     CLAMPED_LOG,
     CROSS_ENTROPY,
     NLL_LOSS,
     NLL_LOSS_GRAD,
     check_classes,
+    refuse_class_weight,
 )
 from pyautodl.ops.pair_loss import (
     BINARY_CROSS_ENTROPY,
@@ -31,7 +33,7 @@ from pyautodl.ops.pair_loss import (
     check_pair,
     check_reduction,
 )
-from pyautodl.ops.record import OPS
+from pyautodl.ops.record import OPS, Op
 from pyautodl.ops.softmax import SOFTMAX
 from pyautodl.tensor import Tensor, apply
 
@@ -113,7 +115,8 @@ def mse_loss(
         target: what they should be.
         size_average, reduce: not supported; use `reduction`.
         reduction: 'mean', 'sum' or 'none'.
-        weight: not supported yet.
+        weight: factors of the elements' errors, of the input's shape; a mean is divided
+            by their sum.
 
     Shape:
         input and target of one shape -> () or, with 'none', that shape.
@@ -129,9 +132,10 @@ def mse_loss(
         tensor(2.)
     """
     refuse_old_arguments("mse_loss", size_average, reduce)
-    if weight is not None:
-        raise NotImplementedError("mse_loss: weight is not supported yet")
-    return apply(MSE_LOSS, input, _to_float(target, input), reduction=reduction)
+    target = _to_float(target, input)
+    if weight is None:
+        return apply(MSE_LOSS, input, target, reduction=reduction)
+    return _weighted(MSE_LOSS, input, target, weight, reduction)
 
 
 def l1_loss(
@@ -149,7 +153,8 @@ def l1_loss(
         target: what they should be.
         size_average, reduce: not supported; use `reduction`.
         reduction: 'mean', 'sum' or 'none'.
-        weight: not supported yet.
+        weight: factors of the elements' errors, of the input's shape; a mean is divided
+            by their sum.
 
     Shape:
         input and target of one shape -> () or, with 'none', that shape.
@@ -165,9 +170,10 @@ def l1_loss(
         tensor(2.)
     """
     refuse_old_arguments("l1_loss", size_average, reduce)
-    if weight is not None:
-        raise NotImplementedError("l1_loss: weight is not supported yet")
-    return apply(L1_LOSS, input, _to_float(target, input), reduction=reduction)
+    target = _to_float(target, input)
+    if weight is None:
+        return apply(L1_LOSS, input, target, reduction=reduction)
+    return _weighted(L1_LOSS, input, target, weight, reduction)
 
 
 def smooth_l1_loss(
@@ -220,7 +226,8 @@ def huber_loss(
         target: what they should be.
         reduction: 'mean', 'sum' or 'none'.
         delta: where the square ends.
-        weight: not supported yet.
+        weight: factors of the elements' errors, of the input's shape; a mean is divided
+            by the number of elements.
 
     Shape:
         input and target of one shape -> () or, with 'none', that shape.
@@ -236,10 +243,29 @@ def huber_loss(
         >>> F.huber_loss(x, y, reduction="none", delta=2.0)
         tensor([0.1250, 4.0000])
     """
-    if weight is not None:
-        raise NotImplementedError("huber_loss: weight is not supported yet")
     target = _to_float(target, input)
-    return apply(HUBER_LOSS, input, target, reduction=reduction, delta=delta)
+    if weight is None:
+        return apply(HUBER_LOSS, input, target, reduction=reduction, delta=delta)
+    check_reduction("huber_loss", reduction)
+    weighted = _weighted(HUBER_LOSS, input, target, weight, "none", delta=delta)
+    return _reduce(weighted, reduction)
+
+
+def _weighted(
+    op: Op, input: Tensor, target: Tensor, weight: Tensor, reduction: str, **attrs: Any
+) -> Tensor:
+    """Errors times factors; a mean is divided by the sum of the factors."""
+    check_reduction(op.name, reduction)
+    if weight.shape != input.shape:
+        raise ShapeError(
+            f"{op.name}: expected a weight of the input's shape {tuple(input.shape)}, "
+            f"got {tuple(weight.shape)}"
+        )
+    weight = _to_float(weight, input)
+    each = apply(op, input, target, reduction="none", **attrs) * weight
+    if reduction == "none":
+        return each
+    return each.sum() / weight.sum() if reduction == "mean" else each.sum()
 
 
 # ---- binary ----
@@ -351,7 +377,8 @@ def cross_entropy(
     Args:
         input: logits.
         target: class numbers, or probabilities (one-hot, soft) of the input's shape.
-        weight: a factor for each class. A mean over class numbers is weighted by it.
+        weight: a factor for each class. A mean over class numbers is weighted by it. It
+            has a gradient beside probabilities, none beside class numbers.
         size_average, reduce: not supported; use `reduction`.
         ignore_index: class number of targets that do not count. If none counts, the
             mean is 0, as are its gradients, and a warning says so (PyTorch gives nan).
@@ -366,6 +393,7 @@ def cross_entropy(
         ShapeError: the shapes do not fit together.
         IndexError: a class number is not below c; says which and where.
         DTypeError: the types do not fit.
+        GradError: the weight requires a gradient and the targets are class numbers.
 
     Example:
         >>> import pyautodl as ad
@@ -381,6 +409,9 @@ def cross_entropy(
     _warn_if_softmax(input)
     inputs = [input, _to_classes(target)]
     if weight is not None:
+        # the op learns of it when it is too late to name this line
+        if weight.requires_grad and MODE.enabled and inputs[1].dtype is int64:
+            refuse_class_weight("cross_entropy")
         inputs.append(weight)
     return apply(
         CROSS_ENTROPY,
@@ -415,7 +446,7 @@ def nll_loss(
     Args:
         input: logarithms of probabilities, as of `log_softmax`.
         target: class numbers.
-        weight: a factor for each class; a mean is weighted by it.
+        weight: a factor for each class, without gradient; a mean is weighted by it.
         size_average, reduce: not supported; use `reduction`.
         ignore_index: class number of targets that do not count. If none counts, the
             mean is 0, as are its gradients, and a warning says so (PyTorch gives nan).
@@ -428,6 +459,7 @@ def nll_loss(
     Raises:
         ShapeError: the shapes do not fit together.
         IndexError: a class number is not below c; says which and where.
+        GradError: the weight requires a gradient.
 
     Example:
         >>> import pyautodl as ad

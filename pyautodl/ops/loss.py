@@ -35,7 +35,14 @@ from pyautodl.ops.plan import (
 )
 from pyautodl.ops.record import ErrorCase, Op, Places, Sample, Spec, register
 
-__all__ = ["CLAMPED_LOG", "CROSS_ENTROPY", "NLL_LOSS", "NLL_LOSS_GRAD", "check_classes"]
+__all__ = [
+    "CLAMPED_LOG",
+    "CROSS_ENTROPY",
+    "NLL_LOSS",
+    "NLL_LOSS_GRAD",
+    "check_classes",
+    "refuse_class_weight",
+]
 
 _Ints = tuple[int, ...]
 
@@ -178,6 +185,18 @@ def _check_weight(name: str, classes: int, like: Array, weight: Array | None) ->
         )
 
 
+def refuse_class_weight(name: str) -> None:
+    """Refuse a weight that wants a gradient beside class numbers, as PyTorch does.
+
+    Raises:
+        GradError: always.
+    """
+    raise GradError(
+        f"{name}: the weights of classes have no gradient where the target is class "
+        "numbers; use weight.detach()"
+    )
+
+
 def _check_rest(name: str, reduction: str, smoothing: float) -> None:
     check_reduction(name, reduction)
     if not 0 <= smoothing <= 1:
@@ -250,6 +269,8 @@ def _nll_forward(
     weight: Array | None = None,
     **attrs: Any,
 ) -> Array:
+    if any(needs[2:]):
+        refuse_class_weight("nll_loss")
     target = ensure_contiguous(ctx, target)
     if weight is not None:
         weight = ensure_contiguous(ctx, weight)
@@ -268,17 +289,9 @@ def _nll_forward(
 
 def _nll_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     target, weight, divisor = ctx.saved
-    _refuse_weight("nll_loss", needs)
     shape = ctx.shapes[0]
     dx = call("nll_loss_grad", g, target, weight, divisor, shape=shape, **ctx.attrs)
     return (dx, None, None)[: len(needs)]
-
-
-def _refuse_weight(name: str, needs: Any) -> None:
-    if len(needs) > 2 and needs[2]:
-        raise GradError(
-            f"{name}: the weights of classes have no gradient; use weight.detach()"
-        )
 
 
 def _nll_grad_rule(
@@ -421,30 +434,57 @@ def _cross_entropy_saves(needs: tuple[bool, ...]) -> Places:
 def _cross_entropy_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     *inputs, divisor, stats = ctx.saved
     x, target, weight = (*inputs, None)[:3]
-    _refuse_weight("cross_entropy", needs)
-    dx = dt = None
+    if any(needs[2:]) and not _is_soft(target):
+        refuse_class_weight("cross_entropy")
+    found: list[Any] = [None] * len(needs)
     if needs[0]:
         arrays = (g, x, target, weight, divisor, stats)
-        dx = call("cross_entropy_grad", *arrays, **ctx.attrs)
-    if needs[1]:
-        dt = _target_gradient(call, ctx, g, x, weight, divisor)
-    return (dx, dt, None)[: len(needs)]
+        found[0] = call("cross_entropy_grad", *arrays, **ctx.attrs)
+    if any(needs[1:]):
+        found[1:] = _soft_gradients(call, ctx, needs, g, x, target, weight, divisor)
+    return tuple(found)
 
 
-def _target_gradient(
-    call: Any, ctx: Any, g: Any, x: Any, weight: Any, divisor: Any
-) -> Any:
-    """The gradient for target probabilities: -log_softmax(x), weighted."""
-    axis = _class_axis(ctx.shapes[0])
-    slope = call("log_softmax", x, dim=axis)
-    if weight is not None:
-        slope = call("mul", slope, _along_classes(call, weight, ctx.shapes[0]))
-    slope = call("mul", slope, float(ctx.attrs["label_smoothing"]) - 1.0)
+def _soft_gradients(
+    call: Any,
+    ctx: Any,
+    needs: Any,
+    g: Any,
+    x: Any,
+    target: Any,
+    weight: Any,
+    divisor: Any,
+) -> list[Any]:
+    """Those for target probabilities and, if there are any, for the classes' weights.
+
+    The loss of a row is -sum(weight target log_softmax(x)).
+    """
+    shape = ctx.shapes[0]
+    axis, smoothing = _class_axis(shape), float(ctx.attrs["label_smoothing"])
     if ctx.attrs["reduction"] == "none":
-        g = call("reshape", g, shape=_with_class_axis(ctx.shapes[0]))
+        g = call("reshape", g, shape=_with_class_axis(shape))
     else:
         g = call("div", g, divisor)
-    return call("mul", slope, g)
+    slope = call("mul", call("log_softmax", x, dim=axis), call("neg", g))
+    found: list[Any] = [None] * (len(needs) - 1)
+    if needs[1]:
+        dt = call("mul", slope, 1.0 - smoothing)
+        if weight is not None:
+            dt = call("mul", dt, _along_classes(call, weight, shape))
+        found[0] = dt
+    if any(needs[2:]):
+        each = call("mul", slope, _smoothed(call, target, smoothing, shape[axis]))
+        others = tuple(i for i in range(len(shape)) if i != axis)
+        # no axes would mean all of them
+        found[1] = call("sum", each, dim=others) if others else each
+    return found
+
+
+def _smoothed(call: Any, target: Any, smoothing: float, classes: int) -> Any:
+    if not smoothing:
+        return target
+    target = call("mul", target, 1.0 - smoothing)
+    return call("add", target, smoothing / classes)
 
 
 def _along_classes(call: Any, weight: Any, shape: _Ints) -> Any:
@@ -466,10 +506,7 @@ def _cross_entropy_composition(
     logp = call("log_softmax", x, dim=axis)
     if target.dtype is int64:
         return call("nll_loss", logp, target, weight, **attrs)
-    smoothing = float(attrs["label_smoothing"])
-    if smoothing:
-        target = call("mul", target, 1.0 - smoothing)
-        target = call("add", target, smoothing / shape[axis])
+    target = _smoothed(call, target, float(attrs["label_smoothing"]), shape[axis])
     if weight is not None:
         target = call("mul", target, _along_classes(call, weight, shape))
     each = call("neg", call("sum", call("mul", target, logp), dim=(axis,)))
@@ -567,7 +604,7 @@ def _hard_samples() -> Iterator[Sample]:
             if attrs["reduction"] == "mean" and not counts:
                 continue
             yield Sample((x, labels), attrs, gradient=small)
-            # weights have no gradient
+            # beside class numbers, weights have no gradient
             yield Sample((x, labels, weight), attrs, gradient=False)
 
 
@@ -579,7 +616,7 @@ def _cross_entropy_samples() -> Iterator[Sample]:
         soft = np.random.default_rng(i).uniform(0.1, 1.0, x.shape)
         for attrs in (_attrs("mean"), _attrs("none", smoothing=0.2), _attrs("sum")):
             yield Sample((x, soft), attrs, gradient=small)
-            yield Sample((x, soft, weight), attrs, gradient=False)
+            yield Sample((x, soft, weight), attrs, gradient=small)
     large = np.array([[1e7, 1e7 + 1]])
     yield Sample((large, np.array([0])), _attrs("mean"), gradient=False)
 
