@@ -15,11 +15,9 @@ import heapq
 import itertools
 import sys
 import threading
-import traceback
 import weakref
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +26,9 @@ from pyautodl.backends import Array, empty, empty_strides_like, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import GradError
 from pyautodl.ops.record import OPS, Op
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
 
 __all__ = [
     "MODE",
@@ -97,6 +98,8 @@ def keep(array: Array, edge: Edge | None, output: int | None) -> Saved:
 
 def _checksum(array: Array) -> int:
     """A checksum of memory that others may change without counting versions."""
+    import zlib
+
     values = np.ascontiguousarray(array.numpy()).reshape(-1).view(np.uint8)
     return zlib.crc32(values.data)
 
@@ -220,7 +223,7 @@ class Node:
     # number of an output -> hooks on its gradient, or who wants it retained
     hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
     retained: dict[int, weakref.ref[Any]] | None = None
-    traceback: list[traceback.FrameSummary] | None = None
+    traceback: list[FrameSummary] | None = None
 
     def __init__(
         self,
@@ -249,6 +252,8 @@ class Node:
         if info is not None:
             self.info = info
         if MODE.anomaly:
+            import traceback
+
             self.traceback = traceback.extract_stack()[:-2]
 
     @property
@@ -312,6 +317,8 @@ class Node:
         """Under detect_anomaly, the lines of the forward call."""
         if self.traceback is None:
             return ""
+        import traceback
+
         return "\nforward call:\n" + "".join(traceback.format_list(self.traceback))
 
     def release(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from typing import Any
 
 from pyautodl.backends import contiguous_strides
@@ -67,8 +66,12 @@ def _parse(equation: str, tensors: list[Any]) -> tuple[list[Labels], Labels]:
     return names, output
 
 
+def _is_letter(each: str) -> bool:
+    return each.isascii() and each.isalpha()
+
+
 def _once(left: str) -> list[Label]:
-    letters = [each for each in left if each in string.ascii_letters]
+    letters = [each for each in left if _is_letter(each)]
     return [each for each in sorted(set(letters)) if letters.count(each) == 1]
 
 
@@ -76,7 +79,7 @@ def _labels(equation: str, term: str, ndim: int) -> Labels:
     """The labels of one operand with so many axes."""
     before, dots, after = term.partition("...")
     letters = before + after
-    if any(each not in string.ascii_letters for each in letters):
+    if not all(map(_is_letter, letters)):
         raise ShapeError(
             "einsum: expected letters, ',', '->' and one '...' an operand, got "
             f"{equation!r}"

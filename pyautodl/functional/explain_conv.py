@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from pyautodl.functional.conv import conv_padding, each_axis
 from pyautodl.ops.conv import conv_shape
@@ -20,8 +20,7 @@ __all__ = ["ConvExplanation", "explain_conv"]
 Ints = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class ConvExplanation:
+class ConvExplanation(NamedTuple):
     """What `explain_conv` found; `print` shows it as a table.
 
     Args:

@@ -7,7 +7,7 @@ samples and error cases; the graph knows nothing of an op beyond this record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import DType
@@ -25,8 +25,7 @@ class Spec(NamedTuple):
     dtype: DType
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Inputs for one example call.
 
     Floating inputs are float64 NumPy arrays; tests cast them. `gradient` says whether
@@ -35,13 +34,12 @@ class Sample:
     """
 
     inputs: tuple[Any, ...]
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = MappingProxyType({})
     gradient: bool = True
     tolerance: float = 1.0
 
 
-@dataclass(frozen=True)
-class ErrorCase:
+class ErrorCase(NamedTuple):
     """A call that must be refused: with which exception and which words (a regex)."""
 
     inputs: tuple[Any, ...]
@@ -50,7 +48,6 @@ class ErrorCase:
     match: str
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Op:
     """What an op is; the fields are plain functions.
 
@@ -76,23 +73,63 @@ class Op:
         plans: those that were made, by the kind of inputs.
     """
 
-    name: str
-    rule: Callable[..., tuple[Spec, ...]]
-    forward: Callable[..., Any]
-    vjp: Callable[..., tuple[Any, ...]] | None = None
-    samples: Callable[[], Iterable[Sample]] | None = None
-    errors: Callable[[], Iterable[ErrorCase]] | None = None
-    composition: Callable[..., Any] | None = None
-    reference: Callable[..., Any] | None = None
-    gradient_of: str | None = None
-    view: bool = False
-    elementwise: bool = False
-    keeps_first: bool = True
-    random: bool = False
-    plan: Callable[..., Any] | None = None
-    saves: Callable[[tuple[bool, ...]], Places] | None = None
-    params: Callable[..., tuple[float, ...]] | None = None
-    plans: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    # written out: a dataclass would take as long to make as all ops to declare
+    __slots__ = (
+        "composition",
+        "elementwise",
+        "errors",
+        "forward",
+        "gradient_of",
+        "keeps_first",
+        "name",
+        "params",
+        "plan",
+        "plans",
+        "random",
+        "reference",
+        "rule",
+        "samples",
+        "saves",
+        "view",
+        "vjp",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        rule: Callable[..., tuple[Spec, ...]],
+        forward: Callable[..., Any],
+        vjp: Callable[..., tuple[Any, ...]] | None = None,
+        samples: Callable[[], Iterable[Sample]] | None = None,
+        errors: Callable[[], Iterable[ErrorCase]] | None = None,
+        composition: Callable[..., Any] | None = None,
+        reference: Callable[..., Any] | None = None,
+        gradient_of: str | None = None,
+        view: bool = False,
+        elementwise: bool = False,
+        keeps_first: bool = True,
+        random: bool = False,
+        plan: Callable[..., Any] | None = None,
+        saves: Callable[[tuple[bool, ...]], Places] | None = None,
+        params: Callable[..., tuple[float, ...]] | None = None,
+    ) -> None:
+        self.name = name
+        self.rule = rule
+        self.forward = forward
+        self.vjp = vjp
+        self.samples = samples
+        self.errors = errors
+        self.composition = composition
+        self.reference = reference
+        self.gradient_of = gradient_of
+        self.view = view
+        self.elementwise = elementwise
+        self.keeps_first = keeps_first
+        self.random = random
+        self.plan = plan
+        self.saves = saves
+        self.params = params
+        self.plans: dict[tuple[Any, ...], Any] = {}
 
 
 OPS: dict[str, Op] = {}
