@@ -30,8 +30,8 @@ from pyautodl.ops.reduce import (
     STD,
     SUM,
     VAR,
-    div_or_zero,
 )
+from pyautodl.ops.reduce.common import div_or_zero
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import (
     Tensor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.functional import loss as F
+from pyautodl.functional.loss.arguments import refuse_old_arguments
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 
@@ -37,7 +38,7 @@ class _Loss(Module):
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
-        F.refuse_old_arguments(type(self).__name__, size_average, reduce)
+        refuse_old_arguments(type(self).__name__, size_average, reduce)
         self.reduction = reduction
 
 

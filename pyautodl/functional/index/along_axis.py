@@ -1,0 +1,104 @@
+"""Whole parts along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.functional.index.arguments import as_index, as_line, as_value, expanded
+from pyautodl.functional.views import flatten
+from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.index import INDEX_ADD, INDEX_COPY, INDEX_SELECT, RAVEL_INDEX
+from pyautodl.ops.views import RESHAPE
+from pyautodl.tensor import Tensor, apply, call, method
+
+__all__ = ["index_add", "index_copy", "index_fill", "index_select", "take"]
+
+
+@method
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Take whole parts along an axis.
+
+    Args:
+        input: a tensor.
+        dim: the axis.
+        index: a line of integers.
+
+    Raises:
+        IndexError: an index is negative or too large.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.index_select(ad.tensor([[1, 2], [3, 4]]), 0, ad.tensor([1, 1]))
+        tensor([[3, 4],
+                [3, 4]])
+    """
+    return apply(INDEX_SELECT, input, as_line("index_select", index), dim=dim)
+
+
+@method(inplace=True)
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
+) -> Tensor:
+    """Add whole parts along an axis, in the order of their indices.
+
+    Args:
+        input: the tensor that is copied first.
+        dim: the axis.
+        index: a line of integers.
+        source: what is added; its size along the axis is that of `index`.
+        alpha: a factor for `source`.
+
+    Raises:
+        IndexError: an index is negative or too large.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.index_add(ad.zeros(2), 0, ad.tensor([1, 1]), ad.tensor([5.0, 6.0]))
+        tensor([ 0., 11.])
+    """
+    terms = source if alpha == 1 else call("mul", source, alpha)
+    return apply(INDEX_ADD, input, as_line("index_add", index), terms, dim=dim)
+
+
+@method(inplace=True)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """Write whole parts along an axis; later ones win.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.index_copy(ad.zeros(2), 0, ad.tensor([1]), ad.tensor([5.0]))
+        tensor([0., 5.])
+    """
+    return apply(INDEX_COPY, input, as_line("index_copy", index), source, dim=dim)
+
+
+@method(inplace=True)
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """Fill whole parts along an axis with a number.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.index_fill(ad.zeros(3), 0, ad.tensor([0, 2]), 7)
+        tensor([7., 0., 7.])
+    """
+    line = as_line("index_fill", index)
+    axis = normalize_axis("index_fill", dim, input.ndim, input.shape)
+    shape = (*input.shape[:axis], line.numel(), *input.shape[axis + 1 :])
+    return apply(
+        INDEX_COPY, input, line, expanded(as_value(value, input), shape), dim=axis
+    )
+
+
+@method
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Take elements of the flattened tensor; negative indices count from the end.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.take(ad.tensor([[1, 2], [3, 4]]), ad.tensor([0, -1]))
+        tensor([1, 4])
+    """
+    places = as_index("take", index)
+    flat = apply(RAVEL_INDEX, flatten(places), sizes=(input.numel(),))
+    taken = apply(INDEX_SELECT, flatten(input), flat, dim=0)
+    return apply(RESHAPE, taken, shape=tuple(places.shape))

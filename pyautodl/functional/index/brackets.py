@@ -1,0 +1,390 @@
+"""x[...]: what stands between the brackets, read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends.dtypes import bool_, int64
+from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import tensor
+from pyautodl.functional.index.arguments import as_index, as_value, expanded
+from pyautodl.functional.index.masks import nonzero
+from pyautodl.functional.views import broadcast_shapes, flatten
+from pyautodl.ops.copy import COPY, FLIP
+from pyautodl.ops.index import INDEX_COPY, INDEX_SELECT, MASKED_SELECT, RAVEL_INDEX
+from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
+from pyautodl.tensor import Tensor, apply, call, method
+
+
+class _Slices:
+    """A slice of every axis of a shape, grown from the first.
+
+    Attributes:
+        slices: starts, sizes, steps and dropped axes of the slice.
+        kept: the shape after that.
+        flips: axes of that shape that run backwards.
+    """
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.sizes: list[int] = []
+        self.steps: list[int] = []
+        self.drop: list[int] = []
+        self.flips: list[int] = []
+        self.kept: list[int] = []
+        self._axis = 0
+
+    @property
+    def slices(self) -> dict[str, tuple[int, ...]]:
+        """The attributes of the slice."""
+        return {
+            "starts": tuple(self.starts),
+            "sizes": tuple(self.sizes),
+            "steps": tuple(self.steps),
+            "drop": tuple(self.drop),
+        }
+
+    def is_whole(self, shape: tuple[int, ...]) -> bool:
+        """Whether that is all of the shape."""
+        return (
+            tuple(self.sizes) == shape
+            and not self.drop
+            and all(step == 1 for step in self.steps)
+        )
+
+    def _take(self, start: int, size: int, step: int) -> None:
+        self.starts.append(start)
+        self.sizes.append(size)
+        self.steps.append(step)
+        self._axis += 1
+
+    def add_slice(self, item: slice, n: int) -> None:
+        """Take a part of the next axis, of size n."""
+        start, stop, step = item.indices(n)
+        size = len(range(start, stop, step))
+        if step < 0:
+            self.flips.append(len(self.starts) - len(self.drop))
+            start, step = start + max(size - 1, 0) * step, -step
+        self.kept.append(size)
+        self._take(start if size else 0, size, step)
+
+    def add_int(self, item: int, shape: tuple[int, ...]) -> None:
+        """Take one place of the next axis."""
+        n = shape[self._axis]
+        if not -n <= item < n:
+            raise IndexError(
+                f"index {item} is out of range for axis {self._axis} of shape {shape}"
+            )
+        self.drop.append(self._axis)
+        self._take(item % n, 1, 1)
+
+
+class _Key(_Slices):
+    """What stands between the brackets: a slice of every axis, then the rest.
+
+    Attributes:
+        flips: axes of what the slice leaves that run backwards.
+        shape: the shape after that, with the new axes of None.
+        indices: (axis of that shape, tensor of integers).
+        mask: the one mask that covers the whole tensor, if there is nothing else.
+    """
+
+    def __init__(self, x: Tensor, key: Any) -> None:
+        shape = x._array.shape
+        super().__init__()
+        self.indices: list[tuple[int, Tensor]] = []
+        self.mask: Tensor | None = None
+        items = _items(key, shape)
+        if len(items) == 1 and isinstance(items[0], Tensor):
+            only = items[0]
+            if only.dtype is bool_ and only._array.shape == shape and shape:
+                self.mask = only
+        for item in items:
+            self._add(item, shape)
+
+    def _add(self, item: Any, shape: tuple[int, ...]) -> None:
+        if item is None:
+            self.kept.append(1)
+        elif isinstance(item, bool):
+            # as a mask without axes: one element of a new axis, or none
+            place = tensor([0] if item else [], dtype=int64)
+            self.indices.append((len(self.kept), place))
+            self.kept.append(1)
+        elif isinstance(item, slice):
+            self.add_slice(item, shape[self._axis])
+        elif isinstance(item, Tensor):
+            self._add_tensor(item, shape)
+        else:
+            self.add_int(item, shape)
+
+    def _add_tensor(self, item: Tensor, shape: tuple[int, ...]) -> None:
+        if item.dtype is not bool_:
+            self.indices.append((len(self.kept), as_index("index", item)))
+            self.kept.append(shape[self._axis])
+            self._take(0, shape[self._axis], 1)
+            return
+        covered = shape[self._axis : self._axis + item.ndim]
+        if tuple(item.shape) != covered:
+            raise IndexError(
+                f"index: a mask of shape {tuple(item.shape)} does not fit axes "
+                f"{self._axis} and after of shape {shape}"
+            )
+        for n, column in zip(covered, nonzero(item, as_tuple=True)):
+            self.indices.append((len(self.kept), column))
+            self.kept.append(n)
+            self._take(0, n, 1)
+
+
+def _items(key: Any, shape: tuple[int, ...]) -> list[Any]:
+    """The parts of a key: one for each axis, None and bool for new ones."""
+    parts = [_item(each) for each in (key if isinstance(key, tuple) else (key,))]
+    used = sum(
+        each.ndim if isinstance(each, Tensor) and each.dtype is bool_ else 1
+        for each in parts
+        if each is not None and each is not Ellipsis and not isinstance(each, bool)
+    )
+    if used > len(shape):
+        raise IndexError(f"index: {used} indices for {len(shape)} axes (shape {shape})")
+    rest = [slice(None)] * (len(shape) - used)
+    places = [i for i, each in enumerate(parts) if each is Ellipsis]
+    if len(places) > 1:
+        raise IndexError("index: only one ... is allowed")
+    if places:
+        return parts[: places[0]] + rest + parts[places[0] + 1 :]
+    return parts + rest
+
+
+def _item(item: Any) -> Any:
+    """A part of a key as None, ..., a bool, an int, a slice or a tensor."""
+    if item is None or item is Ellipsis or isinstance(item, (bool, np.bool_)):
+        return bool(item) if isinstance(item, np.bool_) else item
+    if isinstance(item, slice):
+        return slice(*(_bound(each) for each in (item.start, item.stop, item.step)))
+    if isinstance(item, (list, tuple, range)):
+        values = list(item)
+        item = tensor(values) if values else tensor(values, dtype=int64)
+    elif isinstance(item, np.ndarray):
+        item = tensor(item)
+    if isinstance(item, Tensor):
+        if item.ndim:
+            return item
+        return bool(item.item()) if item.dtype is bool_ else _integer(item.item())
+    return _integer(item)
+
+
+def _integer(item: Any) -> int:
+    try:
+        return int(item.__index__())
+    except AttributeError:
+        raise IndexError(
+            "index: expected integers, slices, ..., None, tensors, arrays, lists or masks, "
+            f"got {item!r}"
+        ) from None
+
+
+def _bound(value: Any) -> int | None:
+    return None if value is None else _integer(_item(value))
+
+
+def _part(x: Tensor, key: _Key) -> Tensor:
+    """The view that slices and integers show, without flips."""
+    shape = x._array.shape
+    return x if key.is_whole(shape) else apply(SLICE, x, **key.slices)
+
+
+class _Places:
+    """Several indices as one: which axes they meet in, and the flat index there."""
+
+    def __init__(self, key: _Key) -> None:
+        self.shape = tuple(key.kept)
+        self.axes = [axis for axis, _ in key.indices]
+        tensors = [index for _, index in key.indices]
+        self.common = broadcast_shapes(*(tuple(each.shape) for each in tensors))
+        lines = [flatten(expanded(each, self.common)) for each in tensors]
+        sizes = tuple(self.shape[axis] for axis in self.axes)
+        self.flat = apply(RAVEL_INDEX, *lines, sizes=sizes)
+        first, count = self.axes[0], len(self.axes)
+        self.apart = self.axes != list(range(first, first + count))
+        rest = [i for i in range(len(self.shape)) if i not in self.axes]
+        self.order = (*self.axes, *rest) if self.apart else None
+        # where the indexed axes stand once they are together
+        self.at = 0 if self.apart else first
+        moved = [self.shape[i] for i in self.order] if self.order else list(self.shape)
+        self.before, self.after = moved[: self.at], moved[self.at + count :]
+        self.merged = prod(sizes)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """x with its indexed axes as one."""
+        if self.order:
+            x = apply(PERMUTE, x, dims=self.order)
+        return apply(RESHAPE, x, shape=(*self.before, self.merged, *self.after))
+
+    def unmerge(self, x: Tensor) -> Tensor:
+        """The way back."""
+        if not self.order:
+            return apply(RESHAPE, x, shape=self.shape)
+        x = apply(RESHAPE, x, shape=tuple(self.shape[i] for i in self.order))
+        back = tuple(self.order.index(i) for i in range(len(self.order)))
+        return apply(PERMUTE, x, dims=back)
+
+    @property
+    def result(self) -> tuple[int, ...]:
+        """The shape of what is read or written."""
+        return (*self.before, *self.common, *self.after)
+
+    @property
+    def line(self) -> tuple[int, ...]:
+        """The same with the axes of the indices as one."""
+        return (*self.before, prod(self.common), *self.after)
+
+
+def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Integers, and slices as (start, stop, step); None if there is anything else."""
+    parts: list[Any] = []
+    for item in key:
+        if type(item) is int:
+            parts.append(item)
+        elif type(item) is slice:
+            bounds = (item.start, item.stop, item.step)
+            for each in bounds:
+                if each is not None and type(each) is not int:
+                    return None
+            parts.append(bounds)
+        else:
+            return None
+    return tuple(parts)
+
+
+@lru_cache(maxsize=8192)
+def _plain_window(
+    shape: tuple[int, ...], parts: tuple[Any, ...]
+) -> dict[str, tuple[int, ...]] | None:
+    """The attributes of the slice that such parts name, None where it takes more.
+
+    What is wrong is left to `_Key`, which says so.
+    """
+    if len(parts) > len(shape):
+        return None
+    key = _Slices()
+    for item, n in zip(parts, shape):
+        if isinstance(item, int):
+            if not -n <= item < n:
+                return None
+            key.add_int(item, shape)
+        else:
+            if item[2] is not None and item[2] <= 0:
+                return None
+            key.add_slice(slice(*item), n)
+    for n in shape[len(parts) :]:
+        key.add_slice(slice(None), n)
+    return None if key.is_whole(shape) else key.slices
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] for integers: parts along the first axis."""
+    shape = x._array.shape
+    places = index if index._array.ndim == 1 else flatten(index)
+    places = apply(RAVEL_INDEX, places, sizes=shape[:1])
+    rows = apply(INDEX_SELECT, x, places, dim=0)
+    if places is index or index._array.ndim == 1:
+        return rows
+    return apply(RESHAPE, rows, shape=(*index._array.shape, *shape[1:]))
+
+
+@method("__getitem__")
+def _getitem(self: Tensor, key: Any) -> Tensor:
+    """Return the part of the tensor that a key names, a view where it can be one.
+
+    Integers, slices (with negative steps, which copy), ..., None, tensors, arrays or
+    lists of integers and bool masks may be mixed, with PyTorch's meaning.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+    """
+    kind = type(key)
+    if kind is Tensor:
+        if key._array.dtype is int64 and key._array.shape and self._array.shape:
+            return _rows(self, key)
+    else:
+        parts = _plain_parts(key if kind is tuple else (key,))
+        window = None if parts is None else _plain_window(self._array.shape, parts)
+        if window is not None:
+            return apply(SLICE, self, **window)
+    parsed = _Key(self, key)
+    if parsed.mask is not None:
+        return apply(MASKED_SELECT, self, parsed.mask)
+    x = _part(self, parsed)
+    if parsed.flips:
+        x = apply(FLIP, x, dims=tuple(parsed.flips))
+    kept = tuple(parsed.kept)
+    if x._array.shape != kept:
+        x = apply(RESHAPE, x, shape=kept)
+    if parsed.indices:
+        places = _Places(parsed)
+        x = apply(INDEX_SELECT, places.merge(x), places.flat, dim=places.at)
+        return apply(RESHAPE, x, shape=places.result)
+    # x[...] is a tensor of its own, too
+    return call("alias", x) if x is self else x
+
+
+@method("__setitem__")
+def _setitem(self: Tensor, key: Any, value: Any) -> None:
+    """Write a value, which is broadcast and cast, into the part that a key names.
+
+    Of places that are named twice the later value stays.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+        ShapeError: the value does not broadcast.
+        GradError: the tensor is a leaf that requires a gradient.
+    """
+    parsed = _Key(self, key)
+    source = as_value(value, self)
+    if source._array.storage is self._array.storage:
+        source = apply(COPY, source)
+    target = _part(self, parsed)
+    target._check_inplace("__setitem__")
+    if parsed.mask is not None and source.numel() == 1:
+        one = apply(RESHAPE, source, shape=())
+        target._assign("__setitem__", call("where", parsed.mask, one, target))
+        return
+    kept = tuple(parsed.kept)
+    flips = tuple(parsed.flips)
+    if not parsed.indices:
+        source = _broadcast(source, kept)
+        source = _restored(source, target._array.shape, flips)
+        target._assign("__setitem__", source)
+        return
+    x = apply(FLIP, target, dims=flips) if flips else target
+    places = _Places(parsed)
+    merged = places.merge(apply(RESHAPE, x, shape=kept))
+    source = apply(RESHAPE, _broadcast(source, places.result), shape=places.line)
+    written = apply(INDEX_COPY, merged, places.flat, source, dim=places.at)
+    result = _restored(places.unmerge(written), target._array.shape, flips)
+    target._assign("__setitem__", result)
+
+
+def _broadcast(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A value in the shape of what it is written to; axes of size 1 in front drop."""
+    extra = source.ndim - len(shape)
+    if extra > 0 and source._array.shape[:extra] == (1,) * extra:
+        source = apply(RESHAPE, source, shape=source._array.shape[extra:])
+    try:
+        return expanded(source, shape)
+    except ShapeError:
+        raise ShapeError(
+            f"__setitem__: a value of shape {tuple(source.shape)} does not broadcast to "
+            f"the part of shape {shape}"
+        ) from None
+
+
+def _restored(x: Tensor, shape: tuple[int, ...], flips: Sequence[int]) -> Tensor:
+    """What stands in the order of the key, in that of the tensor."""
+    if x._array.shape != shape:
+        x = apply(RESHAPE, x, shape=shape)
+    return apply(FLIP, x, dims=tuple(flips)) if flips else x

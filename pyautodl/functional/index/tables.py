@@ -1,0 +1,117 @@
+"""Rows of tables by their numbers, and counts of numbers."""
+
+from __future__ import annotations
+
+from pyautodl.backends.dtypes import int64
+from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import zeros
+from pyautodl.functional.index.arguments import as_index, expanded
+from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT
+from pyautodl.tensor import Tensor, apply, constant, method
+
+__all__ = ["bincount", "embedding", "one_hot"]
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Return a row of a table for each index.
+
+    Args:
+        input: integers of any shape.
+        weight: the table (rows, n).
+        padding_idx: this row's gradient stays 0; what stands in it is not changed.
+        max_norm, norm_type, scale_grad_by_freq, sparse: not supported.
+
+    Shape:
+        (...) -> (..., n)
+
+    Raises:
+        IndexError: an index is negative or too large; says which, where and the size.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
+        >>> ad.nn.functional.embedding(ad.tensor([1, 0]), table)
+        tensor([[2., 3.],
+                [0., 1.]])
+    """
+    for name, given in (
+        ("max_norm", max_norm is not None),
+        ("scale_grad_by_freq", scale_grad_by_freq),
+        ("sparse", sparse),
+    ):
+        if given:
+            raise NotImplementedError(f"embedding: {name} is not supported")
+    skip = -1
+    if padding_idx is not None:
+        rows = weight.shape[0]
+        if not -rows <= padding_idx < rows:
+            raise IndexError(
+                f"embedding: padding_idx {padding_idx} is out of range for {rows} rows"
+            )
+        skip = padding_idx % rows
+    return apply(EMBEDDING, weight, as_index("embedding", input), padding_idx=skip)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Return lines that are 1 at an index and 0 elsewhere.
+
+    Args:
+        tensor: integers of any shape.
+        num_classes: the length of a line; -1: the largest index and one.
+
+    Shape:
+        (...) -> (..., num_classes), int64
+
+    Raises:
+        IndexError: an index is negative or too large.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.functional.one_hot(ad.tensor([0, 2]))
+        tensor([[1, 0, 0],
+                [0, 0, 1]])
+    """
+    index = as_index("one_hot", tensor)
+    if num_classes == -1:
+        if not index.numel():
+            raise ValueError("one_hot: no indices to find num_classes from")
+        num_classes = max(int(index.max()) + 1, 1)
+    return apply(ONE_HOT, index, num_classes=num_classes)
+
+
+@method
+def bincount(
+    input: Tensor, weights: Tensor | None = None, minlength: int = 0
+) -> Tensor:
+    """Count how often each integer occurs, or add up its weights.
+
+    Args:
+        input: a line of integers that are not negative.
+        weights: a number for each; they count instead of 1.
+        minlength: the least length of the result.
+
+    Raises:
+        IndexError: there is a negative integer.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.bincount(ad.tensor([0, 2, 2]))
+        tensor([1, 0, 2])
+    """
+    index = as_index("bincount", input)
+    if index.ndim != 1:
+        raise ShapeError(f"bincount: expected a line, got shape {tuple(index.shape)}")
+    size = max(int(index.max()) + 1 if index.numel() else 0, minlength)
+    if weights is None:
+        terms = expanded(constant(1, int64), index._array.shape)
+    else:
+        terms = weights
+    return apply(INDEX_ADD, zeros(size, dtype=terms.dtype), index, terms, dim=0)

@@ -1,0 +1,73 @@
+"""What the losses share: their arguments, and the reduction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
+from pyautodl.errors import ShapeError
+from pyautodl.ops.pair_loss import check_pair, check_reduction
+from pyautodl.ops.record import OPS
+from pyautodl.tensor import Tensor, apply
+
+__all__ = [
+    "prepare",
+    "reduced",
+    "refuse_old_arguments",
+    "spread",
+    "to_classes",
+    "to_float",
+]
+
+
+def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:
+    """PyTorch's arguments from before `reduction`."""
+    for key, value in (("size_average", size_average), ("reduce", reduce)):
+        if value is not None:
+            raise NotImplementedError(f"{name}: {key} is not supported; use reduction")
+
+
+def to_float(x: Tensor, like: Tensor) -> Tensor:
+    """Whole numbers and bools as floats; floats stay, so that a mix is seen."""
+    if x.dtype.category != FLOATING and like.dtype.category == FLOATING:
+        return x.to(like.dtype)
+    return x
+
+
+def to_classes(target: Tensor) -> Tensor:
+    """Class numbers of any whole type as int64."""
+    if target.dtype.category == INTEGRAL and target.dtype is not int64:
+        return target.to(int64)
+    return target
+
+
+def spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:
+    """A weight with the input's shape."""
+    if weight is None:
+        return None
+    weight = to_float(weight, input)
+    if weight.shape == input.shape:
+        return weight
+    front = input.ndim - weight.ndim
+    sizes = zip(weight.shape, input.shape[max(front, 0) :], strict=False)
+    if front < 0 or any(size not in (1, n) for size, n in sizes):
+        raise ShapeError(
+            f"{name}: expected a weight that broadcasts to the input, got weight "
+            f"{tuple(weight.shape)} for input {tuple(input.shape)}"
+        )
+    return apply(OPS["expand"], weight, shape=tuple(input.shape))
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The mean or sum of losses, or all of them."""
+    if reduction == "none":
+        return loss
+    return loss.mean() if reduction == "mean" else loss.sum()
+
+
+def prepare(name: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """Check a pair; returns the target as floats."""
+    target = to_float(target, input)
+    check_pair(name, input._array, target._array)
+    check_reduction(name, reduction)
+    return target

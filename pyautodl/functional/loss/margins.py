@@ -1,0 +1,238 @@
+"""Losses that are 0 beyond a margin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.errors import ShapeError
+from pyautodl.functional.loss.arguments import prepare, reduced, refuse_old_arguments
+from pyautodl.ops.pair_loss import (
+    BINARY_CROSS_ENTROPY_WITH_LOGITS,
+    check_pair,
+    check_reduction,
+)
+from pyautodl.tensor import Tensor, apply
+
+__all__ = [
+    "cosine_embedding_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+]
+
+
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return distances of like pairs, and what unlike pairs lack to the margin.
+
+    Args:
+        input: distances.
+        target: 1 for like pairs, -1 for unlike ones.
+        margin: how far unlike pairs should be apart.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        input and target of one shape -> () or, with 'none', that shape.
+
+    Raises:
+        ShapeError: input and target have different shapes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> F.hinge_embedding_loss(ad.tensor([0.5, 0.25]), ad.tensor([1.0, -1.0]))
+        tensor(0.6250)
+    """
+    refuse_old_arguments("hinge_embedding_loss", size_average, reduce)
+    target = prepare("hinge_embedding_loss", input, target, reduction)
+    zero = input.new_full((), 0.0)
+    unlike = (margin - input).clamp(min=0).where(target != 1, zero)
+    return reduced(unlike + input.where(target != -1, zero), reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return max(0, -target (input1 - input2) + margin).
+
+    Args:
+        input1: scores.
+        input2: the scores to compare with.
+        target: 1 if input1 should be greater, else -1.
+        margin: by how much.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        all of one shape -> () or, with 'none', that shape.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> a, b = ad.tensor([1.0, 0.0]), ad.tensor([0.0, 1.0])
+        >>> F.margin_ranking_loss(a, b, ad.tensor([1.0, 1.0]))
+        tensor(0.5000)
+    """
+    name = "margin_ranking_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    check_pair(name, input1._array, input2._array)
+    target = prepare(name, input1, target, reduction)
+    return reduced((margin - target * (input1 - input2)).clamp(min=0), reduction)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return log(1 + exp(-target input)), exact for large scores too.
+
+    Args:
+        input: scores.
+        target: 1 or -1.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        input and target of one shape -> () or, with 'none', that shape.
+
+    Raises:
+        ShapeError: input and target have different shapes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> F.soft_margin_loss(ad.tensor([0.0]), ad.tensor([-1.0]))
+        tensor(0.6931)
+    """
+    refuse_old_arguments("soft_margin_loss", size_average, reduce)
+    target = prepare("soft_margin_loss", input, target, reduction)
+    score = -target * input
+    # the binary cross-entropy of the score with target 0
+    loss = apply(
+        BINARY_CROSS_ENTROPY_WITH_LOGITS, score, score.detach() * 0, reduction="none"
+    )
+    return reduced(loss, reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return 1 - cos of the angle of like vectors, max(0, cos - margin) of unlike ones.
+
+    Args:
+        input1: vectors.
+        input2: vectors.
+        target: 1 for like pairs, -1 for unlike ones.
+        margin: how large the cosine of unlike pairs may be.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        inputs (n, d) and target (n,), or (d,) and () -> () or, with 'none', that of
+        target.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> a, b = ad.tensor([[1.0, 0.0]]), ad.tensor([[0.0, 1.0]])
+        >>> F.cosine_embedding_loss(a, b, ad.tensor([1]))
+        tensor(1.)
+    """
+    name = "cosine_embedding_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    check_pair(name, input1._array, input2._array)
+    check_reduction(name, reduction)
+    if input1.ndim not in (1, 2) or target.shape != input1.shape[:-1]:
+        raise ShapeError(
+            f"{name}: expected inputs (n, d) and target (n,), or (d,) and (), got "
+            f"{tuple(input1.shape)} and target {tuple(target.shape)}"
+        )
+    # PyTorch's epsilon
+    squares = ((input1 * input1).sum(-1) + 1e-12) * ((input2 * input2).sum(-1) + 1e-12)
+    cosine = (input1 * input2).sum(-1) / squares.sqrt()
+    zero = input1.new_full((), 0.0)
+    like = (1 - cosine).where(target == 1, zero)
+    unlike = (cosine - margin).clamp(min=0).where(target == -1, zero)
+    return reduced(like + unlike, reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return max(0, d(anchor, positive) - d(anchor, negative) + margin).
+
+    Args:
+        anchor: vectors.
+        positive: vectors that should lie close to them.
+        negative: vectors that should lie farther away.
+        margin: by how much.
+        p: of the norm that is the distance d.
+        eps: added to the differences, as PyTorch does.
+        swap: use the distance of positive and negative if it is the smaller one.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        all (n, d) or (d,) -> () or, with 'none', (n,) or ().
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> a, b, c = ad.tensor([[0.0]]), ad.tensor([[1.0]]), ad.tensor([[1.5]])
+        >>> F.triplet_margin_loss(a, b, c)
+        tensor(0.5000)
+    """
+    name = "triplet_margin_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    check_pair(name, anchor._array, positive._array)
+    check_pair(name, anchor._array, negative._array)
+    check_reduction(name, reduction)
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        return (x - y + eps).norm(p, -1)
+
+    far = distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return reduced((distance(anchor, positive) - far + margin).clamp(min=0), reduction)

@@ -1,0 +1,144 @@
+"""Calling a module: hooks, forward, and errors that name the layer and a likely fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from pyautodl import _context
+from pyautodl._context import STACK
+from pyautodl.errors import ShapeError
+from pyautodl.nn._hooks import BackwardHooks
+from pyautodl.nn.module.hooks import Hook, Hooks
+from pyautodl.tensor import Tensor
+
+if TYPE_CHECKING:
+    from pyautodl.nn.module.module import Module
+
+__all__ = ["Calling"]
+
+
+class Calling(Hooks):
+    """Calls `forward` between its hooks."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every subclass defines its own."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        stack = STACK.modules
+        if stack:
+            stack.append(self)
+        else:
+            _context.push(self)
+        try:
+            if self.has_hooks():
+                return self._call_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            _context.annotate(error, self._likely_fix(error, args))
+            raise
+        finally:
+            stack.pop()
+
+    def has_hooks(self) -> bool:
+        """Return whether a call of this module runs more than its forward."""
+        return bool(
+            self._forward_pre_hooks
+            or self._forward_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+        )
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        called: set[int] = set()
+        try:
+            args, kwargs = self._run_pre_hooks(args, kwargs)
+            backward = None
+            if self._backward_hooks or self._backward_pre_hooks:
+                backward = BackwardHooks(cast("Module", self))
+                args = backward.watch_inputs(args)
+            result = self.forward(*args, **kwargs)
+            for key, hook in list(self._forward_hooks.items()):
+                called.add(key)
+                result = self._run_forward_hook(hook, args, kwargs, result)
+            return result if backward is None else backward.watch_outputs(result)
+        except Exception:
+            for key, hook in list(self._forward_hooks.items()):
+                if hook.always_call and key not in called:
+                    self._run_forward_hook(hook, args, kwargs, None)
+            raise
+
+    def _run_pre_hooks(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for hook in list(self._forward_pre_hooks.values()):
+            if hook.with_kwargs:
+                changed = hook.call(self, args, kwargs)
+                if changed is None:
+                    continue
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        "forward pre-hook must return None or a tuple of (new_args, "
+                        f"new_kwargs), but got {changed!r}"
+                    )
+                args, kwargs = changed
+            else:
+                changed = hook.call(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        return args, kwargs
+
+    def _run_forward_hook(
+        self, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> Any:
+        if hook.with_kwargs:
+            changed = hook.call(self, args, kwargs, result)
+        else:
+            changed = hook.call(self, args, result)
+        return result if changed is None else changed
+
+    def _likely_fix(self, error: Exception, args: tuple[Any, ...]) -> str | None:
+        """What the user should change, where the layer's sizes tell."""
+        if not isinstance(error, ShapeError) or not args:
+            return None
+        x = args[0]
+        if not isinstance(x, Tensor) or x.ndim == 0:
+            return None
+        if "in_features" in self.__dict__:
+            return _fix_in_features(cast("Module", self), x.shape)
+        for attribute, axis in (("in_channels", None), ("num_features", 1)):
+            expected = self.__dict__.get(attribute)
+            if not isinstance(expected, int):
+                continue
+            if axis is None:  # (n, c, ...) or (c, ...), by the number of kernel sizes
+                axis = x.ndim - 1 - len(self.__dict__.get("kernel_size", (0, 0)))
+            if 0 <= axis < x.ndim and x.shape[axis] != expected:
+                return (
+                    f"{type(self).__name__}({attribute}={x.shape[axis]}, ...): axis "
+                    f"{axis} of the input {tuple(x.shape)} holds the channels"
+                )
+        size = self.__dict__.get("input_size")
+        if isinstance(size, int):
+            if x.shape[-1] != size:
+                return f"{type(self).__name__}(input_size={x.shape[-1]}, ...)"
+        return None
+
+
+def _fix_in_features(module: Module, shape: tuple[int, ...]) -> str | None:
+    """The right size of a linear layer, flattening included."""
+    name, expected = type(module).__name__, module.in_features
+    if shape[-1] == expected:
+        return None
+    flat = 1
+    for size in shape[1:]:
+        flat *= size
+    if len(shape) > 2 and flat == expected:
+        return f"flatten the input first: x.flatten(1) or nn.Flatten() gives {flat}"
+    if len(shape) > 2:
+        return (
+            f"{name}(in_features={shape[-1]}, ...), or for the whole input flattened "
+            f"by x.flatten(1) or nn.Flatten(): {name}(in_features={flat}, ...)"
+        )
+    return f"{name}(in_features={shape[-1]}, ...)"

@@ -1,0 +1,157 @@
+"""Means, variances and standard deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends import Array, empty, run
+from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.axes import normalize_axes, reduced_shape
+from pyautodl.ops.plan import KernelPlan, planned
+from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.reduce.common import (
+    Dim,
+    attributes,
+    check_float,
+    count_of,
+    dim_errors,
+    dims_samples,
+    div_or_zero,
+    grid,
+    numpy_axis,
+    output,
+    spread_back,
+    with_all_axes,
+)
+from pyautodl.ops.reduce.sums import summed
+
+__all__ = ["MEAN", "STD", "VAR"]
+
+
+# ---- mean ----
+
+
+def _mean_plan(x: Array, dim: Dim = None, keepdim: bool = False) -> KernelPlan:
+    check_float("mean", x)
+    axes = normalize_axes("mean", dim, x.shape)
+    return summed(x, axes, keepdim, x.dtype, float(count_of(x.shape, axes)))
+
+
+def _mean_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    shape, axes, keepdim = attributes(ctx)
+    if not count_of(shape, axes):
+        return (call("full", shape=shape, value=0.0, dtype=g.dtype),)
+    part = call("div", g, float(count_of(shape, axes)))
+    return (spread_back(call, part, shape, axes, keepdim),)
+
+
+def _mean_reference(x: Any, dim: Dim = None, keepdim: bool = False) -> Any:
+    return x.mean(axis=numpy_axis(dim), keepdims=keepdim)
+
+
+def _mean_errors() -> Iterator[ErrorCase]:
+    yield from dim_errors("mean")
+    match = "mean: expected a floating type, got int64"
+    yield ErrorCase((np.arange(3),), {}, DTypeError, match)
+
+
+MEAN = register(
+    planned(
+        "mean",
+        _mean_plan,
+        vjp=_mean_vjp,
+        samples=dims_samples,
+        errors=_mean_errors,
+        reference=_mean_reference,
+    )
+)
+
+# ---- var, std ----
+
+
+def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
+    def rule(
+        x: Array, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
+    ) -> tuple[Spec, ...]:
+        check_float(name, x)
+        axes = normalize_axes(name, dim, x.shape)
+        count = count_of(x.shape, axes)
+        if count <= correction:
+            raise ShapeError(
+                f"{name}: expected more than {correction:g} elements along axes "
+                f"{axes}, got {count} (shape {x.shape}); likely fix: correction=0"
+            )
+        return (Spec(reduced_shape(x.shape, axes, keepdim), x.dtype),)
+
+    def forward(
+        ctx: Any,
+        needs: Any,
+        x: Array,
+        dim: Dim = None,
+        correction: float = 1.0,
+        keepdim: bool = False,
+    ) -> Array:
+        axes = normalize_axes(name, dim, x.shape)
+        out, full = output(ctx, x, axes, keepdim, x.dtype)
+        mean = empty(full.shape, x.dtype, full.strides)
+        run("sum", (x,), (mean,), (), (float(count_of(x.shape, axes)),))
+        run("var", (x, mean), (full,), (int(root),), (float(correction),))
+        ctx.save(x, out if root else None)
+        return out
+
+    def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+        x, std = ctx.saved
+        shape, axes, keepdim = attributes(ctx)
+        g = with_all_axes(call, g, shape, axes, keepdim)
+        count = count_of(shape, axes) - ctx.attrs.get("correction", 1.0)
+        if root:
+            std = with_all_axes(call, std, shape, axes, keepdim)
+            part = call("mul", div_or_zero(call, g, std), 1.0 / count)
+        else:
+            part = call("mul", g, 2.0 / count)
+        mean = call("expand", call("mean", x, dim=axes, keepdim=True), shape=shape)
+        distance = call("sub", x, mean)
+        return (call("grad_mul", call("expand", part, shape=shape), distance),)
+
+    def reference(
+        x: Any, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
+    ) -> Any:
+        return oracle(x, axis=numpy_axis(dim), ddof=correction, keepdims=keepdim)
+
+    def errors() -> Iterator[ErrorCase]:
+        yield from dim_errors(name)
+        match = f"{name}: expected more than 1 elements"
+        yield ErrorCase((grid(1, 3),), {"dim": 0}, ShapeError, match)
+        yield ErrorCase((np.arange(2),), {}, DTypeError, f"{name}: expected a floating")
+
+    return register(
+        Op(
+            name=name,
+            rule=rule,
+            forward=forward,
+            vjp=vjp,
+            samples=_spread_samples,
+            errors=errors,
+            reference=reference,
+        )
+    )
+
+
+def _spread_samples() -> Iterator[Sample]:
+    x = grid(2, 3, 2)
+    for dim in (None, 0, -2, (0, 2)):
+        yield Sample((x,), {"dim": dim})
+    yield Sample((x,), {"dim": 1, "correction": 0.0, "keepdim": True})
+    yield Sample((grid(1, 3),), {"dim": 0, "correction": 0.0}, gradient=False)
+    yield Sample((1e4 + grid(70, 300),), {"dim": 0}, gradient=False, tolerance=1e3)
+    yield Sample((grid(3, 5000),), {"dim": 1}, gradient=False)
+    yield Sample((grid(70000),), {}, gradient=False)
+    yield Sample((np.zeros((0, 3)),), {"dim": 1})
+
+
+VAR = _spread_of("var", False, np.var)
+
+STD = _spread_of("std", True, np.std)
