@@ -13,6 +13,7 @@ import pyautodl as ad
 from benchmarks.libraries import load
 from benchmarks.options import available_cpus
 from benchmarks.rows import SUITES
+from benchmarks.work import Prepared
 
 __all__ = ["main"]
 
@@ -32,14 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("profiles: no row has such a name", file=sys.stderr)
         return 1
     for row in rows:
-        call = library.prepare(row.work()).call
-        for _ in range(_WARM_UP_CALLS):
-            call()
-        with ad.profile() as profile:
-            for _ in range(options.calls):
-                call()
+        profile = _profile(library.prepare(row.work()), options.calls)
         print(f"== {row.facts.name}, {options.calls} calls\n{profile.table()}\n")
     return 0
+
+
+def _profile(prepared: Prepared, calls: int) -> ad.profile:
+    with prepared.within():
+        for _ in range(_WARM_UP_CALLS):
+            prepared.call()
+        with ad.profile() as profile:
+            for _ in range(calls):
+                prepared.call()
+    return profile
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -30,10 +31,14 @@ class Unsupported(Exception):
 
 
 class Prepared(NamedTuple):
-    """A call to time and its results, to be compared between libraries."""
+    """A call to time and its results, to be compared between libraries.
+
+    `within` makes the context in which a turn's calls run.
+    """
 
     call: Callable[[], object]
     results: Callable[[], list[np.ndarray]]
+    within: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True)

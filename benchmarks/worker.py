@@ -181,11 +181,13 @@ class _Server:
         self.prepared = self.library.prepare(rows_of(suite)[row].work())
 
     def _warm_up(self) -> None:
-        for _ in range(_WARM_UP_CALLS):
-            self.prepared.call()
+        with self.prepared.within():
+            for _ in range(_WARM_UP_CALLS):
+                self.prepared.call()
 
     def time(self, count: int) -> float:
-        return timer(self.prepared.call)(count)
+        with self.prepared.within():
+            return timer(self.prepared.call)(count)
 
     def memory(self, suite: str, row: str) -> tuple[int, int, int]:
         library = _resident("VmRSS")

@@ -64,9 +64,10 @@ typedef struct {
 } pyad_kernel_row;
 
 /* Work below twice this stays on the caller's thread; above, one thread for each so many. The second
- * holds while the workers still wait with open eyes for the next kernel, so that none must be waked. */
+ * holds while the workers still wait with open eyes for the next kernel, so that none must be waked,
+ * and where so many such kernels follow each other that waking them pays. */
 #define PYAD_WORK_GRAIN 131072
-#define PYAD_WORK_GRAIN_AWAKE 32768
+#define PYAD_WORK_GRAIN_AWAKE 16384
 
 /* kernels.def's enumeration of the kernels */
 enum {

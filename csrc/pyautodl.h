@@ -30,6 +30,7 @@
 #define PYAD_ERROR_KERNEL 3
 #define PYAD_ERROR_MEMORY 4
 #define PYAD_ERROR_VALUE 5
+#define PYAD_ERROR_OUTPUT 6 /* no memory for an output of `value` bytes */
 
 /* An array: strides count elements, may be 0 (broadcast) or negative. data == NULL: absent. */
 typedef struct {
@@ -69,10 +70,23 @@ typedef struct {
 /* run.c: the one door. The dtype of the first array that is present chooses the variant. nth > 0
  * runs the kernel with exactly so many threads (tests); 0 decides by its work and the setting. */
 int pyad_run(int64_t id, const char *args, int64_t nth);
-/* The same for a call that was prepared: `args` holds what stays from call to call, `varying`, eight
- * bytes each, the addresses of the arrays in their order (0: absent), then the floats. */
-int pyad_run_prepared(int64_t id, const char *args, const char *varying, int64_t nth);
+/* From now on, calls of this thread with nth 0 take exactly n threads; n = 0 ends that. */
+void pyad_set_exact_threads(int64_t n);
 void pyad_last_error(pyad_error *error);
+
+/* A call prepared for arrays of one layout: `args` is all but the addresses, `nbytes` the size of
+ * each output, -1 where it is absent. NULL if there is no memory. */
+typedef struct pyad_prepared pyad_prepared;
+pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes);
+void pyad_unprepare(pyad_prepared *p);
+/* Allocate the outputs and run; returns the address of the first, 0 if that failed. With up to three
+ * inputs, or with `varying`: eight bytes each, the addresses of the inputs (0: absent), then the
+ * floats. */
+int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z);
+int64_t pyad_call_packed(const pyad_prepared *p, const char *varying);
+/* The address of output i of this thread's last call. */
+int64_t pyad_output(int64_t i);
+
 int64_t pyad_kernel_count(void);
 void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info);
 const char *pyad_version(void);

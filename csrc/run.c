@@ -1,6 +1,7 @@
 /* The one door: look a kernel up, decide how many threads it is worth, give it scratch, run it,
  * report its status.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime.h"
@@ -36,6 +37,7 @@ static const pyad_kernel_info kernel_infos[PYAD_NUM_KERNELS + 1] = {
 #undef KERNEL
 
 static _Thread_local pyad_error last_error;
+static _Thread_local int64_t exact_threads; /* 0: decide by the work and the setting */
 
 static int fail(int64_t code, int64_t position, int64_t value, int64_t limit) {
     last_error = (pyad_error){code, position, value, limit};
@@ -61,7 +63,7 @@ static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
     if (work < 2 * PYAD_WORK_GRAIN_AWAKE) return 1;
     int64_t most = pyad_get_num_threads();
     int64_t awake = pyad_min(work / PYAD_WORK_GRAIN_AWAKE, most);
-    if (awake > 1 && pyad_team_awake(awake)) return awake;
+    if (awake > 1 && (pyad_team_awake(awake) || pyad_team_worth_waking(awake))) return awake;
     return pyad_max(1, pyad_min(work / PYAD_WORK_GRAIN, most));
 }
 
@@ -94,6 +96,7 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
     const pyad_kernel *kernel = pyad_current_table()[id].of[dtype];
     if (kernel == NULL) return fail(PYAD_ERROR_DTYPE, 0, dtype, PYAD_NUM_DTYPES);
     /* A tape that is open will record the call here: (id, args) is all there is to it. */
+    if (nth <= 0) nth = exact_threads;
     nth = nth > 0 ? pyad_min(nth, PYAD_MAX_THREADS) : threads_for(kernel, args);
     if (nth == 1 && kernel->scratch(args, 1) + kernel->shared(args, 1) == 0) {
         return run_kernel(kernel, args, 1, 0);
@@ -104,6 +107,10 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
     return status;
 }
 
+void pyad_set_exact_threads(int64_t n) { exact_threads = n; }
+
+/* ---- prepared calls ---- */
+
 /* As large as the largest args struct. */
 typedef union {
     int64_t none;
@@ -112,20 +119,85 @@ typedef union {
 #undef KERNEL
 } largest_args;
 
-int pyad_run_prepared(int64_t id, const char *args, const char *varying, int64_t nth) {
-    if (id < 0 || id >= PYAD_NUM_KERNELS) return fail(PYAD_ERROR_KERNEL, 0, id, PYAD_NUM_KERNELS);
-    const pyad_kernel_info *info = &kernel_infos[id];
-    int64_t arrays = info->reads + info->writes;
-    size_t fixed = (size_t)arrays * sizeof(pyad_array) + 8 * (size_t)info->ints;
-    largest_args call;
-    memcpy(&call, args, fixed);
-    for (int64_t i = 0; i < arrays; i++) {
-        memcpy((char *)&call + i * (int64_t)sizeof(pyad_array) + offsetof(pyad_array, data),
-               varying + 8 * i, 8);
-    }
-    memcpy((char *)&call + fixed, varying + 8 * arrays, 8 * (size_t)info->floats);
-    return pyad_run(id, (const char *)&call, nth);
+#define MOST_WRITES 8
+#define KERNEL(name, args, dtypes, reads, writes, ints, floats) \
+    _Static_assert(writes <= MOST_WRITES, #name " writes more arrays than a prepared call holds");
+#include "kernels.def"
+#undef KERNEL
+
+struct pyad_prepared {
+    int64_t id;
+    int64_t nbytes[MOST_WRITES]; /* of each output; -1: absent */
+    largest_args args;           /* without the addresses */
+};
+
+static _Thread_local int64_t outputs[MOST_WRITES];
+
+static size_t bytes_of(const pyad_kernel_info *info) {
+    return (size_t)(info->reads + info->writes) * sizeof(pyad_array) +
+           8 * (size_t)(info->ints + info->floats);
 }
+
+static int64_t address_of(const void *memory) { return (int64_t)(intptr_t)memory; }
+
+pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes) {
+    if (id < 0 || id >= PYAD_NUM_KERNELS) return NULL;
+    const pyad_kernel_info *info = &kernel_infos[id];
+    pyad_prepared *p = calloc(1, sizeof *p);
+    if (p == NULL) return NULL;
+    p->id = id;
+    memcpy(p->nbytes, nbytes, sizeof nbytes[0] * (size_t)info->writes);
+    memcpy(&p->args, args, bytes_of(info));
+    return p;
+}
+
+void pyad_unprepare(pyad_prepared *p) { free(p); }
+
+/* Give the outputs of a call memory; 0, with none given, if that fails. */
+static int allocate_outputs(const pyad_prepared *p, pyad_array *writes, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        writes[i].data = p->nbytes[i] < 0 ? NULL : pyad_allocate(p->nbytes[i]);
+        outputs[i] = address_of(writes[i].data);
+        if (p->nbytes[i] < 0 || writes[i].data != NULL) continue;
+        fail(PYAD_ERROR_OUTPUT, i, p->nbytes[i], 0);
+        while (i-- > 0) pyad_free(writes[i].data);
+        return 0;
+    }
+    return 1;
+}
+
+/* Run a call whose inputs have their addresses; they are the first arrays of its args. */
+static int64_t finish_call(const pyad_prepared *p, largest_args *call) {
+    const pyad_kernel_info *info = &kernel_infos[p->id];
+    pyad_array *writes = (pyad_array *)(void *)call + info->reads;
+    if (!allocate_outputs(p, writes, info->writes)) return 0;
+    if (pyad_run(p->id, (const char *)call, 0) == PYAD_OK) return outputs[0];
+    for (int64_t i = 0; i < info->writes; i++) pyad_free(writes[i].data);
+    return 0;
+}
+
+int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z) {
+    const pyad_kernel_info *info = &kernel_infos[p->id];
+    const int64_t inputs[3] = {x, y, z};
+    largest_args call;
+    memcpy(&call, &p->args, bytes_of(info));
+    pyad_array *reads = (pyad_array *)(void *)&call;
+    for (int64_t i = 0; i < info->reads && i < 3; i++) reads[i].data = (void *)(intptr_t)inputs[i];
+    return finish_call(p, &call);
+}
+
+int64_t pyad_call_packed(const pyad_prepared *p, const char *varying) {
+    const pyad_kernel_info *info = &kernel_infos[p->id];
+    largest_args call;
+    size_t bytes = bytes_of(info), floats = 8 * (size_t)info->floats;
+    memcpy(&call, &p->args, bytes);
+    pyad_array *reads = (pyad_array *)(void *)&call;
+    for (int64_t i = 0; i < info->reads; i++) memcpy(&reads[i].data, varying + 8 * i, 8);
+    memcpy((char *)&call + bytes - floats, varying + 8 * info->reads, floats);
+    return finish_call(p, &call);
+}
+
+int64_t pyad_output(int64_t i) { return outputs[i]; }
 
 void pyad_last_error(pyad_error *error) { *error = last_error; }
 

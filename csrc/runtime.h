@@ -19,6 +19,10 @@ void pyad_team_release(void);
 /* Whether nth threads would begin at once, as the workers among them are waiting with open eyes. */
 int pyad_team_awake(int64_t nth);
 
+/* Whether so many kernels came one right after the other, each a little too small to wake workers
+ * for, that waking them pays: they then stay awake. */
+int pyad_team_worth_waking(int64_t nth);
+
 /* Scratch kept from call to call, grown when needed; NULL if that fails. */
 void *pyad_team_scratch(int64_t nbytes);
 

@@ -23,6 +23,7 @@
 
 #define SPIN_NANOSECONDS 150000
 #define SPINS_PER_CLOCK 32
+#define WAKING_STREAK 32 /* calls; waking costs as much as some ten of them save */
 #define YIELDS 16
 #define WORKER_STACK_BYTES (1 << 20)
 #define CACHE_LINE 64
@@ -296,6 +297,17 @@ int pyad_team_awake(int64_t nth) {
         if (atomic_load_explicit(&g->sleepers, memory_order_relaxed) > 0) return 0;
     }
     return 1;
+}
+
+int pyad_team_worth_waking(int64_t nth) {
+    static _Atomic int64_t last, streak; /* the last call's time; calls so far without a gap */
+    int64_t time = now();
+    int64_t gap = time - atomic_exchange_explicit(&last, time, memory_order_relaxed);
+    if (nth > pyad_available_cpus() || gap > SPIN_NANOSECONDS / 2) {
+        atomic_store_explicit(&streak, 0, memory_order_relaxed);
+        return 0;
+    }
+    return atomic_fetch_add_explicit(&streak, 1, memory_order_relaxed) >= WAKING_STREAK;
 }
 
 void *pyad_team_scratch(int64_t nbytes) {

@@ -212,6 +212,10 @@ def test_e11_impossible_requests_name_the_bytes():
     with pytest.raises(MemoryError, match="can't allocate 9,223,372,036,854,775,808"):
         ad.zeros(2**61)  # more than C can count
 
+    line = ad.zeros(1).expand(2**24)
+    with pytest.raises(MemoryError, match="can't allocate 1,125,899,906,842,624 bytes"):
+        ad.outer(line, line)  # of a prepared call
+
     class Wide(nn.Module):
         def __init__(self):
             super().__init__()

@@ -109,13 +109,11 @@ class EagerLibrary:
     ) -> Prepared:
         inputs = [self.root.tensor(each) for each in arrays]
         last: list[Any] = [None]
-        no_grad = self.root.no_grad
 
         def call() -> None:
-            with no_grad():
-                last[0] = function(*inputs)
+            last[0] = function(*inputs)
 
-        return Prepared(call, lambda: [_array(_first(last[0]))])
+        return Prepared(call, lambda: [_array(_first(last[0]))], self.root.no_grad)
 
     def _backward(self, model: Any, x: np.ndarray) -> Prepared:
         inputs = self.root.tensor(x).requires_grad_()

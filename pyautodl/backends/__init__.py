@@ -30,6 +30,7 @@ from pyautodl.backends.array import (
     pack_layout,
 )
 from pyautodl.backends.dtypes import DType
+from pyautodl.backends.native import call_packed, call_prepared, failure, output
 from pyautodl.errors import BackendError
 
 __all__ = [
@@ -306,17 +307,19 @@ def prepare(
     reads: Sequence[Seen],
     writes: Sequence[Made],
     ints: Sequence[int],
+    floats: Sequence[float] = (),
     absent: int = 0,
 ) -> Prepared:
     """The function `(inputs, floats)` that makes the outputs and runs kernel `name` on them.
 
     It returns the output, or a tuple of them where there are several. The kernel finds
-    its last `absent` outputs absent.
+    its last `absent` outputs absent. The floats are given here, or, where the kernel takes
+    some and none are, at each call.
     """
     code = next((r.code for r in reads if r.place is not None), writes[0].dtype.code)
     backend = _choose(name, code)
     if backend == "native" and _observer is None:
-        return _prepare_native(name, reads, writes, ints, absent)
+        return _prepare_native(name, reads, writes, ints, floats, absent)
     run_kernel = _make_call(backend, name)
 
     def call(inputs: Sequence[Array | None], floats: Sequence[float]) -> Any:
@@ -347,58 +350,110 @@ def _prepare_native(
     reads: Sequence[Seen],
     writes: Sequence[Made],
     ints: Sequence[int],
+    floats: Sequence[float],
     absent: int,
 ) -> Prepared:
     layouts: list[bytes | None] = [
         None if place is None else pack_layout(code, shape, strides)
         for place, code, shape, strides in reads
     ]
-    made = []
+    made: list[tuple[Any, ...]] = []
     for shape, dtype, strides, seen in writes:
         layout = pack_layout(dtype.code, shape, strides)
         layouts.append(layout if seen is None else pack_layout(dtype.code, *seen))
         made.append((prod(shape) * dtype.itemsize, shape, strides, dtype, layout))
-    launch, pack = native.prepare(name, layouts + [None] * absent, ints)
-    rest = (0,) * absent
-    places = tuple([-1 if each.place is None else each.place for each in reads])
-    if len(made) > 1 and not absent:
-        return _several_outputs(launch, pack, places, made)
-    nbytes, shape, strides, dtype, layout = made[0]
+    gone: list[None] = [None] * absent
+    nbytes = [each[0] for each in made] + gone
+    places = tuple([each.place for each in reads])
+    pack, count = native.packer(name)
+    changing = count > 0 and not floats
+    if changing or len(places) > 3:
+        fixed = (0.0,) * count if changing else floats
+        prepared = native.prepare(name, [*layouts, *gone], nbytes, ints, fixed)
+        launch = _packed(prepared, places, pack, None if changing else fixed)
+    else:
+        prepared = native.prepare(name, [*layouts, *gone], nbytes, ints, floats)
+        if len(made) == 1:
+            return _single_output(name, prepared, places, *made[0])
+        launch = _unpacked(prepared, places)
 
-    def call_unary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        storage = new_storage(nbytes)
-        launch(pack(inputs[0].address, storage.address, *floats))
-        return Array(storage, 0, shape, strides, dtype, layout)
-
-    def call_binary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        storage = new_storage(nbytes)
-        x, y = inputs
-        launch(pack(x.address, y.address, storage.address, *floats))
-        return Array(storage, 0, shape, strides, dtype, layout)
-
-    def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        storage = new_storage(nbytes)
-        addresses = [inputs[i].address if i >= 0 else 0 for i in places]
-        launch(pack(*addresses, storage.address, *rest, *floats))
-        return Array(storage, 0, shape, strides, dtype, layout)
-
-    if absent:
-        return call
-    return {(0,): call_unary, (0, 1): call_binary}.get(places, call)
-
-
-def _several_outputs(
-    launch: Callable[[bytes], None],
-    pack: Callable[..., bytes],
-    places: Sequence[int],
-    made: Sequence[Any],
-) -> Prepared:
-    def call(inputs: Sequence[Any], floats: Sequence[float]) -> tuple[Array, ...]:
-        outputs = tuple(
-            [Array(new_storage(nbytes), 0, *rest) for nbytes, *rest in made]
-        )
-        addresses = [inputs[i].address if i >= 0 else 0 for i in places]
-        launch(pack(*addresses, *[out.address for out in outputs], *floats))
-        return outputs
+    def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        address = launch(inputs, floats)
+        if not address:
+            raise failure(name)
+        nbytes, *rest = made[0]
+        first = Array(Storage(address, nbytes), 0, *rest)
+        if len(made) == 1:
+            return first
+        outputs = [first]
+        for i in range(1, len(made)):
+            nbytes, *rest = made[i]
+            outputs.append(Array(Storage(output(i), nbytes), 0, *rest))
+        return tuple(outputs)
 
     return call
+
+
+def _single_output(
+    name: str,
+    prepared: Any,
+    places: tuple[int | None, ...],
+    nbytes: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: DType,
+    layout: bytes,
+) -> Prepared:
+    """The call of most ops; written out for those with one or two inputs."""
+
+    def unary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        address = call_prepared(prepared, inputs[0].address, 0, 0)
+        if not address:
+            raise failure(name)
+        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
+
+    def binary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        address = call_prepared(prepared, inputs[0].address, inputs[1].address, 0)
+        if not address:
+            raise failure(name)
+        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
+
+    def ternary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
+        address = launch(inputs, floats)
+        if not address:
+            raise failure(name)
+        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
+
+    launch = _unpacked(prepared, places)
+    in_order = {(0,): unary, (0, 1): binary, (0, 1, None): binary}
+    return in_order.get(places, ternary)
+
+
+_Launch = Callable[[Sequence[Any], Sequence[float]], int]
+
+
+def _unpacked(prepared: Any, places: Sequence[int | None]) -> _Launch:
+    """Run a prepared call of up to three inputs."""
+    rest = (0,) * (3 - len(places))
+
+    def launch(inputs: Sequence[Any], floats: Sequence[float]) -> int:
+        addresses = [0 if i is None else inputs[i].address for i in places]
+        return call_prepared(prepared, *addresses, *rest)
+
+    return launch
+
+
+def _packed(
+    prepared: Any,
+    places: Sequence[int | None],
+    pack: Callable[..., bytes],
+    fixed: Sequence[float] | None,
+) -> _Launch:
+    """Run a prepared call of many inputs, or whose floats change (`fixed` is None)."""
+
+    def launch(inputs: Sequence[Any], floats: Sequence[float]) -> int:
+        addresses = [0 if i is None else inputs[i].address for i in places]
+        numbers = floats if fixed is None else fixed
+        return call_packed(prepared, pack(*addresses, *numbers))
+
+    return launch

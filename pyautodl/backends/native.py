@@ -22,9 +22,12 @@ __all__ = [
     "available",
     "available_cpus",
     "buffer",
+    "call_packed",
+    "call_prepared",
     "current_isa",
     "empty_cache",
     "exact_threads",
+    "failure",
     "free",
     "get_num_threads",
     "isa_names",
@@ -32,7 +35,9 @@ __all__ = [
     "make_call",
     "memory_stats",
     "out_of_memory",
+    "output",
     "pack_table",
+    "packer",
     "prepare",
     "reset_peak_memory",
     "set_cache_limit",
@@ -61,8 +66,7 @@ kernels: dict[str, frozenset[int]] = {}
 _signatures: dict[str, tuple[int, int, int, int, int]] = {}
 
 MAX_THREADS = 64
-# 0: C decides by the work and the setting; else every kernel runs with exactly so many
-_threads = 0
+_exact_threads = 0
 
 _Call = Callable[[Sequence[Any], Sequence[Any], Sequence[int], Sequence[float]], None]
 
@@ -107,46 +111,55 @@ def make_call(name: str) -> _Call:
         args = join(parts)
         if len(args) != nbytes:
             raise _wrong_counts(name, reads, writes)
-        status = run(number, args, _threads)
-        if status:
-            raise _error_of(name, status)
+        if run(number, args, 0):
+            raise failure(name)
 
     return call
 
 
 def prepare(
-    name: str, layouts: Sequence[bytes | None], ints: Sequence[int]
-) -> tuple[Callable[[bytes], None], Callable[..., bytes]]:
-    """What runs kernel `name` on arrays of known layout: `launch(pack(*addresses, *floats))`.
+    name: str,
+    layouts: Sequence[bytes | None],
+    nbytes: Sequence[int | None],
+    ints: Sequence[int],
+    floats: Sequence[float],
+) -> Any:
+    """Kernel `name` on arrays of known layout, for `call_prepared` and its kin.
 
     Args:
         name: the kernel.
-        layouts: of each array, read or written, in the order of the C struct; None: absent,
-            its address is then 0.
-        ints: the kernel's integers.
-
-    Returns:
-        launch, pack
+        layouts: of each array, read or written, in the order of the C struct; None: absent.
+        nbytes: the size of each output; None: absent.
+        ints, floats: the kernel's numbers.
 
     Raises:
         BackendError: there is no such kernel, or it takes other arguments.
-        IndexError, MemoryError, ValueError: when called, as of `make_call`.
+        MemoryError: an output is larger than any memory.
     """
     number, n_reads, n_writes, n_ints, n_floats = _signatures[name]
-    if len(layouts) != n_reads + n_writes or len(ints) != n_ints:
+    if (len(layouts), len(nbytes)) != (n_reads + n_writes, n_writes) or (
+        (len(ints), len(floats)) != (n_ints, n_floats)
+    ):
         raise _wrong_counts(name, layouts[:-n_writes], layouts[-n_writes:])
     no_address = bytes(8)
     arrays = [_ABSENT if each is None else no_address + each for each in layouts]
-    fixed = b"".join(arrays) + struct.pack(f"={n_ints}q", *ints)
-    pack = struct.Struct(f"={len(layouts)}Q{n_floats}d").pack
-    run = _lib.pyad_run_prepared
+    args = b"".join(arrays) + struct.pack(f"={n_ints}q{n_floats}d", *ints, *floats)
+    try:
+        sizes = _ffi.new("int64_t[]", [-1 if n is None else n for n in nbytes])
+    except OverflowError:  # more than C can count
+        raise out_of_memory(max(n or 0 for n in nbytes)) from None
+    prepared = _lib.pyad_prepare(number, args, sizes)
+    if prepared == _ffi.NULL:
+        raise MemoryError(f"{name}: can't allocate a prepared call")
+    return _ffi.gc(prepared, _lib.pyad_unprepare)
 
-    def launch(varying: bytes) -> None:
-        status = run(number, fixed, varying, _threads)
-        if status:
-            raise _error_of(name, status)
 
-    return launch, pack
+def packer(name: str) -> tuple[Callable[..., bytes], int]:
+    """What packs the addresses a kernel reads, 0 where absent, and its floats, for
+    `call_packed`; and how many floats there are.
+    """
+    _, n_reads, _, _, n_floats = _signatures[name]
+    return struct.Struct(f"={n_reads}Q{n_floats}d").pack, n_floats
 
 
 _pack_desc = struct.Struct("=19q").pack
@@ -175,14 +188,18 @@ def _wrong_counts(
     )
 
 
-def _error_of(name: str, status: int) -> Exception:
+def failure(name: str) -> Exception:
+    """The error to raise where a call of kernel `name` failed."""
     error = _ffi.new("pyad_error *")
     _lib.pyad_last_error(error)
+    status = error.code
     if status == _lib.PYAD_ERROR_INDEX:
         found = index_error(error.position, error.value, error.limit)
         return type(found)(f"{name}: {found}")
     if status == _lib.PYAD_ERROR_MEMORY:
         return MemoryError(f"{name}: can't allocate {error.value:,} bytes of scratch")
+    if status == _lib.PYAD_ERROR_OUTPUT:
+        return out_of_memory(error.value)
     if status == _lib.PYAD_ERROR_DTYPE:
         return BackendError(
             f"{name}: the kernel is not built for dtype code {error.value}"
@@ -288,13 +305,15 @@ def exact_threads(n: int) -> Iterator[None]:
 
     For tests: by themselves small kernels stay on the caller's thread.
     """
-    global _threads
-    before = _threads
-    _threads = _checked_threads(n, "exact_threads: n")
+    global _exact_threads
+    before = _exact_threads
+    _exact_threads = _checked_threads(n, "exact_threads: n")
+    _lib.pyad_set_exact_threads(_exact_threads)
     try:
         yield
     finally:
-        _threads = before
+        _exact_threads = before
+        _lib.pyad_set_exact_threads(before)
 
 
 # ---- instruction sets ----
@@ -379,9 +398,16 @@ if available:
     _read_environment()
     # 0 where the request can't be met
     allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
+    # of a prepared call and up to three addresses, or what `packer` packed: the address of
+    # the first output, 0 where the call failed
+    call_prepared: Callable[[Any, int, int, int], int] = _lib.pyad_call
+    call_packed: Callable[[Any, bytes], int] = _lib.pyad_call_packed
+    # the address of output i of this thread's last call
+    output: Callable[[int], int] = _lib.pyad_output
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
+    call_prepared = call_packed = output = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     allocate: Any = _absent  # type: ignore[no-redef]
     buffer: Any = _absent  # type: ignore[no-redef]

@@ -98,7 +98,8 @@ class KernelPlan(Plan):
         kernel: its name.
         reads: the inputs as it sees them, in its order.
         writes: the outputs.
-        ints, floats: its numbers.
+        ints, floats: its numbers; no floats where the kernel takes some: each call brings
+            its own.
         alone: only the first of the outputs is one of the op.
         absent: how many of the kernel's last outputs are left out; what is written is
             then one array.
@@ -127,7 +128,12 @@ class KernelPlan(Plan):
         self, inputs: Sequence[Array | None], floats: Sequence[float]
     ) -> Any:
         self.call = prepare(
-            self._kernel, self._reads, self._writes, self._ints, self._absent
+            self._kernel,
+            self._reads,
+            self._writes,
+            self._ints,
+            self.floats,
+            self._absent,
         )
         return self.call(inputs, floats)
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUNDS 200
@@ -324,6 +325,23 @@ static void test_fork_while_the_team_runs(void **state) {
     assert_int_equal(c.wrong, 0);
 }
 
+/* ---- waking ---- */
+
+static void test_only_calls_in_a_row_are_worth_waking_for(void **state) {
+    (void)state;
+    const struct timespec gap = {0, 1000000};
+    int64_t cpus = pyad_available_cpus();
+    for (int i = 0; i < 100; i++) {
+        nanosleep(&gap, NULL);
+        assert_false(pyad_team_worth_waking(1));
+    }
+    /* a call may be held up for longer than the gap that is allowed, but not each of them */
+    int woke = 0;
+    for (int i = 0; i < 100000 && !woke; i++) woke = pyad_team_worth_waking(1);
+    assert_true(woke);
+    for (int i = 0; i < 100; i++) assert_false(pyad_team_worth_waking(cpus + 1));
+}
+
 /* ---- the setting ---- */
 
 static void test_number_of_threads(void **state) {
@@ -343,6 +361,7 @@ static void test_number_of_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_number_of_threads),
+        cmocka_unit_test(test_only_calls_in_a_row_are_worth_waking_for),
         cmocka_unit_test(test_every_thread_takes_part_once),
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_oversubscribed_team),

@@ -1,0 +1,97 @@
+/* Prepared calls: their outputs' memory, absent ones, errors; what is left where one fails. */
+#include "testing.h"
+
+static int64_t in_use(void) {
+    pyad_memory_stats stats;
+    pyad_get_memory_stats(&stats);
+    return stats.allocated_bytes;
+}
+
+static int64_t address_of(const void *memory) { return (int64_t)(intptr_t)memory; }
+
+static pyad_array float_array(int64_t size) { return new_array(PYAD_FLOAT32, 1, &size, 0); }
+
+/* x + y of `size` elements, without addresses */
+static pyad_prepared *prepare_add(int64_t size, int64_t nbytes) {
+    pyad_array a = {.dtype = PYAD_FLOAT32, .ndim = 1, .shape = {size}, .stride = {1}};
+    map2_args args = {a, a, a};
+    return pyad_prepare(PYAD_ID_add, (const char *)(const void *)&args, &nbytes);
+}
+
+static void test_call_makes_its_output(void **state) {
+    (void)state;
+    enum { SIZE = 1000 };
+    pyad_array x = float_array(SIZE), y = float_array(SIZE);
+    for (int64_t i = 0; i < SIZE; i++) {
+        set(&x, i, (double)i);
+        set(&y, i, 0.5);
+    }
+    pyad_prepared *p = prepare_add(SIZE, SIZE * 4);
+    assert_non_null(p);
+    int64_t before = in_use(), addresses[2] = {address_of(x.data), address_of(y.data)};
+    for (int packed = 0; packed < 2; packed++) {
+        int64_t out = packed ? pyad_call_packed(p, (const char *)addresses)
+                             : pyad_call(p, addresses[0], addresses[1], 0);
+        assert_true(out != 0);
+        assert_int_equal(pyad_output(0), out);
+        const float *sums = (const float *)(intptr_t)out;
+        for (int64_t i = 0; i < SIZE; i++) assert_true(sums[i] == (float)i + 0.5f);
+        assert_true(in_use() >= before + SIZE * 4);
+        pyad_free_address(out);
+        assert_int_equal(in_use(), before);
+    }
+    pyad_unprepare(p);
+    free(x.data);
+    free(y.data);
+}
+
+static void test_no_memory_for_the_output(void **state) {
+    (void)state;
+    pyad_prepared *p = prepare_add(1, INT64_MAX);
+    int64_t before = in_use();
+    float x = 0;
+    assert_int_equal(pyad_call(p, address_of(&x), address_of(&x), 0), 0);
+    pyad_error error;
+    pyad_last_error(&error);
+    assert_int_equal(error.code, PYAD_ERROR_OUTPUT);
+    assert_int_equal(error.value, INT64_MAX);
+    assert_int_equal(in_use(), before);
+    pyad_unprepare(p);
+}
+
+static void test_a_failing_kernel_leaves_no_output(void **state) {
+    (void)state;
+    pyad_array x = float_array(4), rows = {.dtype = PYAD_INT64, .ndim = 1, .shape = {2}};
+    int64_t numbers[2] = {1, 9}, nbytes = 8;
+    rows.stride[0] = 1;
+    gather_args args = {.x = x, .index = rows, .out = x, .axis = 0};
+    args.out.shape[0] = 2;
+    pyad_prepared *p =
+        pyad_prepare(PYAD_ID_index_select, (const char *)(const void *)&args, &nbytes);
+    int64_t before = in_use();
+    assert_int_equal(pyad_call(p, address_of(x.data), address_of(numbers), 0), 0);
+    pyad_error error;
+    pyad_last_error(&error);
+    assert_int_equal(error.code, PYAD_ERROR_INDEX);
+    assert_int_equal(error.value, 9);
+    assert_int_equal(in_use(), before);
+    pyad_unprepare(p);
+    free(x.data);
+}
+
+static void test_unknown_kernel(void **state) {
+    (void)state;
+    int64_t nbytes = 0;
+    assert_null(pyad_prepare(-1, "", &nbytes));
+    assert_null(pyad_prepare(PYAD_NUM_KERNELS, "", &nbytes));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_call_makes_its_output),
+        cmocka_unit_test(test_no_memory_for_the_output),
+        cmocka_unit_test(test_a_failing_kernel_leaves_no_output),
+        cmocka_unit_test(test_unknown_kernel),
+    };
+    return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
+}
