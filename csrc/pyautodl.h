@@ -249,13 +249,20 @@ typedef struct {
     int64_t axis;
 } gather_args;
 
-/* src is written or added to out where index says, along the axis */
+/* What becomes of several values that meet in one place, in the order of the indices. */
+#define PYAD_SCATTER_WRITE 0
+#define PYAD_SCATTER_ADD 1
+#define PYAD_SCATTER_MULTIPLY 2
+#define PYAD_SCATTER_MAX 3
+#define PYAD_SCATTER_MIN 4
+
+/* src is written to out, or joined with it, where index says along the axis */
 typedef struct {
     pyad_array src;
     pyad_array index; /* int64; its shape counts */
     pyad_array out;
     int64_t axis;
-    int64_t add;
+    int64_t how;
 } scatter_args;
 
 /* the same for a line of indices; those equal to skip are passed over */
@@ -532,6 +539,15 @@ typedef struct {
     int64_t mode;
     double scale[3];
 } interpolate_bwd_args;
+
+/* y[.., o, ..] is the sum of weight[o, k] x[.., start[o] + k, ..] over k, along the middle axis of
+ * three; start[o] + k never leaves x */
+typedef struct {
+    pyad_array x;      /* (outer, positions, inner) */
+    pyad_array start;  /* int64 (outputs) */
+    pyad_array weight; /* (outputs, taps) */
+    pyad_array y;      /* (outer, outputs, inner) */
+} resample_args;
 
 /* ---- norm ---- */
 

@@ -152,6 +152,65 @@ def test_n53_gather_and_take():
     assert x.grad.tolist() == [[4, 0], [0, 2]]
 
 
+SCATTERED = [
+    ("sum", [13, 2, 3, 4], [12, 0, 3, 4]),
+    ("prod", [50, 0, 3, 0], [50, 0, 3, 4]),
+    ("mean", [3.25, 1, 3, 2], [4, 0, 3, 4]),
+    ("amax", [5, 2, 3, 4], [5, 0, 3, 4]),
+    ("amin", [1, 0, 3, 0], [2, 0, 3, 4]),
+]
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64, ad.int64, ad.int32])
+@pytest.mark.parametrize(("reduce", "with_self", "without"), SCATTERED)
+def test_scatter_reduce_as_pytorch(reduce, with_self, without, dtype):
+    x = ad.tensor([1, 2, 3, 0], dtype=dtype)
+    index, src = ad.tensor([0, 0, 0, 1, 3]), ad.tensor([2, 5, 5, 0, 4], dtype=dtype)
+    for include_self, expected in ((True, with_self), (False, without)):
+        y = x.scatter_reduce(0, index, src, reduce, include_self=include_self)
+        assert y.dtype is dtype
+        if dtype in (ad.int64, ad.int32):
+            expected = [int(each) for each in expected]
+        assert y.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("reduce", "dx", "dsrc"),
+    [
+        ("prod", [50, 0, 1, 4], [25, 10, 10, 2, 0]),
+        ("mean", [0.25, 0.5, 1, 0.5], [0.25, 0.25, 0.25, 0.5, 0.5]),
+        ("amax", [0, 1, 1, 0], [0, 0.5, 0.5, 0, 1]),
+        ("amin", [1, 0, 1, 1], [0, 0, 0, 1, 0]),
+    ],
+)
+def test_gradients_of_scatter_reduce_as_pytorch(reduce, dx, dsrc):
+    """Zeros do not spoil a product's, equal extrema share theirs."""
+    x = ad.tensor([1.0, 2.0, 3.0, 0.0], requires_grad=True)
+    src = ad.tensor([2.0, 5.0, 5.0, 0.0, 4.0], requires_grad=True)
+    y = x.scatter_reduce(0, ad.tensor([0, 0, 0, 1, 3]), src, reduce)
+    y.sum().backward()
+    assert x.grad.tolist() == dx
+    assert src.grad.tolist() == dsrc
+
+
+def test_two_zeros_in_one_place_give_a_product_no_gradient():
+    src = ad.tensor([0.0, 0.0, 3.0], requires_grad=True)
+    ad.scatter_reduce(ad.ones(1), 0, ad.tensor([0, 0, 0]), src, "prod").backward()
+    assert src.grad.tolist() == [0, 0, 0]
+
+
+def test_scatter_multiplies():
+    x, index = ad.tensor([2.0, 3.0]), ad.tensor([1, 1])
+    assert x.scatter(0, index, 4, reduce="multiply").tolist() == [2, 48]
+    larger = ad.tensor([5.0, 7.0, 100.0])
+    assert x.scatter_(0, index, larger, reduce="multiply") is x
+    assert x.tolist() == [2, 105]
+    with pytest.raises(ValueError, match=r"scatter: reduce must be None, 'add' or"):
+        x.scatter(0, index, 4, reduce="prod")
+    with pytest.raises(ValueError, match=r"scatter_reduce: reduce must be one of sum"):
+        x.scatter_reduce(0, index, larger, "multiply")
+
+
 @pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
 def test_n53_sums_have_the_same_bits_for_any_number_of_threads():
     rng = np.random.default_rng(0)

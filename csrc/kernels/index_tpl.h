@@ -14,12 +14,22 @@
 
 #define INDEX_SIDE 256 /* neighbouring elements that one thread takes together */
 
+/* LARGER and SMALLER keep a NaN from either side */
 #ifdef REAL
 #define PLUS(a, b) ((a) + (b))
-#elif DTYPE == PYAD_BOOL
+#define TIMES(a, b) ((a) * (b))
+#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
+#define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
+#else
+#if DTYPE == PYAD_BOOL
 #define PLUS(a, b) ((a) | (b))
+#define TIMES(a, b) ((a) & (b))
 #else
 #define PLUS(a, b) ((INT)((uint64_t)(a) + (uint64_t)(b)))
+#define TIMES(a, b) ((INT)((uint64_t)(a) * (uint64_t)(b)))
+#endif
+#define LARGER(a, b) ((b) > (a) ? (b) : (a))
+#define SMALLER(a, b) ((b) < (a) ? (b) : (a))
 #endif
 
 /* ---- gather ---- */
@@ -55,8 +65,33 @@ PYAD_RECORD(gather, gather_args, 2 * pyad_numel(&a->out), 0, 0)
 
 /* ---- scatter ---- */
 
-/* out[.., index[.., i, ..], ..] = or += src[.., i, ..]: the threads share the lines along the axis,
- * neighbouring lines go together */
+#define SCATTER(VALUE)                                         \
+    for (int64_t i = 0; i < count; i++) {                      \
+        ELEM *to = out + i * so + index[i * si] * step;        \
+        const ELEM old = *to, new = src[i * ss];               \
+        (void)old;                                             \
+        *to = (ELEM)(VALUE);                                   \
+    }
+
+/* A piece of a line across the axis: element i of src goes to place index[i] along it. */
+static inline void K(scatter_piece)(const ELEM *src, const int64_t *index, ELEM *out, int64_t ss,
+                                    int64_t si, int64_t so, int64_t step, int64_t count,
+                                    int64_t how) {
+    if (how == PYAD_SCATTER_WRITE) {
+        SCATTER(new)
+    } else if (how == PYAD_SCATTER_ADD) {
+        SCATTER(PLUS(old, new))
+    } else if (how == PYAD_SCATTER_MULTIPLY) {
+        SCATTER(TIMES(old, new))
+    } else if (how == PYAD_SCATTER_MAX) {
+        SCATTER(LARGER(old, new))
+    } else {
+        SCATTER(SMALLER(old, new))
+    }
+}
+
+/* out[.., index[.., i, ..], ..] is joined with src[.., i, ..] for i in order: the threads share the
+ * lines along the axis, neighbouring lines go together */
 static int K(scatter)(const void *args, const team *t) {
     const scatter_args *a = args;
     const int64_t axis = a->axis, length = a->index.shape[axis];
@@ -79,10 +114,7 @@ static int K(scatter)(const void *args, const team *t) {
         ELEM *po = (ELEM *)out.data + walk_offset(&w, 2, last, line) + at * so;
         const int64_t count = pyad_min(INDEX_SIDE, n - at);
         for (int64_t k = 0; k < length; k++) {
-            for (int64_t i = 0; i < count; i++) {
-                ELEM *to = po + i * so + pi[i * si] * a->out.stride[axis];
-                *to = a->add ? (ELEM)PLUS(*to, ps[i * ss]) : ps[i * ss];
-            }
+            K(scatter_piece)(ps, pi, po, ss, si, so, a->out.stride[axis], count, a->how);
             pi += a->index.stride[axis];
             ps += a->src.stride[axis];
         }
@@ -246,6 +278,10 @@ static int K(ravel_index)(const void *args, const team *t) {
 PYAD_RECORD(ravel_index, ravel_index_args, 8 * pyad_numel(&a->out), 0, 0)
 #endif
 
+#undef SCATTER
 #undef PLUS
+#undef TIMES
+#undef LARGER
+#undef SMALLER
 #undef INDEX_SIDE
 #undef ELEM

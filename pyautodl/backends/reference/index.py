@@ -35,12 +35,16 @@ def gather(x: _Array, index: _Array, out: _Array, axis: int) -> None:
     out[...] = x[_places(index, axis)]
 
 
-def scatter(src: _Array, index: _Array, out: _Array, axis: int, add: int) -> None:
-    """Write or add src to the places that index names, in order."""
+# how values meet in one place, as in pyautodl.h; 0: the last one stays
+_JOINS = {1: np.add, 2: np.multiply, 3: np.maximum, 4: np.minimum}
+
+
+def scatter(src: _Array, index: _Array, out: _Array, axis: int, how: int) -> None:
+    """Write or join src to the places that index names, in order."""
     check_indices(index, out.shape[axis])
     part = src[tuple(slice(n) for n in index.shape)]
-    if add:
-        np.add.at(out, _places(index, axis), part)
+    if how:
+        _JOINS[how].at(out, _places(index, axis), part)
         return
     # one after the other along the axis: the last write stays
     lines = np.moveaxis(index, axis, 0)

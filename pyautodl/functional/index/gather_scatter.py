@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+from math import inf
+from operator import gt
 from typing import Any
 
+import numpy as np
+
+from pyautodl.backends.dtypes import FLOATING, DType, bool_
 from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import ones
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.views import broadcast_shapes, flatten
 from pyautodl.ops.axes import normalize_axis
-from pyautodl.ops.index import GATHER, SCATTER, SCATTER_ADD
-from pyautodl.tensor import Tensor, apply, method
+from pyautodl.ops.index import (
+    GATHER,
+    SCATTER,
+    SCATTER_ADD,
+    SCATTER_AMAX,
+    SCATTER_AMIN,
+    SCATTER_PROD,
+)
+from pyautodl.ops.views import SLICE
+from pyautodl.tensor import Tensor, apply, call, method
 
-__all__ = ["gather", "scatter", "scatter_add", "take_along_dim"]
+__all__ = ["gather", "scatter", "scatter_add", "scatter_reduce", "take_along_dim"]
+
+_SCATTERS = {None: SCATTER, "add": SCATTER_ADD, "multiply": SCATTER_PROD}
+
+
+def _least(dtype: DType) -> float:
+    if dtype.category == FLOATING:
+        return -inf
+    return 0 if dtype is bool_ else np.iinfo(dtype.numpy).min
+
+
+def _most(dtype: DType) -> float:
+    if dtype.category == FLOATING:
+        return inf
+    return 1 if dtype is bool_ else np.iinfo(dtype.numpy).max
+
+
+# reduce -> its op, and what changes nothing in it
+_REDUCTIONS = {
+    "sum": (SCATTER_ADD, lambda dtype: 0),
+    "prod": (SCATTER_PROD, lambda dtype: 1),
+    "mean": (SCATTER_ADD, lambda dtype: 0),
+    "amax": (SCATTER_AMAX, _least),
+    "amin": (SCATTER_AMIN, _most),
+}
 
 
 @method
@@ -55,13 +93,15 @@ def scatter(
 ) -> Tensor:
     """Write elements along an axis, at an index for each; later ones win.
 
+    With `reduce`, too, it has gradients, which PyTorch refuses.
+
     Args:
         input: the tensor that is copied first.
         dim: the axis.
         index: integers with as many axes as the input.
         src: what is written: a tensor or a number.
         value: a number, instead of `src`.
-        reduce: None, or 'add' to add.
+        reduce: None; 'add' or 'multiply' to join what meets in one place.
 
     Raises:
         IndexError: an index is negative or too large.
@@ -71,15 +111,26 @@ def scatter(
         >>> ad.scatter(ad.zeros(3), 0, ad.tensor([2, 0]), ad.tensor([5.0, 6.0]))
         tensor([6., 0., 5.])
     """
-    if reduce not in (None, "add"):
-        raise NotImplementedError(f"scatter: reduce={reduce!r} is not supported")
+    if reduce not in _SCATTERS:
+        raise ValueError(
+            f"scatter: reduce must be None, 'add' or 'multiply', got {reduce!r}"
+        )
     places = as_index("scatter", index)
     source = value if src is None else src
     if not isinstance(source, Tensor):
         source = expanded(as_value(source, input), places._array.shape)
-    return apply(
-        SCATTER if reduce is None else SCATTER_ADD, input, places, source, dim=dim
-    )
+    if reduce == "multiply":
+        source = _part_at(source, places)
+    return apply(_SCATTERS[reduce], input, places, source, dim=dim)
+
+
+def _part_at(src: Tensor, index: Tensor) -> Tensor:
+    """What an index reads of a source, which may be larger."""
+    sizes, given = index._array.shape, src._array.shape
+    if len(sizes) != len(given) or sizes == given or any(map(gt, sizes, given)):
+        return src
+    starts, steps = (0,) * len(sizes), (1,) * len(sizes)
+    return apply(SLICE, src, starts=starts, sizes=sizes, steps=steps, drop=())
 
 
 @method(inplace=True)
@@ -101,6 +152,67 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
         tensor([ 0.,  0., 11.])
     """
     return apply(SCATTER_ADD, input, as_index("scatter_add", index), src, dim=dim)
+
+
+@method(inplace=True)
+def scatter_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Tensor:
+    """Join elements along an axis with those at an index for each.
+
+    Args:
+        input: the tensor that is copied first.
+        dim: the axis.
+        index: integers with as many axes as the input.
+        src: what is joined with it, of the input's element type.
+        reduce: 'sum', 'prod', 'mean', 'amax' or 'amin'. Extrema share their gradient
+            among equal elements. The gradient of 'prod' is right where factors are 0;
+            its own gradient only where no place has two of them.
+        include_self: whether the input's own elements count where something comes.
+
+    Shape:
+        that of `input`
+
+    Raises:
+        IndexError: an index is negative or too large.
+        ShapeError: the index does not fit the input or the source.
+        ValueError: `reduce` is something else.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x, index = ad.tensor([1.0, 2.0]), ad.tensor([0, 0])
+        >>> ad.scatter_reduce(x, 0, index, ad.tensor([3.0, 5.0]), "mean")
+        tensor([3., 2.])
+    """
+    if reduce not in _REDUCTIONS:
+        raise ValueError(
+            f"scatter_reduce: reduce must be one of {', '.join(_REDUCTIONS)}, got "
+            f"{reduce!r}"
+        )
+    op, neutral = _REDUCTIONS[reduce]
+    places = as_index("scatter_reduce", index)
+    terms = _part_at(src, places)
+    start = input
+    if not include_self:
+        start = scatter(input, dim, places, value=neutral(input.dtype))
+    joined = apply(op, start, places, terms, dim=dim)
+    if reduce != "mean":
+        return joined
+    own = ones(input.shape, dtype=input.dtype)
+    if not include_self:
+        own = scatter(own, dim, places, value=0)
+    one = expanded(as_value(1, input), places._array.shape)
+    count = apply(SCATTER_ADD, own, places, one, dim=dim)
+    # where nothing came, the element itself is the mean
+    count = call("maximum", count, as_value(1, input))
+    whole = input.dtype.category != FLOATING
+    return call("floor_divide" if whole else "div", joined, count)
 
 
 @method

@@ -11,6 +11,8 @@ from pyautodl.backends import Array
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index.common import (
+    ADD,
+    WRITE,
     Ints,
     NDArray,
     check_index,
@@ -21,7 +23,14 @@ from pyautodl.ops.index.common import (
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import copied, grid
 
-__all__ = ["GATHER", "SCATTER", "SCATTER_ADD"]
+__all__ = [
+    "GATHER",
+    "SCATTER",
+    "SCATTER_ADD",
+    "scatter_errors_of",
+    "scatter_forward_of",
+    "scatter_rule_of",
+]
 
 
 def _at_least_1d(x: Array) -> Array:
@@ -105,7 +114,9 @@ GATHER = register(
 # ---- scatter, scatter_add ----
 
 
-def _scatter_rule_of(name: str) -> Any:
+def scatter_rule_of(name: str) -> Any:
+    """The checks of an op that writes a source to places of x."""
+
     def rule(x: Array, index: Array, src: Array, dim: int) -> tuple[Spec, ...]:
         check_index(name, index)
         check_same(name, x, src)
@@ -122,15 +133,17 @@ def _scatter_rule_of(name: str) -> Any:
     return rule
 
 
-def _scatter_forward_of(name: str, add: bool) -> Any:
+def scatter_forward_of(name: str, how: int, saves_all: bool = False) -> Any:
+    """What runs the kernel and saves the indices, or all inputs and the output."""
+
     def forward(
         ctx: Any, needs: Any, x: Array, index: Array, src: Array, dim: int
     ) -> Array:
         out = copied(x, ctx.empty_like(x))
         lines = [_at_least_1d(a) for a in (src, index, out)]
         axis = dim % lines[2].ndim
-        run_named(name, "scatter", lines[:2], lines[2:], (axis, int(add)))
-        ctx.save(index)
+        run_named(name, "scatter", lines[:2], lines[2:], (axis, how))
+        ctx.save(*((x, index, src, out) if saves_all else (index,)))
         return out
 
     return forward
@@ -193,7 +206,9 @@ def _scatter_add_samples() -> Iterator[Sample]:
     yield Sample((grid(5, 600), index, grid(40, 600)), {"dim": 0}, gradient=False)
 
 
-def _scatter_errors_of(name: str) -> Any:
+def scatter_errors_of(name: str) -> Any:
+    """What such an op refuses."""
+
     def errors() -> Iterator[ErrorCase]:
         yield from index_errors(name, grid(2))
         match = f"{name}: index of shape .* does not fit"
@@ -208,11 +223,11 @@ def _scatter_errors_of(name: str) -> Any:
 SCATTER = register(
     Op(
         name="scatter",
-        rule=_scatter_rule_of("scatter"),
-        forward=_scatter_forward_of("scatter", False),
+        rule=scatter_rule_of("scatter"),
+        forward=scatter_forward_of("scatter", WRITE),
         vjp=_scatter_vjp,
         samples=_scatter_samples,
-        errors=_scatter_errors_of("scatter"),
+        errors=scatter_errors_of("scatter"),
         reference=_scatter_reference,
     )
 )
@@ -220,11 +235,11 @@ SCATTER = register(
 SCATTER_ADD = register(
     Op(
         name="scatter_add",
-        rule=_scatter_rule_of("scatter_add"),
-        forward=_scatter_forward_of("scatter_add", True),
+        rule=scatter_rule_of("scatter_add"),
+        forward=scatter_forward_of("scatter_add", ADD),
         vjp=_scatter_add_vjp,
         samples=_scatter_add_samples,
-        errors=_scatter_errors_of("scatter_add"),
+        errors=scatter_errors_of("scatter_add"),
         reference=_scatter_add_reference,
     )
 )
