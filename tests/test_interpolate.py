@@ -62,12 +62,50 @@ def test_neighbour_of_weight_zero_does_not_count(axis, channels):
     assert (y[:, :, [0, 2]] == 0).all()
 
 
-@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "area"])
+@pytest.mark.parametrize(
+    "mode", ["nearest", "nearest-exact", "bilinear", "bicubic", "area"]
+)
 def test_gradient_mass(mode):
     x = ad.tensor(np.zeros((2, 17, 5, 4)), requires_grad=True)
     y = F.interpolate(x, (7, 3), mode=mode)
     (dx,) = ad.autograd.grad(y, x, ad.ones_like(y))
     assert dx.numpy().sum() == pytest.approx(y.numel())
+
+
+def test_cubic_values():
+    """As PyTorch computes them; the border goes on beyond the image."""
+    x = ad.tensor([[[[0.0, 4.0, 8.0, 2.0]]]])
+    for arguments, expected in [
+        ({"size": (1, 2)}, [1.625, 5.375]),
+        ({"size": (1, 6)}, [-0.3472, 1.625, 5.0255, 8.0162, 5.375, 1.4792]),
+        ({"size": (1, 3), "align_corners": True}, [0.0, 6.9375, 2.0]),
+        ({"size": (1, 2), "antialias": True}, [2.719, 5.0661]),
+    ]:
+        y = F.interpolate(x, mode="bicubic", **arguments)
+        assert y.numpy()[0, 0, 0] == pytest.approx(expected, abs=1e-4), arguments
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(5, 3), (11, 4), (20, 24)])
+def test_filters_against_aliases(mode, size):
+    """A constant stays; a fine pattern becomes its mean where there is room to see one."""
+    resize = {"size": size, "mode": mode, "antialias": True}
+    y = F.interpolate(ad.full((1, 2, 12, 12), 3.0), **resize)
+    np.testing.assert_allclose(y.numpy(), 3.0, rtol=1e-6)
+    pattern = np.indices((12, 12)).sum(0) % 2 * 2.0 - 1
+    y = F.interpolate(ad.tensor(pattern[None, None]), **resize).numpy()
+    if max(size) <= 5:
+        assert np.abs(y).max() < 0.1
+        plain = F.interpolate(ad.tensor(pattern[None, None]), size, mode="nearest")
+        assert plain.numpy().max() == 1
+
+
+def test_a_filter_leaves_infinite_pixels_that_it_does_not_touch():
+    values = np.zeros((1, 1, 1, 9))
+    values[0, 0, 0, 0] = np.inf
+    y = F.interpolate(ad.tensor(values), (1, 9), mode="bicubic").numpy()[0, 0, 0]
+    assert y[0] == math.inf
+    assert (y[1:] == 0).all()
 
 
 def test_refused_arguments():
@@ -77,7 +115,7 @@ def test_refused_arguments():
         ({"size": 2, "scale_factor": 2}, ValueError, "exactly one"),
         ({"size": 2, "mode": "cubic"}, ValueError, "mode must be one of"),
         ({"size": 2, "mode": "linear"}, ShapeError, "1 spatial axes"),
-        ({"size": 2, "align_corners": True}, ValueError, "linear modes"),
+        ({"size": 2, "align_corners": True}, ValueError, "linear and cubic modes"),
         ({"size": (2, 2, 2)}, ShapeError, "one number or 2"),
         ({"size": 0}, ShapeError, "at least 1"),
         ({"scale_factor": 0.1}, ShapeError, "at least 1"),
@@ -85,8 +123,13 @@ def test_refused_arguments():
         ({"scale_factor": math.inf}, ValueError, "above 0"),
         ({"scale_factor": (2, 2, 2)}, ShapeError, "one number or 2"),
         ({"size": 2, "recompute_scale_factor": True}, ValueError, "needs scale"),
-        ({"size": 2, "mode": "bicubic"}, NotImplementedError, "bicubic"),
-        ({"size": 2, "antialias": True}, NotImplementedError, "antialias"),
+        ({"size": 2, "antialias": True}, ValueError, "antialias is for modes"),
+        ({"size": 2, "mode": "lanczos"}, ValueError, "needs antialias=True"),
+        (
+            {"size": 2, "mode": "lanczos", "antialias": True, "align_corners": True},
+            ValueError,
+            "align_corners is for",
+        ),
     ]:
         with pytest.raises(exception, match=words):
             F.interpolate(x, **arguments)

@@ -1,4 +1,5 @@
-/* Nearest and linear interpolation over up to three spatial axes, in channels-last memory.
+/* Nearest and linear interpolation over up to three spatial axes, in channels-last memory; and, one
+ * axis at a time, weighted sums of any length, whose tables come from outside.
  *
  * Each axis gives every output position two neighbours and the weight of the second; nearest has
  * one neighbour. Forward: output pixel, then channels, then the neighbours. Backward: input row,
@@ -220,6 +221,42 @@ static int K(interpolate_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 PYAD_RECORD(interpolate_bwd, interpolate_bwd_args, pyad_numel(&a->gy), 0, 0)
+
+/* ---- resample: a filter of any length along one axis ---- */
+
+/* What has weight 0 is not read, as above. */
+LERP_INLINE vec K(resample_sum)(const REAL *x, const REAL *weight, int64_t taps, int64_t inner,
+                                int64_t live) {
+    vec sum = v_set1(0);
+    for (int64_t k = 0; k < taps; k++, x += inner) {
+        if (weight[k] == 0) continue;
+        sum = v_fma(v_set1(weight[k]), live == VL ? v_load(x) : v_load_n(x, live), sum);
+    }
+    return sum;
+}
+
+/* output position, then the elements beside the axis, then taps */
+static int K(resample)(const void *args, const team *t) {
+    const resample_args *a = args;
+    const int64_t positions = a->x.shape[1], outputs = a->y.shape[1], inner = a->y.shape[2];
+    const int64_t taps = a->weight.shape[1], *start = a->start.data;
+    int64_t begin, end;
+    team_range(t, a->y.shape[0] * outputs, 1, &begin, &end);
+    for (int64_t row = begin; row < end; row++) {
+        const int64_t o = row % outputs, from = row / outputs * positions + start[o];
+        const REAL *x = (const REAL *)a->x.data + from * inner;
+        const REAL *weight = (const REAL *)a->weight.data + o * taps;
+        REAL *y = (REAL *)a->y.data + row * inner;
+        int64_t at = 0;
+        for (; at + VL <= inner; at += VL) {
+            v_store(y + at, K(resample_sum)(x + at, weight, taps, inner, VL));
+        }
+        if (at == inner) continue;
+        v_store_n(y + at, K(resample_sum)(x + at, weight, taps, inner, inner - at), inner - at);
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1], 0, 0)
 
 #undef LERP_INLINE
 #undef LERP_AXES

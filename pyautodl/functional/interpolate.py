@@ -8,6 +8,7 @@ from typing import Any
 from pyautodl.errors import ShapeError
 from pyautodl.functional import pool
 from pyautodl.ops.interpolate import INTERPOLATE
+from pyautodl.ops.resample import RESAMPLE
 from pyautodl.tensor import Tensor, apply
 
 __all__ = [
@@ -27,9 +28,10 @@ _MODES = {
     "linear": ("linear", 1),
     "bilinear": ("linear", 2),
     "trilinear": ("linear", 3),
+    "bicubic": ("cubic", 2),
+    "lanczos": ("lanczos", 2),
     "area": ("area", 0),
 }
-_NOT_YET = ("bicubic", "lanczos")
 
 
 def interpolate(
@@ -47,11 +49,14 @@ def interpolate(
         input: the images.
         size: the new size, a number or one for each spatial axis; or
         scale_factor: a factor, or one for each spatial axis.
-        mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'trilinear' or 'area'.
-        align_corners: for linear modes: let the corner pixels' centres stay in place.
+        mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'trilinear', 'bicubic',
+            'lanczos' or 'area'.
+        align_corners: for linear and cubic modes: let the corner pixels' centres stay in
+            place.
         recompute_scale_factor: place the new pixels by the sizes, not by scale_factor,
             which differ where the new size was rounded down.
-        antialias: not supported yet.
+        antialias: for 'bilinear', 'bicubic' and 'lanczos': shrink with a filter that is
+            as wide as the new pixels, as Pillow does. 'lanczos' needs it.
 
     Shape:
         (n, c, h, w) -> (n, c, oh, ow), with oh = floor(h scale_factor); likewise for
@@ -59,8 +64,8 @@ def interpolate(
 
     Raises:
         ShapeError: the input's or the new size is 0; sizes and axes differ in number.
-        ValueError: the mode is unknown or does not fit the input or align_corners; not
-            exactly one of size and scale_factor is given.
+        ValueError: the mode is unknown or does not fit the input, align_corners or
+            antialias; not exactly one of size and scale_factor is given.
 
     Example:
         >>> import pyautodl as ad
@@ -86,6 +91,9 @@ def interpolate(
             scales = (None,) * axes
     if kind == "area":
         return _area(input, output_size)
+    if antialias or kind == "cubic":
+        corners = bool(align_corners)
+        return _filtered(input, output_size, kind, corners, scales, antialias)
     attrs = {"output_size": output_size, "mode": kind, "scales": scales}
     out: Tensor = apply(INTERPOLATE, input, align_corners=bool(align_corners), **attrs)
     return out
@@ -95,10 +103,6 @@ def _check_mode(
     input: Tensor, mode: str, align_corners: bool | None, antialias: bool
 ) -> str:
     """The op's mode."""
-    if antialias:
-        raise NotImplementedError("interpolate: antialias is not supported yet")
-    if mode in _NOT_YET:
-        raise NotImplementedError(f"interpolate: mode={mode!r} is not supported yet")
     if mode not in _MODES:
         raise ValueError(
             f"interpolate: mode must be one of {', '.join(_MODES)}, got {mode!r}"
@@ -110,10 +114,20 @@ def _check_mode(
             f"interpolate: mode {mode!r} expects (n, c, ...) with {expected}, got x "
             f"{tuple(input.shape)}"
         )
-    if kind != "linear" and align_corners is not None:
+    if kind not in ("linear", "cubic") and (
+        align_corners or (align_corners is not None and kind != "lanczos")
+    ):
         raise ValueError(
-            f"interpolate: align_corners is for linear modes, got mode {mode!r}"
+            "interpolate: align_corners is for linear and cubic modes, got mode "
+            f"{mode!r}"
         )
+    if antialias and mode not in ("bilinear", "bicubic", "lanczos"):
+        raise ValueError(
+            "interpolate: antialias is for modes bilinear, bicubic and lanczos, got mode "
+            f"{mode!r}"
+        )
+    if kind == "lanczos" and not antialias:
+        raise ValueError("interpolate: mode 'lanczos' needs antialias=True")
     return kind
 
 
@@ -135,6 +149,30 @@ def _factors(scale_factor: Any, axes: int) -> tuple[float, ...]:
 
 def _scaled(input: Tensor, scales: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple([math.floor(n * scale) for n, scale in zip(input.shape[2:], scales)])
+
+
+def _filtered(
+    input: Tensor,
+    output_size: tuple[int, ...],
+    kind: str,
+    align_corners: bool,
+    scales: tuple[float | None, ...],
+    antialias: bool,
+) -> Tensor:
+    """Weighted sums along one axis after the other; first where it shrinks most."""
+    for i in sorted((0, 1), key=lambda i: output_size[i] / max(input.shape[2 + i], 1)):
+        input = apply(
+            RESAMPLE,
+            input,
+            dim=2 + i,
+            before=input.shape[2 + i],
+            after=output_size[i],
+            mode=kind,
+            align_corners=align_corners,
+            scale=scales[i],
+            antialias=antialias,
+        )
+    return input
 
 
 def _area(input: Tensor, output_size: tuple[int, ...]) -> Tensor:

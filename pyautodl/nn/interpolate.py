@@ -29,8 +29,10 @@ class Upsample(Module):
     Args:
         size: the new size, a number or one for each spatial axis; or
         scale_factor: a factor, or one for each spatial axis.
-        mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'trilinear' or 'area'.
-        align_corners: for linear modes: let the corner pixels' centres stay in place.
+        mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'trilinear', 'bicubic'
+            or 'area'.
+        align_corners: for linear and cubic modes: let the corner pixels' centres stay in
+            place.
         recompute_scale_factor: place the new pixels by the sizes, not by scale_factor.
 
     Shape:

@@ -1,4 +1,7 @@
-"""Nearest and linear interpolation over one to three spatial axes."""
+"""Nearest and linear interpolation over one to three spatial axes.
+
+Other filters stand in resample.py.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from pyautodl.backends import Array, channels_last_strides, run
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops import resample  # noqa: F401 (registers its op)
 from pyautodl.ops.layout import ensure_channels_last
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["interpolate_bwd", "interpolate_fwd"]
+__all__ = ["interpolate_bwd", "interpolate_fwd", "resample"]
 
 NDArray = np.ndarray[Any, Any]
 
@@ -75,3 +75,12 @@ def interpolate_bwd(gy: NDArray, gx: NDArray, mode: int, *scale: float) -> None:
     for index, weights in _terms(gx, gy, mode, scale):
         np.add.at(total, index, np.where(weights == 0, 0, gy * weights))
     gx[...] = total
+
+
+def resample(x: NDArray, start: NDArray, weight: NDArray, y: NDArray) -> None:
+    """Weighted sums along the middle axis; what has weight 0 does not count."""
+    total = np.zeros(y.shape, y.dtype)
+    for k in range(weight.shape[1]):
+        factor = weight[:, k, None]
+        total += np.where(factor == 0, 0, factor * x[:, start + k])
+    y[...] = total
