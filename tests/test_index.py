@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,39 @@ def test_n52_embedding_names_value_position_and_size(bad):
         F.embedding(index, ad.ones(3, 2))
     with pytest.raises(IndexError, match=match):
         nn.Embedding(3, 2)(index)
+
+
+@pytest.mark.parametrize(("p", "size"), [(2.0, 5.0), (1.0, 7.0), (math.inf, 4.0)])
+def test_max_norm_shortens_the_rows_that_are_asked_for(p, size):
+    layer = nn.Embedding(3, 2, max_norm=2.0, norm_type=p)
+    with ad.no_grad():
+        layer.weight.copy_(ad.tensor([[3.0, 4.0], [30.0, 40.0], [0.5, 0.5]]))
+    out = layer(ad.tensor([[0, 2], [0, 0]]))
+    short = [3 * 2 / size, 4 * 2 / size]
+    for row, expected in ((0, short), (1, [30, 40]), (2, [0.5, 0.5])):
+        assert layer.weight[row].tolist() == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(out[0].detach().numpy(), layer.weight[::2].tolist())
+    out.sum().backward()
+    assert layer.weight.grad.tolist() == [[3, 3], [0, 0], [1, 1]]
+    before = layer.weight.tolist()
+    layer(ad.tensor([0, 2]))
+    np.testing.assert_allclose(layer.weight.tolist(), before, rtol=1e-6)
+
+
+def test_gradients_scaled_by_frequency():
+    layer = nn.Embedding(4, 2, padding_idx=3, scale_grad_by_freq=True)
+    (layer(ad.tensor([[0, 2, 3], [0, 0, 3]])) * 6).sum().backward()
+    assert layer.weight.grad.tolist() == [[6, 6], [0, 0], [6, 6], [0, 0]]
+
+
+def test_what_embeddings_are_is_printed():
+    layer = nn.Embedding(4, 2, 1, max_norm=1.5, norm_type=1, scale_grad_by_freq=True)
+    assert repr(layer) == (
+        "Embedding(4, 2, padding_idx=1, max_norm=1.5, norm_type=1, "
+        "scale_grad_by_freq=True)"
+    )
+    with pytest.raises(NotImplementedError, match="Embedding: sparse"):
+        nn.Embedding(4, 2, sparse=True)
 
 
 @pytest.mark.parametrize("bad", [3, -1])

@@ -28,8 +28,11 @@ class Embedding(Module):
         num_embeddings: how many rows.
         embedding_dim: their length.
         padding_idx: the row that stands for no word.
-        max_norm, scale_grad_by_freq, sparse: not supported.
-        norm_type: has no meaning without `max_norm`.
+        max_norm: rows that are asked for and longer are first shortened to it, in the
+            table itself.
+        norm_type: the exponent of the norm that is their length.
+        scale_grad_by_freq: divide a row's gradient by how often its index occurs.
+        sparse: not supported.
         device: 'cpu' or None.
         dtype: element type of the table.
 
@@ -61,13 +64,8 @@ class Embedding(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        for name, given in (
-            ("max_norm", max_norm is not None),
-            ("scale_grad_by_freq", scale_grad_by_freq),
-            ("sparse", sparse),
-        ):
-            if given:
-                raise NotImplementedError(f"Embedding: {name} is not supported")
+        if sparse:
+            raise NotImplementedError("Embedding: sparse is not supported")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
@@ -100,13 +98,28 @@ class Embedding(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the rows that `input` names."""
-        return embedding(input, self.weight, self.padding_idx)
+        return embedding(
+            input,
+            self.weight,
+            self.padding_idx,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.sparse,
+        )
 
     def extra_repr(self) -> str:
-        """Return the sizes, and the padding row if there is one."""
+        """Return the sizes and what differs from the defaults."""
         text = f"{self.num_embeddings}, {self.embedding_dim}"
-        if self.padding_idx is not None:
-            text += f", padding_idx={self.padding_idx}"
+        for name, default in (
+            ("padding_idx", None),
+            ("max_norm", None),
+            ("norm_type", 2),
+            ("scale_grad_by_freq", False),
+        ):
+            value = getattr(self, name)
+            if value != default:
+                text += f", {name}={value}"
         return text
 
     @classmethod

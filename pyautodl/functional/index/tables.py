@@ -6,8 +6,10 @@ from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index, expanded
-from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT
-from pyautodl.tensor import Tensor, apply, constant, method
+from pyautodl.functional.views import flatten
+from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_rows
+from pyautodl.ops.reduce import NORM
+from pyautodl.tensor import Tensor, apply, call, constant, method
 
 __all__ = ["bincount", "embedding", "one_hot"]
 
@@ -27,7 +29,11 @@ def embedding(
         input: integers of any shape.
         weight: the table (rows, n).
         padding_idx: this row's gradient stays 0; what stands in it is not changed.
-        max_norm, norm_type, scale_grad_by_freq, sparse: not supported.
+        max_norm: rows that are asked for and longer are first shortened to it, in the
+            table itself and without a record.
+        norm_type: the exponent of the norm that is their length.
+        scale_grad_by_freq: divide a row's gradient by how often its index occurs.
+        sparse: not supported.
 
     Shape:
         (...) -> (..., n)
@@ -42,13 +48,9 @@ def embedding(
         tensor([[2., 3.],
                 [0., 1.]])
     """
-    for name, given in (
-        ("max_norm", max_norm is not None),
-        ("scale_grad_by_freq", scale_grad_by_freq),
-        ("sparse", sparse),
-    ):
-        if given:
-            raise NotImplementedError(f"embedding: {name} is not supported")
+    if sparse:
+        raise NotImplementedError("embedding: sparse is not supported")
+    index = as_index("embedding", input)
     skip = -1
     if padding_idx is not None:
         rows = weight.shape[0]
@@ -57,7 +59,23 @@ def embedding(
                 f"embedding: padding_idx {padding_idx} is out of range for {rows} rows"
             )
         skip = padding_idx % rows
-    return apply(EMBEDDING, weight, as_index("embedding", input), padding_idx=skip)
+    if max_norm is not None:
+        _shorten(weight, flatten(index), float(max_norm), float(norm_type))
+    attrs = {"scale_grad_by_freq": True} if scale_grad_by_freq else {}
+    return apply(EMBEDDING, weight, index, padding_idx=skip, **attrs)
+
+
+def _shorten(weight: Tensor, index: Tensor, max_norm: float, p: float) -> None:
+    """Scale the rows that are longer than max_norm down to it, in place."""
+    rows = apply(EMBEDDING, weight.detach(), index)
+    size = apply(NORM, rows, p=p, dim=(1,), keepdim=True)
+    longer = call("gt", size, max_norm)
+    if not call("any", longer).item():
+        return
+    # PyTorch's epsilon
+    scale = call("div", max_norm, call("add", size, 1e-7))
+    shorter = call("where", longer, call("mul", rows, scale), rows)
+    put_rows(weight._array, index._array, shorter._array)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, constant
+from pyautodl.backends import Array, constant, run
 from pyautodl.backends.dtypes import int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.index.common import NDArray, check_index, run_named
@@ -15,14 +16,17 @@ from pyautodl.ops.layout import ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import filled, grid
 
-__all__ = ["EMBEDDING", "EMBEDDING_GRAD", "ONE_HOT"]
+__all__ = ["EMBEDDING", "EMBEDDING_GRAD", "ONE_HOT", "put_rows"]
 
 
 # ---- embedding ----
 
 
 def _embedding_rule(
-    weight: Array, index: Array, padding_idx: int = -1
+    weight: Array,
+    index: Array,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
 ) -> tuple[Spec, ...]:
     check_index("embedding", index)
     if weight.ndim != 2:
@@ -31,7 +35,7 @@ def _embedding_rule(
 
 
 def _embedding_forward(
-    ctx: Any, needs: Any, weight: Array, index: Array, padding_idx: int = -1
+    ctx: Any, needs: Any, weight: Array, index: Array, **attrs: Any
 ) -> Array:
     width = weight.shape[1]
     out: Array = ctx.empty((*index.shape, width), weight.dtype)
@@ -45,10 +49,22 @@ def _embedding_forward(
 def _embedding_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     (index,) = ctx.saved
     rows, skip = ctx.shapes[0][0], ctx.attrs.get("padding_idx", -1)
+    if ctx.attrs.get("scale_grad_by_freq", False):
+        g = _shared_by_repeats(call, g, index, rows)
     return call("embedding_grad", g, index, rows=rows, padding_idx=skip), None
 
 
-def _embedding_reference(weight: NDArray, index: NDArray, padding_idx: int = -1) -> Any:
+def _shared_by_repeats(call: Any, g: Any, index: Any, rows: int) -> Any:
+    """Gradients, divided by how often their index occurs."""
+    line = call("reshape", index, shape=(prod(index.shape),))
+    none = call("full", shape=(rows,), value=0.0, dtype=g.dtype)
+    one = call("full", shape=line.shape, value=1.0, dtype=g.dtype)
+    count = call("index_add", none, line, one, dim=0)
+    each = call("index_select", count, line, dim=0)
+    return call("div", g, call("reshape", each, shape=(*index.shape, 1)))
+
+
+def _embedding_reference(weight: NDArray, index: NDArray, **attrs: Any) -> Any:
     return weight[index]
 
 
@@ -59,6 +75,9 @@ def _embedding_samples() -> Iterator[Sample]:
     yield Sample((weight, np.zeros((2, 0), np.int64)))
     many = np.random.default_rng(0).integers(0, 50, (20, 30))
     yield Sample((grid(50, 70), many), gradient=False)
+    # its gradient is not that of its value
+    attrs = {"scale_grad_by_freq": True}
+    yield Sample((weight, np.array([[0, 3], [3, 1]])), attrs, gradient=False)
 
 
 def _embedding_errors() -> Iterator[ErrorCase]:
@@ -158,6 +177,13 @@ EMBEDDING_GRAD = register(
         gradient_of="embedding",
     )
 )
+
+
+def put_rows(weight: Array, index: Array, rows: Array) -> None:
+    """Write rows into a table in place; the indices have been checked."""
+    run("index_put", (rows, index), (weight,), (0, 0, -1))
+    weight.storage.version += 1
+
 
 # ---- one_hot ----
 
