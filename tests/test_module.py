@@ -7,6 +7,7 @@ import gc
 import importlib
 import pickle
 import pkgutil
+import re
 import threading
 import types
 import weakref
@@ -679,3 +680,39 @@ def test_nn_functional_shows_what_the_families_define() -> None:
         if module.rpartition(".")[2] in layers:
             missing = [n for n in names if not hasattr(nn.functional, n)]
             assert not missing, f"{module} has {missing}"
+
+
+def test_notebooks_show_a_tree_with_sizes() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers = [nn.Linear(3, 2), nn.ReLU(), nn.BatchNorm1d(2)]
+            self.body = nn.ModuleList(layers)
+            self.scale = nn.Parameter(ad.tensor(1.0))
+            self.body[0].bias.requires_grad_(False)
+
+        def extra_repr(self) -> str:
+            return "<kind>"
+
+    shown = Net()._repr_html_()
+    for line in (
+        "<b>Net</b>(&lt;kind&gt;) 13 parameters, 2 frozen",
+        "<code>scale</code> () float32",
+        "body: <b>ModuleList</b>() 12 parameters, 2 frozen",
+        "0: <b>Linear</b>(in_features=3, out_features=2, bias=True) 8 parameters",
+        "<code>weight</code> (2, 3) float32",
+        "<code>running_mean</code> (2,) float32",
+        "<div>1: <b>ReLU</b>()</div>",
+    ):
+        assert line in shown, line
+    for tag in ("details", "summary", "div"):
+        assert len(re.findall(f"<{tag}[ >]", shown)) == shown.count(f"</{tag}>")
+
+
+def test_notebooks_leave_a_text_of_the_users_own() -> None:
+    class Plain(nn.Linear):
+        def __repr__(self) -> str:
+            return "a & b"
+
+    assert Plain(1, 1)._repr_html_() is None
+    assert "<pre>a &amp; b</pre>" in nn.Sequential(Plain(1, 1))._repr_html_()
