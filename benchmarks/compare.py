@@ -64,9 +64,11 @@ def measure(
             return 1
         limits = _limits(contestants[0], options)
         rows = []
-        for suite, facts in wanted:
+        for i, (suite, facts) in enumerate(wanted, 1):
             row = _measure_row(contestants, suite, facts, options, limits)
-            print(_line(row), flush=True)
+            print(
+                f"{i:>{len(str(len(wanted)))}}/{len(wanted)} {_line(row)}", flush=True
+            )
             rows.append(row)
         versions = {each.library: each.versions for each in contestants}
     print(summary(rows))

@@ -6,47 +6,28 @@ A row's `work` is made where it is needed, in a worker process; the rest of it i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import networks
+from benchmarks import networks, streams
 from benchmarks.weights import normal
 from benchmarks.work import (
     Backward,
     Build,
     Call,
+    Facts,
     Forward,
     Inference,
     Product,
+    Row,
     Sample,
     Step,
-    Work,
 )
 
 __all__ = ["SCALES", "SUITES", "Facts", "Row", "rows_of"]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a row without making its work."""
-
-    name: str
-    # how far results may differ, relative to the largest
-    tolerance: float = 1e-3
-    # floating operations and bytes of a call that can't be avoided, where they are known
-    flops: float = 0.0
-    bytes: float = 0.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table."""
-
-    facts: Facts
-    work: Callable[[], Work]
 
 
 def _classes(n: int, classes: int, *rest: int) -> np.ndarray:
@@ -352,6 +333,8 @@ SUITES: dict[str, Callable[[], list[Row]]] = {
     "ops": _functions,
     "samples": partial(_samples, every=False),
     "all samples": partial(_samples, every=True),
+    "bandwidth": partial(streams.rows, "float32"),
+    "bandwidth float64": partial(streams.rows, "float64"),
     "scaling": _scaling,
     "scratch": _scratch,
     "steps": _steps,

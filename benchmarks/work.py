@@ -12,13 +12,17 @@ import numpy as np
 __all__ = [
     "Backward",
     "Call",
+    "Facts",
     "Forward",
+    "Gradient",
     "Inference",
     "Prepared",
     "Product",
+    "Row",
     "Sample",
     "Step",
     "Unsupported",
+    "Update",
     "Work",
 ]
 
@@ -100,6 +104,27 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Gradient:
+    """The same, recorded, and the gradients of its floating arrays.
+
+    The output's gradient is `normal(3, ...)`, as in `Backward`.
+    """
+
+    name: str
+    arrays: tuple[np.ndarray, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A step of an optimizer, by PyTorch's name, over one parameter with a gradient."""
+
+    name: str
+    parameter: np.ndarray
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Sample:
     """A sample of one of our op records; `backward`: with gradients of its inputs."""
 
@@ -108,4 +133,26 @@ class Sample:
     backward: bool
 
 
-Work = Step | Inference | Forward | Backward | Product | Call | Sample
+Work = (
+    Step | Inference | Forward | Backward | Product | Call | Gradient | Update | Sample
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a row without making its work."""
+
+    name: str
+    # how far results may differ, relative to the largest
+    tolerance: float = 1e-3
+    # floating operations and bytes of a call that can't be avoided, where they are known
+    flops: float = 0.0
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table."""
+
+    facts: Facts
+    work: Callable[[], Work]

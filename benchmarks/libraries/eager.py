@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from benchmarks.work import (
     Build,
     Call,
     Forward,
+    Gradient,
     Inference,
     Prepared,
     Product,
     Sample,
     Step,
     Unsupported,
+    Update,
     Work,
 )
 
@@ -62,12 +64,26 @@ class EagerLibrary:
             case Product(a, b):
                 return self._unrecorded(lambda x, y: x @ y, (a, b))
             case Call(name, arrays, attributes):
-                function = getattr(self.root.nn.functional, name, None)
-                function = function or getattr(self.root, name)
+                function = self._function(name)
                 return self._unrecorded(lambda *x: function(*x, **attributes), arrays)
+            case Gradient(name, arrays, attributes):
+                function = self._function(name)
+                return self._recorded(lambda *x: function(*x, **attributes), arrays)
+            case Update():
+                return self._update(work)
             case Sample() if self.samples is not None:
                 return self.samples(work)
         raise Unsupported(f"no {type(work).__name__.lower()} here")
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        function = getattr(self.root.nn.functional, name, None)
+        return function or getattr(self.root, name)  # type: ignore[no-any-return]
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        """A tensor in the layout of the array: images may be channels-last."""
+        if _channels_last(array):
+            return self.root.tensor(array.transpose(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.root.tensor(array)
 
     def model(self, build: Build) -> Any:
         """The network with the weights that all libraries have."""
@@ -107,7 +123,7 @@ class EagerLibrary:
     def _unrecorded(
         self, function: Callable[..., Any], arrays: tuple[np.ndarray, ...]
     ) -> Prepared:
-        inputs = [self.root.tensor(each) for each in arrays]
+        inputs = [self._tensor(each) for each in arrays]
         last: list[Any] = [None]
 
         def call() -> None:
@@ -116,21 +132,53 @@ class EagerLibrary:
         return Prepared(call, lambda: [_array(_first(last[0]))], self.root.no_grad)
 
     def _backward(self, model: Any, x: np.ndarray) -> Prepared:
-        inputs = self.root.tensor(x).requires_grad_()
-        leaves = [inputs, *model.parameters()]
-        gradient = self.root.tensor(normal(3, *_first(model(inputs)).shape))
+        return self._recorded(model, (x,), model.parameters())
+
+    def _recorded(
+        self,
+        function: Callable[..., Any],
+        arrays: tuple[np.ndarray, ...],
+        parameters: Iterable[Any] = (),
+    ) -> Prepared:
+        inputs = [
+            self._tensor(each).requires_grad_(each.dtype.kind == "f") for each in arrays
+        ]
+        leaves = [each for each in (*inputs, *parameters) if each.requires_grad]
+        output = _first(function(*inputs))
+        gradient = self._tensor(_laid_out(normal(3, *output.shape), arrays[0]))
+        gradient = gradient.to(output.dtype)
 
         def call() -> None:
             for leaf in leaves:
                 leaf.grad = None
-            _first(model(inputs)).backward(gradient)
+            _first(function(*inputs)).backward(gradient)
 
         return Prepared(call, lambda: [_array(leaf.grad) for leaf in leaves])
+
+    def _update(self, work: Update) -> Prepared:
+        parameter = self.root.nn.Parameter(self.root.tensor(work.parameter))
+        gradient = normal(3, *work.parameter.shape).astype(work.parameter.dtype)
+        parameter.grad = self.root.tensor(gradient)
+        optimizer = getattr(self.root.optim, work.name)([parameter], **work.attributes)
+        optimizer.step()
+        after = _array(parameter).copy()
+        return Prepared(optimizer.step, lambda: [after])
 
 
 def _first(output: Any) -> Any:
     """The result without what comes with it: an index or a state."""
     return output[0] if isinstance(output, tuple) else output
+
+
+def _laid_out(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The same numbers, channels-last if the other array's images are."""
+    if array.ndim != 4 or not _channels_last(like):
+        return array
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def _channels_last(array: np.ndarray) -> bool:
+    return array.ndim == 4 and array.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def _array(tensor: Any) -> np.ndarray:
