@@ -114,10 +114,14 @@ V_INLINE vec v_trunc(vec x) {
 
 /* x * 2^n in two steps, so that subnormal results are rounded once and overflow is infinite */
 V_INLINE vec K(v_scale)(vec x, mask n) {
+#if VECTOR_BYTES == 64
+    return v_times_power(x, __builtin_convertvector(n, vec));
+#else
     mask half = n >> 1, bias = (mask){0} + EXPONENT_BIAS;
     vec a = (vec)((half + bias) << MANTISSA_BITS);
     vec b = (vec)((n - half + bias) << MANTISSA_BITS);
     return x * a * b;
+#endif
 }
 
 /* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); x finite and positive */
@@ -208,6 +212,44 @@ V_INLINE vec v_exp(vec x) {
     return K(v_exp_times)(K(v_exp_clamp)(x), (vec){0}, v_set1((REAL)1));
 }
 
+/* exp(x) for x <= 0, as logits less the largest are: no overflow; NaN passes. What would be
+ * subnormal may be 0. */
+#if VECTOR_BYTES == 64
+V_INLINE vec K(exp_below)(vec x) {
+    static const REAL c[] = { /* exp(r) for |r| <= ln(2) / 2 */
+#if DTYPE == PYAD_FLOAT32
+        1.0f, 1.0f, 0.5000000014f, 0.1666666668f, 0.0416664642f, 0.008333310845f, 0.001393373072f,
+        0.0001989108046f
+#else
+        1, 1, 0.5, 0.166666666666666667, 0.0416666666666666769, 0.00833333333333333401,
+        0.00138888888888790031, 0.000198412698412632519, 2.4801587336630947e-05,
+        2.75573192473445095e-6, 2.75572630773094115e-7, 2.5052070959803662e-8,
+        2.09182123191339782e-9, 1.60866776667873615e-10
+#endif
+    };
+    const vec log2e = v_set1(PICK(1.44269504, 1.44269504088896341));
+    x = v_max(v_set1(PICK(-105.0, -747.0)), x);
+    vec k = v_fma(x, log2e, v_set1(ROUNDER)) - v_set1(ROUNDER);
+    vec r = v_fma(-k, LN2_LO, v_fma(-k, LN2_HI, x));
+    return v_times_power(v_poly(r, c), k);
+}
+
+/* the same, where subnormal results count */
+V_INLINE vec K(exp_tail)(vec x) { return K(exp_below)(x); }
+#else
+V_INLINE vec K(exp_below)(vec x) {
+    const vec lowest = v_set1(PICK(-87.0, -708.0));
+    mask n;
+    vec r, tail = K(v_exp_reduce)(v_max(lowest, x), (vec){0}, &r, &n);
+    vec power = (vec)((n + EXPONENT_BIAS) << MANTISSA_BITS);
+    return v_select(x < lowest, (vec){0}, ((r + tail) + (REAL)1) * power);
+}
+
+V_INLINE vec K(exp_tail)(vec x) {
+    return K(v_exp_times)(v_max(v_set1(PICK(-105.0, -747.0)), x), (vec){0}, v_set1((REAL)1));
+}
+#endif
+
 V_INLINE vec v_exp2(vec x) {
     x = v_max(v_set1(PICK(-151.0, -1076.0)), x);
     x = v_min(v_set1(PICK(129.0, 1025.0)), x);
@@ -238,7 +280,7 @@ V_INLINE vec v_tanh(vec x) {
 }
 
 V_INLINE vec v_sigmoid(vec x) {
-    vec e = v_exp(-v_abs(x)), one = v_set1((REAL)1);
+    vec e = K(exp_tail)(-v_abs(x)), one = v_set1((REAL)1);
     return v_select(x < (vec){0}, e, one) / (one + e);
 }
 
@@ -660,14 +702,14 @@ V_INLINE vec K(v_erfcx_quick)(vec x) {
 /* the normal distribution up to x, accurate where it is small; *bell is exp(-x^2 / 2) */
 V_INLINE vec K(v_normal)(vec x, vec *bell) {
     vec size = v_min(v_set1(PICK(14.5, 38.7)), v_abs(x));
-    *bell = v_exp((REAL)-0.5 * size * size);
+    *bell = K(exp_tail)((REAL)-0.5 * size * size);
     vec tail = (REAL)0.5 * *bell * K(v_erfcx_quick)(size * PICK(0.707106781, 0.70710678118654752));
     return v_select(x < (vec){0}, tail, (REAL)1 - tail);
 }
 
 V_INLINE vec v_erf(vec x) {
     vec size = v_min(v_set1(PICK(4.0, 6.0)), v_abs(x));
-    vec far = (REAL)1 - K(v_exp_times)(-size * size, (vec){0}, K(v_erfcx_quick)(size));
+    vec far = v_fma(-K(exp_tail)(-size * size), K(v_erfcx_quick)(size), v_set1((REAL)1));
     return v_copysign(v_select(size < v_set1((REAL)1), K(v_erf_near)(size), far), x);
 }
 

@@ -192,10 +192,9 @@ typedef struct {
     double p;
 } norm_args;
 
-/* variance with n - correction, or its root; mean has the strides of out */
+/* variance with n - correction, or its root */
 typedef struct {
     pyad_array x;
-    pyad_array mean;
     pyad_array out;
     int64_t root;
     double correction;

@@ -8,7 +8,7 @@
 #include "walk.h"
 
 #define REDUCE_SEGMENT 2048 /* elements of a line that are reduced at once */
-#define REDUCE_COLUMNS 512  /* columns that are reduced side by side */
+#define REDUCE_COLUMNS 1024 /* columns that are reduced side by side */
 #define REDUCE_ROWS 64      /* rows before their sum leaves single precision */
 #define REDUCE_LINES 64     /* neighbouring lines that one thread takes together */
 #define REDUCE_CHUNK 16384  /* elements that are worth a piece of their own */

@@ -11,7 +11,7 @@
  *   void  OP_merge(args, state, other)    take in a later piece
  *   void  OP_finish(args, state, o, n)    write the output; n: how many elements went in
  *
- * With STEPWISE defined OP_run (unless OWN_RUN is, too) and OP_rows are made here from
+ * With STEPWISE defined OP_run and OP_rows (unless OWN_RUN, OWN_ROWS are, too) are made here from
  *
  *   void  OP_step(args, state, v)         take in one element
  *
@@ -48,15 +48,30 @@ static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t
 #undef LANES
 #endif
 
+#ifndef OWN_ROWS
 static inline void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x,
                            int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+    int64_t i = 0;
     (void)at;
-    for (int64_t i = 0; i < rows; i++) {
+    for (; i + 4 <= rows; i += 4) {
+        const ELEM *restrict p = x + i * stride;
+        for (int64_t c = 0; c < columns; c++) {
+            STATE state = states[c];
+            R(step)(args, &state, p[c]);
+            R(step)(args, &state, p[c + stride]);
+            R(step)(args, &state, p[c + 2 * stride]);
+            R(step)(args, &state, p[c + 3 * stride]);
+            states[c] = state;
+        }
+    }
+    for (; i < rows; i++) {
         for (int64_t c = 0; c < columns; c++) R(step)(args, &states[c], x[i * stride + c]);
     }
 }
+#endif
 #undef STEPWISE
 #undef OWN_RUN
+#undef OWN_ROWS
 #endif
 
 /* Segments [s0, s1) of the line or lines that make output `o`. */

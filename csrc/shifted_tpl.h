@@ -1,28 +1,13 @@
-/* What softmax and cross-entropy share: exp of shifted logits, and tiles of short rows. Included
+/* What softmax and cross-entropy share: rows of shifted logits, and tiles of short rows. Included
  * after math_tpl.h.
  */
 #ifdef REAL
 
+/* large enough for a call */
+#define TILE_CALL static __attribute__((noinline, unused)) void
 /* rows up to this long are transposed into tiles */
 #define TILE_CLASSES 32
 #define TILE_SIZE (TILE_CLASSES * VECTOR_BYTES / sizeof(REAL))
-
-/* exp(x) for x <= 0, as logits less the largest are: no overflow, and what would be subnormal is 0.
- * NaN passes. */
-V_INLINE vec K(exp_below)(vec x) {
-#if DTYPE == PYAD_FLOAT32
-    const REAL least = -87;
-    const int bias = 127, shift = 23;
-#else
-    const REAL least = -708;
-    const int bias = 1023, shift = 52;
-#endif
-    const vec lowest = v_set1(least);
-    mask n;
-    vec r, tail = K(v_exp_reduce)(v_max(lowest, x), (vec){0}, &r, &n);
-    vec power = (vec)((n + bias) << shift);
-    return v_select(x < lowest, (vec){0}, ((r + tail) + (REAL)1) * power);
-}
 
 V_INLINE vec K(take)(const REAL *p, int64_t width, int full) {
     return full ? v_load(p) : v_load_n(p, width);
@@ -34,6 +19,20 @@ V_INLINE void K(put)(REAL *p, vec a, int64_t width, int full) {
     } else {
         v_store_n(p, a, width);
     }
+}
+
+/* the largest of n rows at a distance of step */
+V_INLINE vec K(columns_max)(const REAL *x, int64_t n, int64_t step, int64_t width, int full) {
+    vec a = K(take)(x, width, full), b = a, c = a, d = a;
+    int64_t j = 1;
+    for (; j + 4 <= n; j += 4) {
+        a = v_max(a, K(take)(x + j * step, width, full));
+        b = v_max(b, K(take)(x + (j + 1) * step, width, full));
+        c = v_max(c, K(take)(x + (j + 2) * step, width, full));
+        d = v_max(d, K(take)(x + (j + 3) * step, width, full));
+    }
+    for (; j < n; j++) a = v_max(a, K(take)(x + j * step, width, full));
+    return v_max(v_max(a, b), v_max(c, d));
 }
 
 /* all ones in the first n lanes */
@@ -60,23 +59,65 @@ V_INLINE void K(join_pairs)(const REAL *restrict tile, REAL *restrict y) {
     }
 }
 
-static void K(transpose_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
+/* Lane j of vector i becomes lane i of vector j: halves, quarters, ... of pairs change places. */
+V_INLINE void K(transpose_square)(vec *v) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+#pragma GCC unroll 4
+    for (int by = 1; by < lanes; by *= 2) {
+        mask_item low[lanes], high[lanes];
+        mask from_low, from_high;
+#pragma GCC unroll 16
+        for (int l = 0; l < lanes; l++) {
+            low[l] = l & by ? lanes + l - by : l;
+            high[l] = l & by ? lanes + l : l + by;
+        }
+        memcpy(&from_low, low, sizeof low);
+        memcpy(&from_high, high, sizeof high);
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) {
+            if (i & by) continue;
+            const vec a = v[i], b = v[i + by];
+            v[i] = __builtin_shuffle(a, b, from_low);
+            v[i + by] = __builtin_shuffle(a, b, from_high);
+        }
+    }
+}
+
+TILE_CALL K(transpose_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
     if (n == 2 && rows == VL) {
         K(split_pairs)(x, tile);
         return;
     }
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t i = 0; i < VL; i++) tile[j * VL + i] = i < rows ? x[i * n + j] : (REAL)0;
+    for (int64_t j = 0; j < n; j += lanes) {
+        const int64_t width = pyad_min(lanes, n - j);
+        vec v[lanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) v[i] = i < rows ? v_load_n(x + i * n + j, width) : (vec){0};
+        K(transpose_square)(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) {
+            if (i < width) v_store(tile + (j + i) * VL, v[i]);
+        }
     }
 }
 
-static void K(transpose_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
+TILE_CALL K(transpose_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
     if (n == 2 && rows == VL) {
         K(join_pairs)(tile, y);
         return;
     }
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < n; j++) y[i * n + j] = tile[j * VL + i];
+    for (int64_t j = 0; j < n; j += lanes) {
+        const int64_t width = pyad_min(lanes, n - j);
+        vec v[lanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) v[i] = i < width ? v_load(tile + (j + i) * VL) : (vec){0};
+        K(transpose_square)(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) {
+            if (i < rows) v_store_n(y + i * n + j, v[i], width);
+        }
     }
 }
 

@@ -31,6 +31,7 @@
 #define v_store_n K(v_store_n)
 #define v_fma K(v_fma)
 #define v_select K(v_select)
+#define v_times_power K(v_times_power)
 #define v_max K(v_max)
 #define v_min K(v_min)
 #define v_abs K(v_abs)
@@ -39,6 +40,7 @@
 #define v_any K(v_any)
 #define v_sum K(v_sum)
 #define v_hmax K(v_hmax)
+#define v_widen K(v_widen)
 
 /* one element of a mask */
 typedef int32_t mask_item_f32;
@@ -94,6 +96,35 @@ static inline vec_t_f64 v_sqrt_f64(vec_t_f64 a) {
     for (int i = 0; i < 2; i++) a[i] = sqrt(a[i]);
     return a;
 #endif
+}
+
+#if VECTOR_BYTES == 64
+/* a * 2^n for whole n, rounded once where the result is subnormal */
+static inline vec_t_f32 v_times_power_f32(vec_t_f32 a, vec_t_f32 n) {
+    return (vec_t_f32)_mm512_scalef_ps((__m512)a, (__m512)n);
+}
+
+static inline vec_t_f64 v_times_power_f64(vec_t_f64 a, vec_t_f64 n) {
+    return (vec_t_f64)_mm512_scalef_pd((__m512d)a, (__m512d)n);
+}
+#endif
+
+/* As many elements at p as a vector has doubles. */
+static inline vec_t_f64 v_widen_f32(const float *p) {
+#if VECTOR_BYTES == 64
+    return (vec_t_f64)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif VECTOR_BYTES == 32
+    return (vec_t_f64)_mm256_cvtps_pd(_mm_loadu_ps(p));
+#else
+    vec_t_f64 a = {(double)p[0], (double)p[1]};
+    return a;
+#endif
+}
+
+static inline vec_t_f64 v_widen_f64(const double *p) {
+    vec_t_f64 a;
+    memcpy(&a, p, sizeof a);
+    return a;
 }
 
 /* a > b ? a : b and a < b ? a : b: NaN of `a` is dropped, of `b` kept. */

@@ -145,7 +145,7 @@ MAP(nan_to_num, 1, 3, 1,
 #define GELU_CUBIC CONST(0.044715)
 
 /* log(1 + exp(-|x|)) */
-V_INLINE vec K(v_softplus_tail)(vec x) { return K(v_log1p_unit)(v_exp(-v_abs(x))); }
+V_INLINE vec K(v_softplus_tail)(vec x) { return K(v_log1p_unit)(K(exp_tail)(-v_abs(x))); }
 
 V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - K(v_softplus_tail)(x); }
 

@@ -58,7 +58,7 @@ V_INLINE vec K(pair_value)(int kind, vec x, vec t, vec pos_weight, vec beta) {
         return -v_fma(t, yes, (one - t) * no);
     }
     case PAIR_BCE_LOGITS: {
-        vec softplus = v_max(zero, -x) + v_log1p(v_exp(-v_abs(x)));
+        vec softplus = v_max(zero, -x) + K(v_log1p_unit)(K(exp_below)(-v_abs(x)));
         return v_fma(v_fma(pos_weight - one, t, one), softplus, (one - t) * x);
     }
     case PAIR_KL:
@@ -351,11 +351,14 @@ V_INLINE vec K(distribution)(const K(classes) *e, vec probs, int64_t c) {
 V_INLINE void K(columns_sums)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs,
                               int64_t step, int64_t width, int full, K(unit_sums) *s) {
     int64_t n = e->v.n;
-    vec largest = K(take)(x, width, full), sum = {0}, mass = {0}, dot = {0};
-    for (int64_t c = 1; c < n; c++) largest = v_max(largest, K(take)(x + c * step, width, full));
+    vec largest = K(columns_max)(x, n, step, width, full), sum = {0}, mass = {0}, dot = {0};
+    vec more = {0};
     for (int64_t c = 0; c < n; c++) {
         vec shifted = K(take)(x + c * step, width, full) - largest;
-        sum += K(exp_below)(shifted);
+        /* two sums, each of which waits for itself alone */
+        vec next = more + K(exp_below)(shifted);
+        more = sum;
+        sum = next;
         if (!mixed) continue;
         vec p = probs != NULL ? K(take)(probs + c * step, width, full) : (vec){0};
         vec q = K(distribution)(e, p, c);
@@ -363,7 +366,7 @@ V_INLINE void K(columns_sums)(const K(classes) *e, int mixed, const REAL *x, con
         dot = v_fma(q, shifted, dot);
     }
     v_store(s->largest, largest);
-    v_store(s->sum, sum);
+    v_store(s->sum, sum + more);
     v_store(s->mass, mass);
     v_store(s->dot, dot);
 }

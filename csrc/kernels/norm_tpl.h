@@ -24,14 +24,10 @@
 
 #define DL ((int64_t)(VECTOR_BYTES / sizeof(double)))
 #define dvec vec_t_f64
-typedef REAL K(norm_part) __attribute__((vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL))));
-
-static inline dvec K(load_double)(const REAL *p) {
-    K(norm_part) a;
-    memcpy(&a, p, sizeof a);
-    return __builtin_convertvector(a, dvec);
-}
-
+#ifndef PYAD_STORE_DOUBLES
+#define PYAD_STORE_DOUBLES
+static inline void v_store_doubles(double *p, dvec a) { memcpy(p, &a, sizeof a); }
+#endif
 static inline double K(sum_double)(dvec a) {
     double part[VECTOR_BYTES / sizeof(double)];
     memcpy(part, &a, sizeof a);
@@ -52,7 +48,16 @@ static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, i
     int64_t r = begin;
     for (; r + 4 <= end; r += 4) {
         const REAL *p0 = x + r * c, *p1 = p0 + c, *p2 = p1 + c, *p3 = p2 + c;
-        for (int64_t j = 0; j < c; j++) {
+        int64_t j = 0;
+        for (; j + DL <= c; j += DL) {
+            const dvec base = v_widen(shift + j);
+            const dvec d0 = v_widen(p0 + j) - base, d1 = v_widen(p1 + j) - base;
+            const dvec d2 = v_widen(p2 + j) - base, d3 = v_widen(p3 + j) - base;
+            dvec square = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_widen_f64(q + j)));
+            v_store_doubles(s + j, v_widen_f64(s + j) + ((d0 + d1) + (d2 + d3)));
+            v_store_doubles(q + j, v_fma_f64(d3, d3, v_fma_f64(d2, d2, square)));
+        }
+        for (; j < c; j++) {
             double base = (double)shift[j];
             double d0 = (double)p0[j] - base, d1 = (double)p1[j] - base;
             double d2 = (double)p2[j] - base, d3 = (double)p3[j] - base;
@@ -75,12 +80,25 @@ static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
                           const double *restrict mean, int64_t begin, int64_t end, int64_t c,
                           double *restrict s, double *restrict q) {
     int64_t r = begin;
-    for (; r + 2 <= end; r += 2) {
-        const REAL *g0 = g + r * c, *g1 = g0 + c, *x0 = x + r * c, *x1 = x0 + c;
-        for (int64_t j = 0; j < c; j++) {
-            double a0 = (double)g0[j], a1 = (double)g1[j];
-            s[j] += a0 + a1;
-            q[j] += a0 * ((double)x0[j] - mean[j]) + a1 * ((double)x1[j] - mean[j]);
+    for (; r + 4 <= end; r += 4) {
+        const REAL *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
+        const REAL *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
+        int64_t j = 0;
+        for (; j + DL <= c; j += DL) {
+            const dvec base = v_widen_f64(mean + j), a0 = v_widen(g0 + j), a1 = v_widen(g1 + j);
+            const dvec a2 = v_widen(g2 + j), a3 = v_widen(g3 + j);
+            dvec slope = v_fma_f64(a0, v_widen(x0 + j) - base, v_widen_f64(q + j));
+            slope = v_fma_f64(a1, v_widen(x1 + j) - base, slope);
+            slope = v_fma_f64(a2, v_widen(x2 + j) - base, slope);
+            v_store_doubles(q + j, v_fma_f64(a3, v_widen(x3 + j) - base, slope));
+            v_store_doubles(s + j, v_widen_f64(s + j) + ((a0 + a1) + (a2 + a3)));
+        }
+        for (; j < c; j++) {
+            double a0 = (double)g0[j], a1 = (double)g1[j], a2 = (double)g2[j], a3 = (double)g3[j];
+            double base = mean[j];
+            s[j] += (a0 + a1) + (a2 + a3);
+            q[j] += (a0 * ((double)x0[j] - base) + a1 * ((double)x1[j] - base)) +
+                    (a2 * ((double)x2[j] - base) + a3 * ((double)x3[j] - base));
         }
     }
     for (; r < end; r++) {
@@ -429,7 +447,7 @@ static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *m
     dvec s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
     int64_t i = 0;
     for (; i + 2 * DL <= n; i += 2 * DL) {
-        dvec a = K(load_double)(x + i) - first, b = K(load_double)(x + i + DL) - first;
+        dvec a = v_widen(x + i) - first, b = v_widen(x + i + DL) - first;
         s0 += a;
         s1 += b;
         q0 = v_fma_f64(a, a, q0);
@@ -493,10 +511,10 @@ static void K(row_slope_sums)(const REAL *g, const REAL *x, const REAL *weight, 
     dvec s = {0}, q = {0};
     int64_t i = 0;
     for (; i + DL <= n; i += DL) {
-        dvec wg = K(load_double)(g + i);
-        if (weight != NULL) wg *= K(load_double)(weight + i);
+        dvec wg = v_widen(g + i);
+        if (weight != NULL) wg *= v_widen(weight + i);
         s += wg;
-        q += wg * (K(load_double)(x + i) - mean);
+        q += wg * (v_widen(x + i) - mean);
     }
     *level = K(sum_double)(s);
     *along = K(sum_double)(q);

@@ -6,6 +6,7 @@
  */
 #include "math_tpl.h"
 #include "reduction.h"
+#include "shifted_tpl.h"
 
 #ifdef REAL
 #define ELEM REAL
@@ -229,6 +230,23 @@ EXTREMUM(amin, <, HIGHEST)
             for (int64_t l = 0; l < VL; l++) K(name##_step)(args, state, s0[l]);                 \
         }                                                                                        \
         for (; i < n; i++) K(name##_step)(args, state, x[i]);                                    \
+    }                                                                                            \
+    static inline void K(name##_rows)(const void *args, REAL *states, const REAL *x,             \
+                                      int64_t stride, int64_t rows, int64_t columns,             \
+                                      int64_t at) {                                              \
+        (void)args, (void)at;                                                                    \
+        for (int64_t i = 0; i < rows; i += 4) {                                                  \
+            const int64_t last = pyad_min(rows - i, 4) - 1;                                      \
+            const REAL *p = x + i * stride, *q = p + pyad_min(1, last) * stride;                 \
+            const REAL *r = p + pyad_min(2, last) * stride, *s = p + last * stride;              \
+            for (int64_t c = 0; c < columns; c += VL) {                                          \
+                const int64_t n = pyad_min(VL, columns - c);                                     \
+                vec a = K(name##_lanes)(v_load_n(p + c, n), v_load_n(q + c, n));                 \
+                vec b = K(name##_lanes)(v_load_n(r + c, n), v_load_n(s + c, n));                 \
+                vec best = K(name##_lanes)(v_load_n(states + c, n), K(name##_lanes)(a, b));      \
+                v_store_n(states + c, best, n);                                                  \
+            }                                                                                    \
+        }                                                                                        \
     }
 EXTREMUM_RUN(amax, >)
 EXTREMUM_RUN(amin, <)
@@ -241,6 +259,7 @@ EXTREMUM_RUN(amin, <)
 #define STEPWISE
 #ifdef REAL
 #define OWN_RUN
+#define OWN_ROWS
 #endif
 #include "reduction_tpl.h"
 #define OP amin
@@ -249,6 +268,7 @@ EXTREMUM_RUN(amin, <)
 #define STEPWISE
 #ifdef REAL
 #define OWN_RUN
+#define OWN_ROWS
 #endif
 #include "reduction_tpl.h"
 
@@ -309,8 +329,62 @@ static inline int64_t K(find)(const ELEM *x, int64_t n, ELEM value) {
     return i;
 }
 
+/* The best of each column and its row. */
+#ifdef REAL
+#define PLACE_ROW mask_item
+#define PLACE_SEARCH(name, is)                                                                   \
+    static inline void K(name##_search)(REAL *value, mask_item *row, const REAL *x,              \
+                                        int64_t stride, int64_t rows, int64_t columns) {         \
+        memcpy(value, x, (size_t)columns * sizeof(REAL));                                        \
+        memset(row, 0, (size_t)columns * sizeof(mask_item));                                     \
+        for (int64_t begin = 1; begin < rows; begin += 4) {                                      \
+            const int64_t end = pyad_min(begin + 4, rows);                                       \
+            int64_t c = 0;                                                                       \
+            for (; c + VL <= columns; c += VL) {                                                 \
+                vec best = v_load(value + c);                                                    \
+                mask place;                                                                      \
+                memcpy(&place, row + c, sizeof place);                                           \
+                for (int64_t i = begin; i < end; i++) {                                          \
+                    const vec v = v_load(x + i * stride + c);                                    \
+                    const mask better = FIRST_BETTER(v, best, is);                               \
+                    best = v_select(better, v, best);                                            \
+                    place = (better & ((mask){0} + (mask_item)i)) | (~better & place);           \
+                }                                                                                \
+                v_store(value + c, best);                                                        \
+                memcpy(row + c, &place, sizeof place);                                           \
+            }                                                                                    \
+            for (; c < columns; c++) {                                                           \
+                for (int64_t i = begin; i < end; i++) {                                          \
+                    const REAL v = x[i * stride + c];                                            \
+                    if (!FIRST_BETTER(v, value[c], is)) continue;                                \
+                    value[c] = v;                                                                \
+                    row[c] = (mask_item)i;                                                       \
+                }                                                                                \
+            }                                                                                    \
+        }                                                                                        \
+    }
+#else
+#define PLACE_ROW int32_t
+#define PLACE_SEARCH(name, is)                                                                   \
+    static inline void K(name##_search)(ELEM *value, int32_t *row, const ELEM *x,                \
+                                        int64_t stride, int64_t rows, int64_t columns) {         \
+        memcpy(value, x, (size_t)columns * sizeof(ELEM));                                        \
+        memset(row, 0, (size_t)columns * sizeof(int32_t));                                       \
+        for (int64_t i = 1; i < rows; i++) {                                                     \
+            const ELEM *p = x + i * stride;                                                      \
+            for (int64_t c = 0; c < columns; c++) {                                              \
+                const int better = FIRST_BETTER(p[c], value[c], is);                             \
+                row[c] = better ? (int32_t)i : row[c];                                           \
+                value[c] = better ? p[c] : value[c];                                             \
+            }                                                                                    \
+        }                                                                                        \
+    }
+#endif
+PLACE_SEARCH(max_index, >)
+PLACE_SEARCH(min_index, <)
+
 /* A line: its best value first, in lanes, then where that stands. Columns: rows are few, so a
- * column notes its row in 32 bits, which keeps the loop in vectors. */
+ * column notes its row in an integer of the values' width, which keeps the loop in vectors. */
 #define PLACE(name, best, is)                                                                    \
     static inline void K(name##_merge)(const void *args, K(place) *state,                        \
                                        const K(place) *other) {                                  \
@@ -329,16 +403,8 @@ static inline int64_t K(find)(const ELEM *x, int64_t n, ELEM value) {
                                       int64_t stride, int64_t rows, int64_t columns,             \
                                       int64_t at) {                                              \
         ELEM value[REDUCE_COLUMNS];                                                              \
-        int32_t row[REDUCE_COLUMNS] = {0};                                                       \
-        memcpy(value, x, (size_t)columns * sizeof(ELEM));                                        \
-        for (int64_t i = 1; i < rows; i++) {                                                     \
-            const ELEM *p = x + i * stride;                                                      \
-            for (int64_t c = 0; c < columns; c++) {                                              \
-                const int better = FIRST_BETTER(p[c], value[c], is);                             \
-                row[c] = better ? (int32_t)i : row[c];                                           \
-                value[c] = better ? p[c] : value[c];                                             \
-            }                                                                                    \
-        }                                                                                        \
+        PLACE_ROW row[REDUCE_COLUMNS];                                                           \
+        K(name##_search)(value, row, x, stride, rows, columns);                                  \
         for (int64_t c = 0; c < columns; c++) {                                                  \
             const K(place) found = {value[c], at + row[c]};                                      \
             K(name##_merge)(args, &states[c], &found);                                           \
@@ -529,49 +595,60 @@ static int K(norm)(const void *args, const team *t) {
 PYAD_RECORD(norm, norm_args, pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(double))
 
-/* ---- var: squared distances from the mean, which the rounded mean comes close to ---- */
+/* ---- var: squared distances from the mean of a run or from the first of a few rows, in double;
+ * runs meet by Chan's formula ---- */
 
 typedef struct {
-    double shift, sum, squares;
+    double count, mean, squares; /* squares: of the distances from the mean */
 } K(moments);
 
 static inline K(moments) K(var_start)(const void *args, int64_t o) {
-    const var_args *a = args;
-    return (K(moments)){(double)((const REAL *)a->mean.data)[o], 0, 0};
+    (void)args, (void)o;
+    return (K(moments)){0, 0, 0};
 }
 
 static inline void K(var_merge)(const void *args, K(moments) *state, const K(moments) *other) {
+    const double count = state->count + other->count, delta = other->mean - state->mean;
     (void)args;
-    state->sum += other->sum;
-    state->squares += other->squares;
+    if (state->count == 0) {
+        *state = *other;
+    } else if (other->count != 0) {
+        const double part = other->count / count;
+        state->squares += other->squares + delta * delta * state->count * part;
+        state->mean += delta * part;
+        state->count = count;
+    }
+}
+
+/* Of n numbers, from the sums of their distances from `shift` and of these squared. */
+static inline K(moments) K(moments_of)(double n, double shift, double sum, double squares) {
+    const double level = sum / n, around = squares - sum * level;
+    return (K(moments)){n, shift + level, around > 0 || around != around ? around : 0};
 }
 
 static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x, int64_t n,
                               int64_t at) {
     enum { lanes = 16 };
-    double sum[lanes] = {0}, squares[lanes] = {0};
-    const double shift = state->shift;
-    int64_t i = 0;
-    (void)args, (void)at;
-    if (n < lanes) {
-        for (; i < n; i++) {
-            const double d = (double)x[i] - shift;
-            state->sum += d;
-            state->squares += d * d;
-        }
-        return;
+    double sum[lanes] = {0}, squares[lanes] = {0}, shift = 0;
+    const int64_t whole = n / lanes * lanes;
+    (void)at;
+    for (int64_t i = 0; i < whole; i += lanes) {
+        for (int l = 0; l < lanes; l++) sum[l] += (double)x[i + l];
     }
-    for (; i + lanes <= n; i += lanes) {
+    for (int l = 0; l < lanes; l++) shift += sum[l], sum[l] = 0;
+    for (int64_t i = whole; i < n; i++) shift += (double)x[i];
+    shift /= (double)n;
+    for (int64_t i = 0; i < whole; i += lanes) {
         for (int l = 0; l < lanes; l++) {
             const double d = (double)x[i + l] - shift;
             sum[l] += d;
             squares[l] += d * d;
         }
     }
-    for (int l = 0; i < n; i++, l++) {
+    for (int64_t i = whole; i < n; i++) {
         const double d = (double)x[i] - shift;
-        sum[l] += d;
-        squares[l] += d * d;
+        sum[i - whole] += d;
+        squares[i - whole] += d * d;
     }
     for (int half = lanes / 2; half > 0; half /= 2) {
         for (int l = 0; l < half; l++) {
@@ -579,34 +656,61 @@ static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x
             squares[l] += squares[l + half];
         }
     }
-    state->sum += sum[0];
-    state->squares += squares[0];
+    const K(moments) part = K(moments_of)((double)n, shift, sum[0], squares[0]);
+    K(var_merge)(args, state, &part);
 }
 
 static inline void K(var_rows)(const void *args, K(moments) *states, const REAL *x,
                                int64_t stride, int64_t rows, int64_t columns, int64_t at) {
-    double sum[REDUCE_COLUMNS] = {0}, squares[REDUCE_COLUMNS] = {0}, shift[REDUCE_COLUMNS];
+    enum { lanes = VECTOR_BYTES / sizeof(double) };
+    double sum[REDUCE_COLUMNS] = {0}, squares[REDUCE_COLUMNS] = {0};
+    const int64_t whole = columns / lanes * lanes;
+    int64_t i = 1;
     (void)args, (void)at;
-    for (int64_t c = 0; c < columns; c++) shift[c] = states[c].shift;
-    for (int64_t i = 0; i < rows; i++) {
+    for (; i + 4 <= rows; i += 4) {
+        const REAL *p = x + i * stride;
+        for (int64_t c = 0; c < whole; c += lanes) {
+            const vec_t_f64 shift = v_widen(x + c), d0 = v_widen(p + c) - shift;
+            const vec_t_f64 d1 = v_widen(p + c + stride) - shift;
+            const vec_t_f64 d2 = v_widen(p + c + 2 * stride) - shift;
+            const vec_t_f64 d3 = v_widen(p + c + 3 * stride) - shift;
+            vec_t_f64 s = v_widen_f64(sum + c) + ((d0 + d1) + (d2 + d3));
+            vec_t_f64 q = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_widen_f64(squares + c)));
+            q = v_fma_f64(d3, d3, v_fma_f64(d2, d2, q));
+            memcpy(sum + c, &s, sizeof s);
+            memcpy(squares + c, &q, sizeof q);
+        }
+        for (int64_t c = whole; c < columns; c++) {
+            for (int64_t r = 0; r < 4; r++) {
+                const double d = (double)p[r * stride + c] - (double)x[c];
+                sum[c] += d;
+                squares[c] += d * d;
+            }
+        }
+    }
+    for (; i < rows; i++) {
         for (int64_t c = 0; c < columns; c++) {
-            const double d = (double)x[i * stride + c] - shift[c];
+            const double d = (double)x[i * stride + c] - (double)x[c];
             sum[c] += d;
             squares[c] += d * d;
         }
     }
+    /* as var_merge: all columns have had as many rows */
+    const double n = (double)rows, before = states[0].count, count = before + n;
+    const double share = n / count, weight = before * share, one = 1 / n;
     for (int64_t c = 0; c < columns; c++) {
-        states[c].sum += sum[c];
-        states[c].squares += squares[c];
+        const double level = sum[c] * one, around = squares[c] - sum[c] * level;
+        const double delta = (double)x[c] + level - states[c].mean;
+        states[c].count = count;
+        states[c].mean += before > 0 ? delta * share : delta;
+        states[c].squares += (around < 0 ? 0 : around) + (before > 0 ? delta * delta * weight : 0);
     }
 }
 
 static inline void K(var_finish)(const void *args, const K(moments) *state, int64_t o,
                                  int64_t n) {
     const var_args *a = args;
-    const double count = (double)n;
-    double squares = state->squares - state->sum * state->sum / count;
-    double var = (squares > 0 || squares != squares ? squares : 0) / (count - a->correction);
+    const double var = state->squares / ((double)n - a->correction);
     ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) : var);
 }
 
@@ -648,55 +752,102 @@ static inline void K(logsumexp_merge)(const void *args, K(exponents) *state,
         *state = *other;
         return;
     }
-    const REAL max = BETTER(other->max, state->max, >) ? other->max : state->max;
-    const REAL shift = K(finite_or_zero)(max);
-    state->sum = state->sum * (double)K(exp1)(K(finite_or_zero)(state->max) - shift) +
-                 other->sum * (double)K(exp1)(K(finite_or_zero)(other->max) - shift);
-    state->max = max;
+    const K(exponents) *high = other->max > state->max ? other : state;
+    const K(exponents) *low = high == state ? other : state;
+    const REAL distance = K(finite_or_zero)(low->max) - K(finite_or_zero)(high->max);
+    const double sum = high->sum + low->sum * (double)K(exp1)(distance);
+    *state = (K(exponents)){high->max, sum};
 }
 
+/* An infinite x that is the largest makes the sum infinite; a NaN makes the sum, not the maximum, NaN.
+ */
 static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const REAL *x,
                                     int64_t n, int64_t at) {
-    K(exponents) part = {(REAL)-INFINITY, 0};
-    (void)at;
-    K(amax_run)(args, &part.max, x, n, 0);
-    const vec shift = v_set1(K(finite_or_zero)(part.max));
-    vec sum = {0};
+    vec best = -V_INF, other = best, sum = {0}, more = {0};
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) sum += v_exp(v_load(x + i) - shift);
-    part.sum += (double)v_sum(sum);
-    if (i < n) {
-        const vec last = v_exp(v_load_n(x + i, n - i) - shift);
-        for (int64_t l = 0; l < n - i; l++) part.sum += (double)last[l];
+    (void)at;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        best = v_max(v_load(x + i), best);
+        other = v_max(v_load(x + i + VL), other);
     }
+    best = v_max(best, other);
+    K(exponents) part = {v_hmax(best), 0};
+    for (; i < n; i++) part.max = x[i] > part.max ? x[i] : part.max;
+    const vec shift = v_set1(K(finite_or_zero)(part.max));
+    for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
+        sum += K(exp_below)(v_load(x + i) - shift);
+        more += K(exp_below)(v_load(x + i + VL) - shift);
+    }
+    for (; i < n; i += VL) {
+        const int64_t count = pyad_min(VL, n - i);
+        const vec last = K(exp_below)(v_load_n(x + i, count) - shift);
+        sum += v_select(K(first_lanes)(count), last, (vec){0});
+    }
+    const REAL total = v_sum(sum + more);
+    part.sum = part.max < (REAL)INFINITY || total != total ? (double)total : (double)INFINITY;
     K(logsumexp_merge)(args, state, &part);
+}
+
+/* Columns begin .. begin+n-1, n <= VL, of the sums of a few rows: as logsumexp_merge. */
+static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, const REAL *sum,
+                                     int64_t n) {
+    REAL old[VECTOR_BYTES / sizeof(REAL)] = {0}, shift[VECTOR_BYTES / sizeof(REAL)] = {0};
+    REAL mine[VECTOR_BYTES / sizeof(REAL)] = {0}, theirs[VECTOR_BYTES / sizeof(REAL)] = {0};
+    for (int64_t l = 0; l < n; l++) {
+        const REAL best = BETTER(max[l], states[l].max, >) ? max[l] : states[l].max;
+        old[l] = K(finite_or_zero)(states[l].max);
+        shift[l] = K(finite_or_zero)(best);
+        theirs[l] = K(finite_or_zero)(max[l]) - shift[l];
+        states[l].max = best;
+    }
+    v_store(mine, v_exp(v_load(old) - v_load(shift)));
+    v_store(theirs, v_exp(v_load(theirs)));
+    for (int64_t l = 0; l < n; l++) {
+        const double kept = states[l].sum == 0 ? 0 : states[l].sum * (double)mine[l];
+        states[l].sum = kept + (sum[l] == 0 ? 0 : (double)sum[l] * (double)theirs[l]);
+    }
+}
+
+#define LOGSUMEXP_ROWS 8 /* whose elements of a vector of columns are in registers */
+
+/* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
+V_INLINE void K(logsumexp_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
+                                REAL *sum) {
+    const vec before = v_load_n(max, n);
+    vec top = before;
+    for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
+    const vec shift = v_select(top - top == (vec){0}, top, (vec){0});
+    vec even = v_load_n(sum, n) * K(exp_below)(before - shift), odd = {0};
+    for (int64_t i = 0; i < rows; i += 2) {
+        even += K(exp_below)(v_load_n(x + i * stride, n) - shift);
+        if (i + 1 < rows) odd += K(exp_below)(v_load_n(x + (i + 1) * stride, n) - shift);
+    }
+    v_store_n(max, top, n);
+    v_store_n(sum, even + odd, n);
 }
 
 static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
-    REAL max[REDUCE_COLUMNS];
-    (void)at;
-    memcpy(max, x, (size_t)columns * sizeof(REAL));
-    for (int64_t i = 1; i < rows; i++) {
-        for (int64_t c = 0; c < columns; c++) {
-            const REAL v = x[i * stride + c];
-            max[c] = BETTER(v, max[c], >) ? v : max[c];
+    REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS] = {0};
+    for (int64_t c = 0; c < columns; c++) max[c] = (REAL)-INFINITY;
+    for (int64_t i = 0; i < rows; i += LOGSUMEXP_ROWS) {
+        const int64_t more = pyad_min(LOGSUMEXP_ROWS, rows - i);
+        const REAL *p = x + i * stride;
+        int64_t c = 0;
+        for (; more == LOGSUMEXP_ROWS && c + VL <= columns; c += VL) {
+            K(logsumexp_rise)(p + c, stride, LOGSUMEXP_ROWS, VL, max + c, sum + c);
         }
+        for (; c < columns; c += VL) {
+            K(logsumexp_rise)(p + c, stride, more, pyad_min(VL, columns - c), max + c, sum + c);
+        }
+    }
+    for (int64_t c = 0; c < columns; c++) {
+        if (max[c] == (REAL)INFINITY && sum[c] == sum[c]) sum[c] = (REAL)INFINITY;
     }
     for (int64_t c = 0; c < columns; c += VL) {
-        const int64_t count = pyad_min(VL, columns - c);
-        REAL shifts[VECTOR_BYTES / sizeof(REAL)] = {0};
-        for (int64_t l = 0; l < count; l++) shifts[l] = K(finite_or_zero)(max[c + l]);
-        const vec shift = v_load(shifts);
-        vec sum = {0};
-        for (int64_t i = 0; i < rows; i++) {
-            sum += v_exp(v_load_n(x + i * stride + c, count) - shift);
-        }
-        for (int64_t l = 0; l < count; l++) {
-            const K(exponents) part = {max[c + l], (double)sum[l]};
-            K(logsumexp_merge)(args, &states[c + l], &part);
-        }
+        K(logsumexp_meet)(states + c, max + c, sum + c, pyad_min(VL, columns - c));
     }
+    (void)args, (void)at;
 }
 
 static inline void K(logsumexp_finish)(const void *args, const K(exponents) *state, int64_t o,
@@ -751,18 +902,100 @@ typedef double K(total);
 typedef int64_t K(total);
 #define SCAN_OUT int64_t
 #endif
-#define SCAN_SIDE 64 /* neighbouring lines that run together */
+#define SCAN_SIDE 256 /* neighbouring lines that run together */
+#define SCAN_CACHE_LINE (64 / (int64_t)sizeof(ELEM))
+
+/* A line whose elements lie side by side: total = total op x, in a register. vectors of
+ * floats at once: each is combined with the one 1, 2, 4 ... places before it, then all with the
+ * total. */
+#ifdef REAL
+#define SCAN_LANES (VECTOR_BYTES / (int)sizeof(double))
+#define SCAN_STEPS (VECTOR_BYTES == 64 ? 3 : VECTOR_BYTES == 32 ? 2 : 1)
+typedef REAL K(scan_part)
+    __attribute__((vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL))));
+
+/* from[k]: where a shuffle with `first` finds lanes moved up, or down in reverse, by 2^k places */
+V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
+    for (int64_t by = 1; by < SCAN_LANES; by *= 2, from++) {
+        int64_t index[SCAN_LANES];
+        for (int64_t l = 0; l < SCAN_LANES; l++) {
+            const int64_t source = reverse ? l + by : l - by;
+            index[l] = source >= 0 && source < SCAN_LANES ? source : SCAN_LANES;
+        }
+        memcpy(from, index, sizeof *from);
+    }
+}
+
+#define SCAN_LINE(name, start, combine)                                                          \
+    V_INLINE void K(name##_way)(REAL *out, const REAL *x, int64_t n, int reverse) {              \
+        const vec_t_f64 first = start - (vec_t_f64){0};                                          \
+        const int64_t whole = n / SCAN_LANES * SCAN_LANES;                                       \
+        const mask_t_f64 end = (mask_t_f64){0} + (reverse ? 0 : SCAN_LANES - 1);                 \
+        mask_t_f64 from[SCAN_STEPS];                                                             \
+        vec_t_f64 total = first;                                                                 \
+        K(scan_shifts)(from, reverse);                                                           \
+        for (int64_t i = 0; i < whole; i += SCAN_LANES) {                                        \
+            const int64_t at = reverse ? n - SCAN_LANES - i : i;                                 \
+            K(scan_part) part;                                                                   \
+            memcpy(&part, x + at, sizeof part);                                                  \
+            vec_t_f64 v = __builtin_convertvector(part, vec_t_f64);                              \
+            for (int k = 0; k < SCAN_STEPS; k++) {                                               \
+                v = combine(v, __builtin_shuffle(v, first, from[k]));                            \
+            }                                                                                    \
+            part = __builtin_convertvector(combine(total, v), K(scan_part));                     \
+            memcpy(out + at, &part, sizeof part);                                                \
+            total = combine(total, __builtin_shuffle(v, end));                                   \
+        }                                                                                        \
+        double rest = total[0];                                                                  \
+        for (int64_t i = whole; i < n; i++) {                                                    \
+            const int64_t at = reverse ? n - 1 - i : i;                                          \
+            rest = combine(rest, (double)x[at]);                                                 \
+            out[at] = (REAL)rest;                                                                \
+        }                                                                                        \
+    }                                                                                            \
+    static void K(name##_line)(REAL *out, const REAL *x, int64_t n, int64_t reverse) {           \
+        if (reverse) {                                                                           \
+            K(name##_way)(out, x, n, 1);                                                         \
+        } else {                                                                                 \
+            K(name##_way)(out, x, n, 0);                                                         \
+        }                                                                                        \
+    }
+#else
+#define SCAN_LINE(name, start, combine)                                                          \
+    static void K(name##_line)(SCAN_OUT *out, const ELEM *x, int64_t n, int64_t reverse) {       \
+        K(total) total = start;                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                        \
+            const int64_t at = reverse ? n - 1 - i : i;                                          \
+            total = combine(total, (K(total))x[at]);                                             \
+            out[at] = total;                                                                     \
+        }                                                                                        \
+    }
+#endif
 
 /* total[c] = total[c] op x for `side` lines at once, from the first element or from the last */
 #define SCAN(name, first, combine)                                                               \
-    static void K(name##_side)(SCAN_OUT *out, const ELEM *x, const K(lines) *l, int64_t side,    \
-                               int64_t so, int64_t sx, int64_t reverse) {                        \
+    SCAN_LINE(name, first, combine)                                                              \
+    static void K(name##_side)(SCAN_OUT *restrict out, const ELEM *restrict x,                   \
+                               const K(lines) *l, int64_t side, int64_t so, int64_t sx,          \
+                               int64_t reverse) {                                                \
         K(total) total[SCAN_SIDE];                                                               \
         for (int64_t c = 0; c < side; c++) total[c] = first;                                     \
         for (int64_t i = 0; i < l->n; i++) {                                                     \
             const int64_t at = reverse ? l->n - 1 - i : i;                                       \
-            const ELEM *p = x + at * l->step[1];                                                 \
-            SCAN_OUT *q = out + at * l->step[0];                                                 \
+            const ELEM *restrict p = x + at * l->step[1];                                        \
+            SCAN_OUT *restrict q = out + at * l->step[0];                                        \
+            if (so == 1 && sx == 1) {                                                            \
+                const int64_t ahead = (reverse ? -4 : 4) * (i + 4 < l->n);                       \
+                for (int64_t c = 0; c < side; c += SCAN_CACHE_LINE) {                            \
+                    __builtin_prefetch(p + c + ahead * l->step[1]);                              \
+                    __builtin_prefetch(q + c + ahead * l->step[0], 1);                           \
+                }                                                                                \
+                for (int64_t c = 0; c < side; c++) {                                             \
+                    total[c] = combine(total[c], (K(total))p[c]);                                \
+                    q[c] = (SCAN_OUT)total[c];                                                   \
+                }                                                                                \
+                continue;                                                                        \
+            }                                                                                    \
             for (int64_t c = 0; c < side; c++) {                                                 \
                 total[c] = combine(total[c], (K(total))p[c * sx]);                               \
                 q[c * so] = (SCAN_OUT)total[c];                                                  \
@@ -773,22 +1006,28 @@ typedef int64_t K(total);
         const scan_args *a = args;                                                               \
         if (pyad_numel(&a->out) == 0) return PYAD_OK;                                            \
         const K(lines) l = K(lines_of)(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis); \
+        const int alone = l.step[0] == 1 && l.step[1] == 1;                                      \
         const int64_t last = l.outer.ndim - 1;                                                   \
         const int64_t wide = last >= 0 ? l.outer.shape[last] : 1;                                \
         const int64_t so = last >= 0 ? l.outer.stride[0][last] : 0;                              \
         const int64_t sx = last >= 0 ? l.outer.stride[1][last] : 0;                              \
-        const int64_t blocks = pyad_ceil_div(wide, SCAN_SIDE);                                   \
+        const int64_t group = alone ? 1 : SCAN_SIDE, blocks = pyad_ceil_div(wide, group);        \
         int64_t begin, end;                                                                      \
         team_range(t, walk_outer(&l.outer, pyad_max(last, 0)) * blocks, 1, &begin, &end);        \
         for (int64_t item = begin; item < end; item++) {                                         \
-            const int64_t at = item % blocks * SCAN_SIDE;                                        \
+            const int64_t at = item % blocks * group;                                            \
             SCAN_OUT *out = (SCAN_OUT *)a->out.data + at * so;                                   \
             const ELEM *x = (const ELEM *)a->x.data + at * sx;                                   \
             if (last > 0) {                                                                      \
                 out += walk_offset(&l.outer, 0, last, item / blocks);                            \
                 x += walk_offset(&l.outer, 1, last, item / blocks);                              \
             }                                                                                    \
-            K(name##_side)(out, x, &l, pyad_min(SCAN_SIDE, wide - at), so, sx, a->reverse);      \
+            if (alone) {                                                                         \
+                K(name##_line)(out, x, l.n, a->reverse);                                         \
+            } else {                                                                             \
+                const int64_t side = pyad_min(SCAN_SIDE, wide - at);                             \
+                K(name##_side)(out, x, &l, side, so, sx, a->reverse);                            \
+            }                                                                                    \
         }                                                                                        \
         return PYAD_OK;                                                                          \
     }                                                                                            \
@@ -838,9 +1077,16 @@ PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
 #undef EXTREMUM
 #undef EXTREMUM_KERNEL
 #undef PLACE
+#undef PLACE_ROW
+#undef PLACE_SEARCH
 #undef PLACE_KERNEL
 #undef NORM
 #undef SCAN
+#undef SCAN_LINE
+#undef SCAN_CACHE_LINE
+#undef SCAN_LANES
+#undef SCAN_STEPS
+#undef LOGSUMEXP_ROWS
 #undef SCAN_OUT
 #undef SCAN_SIDE
 #undef SCAN_ADD

@@ -25,15 +25,18 @@ enum { SOFTMAX, LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX_BWD, LOG_SOFTMAX_BWD };
 
 V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
                              int64_t width, int full) {
-    vec largest = K(take)(x, width, full), sum = {0};
-    for (int64_t j = 1; j < n; j++) largest = v_max(largest, K(take)(x + j * step, width, full));
+    vec largest = K(columns_max)(x, n, step, width, full), sum = {0}, more = {0};
     /* a row whose entries are all masked */
     if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
     for (int64_t j = 0; j < n; j++) {
         vec e = K(exp_below)(K(take)(x + j * step, width, full) - largest);
         if (kind != LOG_SOFTMAX) K(put)(y + j * step, e, width, full);
-        sum += e;
+        /* two sums, each of which waits for itself alone */
+        vec next = more + e;
+        more = sum;
+        sum = next;
     }
+    sum += more;
     vec scale = v_set1((REAL)1) / sum, shift = v_log(sum);
     if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
     for (int64_t j = 0; j < n; j++) {

@@ -94,8 +94,8 @@ def norm(x: _Array, out: _Array, p: float) -> None:
     out[...] = total if p == 0 else total ** (1 / p)
 
 
-def var(x: _Array, mean: _Array, out: _Array, root: int, correction: float) -> None:
-    """The variance or its root; `mean` is the rounded mean."""
+def var(x: _Array, out: _Array, root: int, correction: float) -> None:
+    """The variance or its root."""
     axes = _reduced(x, out)
     wide = x.astype(np.float64)
     distance = wide - wide.mean(axes, keepdims=True)

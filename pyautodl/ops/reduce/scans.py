@@ -71,6 +71,8 @@ def _scan_samples() -> Iterator[Sample]:
 def _cumsum_samples() -> Iterator[Sample]:
     yield from _scan_samples()
     yield Sample((grid(2, 3),), {"dim": 1, "reverse": True})
+    yield Sample((grid(3, 43),), {"dim": 1, "reverse": True}, gradient=False)
+    yield Sample((grid(43, 70),), {"dim": 0, "reverse": True}, gradient=False)
 
 
 def _cumsum_errors() -> Iterator[ErrorCase]:

@@ -188,6 +188,14 @@ def _logsumexp_samples() -> Iterator[Sample]:
     yield Sample((x + 1000.0,), {"dim": 1})
     special = np.array([[-np.inf, -np.inf], [np.inf, 1.0], [-np.inf, 2.0]])
     yield Sample((special,), {"dim": 1}, gradient=False)
+    # infinite rows and columns of several vectors, and others
+    wide = grid(80, 90)
+    wide[3] = -np.inf
+    wide[:, 5] = -np.inf
+    wide[7, 11] = np.inf
+    wide[11, 13] = np.nan
+    for dim in (0, 1):
+        yield Sample((wide,), {"dim": dim}, gradient=False)
     yield Sample((np.zeros((2, 0)),), {"dim": 1})
     yield Sample((30 * grid(70, 300),), {"dim": 0}, gradient=False)
     yield Sample((30 * grid(3, 5000),), {"dim": 1}, gradient=False)
