@@ -6,7 +6,8 @@
  * once and waking costs more than its work, then yields, then sleeps. A team with more threads than
  * processors does not spin at all, and neither does who last saw another of the team on his own
  * processor: where other programs keep the rest busy, the system leaves them together, and spinning
- * takes the time of the one waited for.
+ * takes the time of the one waited for. A worker that finds itself there moves to a processor that has
+ * none of the team, if it may: some systems pack threads that sleep in turn onto one, for seconds.
  *
  * One Python thread holds the team at a time; others run their kernels alone, with the same bits. A
  * forked child has none of its parent's threads: it forgets them and starts its own at first use.
@@ -25,6 +26,7 @@
 #define SPINS_PER_CLOCK 32
 #define WAKING_STREAK 32 /* calls; waking costs as much as some ten of them save */
 #define YIELDS 16
+#define MOVE_NANOSECONDS 1000000
 #define WORKER_STACK_BYTES (1 << 20)
 #define CACHE_LINE 64
 
@@ -59,6 +61,7 @@ typedef struct {
     pthread_t thread;
     int64_t seen; /* the number posted when it started */
     int64_t ith;
+    int64_t moved; /* when it last changed its processor by itself */
     _Alignas(CACHE_LINE) _Atomic int32_t place; /* the processor last seen under it; -1: unknown */
 } worker;
 
@@ -109,16 +112,44 @@ static int32_t take_place(int64_t ith) {
     return place;
 }
 
+/* Whether another of the first `threads` of the team was last seen on the processor of thread ith. */
+static int is_shared(int64_t ith, int64_t threads, int32_t place) {
+    for (int64_t i = 0; i < threads && place >= 0; i++) {
+        int32_t other = atomic_load_explicit(&crew.workers[i].place, memory_order_relaxed);
+        if (i != ith && other == place) return 1;
+    }
+    return 0;
+}
+
 /* Whether spinning can help thread ith: its team has processors enough, and none of it was last
  * seen on this one. */
 static int may_spin(int64_t ith) {
     int64_t threads = atomic_load_explicit(&crew.spinners, memory_order_relaxed);
     int32_t place = take_place(ith);
-    for (int64_t i = 0; i < threads && place >= 0; i++) {
-        int32_t other = atomic_load_explicit(&crew.workers[i].place, memory_order_relaxed);
-        if (i != ith && other == place) return 0;
+    return threads > 0 && !is_shared(ith, threads, place);
+}
+
+/* A worker on the processor of another of the team goes to one without, if it may use one. Where it
+ * runs later is again the system's choice, so this is not done too often. */
+static void spread_out(worker *self) {
+#if defined(__linux__)
+    int64_t threads = atomic_load_explicit(&crew.spinners, memory_order_relaxed);
+    cpu_set_t allowed, unused;
+    if (!is_shared(self->ith, threads, take_place(self->ith))) return;
+    if (now() - self->moved < MOVE_NANOSECONDS) return;
+    self->moved = now();
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    unused = allowed;
+    for (int64_t i = 0; i < threads; i++) {
+        int32_t taken = atomic_load_explicit(&crew.workers[i].place, memory_order_relaxed);
+        if (taken >= 0 && taken < CPU_SETSIZE) CPU_CLR(taken, &unused);
     }
-    return threads > 0;
+    if (CPU_COUNT(&unused) == 0 || sched_setaffinity(0, sizeof unused, &unused) != 0) return;
+    sched_setaffinity(0, sizeof allowed, &allowed);
+    take_place(self->ith);
+#else
+    (void)self;
+#endif
 }
 
 static void gate_init(gate *g) {
@@ -216,6 +247,7 @@ static void *work(void *argument) {
         gate_wait(&self->mailbox, seen, self->ith);
         seen = atomic_load_explicit(&self->mailbox.value, memory_order_acquire);
         if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
+        spread_out(self);
         run_part(&crew.job, self->ith);
         /* the job may be overwritten as soon as the last worker is through here */
         if (atomic_fetch_sub_explicit(&crew.pending, 1, memory_order_acq_rel) == 1) {
