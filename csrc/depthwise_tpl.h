@@ -2,11 +2,10 @@
  *
  * Included by conv_tpl.h. Weights are packed as [tap][channel], padded to whole vectors.
  *
- * Forward and gradient by the image: rows of output pixels are shared out to the threads. Where a
- * row sees all of three neighbouring taps along the width, a vector of channels slides along it: its
- * weights stay in registers, and each pixel is loaded once for all taps that meet it. Elsewhere, for
- * two neighbouring pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in
- * registers.
+ * Forward and gradient by the image: rows of output pixels are shared out to the threads. With three
+ * neighbouring taps along the width, a vector of channels slides along a row: its weights stay in
+ * registers, and each pixel is loaded once for all taps that meet it. Otherwise, for two neighbouring
+ * pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers.
  * Gradient by the weight: rows of output pixels are cut into slabs, each with a sum [tap][channel]
  * of its own; for each row, tap and vectors of channels the sum over the row stays in registers.
  */
@@ -140,28 +139,49 @@ GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthw
     if (c < channels) K(depthwise_channels)(job, win, pixels, c, channels - c, out);
 }
 
-/* `count` output pixels of a row for n <= VL channels from c on: `rows` taps along the height and 3
- * along the width, pixels `step` (1 or 2) apart; out and win->x are those of the first. */
+/* What is stored for the sum of n <= VL channels at `at`; `scale` and `bias` are theirs. A bias alone
+ * is what the sum began with. */
+GEMM_INLINE vec K(depthwise_finish)(const K(epilogue) *end, vec sum, vec scale, vec bias,
+                                    const REAL *at, int64_t n) {
+    if (end->scale != NULL) sum = v_fma(sum, scale, bias);
+    if (end->residual != NULL) sum += K(gemm_load_row)(end->residual + (at - end->out), 1, n);
+    if (end->activation == GEMM_LINEAR) return sum;
+    if (end->activation == GEMM_CLAMP && end->p1 == (REAL)INFINITY) {
+        return v_max(v_set1(end->p0), sum);
+    }
+    return K(gemm_activate)(sum, end->activation, end->p0, end->p1);
+}
+
+/* The pixels of a row for n <= VL channels from c on: `rows` taps along the height and 3 along the
+ * width, pixels `step` (1 or 2) apart. win->x is where the first pixel's first tap lies, or would:
+ * `before` says that it misses the image, `behind` that the last pixel's last does. */
 GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwise_window) *win,
-                                    const int64_t rows, const int64_t step, int64_t count,
+                                    const int64_t rows, const int64_t step, int before, int behind,
                                     int64_t c, int64_t n, REAL *out) {
     const K(epilogue) *end = &job->end;
     int64_t pixel = job->view->channels, out_step = job->view->axis[2].out_step * pixel;
+    int64_t count = job->view->axis[2].count;
     const REAL *x = win->x + c;
     vec w[3][3], left[3], middle[3];
     vec scale = end->scale == NULL ? v_set1(1) : K(gemm_load_row)(end->scale + c, 1, n);
     vec bias = end->bias == NULL ? (vec){0} : K(gemm_load_row)(end->bias + c, 1, n);
+    vec start = end->scale == NULL ? bias : (vec){0};
     for (int64_t i = 0; i < rows; i++) {
         const REAL *line = x + i * win->x_step[1];
         for (int64_t j = 0; j < 3; j++) {
             const REAL *from = win->w + c + i * win->w_step[1] + j * win->w_step[2];
             w[i][j] = K(gemm_load_row)(from, 1, n);
         }
-        left[i] = K(gemm_load_row)(line, 1, n);
+        left[i] = before ? (vec){0} : K(gemm_load_row)(line, 1, n);
         if (step == 1) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
     }
-    for (int64_t p = 0; p < count; p++, x += step * pixel, out += out_step) {
-        vec sum = {0};
+    out += c;
+    for (int64_t p = behind; p < count; p++, x += step * pixel, out += out_step) {
+        vec sum = start;
+        for (int64_t i = 0; i < step; i++) {
+            const REAL *next = x + (rows + i) * win->x_step[1];
+            for (int64_t j = 0; j < step; j++) __builtin_prefetch(next + j * pixel, 0, 2);
+        }
         for (int64_t i = 0; i < rows; i++) {
             const REAL *line = x + i * win->x_step[1];
             if (step == 2) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
@@ -172,49 +192,54 @@ GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwi
             left[i] = step == 1 ? middle[i] : right;
             middle[i] = right;
         }
-        sum = sum * scale + bias;
-        if (end->residual != NULL) {
-            sum += K(gemm_load_row)(end->residual + (out + c - end->out), 1, n);
-        }
-        sum = K(gemm_activate)(sum, end->activation, end->p0, end->p1);
-        K(gemm_store_row)(out + c, 1, sum, n);
+        K(gemm_store_row)(out, 1, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
     }
+    if (!behind) return;
+    vec sum = start;
+    for (int64_t i = 0; i < rows; i++) {
+        if (step == 2) middle[i] = K(gemm_load_row)(x + i * win->x_step[1] + pixel, 1, n);
+        sum = v_fma(left[i], w[i][0], sum);
+        sum = v_fma(middle[i], w[i][1], sum);
+    }
+    K(gemm_store_row)(out, 1, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
 }
 
-/* All channels of `count` pixels of a row. */
+/* All channels of a row. */
 GEMM_INLINE void K(depthwise_slide_all)(const K(depthwise_job) *job,
                                         const K(depthwise_window) *win, const int64_t rows,
-                                        const int64_t step, int64_t count, REAL *out) {
+                                        const int64_t step, int before, int behind, REAL *out) {
     int64_t c = 0, channels = job->view->channels;
     for (; c + VL <= channels; c += VL) {
-        K(depthwise_slide)(job, win, rows, step, count, c, VL, out);
+        K(depthwise_slide)(job, win, rows, step, before, behind, c, VL, out);
     }
-    if (c < channels) K(depthwise_slide)(job, win, rows, step, count, c, channels - c, out);
-}
-
-/* The same with constants for what decides the registers. */
-static void K(depthwise_span)(const K(depthwise_job) *job, const K(depthwise_window) *win,
-                              int64_t count, REAL *out) {
-    int twice = job->view->axis[2].step == 2;
-    switch (win->taps[1]) {
-        case 1:
-            if (twice) K(depthwise_slide_all)(job, win, 1, 2, count, out);
-            else K(depthwise_slide_all)(job, win, 1, 1, count, out);
-            break;
-        case 2:
-            if (twice) K(depthwise_slide_all)(job, win, 2, 2, count, out);
-            else K(depthwise_slide_all)(job, win, 2, 1, count, out);
-            break;
-        default:
-            if (twice) K(depthwise_slide_all)(job, win, 3, 2, count, out);
-            else K(depthwise_slide_all)(job, win, 3, 1, count, out);
+    if (c < channels) {
+        K(depthwise_slide)(job, win, rows, step, before, behind, c, channels - c, out);
     }
 }
 
-/* Whether vectors may slide along a row with this window. */
+/* The same with constants for what decides the registers; win->x is the begin of the line. */
+static void K(depthwise_span)(const K(depthwise_job) *job, K(depthwise_window) *win, REAL *out) {
+    const im2col_axis *a = &job->view->axis[2];
+    int64_t last = a->first + (a->count - 1) * a->step;
+    int before = a->first < 0, behind = last + 2 >= a->source;
+    win->x += a->first * job->view->channels;
+    switch (win->taps[1] * 2 + (a->step == 2)) {
+        case 2: K(depthwise_slide_all)(job, win, 1, 1, before, behind, out); break;
+        case 3: K(depthwise_slide_all)(job, win, 1, 2, before, behind, out); break;
+        case 4: K(depthwise_slide_all)(job, win, 2, 1, before, behind, out); break;
+        case 5: K(depthwise_slide_all)(job, win, 2, 2, before, behind, out); break;
+        case 6: K(depthwise_slide_all)(job, win, 3, 1, before, behind, out); break;
+        default: K(depthwise_slide_all)(job, win, 3, 2, before, behind, out);
+    }
+}
+
+/* Whether vectors may slide along a row with this window: one tap at most misses the image at either
+ * end. */
 static inline int K(depthwise_slides)(const im2col_view *v, const K(depthwise_window) *win) {
     const im2col_axis *a = &v->axis[2];
+    int64_t last = a->first + (a->count - 1) * a->step;
     return a->taps == 3 && a->tap_step == 1 && (a->step == 1 || a->step == 2) &&
+           a->first >= -1 && a->first + 1 < a->source && last + 1 < a->source &&
            win->taps[0] == 1 && win->taps[1] >= 1 && win->taps[1] <= 3;
 }
 
@@ -226,21 +251,20 @@ static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
     K(depthwise_window) win = K(depthwise_row_window)(job, &at);
     const REAL *x = win.x, *w = win.w;
     REAL *out = job->out + im2col_out_offset(v, &at);
-    int slides = K(depthwise_slides)(v, &win);
+    if (K(depthwise_slides)(v, &win)) {
+        K(depthwise_span)(job, &win, out);
+        return;
+    }
     while (at.w < a->count) {
         int64_t first = a->first + at.w * a->step;
         im2col_range r = im2col_taps_between(a, first, first);
         win.taps[2] = r.end - r.begin;
         win.x = x + (first + r.begin * a->tap_step) * v->channels;
         win.w = w + r.begin * win.w_step[2];
-        int64_t pixels = im2col_inside_count(v, &all, first, a->count - at.w);
-        if (slides && pixels > 0) {
-            K(depthwise_span)(job, &win, pixels, out);
-        } else if (pixels > 1) {
-            pixels = 2;
+        int64_t pixels = im2col_inside_count(v, &all, first, a->count - at.w) > 1 ? 2 : 1;
+        if (pixels > 1) {
             K(depthwise_pixels)(job, &win, 2, out);
         } else {
-            pixels = 1;
             K(depthwise_pixels)(job, &win, 1, out);
         }
         at.w += pixels;

@@ -398,10 +398,11 @@ typedef struct {
     double p0, p1;
 } conv_fwd_args;
 
-/* A weight as conv_fwd wants it; not for depthwise convolutions. */
+/* A weight as conv_fwd wants it. */
 typedef struct {
     pyad_array weight;
-    pyad_array out; /* room for the weight with each group's outputs rounded up to 16 */
+    pyad_array out; /* room for the weight with each group's outputs (of a depthwise convolution: all
+                     * channels) rounded up to 16 */
     int64_t groups;
 } conv_weight_args;
 

@@ -74,6 +74,19 @@ def test_fused_layers_compute_what_they_do_alone(model, shape):
 
 
 @compiled
+@pytest.mark.parametrize("size", [(224, 224), (5, 300), (3, 1)])
+def test_an_image_of_few_channels_is_read_in_either_layout(size):
+    rng = np.random.default_rng(5)
+    x = ad.tensor(rng.standard_normal((2, 3, *size)), dtype=ad.float32)
+    conv = nn.Conv2d(3, 32, 3, 2, padding=1)
+    with ad.no_grad():
+        planes = [conv(x) for _ in range(3)]
+        pixels = conv(x.contiguous(memory_format=ad.channels_last))
+    assert len({y.numpy().tobytes() for y in planes}) == 1
+    np.testing.assert_allclose(planes[0].numpy(), pixels.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@compiled
 def test_hooks_and_training_keep_layers_apart():
     conv, norm, relu = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU()
     model = nn.Sequential(conv, norm, relu)

@@ -32,6 +32,7 @@
 #define CONV_STEP (CONV_DEPTH + VL) /* from row to row: room for a last vector, and no two rows
                                      * whose lines fall on one set of the cache */
 #define CONV_TILES 32               /* tiles of pixels that meet a block of weights in turn */
+#define POINTWISE_BYTES (1 << 16)    /* of the rows of a block of tiles, for pointwise_tpl.h */
 #define CONV_COLUMNS 512            /* outputs whose weights stay in L2, CONV_DEPTH of them deep */
 #define CONV_HITS 0.97              /* below, zeros around the image are worth leaving out */
 #define CONV_WEIGHT_COLUMNS 256     /* outputs of a block of the weight's gradient */
@@ -536,16 +537,30 @@ static void K(conv_range)(const K(conv_job) *job, int64_t pixel, int64_t pixels,
     }
 }
 
+#include "pointwise_tpl.h"
+
+/* The same by the way that the job allows. */
+static void K(conv_part_of)(const K(conv_job) *job, int64_t pixel, int64_t pixels, int64_t column,
+                            int64_t columns, K(conv_scratch) *s) {
+    if (K(pointwise_is)(job)) {
+        int64_t whole = pixels / job->height * job->height;
+        K(pointwise_range)(job, pixel, whole, column, columns);
+        pixel += whole;
+        pixels -= whole;
+    }
+    K(conv_range)(job, pixel, pixels, column, columns, s);
+}
+
 /* This thread's part of a job: some of the tiles, or of the outputs where tiles are few. */
 static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team *t) {
     int64_t pixels = im2col_pixels(job->view), width = job->view->group_width;
     int64_t begin, end;
     if (pixels < 2 * GEMM_MR * t->nth && width >= GEMM_NR * t->nth) {
         team_range(t, width, GEMM_NR, &begin, &end);
-        if (begin < end) K(conv_range)(job, 0, pixels, begin, end - begin, s);
+        if (begin < end) K(conv_part_of)(job, 0, pixels, begin, end - begin, s);
     } else {
         team_range(t, pixels, job->height, &begin, &end);
-        K(conv_range)(job, begin, end - begin, 0, width, s);
+        K(conv_part_of)(job, begin, end - begin, 0, width, s);
     }
 }
 
@@ -629,19 +644,38 @@ static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *
         K(conv_gather)(s, backward, call, t);
         return 0;
     }
-    K(depthwise_pack)(call->weight->data, s->channels, conv_taps(s), t->shared, t);
-    team_barrier(t);
+    const REAL *packed = call->prepared == NULL ? NULL : call->prepared->data;
+    if (packed == NULL) {
+        K(depthwise_pack)(call->weight->data, s->channels, conv_taps(s), t->shared, t);
+        team_barrier(t);
+        packed = t->shared;
+    }
     for (int64_t i = 0; i < conv_phases(s, backward); i++) {
         im2col_view v = conv_view(s, backward, i);
-        K(depthwise_job) job = {&v, s->kernel, call->source->data, t->shared, call->end, call->out};
+        K(depthwise_job) job = {&v, s->kernel, call->source->data, packed, call->end, call->out};
         K(depthwise_gather)(&job, t);
     }
     return 0;
 }
 
+#include "planar_tpl.h"
+
 static int K(conv_fwd)(const void *args, const team *t) {
     const conv_fwd_args *a = args;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
+    if (planar_is(&a->x)) {
+        if (!K(planar_fits)(&s)) return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PLANAR_DEPTH);
+        K(epilogue) end = {a->scale.data, a->bias.data, a->residual.data, a->out.data,
+                           (int)a->activation, (REAL)a->p0, (REAL)a->p1};
+        const REAL *packed = a->prepared.data;
+        if (packed == NULL) {
+            K(conv_pack_all)(&s, 0, a->weight.data, t->shared, t);
+            team_barrier(t);
+            packed = t->shared;
+        }
+        K(planar_apply)(&s, a->x.data, packed, &end, a->out.data, t);
+        return 0;
+    }
     K(conv_call) call = {&a->x, &a->weight, &a->prepared,
                          {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                           (int)a->activation, (REAL)a->p0, (REAL)a->p1},
@@ -672,7 +706,11 @@ static conv_shape K(conv_weight_shape)(const conv_weight_args *a) {
 static int K(conv_weight)(const void *args, const team *t) {
     const conv_weight_args *a = args;
     conv_shape s = K(conv_weight_shape)(a);
-    K(conv_pack_all)(&s, 0, a->weight.data, a->out.data, t);
+    if (conv_is_depthwise(&s)) {
+        K(depthwise_pack)(a->weight.data, s.channels, conv_taps(&s), a->out.data, t);
+    } else {
+        K(conv_pack_all)(&s, 0, a->weight.data, a->out.data, t);
+    }
     return 0;
 }
 
@@ -696,7 +734,8 @@ static int64_t K(conv_bwd_x_shared_bytes)(const conv_bwd_x_args *a) {
     return K(conv_gather_shared)(&s, 1);
 }
 
-PYAD_RECORD(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight), sizeof(K(conv_scratch)),
+PYAD_RECORD(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
+            pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch))),
             K(conv_fwd_shared_bytes)(a))
 PYAD_RECORD(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
             sizeof(K(conv_scratch)), K(conv_bwd_x_shared_bytes)(a))

@@ -24,6 +24,7 @@ from pyautodl.backends import (
     Seen,
     channels_last_strides,
     contiguous_strides,
+    current_backend,
     run,
 )
 from pyautodl.backends.dtypes import DType
@@ -315,9 +316,11 @@ def _way(shape: ConvShape, algorithm: str) -> _Way:
         packing = ("winograd_weight", mapped, (0,))
         return _Way("winograd_fwd", (*shape.padding, 0), packing)
     ints = _numbers_of(shape)
+    # rows of packed weights are padded to whole vectors, of 16 elements at most
     if algorithm == "depthwise":
-        return _Way("conv_fwd", ints, None)
-    room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
+        room = -(weight[0] // -16) * 16 * prod(weight[2:])
+    else:
+        room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
     return _Way("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
 
 
@@ -429,6 +432,36 @@ def _epilogue_rule(
     return (Spec(shape, dtype),)
 
 
+# what the compiled kernel holds of an image that it reads in C order: output pixels of a
+# piece of a line, elements of the lines that meet them, taps and channels
+_PLANAR_PIXELS = 112
+_PLANAR_ELEMENTS = 8192
+_PLANAR_DEPTH = 1024
+
+
+@lru_cache(maxsize=4096)
+def _is_planar(shape: ConvShape) -> bool:
+    """Whether the compiled kernel reads an image of few channels as it lies in C order."""
+    lines = prod(shape.weight[1:-1])
+    line = (_PLANAR_PIXELS - 1) * shape.stride[-1]
+    line += (shape.weight[-1] - 1) * shape.dilation[-1] + 1
+    return (
+        shape.groups == 1
+        and 1 < shape.x[1]
+        and shape.weight[0] % 16 == 0
+        and prod(shape.weight[1:]) <= _PLANAR_DEPTH
+        and lines * line <= _PLANAR_ELEMENTS
+        and native_algorithm(shape) == "im2col"
+    )
+
+
+def _reads_as_is(x: Array, shape: ConvShape) -> bool:
+    """Whether the forward kernel takes the image without a copy with channels last."""
+    if x.is_channels_last():
+        return True
+    return x.is_contiguous() and current_backend() == "native" and _is_planar(shape)
+
+
 def _epilogue_forward(
     ctx: Any,
     needs: Sequence[bool],
@@ -444,13 +477,14 @@ def _epilogue_forward(
     dilation: Ints,
     groups: int,
 ) -> Array:
-    x = ensure_channels_last(ctx, x)
     weight = ensure_contiguous(ctx, weight)
     scale = None if scale is None else ensure_contiguous(ctx, scale)
     bias = None if bias is None else ensure_contiguous(ctx, bias)
     residual = None if residual is None else ensure_channels_last(ctx, residual)
     numbers = (stride, padding, dilation, groups)
     shape = conv_shape(x.shape, weight.shape, None, *numbers)
+    if not _reads_as_is(x, _shape_of(x.shape, weight.shape, shape, *numbers)):
+        x = ensure_channels_last(ctx, x)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
     reads = (x, weight, scale, bias, residual)
     _run_conv(reads, out, numbers, activation)
@@ -798,6 +832,11 @@ _LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((1, 40, 13, 12), (40, 1, 3, 3), _numbers(2, stride=2, padding=1, groups=40)),
     ((1, 36, 7, 8), (72, 18, 3, 3), _numbers(2, padding=2, dilation=2, groups=2)),
     ((1, 5, 6, 7, 8), (18, 5, 3, 3, 3), _numbers(3, stride=2, padding=1)),
+    # one tap, read in place; vectors that slide along rows; pieces of a line of planes
+    ((2, 37, 9, 11), (48, 37, 1, 1), _numbers(2)),
+    ((2, 24, 6, 9), (24, 1, 3, 3), _numbers(2, padding=1, groups=24)),
+    ((1, 24, 7, 9), (24, 1, 3, 3), _numbers(2, stride=2, padding=1, groups=24)),
+    ((2, 2, 9, 300), (48, 2, 5, 3), _numbers(2, padding=4, dilation=2)),
 )
 
 
