@@ -335,7 +335,7 @@ int pyad_team_worth_waking(int64_t nth) {
     static _Atomic int64_t last, streak; /* the last call's time; calls so far without a gap */
     int64_t time = now();
     int64_t gap = time - atomic_exchange_explicit(&last, time, memory_order_relaxed);
-    if (nth > pyad_available_cpus() || gap > SPIN_NANOSECONDS / 2) {
+    if (nth > pyad_available_cpus() || gap > SPIN_NANOSECONDS) {
         atomic_store_explicit(&streak, 0, memory_order_relaxed);
         return 0;
     }

@@ -129,7 +129,8 @@ static int K(matmul)(const void *args, const team *t) {
 
 static int64_t K(matmul_cost)(const matmul_args *p) {
     K(matmul_sizes) s = K(matmul_measure)(p);
-    return s.count * (s.m * s.n * s.k / MATMUL_SPEED + s.m * s.n);
+    int64_t moved = s.m * s.n + s.k * (s.m + s.n) / 2;
+    return s.count * (s.m * s.n * s.k / MATMUL_SPEED + moved);
 }
 
 #ifdef REAL
