@@ -79,9 +79,9 @@ void pyad_last_error(pyad_error *error);
 typedef struct pyad_prepared pyad_prepared;
 pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes);
 void pyad_unprepare(pyad_prepared *p);
-/* Allocate the outputs and run; returns the address of the first, 0 if that failed. With up to three
- * inputs, or with `varying`: eight bytes each, the addresses of the inputs (0: absent), then the
- * floats. */
+/* Allocate the outputs and run; returns the address of the first that is present, 0 if that failed.
+ * With up to three inputs, or with `varying`: eight bytes each, the addresses of the inputs (0:
+ * absent), then the floats. */
 int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z);
 int64_t pyad_call_packed(const pyad_prepared *p, const char *varying);
 /* The address of output i of this thread's last call. */

@@ -153,6 +153,10 @@ class Context:
             self._aliases = []
         self._aliases.append((copy, original))
 
+    def kept(self) -> tuple[list[Array | None], list[tuple[Array, Array]]]:
+        """What was saved, and which copies stand for which inputs."""
+        return self._kept or [], self._aliases or []
+
     def take_saved(
         self,
         arrays: Sequence[Array | None],
@@ -421,6 +425,9 @@ def record_planned(
     if places:
         count = len(arrays)
         for place in places:
+            origin = None
+            if type(place) is tuple:
+                place, origin = place
             if place is None:
                 saved.append(None)
             elif place < count:
@@ -428,9 +435,20 @@ def record_planned(
             else:
                 number = place - count
                 out = result[number] if isinstance(result, tuple) else result
-                saved.append(keep(out, None, number))
-    outputs = plan.count
-    return Node(op, attrs, plan.shapes, plan.dtypes, needs, edges, saved, outputs)
+                edge = None if origin is None else edges[origin]
+                is_output = number < plan.count and origin is None
+                saved.append(keep(out, edge, number if is_output else None))
+    return Node(
+        op,
+        attrs,
+        plan.shapes,
+        plan.dtypes,
+        needs,
+        edges,
+        saved,
+        plan.count,
+        plan.info,
+    )
 
 
 # ---- the backward pass ----

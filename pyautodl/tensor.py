@@ -39,6 +39,7 @@ from pyautodl.graph import (
 )
 from pyautodl.ops.plan import find_plan, look_up
 from pyautodl.ops.record import OPS, Op, Spec
+from pyautodl.ops.trace import Watch, find_trace
 
 __all__ = [
     "Size",
@@ -866,26 +867,26 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     recording = needed and MODE.enabled
     if op.plan is not None:
         plan = look_up(op, layouts, arrays, attrs)
-        result = plan.call(
-            arrays, op.params(**attrs) if attrs and op.params else plan.floats
-        )
+        floats = op.params(**attrs) if attrs and op.params else plan.floats
+    else:
+        needs = tuple([recording and edge is not None for edge in edges])
+        plan, key = find_trace(op, layouts, needs, attrs)
+        floats = ()
+    if plan is not None:
+        result = plan.call(arrays, floats)
+        recording = recording and plan.differentiable
         node = (
             record_planned(op, plan, attrs, arrays, edges, result)
-            if recording and plan.differentiable
+            if recording
             else None
         )
-        if plan.alone:
-            result = result[0]
-    elif recording and _differentiable(op.rule(*arrays, **attrs)):
-        ctx = Context(attrs)
-        needs = tuple([edge is not None for edge in edges])
-        result = op.forward(ctx, needs, *arrays, **attrs)
-        node = record(op, ctx, needs, arrays, edges, result)
+        if plan.shown is not None:
+            result = result[plan.shown]
     else:
-        if not recording:
-            op.rule(*arrays, **attrs)
-        result = op.forward(Context(attrs), (False,) * len(arrays), *arrays, **attrs)
-        node = None
+        recording = _differentiable(op.rule(*arrays, **attrs)) and recording
+        ctx = Context(attrs)
+        result = _run_rule(op, ctx, key, arrays, needs if recording else None, attrs)
+        node = record(op, ctx, needs, arrays, edges, result) if recording else None
     if type(result) is tuple:
         many = tuple([_output(node, i, array) for i, array in enumerate(result)])
         if op.view:
@@ -897,6 +898,25 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     elif node is not None and op.name == "add":
         _warn_if_released(edges, arrays)
     return output
+
+
+def _run_rule(
+    op: Op,
+    ctx: Context,
+    key: Any,
+    arrays: Sequence[Array | None],
+    needs: tuple[bool, ...] | None,
+    attrs: dict[str, Any],
+) -> Any:
+    """Run a forward rule, the first time of its kind (`key`) with a watch on it."""
+    if needs is None:
+        needs = (False,) * len(arrays)
+    if key is None:
+        return op.forward(ctx, needs, *arrays, **attrs)
+    watch = Watch(op, arrays, needs, attrs)
+    result = watch.run(ctx)
+    watch.keep(key, ctx, result)
+    return result
 
 
 def _differentiable(specs: tuple[Spec, ...]) -> bool:
@@ -960,12 +980,17 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     if found.plan is not None:
         plan = find_plan(found, arrays, attrs)
         floats = found.params(**attrs) if attrs and found.params else plan.floats
-        result = plan.call(arrays, floats)
-        if plan.alone:
-            result = result[0]
     else:
         needs = (False,) * len(arrays)
-        result = found.forward(Context(attrs), needs, *arrays, **attrs)
+        layouts = [None if x is None else x._layout or x.layout() for x in arrays]
+        plan, key = find_trace(found, layouts, needs, attrs)
+        floats = ()
+    if plan is not None:
+        result = plan.call(arrays, floats)
+        if plan.shown is not None:
+            result = result[plan.shown]
+    else:
+        result = _run_rule(found, Context(attrs), key, arrays, None, attrs)
     if type(result) is tuple:
         return tuple([make(array, None, False) for array in result])
     return make(result, None, False)

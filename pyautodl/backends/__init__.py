@@ -58,6 +58,7 @@ __all__ = [
     "run",
     "see",
     "use_backend",
+    "witnessed",
 ]
 
 BACKENDS = ("native", "jit", "reference")
@@ -92,6 +93,8 @@ _calls: dict[tuple[str, int], Call] = {}
 # the same -> (backend taken, why not a better one)
 _fallbacks: dict[tuple[str, int], tuple[str, str]] = {}
 _modules: dict[str, dict[str, Callable[..., None]]] = {}
+# sees every kernel call of `run`, while a forward rule is traced
+_witness: Callable[..., None] | None = None
 # (kernel's name, call) -> what is called in its stead
 _observer: Callable[[str, Call], Call] | None = None
 
@@ -113,6 +116,8 @@ def run(
     if call is None:
         call = _calls[key] = _resolve(*key)
     call(reads, writes, ints, floats)
+    if _witness is not None:
+        _witness(name, reads, writes, ints, floats)
 
 
 def _dtype_code(reads: Sequence[Argument], writes: Sequence[Argument]) -> int:
@@ -214,6 +219,24 @@ def observe(observer: Callable[[str, Call], Call] | None) -> None:
     forget_calls()
 
 
+@contextmanager
+def witnessed(witness: Callable[..., None]) -> Iterator[bool]:
+    """Let `witness` see every kernel call of the block: (name, reads, writes, ints, floats).
+
+    The block learns whether it does: there is one at a time, and none while `observe`
+    has another look. Calls of other threads are seen, too.
+    """
+    global _witness
+    if _witness is not None or _observer is not None:
+        yield False
+        return
+    _witness = witness
+    try:
+        yield True
+    finally:
+        _witness = None
+
+
 def current_backend() -> str:
     """The backend pinned by `use_backend`, else the best that is present."""
     if _forced:
@@ -305,30 +328,33 @@ Prepared = Callable[[Sequence[Array | None], Sequence[float]], Any]
 def prepare(
     name: str,
     reads: Sequence[Seen],
-    writes: Sequence[Made],
+    writes: Sequence[Made | None],
     ints: Sequence[int],
     floats: Sequence[float] = (),
-    absent: int = 0,
 ) -> Prepared:
     """The function `(inputs, floats)` that makes the outputs and runs kernel `name` on them.
 
-    It returns the output, or a tuple of them where there are several. The kernel finds
-    its last `absent` outputs absent. The floats are given here, or, where the kernel takes
-    some and none are, at each call.
+    It returns the output, or a tuple of them where there are several; None in `writes`
+    is one that is left out. The floats are given here, or, where the kernel takes some
+    and none are, at each call.
     """
-    code = next((r.code for r in reads if r.place is not None), writes[0].dtype.code)
+    made = [each for each in writes if each is not None]
+    code = next((r.code for r in reads if r.place is not None), made[0].dtype.code)
     backend = _choose(name, code)
     if backend == "native" and _observer is None:
-        return _prepare_native(name, reads, writes, ints, floats, absent)
+        return _prepare_native(name, reads, writes, ints, floats)
     run_kernel = _make_call(backend, name)
 
     def call(inputs: Sequence[Array | None], floats: Sequence[float]) -> Any:
-        outputs = [empty(w.shape, w.dtype, w.strides) for w in writes]
-        seen: list[Array | None] = [
-            out if w.seen is None else out.view(*w.seen)
-            for out, w in zip(outputs, writes)
+        written = [
+            None if w is None else empty(w.shape, w.dtype, w.strides) for w in writes
         ]
-        run_kernel(see(inputs, reads), seen + [None] * absent, ints, floats)
+        seen = [
+            out if out is None or w is None or w.seen is None else out.view(*w.seen)
+            for out, w in zip(written, writes)
+        ]
+        run_kernel(see(inputs, reads), seen, ints, floats)
+        outputs = [out for out in written if out is not None]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     return call
@@ -348,48 +374,46 @@ def see(inputs: Sequence[Array | None], reads: Sequence[Seen]) -> list[Array | N
 def _prepare_native(
     name: str,
     reads: Sequence[Seen],
-    writes: Sequence[Made],
+    writes: Sequence[Made | None],
     ints: Sequence[int],
     floats: Sequence[float],
-    absent: int,
 ) -> Prepared:
     layouts: list[bytes | None] = [
         None if place is None else pack_layout(code, shape, strides)
         for place, code, shape, strides in reads
     ]
+    nbytes: list[int | None] = []
     made: list[tuple[Any, ...]] = []
-    for shape, dtype, strides, seen in writes:
+    for i, each in enumerate(writes):
+        if each is None:
+            layouts.append(None)
+            nbytes.append(None)
+            continue
+        shape, dtype, strides, seen = each
         layout = pack_layout(dtype.code, shape, strides)
         layouts.append(layout if seen is None else pack_layout(dtype.code, *seen))
-        made.append((prod(shape) * dtype.itemsize, shape, strides, dtype, layout))
-    gone: list[None] = [None] * absent
-    nbytes = [each[0] for each in made] + gone
+        nbytes.append(prod(shape) * dtype.itemsize)
+        made.append((i, nbytes[-1], shape, strides, dtype, layout))
     places = tuple([each.place for each in reads])
     pack, count = native.packer(name)
     changing = count > 0 and not floats
+    fixed = (0.0,) * count if changing else floats
+    prepared = native.prepare(name, layouts, nbytes, ints, fixed)
     if changing or len(places) > 3:
-        fixed = (0.0,) * count if changing else floats
-        prepared = native.prepare(name, [*layouts, *gone], nbytes, ints, fixed)
         launch = _packed(prepared, places, pack, None if changing else fixed)
+    elif len(made) == 1 and made[0][0] == 0:
+        return _single_output(name, prepared, places, *made[0][1:])
     else:
-        prepared = native.prepare(name, [*layouts, *gone], nbytes, ints, floats)
-        if len(made) == 1:
-            return _single_output(name, prepared, places, *made[0])
         launch = _unpacked(prepared, places)
 
     def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        address = launch(inputs, floats)
-        if not address:
+        if not launch(inputs, floats):
             raise failure(name)
-        nbytes, *rest = made[0]
-        first = Array(Storage(address, nbytes), 0, *rest)
-        if len(made) == 1:
-            return first
-        outputs = [first]
-        for i in range(1, len(made)):
-            nbytes, *rest = made[i]
-            outputs.append(Array(Storage(output(i), nbytes), 0, *rest))
-        return tuple(outputs)
+        outputs = [
+            Array(Storage(output(i), nbytes), 0, shape, strides, dtype, layout)
+            for i, nbytes, shape, strides, dtype, layout in made
+        ]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     return call
 

@@ -22,6 +22,7 @@ from pyautodl.errors import ShapeError
 
 __all__ = [
     "MAX_DIMS",
+    "READS",
     "Array",
     "Storage",
     "Table",
@@ -42,6 +43,15 @@ _pack_address = struct.Struct("<Q").pack
 # by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
 _UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
+
+
+class _Reads:
+    """How often Python has looked at more of an array than its layout."""
+
+    count = 0
+
+
+READS = _Reads()
 
 
 class Storage:
@@ -178,12 +188,14 @@ class Array:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A NumPy view of the same memory."""
+        READS.count += 1
         if self._ndarray is not None:
             return self._ndarray
         return np.asarray(_MemoryView(self))
 
     def item(self) -> float | int | bool:
         """The first element as a Python number, without a NumPy view."""
+        READS.count += 1
         if self._ndarray is not None or not native.available:
             return self.numpy().flat[0].item()
         number: float | int | bool = _UNPACK[self.dtype.code](
@@ -193,6 +205,7 @@ class Array:
 
     def export(self) -> np.ndarray[Any, Any]:
         """The same for users: while it lives the memory counts as shared."""
+        READS.count += 1
         if self._ndarray is not None:
             return self._ndarray
         view = _MemoryView(self)

@@ -633,7 +633,7 @@ def _weight_grad_plan(
         reads = (seen(0, x), seen(1, grad))
         if bias:
             return KernelPlan(name, reads, made, ints)
-        return KernelPlan(name, reads, made[:1], ints, absent=1)
+        return KernelPlan(name, reads, [made[0], None], ints)
 
     return _laid_out(build, (x, grad), ("channels_last", "channels_last"))
 

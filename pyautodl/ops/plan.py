@@ -26,6 +26,7 @@ from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.ops.record import Op, Places, Spec
 
 __all__ = [
+    "MOST",
     "CopiedPlan",
     "KernelPlan",
     "OuterPlan",
@@ -41,7 +42,7 @@ __all__ = [
 Ints = tuple[int, ...]
 
 # plans of one op; more shapes than that, and it starts anew
-_MOST = 4096
+MOST = 4096
 
 
 class Plan:
@@ -57,19 +58,22 @@ class Plan:
             need a gradient; filled as they come.
         count: how many outputs the op has.
         all: what `needs` is if every input needs a gradient.
-        alone: what `call` gives besides the first output is for the gradient alone.
+        shown: which of what `call` gives are the op's outputs, as an index; None: all. The
+            rest is for the gradient.
+        info: what the gradient gets to know besides arrays.
     """
 
     __slots__ = (
         "all",
-        "alone",
         "call",
         "count",
         "differentiable",
         "dtypes",
         "floats",
+        "info",
         "places",
         "shapes",
+        "shown",
         "specs",
     )
 
@@ -82,9 +86,10 @@ class Plan:
         self.specs = tuple(specs)
         self.count = len(specs)
         self.floats = floats
-        self.alone = False
+        self.shown: int | slice | None = None
+        self.info: Any = None
         self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
-        self.places: dict[tuple[bool, ...], Places] = {}
+        self.places: dict[tuple[bool, ...], Any] = {}
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         """The outputs, in memory that `ctx` gives."""
@@ -97,54 +102,50 @@ class KernelPlan(Plan):
     Args:
         kernel: its name.
         reads: the inputs as it sees them, in its order.
-        writes: the outputs.
+        writes: the outputs; None: one that is left out.
         ints, floats: its numbers; no floats where the kernel takes some: each call brings
             its own.
         alone: only the first of the outputs is one of the op.
-        absent: how many of the kernel's last outputs are left out; what is written is
-            then one array.
     """
 
-    __slots__ = ("_absent", "_ints", "_kernel", "_reads", "_writes")
+    __slots__ = ("_ints", "_kernel", "_reads", "_writes")
 
     def __init__(
         self,
         kernel: str,
         reads: Sequence[Seen],
-        writes: Sequence[Made],
+        writes: Sequence[Made | None],
         ints: Sequence[int] = (),
         floats: Sequence[float] = (),
         alone: bool = False,
-        absent: int = 0,
     ) -> None:
-        specs = [Spec(each.shape, each.dtype) for each in writes]
+        made = [each for each in writes if each is not None]
+        specs = [Spec(each.shape, each.dtype) for each in made]
         super().__init__(specs[:1] if alone else specs, floats)
-        self.alone = alone
+        self.shown = 0 if alone else None
         self._kernel, self._ints = kernel, ints
-        self._reads, self._writes, self._absent = reads, writes, absent
+        self._reads, self._writes = reads, writes
         self.call = self._first_call
 
     def _first_call(
         self, inputs: Sequence[Array | None], floats: Sequence[float]
     ) -> Any:
         self.call = prepare(
-            self._kernel,
-            self._reads,
-            self._writes,
-            self._ints,
-            self.floats,
-            self._absent,
+            self._kernel, self._reads, self._writes, self._ints, self.floats
         )
         return self.call(inputs, floats)
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         outputs: list[Array] = []
         written: list[Array | None] = []
-        for shape, dtype, strides, as_seen in self._writes:
+        for each in self._writes:
+            if each is None:
+                written.append(None)
+                continue
+            shape, dtype, strides, as_seen = each
             out = ctx.empty(shape, dtype, strides)
             outputs.append(out)
             written.append(out if as_seen is None else out.view(*as_seen))
-        written += [None] * self._absent
         run(self._kernel, see(inputs, self._reads), written, self._ints, floats)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
@@ -175,7 +176,7 @@ class OuterPlan(Plan):
 
     def __init__(self, inner: Plan) -> None:
         super().__init__(inner.specs, inner.floats)
-        self.alone = inner.alone
+        self.shown = inner.shown
         self._inner = inner
         self.call = self.around
 
@@ -243,7 +244,7 @@ def _new_plan(
     plan.shapes = tuple([None if x is None else x.shape for x in inputs])
     plan.dtypes = tuple([None if x is None else x.dtype for x in inputs])
     plan.all = (True,) * len(inputs)
-    if len(op.plans) >= _MOST:
+    if len(op.plans) >= MOST:
         op.plans.clear()
     op.plans[key] = plan
     return plan
@@ -280,7 +281,7 @@ def planned(
             outputs = result if type(result) is tuple else (result,)
             values = (*arrays, *outputs)
             ctx.save(*[None if i is None else values[i] for i in saves(needs)])
-        return result[0] if found.alone else result
+        return result if found.shown is None else result[found.shown]
 
     op = Op(name, rule, forward, plan=plan, saves=saves, params=params, **more)
     keep_prepared(op.plans)

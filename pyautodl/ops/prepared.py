@@ -8,6 +8,7 @@ with its memory, and lives as long as that does or until it is written to.
 from __future__ import annotations
 
 from pyautodl.backends import Array, current_backend, empty, native, run
+from pyautodl.backends.array import READS
 
 __all__ = ["prepared_weight"]
 
@@ -20,6 +21,7 @@ def prepared_weight(
     """What `kernel` makes of `weight`, an array of `shape`; None at first sight, if others
     may write to the weight unseen, or if no compiled kernel will read it.
     """
+    READS.count += 1
     storage = weight.storage
     if storage.is_shared() or current_backend() != "native":
         return None

@@ -1,0 +1,167 @@
+"""Traces: a repeated call gives what the rule itself gives, and keeps nothing alive."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import op_cases as oc
+import pytest
+
+import pyautodl as ad
+import pyautodl.nn.functional as F
+from pyautodl.backends import Array, native
+from pyautodl.graph import Context
+from pyautodl.ops.record import OPS
+from pyautodl.ops.trace import Trace
+from pyautodl.tensor import Tensor, apply
+
+pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
+
+TRACED = sorted(n for n, op in OPS.items() if op.plan is None and not op.random)
+
+
+def _others(values: Any, seed: int) -> Any:
+    """Other values of the same kind: the same ones in another order."""
+    if not isinstance(values, np.ndarray):
+        return values
+    order = np.random.default_rng(seed).permutation(values.size)
+    return values.reshape(-1)[order].reshape(values.shape)
+
+
+def _rule_alone(op: Any, arrays: list[Array | None], attrs: Any) -> list[Any]:
+    op.rule(*arrays, **attrs)
+    result = op.forward(Context(attrs), (False,) * len(arrays), *arrays, **attrs)
+    return [each.numpy() for each in (result if type(result) is tuple else (result,))]
+
+
+def _traces(op: Any) -> list[Any]:
+    return [plan for plan in op.plans.values() if isinstance(plan, Trace)]
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_repeated_calls_equal_the_rule(name: str) -> None:
+    failures = oc.Failures()
+    for case in oc.cases(name):
+        for seed in range(3):
+            inputs = [_others(x, seed + i) for i, x in enumerate(case.sample.inputs)]
+            other = oc.Case(case.op, case.number, case.sample._replace(inputs=inputs))
+            tensors = oc.tensors(other, "float32")
+            arrays = [None if x is None else x._array for x in tensors]
+            try:
+                want = _rule_alone(case.op, arrays, dict(case.sample.attrs))
+            except (ValueError, IndexError):
+                break  # the order matters, as of offsets
+            got = oc.values(oc.run(other, tensors))
+            if [y.tobytes() for y in got] != [y.tobytes() for y in want]:
+                failures.add(f"{case}, call {seed}", "the bits differ")
+    failures.check()
+
+
+def test_most_ops_are_traced() -> None:
+    refused = []
+    for name in TRACED:
+        OPS[name].plans.clear()
+        for case in oc.cases(name)[:2]:
+            oc.run(case, oc.tensors(case, "float32"))
+        if not _traces(OPS[name]):
+            refused.append(name)
+    assert len(refused) < len(TRACED) / 3, refused
+
+
+def test_gradients_of_a_repeated_call() -> None:
+    layers = (
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.softmax(x, 1),
+        lambda x: F.layer_norm(x, (6,)),
+        lambda x: x.var(1),
+        lambda x: F.pad(x, (1, 2)),
+        lambda x: ad.where(x > 0, x, x * 2),
+        lambda x: x.max(1)[0],
+        lambda x: ad.cat(x.split(2, 1)[::-1], 1),
+    )
+    for layer in layers:
+        for op in OPS.values():
+            op.plans.clear()
+        for seed in range(3):
+            ad.manual_seed(seed)
+            x = ad.randn(2, 4, 6, 6, dtype=ad.float64, requires_grad=True)
+            assert ad.autograd.gradcheck(layer, (x,))
+
+
+def test_errors_of_a_repeated_call_are_those_of_the_rule() -> None:
+    x, index = ad.zeros(3, 4), ad.tensor([[0, 1]])
+    x.gather(0, index)
+    messages = []
+    for clear in (False, True):
+        if clear:
+            OPS["gather"].plans.clear()
+        with pytest.raises(IndexError) as caught:
+            x.gather(0, ad.tensor([[0, 9]]))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_inputs_that_share_memory_are_told_from_others() -> None:
+    condition, x, y = ad.tensor([True, False]), ad.tensor([1.0, 2]), ad.tensor([3.0, 4])
+    OPS["where"].plans.clear()
+    assert ad.where(condition, x, x).tolist() == [1, 2]
+    assert ad.where(condition, x, y).tolist() == [1, 4]
+    assert ad.where(condition, y, y).tolist() == [3, 4]
+
+
+def test_zeros_of_both_signs() -> None:
+    x = ad.ones(1)
+    for value in (0.0, -0.0, 0.0):
+        padded = F.pad(x, (1, 0), value=value)
+        assert np.signbit(padded.numpy()).tolist() == [np.signbit(value), False]
+
+
+def test_a_trace_keeps_no_memory() -> None:
+    OPS["softmax"].plans.clear()
+    before = ad.memory_stats()["allocated_bytes"]
+    for _ in range(3):
+        F.softmax(ad.zeros(1000, 1000), 1)
+    assert ad.memory_stats()["allocated_bytes"] == before
+
+
+def test_another_backend_gets_its_own() -> None:
+    x = ad.randn(3, 4)
+    want = F.softmax(x, 1)
+    for _ in range(2):
+        with ad.use_backend("reference"):
+            assert not _traces(OPS["softmax"])
+            assert ad.allclose(F.softmax(x, 1), want)
+        F.softmax(x, 1)
+        assert _traces(OPS["softmax"])
+
+
+def test_attributes_that_are_no_plain_values_are_not_kept() -> None:
+    """A norm's running statistics are attributes: a trace would keep them alive."""
+    norm = ad.nn.BatchNorm1d(3)
+    OPS["batch_norm"].plans.clear()
+    for _ in range(3):
+        norm(ad.randn(4, 3))
+    assert not _traces(OPS["batch_norm"])
+    assert norm.num_batches_tracked.item() == 3
+
+
+def test_calls_of_one_kind_in_two_threads() -> None:
+    x = [ad.full((50, 40), float(i)) for i in range(2)]
+    wrong: list[int] = []
+
+    def work(i: int) -> None:
+        for _ in range(300):
+            OPS["cumsum"].plans.clear()
+            for _ in range(3):
+                y = apply(OPS["cumsum"], x[i], dim=0)
+                if not isinstance(y, Tensor) or y[-1, -1].item() != 50 * i:
+                    wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
