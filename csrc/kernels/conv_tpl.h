@@ -8,7 +8,8 @@
  * interleaved as gemm_run packs them: copies of whole runs cost next to nothing, a transposition
  * would cost a tenth of the product, and a tile reads rows a constant distance apart just as well.
  * conv_bwd_x is the same loop with the output's gradient as source, once for each phase of the
- * stride, so that no product with a zero between pixels is computed.
+ * stride, so that no product with a zero between pixels is computed. Images of few channels have a
+ * way of their own (narrow_tpl.h).
  * Small images have many zeros around them (18 % of the products of 3x3 on 7x7). There a tile takes
  * one place in MR images, and taps outside the image are left out of its sums (conv_inner).
  *
@@ -193,6 +194,7 @@ static inline void conv_column_box(const im2col_view *v, int64_t k, int64_t dept
 static inline int64_t K(conv_padded)(int64_t width) { return pyad_ceil_div(width, VL) * VL; }
 
 #include "depthwise_tpl.h"
+#include "narrow_tpl.h"
 
 /* ---- tiles ---- */
 
@@ -686,6 +688,11 @@ static int K(conv_fwd)(const void *args, const team *t) {
 static int K(conv_bwd_x)(const void *args, const team *t) {
     const conv_bwd_x_args *a = args;
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
+    narrow_cut cut;
+    if (K(narrow_cut_of)(&s, &cut)) {
+        K(narrow_gather)(&s, &cut, a->dy.data, a->weight.data, a->bias.data, a->dx.data, t);
+        return 0;
+    }
     K(conv_call) call = {&a->dy, &a->weight, NULL,
                          {.bias = a->bias.data, .out = a->dx.data}, a->dx.data};
     return K(conv_apply)(&s, 1, &call, t);
@@ -734,11 +741,17 @@ static int64_t K(conv_bwd_x_shared_bytes)(const conv_bwd_x_args *a) {
     return K(conv_gather_shared)(&s, 1);
 }
 
+static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
+    conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
+    narrow_cut cut;
+    return K(narrow_cut_of)(&s, &cut) ? sizeof(K(narrow_scratch)) : sizeof(K(conv_scratch));
+}
+
 PYAD_RECORD(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
             pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch))),
             K(conv_fwd_shared_bytes)(a))
 PYAD_RECORD(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
-            sizeof(K(conv_scratch)), K(conv_bwd_x_shared_bytes)(a))
+            K(conv_bwd_x_scratch_bytes)(a), K(conv_bwd_x_shared_bytes)(a))
 
 /* ---- conv_bwd_w ---- */
 

@@ -1,0 +1,419 @@
+/* The gradient by an image of few channels (and the transposed convolution that writes one): vectors
+ * run across strips of the image, as one of three channels would fill 3 of 16 lanes.
+ *
+ * Included by conv_tpl.h. A strip is some rows of one image; VL strips lie side by side in the lanes.
+ * They are cut into blocks of NARROW_COLUMNS pixels of each phase of the stride, an item of work each.
+ * For NARROW_DEPTH channels of the source at a time (the output's gradient), what a block sees of it
+ * is turned from channels side by side to strips side by side, with zeros around it, into L2:
+ *
+ *   turned[row][column][channel][strip]
+ *
+ * Taps then lie whole vectors apart. Loops: taps along the depth, source channels by NARROW_DEPTH,
+ * phases of height and width, rows, pixels by as many as have their sums of all channels in registers,
+ * taps of height and width, source channels. Each time sums begin from zero and are added to those of
+ * the block, which stay in L2 and are laid into the image at the end.
+ *
+ * Strips and blocks depend on the shape alone, and every pixel belongs to one of them.
+ */
+#ifndef PYAD_NARROW
+#define PYAD_NARROW
+#define NARROW_CHANNELS 4 /* of the image, at most */
+#define NARROW_PHASES 32  /* of an axis, at most */
+#define NARROW_DEPTH 16   /* source channels turned at a time: whole vectors of every ISA */
+#define NARROW_ROWS 8     /* of a strip and phase, at most */
+#define NARROW_COLUMNS 16
+#define NARROW_TURNED ((int64_t)((1 << 18) / sizeof(REAL))) /* elements */
+#define NARROW_SUMS ((int64_t)((1 << 18) / sizeof(REAL)))
+#define NARROW_AHEAD 8 /* columns, fetched ahead into L2: in L1 strips may share few sets */
+#define NARROW_TURN 8 /* turning an element of all strips takes as long as so many products */
+
+/* Pixels whose sums stay in registers, beside as many weights as there are channels. */
+#if VECTOR_BYTES == 64
+#define NARROW_PIXELS(channels) ((channels) < 4 ? 8 : 4)
+#else
+#define NARROW_PIXELS(channels) ((channels) < 2 ? 8 : (channels) < 4 ? 4 : 2)
+#endif
+
+/* What each phase of an axis sees. */
+typedef struct {
+    im2col_axis phase[NARROW_PHASES];
+    int64_t phases, taps; /* taps: of all phases together */
+    int64_t count;        /* pixels of a phase, at most */
+    int64_t first, reach; /* source pixels that pixel 0 sees in any phase: the first, those after it */
+} narrow_axis;
+
+typedef struct {
+    narrow_axis depth, height, width;
+    int64_t rows, columns; /* of a block, in each phase */
+    int64_t down, across;  /* strips of an image (or slice), blocks of a strip */
+    int64_t groups;        /* of VL strips, for each phase of the depth */
+    int64_t pitch;         /* columns of what is turned */
+} narrow_cut;
+
+/* A block: the first strip's number, the phase of its depth, the first column. */
+typedef struct {
+    int64_t strip, depth, column;
+} narrow_block;
+
+/* A strip: image, slice of it in the counting of its phase, first row. */
+typedef struct {
+    int64_t image, slice, row;
+} narrow_strip;
+
+static inline void narrow_axis_of(const im2col_numbers *a, narrow_axis *n) {
+    int64_t last = INT64_MIN;
+    *n = (narrow_axis){.phases = conv_axis_phases(a), .first = INT64_MAX};
+    for (int64_t i = 0; i < n->phases; i++) {
+        im2col_axis *phase = &n->phase[i];
+        *phase = im2col_backward(a, i);
+        n->taps += phase->taps;
+        n->count = pyad_max(n->count, phase->count);
+        if (phase->taps == 0) continue;
+        n->first = pyad_min(n->first, phase->first);
+        last = pyad_max(last, phase->first + (phase->taps - 1) * phase->tap_step);
+    }
+    if (n->taps == 0) n->first = last = 0;
+    n->reach = last - n->first;
+}
+
+static inline narrow_strip narrow_strip_at(const narrow_cut *c, int64_t strip) {
+    int64_t slice = strip / c->down;
+    return (narrow_strip){slice / c->depth.count, slice % c->depth.count,
+                          strip % c->down * c->rows};
+}
+#endif
+
+/* ---- how an image is cut up ---- */
+
+/* Strips of `rows` rows; returns the cost of the whole image, in products of vectors with one weight
+ * and by channel of the source, or 0 if a block does not fit. */
+static int64_t K(narrow_cut_rows)(const conv_shape *s, narrow_cut *c, int64_t rows) {
+    c->rows = rows;
+    c->down = pyad_ceil_div(c->height.count, rows);
+    c->groups = pyad_ceil_div(s->images * c->depth.count * c->down, VL);
+    int64_t turned = (rows + c->height.reach) * c->pitch;
+    int64_t sums = c->height.phases * c->width.phases * s->channels * rows * c->columns;
+    if (turned > NARROW_TURNED / (NARROW_DEPTH * VL) || sums > NARROW_SUMS / VL) return 0;
+    int64_t products = rows * c->columns * c->height.taps * c->width.taps * s->channels;
+    return c->groups * c->across * c->depth.taps * (products + NARROW_TURN * turned);
+}
+
+/* Cuts an image up; returns whether this way is open and better than one with channels as lanes. */
+static int K(narrow_cut_of)(const conv_shape *s, narrow_cut *c) {
+    if (s->groups != 1 || s->channels < 1 || s->channels > NARROW_CHANNELS) return 0;
+    for (int64_t i = 0; i < 3; i++) {
+        int64_t phases = conv_axis_phases(&s->axis[i]);
+        if (phases < 1 || phases > NARROW_PHASES) return 0;
+    }
+    narrow_axis_of(&s->axis[0], &c->depth);
+    narrow_axis_of(&s->axis[1], &c->height);
+    narrow_axis_of(&s->axis[2], &c->width);
+    c->columns = pyad_min(NARROW_COLUMNS, c->width.count);
+    c->across = pyad_ceil_div(c->width.count, c->columns);
+    c->pitch = c->columns + c->width.reach;
+    if (c->pitch > NARROW_TURNED || c->height.reach > NARROW_TURNED) return 0;
+    int64_t taps = c->depth.taps * c->height.taps * c->width.taps;
+    int64_t best = 0, least = s->images * c->depth.count * c->height.count * c->width.count * taps;
+    for (int64_t rows = 1; rows <= pyad_min(NARROW_ROWS, c->height.count); rows++) {
+        int64_t cost = K(narrow_cut_rows)(s, c, rows);
+        if (cost > 0 && cost <= least) best = rows, least = cost;
+    }
+    if (best > 0) K(narrow_cut_rows)(s, c, best);
+    return best > 0;
+}
+
+/* ---- the weight ---- */
+
+/* The weights of source channels channel .. channel+depth-1 for one tap of the depth, in the order
+ * in which they are read: [phase of the height][of the width][tap][source channel][channel]. */
+static void K(narrow_pack_block)(const conv_shape *s, const narrow_cut *c, const REAL *weight,
+                                 int64_t tap_d, int64_t channel, int64_t depth, REAL *packed) {
+    int64_t taps = conv_taps(s), phases = c->width.phases;
+    for (int64_t i = 0; i < c->height.phases * phases; i++) {
+        const im2col_axis *h = &c->height.phase[i / phases], *w = &c->width.phase[i % phases];
+        for (int64_t j = 0; j < h->taps * w->taps; j++) {
+            int64_t tap_h = h->index + j / w->taps * h->index_step;
+            int64_t tap_w = w->index + j % w->taps * w->index_step;
+            int64_t tap = (tap_d * s->kernel[1] + tap_h) * s->kernel[2] + tap_w;
+            const REAL *from = weight + channel * s->channels * taps + tap;
+            for (int64_t k = 0; k < depth * s->channels; k++) *packed++ = from[k * taps];
+        }
+    }
+}
+
+/* Packed weights of one tap of the depth. */
+static inline int64_t K(narrow_packed)(const conv_shape *s, const narrow_cut *c) {
+    return s->out_channels * c->height.taps * c->width.taps * s->channels;
+}
+
+/* This thread's share of them: [phase of the depth][tap of it][source channels]. */
+static void K(narrow_pack)(const conv_shape *s, const narrow_cut *c, const REAL *weight,
+                           REAL *packed, const team *t) {
+    int64_t begin, end, each = c->height.taps * c->width.taps * s->channels;
+    team_range(t, s->out_channels, NARROW_DEPTH, &begin, &end);
+    for (int64_t i = 0; i < c->depth.phases; i++) {
+        const im2col_axis *d = &c->depth.phase[i];
+        for (int64_t j = 0; j < d->taps; j++, packed += K(narrow_packed)(s, c)) {
+            for (int64_t k = begin; k < end; k += NARROW_DEPTH) {
+                K(narrow_pack_block)(s, c, weight, d->index + j * d->index_step, k,
+                                     pyad_min(NARROW_DEPTH, end - k), packed + k * each);
+            }
+        }
+    }
+}
+
+/* ---- turning ---- */
+
+/* A thread's own memory. */
+typedef struct {
+    const REAL *from[VECTOR_BYTES / sizeof(REAL)]; /* a row of each strip, NULL outside the source */
+    _Alignas(64) REAL turned[NARROW_TURNED];
+    _Alignas(64) REAL sums[NARROW_SUMS];
+} K(narrow_scratch);
+
+/* What one call reads and writes. */
+typedef struct {
+    const conv_shape *shape;
+    const narrow_cut *cut;
+    const REAL *source, *packed, *bias; /* bias: NULL if absent */
+    REAL *out;
+} K(narrow_job);
+
+/* Where row `row` of what a block sees begins in each strip, in column 0 of the source; returns
+ * whether it lies in the source for any of them. */
+static __attribute__((noinline)) int K(narrow_rows)(const K(narrow_job) *job, const narrow_block *at, int64_t tap_d,
+                          int64_t row, const REAL **from) {
+    const conv_shape *s = job->shape;
+    const narrow_cut *c = job->cut;
+    const im2col_axis *d = &c->depth.phase[at->depth];
+    int64_t slices = d->source, height = s->axis[1].out;
+    int any = 0;
+    int64_t size = s->axis[2].out * s->out_channels;
+    for (int64_t l = 0; l < VL; l++) {
+        narrow_strip strip = narrow_strip_at(c, at->strip + l);
+        int64_t slice = d->first + strip.slice + tap_d * d->tap_step;
+        int64_t line = strip.row + c->height.first + row;
+        from[l] = NULL;
+        if (strip.image >= s->images || slice < 0 || slice >= slices || line < 0 ||
+            line >= height) {
+            continue;
+        }
+        from[l] = job->source + ((strip.image * slices + slice) * height + line) * size;
+        any = 1;
+    }
+    return any;
+}
+
+/* `count` <= NARROW_DEPTH channels of `columns` pixels of all strips, `pixel` apart. */
+static __attribute__((noinline)) void K(narrow_turn)(const REAL *const *from, int64_t offset, int64_t pixel,
+                           int64_t columns, int64_t count, REAL *turned) {
+    static const REAL zeros[NARROW_DEPTH] = {0};
+    const REAL *at[VECTOR_BYTES / sizeof(REAL)];
+    int64_t step[VECTOR_BYTES / sizeof(REAL)];
+    vec v[VECTOR_BYTES / sizeof(REAL)];
+    for (int64_t l = 0; l < VL; l++) {
+        at[l] = from[l] == NULL ? zeros : from[l] + offset;
+        step[l] = from[l] == NULL ? 0 : pixel;
+    }
+    for (int64_t i = 0; i < columns; i++, turned += NARROW_DEPTH * VL) {
+        for (int64_t k = 0; k < count; k += VL) {
+            int64_t n = pyad_min(VL, count - k);
+            if (n == VL) {
+                GEMM_UNROLL for (int64_t l = 0; l < VL; l++) v[l] = v_load(at[l] + k);
+            } else {
+                for (int64_t l = 0; l < VL; l++) v[l] = v_load_n(at[l] + k, n);
+            }
+            K(gemm_transpose)(v);
+            GEMM_UNROLL for (int64_t l = 0; l < VL; l++) v_store(turned + (k + l) * VL, v[l]);
+        }
+        for (int64_t l = 0; l < VL; l++) {
+            __builtin_prefetch(at[l] + NARROW_AHEAD * step[l], 0, 2);
+            __builtin_prefetch(at[l] + NARROW_DEPTH, 0, 2); /* what is turned next */
+            at[l] += step[l];
+        }
+    }
+}
+
+/* Channels channel .. channel+count-1 of all that a block sees through one tap of the depth. */
+static void K(narrow_turn_rows)(const K(narrow_job) *job, const narrow_block *at, int64_t tap_d,
+                                int64_t channel, int64_t count, K(narrow_scratch) *s) {
+    const narrow_cut *c = job->cut;
+    const int64_t unit = NARROW_DEPTH * VL;
+    int64_t width = job->shape->axis[2].out, pixel = job->shape->out_channels;
+    int64_t column = at->column + c->width.first;
+    int64_t begin = pyad_min(c->pitch, pyad_max(0, -column));
+    int64_t end = pyad_max(begin, pyad_min(c->pitch, width - column));
+    REAL *turned = s->turned;
+    for (int64_t i = 0; i < c->rows + c->height.reach; i++, turned += c->pitch * unit) {
+        int any = K(narrow_rows)(job, at, tap_d, i, s->from);
+        int64_t from = any ? begin : c->pitch, to = any ? end : c->pitch;
+        memset(turned, 0, (size_t)(from * unit) * sizeof(REAL));
+        K(narrow_turn)(s->from, (column + from) * pixel + channel, pixel, to - from, count,
+                       turned + from * unit);
+        memset(turned + to * unit, 0, (size_t)((c->pitch - to) * unit) * sizeof(REAL));
+    }
+}
+
+/* ---- the sums ---- */
+
+/* The taps through which a row of one phase sees what is turned, and their weights
+ * [tap][source channel][channel]. */
+typedef struct {
+    const REAL *turned, *weight;
+    const im2col_axis *height, *width;
+    int64_t pitch, depth; /* depth: source channels */
+    REAL *sums;
+    int64_t sums_step; /* from channel to channel */
+} K(narrow_row);
+
+/* `pixels` of the row from `at` on. */
+GEMM_INLINE void K(narrow_tile)(const K(narrow_row) *p, int64_t at, const int64_t channels,
+                                const int64_t pixels) {
+    const int64_t unit = NARROW_DEPTH * VL;
+    vec sum[NARROW_CHANNELS][8];
+    const REAL *w = p->weight;
+    GEMM_UNROLL for (int64_t c = 0; c < channels; c++) {
+        GEMM_UNROLL for (int64_t j = 0; j < pixels; j++) sum[c][j] = (vec){0};
+    }
+    for (int64_t h = 0; h < p->height->taps; h++) {
+        const REAL *row = p->turned + (h * p->height->tap_step * p->pitch + at) * unit;
+        for (int64_t l = 0; l < p->width->taps; l++, row += p->width->tap_step * unit) {
+            const REAL *x = row;
+            for (int64_t d = p->depth; d > 0; d--, x += VL, w += channels) {
+                vec weight[NARROW_CHANNELS];
+                GEMM_UNROLL for (int64_t c = 0; c < channels; c++) weight[c] = v_set1(w[c]);
+                GEMM_UNROLL for (int64_t j = 0; j < pixels; j++) {
+                    vec right = v_load(x + j * unit);
+                    GEMM_UNROLL for (int64_t c = 0; c < channels; c++) {
+                        sum[c][j] = v_fma(weight[c], right, sum[c][j]);
+                    }
+                }
+            }
+        }
+    }
+    REAL *to = p->sums + at * VL;
+    GEMM_UNROLL for (int64_t c = 0; c < channels; c++, to += p->sums_step) {
+        GEMM_UNROLL for (int64_t j = 0; j < pixels; j++) {
+            v_store(to + j * VL, v_load(to + j * VL) + sum[c][j]);
+        }
+    }
+}
+
+GEMM_INLINE void K(narrow_row_of)(const K(narrow_row) *p, int64_t columns,
+                                  const int64_t channels) {
+    const int64_t most = NARROW_PIXELS(channels);
+    int64_t at = 0;
+    for (; at + most <= columns; at += most) K(narrow_tile)(p, at, channels, most);
+    if (most > 4 && at + 4 <= columns) {
+        K(narrow_tile)(p, at, channels, 4);
+        at += 4;
+    }
+    if (most > 2 && at + 2 <= columns) {
+        K(narrow_tile)(p, at, channels, 2);
+        at += 2;
+    }
+    for (; at < columns; at++) K(narrow_tile)(p, at, channels, 1);
+}
+
+static __attribute__((noinline)) void K(narrow_add)(const K(narrow_row) *p, int64_t columns, int64_t channels) {
+    switch (channels) {
+    case 1: K(narrow_row_of)(p, columns, 1); break;
+    case 2: K(narrow_row_of)(p, columns, 2); break;
+    case 3: K(narrow_row_of)(p, columns, 3); break;
+    default: K(narrow_row_of)(p, columns, 4); break;
+    }
+}
+
+/* The products of all phases of height and width with `count` turned channels; `columns` of a phase
+ * lie in the image. */
+static void K(narrow_products)(const K(narrow_job) *job, const REAL *weight, int64_t count,
+                               int64_t columns, K(narrow_scratch) *s) {
+    const narrow_cut *c = job->cut;
+    const int64_t unit = NARROW_DEPTH * VL;
+    int64_t channels = job->shape->channels, phases = c->width.phases;
+    int64_t sums_row = c->columns * VL, sums_step = c->rows * sums_row;
+    REAL *sums = s->sums;
+    for (int64_t i = 0; i < c->height.phases * phases; i++, sums += channels * sums_step) {
+        const im2col_axis *h = &c->height.phase[i / phases], *w = &c->width.phase[i % phases];
+        if (h->taps == 0 || w->taps == 0) continue;
+        const REAL *turned = s->turned + (h->first - c->height.first) * c->pitch * unit +
+                             (w->first - c->width.first) * unit;
+        for (int64_t j = 0; j < c->rows; j++) {
+            K(narrow_row) row = {turned + j * c->pitch * unit, weight, h, w, c->pitch, count,
+                                 sums + j * sums_row, sums_step};
+            K(narrow_add)(&row, columns, channels);
+        }
+        weight += h->taps * w->taps * count * channels;
+    }
+}
+
+/* ---- blocks ---- */
+
+/* The sums of row `row` of one phase of the height into the image. */
+static __attribute__((noinline)) void K(narrow_lay_row)(const K(narrow_job) *job, const narrow_block *at, int64_t phase,
+                              int64_t row, const REAL *sums) {
+    const conv_shape *s = job->shape;
+    const narrow_cut *c = job->cut;
+    int64_t channels = s->channels, step = s->axis[2].stride * channels;
+    int64_t sums_step = c->rows * c->columns * VL;
+    for (int64_t l = 0; l < VL; l++) {
+        narrow_strip strip = narrow_strip_at(c, at->strip + l);
+        int64_t slice = at->depth + strip.slice * s->axis[0].stride;
+        int64_t line = phase + (strip.row + row) * s->axis[1].stride;
+        if (strip.image >= s->images || slice >= s->axis[0].image || line >= s->axis[1].image) {
+            continue;
+        }
+        int64_t above = (strip.image * s->axis[0].image + slice) * s->axis[1].image + line;
+        REAL *out = job->out + above * s->axis[2].image * channels + at->column * step;
+        for (int64_t i = 0; i < c->width.phases * channels; i++) {
+            int64_t count = c->width.phase[i / channels].count - at->column;
+            const REAL *from = sums + i * sums_step + l;
+            REAL bias = job->bias == NULL ? 0 : job->bias[i % channels];
+            if (count >= NARROW_COLUMNS) {
+                GEMM_UNROLL for (int64_t j = 0; j < NARROW_COLUMNS; j++) {
+                    out[j * step + i] = from[j * VL] + bias;
+                }
+                continue;
+            }
+            for (int64_t j = 0; j < count; j++) out[j * step + i] = from[j * VL] + bias;
+        }
+    }
+}
+
+static void K(narrow_fill_block)(const K(narrow_job) *job, const narrow_block *at,
+                                 K(narrow_scratch) *s) {
+    const narrow_cut *c = job->cut;
+    int64_t depth = job->shape->out_channels, each = K(narrow_packed)(job->shape, c);
+    int64_t columns = pyad_min(c->columns, c->width.count - at->column);
+    int64_t phase = c->width.phases * job->shape->channels * c->rows * c->columns * VL;
+    const REAL *packed = job->packed;
+    memset(s->sums, 0, (size_t)(c->height.phases * phase) * sizeof(REAL));
+    for (int64_t i = 0; i < at->depth; i++) packed += c->depth.phase[i].taps * each;
+    for (int64_t i = 0; i < c->depth.phase[at->depth].taps; i++, packed += each) {
+        for (int64_t k = 0; k < depth; k += NARROW_DEPTH) {
+            int64_t count = pyad_min(NARROW_DEPTH, depth - k);
+            K(narrow_turn_rows)(job, at, i, k, count, s);
+            K(narrow_products)(job, packed + each / depth * k, count, columns, s);
+        }
+    }
+    for (int64_t i = 0; i < c->height.phases; i++) {
+        for (int64_t j = 0; j < c->rows; j++) {
+            K(narrow_lay_row)(job, at, i, j, s->sums + i * phase + j * c->columns * VL);
+        }
+    }
+}
+
+/* The image's gradient; `shared` has room for the packed weight. */
+static void K(narrow_gather)(const conv_shape *s, const narrow_cut *c, const REAL *source,
+                             const REAL *weight, const REAL *bias, REAL *out, const team *t) {
+    K(narrow_job) job = {s, c, source, t->shared, bias, out};
+    int64_t begin, end;
+    K(narrow_pack)(s, c, weight, t->shared, t);
+    team_barrier(t);
+    team_range(t, c->depth.phases * c->groups * c->across, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t group = i / c->across;
+        narrow_block at = {group % c->groups * VL, group / c->groups, i % c->across * c->columns};
+        K(narrow_fill_block)(&job, &at, t->scratch);
+    }
+}

@@ -1,0 +1,112 @@
+"""Gradients by images of few channels, and transposed convolutions that write such: the
+compiled kernels have a way of their own for them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+from pyautodl.backends import native, use_backend
+from pyautodl.testing import available_isas, use_isa
+
+F = nn.functional
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+class Case(NamedTuple):
+    x: tuple[int, ...]
+    weight: tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    padding: int | tuple[int, ...] = 0
+    dilation: int | tuple[int, ...] = 1
+    groups: int = 1
+
+
+CASES = {
+    "7x7 stride 2": Case((2, 3, 40, 44), (64, 3, 7, 7), 2, 3),
+    "one channel": Case((3, 1, 28, 28), (32, 1, 3, 3), 1, 1),
+    "two channels": Case((5, 2, 17, 19), (20, 2, 5, 3), 1, (2, 0)),
+    "four channels": Case((2, 4, 33, 30), (18, 4, 3, 3), 2, 1),
+    "five channels": Case((2, 5, 20, 20), (18, 5, 3, 3), 2, 1),
+    "as many phases as taps": Case((2, 3, 32, 32), (40, 3, 4, 4), 4),
+    "pixels without a tap": Case((2, 3, 31, 29), (8, 3, 2, 2), 3, 1),
+    "more phases than fit": Case((1, 1, 80, 80), (4, 1, 40, 40), 40),
+    "dilated": Case((2, 3, 30, 26), (16, 3, 3, 3), 1, 4, 4),
+    "dilated and strided": Case((2, 1, 41, 37), (16, 1, 3, 5), (2, 3), 2, (3, 2)),
+    "far apart": Case((1, 1, 9, 300), (4, 1, 1, 3), 1, 0, (1, 140)),
+    "wide": Case((1, 3, 5, 201), (33, 3, 3, 3), 1, 1),
+    "one pixel": Case((4, 3, 1, 1), (7, 3, 1, 1)),
+    "one dimension": Case((6, 1, 130), (24, 1, 9), 2, 4),
+    "three dimensions": Case((2, 3, 7, 14, 15), (17, 3, 3, 3, 3), (2, 1, 2), 1),
+    "crop behind": Case((2, 3, 20, 20), (16, 3, 3, 3), 3),
+    "in groups": Case((2, 4, 20, 20), (16, 2, 3, 3), 1, 1, 1, 2),
+}
+
+
+def numbers(shape, dtype, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def image_gradient(case, dtype):
+    """The gradient by x of a fixed linear function of the convolution."""
+    function = CONV[len(case.x) - 2]
+    x = ad.tensor(np.zeros(case.x, dtype), requires_grad=True)
+    y = function(x, ad.tensor(numbers(case.weight, dtype, 1)), None, *case[2:])
+    y.backward(ad.tensor(numbers(y.shape, dtype, 2)))
+    return x.grad.numpy().copy()
+
+
+def transposed(case, dtype):
+    """A transposed convolution with bias to an image about as large as x."""
+    axes = len(case.x) - 2
+    size = CONV[axes](ad.zeros(case.x), ad.zeros(case.weight), None, *case[2:]).shape
+    y = ad.tensor(numbers(size, dtype, 3))
+    weight = ad.tensor(numbers(case.weight, dtype, 4))
+    bias = ad.tensor(numbers(case.x[1:2], dtype, 5))
+    stride, padding, dilation, groups = case[2:]
+    return TRANSPOSE[axes](
+        y, weight, bias, stride, padding, 0, groups, dilation
+    ).numpy()
+
+
+def wanted(function, case):
+    with use_backend("reference"):
+        return function(case, np.float64)
+
+
+@pytest.mark.parametrize("function", [image_gradient, transposed])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_values(case, function):
+    want = wanted(function, case)
+    scale = abs(want).max()
+    for isa in available_isas():
+        with use_isa(isa), use_backend("native"):
+            for dtype, precision in ((np.float32, 1e-5), (np.float64, 1e-13)):
+                got = function(case, dtype)
+                np.testing.assert_allclose(got, want, 0, precision * scale, err_msg=isa)
+
+
+@pytest.mark.parametrize("name", ["7x7 stride 2", "wide", "three dimensions"])
+def test_bits_do_not_depend_on_threads(name):
+    results = []
+    for threads in (1, 2, 5):
+        with native.exact_threads(threads), use_backend("native"):
+            results.append(image_gradient(CASES[name], np.float32).tobytes())
+    assert results[0] == results[1] == results[2]
+
+
+def test_second_gradient():
+    x = ad.tensor(numbers((2, 3, 9, 10), np.float64, 1), requires_grad=True)
+    w = ad.tensor(numbers((5, 3, 3, 3), np.float64, 2), requires_grad=True)
+    assert ad.autograd.gradgradcheck(
+        lambda x, w: F.conv2d(x, w, stride=2, padding=1), (x, w)
+    )
