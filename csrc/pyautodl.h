@@ -84,6 +84,10 @@ void pyad_unprepare(pyad_prepared *p);
  * absent), then the floats. */
 int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z);
 int64_t pyad_call_packed(const pyad_prepared *p, const char *varying);
+/* `count` calls one after the other, into memory that is there, until one fails; returns its status.
+ * `addresses` holds those of all arrays of the first call, reads first (0: absent), then of the second
+ * and so on. */
+int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *addresses);
 /* The address of output i of this thread's last call. */
 int64_t pyad_output(int64_t i);
 

@@ -199,6 +199,21 @@ int64_t pyad_call_packed(const pyad_prepared *p, const char *varying) {
     return finish_call(p, &call);
 }
 
+int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *addresses) {
+    int status = PYAD_OK;
+    for (int64_t i = 0; i < count && status == PYAD_OK; i++) {
+        const pyad_kernel_info *info = &kernel_infos[calls[i]->id];
+        largest_args call;
+        memcpy(&call, &calls[i]->args, bytes_of(info));
+        pyad_array *arrays = (pyad_array *)(void *)&call;
+        for (int64_t j = 0; j < info->reads + info->writes; j++, addresses += 8) {
+            memcpy(&arrays[j].data, addresses, 8);
+        }
+        status = pyad_run(calls[i]->id, (const char *)&call, 0);
+    }
+    return status;
+}
+
 int64_t pyad_output(int64_t i) { return outputs[i]; }
 
 void pyad_last_error(pyad_error *error) { *error = last_error; }

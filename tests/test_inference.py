@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -179,3 +182,188 @@ def test_packed_weights_are_freed_with_the_weight():
         del conv
     freed = before - ad.memory_stats()["allocated_bytes"]
     assert freed >= 4 * 64 * 64 * (9 + 36)
+
+
+# ---- the chain that Sequential keeps ----
+
+
+def small_network() -> nn.Sequential:
+    ad.manual_seed(6)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False),
+        trained_norm(nn.BatchNorm2d(16)),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(16, 32, 1),
+        nn.Flatten(),
+    ).eval()
+
+
+def one_by_one(model, x):
+    for module in model:
+        x = module(x)
+    return x
+
+
+def replace_weight(model, x):
+    model[0].weight = nn.Parameter(ad.randn(16, 3, 3, 3))
+
+
+def change_weight_in_place(model, x):
+    model[5].weight.mul_(2.0)
+
+
+def load_other_weights(model, x):
+    model.load_state_dict({k: v * 2 for k, v in model.state_dict().items()})
+
+
+def assign_other_weights(model, x):
+    state = {k: v * 2 for k, v in model.state_dict().items()}
+    model.load_state_dict(state, assign=True)
+
+
+def take_a_step(model, x):
+    model.train()
+    with ad.enable_grad():
+        model(x).sum().backward()
+    ad.optim.SGD(model.parameters(), lr=0.1).step()
+    model.eval()
+
+
+def write_through_numpy(model, x):
+    model[5].weight.detach().numpy()[...] += 1.0
+
+
+def remove_bias(model, x):
+    model[0].bias = None
+
+
+def change_stride(model, x):
+    model[0].stride = (1, 1)
+
+
+def change_slope(model, x):
+    model[4].negative_slope = 0.5
+
+
+def change_epsilon(model, x):
+    model[3].eps = 0.5
+
+
+def replace_module(model, x):
+    model[1] = nn.Tanh()
+
+
+def append_module(model, x):
+    model.append(nn.ReLU())
+
+
+def add_a_hook(model, x):
+    model[1].register_forward_hook(lambda module, args, y: y * 3)
+
+
+CHANGES = [
+    replace_weight,
+    change_weight_in_place,
+    load_other_weights,
+    assign_other_weights,
+    take_a_step,
+    write_through_numpy,
+    remove_bias,
+    change_stride,
+    change_slope,
+    change_epsilon,
+    replace_module,
+    append_module,
+    add_a_hook,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_takes_effect_in_a_warm_chain(change):
+    model, x = small_network(), ad.randn(2, 3, 9, 11)
+    with ad.no_grad():
+        before = [model(x) for _ in range(4)][-1].numpy().copy()
+        change(model, x)
+        after = [model(x).numpy().copy() for _ in range(4)]
+        expected = one_by_one(model, x).numpy()
+    assert before.shape != expected.shape or not np.allclose(before, expected)
+    for y in after:
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_chain_follows_hooks_modes_and_types():
+    model, x = small_network(), ad.randn(2, 3, 9, 11)
+    seen = []
+    with ad.no_grad():
+        y = [model(x) for _ in range(4)][-1]
+        handle = model[2].register_forward_hook(lambda *a: seen.append(a[2].shape))
+        model(x)
+        handle.remove()
+        assert seen == [(2, 16, 5, 6)]
+        assert model(x).numpy().tobytes() == y.numpy().tobytes()
+        model.train()
+        count = model[3].num_batches_tracked.item()
+        model(x)
+        assert model[3].num_batches_tracked.item() == count + 1
+        model.eval()
+        changed = [model(x) for _ in range(3)][-1]
+        np.testing.assert_allclose(changed, one_by_one(model, x), rtol=1e-4, atol=1e-5)
+        double = model.double()(x.double())
+        assert double.dtype is ad.float64
+        np.testing.assert_allclose(double, changed, rtol=1e-4, atol=1e-5)
+        model.float()
+        assert model(x).dtype is ad.float32
+
+
+def test_a_chain_takes_images_of_other_shapes_and_layouts():
+    model = small_network()
+    images = [
+        ad.randn(2, 3, 9, 11),
+        ad.randn(1, 3, 20, 8),
+        ad.randn(2, 3, 9, 11).contiguous(memory_format=ad.channels_last),
+        ad.randn(2, 3, 11, 9).transpose(2, 3),
+    ]
+    with ad.no_grad():
+        for _ in range(4):
+            for x in images:
+                np.testing.assert_allclose(
+                    model(x).flatten(),
+                    one_by_one(model, x).flatten(),
+                    rtol=1e-4,
+                    atol=1e-5,
+                )
+        with pytest.raises(ad.ShapeError, match="but x has 5"):
+            model(ad.randn(1, 5, 9, 11))
+        with pytest.raises(ad.ShapeError, match="expected an input of 4 axes"):
+            model(ad.randn(3, 9, 11))
+
+
+@compiled
+def test_a_warm_chain_has_the_bits_of_its_layers_and_is_observed():
+    model, x = small_network(), ad.randn(2, 3, 19, 21)
+    with ad.no_grad():
+        first = model(x).numpy().tobytes()
+        assert all(model(x).numpy().tobytes() == first for _ in range(4))
+        for threads in (1, 2, 3):
+            with native.exact_threads(threads):
+                assert model(x).numpy().tobytes() == first
+        with ad.profile() as profile:
+            model(x)
+        assert sum(each.name == "conv_epilogue" for each in profile.events) == 3
+        with ad.use_backend("reference"):
+            reference = model(x)
+        np.testing.assert_allclose(reference, model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_warm_chain_is_copied_and_pickled_without_it():
+    model, x = small_network(), ad.randn(2, 3, 9, 11)
+    with ad.no_grad():
+        y = [model(x) for _ in range(4)][-1]
+        for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert other(x).numpy().tobytes() == y.numpy().tobytes()
+            other[5].weight.zero_()
+            other[5].bias.zero_()
+            assert not other(x).numpy().any()
+        assert model(x).numpy().tobytes() == y.numpy().tobytes()

@@ -52,6 +52,7 @@ __all__ = [
     "fallbacks",
     "forget_calls",
     "from_numpy",
+    "is_direct",
     "keep_prepared",
     "observe",
     "prepare",
@@ -323,6 +324,11 @@ class Made(NamedTuple):
 
 
 Prepared = Callable[[Sequence[Array | None], Sequence[float]], Any]
+
+
+def is_direct() -> bool:
+    """Whether kernels are the compiled ones and nobody observes their calls."""
+    return _observer is None and current_backend() == "native"
 
 
 def prepare(

@@ -40,6 +40,7 @@ __all__ = [
     "packer",
     "prepare",
     "reset_peak_memory",
+    "sequence",
     "set_cache_limit",
     "set_num_threads",
     "unavailable_reason",
@@ -152,6 +153,22 @@ def prepare(
     if prepared == _ffi.NULL:
         raise MemoryError(f"{name}: can't allocate a prepared call")
     return _ffi.gc(prepared, _lib.pyad_unprepare)
+
+
+def sequence(calls: Sequence[Any]) -> Callable[[bytes], None]:
+    """What runs prepared calls one after the other, into memory that is there.
+
+    It takes the addresses of all arrays of the first call, eight bytes each, reads first,
+    0 where absent, then of the second and so on.
+    """
+    count, table = len(calls), _ffi.new("pyad_prepared *[]", calls)
+    run = _lib.pyad_call_sequence
+
+    def call(addresses: bytes) -> None:
+        if run(count, table, addresses):
+            raise failure(f"sequence of {len(calls)} kernels")
+
+    return call
 
 
 def packer(name: str) -> tuple[Callable[..., bytes], int]:

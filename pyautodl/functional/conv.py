@@ -95,6 +95,12 @@ def _attributes(
         return _find_attributes(axes, *shapes, *numbers)
 
 
+def conv_attributes(x: Ints, weight: Tensor, *numbers: Any) -> tuple[Any, ...]:
+    """The same as a tuple, for an image of shape x: what decides a convolution's way."""
+    shape = weight._array.shape
+    return tuple(_find_attributes(len(shape) - 2, x, shape, *numbers).values())
+
+
 def _find_attributes(
     axes: int,
     x: Ints,

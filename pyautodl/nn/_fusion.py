@@ -3,106 +3,278 @@
 Where no gradient is recorded `Sequential` looks for such runs of layers. What the user
 wrote stays as it is: only layers of exactly these types, without hooks, whose call could
 not be told from the fused one but for the rounding.
+
+What is found is kept as a `Chain`, and asked at each call whether it still holds. Links
+that follow one another run in one call into C, once their weights are kept in packed
+form; they pass their images on in memory that two of them share in turn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from struct import Struct
 from typing import Any
 
 from pyautodl import _context
-from pyautodl.functional.conv import conv_epilogue
+from pyautodl.backends import Array, is_direct, keep_prepared, native, new_storage
+from pyautodl.functional.conv import conv_attributes, conv_epilogue
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.ops.conv import LINEAR
-from pyautodl.tensor import Tensor
+from pyautodl.ops.conv_call import ConvCall, conv_call
+from pyautodl.tensor import Tensor, make
 
-__all__ = ["run_fused"]
+__all__ = ["Chain"]
 
 _NORM_OF: dict[type[Module], type[Module]] = {
     Conv1d: BatchNorm1d,
     Conv2d: BatchNorm2d,
     Conv3d: BatchNorm3d,
 }
+_NORMS = frozenset(_NORM_OF.values())
+_ACTIVATIONS = frozenset((ReLU, ReLU6, LeakyReLU))
 # number of the kernel's activation, and its two parameters
 Activation = tuple[int, float, float]
 
-
-def run_fused(modules: Sequence[Module], input: Any) -> Any:
-    """Call modules one after the other, runs of them that fuse as one."""
-    place = 0
-    while place < len(modules):
-        conv = modules[place]
-        if type(conv) in _NORM_OF and isinstance(input, Tensor):
-            norm, activation, count = _followers(conv, modules, place)
-            if count > 1 and _is_plain(conv, input):
-                input = _call_fused(conv, norm, activation, input)
-                place += count
-                continue
-        input = conv(input)
-        place += 1
-    return input
+# layouts of inputs for which a run of links keeps its calls
+_MOST = 16
+# emptied when backend, observer or algorithm change: calls prepared before are void then
+_era: dict[str, object] = {}
+keep_prepared(_era)
 
 
-def _followers(
-    conv: Module, modules: Sequence[Module], place: int
-) -> tuple[Any, Activation, int]:
-    """The norm and activation behind the convolution at `place`, and how many modules
-    they are together.
+class Chain:
+    """Modules called one after the other, runs of them that fuse as one.
+
+    Args:
+        modules: the modules.
     """
-    norm, activation, count = None, LINEAR, 1
-    rest: Iterator[Module] = iter(modules[place + 1 : place + 3])
-    following = next(rest, None)
-    if type(following) is _NORM_OF[type(conv)] and _is_fixed(following):
-        norm, count = following, 2
-        following = next(rest, None)
-    found = _activation_of(following)
-    if found is not None:
-        activation, count = found, count + 1
-    return norm, activation, count
+
+    __slots__ = ("_links", "_modules", "_steps")
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        self._modules = tuple(modules)
+        self._links: list[tuple[Module, Any, Any, tuple[Any, ...]]] = []
+        self._steps: list[Any] = []
+        place = 0
+        while place < len(modules):
+            place += self._add(place)
+
+    def _add(self, place: int) -> int:
+        """Add the step that begins at a module; returns how many modules it is."""
+        modules = self._modules[place : place + 3]
+        conv, second, third, *_ = (*modules, None, None)
+        if type(conv) not in _NORM_OF:
+            self._steps.append(conv)
+            return 1
+        state = _state(conv, second, third)
+        self._links.append((conv, second, third, state))
+        if not state[1]:
+            self._steps.append(conv)
+            return 1
+        if not (self._steps and type(self._steps[-1]) is _Run):
+            self._steps.append(_Run())
+        norm = second if type(second) is _NORM_OF[type(conv)] and state[2] else None
+        follower, found = (second, state[2]) if norm is None else (third, state[3])
+        activation = found if type(follower) in _ACTIVATIONS else None
+        count = 1 + (norm is not None) + (activation is not None)
+        link = _Link(self._modules[place : place + count], norm, activation or LINEAR)
+        self._steps[-1].links.append(link)
+        return count
+
+    def holds(self, modules: Sequence[Module]) -> bool:
+        """Whether a chain of these modules would be the same now."""
+        if self._modules != tuple(modules):
+            return False
+        for conv, second, third, state in self._links:
+            if _state(conv, second, third) != state:
+                return False
+        return True
+
+    def __call__(self, input: Any) -> Any:
+        for step in self._steps:
+            input = step(input)
+        return input
 
 
-def _is_fixed(norm: Any) -> bool:
-    """Whether a batch norm uses its running statistics."""
-    return not (norm.training or norm.running_mean is None or norm.has_hooks())
+def _state(conv: Any, second: Any, third: Any) -> tuple[Any, ...]:
+    """What decides how a convolution and the two modules behind it run."""
+    numbers = (conv.stride, conv.padding, conv.dilation, conv.groups)
+    plain = conv.padding_mode == "zeros" and not conv.has_hooks()
+    return numbers, plain, _state_of(second), _state_of(third)
 
 
-def _activation_of(module: Module | None) -> Activation | None:
-    if module is None or module.has_hooks():
-        return None
-    if type(module) is ReLU:
-        return (1, 0.0, math.inf)
-    if type(module) is ReLU6:
-        return (1, 0.0, 6.0)
-    if type(module) is LeakyReLU:
-        return (2, float(module.negative_slope), 0.0)
+def _state_of(module: Any) -> Any:
+    """Of what may follow: an activation's numbers, or whether a norm is fixed; None if it
+    must be called by itself.
+    """
+    kind = type(module)
+    if kind in _ACTIVATIONS:
+        return None if module.has_hooks() else _activation_of(module)
+    if kind in _NORMS:
+        fixed = not (module.training or module.running_mean is None)
+        return fixed and not module.has_hooks()
     return None
 
 
-def _is_plain(conv: Any, input: Tensor) -> bool:
+def _activation_of(module: Any) -> Activation:
+    if type(module) is LeakyReLU:
+        return (2, float(module.negative_slope), 0.0)
+    return (1, 0.0, math.inf if type(module) is ReLU else 6.0)
+
+
+class _Link:
+    """A convolution, maybe with a batch norm and an activation behind it."""
+
+    __slots__ = ("_affine", "activation", "conv", "modules", "norm")
+
+    def __init__(
+        self, modules: Sequence[Module], norm: Any, activation: Activation
+    ) -> None:
+        self.modules, self.norm, self.activation = modules, norm, activation
+        self.conv: Any = modules[0]
+        # of what the norm's scale and shift were made, and these
+        self._affine: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
+
+    @property
+    def numbers(self) -> tuple[Any, ...]:
+        """Stride, padding, dilation and groups."""
+        conv = self.conv
+        return conv.stride, conv.padding, conv.dilation, conv.groups
+
+    def affine(self) -> tuple[Tensor | None, Tensor | None]:
+        """What the sums are multiplied by and what is added, by channel."""
+        bias, norm = self.conv.bias, self.norm
+        if norm is None:
+            return None, bias
+        read = (norm.running_mean, norm.running_var, norm.weight, norm.bias, bias)
+        arrays = [None if each is None else each._array for each in read]
+        storages = [each.storage for each in arrays if each is not None]
+        state = (norm.eps, *arrays, *[each.version for each in storages])
+        kept = self._affine
+        if kept is None or kept[0] != state or any(s.is_shared() for s in storages):
+            kept = self._affine = (state, *_affine_of(norm, bias))
+        return kept[1], kept[2]
+
+    def __call__(self, input: Any) -> Any:
+        conv = self.conv
+        if not isinstance(input, Tensor) or input.ndim != conv.axes + 2:
+            for module in self.modules:
+                input = module(input)
+            return input
+        _context.push(conv)
+        try:
+            factors = self.affine()
+            reads = (input, conv.weight, *factors, self.activation)
+            return conv_epilogue(*reads, *self.numbers)
+        except Exception as error:
+            _context.annotate(error, None)
+            raise
+        finally:
+            _context.pop()
+
+
+class _Calls:
+    """The calls of a run for inputs of one layout, and the memory between them."""
+
+    __slots__ = ("calls", "era", "pack", "run", "sizes")
+
+    def __init__(self, calls: Sequence[ConvCall], era: object) -> None:
+        self.calls, self.era = calls, era
+        self.run = native.sequence([each.prepared for each in calls])
+        # x, weight, packed weight, scale, bias, no residual, output
+        self.pack = Struct(f"={7 * len(calls)}Q").pack
+        between = [each.nbytes for each in calls[:-1]]
+        self.sizes = (max(between[::2], default=0), max(between[1::2], default=0))
+
+
+class _Run:
+    """Links that follow one another."""
+
+    __slots__ = ("_calls", "links")
+
+    def __init__(self) -> None:
+        self.links: list[_Link] = []
+        self._calls: dict[tuple[bytes, str], _Calls] = {}
+
+    def __call__(self, input: Any) -> Any:
+        output = self._at_once(input) if isinstance(input, Tensor) else None
+        if output is not None:
+            return output
+        for link in self.links:
+            input = link(input)
+        return input
+
+    def _at_once(self, input: Tensor) -> Tensor | None:
+        """All links by one call; None where something is not ready for that."""
+        era = _era.get("now")
+        if era is None:
+            if not is_direct():
+                return None
+            era = _era.setdefault("now", object())
+        if input._base is not None:
+            input._follow_base()
+        x = input._array
+        key = (x.layout(), native.current_isa())
+        calls = self._calls.get(key)
+        if calls is None or calls.era is not era:
+            calls = self._prepare(x, era)
+            if calls is None:
+                return None
+            if len(self._calls) >= _MOST:
+                self._calls.clear()
+            self._calls[key] = calls
+        output = self._run(calls, x)
+        if output is None:
+            del self._calls[key]
+        return output
+
+    def _prepare(self, x: Array, era: object) -> _Calls | None:
+        if any(link.conv.weight._array.storage.prepared is None for link in self.links):
+            return None
+        calls: list[ConvCall] = []
+        for link in self.links:
+            if len(x.shape) != link.conv.axes + 2:
+                return None
+            numbers = conv_attributes(x.shape, link.conv.weight, *link.numbers)
+            call = conv_call(x, *_arrays_of(link), link.activation, *numbers)
+            if call is None:
+                return None
+            calls.append(call)
+            # its memory is never touched: the shape and the layout are all that counts
+            x = x.view(call.made.shape, call.made.strides)
+        return _Calls(calls, era)
+
+    def _run(self, calls: _Calls, x: Array) -> Tensor | None:
+        made, nbytes = calls.calls[-1].made, calls.calls[-1].nbytes
+        storage = new_storage(nbytes)
+        between = [new_storage(size) if size else storage for size in calls.sizes]
+        addresses: list[int] = []
+        source, last = x.address, len(self.links) - 1
+        for i, (link, call) in enumerate(zip(self.links, calls.calls, strict=True)):
+            found = call.addresses(*_arrays_of(link))
+            if found is None:
+                return None
+            target = storage.address if i == last else between[i % 2].address
+            addresses += (source, *found, 0, target)
+            source = target
+        calls.run(calls.pack(*addresses))
+        return make(
+            Array(storage, 0, made.shape, made.strides, made.dtype), None, False
+        )
+
+
+def _arrays_of(link: _Link) -> tuple[Array, Array | None, Array | None]:
+    """Weight, scale and bias."""
+    scale, bias = link.affine()
     return (
-        not conv.has_hooks()
-        and conv.padding_mode == "zeros"
-        and input.ndim == conv.axes + 2
+        link.conv.weight._array,
+        None if scale is None else scale._array,
+        None if bias is None else bias._array,
     )
-
-
-def _call_fused(conv: Any, norm: Any, activation: Activation, input: Tensor) -> Tensor:
-    _context.push(conv)
-    try:
-        scale, shift = None, conv.bias
-        if norm is not None:
-            scale, shift = _affine_of(norm, conv.bias)
-        numbers = (conv.stride, conv.padding, conv.dilation, conv.groups)
-        return conv_epilogue(input, conv.weight, scale, shift, activation, *numbers)
-    except Exception as error:
-        _context.annotate(error, None)
-        raise
-    finally:
-        _context.pop()
 
 
 def _affine_of(norm: Any, bias: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Self, overload
 
 from pyautodl.autograd.grad_mode import is_grad_enabled
-from pyautodl.nn._fusion import run_fused
+from pyautodl.nn._fusion import Chain
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.tensor import Tensor
@@ -120,10 +120,23 @@ class Sequential(_Numbered):
         convolution, batch norm and activation as one.
         """
         if not is_grad_enabled():
-            return run_fused(list(self._modules.values()), input)  # type: ignore[arg-type]
+            return self._fused()(input)
         for module in self._modules.values():
             input = module(input)  # type: ignore[misc]
         return input
+
+    def _fused(self) -> Chain:
+        """The modules as a chain, kept while they are as they were."""
+        modules = list(self._modules.values())
+        chain: Chain | None = self.__dict__.get("_chain")
+        if chain is None or not chain.holds(modules):  # type: ignore[arg-type]
+            chain = self.__dict__["_chain"] = Chain(modules)  # type: ignore[arg-type]
+        return chain
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_chain", None)
+        return state
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

@@ -43,6 +43,10 @@ __all__ = [
     "CONV_WEIGHT_GRAD",
     "IM2COL",
     "LINEAR",
+    "conv_shape",
+    "conv_shape_of",
+    "conv_way",
+    "reads_as_is",
 ]
 
 Ints = tuple[int, ...]
@@ -251,8 +255,8 @@ def _conv_plan(
     bias_shape = None if bias is None else bias.shape
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     dtype = _dtype_of(len(stride), x, weight, bias)
-    shape = _shape_of(x.shape, weight.shape, out, *numbers)
-    kernel, ints, _ = _way(shape, native_algorithm(shape))
+    shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
+    kernel, ints, _ = conv_way(shape, native_algorithm(shape))
 
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = (seen(0, x), seen(1, weight), *_ABSENT, seen(2, bias), *_ABSENT[:1])
@@ -309,7 +313,8 @@ class _Way(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _way(shape: ConvShape, algorithm: str) -> _Way:
+def conv_way(shape: ConvShape, algorithm: str) -> _Way:
+    """How an algorithm computes a convolution."""
     groups, weight = shape.groups, shape.weight
     if algorithm == "winograd":
         mapped = (-(-weight[0] // 32), 36, weight[1], 32)
@@ -325,7 +330,7 @@ def _way(shape: ConvShape, algorithm: str) -> _Way:
 
 
 @lru_cache(maxsize=4096)
-def _shape_of(
+def conv_shape_of(
     x: Ints,
     weight: Ints,
     out: Ints,
@@ -349,8 +354,8 @@ def _run_conv(
     the weight's packed form where it is kept.
     """
     x, weight, scale, bias, residual = reads
-    shape = _shape_of(x.shape, weight.shape, out.shape, *numbers)
-    way = _way(shape, native_algorithm(shape))
+    shape = conv_shape_of(x.shape, weight.shape, out.shape, *numbers)
+    way = conv_way(shape, native_algorithm(shape))
     prepared = None
     if way.packing is not None:
         prepared = prepared_weight(weight, *way.packing)
@@ -455,7 +460,7 @@ def _is_planar(shape: ConvShape) -> bool:
     )
 
 
-def _reads_as_is(x: Array, shape: ConvShape) -> bool:
+def reads_as_is(x: Array, shape: ConvShape) -> bool:
     """Whether the forward kernel takes the image without a copy with channels last."""
     if x.is_channels_last():
         return True
@@ -483,7 +488,7 @@ def _epilogue_forward(
     residual = None if residual is None else ensure_channels_last(ctx, residual)
     numbers = (stride, padding, dilation, groups)
     shape = conv_shape(x.shape, weight.shape, None, *numbers)
-    if not _reads_as_is(x, _shape_of(x.shape, weight.shape, shape, *numbers)):
+    if not reads_as_is(x, conv_shape_of(x.shape, weight.shape, shape, *numbers)):
         x = ensure_channels_last(ctx, x)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
     reads = (x, weight, scale, bias, residual)
@@ -548,7 +553,7 @@ def _transpose_plan(
     out = _transpose_shape(x.shape, weight.shape, bias_shape, *numbers)
     op = f"conv_transpose{len(stride)}d"
     dtype = _check_types(op, x=x, weight=weight, bias=bias)
-    shape = _shape_of(out, weight.shape, x.shape, *numbers)
+    shape = conv_shape_of(out, weight.shape, x.shape, *numbers)
     made = Made(out, dtype, channels_last_strides(out))
     algorithm = native_algorithm(shape)
 
@@ -623,7 +628,7 @@ def _weight_grad_plan(
     numbers = (stride, padding, dilation, groups)
     out = _weight_grad_shape(x.shape, grad.shape, kernel, *numbers)
     dtype = _check_types(f"conv{len(stride)}d_weight_grad", x=x, grad=grad)
-    shape = _shape_of(x.shape, out, grad.shape, *numbers)
+    shape = conv_shape_of(x.shape, out, grad.shape, *numbers)
     name, ints = "conv_bwd_w", _numbers_of(shape)
     if native_algorithm(shape) == "winograd":
         name, ints = "winograd_bwd_w", shape.padding

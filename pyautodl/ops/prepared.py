@@ -10,9 +10,25 @@ from __future__ import annotations
 from pyautodl.backends import Array, current_backend, empty, native, run
 from pyautodl.backends.array import READS
 
-__all__ = ["prepared_weight"]
+__all__ = ["Key", "kept_weight", "key_of", "prepared_weight"]
 
 Ints = tuple[int, ...]
+# kernel, offset and shape of the weight, integers, instruction set
+Key = tuple[str, int, Ints, Ints, str]
+
+
+def key_of(weight: Array, kernel: str, ints: Ints) -> Key:
+    """By what the memory of a weight knows one of its forms."""
+    return (kernel, weight.offset, weight.shape, ints, native.current_isa())
+
+
+def kept_weight(weight: Array, key: Key) -> Array | None:
+    """The form of a weight that is kept and still right."""
+    storage = weight.storage
+    prepared = storage.prepared
+    if prepared is None or prepared[0] != storage.version or storage.is_shared():
+        return None
+    return prepared[1].get(key)
 
 
 def prepared_weight(
@@ -28,7 +44,7 @@ def prepared_weight(
     if storage.prepared is None or storage.prepared[0] != storage.version:
         storage.prepared = (storage.version, {})
     kept = storage.prepared[1]
-    key = (kernel, weight.offset, weight.shape, ints, native.current_isa())
+    key = key_of(weight, kernel, ints)
     if key not in kept:
         kept[key] = None
         return None

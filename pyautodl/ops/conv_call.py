@@ -1,0 +1,94 @@
+"""A convolution whose weight is kept in packed form, prepared down to the addresses, so
+that several can run one after the other in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from pyautodl.backends import Array, Made, channels_last_strides, native, pack_layout
+from pyautodl.ops.conv import conv_shape, conv_shape_of, conv_way, reads_as_is
+from pyautodl.ops.conv_algorithm import native_algorithm
+from pyautodl.ops.prepared import Key, kept_weight, key_of
+
+__all__ = ["ConvCall", "conv_call"]
+
+Ints = tuple[int, ...]
+
+
+class ConvCall:
+    """The call for arrays of one layout; `packed` is the weight's packed form.
+
+    Attributes:
+        prepared: for `native.sequence`.
+        made: the output.
+        nbytes: its size.
+    """
+
+    __slots__ = ("_key", "_layouts", "made", "nbytes", "prepared")
+
+    def __init__(
+        self,
+        reads: tuple[Array, Array, Array, Array | None, Array | None],
+        made: Made,
+        numbers: tuple[str, Ints, Sequence[float]],
+        key: Key,
+    ) -> None:
+        self.made = made
+        self.nbytes = prod(made.shape) * made.dtype.itemsize
+        layouts = [None if each is None else each.layout() for each in reads]
+        out = pack_layout(made.dtype.code, made.shape, made.strides)
+        kernel, ints, floats = numbers
+        arrays = [*layouts, None, out]
+        self.prepared = native.prepare(kernel, arrays, [self.nbytes], ints, floats)
+        self._key = key
+        self._layouts = (layouts[1], *layouts[3:])
+
+    def addresses(
+        self, weight: Array, scale: Array | None, bias: Array | None
+    ) -> tuple[int, int, int, int] | None:
+        """Where weight, packed weight, scale and bias lie; None if they are not what the
+        call was made for, or the weight has no packed form now.
+        """
+        found = []
+        for each, layout in zip((weight, scale, bias), self._layouts, strict=True):
+            if (None if each is None else each.layout()) != layout:
+                return None
+            found.append(0 if each is None else each.address)
+        if weight.offset != self._key[1]:
+            return None
+        packed = kept_weight(weight, self._key)
+        if packed is None:
+            return None
+        return found[0], packed.address, found[1], found[2]
+
+
+def conv_call(
+    x: Array,
+    weight: Array,
+    scale: Array | None,
+    bias: Array | None,
+    activation: tuple[int, float, float],
+    *numbers: Any,
+) -> ConvCall | None:
+    """The call, if no array must be copied for it and the weight's packed form is kept."""
+    for each in (weight, scale, bias):
+        if each is not None and not (each.is_contiguous() and each.dtype is x.dtype):
+            return None
+    bias_shape = None if bias is None else bias.shape
+    out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
+    shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
+    way = conv_way(shape, native_algorithm(shape))
+    if way.packing is None or not reads_as_is(x, shape):
+        return None
+    kernel, _, ints = way.packing
+    key = key_of(weight, kernel, ints)
+    packed = kept_weight(weight, key)
+    if packed is None:
+        return None
+    made = Made(out, x.dtype, channels_last_strides(out))
+    number, *floats = activation
+    reads = (x, weight, packed, scale, bias)
+    return ConvCall(reads, made, (way.kernel, (*way.ints, number), floats), key)
