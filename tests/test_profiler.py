@@ -45,28 +45,30 @@ def _profiled_step():
 
 
 def test_ops_of_a_step_forward_and_backward():
-    rows = {(row.name, row.phase): row for row in _profiled_step().rows()}
-    for name in ("conv", "relu", "linear", "cross_entropy"):
+    p = _profiled_step()
+    rows = {(row.name, row.phase): row for row in p.rows()}
+    for name in ("conv_relu", "linear", "cross_entropy"):
         assert rows[name, "forward"].calls == 1
         assert rows[name, "backward"].calls == 1
     assert rows["sgd_step", "optimizer"].calls == 1
     # 2 images of 8x8, 4 channels, 9 taps; the input has no gradient
-    assert rows["conv", "forward"].flops == 2 * 2 * 64 * 4 * 9
-    assert rows["conv", "backward"].flops == 2 * 2 * 64 * 4 * 9
+    assert rows["conv_relu", "forward"].flops == 2 * 2 * 64 * 4 * 9
+    assert rows["conv_relu", "backward"].flops == 2 * 2 * 64 * 4 * 9
     assert rows["linear", "forward"].flops == 2 * 2 * 256 * 3
     assert rows["linear", "backward"].flops == 2 * 2 * 2 * 256 * 3
-    assert rows["relu", "forward"].bytes == 2 * 2 * 4 * 64 * 4
+    kernels = {row.name: row for row in p.rows("kernel")}
+    assert kernels["relu_grad"].bytes == 3 * 2 * 4 * 64 * 4
 
 
 def test_layers_go_by_their_paths():
     p = _profiled_step()
     rows = {(row.name, row.phase): row for row in p.rows("layer")}
-    for name in ("features.0", "features.1", "head"):
+    for name in ("features.0", "head"):  # the ReLU is part of the convolution
         assert {(name, "forward"), (name, "backward")} <= set(rows)
     assert ("(outside modules)", "forward") in rows  # the loss
     assert ("(optimizer)", "optimizer") in rows
     shallow = {(row.name, row.phase): row for row in p.rows("layer", depth=1)}
-    assert shallow["features", "forward"].calls == 2
+    assert shallow["features", "forward"].calls == 1
     assert ("features.0", "forward") not in shallow
 
 
@@ -236,7 +238,9 @@ def test_chrome_trace(tmp_path):
         assert {"name", "cat", "pid", "tid", "args"} <= set(span)
     ends = max(span["ts"] + span["dur"] for span in spans)
     assert ends <= p.seconds * 1e6 + 1
-    conv = next(s for s in spans if s["cat"] == "op,forward" and s["name"] == "conv")
+    conv = next(
+        s for s in spans if s["cat"] == "op,forward" and s["name"] == "conv_relu"
+    )
     assert conv["args"]["layer"] == "features.0"
     assert conv["args"]["shapes"][0] == [2, 1, 8, 8]
     # the kernel lies inside its op

@@ -13,6 +13,7 @@ from pyautodl.ops.conv import (
     COL2IM,
     CONV,
     CONV_EPILOGUE,
+    CONV_RELU,
     CONV_TRANSPOSE,
     IM2COL,
     LINEAR,
@@ -137,6 +138,15 @@ def _conv(
         y: Tensor = apply(CONV, input, weight, bias, **attrs)
         return y
     return _batched(input, axes, lambda x: apply(CONV, x, weight, bias, **attrs))
+
+
+def conv_relu(
+    input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
+) -> Tensor:
+    """relu(conv(input, weight, bias)) in one kernel, recorded as one call, for batches."""
+    attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
+    y: Tensor = apply(CONV_RELU, input, weight, bias, **attrs)
+    return y
 
 
 def conv_epilogue(

@@ -9,7 +9,7 @@ from typing import Any
 from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
-from pyautodl.ops.matmul import LINEAR, MATMUL
+from pyautodl.ops.matmul import LINEAR, LINEAR_RELU, MATMUL
 from pyautodl.tensor import Tensor, apply, call, constant, method, operands
 
 __all__ = [
@@ -401,6 +401,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return apply(LINEAR, input, weight, bias)
     out = apply(MATMUL, input, weight)
     return out if bias is None else call("add", out, bias)
+
+
+def linear_relu(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """relu(linear(input, weight, bias)) in one kernel, recorded as one call."""
+    if len(weight._array.shape) != 2:
+        return call("relu", linear(input, weight, bias))
+    return apply(LINEAR_RELU, input, weight, bias)
 
 
 def bilinear(

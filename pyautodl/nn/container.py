@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 
 from pyautodl.autograd.grad_mode import is_grad_enabled
 from pyautodl.nn._fusion import Chain
+from pyautodl.nn._recorded import run_recorded
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.tensor import Tensor
@@ -116,14 +117,12 @@ class Sequential(_Numbered):
                 self.add_module(str(i), module)
 
     def forward(self, input: Any) -> Any:
-        """Feed the input through all modules; where no gradient is recorded, with runs of
-        convolution, batch norm and activation as one.
+        """Feed the input through all modules; a layer and its ReLU as one, and where no
+        gradient is recorded runs of convolution, batch norm and activation.
         """
         if not is_grad_enabled():
             return self._fused()(input)
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
-        return input
+        return run_recorded(list(self._modules.values()), input)
 
     def _fused(self) -> Chain:
         """The modules as a chain, kept while they are as they were."""

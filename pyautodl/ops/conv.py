@@ -11,6 +11,7 @@ the image, so that an output padding q is a pair (p, p - q).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
@@ -39,10 +40,12 @@ __all__ = [
     "COL2IM",
     "CONV",
     "CONV_EPILOGUE",
+    "CONV_RELU",
     "CONV_TRANSPOSE",
     "CONV_WEIGHT_GRAD",
     "IM2COL",
     "LINEAR",
+    "RELU",
     "conv_shape",
     "conv_shape_of",
     "conv_way",
@@ -241,6 +244,12 @@ def _numbers_of(shape: ConvShape) -> Ints:
     )
 
 
+# the kernels' activations and their limits
+_Activation = tuple[int, float, float]
+LINEAR: _Activation = (0, 0.0, 0.0)
+RELU: _Activation = (1, 0.0, math.inf)
+
+
 def _conv_plan(
     x: Array,
     weight: Array,
@@ -250,6 +259,7 @@ def _conv_plan(
     padding: Pairs,
     dilation: Ints,
     groups: int,
+    activation: _Activation = LINEAR,
 ) -> Plan:
     numbers = (stride, padding, dilation, groups)
     bias_shape = None if bias is None else bias.shape
@@ -261,9 +271,16 @@ def _conv_plan(
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = (seen(0, x), seen(1, weight), *_ABSENT, seen(2, bias), *_ABSENT[:1])
         made = Made(out, dtype, channels_last_strides(out))
-        return KernelPlan(kernel, reads, [made], (*ints, 0), (0.0, 0.0))
+        kind, *limits = activation
+        return KernelPlan(kernel, reads, [made], (*ints, kind), limits)
 
     return _laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
+
+
+def _conv_relu_plan(
+    x: Array, weight: Array, bias: Array | None, **numbers: Any
+) -> Plan:
+    return _conv_plan(x, weight, bias, **numbers, activation=RELU)
 
 
 _ABSENT = (Seen(None), Seen(None))
@@ -297,9 +314,12 @@ def _saves_factors(needs: tuple[bool, ...]) -> Places:
     return (1 if needs[0] else None, 0 if needs[1] else None)
 
 
+def _saves_factors_and_result(needs: tuple[bool, ...]) -> Places:
+    return (*_saves_factors(needs), len(needs))
+
+
 # x, weight, scale, bias, residual
 _Reads = tuple[Array, Array, Array | None, Array | None, Array | None]
-LINEAR = (0, 0.0, 0.0)
 
 
 class _Way(NamedTuple):
@@ -365,7 +385,19 @@ def _run_conv(
 
 
 def _conv_vjp(call: Any, ctx: Any, needs: Sequence[bool], grad: Any) -> tuple[Any, ...]:
-    weight, x = ctx.saved
+    return _conv_grads(call, ctx, needs, grad, *ctx.saved)
+
+
+def _conv_relu_vjp(
+    call: Any, ctx: Any, needs: Sequence[bool], grad: Any
+) -> tuple[Any, ...]:
+    weight, x, y = ctx.saved
+    return _conv_grads(call, ctx, needs, call("relu_grad", grad, y), weight, x)
+
+
+def _conv_grads(
+    call: Any, ctx: Any, needs: Sequence[bool], grad: Any, weight: Any, x: Any
+) -> tuple[Any, ...]:
     dx = dw = db = None
     if needs[0]:
         shapes = (ctx.shapes[0], ctx.shapes[1], tuple(grad.shape))
@@ -1042,6 +1074,16 @@ CONV = register(
         _conv_plan,
         _saves_factors,
         vjp=_conv_vjp,
+        samples=_conv_samples,
+        errors=_conv_errors,
+    )
+)
+CONV_RELU = register(
+    planned(
+        "conv_relu",
+        _conv_relu_plan,
+        _saves_factors_and_result,
+        vjp=_conv_relu_vjp,
         samples=_conv_samples,
         errors=_conv_errors,
     )

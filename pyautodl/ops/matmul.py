@@ -18,13 +18,14 @@ from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.plan import CopiedPlan, KernelPlan, Plan, in_order, planned, seen
 from pyautodl.ops.record import ErrorCase, Places, Sample, Spec, register
 
-__all__ = ["LINEAR", "LINEAR_GRAD", "MATMUL"]
+__all__ = ["LINEAR", "LINEAR_GRAD", "LINEAR_RELU", "MATMUL"]
 
 Ints = tuple[int, ...]
 NDArray = np.ndarray[Any, Any]
 
 # the kernel's activation and its parameters
 _NO_ACTIVATION = ((0,), (0.0, 0.0))
+_RELU = ((1,), (0.0, math.inf))
 
 
 def _check_dtypes(name: str, *dtypes: DType | None) -> None:
@@ -119,11 +120,13 @@ def _matmul_plan(
     return _product_plan((seen(0, left), seen(1, right), seen(2, None)), spec, shape)
 
 
-def _product_plan(reads: Sequence[Seen], spec: Spec, shape: Ints) -> KernelPlan:
+def _product_plan(
+    reads: Sequence[Seen], spec: Spec, shape: Ints, activation: Any = _NO_ACTIVATION
+) -> KernelPlan:
     """A product that the kernel sees with `shape`."""
     strides = contiguous_strides(spec.shape)
     made = Made(*spec, strides, (shape, contiguous_strides(shape)))
-    return KernelPlan("matmul", reads, [made], *_NO_ACTIVATION)
+    return KernelPlan("matmul", reads, [made], *activation)
 
 
 def _saves_other(needs: tuple[bool, ...]) -> Places:
@@ -313,19 +316,21 @@ def _linear_spec(
     return (Spec((*x[:-1], weight[0]), kind),)
 
 
-def _linear_plan(x: Array, weight: Array, bias: Array | None) -> Plan:
+def _linear_plan(
+    x: Array, weight: Array, bias: Array | None, activation: Any = _NO_ACTIVATION
+) -> Plan:
     kinds = (weight.dtype, None if bias is None else bias.dtype)
     shape_bias = None if bias is None else bias.shape
     (spec,) = _linear_spec(x.shape, weight.shape, shape_bias, x.dtype, kinds)
     rows = _as_rows(x)
     if rows is None:
-        return CopiedPlan(_linear_plan(in_order(x), weight, bias))
+        return CopiedPlan(_linear_plan(in_order(x), weight, bias, activation))
     shape = (rows.shape[0], weight.shape[0])
     turned = _as_matrix(weight, True, False)
     if bias is not None:
         bias = bias.view(shape, (0, bias.strides[0]))
     reads = (seen(0, rows), seen(1, turned), seen(2, bias))
-    return _product_plan(reads, spec, shape)
+    return _product_plan(reads, spec, shape, activation)
 
 
 def _as_rows(x: Array) -> Array | None:
@@ -340,9 +345,14 @@ def _linear_saves(needs: tuple[bool, ...]) -> Places:
 def _linear_vjp(
     call: Any, ctx: Any, needs: tuple[bool, ...], g: Any
 ) -> tuple[Any, ...]:
+    x, weight = ctx.saved or (None, None)
+    return _linear_grads(call, ctx, needs, g, x, weight)
+
+
+def _linear_grads(
+    call: Any, ctx: Any, needs: tuple[bool, ...], g: Any, x: Any, weight: Any
+) -> tuple[Any, ...]:
     dx = dweight = dbias = None
-    if needs[0] or needs[1]:
-        x, weight = ctx.saved
     if needs[0]:
         dx = call("matmul", g, weight)
     if needs[1]:
@@ -403,6 +413,44 @@ LINEAR = register(
         samples=_linear_samples,
         errors=_linear_errors,
         reference=_linear_reference,
+    )
+)
+
+
+# ---- linear with ReLU, in one kernel ----
+
+
+def _linear_relu_plan(x: Array, weight: Array, bias: Array | None) -> Plan:
+    return _linear_plan(x, weight, bias, _RELU)
+
+
+def _linear_relu_saves(needs: tuple[bool, ...]) -> Places:
+    """The factors and the result."""
+    return (*_saves_other(needs), len(needs))
+
+
+def _linear_relu_vjp(
+    call: Any, ctx: Any, needs: tuple[bool, ...], g: Any
+) -> tuple[Any, ...]:
+    x, weight, y = ctx.saved
+    return _linear_grads(call, ctx, needs, call("relu_grad", g, y), x, weight)
+
+
+def _linear_relu_reference(
+    x: NDArray, weight: NDArray, bias: NDArray | None
+) -> NDArray:
+    return np.maximum(_linear_reference(x, weight, bias), 0)
+
+
+LINEAR_RELU = register(
+    planned(
+        "linear_relu",
+        _linear_relu_plan,
+        _linear_relu_saves,
+        vjp=_linear_relu_vjp,
+        samples=_linear_samples,
+        errors=_linear_errors,
+        reference=_linear_relu_reference,
     )
 )
 

@@ -33,7 +33,7 @@ class profile:
 
     Example:
         >>> import pyautodl as ad
-        >>> model = ad.nn.Sequential(ad.nn.Linear(64, 32), ad.nn.ReLU())
+        >>> model = ad.nn.Sequential(ad.nn.Linear(64, 32), ad.nn.Tanh())
         >>> with ad.profile(limits=(100.0, 10.0)) as p:
         ...     model(ad.rand(128, 64)).sum().backward()
         >>> sorted((row.name, row.phase, row.calls) for row in p.rows("layer"))[2:]

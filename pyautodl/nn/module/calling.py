@@ -43,9 +43,10 @@ class Calling(Hooks):
             stack.pop()
 
     def has_hooks(self) -> bool:
-        """Return whether a call of this module runs more than its forward."""
+        """Return whether a call of this module runs more than its class's forward."""
         return bool(
-            self._forward_pre_hooks
+            "forward" in self.__dict__
+            or self._forward_pre_hooks
             or self._forward_hooks
             or self._backward_hooks
             or self._backward_pre_hooks

@@ -1,0 +1,74 @@
+"""A layer and the ReLU behind it in a Sequential, recorded as one call."""
+
+from __future__ import annotations
+
+import pytest
+
+import pyautodl as ad
+from pyautodl import nn
+
+_WITH_RELU = [
+    (lambda: nn.Linear(6, 5), (3, 6)),
+    (lambda: nn.Linear(6, 5, bias=False), (2, 3, 6)),
+    (lambda: nn.Conv1d(4, 6, 3, padding=1), (2, 4, 9)),
+    (lambda: nn.Conv2d(4, 6, 3, padding="same"), (2, 4, 7, 7)),
+    (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), (2, 4, 7, 7)),
+    (lambda: nn.Conv2d(4, 6, 3, groups=2, stride=2), (4, 7, 7)),
+    (lambda: nn.Conv3d(2, 3, 2), (2, 2, 4, 4, 4)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), _WITH_RELU)
+def test_a_layer_with_relu_trains_as_the_two_do(make, shape):
+    ad.manual_seed(0)
+    layer = make().double()
+    fused = nn.Sequential(layer, nn.ReLU())
+    x = ad.randn(*shape, dtype=ad.float64, requires_grad=True)
+    both = []
+    for model in (fused, lambda x: nn.ReLU()(layer(x))):
+        y = model(x)
+        leaves = (x, *layer.parameters())
+        grads = ad.autograd.grad((y * y).sum(), leaves, create_graph=True)
+        second = ad.autograd.grad(sum((g * g).sum() for g in grads), leaves)
+        both.append([y, *grads, *second])
+    for got, want in zip(*both):
+        assert ad.allclose(got, want, rtol=1e-12, atol=1e-12)
+    assert ad.autograd.gradcheck(fused, (x,))
+
+
+def test_a_layer_with_relu_is_one_node():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
+    y = model(ad.randn(3, 4))
+    assert y.grad_fn.next_functions[0][0].name == "linear_relu"
+
+
+def test_what_somebody_looks_at_is_not_fused():
+    layer, relu = nn.Linear(4, 4), nn.ReLU()
+    model = nn.Sequential(layer, relu)
+    x = ad.randn(3, 4)
+    want = relu(layer(x))
+    seen = []
+    for module in (layer, relu):
+        handle = module.register_forward_hook(lambda m, i, o: seen.append(m))
+        assert model(x).grad_fn.name == "relu"
+        handle.remove()
+    assert seen == [layer, relu]
+    relu.forward = lambda x: x * 2
+    assert ad.equal(model(x), layer(x) * 2)
+    with ad.no_grad():
+        assert ad.equal(model(x), layer(x) * 2)
+    del relu.forward
+    assert ad.allclose(model(x), want)
+
+    class Other(nn.ReLU):
+        pass
+
+    assert nn.Sequential(layer, Other())(x).grad_fn.name == "relu"
+
+
+def test_errors_of_a_fused_layer_name_it():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    with pytest.raises(
+        ad.errors.ShapeError, match=r"linear: (.|\n)*layer `0` Linear\("
+    ):
+        model(ad.randn(3, 5))
