@@ -1,14 +1,21 @@
-"""Every example in a docstring runs and prints what it says."""
+"""Docstrings: every example prints what it says, arguments and examples are there."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
+import re
+from typing import Any
 
 import pytest
 
 import pyautodl
+import pyautodl.data
+import pyautodl.models
+import pyautodl.train
+from pyautodl import autograd, nn, optim
 
 # need a package that need not be there, or write files
 OPTIONAL = ("pyautodl.backends.jit", "pyautodl.plot", "pyautodl.__main__")
@@ -33,3 +40,54 @@ def test_examples_of(name: str) -> None:
         pyautodl.manual_seed(0)
         runner.run(test, out=output.append)
     assert not runner.failures, "".join(output)
+
+
+PUBLIC = {
+    "pyautodl": pyautodl,
+    "nn": nn,
+    "nn.functional": nn.functional,
+    "nn.init": nn.init,
+    "nn.utils": nn.utils,
+    "nn.utils.rnn": nn.utils.rnn,
+    "optim": optim,
+    "optim.lr_scheduler": optim.lr_scheduler,
+    "data": pyautodl.data,
+    "train": pyautodl.train,
+    "models": pyautodl.models,
+    "autograd": autograd,
+}
+# made by `tensor` and by the library itself
+NOT_CALLED = {"pyautodl.Tensor", "pyautodl.DType"}
+
+
+def _public() -> dict[str, Any]:
+    """Functions and classes by name, each once; exceptions document when they come."""
+    found: dict[int, tuple[str, Any]] = {}
+    for place, module in PUBLIC.items():
+        for name in getattr(module, "__all__", dir(module)):
+            value = getattr(module, name, None)
+            if inspect.isclass(value) and issubclass(value, Exception):
+                continue
+            if inspect.isfunction(value) or inspect.isclass(value):
+                if value.__module__.startswith("pyautodl") and name[0] != "_":
+                    found.setdefault(id(value), (f"{place}.{name}", value))
+    return dict(found.values())
+
+
+def test_arguments_are_documented() -> None:
+    """By name, or by naming the function or class whose arguments they are."""
+    missing = {}
+    for name, value in _public().items():
+        text = value.__doc__ or ""
+        names = [
+            each
+            for each in inspect.signature(value).parameters
+            if each not in ("self", "args", "kwargs", "out") and each[0] != "_"
+        ]
+        referred = re.search(r"arguments|[Ss]ee `|name (of|for) `|, as `", text)
+        if len(names) < 2 or referred or name in NOT_CALLED:
+            continue
+        unnamed = [each for each in names if not re.search(rf"\b{each}\b", text)]
+        if unnamed:
+            missing[name] = unnamed
+    assert not missing

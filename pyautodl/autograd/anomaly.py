@@ -15,6 +15,12 @@ class set_detect_anomaly:
     Args:
         mode: on or off.
         check_nan: raise when a backward step gives a nan.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> with ad.autograd.set_detect_anomaly(True):
+        ...     x = ad.ones(2, requires_grad=True)
+        ...     x.sum().backward()
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:

@@ -127,6 +127,12 @@ def gradgradcheck(
 
     Raises:
         GradcheckError: a second gradient differs.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([0.5, 2.0], dtype=ad.float64, requires_grad=True)
+        >>> ad.autograd.gradgradcheck(lambda x: x.exp() * x, [x])
+        True
     """
     if check_batched_grad or check_fwd_over_rev or masked or not check_rev_over_rev:
         raise NotImplementedError(

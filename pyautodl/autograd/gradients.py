@@ -62,6 +62,13 @@ def backward(
 
     Raises:
         GradError: a tensor requires no gradient, or a gradient is missing.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+        >>> ad.autograd.backward([x.square().sum(), x.sum()])
+        >>> x.grad
+        tensor([3., 5.])
     """
     if grad_variables is not None:
         if grad_tensors is not None:

@@ -239,7 +239,14 @@ def witnessed(witness: Callable[..., None]) -> Iterator[bool]:
 
 
 def current_backend() -> str:
-    """The backend pinned by `use_backend`, else the best that is present."""
+    """The backend pinned by `use_backend`, else the best that is present.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> with ad.use_backend("reference"):
+        ...     ad.current_backend()
+        'reference'
+    """
     if _forced:
         return _forced
     return next(each for each in BACKENDS if backend_kernels(each))

@@ -123,6 +123,9 @@ def promote_types(type1: Any, type2: Any) -> DType:
     Floats beat integers, integers beat bool; among integers the wider wins, and uint8
     with int8 gives int16.
 
+    Args:
+        type1, type2: element types.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.promote_types(ad.uint8, ad.int8)

@@ -265,6 +265,11 @@ def memory_stats() -> dict[str, int]:
     allocated_bytes are in use, reserved_bytes are those and the kept ones,
     peak_allocated_bytes the most in use since `reset_peak_memory`, system_allocations
     and reused_blocks how many requests the system and the pool have served.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.memory_stats()["allocated_bytes"] >= 0
+        True
     """
     stats = _ffi.new("pyad_memory_stats *")
     _lib.pyad_get_memory_stats(stats)
@@ -302,7 +307,16 @@ def _checked_threads(n: Any, what: str) -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Let large kernels use up to `n` threads; no result depends on it."""
+    """Let large kernels use up to `n` threads; no result depends on it.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> before = ad.get_num_threads()
+        >>> ad.set_num_threads(1)
+        >>> ad.get_num_threads()
+        1
+        >>> ad.set_num_threads(before)
+    """
     _lib.pyad_set_num_threads(_checked_threads(n, "set_num_threads: n"))
 
 

@@ -26,6 +26,16 @@ class Dataset:
     """Samples by number: a subclass has `__getitem__` and `__len__`.
 
     A dataset may also have `fetch(indices)`, which returns a whole batch at once.
+
+    Example:
+        >>> from pyautodl.data import DataLoader, Dataset
+        >>> class Squares(Dataset):
+        ...     def __getitem__(self, i):
+        ...         return i * i
+        ...     def __len__(self):
+        ...         return 4
+        >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+        [[0, 1], [4, 9]]
     """
 
     def __getitem__(self, index: int) -> Any:
@@ -36,7 +46,16 @@ class Dataset:
 
 
 class IterableDataset(Dataset):
-    """Samples in a fixed order, without numbers: a subclass has `__iter__`."""
+    """Samples in a fixed order, without numbers: a subclass has `__iter__`.
+
+    Example:
+        >>> from pyautodl.data import DataLoader, IterableDataset
+        >>> class Countdown(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter([3, 2, 1])
+        >>> [batch.tolist() for batch in DataLoader(Countdown(), batch_size=2)]
+        [[3, 2], [1]]
+    """
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__")
@@ -138,6 +157,12 @@ def as_dataset(data: Any) -> Any:
 
     Raises:
         TypeError: it is none of these.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.data import as_dataset
+        >>> len(as_dataset((ad.ones(5, 2), ad.zeros(5))))
+        5
     """
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(data)

@@ -67,8 +67,12 @@ class DataLoader:
         batch_sampler: where lists of sample numbers come from instead.
         num_workers: threads that prepare batches ahead.
         collate_fn: makes a batch of a list of samples.
+        pin_memory, timeout, multiprocessing_context, persistent_workers: without effect:
+            workers are threads.
         drop_last: leave out a last batch that is not full.
+        worker_init_fn: called with each worker's number before the first batch.
         generator: whose seed decides the order; default the default generator.
+        prefetch_factor: batches that each worker prepares ahead.
         transform: called as transform(batch, samples=, epoch=, seed=) on each batch,
             with the sample numbers, so that what it draws depends on nothing else.
 

@@ -22,13 +22,31 @@ _SHUFFLE_STREAM = 1 << 41
 
 
 def permutation(n: int, seed: int, epoch: int) -> list[int]:
-    """The numbers below n in an order that seed and epoch alone decide."""
+    """The numbers below n in an order that seed and epoch alone decide.
+
+    Example:
+        >>> from pyautodl.data import permutation
+        >>> sorted(permutation(4, seed=0, epoch=1))
+        [0, 1, 2, 3]
+    """
     generator = Generator().manual_seed(seed).set_stream(_SHUFFLE_STREAM + epoch)
     return randperm(n, generator=generator).tolist()
 
 
 class Sampler:
-    """Sample numbers, in some order: a subclass has `__iter__` and `__len__`."""
+    """Sample numbers, in some order: a subclass has `__iter__` and `__len__`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.data import DataLoader, Sampler
+        >>> class Backwards(Sampler):
+        ...     def __iter__(self):
+        ...         return iter([2, 1, 0])
+        ...     def __len__(self):
+        ...         return 3
+        >>> [x.tolist() for (x,) in DataLoader((ad.arange(3),), 2, sampler=Backwards())]
+        [[2, 1], [0]]
+    """
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__")
@@ -84,6 +102,10 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(RandomSampler):
     """Given samples in a new order each epoch.
 
+    Args:
+        indices: what to draw from, without replacement.
+        generator: where the order comes from; default: the default one.
+
     Example:
         >>> from pyautodl.data import SubsetRandomSampler
         >>> sorted(SubsetRandomSampler([4, 7]))
@@ -99,6 +121,11 @@ class SubsetRandomSampler(RandomSampler):
 
 class BatchSampler(Sampler):
     """Groups what a sampler gives into batches.
+
+    Args:
+        sampler: what yields indices.
+        batch_size: how many of them go together.
+        drop_last: leave out a last batch that is not full.
 
     Example:
         >>> from pyautodl.data import BatchSampler

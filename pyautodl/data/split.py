@@ -128,6 +128,11 @@ def random_split(
 ) -> list[Subset]:
     """Split a dataset at random into parts of given lengths or shares.
 
+    Args:
+        dataset: what to split.
+        lengths: of the parts, or their shares, which add up to 1.
+        generator: where the order comes from; default: the default one.
+
     Raises:
         ValueError: the lengths do not add up.
 

@@ -445,6 +445,10 @@ def _repeat_axis(x: Tensor, axis: int, n: int) -> Tensor:
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Return the tensor many times along each axis; `dims` may have fewer numbers.
 
+    Args:
+        input: a tensor.
+        dims: how often along each axis; missing ones count as 1 in front.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.tile(ad.tensor([[1], [2]]), (3,))
@@ -510,6 +514,10 @@ def repeat_interleave(
 
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     """Return the tensor with the order along some axes reversed, as a copy.
+
+    Args:
+        input: a tensor.
+        dims: an axis or several.
 
     Example:
         >>> import pyautodl as ad
@@ -582,6 +590,11 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 @method
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turn by k * 90 degrees in the plane of two axes, from the first to the second.
+
+    Args:
+        input: a tensor.
+        k: how many quarter turns; the other way round, if negative.
+        dims: the two axes of the plane, turned from the first towards the second.
 
     Example:
         >>> import pyautodl as ad

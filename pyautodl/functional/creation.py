@@ -148,6 +148,11 @@ def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **kwargs: Any) -> 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Make a tensor, without a copy where the data is a tensor or an array already.
 
+    Args:
+        data: numbers, nested lists, an array or a tensor.
+        dtype: element type; default: by the values.
+        device: 'cpu' or None.
+
     Example:
         >>> import numpy as np, pyautodl as ad
         >>> ad.as_tensor(np.ones(2))
@@ -170,6 +175,13 @@ def asarray(
     requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor that shares memory with `obj` if it can and `copy` allows.
+
+    Args:
+        obj: numbers, nested lists, an array or a tensor.
+        dtype: element type; default: by the values.
+        device: 'cpu' or None.
+        copy: whether to copy where memory could be shared, too.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad
@@ -268,6 +280,12 @@ def zeros(
 ) -> Tensor:
     """Make a tensor of zeros.
 
+    Args:
+        size: the shape, as numbers or a tuple.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.zeros(2, 3)
@@ -282,6 +300,12 @@ def ones(
 ) -> Tensor:
     """Make a tensor of ones.
 
+    Args:
+        size: the shape, as numbers or a tuple.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.ones(3)
@@ -294,6 +318,12 @@ def empty(
     *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make a tensor of undefined values.
+
+    Args:
+        size: the shape, as numbers or a tuple.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad
@@ -317,6 +347,13 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of one value.
+
+    Args:
+        size: the shape, a tuple.
+        fill_value: the value.
+        dtype: element type; default: that of the value, as in `tensor`.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad
@@ -352,6 +389,12 @@ def zeros_like(
 ) -> Tensor:
     """Make zeros with the shape, element type and layout of another tensor.
 
+    Args:
+        input: the tensor whose shape it gets.
+        dtype: element type; default: the input's.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.zeros_like(ad.ones(2))
@@ -365,6 +408,12 @@ def ones_like(
 ) -> Tensor:
     """Make ones with the shape, element type and layout of another tensor.
 
+    Args:
+        input: the tensor whose shape it gets.
+        dtype: element type; default: the input's.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.ones_like(ad.zeros(2))
@@ -377,6 +426,12 @@ def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make undefined values with the shape, element type and layout of another tensor.
+
+    Args:
+        input: the tensor whose shape it gets.
+        dtype: element type; default: the input's.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad
@@ -395,6 +450,13 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Make one value with the shape, element type and layout of another tensor.
+
+    Args:
+        input: the tensor whose shape it gets.
+        fill_value: the value.
+        dtype: element type; default: the input's.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad
@@ -434,6 +496,10 @@ def new_full(
 def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
     """Make a 0-dimensional tensor of the default element type.
 
+    Args:
+        s: the number.
+        dtype: element type; default: the default dtype.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.scalar_tensor(2)
@@ -463,6 +529,15 @@ def arange(
     """Make numbers from `start` up to but without `end`, `step` apart.
 
     With one argument it is the end, and the start is 0.
+
+    Args:
+        start: the first number.
+        end: where to stop.
+        step: from one number to the next.
+        dtype: element type; default: int64, or the default dtype if a number is a
+            float.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Raises:
         ValueError: the step is 0 or leads away from the end.
@@ -501,6 +576,14 @@ def linspace(
 ) -> Tensor:
     """Make `steps` numbers at equal distances from `start` to `end`, both included.
 
+    Args:
+        start: the first number.
+        end: the last one.
+        steps: how many.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.linspace(0, 1, 5)
@@ -525,6 +608,15 @@ def logspace(
 ) -> Tensor:
     """Make `steps` numbers from base**start to base**end, at equal ratios.
 
+    Args:
+        start: the first exponent.
+        end: the last one.
+        steps: how many.
+        base: what is raised to them.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.logspace(0, 2, 3)
@@ -544,6 +636,13 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """Make a matrix of `n` rows and `m` columns with ones on the diagonal.
+
+    Args:
+        n: rows.
+        m: columns; default: n.
+        dtype: element type; default: the default dtype.
+        device: 'cpu' or None.
+        requires_grad: make a leaf of the graph.
 
     Example:
         >>> import pyautodl as ad

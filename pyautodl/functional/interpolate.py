@@ -207,6 +207,11 @@ def upsample_nearest(
 ) -> Tensor:
     """Resize images by repeating pixels.
 
+    Args:
+        input: the images.
+        size: the new size, a number or one for each spatial axis; or
+        scale_factor: a factor, or one for each spatial axis.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.nn.functional.upsample_nearest(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
@@ -219,6 +224,11 @@ def upsample_bilinear(
     input: Tensor, size: Any = None, scale_factor: Any = None
 ) -> Tensor:
     """Resize images linearly with the corner pixels in place.
+
+    Args:
+        input: the images.
+        size: the new size, a number or one for each spatial axis; or
+        scale_factor: a factor, or one for each spatial axis.
 
     Example:
         >>> import pyautodl as ad

@@ -82,6 +82,10 @@ def _rmatmul(self: Tensor, other: Any) -> Tensor:
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Multiply two matrices.
 
+    Args:
+        input: the left matrix.
+        mat2: the right one.
+
     Shape:
         (m, k), (k, n) -> (m, n)
 
@@ -101,6 +105,10 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 @method
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Multiply two batches of matrices, one by one.
+
+    Args:
+        input: the left matrices.
+        mat2: the right ones.
 
     Shape:
         (b, m, k), (b, k, n) -> (b, m, n)
@@ -126,6 +134,10 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Multiply a matrix and a vector.
 
+    Args:
+        input: the matrix.
+        vec: the vector.
+
     Shape:
         (m, k), (k,) -> (m,)
 
@@ -144,6 +156,10 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 @method
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Sum the products of two vectors' elements.
+
+    Args:
+        input: a vector.
+        tensor: another of its size.
 
     Shape:
         (k,), (k,) -> ()
@@ -164,6 +180,10 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """Sum the products of two vectors' elements; there are no complex types.
 
+    Args:
+        input: a vector.
+        other: another of its size.
+
     Shape:
         (k,), (k,) -> ()
 
@@ -182,6 +202,10 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 @method
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Sum products over the last axis of both; with a number, multiply.
+
+    Args:
+        input: the left operand.
+        other: the right one, or a number as either.
 
     Shape:
         (..., k), (*more, k) -> (..., *more)
@@ -207,6 +231,10 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 @method
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Multiply each element of one vector with each of another.
+
+    Args:
+        input: a vector, for the rows.
+        vec2: another, for the columns.
 
     Shape:
         (m,), (n,) -> (m, n)

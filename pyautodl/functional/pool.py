@@ -197,7 +197,7 @@ def max_pool1d_with_indices(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return `max_pool1d` and where each maximum is.
+    """Return `max_pool1d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad
@@ -216,7 +216,7 @@ def max_pool2d_with_indices(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return `max_pool2d` and where each maximum is.
+    """Return `max_pool2d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad
@@ -235,7 +235,7 @@ def max_pool3d_with_indices(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return `max_pool3d` and where each maximum is.
+    """Return `max_pool3d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad
@@ -387,6 +387,10 @@ def _adaptive(
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Average windows that split the last axis into `output_size` parts.
 
+    Args:
+        input: signals.
+        output_size: how many parts; None keeps the input's size.
+
     Shape:
         (n, c, l) or (c, l) -> (n, c, output_size) or (c, output_size)
 
@@ -431,6 +435,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Average windows that split three axes into `output_size` parts.
 
+    Args:
+        input: volumes.
+        output_size: (od, oh, ow) or one number for all; None keeps the input's size.
+
     Shape:
         (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
 
@@ -450,6 +458,11 @@ def adaptive_max_pool1d(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
     """Take the largest element of windows that split the last axis in parts.
+
+    Args:
+        input: signals.
+        output_size: how many parts; None keeps the input's size.
+        return_indices: also return where each maximum is, as `max_pool1d` does.
 
     Shape:
         (n, c, l) or (c, l) -> (n, c, output_size) or (c, output_size)
@@ -475,6 +488,11 @@ def adaptive_max_pool2d(
 ) -> Any:
     """Take the largest element of windows that split the image in parts.
 
+    Args:
+        input: the images.
+        output_size: (oh, ow) or one number for both; None keeps the input's size.
+        return_indices: also return where each maximum is, as `max_pool2d` does.
+
     Shape:
         (n, c, h, w) or (c, h, w) -> (n, c, oh, ow) or (c, oh, ow)
 
@@ -499,6 +517,11 @@ def adaptive_max_pool3d(
 ) -> Any:
     """Take the largest element of windows that split three axes in parts.
 
+    Args:
+        input: volumes.
+        output_size: (od, oh, ow) or one number for all; None keeps the input's size.
+        return_indices: also return where each maximum is, as `max_pool3d` does.
+
     Shape:
         (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)
 
@@ -521,7 +544,7 @@ def adaptive_max_pool3d(
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
-    """Return `adaptive_max_pool1d` and where each maximum is.
+    """Return `adaptive_max_pool1d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad
@@ -535,7 +558,7 @@ def adaptive_max_pool1d_with_indices(
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
-    """Return `adaptive_max_pool2d` and where each maximum is.
+    """Return `adaptive_max_pool2d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad
@@ -549,7 +572,7 @@ def adaptive_max_pool2d_with_indices(
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
-    """Return `adaptive_max_pool3d` and where each maximum is.
+    """Return `adaptive_max_pool3d`, whose arguments it has, and where each maximum is.
 
     Example:
         >>> import pyautodl as ad

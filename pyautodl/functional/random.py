@@ -259,6 +259,11 @@ def randperm(
 ) -> Tensor:
     """Draw an order of the numbers 0 ... n-1, each equally likely.
 
+    Args:
+        n: how many.
+        generator, out, layout, device, requires_grad, pin_memory: as in `rand`.
+        dtype: element type; default: int64.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.randperm(4).sort()[0]
@@ -284,6 +289,11 @@ def rand_like(
 ) -> Tensor:
     """Draw uniform numbers from [0, 1), shaped and typed as another tensor.
 
+    Args:
+        input: the tensor whose shape and, by default, element type it gets.
+        dtype, layout, device, requires_grad, generator: as in `rand`.
+        memory_format: ignored.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.rand_like(ad.zeros(2, 3)).shape
@@ -305,6 +315,11 @@ def randn_like(
     generator: Generator | None = None,
 ) -> Tensor:
     """Draw normal numbers, shaped and typed as another tensor.
+
+    Args:
+        input: the tensor whose shape and, by default, element type it gets.
+        dtype, layout, device, requires_grad, generator: as in `rand`.
+        memory_format: ignored.
 
     Example:
         >>> import pyautodl as ad
@@ -331,6 +346,13 @@ def randint_like(
     """Draw integers from [low, high), shaped and typed as another tensor.
 
     Call it as `randint_like(x, high)` or `randint_like(x, low, high)`.
+
+    Args:
+        input: the tensor whose shape and, by default, element type it gets.
+        low: the least number, 0 if there is one argument alone.
+        high: where the range ends.
+        dtype, layout, device, requires_grad, generator: as in `randint`.
+        memory_format: ignored.
 
     Example:
         >>> import pyautodl as ad
@@ -790,6 +812,12 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels of (n, c, ...).
+
+    Args:
+        input: the activations.
+        p: the probability, from 0 to 1.
+        training: whether to drop anything.
+        inplace: change the input.
 
     Example:
         >>> import pyautodl as ad

@@ -161,6 +161,12 @@ def nansum(
 ) -> Tensor:
     """Add up the elements that are not NaN.
 
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.nansum(ad.tensor([1.0, float("nan"), 2.0]))
@@ -181,6 +187,12 @@ def nanmean(
 ) -> Tensor:
     """Return the mean of the elements that are not NaN.
 
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.nanmean(ad.tensor([1.0, float("nan"), 2.0]))
@@ -197,6 +209,12 @@ def prod(
 ) -> Tensor:
     """Multiply the elements, all or along an axis; integers and bools give int64.
 
+    Args:
+        input: a tensor.
+        dim: an axis; None means all.
+        keepdim: keep reduced axes with size 1.
+        dtype: cast to this type first.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.prod(ad.tensor([2.0, 3.0, 4.0]))
@@ -208,6 +226,10 @@ def prod(
 @method
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """Count the elements that are not 0.
+
+    Args:
+        input: a tensor.
+        dim: an axis or several; None means all.
 
     Example:
         >>> import pyautodl as ad
@@ -346,6 +368,11 @@ def std_mean(
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return the largest elements along axes; equal ones share the gradient.
 
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.amax(ad.tensor([[1, 5], [4, 2]]), 1)
@@ -358,6 +385,11 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return the smallest elements along axes; equal ones share the gradient.
 
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.amin(ad.tensor([[1, 5], [4, 2]]), 1)
@@ -369,6 +401,11 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 @method
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """Return the smallest and the largest elements.
+
+    Args:
+        input: a tensor.
+        dim: an axis; None means all.
+        keepdim: keep reduced axes with size 1.
 
     Example:
         >>> import pyautodl as ad
@@ -473,6 +510,11 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return whether any element is not 0.
 
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.any(ad.tensor([[0, 0], [0, 2]]), 1)
@@ -484,6 +526,11 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 @method
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Return whether no element is 0.
+
+    Args:
+        input: a tensor.
+        dim: an axis or several; None or () means all.
+        keepdim: keep reduced axes with size 1.
 
     Example:
         >>> import pyautodl as ad
@@ -591,6 +638,12 @@ def pairwise_distance(
 ) -> Tensor:
     """Return the p-norm of x1 - x2 + eps along the last axis.
 
+    Args:
+        x1, x2: vectors, which broadcast.
+        p: the exponent of the norm.
+        eps: added to the differences, as PyTorch does.
+        keepdim: keep the last axis with size 1.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.pairwise_distance(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0]]))
@@ -635,6 +688,11 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """Return log(sum(exp(x))) along axes, without overflow.
 
+    Args:
+        input: a floating tensor.
+        dim: an axis or several.
+        keepdim: keep reduced axes with size 1.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.logsumexp(ad.tensor([1000.0, 1000.0]), 0)
@@ -652,6 +710,11 @@ method("logsumexp")(logsumexp)
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Return the running sums along an axis; integers and bools give int64.
 
+    Args:
+        input: a tensor.
+        dim: the axis.
+        dtype: cast to this type first.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
@@ -663,6 +726,11 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 @method(inplace=True)
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Return the running products along an axis; integers and bools give int64.
+
+    Args:
+        input: a tensor.
+        dim: the axis.
+        dtype: cast to this type first.
 
     Example:
         >>> import pyautodl as ad

@@ -306,7 +306,7 @@ def rnn_tanh_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Compute one step of a plain recurrent layer with tanh.
+    """Compute one step of a plain recurrent layer with tanh; arguments as `lstm_cell`.
 
     Example:
         >>> import pyautodl as ad
@@ -325,7 +325,7 @@ def rnn_relu_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Tensor:
-    """Compute one step of a plain recurrent layer with ReLU.
+    """Compute one step of a plain recurrent layer with ReLU; arguments as `lstm_cell`.
 
     Example:
         >>> import pyautodl as ad

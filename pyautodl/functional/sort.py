@@ -58,6 +58,12 @@ def argsort(
 ) -> Tensor:
     """Return the indices that put the elements along an axis in order.
 
+    Args:
+        input: a tensor.
+        dim: the axis.
+        descending: the largest first.
+        stable: taken for PyTorch's sake; equal elements always keep their order.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.argsort(ad.tensor([3, 1, 2]))

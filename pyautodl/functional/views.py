@@ -113,6 +113,11 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Make one axis of the axes `start_dim` to `end_dim`.
 
+    Args:
+        input: a tensor.
+        start_dim: the first of the axes that become one.
+        end_dim: the last of them.
+
     Shape:
         (a, b, c) -> (a, b * c) with start_dim=1; a scalar becomes (1,).
 
@@ -202,6 +207,10 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of size 1 at `dim`.
 
+    Args:
+        input: a tensor.
+        dim: where the new axis stands in the result.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.unsqueeze(ad.zeros(2, 3), -1).shape
@@ -269,6 +278,10 @@ def _lift_3d(x: Tensor) -> Tensor:
 def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Put the axes in another order.
 
+    Args:
+        input: a tensor.
+        dims: the axes in their new order.
+
     Shape:
         (a, b, c) -> (c, a, b) with dims=(2, 0, 1)
 
@@ -292,6 +305,10 @@ def _permute(self: Tensor, *dims: Any) -> Tensor:
 @method("transpose", "swapaxes", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Let two axes change places.
+
+    Args:
+        input: a tensor.
+        dim0, dim1: the axes that change places.
 
     Example:
         >>> import pyautodl as ad
@@ -378,6 +395,11 @@ def movedim(
 ) -> Tensor:
     """Move axes to other places; the others keep their order.
 
+    Args:
+        input: a tensor.
+        source: an axis or several.
+        destination: where each of them goes.
+
     Raises:
         ShapeError: `source` and `destination` differ in length or name an axis twice.
 
@@ -454,6 +476,10 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Return the tensor with axes of size 1 repeated to the shape `size`.
 
+    Args:
+        input: a tensor.
+        size: the shape, to which that of the input broadcasts.
+
     Raises:
         ShapeError: another axis than one of size 1 would change.
 
@@ -491,6 +517,12 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """Return `length` neighbours along axis `dim`, from `start` on.
 
+    Args:
+        input: a tensor.
+        dim: the axis.
+        start: the first place; negative ones count from the end.
+        length: how many.
+
     Raises:
         ShapeError: the axis has not as many.
 
@@ -514,6 +546,11 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 @method
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """Return the part at `index` of axis `dim`, without that axis.
+
+    Args:
+        input: a tensor.
+        dim: the axis that drops.
+        index: the place; negative ones count from the end.
 
     Raises:
         IndexError: the axis is shorter.
@@ -578,6 +615,11 @@ def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Cut an axis into at most `chunks` pieces of equal size, but for the last.
 
+    Args:
+        input: a tensor.
+        chunks: how many pieces at most.
+        dim: the axis.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.chunk(ad.arange(5), 2)
@@ -598,6 +640,11 @@ def tensor_split(
     input: Tensor, indices_or_sections: Any, dim: int = 0
 ) -> tuple[Tensor, ...]:
     """Cut an axis into a number of nearly equal pieces, or at given places.
+
+    Args:
+        input: a tensor.
+        indices_or_sections: how many pieces, or the places to cut at.
+        dim: the axis.
 
     Example:
         >>> import pyautodl as ad
@@ -628,6 +675,10 @@ def tensor_split(
 @method
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the parts along an axis, as views without that axis.
+
+    Args:
+        input: a tensor.
+        dim: the axis that drops.
 
     Example:
         >>> import pyautodl as ad
@@ -680,6 +731,11 @@ def diag_embed(
 ) -> Tensor:
     """Make matrices that have the last axis of the input as their diagonal.
 
+    Args:
+        input: diagonals along the last axis.
+        offset: how far above the main diagonal; below, if negative.
+        dim1, dim2: the axes of the matrices in the result.
+
     Shape:
         (..., n) -> (..., n + |offset|, n + |offset|)
 
@@ -710,6 +766,10 @@ def diag_embed(
 @method
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Return the diagonal of a matrix, or the matrix with the diagonal given.
+
+    Args:
+        input: a vector or a matrix.
+        diagonal: how far above the main diagonal; below, if negative.
 
     Raises:
         ShapeError: the tensor has neither one nor two axes.

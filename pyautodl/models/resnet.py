@@ -15,6 +15,12 @@ class BasicBlock(nn.Module):
 
     Shape:
         (n, in_channels, h, w) -> (n, channels, h / stride, w / stride).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import models
+        >>> models.BasicBlock(4, 8, stride=2)(ad.ones(2, 4, 6, 6)).shape
+        pyautodl.Size([2, 8, 3, 3])
     """
 
     expansion = 1
@@ -39,6 +45,12 @@ class Bottleneck(nn.Module):
 
     Shape:
         (n, in_channels, h, w) -> (n, 4 * channels, h / stride, w / stride).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import models
+        >>> models.Bottleneck(4, 2)(ad.ones(2, 4, 6, 6)).shape
+        pyautodl.Size([2, 8, 6, 6])
     """
 
     expansion = 4
@@ -149,7 +161,13 @@ class ResNet(nn.Module):
 
 
 def resnet18(**kwargs: Any) -> ResNet:
-    """ResNet with 18 layers; arguments as `ResNet`."""
+    """ResNet with 18 layers; arguments as `ResNet`.
+
+    Example:
+        >>> from pyautodl import models
+        >>> sum(p.numel() for p in models.resnet18().parameters())
+        11689512
+    """
     return ResNet(BasicBlock, (2, 2, 2, 2), **kwargs)
 
 

@@ -101,7 +101,13 @@ def _convolutions(
 
 
 def vgg11(**kwargs: Any) -> VGG:
-    """VGG with 11 layers; arguments as `VGG`."""
+    """VGG with 11 layers; arguments as `VGG`.
+
+    Example:
+        >>> from pyautodl import models
+        >>> sum(p.numel() for p in models.vgg11(small=True).parameters())
+        9225610
+    """
     return VGG(11, **kwargs)
 
 

@@ -181,6 +181,15 @@ class ModuleList(_Numbered):
 
     Args:
         modules: what to start with.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layers = nn.ModuleList([nn.Linear(2, 3), nn.ReLU()])
+        >>> layers.append(nn.Linear(3, 1))[-1]
+        Linear(in_features=3, out_features=1, bias=True)
+        >>> len(layers), [name for name, _ in layers.named_parameters()][:2]
+        (3, ['0.weight', '0.bias'])
     """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
@@ -245,6 +254,13 @@ class ModuleDict(Module):
 
     Args:
         modules: a mapping, or pairs of name and module.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> heads = nn.ModuleDict({"class": nn.Linear(4, 3), "box": nn.Linear(4, 2)})
+        >>> heads["box"](ad.ones(1, 4)).shape
+        pyautodl.Size([1, 2])
     """
 
     def __init__(self, modules: Any = None) -> None:
@@ -320,6 +336,13 @@ class ParameterList(Module):
 
     Args:
         values: what to start with.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> scales = nn.ParameterList([ad.ones(2), ad.zeros(1)])
+        >>> [name for name, _ in scales.named_parameters()]
+        ['0', '1']
     """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
@@ -376,6 +399,13 @@ class ParameterDict(Module):
 
     Args:
         parameters: a mapping, or pairs of name and parameter.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> values = nn.ParameterDict({"scale": ad.ones(2)})
+        >>> [name for name, _ in values.named_parameters()]
+        ['scale']
     """
 
     def __init__(self, parameters: Any = None) -> None:

@@ -58,6 +58,10 @@ class Dropout(_Dropout):
 class Dropout1d(_Dropout):
     """Sets whole channels of (n, c, l) to 0 with probability `p` in training.
 
+    Args:
+        p: the probability, from 0 to 1.
+        inplace: change the input.
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
@@ -71,6 +75,10 @@ class Dropout1d(_Dropout):
 
 class Dropout2d(_Dropout):
     """Sets whole channels of (n, c, h, w) to 0 with probability `p` in training.
+
+    Args:
+        p: the probability, from 0 to 1.
+        inplace: change the input.
 
     Example:
         >>> import pyautodl as ad
@@ -86,6 +94,10 @@ class Dropout2d(_Dropout):
 class Dropout3d(_Dropout):
     """Sets whole channels of (n, c, d, h, w) to 0 with probability `p` in training.
 
+    Args:
+        p: the probability, from 0 to 1.
+        inplace: change the input.
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
@@ -99,6 +111,10 @@ class Dropout3d(_Dropout):
 
 class AlphaDropout(_Dropout):
     """Dropout in training that keeps mean 0 and variance 1, to go with SELU.
+
+    Args:
+        p: the probability, from 0 to 1.
+        inplace: change the input.
 
     Example:
         >>> import pyautodl as ad
@@ -115,6 +131,10 @@ class AlphaDropout(_Dropout):
 
 class FeatureAlphaDropout(_Dropout):
     """AlphaDropout of whole channels of (n, c, ...).
+
+    Args:
+        p: the probability, from 0 to 1.
+        inplace: change the input.
 
     Example:
         >>> import pyautodl as ad

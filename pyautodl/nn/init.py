@@ -84,7 +84,20 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None
 ) -> Tensor:
-    """Fill with numbers uniform in [a, b)."""
+    """Fill with numbers uniform in [a, b).
+
+    Args:
+        tensor: what to fill.
+        a: the least number.
+        b: where the range ends.
+        generator: where the numbers come from; default: the default one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> bool((nn.init.uniform_(ad.empty(100), 2, 3) >= 2).all())
+        True
+    """
     with no_grad():
         tensor.uniform_(a, b, generator=generator)
     return tensor
@@ -93,7 +106,20 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
 ) -> Tensor:
-    """Fill with normal numbers; a small std gives the small random numbers around 0."""
+    """Fill with normal numbers; a small std gives the small random numbers around 0.
+
+    Args:
+        tensor: what to fill.
+        mean: of the distribution.
+        std: its standard deviation.
+        generator: where the numbers come from; default: the default one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.normal_(ad.empty(2, 3), std=0.02).shape
+        pyautodl.Size([2, 3])
+    """
     with no_grad():
         tensor.normal_(mean, std, generator=generator)
     return tensor
@@ -109,8 +135,22 @@ def trunc_normal_(
 ) -> Tensor:
     """Fill with normal numbers, given that they lie in [a, b].
 
+    Args:
+        tensor: what to fill.
+        mean: of the normal distribution that is cut.
+        std: its standard deviation.
+        a: the least number.
+        b: the largest.
+        generator: where the numbers come from; default: the default one.
+
     Raises:
         ValueError: a > b.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> bool((nn.init.trunc_normal_(ad.empty(100)).abs() <= 2).all())
+        True
     """
     if a > b:
         raise ValueError(f"trunc_normal_: expected a <= b, got a={a}, b={b}")
@@ -126,19 +166,44 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with one value."""
+    """Fill with one value.
+
+    Args:
+        tensor: what to fill.
+        val: the value.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.constant_(ad.empty(2), 0.5)
+        tensor([0.5000, 0.5000])
+    """
     with no_grad():
         tensor.fill_(val)
     return tensor
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1."""
+    """Fill with 1.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.ones_(ad.empty(2))
+        tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0."""
+    """Fill with 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.zeros_(ad.empty(2))
+        tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
@@ -153,6 +218,13 @@ def eye_(tensor: Tensor) -> Tensor:
 
     Raises:
         ShapeError: the tensor has not 2 axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.eye_(ad.empty(2, 3))
+        tensor([[1., 0., 0.],
+                [0., 1., 0.]])
     """
     _check_ndim("eye_", tensor, (2,))
     return _copy_values(tensor, np.eye(*tensor.shape, dtype=np.float32))
@@ -167,6 +239,12 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
     Raises:
         ShapeError: wrong number of axes, or groups do not divide axis 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.init.dirac_(ad.empty(1, 1, 3))
+        tensor([[[0., 1., 0.]]])
     """
     _check_ndim("dirac_", tensor, (3, 4, 5))
     out, channels, *kernel = tensor.shape
@@ -213,6 +291,18 @@ def _fan(tensor: Tensor, mode: str) -> int:
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in ±gain·sqrt(6 / (fan_in + fan_out)).
 
+    Args:
+        tensor: what to fill.
+        gain: a factor, as `calculate_gain` gives it.
+        generator: where the numbers come from; default: the default one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> w = nn.init.xavier_uniform_(ad.empty(3, 3))
+        >>> bool((w.abs() <= 1).all())
+        True
+
     Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward
     neural networks, 2010.
     """
@@ -221,7 +311,20 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Normal with std gain·sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`."""
+    """Normal with std gain·sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
+
+    Args:
+        tensor: what to fill.
+        gain: a factor, as `calculate_gain` gives it.
+        generator: where the numbers come from; default: the default one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.Linear(3, 4)
+        >>> nn.init.xavier_normal_(layer.weight).shape
+        pyautodl.Size([4, 3])
+    """
     std = gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return normal_(tensor, 0.0, std, generator)
 
@@ -242,6 +345,13 @@ def kaiming_uniform_(
         nonlinearity: as in `calculate_gain`.
         generator: where the numbers come from.
 
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.Conv2d(1, 8, 3)
+        >>> nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu").shape
+        pyautodl.Size([8, 1, 3, 3])
+
     Source: He et al., Delving deep into rectifiers, 2015.
     """
     if 0 in tensor.shape:
@@ -258,7 +368,19 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Normal with std gain / sqrt(fan); arguments as `kaiming_uniform_`."""
+    """Normal with std gain / sqrt(fan); arguments as `kaiming_uniform_`.
+
+    Args:
+        tensor: what to fill.
+        a, mode, nonlinearity, generator: as in `kaiming_uniform_`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.Linear(3, 4)
+        >>> nn.init.kaiming_normal_(layer.weight, nonlinearity="relu").shape
+        pyautodl.Size([4, 3])
+    """
     if 0 in tensor.shape:
         return tensor
     std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
@@ -268,8 +390,20 @@ def kaiming_normal_(
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
     """Fill with a (semi-)orthogonal matrix; trailing axes are flattened.
 
+    Args:
+        tensor: what to fill.
+        gain: what the matrix is multiplied by.
+        generator: where the numbers come from; default: the default one.
+
     Raises:
         ShapeError: fewer than 2 axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> w = nn.init.orthogonal_(ad.empty(2, 4))
+        >>> bool(ad.allclose(w @ w.T, ad.eye(2), atol=1e-5))
+        True
 
     Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep
     linear neural networks, 2013.
@@ -305,6 +439,12 @@ def sparse_(
 
     Raises:
         ShapeError: the tensor has not 2 axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> (nn.init.sparse_(ad.empty(4, 3), 0.5) == 0).sum(0)
+        tensor([2, 2, 2])
 
     Source: Martens, Deep learning via Hessian-free optimization, 2010.
     """

@@ -70,6 +70,10 @@ class ConstantPad1d(_Pad):
 class ConstantPad2d(ConstantPad1d):
     """Pads the last two axes with a value: (left, right, top, bottom).
 
+    Args:
+        padding: (left, right, top, bottom), or one number for all; negative ones crop.
+        value: what stands there.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.nn.ConstantPad2d(1, 0.0)(ad.ones(1, 1, 1, 1)).shape

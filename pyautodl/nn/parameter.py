@@ -36,6 +36,14 @@ class Buffer(Tensor):
     Args:
         data: a tensor, whose memory is shared, or values.
         persistent: whether it is part of the state_dict.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.ReLU()
+        >>> layer.mean = nn.Buffer(ad.zeros(2))
+        >>> list(layer.state_dict())
+        ['mean']
     """
 
     __slots__ = ()

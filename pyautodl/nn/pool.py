@@ -343,6 +343,10 @@ class AdaptiveAvgPool3d(_Adaptive):
 class AdaptiveMaxPool1d(_AdaptiveMax):
     """Take the maxima of windows that split the last axis into `output_size` parts.
 
+    Args:
+        output_size: how many parts; None keeps the input's size.
+        return_indices: also return where each maximum is.
+
     Shape:
         (n, c, l) or (c, l) -> (n, c, ol) or (c, ol)
 
@@ -378,6 +382,10 @@ class AdaptiveMaxPool2d(_AdaptiveMax):
 
 class AdaptiveMaxPool3d(_AdaptiveMax):
     """Take the maxima of windows that split three axes into `output_size` parts.
+
+    Args:
+        output_size: (od, oh, ow) or one number for all; None keeps the input's size.
+        return_indices: also return where each maximum is.
 
     Shape:
         (n, c, d, h, w) or (c, d, h, w) -> (n, c, od, oh, ow) or (c, od, oh, ow)

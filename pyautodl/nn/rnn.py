@@ -234,6 +234,8 @@ class RNN(RNNBase):
         batch_first: (n, t, features) instead of (t, n, features).
         dropout: between layers, in training.
         bidirectional: also read backwards.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (t, n, input_size) or (t, input_size), h_0 (layers, n, hidden_size), where
@@ -297,6 +299,8 @@ class LSTM(RNNBase):
         dropout: between layers, in training.
         bidirectional: also read backwards.
         proj_size: not supported, 0.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (t, n, input_size) or (t, input_size), states (h_0, c_0) of (layers, n,
@@ -356,6 +360,8 @@ class GRU(RNNBase):
         batch_first: (n, t, features) instead of (t, n, features).
         dropout: between layers, in training.
         bidirectional: also read backwards.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (t, n, input_size) or (t, input_size), h_0 (layers, n, hidden_size), where
@@ -450,6 +456,8 @@ class RNNCell(_Cell):
         hidden_size: features of the state.
         bias: whether there are biases.
         nonlinearity: 'tanh' or 'relu'.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (n, input_size), h (n, hidden_size) -> h; or all without n.
@@ -498,6 +506,8 @@ class LSTMCell(_Cell):
         input_size: features of the input.
         hidden_size: features of the state.
         bias: whether there are biases.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (n, input_size), (h, c) of (n, hidden_size) each -> (h, c); or all without n.
@@ -533,6 +543,8 @@ class GRUCell(_Cell):
         input_size: features of the input.
         hidden_size: features of the state.
         bias: whether there are biases.
+        device: 'cpu' or None.
+        dtype: element type of the weights.
 
     Shape:
         input (n, input_size), h (n, hidden_size) -> h; or all without n.

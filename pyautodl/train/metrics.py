@@ -67,6 +67,10 @@ def mean_squared_error(output: Tensor, target: Tensor) -> float:
 def psnr(output: Tensor, target: Tensor) -> float:
     """The peak signal-to-noise ratio in dB, for values from 0 to 1.
 
+    Args:
+        output: images.
+        target: what they should be.
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl.train import psnr

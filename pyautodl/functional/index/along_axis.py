@@ -64,6 +64,12 @@ def index_add(
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Write whole parts along an axis; later ones win.
 
+    Args:
+        input: the tensor that is copied first.
+        dim: the axis.
+        index: a line of integers.
+        source: what is written; its size along the axis is that of `index`.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.index_copy(ad.zeros(2), 0, ad.tensor([1]), ad.tensor([5.0]))
@@ -75,6 +81,12 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @method(inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Fill whole parts along an axis with a number.
+
+    Args:
+        input: the tensor that is copied first.
+        dim: the axis.
+        index: a line of integers.
+        value: a number, or a tensor without axes.
 
     Example:
         >>> import pyautodl as ad
@@ -92,6 +104,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 @method
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Take elements of the flattened tensor; negative indices count from the end.
+
+    Args:
+        input: a tensor.
+        index: integers of any shape, which the result gets.
 
     Example:
         >>> import pyautodl as ad

@@ -219,6 +219,11 @@ def scatter_reduce(
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Take elements along an axis as `gather`, after broadcasting the other axes.
 
+    Args:
+        input: a tensor.
+        indices: integers with as many axes.
+        dim: the axis; None means that of both, flattened.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.take_along_dim(ad.tensor([[1, 2], [3, 4]]), ad.tensor([[1]]), dim=1)

@@ -44,6 +44,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """Return the elements where the mask is set, as a line.
 
+    Args:
+        input: a tensor.
+        mask: bool; it broadcasts with the input.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.masked_select(ad.tensor([1, 2, 3]), ad.tensor([True, False, True]))
@@ -57,6 +61,11 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """Write the elements of `source`, one after the other, where the mask is set.
+
+    Args:
+        input: the tensor that is copied first.
+        mask: bool; it broadcasts to the input.
+        source: at least as many elements as the mask sets.
 
     Raises:
         ShapeError: there are too few.

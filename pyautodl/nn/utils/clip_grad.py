@@ -219,6 +219,12 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scale all gradients by max_norm / total_norm, if that is below 1.
 
+    Args:
+        parameters: a tensor or several; their gradients are changed.
+        max_norm: the norm to keep below.
+        total_norm: theirs, as `get_total_norm` returns it.
+        foreach: taken for PyTorch's sake.
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn

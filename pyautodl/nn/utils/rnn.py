@@ -324,6 +324,11 @@ def unpad_sequence(
 ) -> list[Tensor]:
     """Cut padded sequences apart, to their lengths.
 
+    Args:
+        padded_sequences: sequences, padded to one length.
+        lengths: theirs.
+        batch_first: (n, t, ...) instead of (t, n, ...).
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl.nn.utils.rnn import unpad_sequence

@@ -30,8 +30,20 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Copy slices of a vector into the parameters, in order.
 
+    Args:
+        vec: the vector.
+        parameters: what takes its numbers.
+
     Raises:
         ShapeError: the vector has not as many elements as the parameters.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.Linear(2, 1)
+        >>> nn.utils.vector_to_parameters(ad.tensor([1.0, 2.0, 3.0]), layer.parameters())
+        >>> layer.weight.tolist(), layer.bias.tolist()
+        ([[1.0, 2.0]], [3.0])
     """
     given = list(parameters)
     total = sum(each.numel() for each in given)
