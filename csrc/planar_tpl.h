@@ -1,8 +1,9 @@
-/* Convolution of an image whose channels lie one after the other (n, c, spatial... in C order), with
- * few channels: the first layer of a network, which so needs no copy with channels last.
+/* Convolution of an image of few channels, the first layer of a network, whether they lie one after
+ * the other (n, c, spatial... in C order) or last.
  *
  * Included by conv_tpl.h, whose packed weight it reads. The left matrix is never made: with one tap
- * and channel after the other, the pixels of a line lie `stride` apart in a line of the image.
+ * and channel after the other, the pixels of a line lie `stride` values or pixels apart in a line of
+ * the image, so that rows of a few taps and channels need not be copied for each pixel.
  *
  * Loops: lines of output pixels, shared out to the threads; pieces of a line, for which those lines
  * of the image that some tap meets are copied with the zeros around them, into L1; panels of NR
@@ -13,6 +14,7 @@
 #define PLANAR_PIXELS 112    /* output pixels of a piece, at most */
 #define PLANAR_ELEMENTS 8192 /* of the lines of the image that meet a piece, at most */
 #define PLANAR_DEPTH 1024    /* taps and channels, at most */
+#define PLANAR_LAST 4        /* channels that lie last, at most */
 
 /* Whether the lines of an image lie so. */
 static inline int planar_is(const pyad_array *x) { return x->shape[1] > 1 && x->stride[1] != 1; }
@@ -23,8 +25,16 @@ static inline int64_t planar_size(const conv_shape *s, int64_t pixels) {
     return (pixels - 1) * a->stride + (a->kernel - 1) * a->dilation + 1;
 }
 
-/* Elements from one copied line to the next. */
-static inline int64_t planar_line(const conv_shape *s) { return planar_size(s, PLANAR_PIXELS); }
+/* How the channels of an image lie. */
+typedef struct {
+    int64_t planes, side; /* channels one after the other; side by side: one of them is 1 */
+    int64_t line;         /* elements from one copied line to the next */
+} planar_order;
+
+static inline planar_order planar_order_of(const conv_shape *s, int last) {
+    int64_t side = last ? s->channels : 1;
+    return (planar_order){last ? 1 : s->channels, side, planar_size(s, PLANAR_PIXELS) * side};
+}
 #endif
 
 typedef struct {
@@ -64,27 +74,50 @@ GEMM_INLINE void K(planar_tiles_of)(const K(pointwise_panel) *p, const int64_t *
     }
 }
 
-static __attribute__((noinline)) void K(planar_tiles_x1)(const K(pointwise_panel) *p,
-                                                         const int64_t *offsets, int64_t step) {
-    K(planar_tiles_of)(p, offsets, step, GEMM_MR, 1);
-}
-
-static __attribute__((noinline)) void K(planar_tiles_xv)(const K(pointwise_panel) *p,
-                                                         const int64_t *offsets, int64_t step) {
-    K(planar_tiles_of)(p, offsets, step, GEMM_MR, GEMM_NV);
-}
-
-static void K(planar_tiles)(const K(pointwise_panel) *p, const int64_t *offsets, int64_t step,
-                            int64_t lanes) {
-    if (p->tiles == 0) return;
-    if (lanes > VL) {
-        K(planar_tiles_xv)(p, offsets, step);
-    } else {
-        K(planar_tiles_x1)(p, offsets, step);
+#define PLANAR_TILE(rows)                                                                        \
+    static __attribute__((noinline)) void PYAD_JOIN(K(planar_x1), rows)(                         \
+        const K(pointwise_panel) *p, const int64_t *offsets, int64_t step) {                     \
+        K(planar_tiles_of)(p, offsets, step, rows, 1);                                           \
+    }                                                                                            \
+    static __attribute__((noinline)) void PYAD_JOIN(K(planar_xv), rows)(                         \
+        const K(pointwise_panel) *p, const int64_t *offsets, int64_t step) {                     \
+        K(planar_tiles_of)(p, offsets, step, rows, GEMM_NV);                                     \
     }
-}
+#define PLANAR_PAIR(rows)                                                                        \
+    {PYAD_JOIN(K(planar_x1), rows), PYAD_JOIN(K(planar_xv), rows)}
 
-/* Source pixels first .. first+size-1 of a line of the image; zeros where there are none. */
+PLANAR_TILE(2)
+PLANAR_TILE(4)
+#if GEMM_MR > 4
+PLANAR_TILE(6)
+#endif
+#if GEMM_MR > 6
+PLANAR_TILE(8)
+PLANAR_TILE(10)
+PLANAR_TILE(12)
+PLANAR_TILE(14)
+#endif
+
+/* [height / 2 - 1][more than one vector] */
+static void (*const K(planar_tiles)[GEMM_MR / 2][2])(const K(pointwise_panel) *, const int64_t *,
+                                                     int64_t) = {
+    PLANAR_PAIR(2),
+    PLANAR_PAIR(4),
+#if GEMM_MR > 4
+    PLANAR_PAIR(6),
+#endif
+#if GEMM_MR > 6
+    PLANAR_PAIR(8),
+    PLANAR_PAIR(10),
+    PLANAR_PAIR(12),
+    PLANAR_PAIR(14),
+#endif
+};
+
+#undef PLANAR_TILE
+#undef PLANAR_PAIR
+
+/* Elements first .. first+size-1 of a line of the image; zeros where there are none. */
 static void K(planar_copy)(const REAL *line, int64_t source, int64_t first, int64_t size, REAL *to) {
     int64_t begin = line == NULL ? size : pyad_min(size, pyad_max(0, -first));
     int64_t end = line == NULL ? size : pyad_max(begin, pyad_min(size, source - first));
@@ -94,42 +127,68 @@ static void K(planar_copy)(const REAL *line, int64_t source, int64_t first, int6
 }
 
 /* The lines of the image that meet output pixels w .. w+pixels-1 of line `at`. */
-static void K(planar_lines)(const conv_shape *s, const REAL *x, const im2col_pixel *at, int64_t w,
-                            int64_t pixels, REAL *lines) {
+static void K(planar_lines)(const conv_shape *s, const planar_order *order, const REAL *x,
+                            const im2col_pixel *at, int64_t w, int64_t pixels, REAL *lines) {
     const im2col_numbers *a = s->axis;
-    int64_t step = planar_line(s), first = w * a[2].stride - a[2].padding;
-    int64_t size = planar_size(s, pixels);
-    int64_t plane = a[0].image * a[1].image * a[2].image;
-    for (int64_t c = 0; c < s->channels; c++) {
-        const REAL *channel = x + (at->n * s->channels + c) * plane;
+    int64_t side = order->side, first = (w * a[2].stride - a[2].padding) * side;
+    int64_t source = a[2].image * side, size = planar_size(s, pixels) * side;
+    for (int64_t c = 0; c < order->planes; c++) {
+        const REAL *plane = x + (at->n * order->planes + c) * a[0].image * a[1].image * source;
         for (int64_t i = 0; i < s->kernel[0]; i++) {
             int64_t d = at->d * a[0].stride - a[0].padding + i * a[0].dilation;
-            for (int64_t j = 0; j < s->kernel[1]; j++, lines += step) {
+            for (int64_t j = 0; j < s->kernel[1]; j++, lines += order->line) {
                 int64_t h = at->h * a[1].stride - a[1].padding + j * a[1].dilation;
                 int inside = d >= 0 && d < a[0].image && h >= 0 && h < a[1].image;
-                const REAL *line = channel + (d * a[1].image + h) * a[2].image;
-                K(planar_copy)(inside ? line : NULL, a[2].image, first, size, lines);
+                const REAL *line = inside ? plane + (d * a[1].image + h) * source : NULL;
+                K(planar_copy)(line, source, first, size, lines);
             }
         }
     }
 }
 
 /* offsets[k] for k = (tap, channel), as the weight is packed. */
-static void K(planar_offsets)(const conv_shape *s, int64_t *offsets) {
-    int64_t step = planar_line(s), lines = s->kernel[0] * s->kernel[1];
+static void K(planar_offsets)(const conv_shape *s, const planar_order *order, int64_t *offsets) {
+    int64_t lines = s->kernel[0] * s->kernel[1];
+    int64_t plane = order->planes > 1 ? lines * order->line : 1; /* from channel to channel */
     for (int64_t line = 0; line < lines; line++) {
         for (int64_t l = 0; l < s->kernel[2]; l++) {
             for (int64_t c = 0; c < s->channels; c++) {
-                *offsets++ = (c * lines + line) * step + l * s->axis[2].dilation;
+                *offsets++ =
+                    c * plane + line * order->line + l * s->axis[2].dilation * order->side;
             }
         }
     }
 }
 
+/* The last pixels of a piece, fewer than MR; an odd one has a companion that is summed aside. */
+static void K(planar_rest)(const K(pointwise_panel) *panel, const K(epilogue) *end, int64_t column,
+                           int64_t pixels, int64_t step, int64_t lanes, K(planar_scratch) *s) {
+    K(pointwise_panel) p = *panel;
+    int64_t height = (pixels + 1) / 2;
+    p.tiles = 1;
+    if (pixels % 2 == 0) {
+        K(planar_tiles)[height - 1][lanes > VL](&p, s->offsets, step);
+        return;
+    }
+    p.scale = p.bias = p.residual = NULL;
+    p.activation = GEMM_LINEAR;
+    p.out = s->tile;
+    p.out_step = lanes;
+    K(planar_tiles)[height - 1][lanes > VL](&p, s->offsets, step);
+    for (int64_t i = 0; i < pixels; i++) {
+        REAL *to = panel->out + i * panel->out_step;
+        for (int64_t l = 0; l < lanes; l += VL) {
+            vec v = v_load(s->tile + i * lanes + l);
+            v_store(to + l, K(epilogue_apply)(end, v, column + l, to + l, VL));
+        }
+    }
+}
+
 /* `pixels` output pixels whose first is number `pixel` of the output, by the copied lines. */
-static void K(planar_piece)(const conv_shape *s, const REAL *packed, const K(epilogue) *end,
-                            int64_t pixel, int64_t pixels, REAL *out, K(planar_scratch) *scratch) {
-    int64_t width = s->out_channels, step = s->axis[2].stride;
+static void K(planar_piece)(const conv_shape *s, const planar_order *order, const REAL *packed,
+                            const K(epilogue) *end, int64_t pixel, int64_t pixels, REAL *out,
+                            K(planar_scratch) *scratch) {
+    int64_t width = s->out_channels, step = s->axis[2].stride * order->side;
     int64_t whole = pixels / GEMM_MR * GEMM_MR;
     for (int64_t j = 0; j < width; j += GEMM_NR) {
         int64_t at = pixel * width + j, lanes = pyad_min(GEMM_NR, width - j);
@@ -145,41 +204,31 @@ static void K(planar_piece)(const conv_shape *s, const REAL *packed, const K(epi
                                 .activation = end->activation,
                                 .p0 = end->p0,
                                 .p1 = end->p1};
-        K(planar_tiles)(&p, scratch->offsets, step, lanes);
+        K(planar_tiles)[GEMM_MR / 2 - 1][lanes > VL](&p, scratch->offsets, step);
         if (whole == pixels) continue;
-        K(pointwise_panel) rest = {.a = p.a + whole * step,
-                                   .b = p.b,
-                                   .out = scratch->tile,
-                                   .tiles = 1,
-                                   .depth = p.depth,
-                                   .out_step = lanes};
-        K(planar_tiles)(&rest, scratch->offsets, step, lanes);
-        for (int64_t i = 0; i < pixels - whole; i++) {
-            REAL *to = p.out + (whole + i) * width;
-            for (int64_t l = 0; l < lanes; l += VL) {
-                vec v = v_load(scratch->tile + i * lanes + l);
-                v_store(to + l, K(epilogue_apply)(end, v, j + l, to + l, VL));
-            }
-        }
+        p.a += whole * step;
+        p.out += whole * width;
+        if (p.residual != NULL) p.residual += whole * width;
+        K(planar_rest)(&p, end, j, pixels - whole, step, lanes, scratch);
     }
 }
 
-/* out = activation(scale conv(x, weight) + bias + residual): this thread's lines. */
-static void K(planar_apply)(const conv_shape *s, const REAL *x, const REAL *packed,
+/* out = activation(scale conv(x, weight) + bias + residual): this thread's pieces. */
+static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const REAL *packed,
                             const K(epilogue) *end, REAL *out, const team *t) {
     K(planar_scratch) *scratch = t->scratch;
     im2col_view v = conv_view_forward(s);
-    int64_t width = s->axis[2].out, begin, last;
+    planar_order order = planar_order_of(s, last);
+    int64_t width = s->axis[2].out, across = pyad_ceil_div(width, PLANAR_PIXELS), begin, past;
     if (im2col_pixels(&v) == 0) return;
-    K(planar_offsets)(s, scratch->offsets);
-    team_range(t, im2col_pixels(&v) / width, 1, &begin, &last);
-    for (int64_t line = begin; line < last; line++) {
+    K(planar_offsets)(s, &order, scratch->offsets);
+    team_range(t, im2col_pixels(&v) / width * across, 1, &begin, &past);
+    for (int64_t i = begin; i < past; i++) {
+        int64_t line = i / across, w = i % across * PLANAR_PIXELS;
+        int64_t pixels = pyad_min(PLANAR_PIXELS, width - w);
         im2col_pixel at = im2col_at(&v, line * width);
-        for (int64_t w = 0; w < width; w += PLANAR_PIXELS) {
-            int64_t pixels = pyad_min(PLANAR_PIXELS, width - w);
-            K(planar_lines)(s, x, &at, w, pixels, scratch->lines);
-            K(planar_piece)(s, packed, end, line * width + w, pixels, out, scratch);
-        }
+        K(planar_lines)(s, &order, x, &at, w, pixels, scratch->lines);
+        K(planar_piece)(s, &order, packed, end, line * width + w, pixels, out, scratch);
     }
 }
 
@@ -188,5 +237,5 @@ static int K(planar_fits)(const conv_shape *s) {
     int64_t lines = s->channels * s->kernel[0] * s->kernel[1];
     return s->groups == 1 && s->out_channels % VL == 0 && s->channels * conv_taps(s) > 0 &&
            s->channels * conv_taps(s) <= PLANAR_DEPTH &&
-           lines <= PLANAR_ELEMENTS / planar_line(s);
+           lines <= PLANAR_ELEMENTS / planar_size(s, PLANAR_PIXELS);
 }

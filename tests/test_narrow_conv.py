@@ -1,5 +1,5 @@
-"""Gradients by images of few channels, and transposed convolutions that write such: the
-compiled kernels have a way of their own for them.
+"""Convolutions of images of few channels, their gradients by the image, and transposed
+convolutions that write such: the compiled kernels have ways of their own for them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ CASES = {
     "dilated and strided": Case((2, 1, 41, 37), (16, 1, 3, 5), (2, 3), 2, (3, 2)),
     "far apart": Case((1, 1, 9, 300), (4, 1, 1, 3), 1, 0, (1, 140)),
     "wide": Case((1, 3, 5, 201), (33, 3, 3, 3), 1, 1),
+    "wide and even": Case((1, 3, 5, 251), (48, 3, 3, 3), 1, (2, 1)),
     "one pixel": Case((4, 3, 1, 1), (7, 3, 1, 1)),
     "one dimension": Case((6, 1, 130), (24, 1, 9), 2, 4),
     "three dimensions": Case((2, 3, 7, 14, 15), (17, 3, 3, 3, 3), (2, 1, 2), 1),
@@ -54,6 +55,16 @@ CASES = {
 
 def numbers(shape, dtype, seed):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def forward(case, dtype):
+    """The convolution, with bias, of an image with channels last."""
+    x = ad.tensor(
+        np.moveaxis(numbers((case.x[0], *case.x[2:], case.x[1]), dtype, 6), -1, 1)
+    )
+    weight = ad.tensor(numbers(case.weight, dtype, 7))
+    bias = ad.tensor(numbers(case.weight[:1], dtype, 8))
+    return CONV[len(case.x) - 2](x, weight, bias, *case[2:]).numpy()
 
 
 def image_gradient(case, dtype):
@@ -83,7 +94,7 @@ def wanted(function, case):
         return function(case, np.float64)
 
 
-@pytest.mark.parametrize("function", [image_gradient, transposed])
+@pytest.mark.parametrize("function", [forward, image_gradient, transposed])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_values(case, function):
     want = wanted(function, case)
@@ -95,12 +106,13 @@ def test_values(case, function):
                 np.testing.assert_allclose(got, want, 0, precision * scale, err_msg=isa)
 
 
-@pytest.mark.parametrize("name", ["7x7 stride 2", "wide", "three dimensions"])
-def test_bits_do_not_depend_on_threads(name):
+@pytest.mark.parametrize("function", [forward, image_gradient])
+@pytest.mark.parametrize("name", ["7x7 stride 2", "wide and even", "three dimensions"])
+def test_bits_do_not_depend_on_threads(name, function):
     results = []
     for threads in (1, 2, 5):
         with native.exact_threads(threads), use_backend("native"):
-            results.append(image_gradient(CASES[name], np.float32).tobytes())
+            results.append(function(CASES[name], np.float32).tobytes())
     assert results[0] == results[1] == results[2]
 
 

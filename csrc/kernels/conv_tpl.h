@@ -665,7 +665,8 @@ static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *
 static int K(conv_fwd)(const void *args, const team *t) {
     const conv_fwd_args *a = args;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
-    if (planar_is(&a->x)) {
+    int planar = planar_is(&a->x);
+    if (planar || (s.channels <= PLANAR_LAST && K(planar_fits)(&s))) {
         if (!K(planar_fits)(&s)) return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PLANAR_DEPTH);
         K(epilogue) end = {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                            (int)a->activation, (REAL)a->p0, (REAL)a->p1};
@@ -675,7 +676,7 @@ static int K(conv_fwd)(const void *args, const team *t) {
             team_barrier(t);
             packed = t->shared;
         }
-        K(planar_apply)(&s, a->x.data, packed, &end, a->out.data, t);
+        K(planar_apply)(&s, !planar, a->x.data, packed, &end, a->out.data, t);
         return 0;
     }
     K(conv_call) call = {&a->x, &a->weight, &a->prepared,
