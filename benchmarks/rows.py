@@ -196,14 +196,39 @@ def _layers() -> list[Row]:
             image,
             (32, 64, 28, 28),
         ),
-        *_layer(
-            "LSTM 64→256 T50 N32",
-            lambda nn: nn.LSTM(64, 256, batch_first=True),
-            (32, 50, 64),
-            (32, 50, 256),
-            32 * 50 * 4 * 256 * (64 + 256),
-        ),
+        *_recurrent("LSTM", 4),
+        *_recurrent("GRU", 3),
+        *_recurrent("LSTM", 4, layers=2),
+        *_recurrent("LSTM", 4, bidirectional=True),
     ]
+
+
+def _recurrent(
+    kind: str, gates: int, layers: int = 1, bidirectional: bool = False
+) -> list[Row]:
+    """A recurrent layer from 64 features to 256 units, 32 sequences of 50 steps."""
+    inside, hidden, n, steps = 64, 256, 32, 50
+    directions = 2 if bidirectional else 1
+    name = f"{kind} {inside}→{hidden} T{steps} N{n}"
+    if layers > 1:
+        name += f" {layers} layers"
+    if bidirectional:
+        name += " bidirectional"
+    weights = directions * gates * hidden * (inside + hidden)
+    weights += (layers - 1) * directions * gates * hidden * (1 + directions) * hidden
+    return _layer(
+        name,
+        lambda nn: getattr(nn, kind)(
+            inside,
+            hidden,
+            num_layers=layers,
+            bidirectional=bidirectional,
+            batch_first=True,
+        ),
+        (n, steps, inside),
+        (n, steps, directions * hidden),
+        n * steps * weights,
+    )
 
 
 # ---- single functions ----
