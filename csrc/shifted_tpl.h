@@ -7,6 +7,8 @@
 #define TILE_CALL static __attribute__((noinline, unused)) void
 /* rows up to this long are transposed into tiles */
 #define TILE_CLASSES 32
+/* rows of columns whose exponentials are taken in together */
+#define RISE_ROWS 8
 #define TILE_SIZE (TILE_CLASSES * VECTOR_BYTES / sizeof(REAL))
 
 V_INLINE vec K(take)(const REAL *p, int64_t width, int full) {
@@ -33,6 +35,22 @@ V_INLINE vec K(columns_max)(const REAL *x, int64_t n, int64_t step, int64_t widt
     }
     for (; j < n; j++) a = v_max(a, K(take)(x + j * step, width, full));
     return v_max(v_max(a, b), v_max(c, d));
+}
+
+/* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
+V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
+                                REAL *sum) {
+    const vec before = v_load_n(max, n);
+    vec top = before;
+    for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
+    const vec shift = v_select(top - top == (vec){0}, top, (vec){0});
+    vec even = v_load_n(sum, n) * K(exp_below)(before - shift), odd = {0};
+    for (int64_t i = 0; i < rows; i += 2) {
+        even += K(exp_below)(v_load_n(x + i * stride, n) - shift);
+        if (i + 1 < rows) odd += K(exp_below)(v_load_n(x + (i + 1) * stride, n) - shift);
+    }
+    v_store_n(max, top, n);
+    v_store_n(sum, even + odd, n);
 }
 
 /* all ones in the first n lanes */

@@ -808,37 +808,19 @@ static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, cons
     }
 }
 
-#define LOGSUMEXP_ROWS 8 /* whose elements of a vector of columns are in registers */
-
-/* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
-V_INLINE void K(logsumexp_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
-                                REAL *sum) {
-    const vec before = v_load_n(max, n);
-    vec top = before;
-    for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
-    const vec shift = v_select(top - top == (vec){0}, top, (vec){0});
-    vec even = v_load_n(sum, n) * K(exp_below)(before - shift), odd = {0};
-    for (int64_t i = 0; i < rows; i += 2) {
-        even += K(exp_below)(v_load_n(x + i * stride, n) - shift);
-        if (i + 1 < rows) odd += K(exp_below)(v_load_n(x + (i + 1) * stride, n) - shift);
-    }
-    v_store_n(max, top, n);
-    v_store_n(sum, even + odd, n);
-}
-
 static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS] = {0};
     for (int64_t c = 0; c < columns; c++) max[c] = (REAL)-INFINITY;
-    for (int64_t i = 0; i < rows; i += LOGSUMEXP_ROWS) {
-        const int64_t more = pyad_min(LOGSUMEXP_ROWS, rows - i);
+    for (int64_t i = 0; i < rows; i += RISE_ROWS) {
+        const int64_t more = pyad_min(RISE_ROWS, rows - i);
         const REAL *p = x + i * stride;
         int64_t c = 0;
-        for (; more == LOGSUMEXP_ROWS && c + VL <= columns; c += VL) {
-            K(logsumexp_rise)(p + c, stride, LOGSUMEXP_ROWS, VL, max + c, sum + c);
+        for (; more == RISE_ROWS && c + VL <= columns; c += VL) {
+            K(columns_rise)(p + c, stride, RISE_ROWS, VL, max + c, sum + c);
         }
         for (; c < columns; c += VL) {
-            K(logsumexp_rise)(p + c, stride, more, pyad_min(VL, columns - c), max + c, sum + c);
+            K(columns_rise)(p + c, stride, more, pyad_min(VL, columns - c), max + c, sum + c);
         }
     }
     for (int64_t c = 0; c < columns; c++) {
@@ -987,8 +969,8 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             if (so == 1 && sx == 1) {                                                            \
                 const int64_t ahead = (reverse ? -4 : 4) * (i + 4 < l->n);                       \
                 for (int64_t c = 0; c < side; c += SCAN_CACHE_LINE) {                            \
-                    __builtin_prefetch(p + c + ahead * l->step[1]);                              \
-                    __builtin_prefetch(q + c + ahead * l->step[0], 1);                           \
+                    __builtin_prefetch(p + c + ahead * l->step[1], 0, 2);                             \
+                    __builtin_prefetch(q + c + ahead * l->step[0], 1, 2);                        \
                 }                                                                                \
                 for (int64_t c = 0; c < side; c++) {                                             \
                     total[c] = combine(total[c], (K(total))p[c]);                                \
@@ -1086,7 +1068,6 @@ PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
 #undef SCAN_CACHE_LINE
 #undef SCAN_LANES
 #undef SCAN_STEPS
-#undef LOGSUMEXP_ROWS
 #undef SCAN_OUT
 #undef SCAN_SIDE
 #undef SCAN_ADD

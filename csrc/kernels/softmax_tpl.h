@@ -1,7 +1,8 @@
 /* Softmax and log-softmax along any axis of a dense array, and their gradients.
  *
- * Memory is [outer][n][inner] (axis.h). Three loop orders:
- *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows
+ * Memory is [outer][n][inner] (axis.h). Four loop orders:
+ *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows; of many rows,
+ *                      blocks of columns row by row
  *   inner = 1, small n tiles: VL rows are transposed into a buffer and treated as columns, since
  *                      a row alone would not fill a vector and end in a sum across its lanes
  *   inner = 1          rows: along n
@@ -67,6 +68,116 @@ V_INLINE void K(columns)(int kind, const REAL *a, const REAL *b, REAL *out, int6
         K(columns_bwd)(kind, a, b, out, n, step, width, full);
     } else {
         K(columns_fwd)(kind, a, out, n, step, width, full);
+    }
+}
+
+/* ---- blocks of columns, row by row: many rows are in no cache, and come in long pieces ---- */
+
+#define BLOCK_COLUMNS 256
+
+/* Call a row that will come soon into L2: at a distance that is a multiple of 4096 bytes, as it often
+ * is, few rows have a place in L1. */
+V_INLINE void K(fetch_row)(const REAL *row, int64_t width) {
+    for (int64_t i = 0; i < width; i += 64 / (int64_t)sizeof(REAL)) {
+        __builtin_prefetch(row + i, 0, 2);
+    }
+}
+
+/* Twice over the data: the largest and the sum of exponentials below it, then the result. */
+V_INLINE void K(block_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
+                           int64_t width) {
+    REAL largest[BLOCK_COLUMNS], sum[BLOCK_COLUMNS] = {0};
+    for (int64_t i = 0; i < width; i++) largest[i] = (REAL)-INFINITY;
+    for (int64_t j = 0; j < n; j += RISE_ROWS) {
+        const int64_t rows = pyad_min(RISE_ROWS, n - j);
+        const REAL *from = x + j * step;
+        for (int64_t k = RISE_ROWS; k < 2 * RISE_ROWS && j + k < n; k++) {
+            K(fetch_row)(from + k * step, width);
+        }
+        int64_t i = 0;
+        for (; rows == RISE_ROWS && i + VL <= width; i += VL) {
+            K(columns_rise)(from + i, step, RISE_ROWS, VL, largest + i, sum + i);
+        }
+        for (; i < width; i += VL) {
+            K(columns_rise)(from + i, step, rows, pyad_min(VL, width - i), largest + i, sum + i);
+        }
+    }
+    for (int64_t i = 0; i < width; i += VL) {
+        const int64_t lanes = pyad_min(VL, width - i);
+        vec top = v_load_n(largest + i, lanes);
+        /* of an infinite logit nothing is known */
+        const vec total = v_select(top == V_INF, V_NAN, v_load_n(sum + i, lanes));
+        vec factor = v_set1((REAL)1) / total;
+        if (kind == MASKED_SOFTMAX) {
+            top = v_select(top == -V_INF, (vec){0}, top);
+            factor = v_select(total == (vec){0}, (vec){0}, factor);
+        }
+        v_store_n(largest + i, top, lanes);
+        v_store_n(sum + i, kind == LOG_SOFTMAX ? v_log(total) : factor, lanes);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        const REAL *from = x + j * step;
+        if (j + RISE_ROWS < n) K(fetch_row)(from + RISE_ROWS * step, width);
+        for (int64_t i = 0; i < width; i += VL) {
+            const int64_t lanes = pyad_min(VL, width - i);
+            const vec d = v_load_n(from + i, lanes) - v_load_n(largest + i, lanes);
+            const vec s = v_load_n(sum + i, lanes);
+            v_store_n(y + j * step + i, kind == LOG_SOFTMAX ? d - s : K(exp_below)(d) * s, lanes);
+        }
+    }
+}
+
+/* as columns_bwd */
+V_INLINE void K(block_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
+                           int64_t step, int64_t width) {
+    REAL sum[BLOCK_COLUMNS] = {0};
+    for (int64_t j = 0; j < n; j++) {
+        if (j + RISE_ROWS < n) {
+            K(fetch_row)(a + (j + RISE_ROWS) * step, width);
+            if (kind != LOG_SOFTMAX_BWD) K(fetch_row)(y + (j + RISE_ROWS) * step, width);
+        }
+        for (int64_t i = 0; i < width; i += VL) {
+            const int64_t lanes = pyad_min(VL, width - i), at = j * step + i;
+            const vec g = v_load_n(a + at, lanes), s = v_load_n(sum + i, lanes);
+            v_store_n(sum + i,
+                      kind == LOG_SOFTMAX_BWD ? s + g : v_fma(g, v_load_n(y + at, lanes), s),
+                      lanes);
+        }
+    }
+    for (int64_t j = 0; j < n; j++) {
+        if (j + RISE_ROWS < n) {
+            K(fetch_row)(a + (j + RISE_ROWS) * step, width);
+            K(fetch_row)(y + (j + RISE_ROWS) * step, width);
+        }
+        for (int64_t i = 0; i < width; i += VL) {
+            const int64_t lanes = pyad_min(VL, width - i), at = j * step + i;
+            const vec g = v_load_n(a + at, lanes), out = v_load_n(y + at, lanes);
+            const vec s = v_load_n(sum + i, lanes);
+            v_store_n(dx + at,
+                      kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), s, g) : out * (g - s),
+                      lanes);
+        }
+    }
+}
+
+/* Columns that one thread takes together: many, but a few pieces of the whole remain. */
+static int64_t K(block_width)(axis_view v) {
+    int64_t wanted = v.outer * v.inner / 4 / VL * VL;
+    return pyad_min(BLOCK_COLUMNS, pyad_max(wanted, 4 * VL));
+}
+
+V_INLINE void K(softmax_blocks)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
+                                const team *t) {
+    int64_t width = K(block_width)(v), blocks = pyad_ceil_div(v.inner, width), begin, end;
+    team_range(t, v.outer * blocks, 1, &begin, &end);
+    for (int64_t u = begin; u < end; u++) {
+        int64_t column = u % blocks * width, now = pyad_min(width, v.inner - column);
+        int64_t at = u / blocks * v.n * v.inner + column;
+        if (IS_BWD(kind)) {
+            K(block_bwd)(kind, a + at, b + at, out + at, v.n, v.inner, now);
+        } else {
+            K(block_fwd)(kind, a + at, out + at, v.n, v.inner, now);
+        }
     }
 }
 
@@ -164,7 +275,9 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
 V_INLINE int K(softmax)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
                         const team *t) {
     if (v.outer * v.n * v.inner == 0) return PYAD_OK;
-    if (v.inner > 1) {
+    if (v.inner > 1 && v.n > TILE_CLASSES) {
+        K(softmax_blocks)(kind, a, b, out, v, t);
+    } else if (v.inner > 1) {
         K(softmax_columns)(kind, a, b, out, v, t);
     } else {
         K(softmax_rows)(kind, a, b, out, v, t);
@@ -233,4 +346,5 @@ PYAD_RECORD(masked_softmax_fwd, masked_softmax_fwd_args, 10 * pyad_numel(&a->x),
 PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 0, 0)
 
 #undef IS_BWD
+#undef BLOCK_COLUMNS
 #endif
