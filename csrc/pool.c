@@ -269,6 +269,11 @@ int64_t pyad_allocate_address(int64_t nbytes) { return (int64_t)(intptr_t)pyad_a
 
 void pyad_free_address(int64_t address) { pyad_free((void *)(intptr_t)address); }
 
+double pyad_read_float(int64_t address, int64_t dtype) {
+    const void *number = (const void *)(intptr_t)address;
+    return dtype == PYAD_FLOAT32 ? (double)*(const float *)number : *(const double *)number;
+}
+
 void pyad_get_memory_stats(pyad_memory_stats *stats) {
     pthread_mutex_lock(&pool.mutex);
     *stats = pool.stats;

@@ -431,7 +431,12 @@ def record_planned(
             if place is None:
                 saved.append(None)
             elif place < count:
-                saved.append(keep(arrays[place], edges[place], None))
+                array = arrays[place]
+                storage = array.storage
+                if storage.foreign or storage.exports:
+                    saved.append(keep(array, edges[place], None))
+                else:
+                    saved.append((array, edges[place], None, storage.version, None))
             else:
                 number = place - count
                 out = result[number] if isinstance(result, tuple) else result
@@ -455,25 +460,29 @@ def record_planned(
 
 
 class _Sum:
-    """A gradient that is being added up; `owned` if no one else has its memory."""
+    """A gradient that was added up in memory of its own."""
 
-    __slots__ = ("owned", "value")
+    __slots__ = ("value",)
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self.owned = False
 
-    def add(self, grad: Any, create_graph: bool) -> None:
-        """Count another gradient: in place where the sum is our own and not recorded."""
-        if self.owned and not create_graph:
-            add_into(self.value._array, grad._array)
-            return
-        before, MODE.enabled = MODE.enabled, create_graph
-        try:
-            self.value = _Bound.call("add", self.value, grad)
-        finally:
-            MODE.enabled = before
-        self.owned = not create_graph
+
+def _add(held: Any, grad: Any, create_graph: bool) -> Any:
+    """The sum of a gradient, or a `_Sum` of them, and another."""
+    if type(held) is _Sum:
+        add_into(held.value._array, grad._array)
+        return held
+    before, MODE.enabled = MODE.enabled, create_graph
+    try:
+        value = _Bound.call("add", held, grad)
+    finally:
+        MODE.enabled = before
+    return value if create_graph else _Sum(value)
+
+
+def _value(held: Any) -> Any:
+    return held.value if type(held) is _Sum else held
 
 
 def add_into(target: Array, other: Array) -> None:
@@ -526,10 +535,12 @@ class _Walk:
         self.wanted = None if targets is None else {_key(edge) for edge in targets}
         self.useful = None if targets is None else _nodes_above(targets)
         self.found: dict[tuple[int, int], Any] = {}
-        # node -> the sums for its outputs; a heap of the nodes, latest first
-        self.pending: dict[Node, list[_Sum | None]] = {}
+        # node -> for its outputs None, a gradient, or the _Sum of several; a heap of the
+        # nodes, latest first
+        self.pending: dict[Node, list[Any]] = {}
         self.heap: list[tuple[int, Node]] = []
-        self.leaves: dict[int, tuple[Any, _Sum]] = {}
+        # by the leaf's id: the leaf, and the same for it
+        self.leaves: dict[int, list[Any]] = {}
 
     def deliver(self, edge: Edge, grad: Any) -> None:
         """Add a gradient to what an edge leads to."""
@@ -537,19 +548,16 @@ class _Walk:
         if type(source) is not Node:
             leaf = self.leaves.get(id(source))
             if leaf is None:
-                self.leaves[id(source)] = (source, _Sum(grad))
+                self.leaves[id(source)] = [source, grad]
             else:
-                leaf[1].add(grad, self.create_graph)
+                leaf[1] = _add(leaf[1], grad, self.create_graph)
             return
         sums = self.pending.get(source)
         if sums is None:
             sums = self.pending[source] = [None] * source.outputs
             heapq.heappush(self.heap, (-source.number, source))
         held = sums[output]
-        if held is None:
-            sums[output] = _Sum(grad)
-        else:
-            held.add(grad, self.create_graph)
+        sums[output] = grad if held is None else _add(held, grad, self.create_graph)
 
     def run(self) -> None:
         """Process nodes until none is left, then the leaves that are targets."""
@@ -565,11 +573,11 @@ class _Walk:
         if self.wanted is not None:
             for leaf, held in self.leaves.values():
                 if (id(leaf), 0) in self.wanted:
-                    self.found[id(leaf), 0] = _run_hooks(leaf._hooks, held.value)
+                    self.found[id(leaf), 0] = _run_hooks(leaf._hooks, _value(held))
 
-    def _outputs_grads(self, node: Node, sums: list[_Sum | None]) -> list[Any]:
+    def _outputs_grads(self, node: Node, sums: list[Any]) -> list[Any]:
         """The gradients of a node's outputs, after hooks; notes those that are wanted."""
-        grads = [None if held is None else held.value for held in sums]
+        grads = [held.value if type(held) is _Sum else held for held in sums]
         if node.hooks is not None or node.retained is not None:
             _run_node_hooks(node, grads)
         if self.wanted:
@@ -607,8 +615,7 @@ class _Walk:
             leaf, held = self.leaves.pop(next(iter(self.leaves)))
             if self.wanted is not None and (id(leaf), 0) not in self.wanted:
                 continue
-            grad = held.value
-            owned = held.owned
+            grad, owned = _value(held), type(held) is _Sum
             del held
             if leaf._hooks:
                 grad = _run_hooks(leaf._hooks, grad)
@@ -698,7 +705,9 @@ def _accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:
     if create_graph and grad.requires_grad:
         leaf.grad = grad if alone else _Bound.call("mul", grad, 1.0)
         return
-    if not (owned or alone) or array.strides != like or array.storage.is_shared():
+    storage = array.storage
+    shared = storage.foreign or storage.exports
+    if not (owned or alone) or array.strides != like or shared:
         copy = empty(array.shape, array.dtype, like)
         run("copy", (array,), (copy,))
         array = copy

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import native
-from pyautodl.backends.dtypes import DTYPES, DType, as_dtype
+from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype
 from pyautodl.errors import ShapeError
 
 __all__ = [
+    "DESC_BYTES",
     "MAX_DIMS",
     "READS",
     "Array",
@@ -38,8 +39,11 @@ __all__ = [
 ]
 
 MAX_DIMS = 8
+# of a C `pyad_array`
+DESC_BYTES = 8 * (3 + 2 * MAX_DIMS)
 _ALIGNMENT = 64
 _pack_address = struct.Struct("<Q").pack
+_put_address = struct.Struct("<Q").pack_into
 # by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
 _UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
@@ -198,6 +202,8 @@ class Array:
         READS.count += 1
         if self._ndarray is not None or not native.available:
             return self.numpy().flat[0].item()
+        if self.dtype.category == FLOATING:
+            return native.read_float(self.address, self.dtype.code)
         number: float | int | bool = _UNPACK[self.dtype.code](
             native.buffer(self.address, self.dtype.itemsize)
         )[0]
@@ -252,23 +258,31 @@ class Table:
     """A list of arrays that is packed once for many kernel calls.
 
     `arrays` may be emptied between calls, so that the table does not keep them alive;
-    at a call they must be back, at the same addresses.
+    at a call they must be back, at the same addresses, or others be there by `move`.
     """
 
-    __slots__ = ("_desc", "_memory", "arrays", "dtype")
+    __slots__ = ("_desc", "_descs", "_memory", "arrays", "dtype")
 
     def __init__(self, arrays: list[Array]) -> None:
         self.arrays = arrays
         self.dtype = arrays[0].dtype
         self._desc: bytes | None = None
+        self._descs: bytearray
+        # what lets C read them
         self._memory: Any = None
+
+    def move(self, arrays: list[Array]) -> None:
+        """Take other arrays, of the same layouts."""
+        self.arrays = arrays
+        if self._desc is not None:
+            for i, array in enumerate(arrays):
+                _put_address(self._descs, i * DESC_BYTES, array.address)
 
     def desc(self) -> bytes:
         """The bytes of the C `pyad_array` that describes the list."""
         if self._desc is None:
-            memory: list[Any] = []
-            self._desc = native.pack_table(self.arrays, memory)
-            self._memory = memory
+            self._descs = bytearray().join([array.desc() for array in self.arrays])
+            self._desc, self._memory = native.pack_table(self._descs, len(self.arrays))
         return self._desc
 
     def numpy(self) -> list[np.ndarray[Any, Any]]:

@@ -39,6 +39,7 @@ __all__ = [
     "pack_table",
     "packer",
     "prepare",
+    "read_float",
     "reset_peak_memory",
     "sequence",
     "set_cache_limit",
@@ -105,7 +106,10 @@ def make_call(name: str) -> _Call:
             if a is None:
                 parts.append(_ABSENT)
             elif type(a) is list:
-                parts.append(pack_table(a, tables))
+                descs = [_ABSENT if each is None else each.desc() for each in a]
+                desc, memory = pack_table(join(descs), len(a))
+                parts.append(desc)
+                tables.append(memory)
             else:
                 parts.append(a.desc())
         parts.append(pack_numbers(*ints, *floats))
@@ -183,15 +187,12 @@ _pack_desc = struct.Struct("=19q").pack
 _ABSENT = bytes(19 * 8)
 
 
-def pack_table(arrays: list[Any], tables: list[Any]) -> bytes:
-    """The descriptor of a list of arrays, whose own descriptors go into `tables`."""
-    memory = _ffi.from_buffer(
-        b"".join([_ABSENT if a is None else a.desc() for a in arrays]) or _ABSENT
-    )
-    tables.append(memory)
+def pack_table(descs: bytes | bytearray, count: int) -> tuple[bytes, Any]:
+    """The descriptor of a list of arrays, given theirs; and what must live as long."""
+    memory = _ffi.from_buffer(descs or _ABSENT)
     address = int(_ffi.cast("intptr_t", memory))
-    count = len(arrays)
-    return _pack_desc(address, _lib.PYAD_TABLE, 1, count, *(0,) * 7, 1, *(0,) * 7)
+    desc = _pack_desc(address, _lib.PYAD_TABLE, 1, count, *(0,) * 7, 1, *(0,) * 7)
+    return desc, memory
 
 
 def _wrong_counts(
@@ -433,12 +434,14 @@ if available:
     # the first output, 0 where the call failed
     call_prepared: Callable[[Any, int, int, int], int] = _lib.pyad_call
     call_packed: Callable[[Any, bytes], int] = _lib.pyad_call_packed
+    # the number at an address, given its dtype's code
+    read_float: Callable[[int, int], float] = _lib.pyad_read_float
     # the address of output i of this thread's last call
     output: Callable[[int], int] = _lib.pyad_output
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    call_prepared = call_packed = output = _absent
+    call_prepared = call_packed = output = read_float = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     allocate: Any = _absent  # type: ignore[no-redef]
     buffer: Any = _absent  # type: ignore[no-redef]

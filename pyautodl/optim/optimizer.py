@@ -257,7 +257,7 @@ class Optimizer:
             plan.key = None if once else key
         elif addresses != plan.addresses:
             for call in plan.calls:
-                call.grads = Table([grads[i] for i in call.numbers])
+                call.grads.move([grads[i] for i in call.numbers])
         plan.addresses = addresses
 
     def _run(self, group: ParamGroup, call: _Call, grads: list[Array]) -> None:
