@@ -1,8 +1,9 @@
 /* Pointwise convolution: a kernel of one tap, stride 1, no padding, one group. Pixel by pixel the
  * channels of the image times the packed weight, so that the image is the left matrix as it lies.
  *
- * Included by conv_tpl.h, whose packed weight it reads, for as many channels as a row of a packed
- * tile could have. Copying the rows would cost as much as a tenth of so short a sum.
+ * Included by conv_tpl.h, whose packed weight it reads, for up to twice the channels of a packed
+ * tile's row: copying the rows would cost as much as a tenth of so short a sum, and as they follow
+ * one another without gaps, no two of them fall on one set of the cache.
  *
  * Loops: blocks of tiles whose rows stay in L2; in each panels of NR outputs, whose weights stay in
  * L1; tiles of MR pixels, one call of the micro-kernel for all tiles of a block and panel; channels.
@@ -147,7 +148,7 @@ static int K(pointwise_is)(const K(conv_job) *job) {
         if (a->out_step != 1 || a->out_first != 0 || a->out_size != a->count) return 0;
     }
     return v->group_channels == v->channels && v->inner == 1 && job->depth > 0 &&
-           job->depth <= CONV_DEPTH && v->group_width % VL == 0;
+           job->depth <= 2 * CONV_DEPTH && v->group_width % VL == 0;
 }
 
 /* Outputs column .. column+columns-1 of whole tiles: pixels pixel .. pixel+pixels-1. */

@@ -33,7 +33,7 @@
 #define CONV_STEP (CONV_DEPTH + VL) /* from row to row: room for a last vector, and no two rows
                                      * whose lines fall on one set of the cache */
 #define CONV_TILES 32               /* tiles of pixels that meet a block of weights in turn */
-#define POINTWISE_BYTES (1 << 16)    /* of the rows of a block of tiles, for pointwise_tpl.h */
+#define POINTWISE_BYTES (1 << 17)    /* of the rows of a block of tiles, for pointwise_tpl.h */
 #define CONV_COLUMNS 512            /* outputs whose weights stay in L2, CONV_DEPTH of them deep */
 #define CONV_HITS 0.97              /* below, zeros around the image are worth leaving out */
 #define CONV_WEIGHT_COLUMNS 256     /* outputs of a block of the weight's gradient */

@@ -871,6 +871,7 @@ _LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((1, 5, 6, 7, 8), (18, 5, 3, 3, 3), _numbers(3, stride=2, padding=1)),
     # one tap, read in place; vectors that slide along rows; pieces of a line of planes
     ((2, 37, 9, 11), (48, 37, 1, 1), _numbers(2)),
+    ((1, 290, 3, 11), (80, 290, 1, 1), _numbers(2)),
     ((2, 24, 6, 9), (24, 1, 3, 3), _numbers(2, padding=1, groups=24)),
     ((1, 24, 7, 9), (24, 1, 3, 3), _numbers(2, stride=2, padding=1, groups=24)),
     ((2, 2, 9, 300), (48, 2, 5, 3), _numbers(2, padding=4, dilation=2)),
