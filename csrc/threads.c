@@ -142,7 +142,7 @@ static void spread_out(worker *self) {
     unused = allowed;
     for (int64_t i = 0; i < threads; i++) {
         int32_t taken = atomic_load_explicit(&crew.workers[i].place, memory_order_relaxed);
-        if (taken >= 0 && taken < CPU_SETSIZE) CPU_CLR(taken, &unused);
+        if (taken >= 0 && taken < CPU_SETSIZE) CPU_CLR((size_t)taken, &unused);
     }
     if (CPU_COUNT(&unused) == 0 || sched_setaffinity(0, sizeof unused, &unused) != 0) return;
     sched_setaffinity(0, sizeof allowed, &allowed);
