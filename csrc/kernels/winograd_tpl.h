@@ -18,9 +18,11 @@
  * (mapped by the team, one barrier; or `prepared`, by winograd_weight); each thread takes its own
  * tiles, WINOGRAD_TILES at a time, maps their windows, and then, for some columns at a time,
  * runs the 36 products (tiles x channels times channels x columns) and maps the sums to pixels.
+ * The maps would wait for memory most of their time; so while products run, which need little of
+ * it, the pixels of the next windows and those to be written are asked for.
  *
- * Loops of winograd_bwd_w: columns by groups as above; the team maps WINOGRAD_SUM_TILES windows and
- * gradient tiles at a time into shared memory, then each thread adds products to its own sums (36
+ * Loops of winograd_bwd_w: columns by groups as above; the team maps some windows and gradient
+ * tiles at a time into shared memory, then each thread adds products to its own sums (36
  * points x channels x columns); at the end the sums become weights.
  *
  * Every number is computed in one order that only the shape enters, so bits do not depend on
@@ -37,15 +39,18 @@
 #define WINOGRAD_POINTS 36
 #define WINOGRAD_BIAS 36 /* the point behind the last of a mapped gradient: its plain sum */
 #define WINOGRAD_WIDTH 32     /* columns of a panel of mapped weights */
-#define WINOGRAD_TILES 28     /* of a thread, at a time */
+#define WINOGRAD_TILES 28      /* of a thread, at a time */
 #define WINOGRAD_SPAN 64      /* columns whose sums are mapped to pixels at a time */
-#define WINOGRAD_SUM_TILES 128
+#define WINOGRAD_SUM_TILES 128 /* of the team, at a time; half, where sums are few */
+#define WINOGRAD_FEW_SUMS (128 * 128)
+#define WINOGRAD_LINE 64 /* bytes of a cache line */
 #define WINOGRAD_GROUP (WINOGRAD_POINTS * 256 * 256) /* mapped weights of a group, about */
 
 typedef struct {
     int64_t images, down, across;                    /* tiles of an image */
     int64_t height, width, out_height, out_width;    /* pixels */
     int64_t channels, columns, group;                /* group: columns of a group */
+    int64_t sum_tiles; /* that the gradient of the weight takes at a time */
     int64_t pad_h, pad_w;
 } winograd_shape;
 
@@ -65,6 +70,8 @@ static inline winograd_shape winograd_shape_of(const pyad_array *x, const pyad_a
     int64_t panels = WINOGRAD_GROUP / WINOGRAD_POINTS / WINOGRAD_WIDTH / pyad_max(1, s.channels);
     int64_t needed = pyad_ceil_div(s.columns, WINOGRAD_WIDTH);
     s.group = pyad_min(pyad_max(1, panels), needed) * WINOGRAD_WIDTH;
+    int few = s.channels * s.group <= WINOGRAD_FEW_SUMS;
+    s.sum_tiles = few ? WINOGRAD_SUM_TILES / 2 : WINOGRAD_SUM_TILES;
     return s;
 }
 
@@ -85,6 +92,7 @@ static inline winograd_place winograd_place_of(const winograd_shape *s, int64_t 
     at.n = tile / s->down;
     return at;
 }
+
 #endif
 
 #define WINOGRAD_HEIGHT (VL < 8 ? VL : GEMM_MR < 8 ? 4 : 8) /* of a tile of the weight's sums */
@@ -192,80 +200,205 @@ typedef struct {
     int64_t height, width, channels;
 } K(winograd_pixels);
 
-/* side x side pixels from (y, x) on, `lanes` channels from the pointer on; zeros outside. */
-GEMM_INLINE void K(winograd_load)(const K(winograd_pixels) *p, const REAL *image, int64_t y,
-                                  int64_t x, const int side, int64_t lanes, vec *d) {
+/* ---- memory asked for while products run, so that the maps find it in the cache ---- */
+
+/* `step` elements at a time. */
+typedef struct {
+    const REAL *next, *end;
+    int64_t step;
+} K(winograd_ahead);
+
+GEMM_INLINE void K(winograd_fetch)(K(winograd_ahead) *a) {
+    const REAL *end = a->next + pyad_min(a->step, a->end - a->next);
+    for (; a->next < end; a->next += WINOGRAD_LINE / sizeof(REAL)) {
+        __builtin_prefetch(a->next, 0, 2);
+    }
+}
+
+/* Elements up to the last that a row of tiles reads, `below` lines from a tile's first on. */
+static int64_t K(winograd_reach)(const winograd_shape *s, const K(winograd_pixels) *p,
+                                 int64_t below, int64_t tile) {
+    winograd_place at = winograd_place_of(s, tile);
+    return (at.n * p->height + pyad_min(p->height, at.y + below)) * p->width * p->channels;
+}
+
+/* The pixels that tiles begin .. end-1 read and those before do not, to be asked for in `turns`. */
+static K(winograd_ahead) K(winograd_look_ahead)(const winograd_shape *s,
+                                                const K(winograd_pixels) *p, int64_t below,
+                                                int64_t begin, int64_t end, int64_t turns) {
+    K(winograd_ahead) a = {p->data, p->data, 0};
+    end = pyad_min(end, winograd_tiles(s));
+    if (begin >= end) return a;
+    a.next += K(winograd_reach)(s, p, below, begin - 1);
+    a.end += K(winograd_reach)(s, p, below, end - 1);
+    a.step = (a.end - a.next) / turns + WINOGRAD_LINE / (int64_t)sizeof(REAL);
+    return a;
+}
+
+/* A window, or a tile of gradients: its first pixel, steps between lines and between pixels. */
+typedef struct {
+    const REAL *first;
+    int64_t line, pixel;
+} K(winograd_source);
+
+/* The side x side pixels from (y, x) on, `lanes` channels from `image` on: where they lie, or, if
+ * some lie outside or have fewer channels than a vector, copied among zeros into `room`. */
+GEMM_INLINE K(winograd_source) K(winograd_see)(const K(winograd_pixels) *p, const REAL *image,
+                                               int64_t y, int64_t x, const int64_t side,
+                                               int64_t lanes, REAL *room) {
     int64_t line = p->width * p->channels;
     const REAL *first = image + y * line + x * p->channels;
-    if (lanes == VL && y >= 0 && x >= 0 && y + side <= p->height && x + side <= p->width) {
-        GEMM_UNROLL for (int i = 0; i < side; i++) {
-            GEMM_UNROLL for (int j = 0; j < side; j++) {
-                d[i * side + j] = v_load(first + i * line + j * p->channels);
-            }
-        }
-        return;
+    int64_t top = pyad_max(0, -y), bottom = pyad_min(side, p->height - y);
+    int64_t left = pyad_max(0, -x), right = pyad_min(side, p->width - x);
+    if (lanes == VL && top == 0 && left == 0 && bottom == side && right == side) {
+        return (K(winograd_source)){first, line, p->channels};
     }
-    for (int i = 0; i < side; i++) {
-        for (int j = 0; j < side; j++) {
-            int inside = y + i >= 0 && y + i < p->height && x + j >= 0 && x + j < p->width;
-            const REAL *from = image + (y + i) * line + (x + j) * p->channels;
-            d[i * side + j] = inside ? K(gemm_load_row)(from, 1, lanes) : (vec){0};
+    for (int64_t i = 0; i < side; i++) {
+        REAL *to = room + i * side * VL;
+        int64_t begin = i < top || i >= bottom ? side : left;
+        int64_t end = pyad_max(begin, right);
+        for (int64_t j = 0; j < begin; j++) v_store(to + j * VL, (vec){0});
+        for (int64_t j = begin; j < end; j++) {
+            v_store(to + j * VL, K(gemm_load_row)(first + i * line + j * p->channels, 1, lanes));
+        }
+        for (int64_t j = end; j < side; j++) v_store(to + j * VL, (vec){0});
+    }
+    return (K(winograd_source)){room, side * VL, VL};
+}
+
+/* Ask for what the window or tile of the next one adds to that of this one, `right` pixels from its
+ * left: one cache line each. It may lie outside the image. */
+GEMM_INLINE void K(winograd_ask)(const K(winograd_pixels) *p, const REAL *next, const int side,
+                                 const int right) {
+    if ((uintptr_t)next % WINOGRAD_LINE >= VECTOR_BYTES) return;
+    GEMM_UNROLL for (int i = 0; i < side; i++) {
+        GEMM_UNROLL for (int j = right; j < side; j++) {
+            __builtin_prefetch(next + (i * p->width + j) * p->channels);
         }
     }
+}
+
+/* The first pixel of a tile or, `pad_h` and `pad_w` before it, of its window, in channel 0. */
+static inline const REAL *K(winograd_first)(const K(winograd_pixels) *p, winograd_place at,
+                                            int64_t pad_h, int64_t pad_w) {
+    int64_t line = at.n * p->height + at.y - pad_h;
+    return p->data + (line * p->width + at.x - pad_w) * p->channels;
+}
+
+/* Row 0 or 5 of the 6 x 6 points of a window, or rows `row` and row + 1, which share sums: few
+ * enough vectors to stay in registers. */
+GEMM_INLINE void K(winograd_window_rows)(const K(winograd_source) *d, const int row, REAL *out,
+                                         int64_t step) {
+    vec first[WINOGRAD_SIDE], second[WINOGRAD_SIDE], line[WINOGRAD_SIDE];
+    int64_t below = d->line;
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) {
+        const REAL *at = d->first + j * d->pixel;
+        if (row == 0 || row == 5) {
+            if (row == 5) at += below;
+            first[j] = v_fma(-v_set1((REAL)2.5), v_load(at + 2 * below),
+                             v_load(at) + v_load(at + 4 * below));
+        } else {
+            vec scale = v_set1(row == 1 ? (REAL)-2 : (REAL)-0.5);
+            vec even = v_fma(scale, v_load(at + 2 * below), v_load(at + 4 * below));
+            vec odd = v_fma(scale, v_load(at + below), v_load(at + 3 * below));
+            odd *= v_set1(row == 1 ? WINOGRAD_NEAR : WINOGRAD_FAR);
+            first[j] = even + odd;
+            second[j] = even - odd;
+        }
+    }
+    out += row * WINOGRAD_SIDE * step;
+    K(winograd_window_line)(first, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
+    if (row == 0 || row == 5) return;
+    out += WINOGRAD_SIDE * step;
+    K(winograd_window_line)(second, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
 }
 
 /* Map the windows of tiles first .. first+count-1 into tiles `to` .. of a block. */
 static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pixels) *x,
                                     int64_t first, int64_t count, const K(winograd_block) *v,
                                     int64_t to) {
+    _Alignas(64) REAL room[WINOGRAD_POINTS * VECTOR_BYTES / sizeof(REAL)];
+    int64_t step = K(winograd_point_step)(v);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);
         const REAL *image = x->data + at.n * x->height * x->width * x->channels;
+        const REAL *next =
+            K(winograd_first)(x, winograd_place_of(s, first + t + 1), s->pad_h, s->pad_w);
         for (int64_t p = 0; p < v->panels; p++) {
-            vec d[WINOGRAD_POINTS], half[WINOGRAD_POINTS], line[WINOGRAD_SIDE];
             int64_t lanes = pyad_min(VL, x->channels - p * VL);
-            K(winograd_load)(x, image + p * VL, at.y - s->pad_h, at.x - s->pad_w, WINOGRAD_SIDE,
-                             lanes, d);
-            GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) {
-                K(winograd_window_line)(d + j, WINOGRAD_SIDE, half + j, WINOGRAD_SIDE);
-            }
+            K(winograd_ask)(x, next + p * VL, WINOGRAD_SIDE, WINOGRAD_SIDE - WINOGRAD_STEP);
+            K(winograd_source) d = K(winograd_see)(x, image + p * VL, at.y - s->pad_h,
+                                                   at.x - s->pad_w, WINOGRAD_SIDE, lanes, room);
             REAL *out = K(winograd_at)(v, 0, p, to + t);
-            int64_t step = K(winograd_point_step)(v);
-            for (int i = 0; i < WINOGRAD_SIDE; i++) {
-                K(winograd_window_line)(half + i * WINOGRAD_SIDE, 1, line, 1);
-                GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++, out += step) {
-                    v_store(out, line[j]);
-                }
-            }
+            K(winograd_window_rows)(&d, 0, out, step);
+            K(winograd_window_rows)(&d, 1, out, step);
+            K(winograd_window_rows)(&d, 3, out, step);
+            K(winograd_window_rows)(&d, 5, out, step);
         }
     }
+}
+
+/* Rows of the 6 x 6 points of a tile of gradients, as winograd_window_rows. */
+GEMM_INLINE void K(winograd_gradient_rows)(const K(winograd_source) *d, const int row, REAL *out,
+                                           int64_t step) {
+    vec first[WINOGRAD_STEP], second[WINOGRAD_STEP], line[WINOGRAD_SIDE];
+    int64_t below = d->line;
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_STEP; j++) {
+        const REAL *at = d->first + j * d->pixel;
+        if (row == 0 || row == 5) {
+            first[j] = v_load(row == 0 ? at : at + 3 * below);
+        } else {
+            vec scale = v_set1(row == 1 ? (REAL)0.5 : (REAL)2);
+            vec even = v_fma(scale, v_load(at + 2 * below), v_load(at));
+            vec odd = v_fma(scale, v_load(at + 3 * below), v_load(at + below));
+            odd *= v_set1(row == 1 ? WINOGRAD_NEAR : WINOGRAD_FAR);
+            first[j] = even + odd;
+            second[j] = even - odd;
+        }
+    }
+    out += row * WINOGRAD_SIDE * step;
+    K(winograd_gradient_line)(first, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
+    if (row == 0 || row == 5) return;
+    out += WINOGRAD_SIDE * step;
+    K(winograd_gradient_line)(second, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
+}
+
+/* The sum of a tile of gradients. */
+GEMM_INLINE vec K(winograd_gradient_sum)(const K(winograd_source) *d) {
+    vec sum = {0};
+    GEMM_UNROLL for (int i = 0; i < WINOGRAD_STEP; i++) {
+        GEMM_UNROLL for (int j = 0; j < WINOGRAD_STEP; j++) {
+            sum += v_load(d->first + i * d->line + j * d->pixel);
+        }
+    }
+    return sum;
 }
 
 /* Map the gradients of tiles first .. first+count-1, `columns` channels from `column` on. */
 static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_pixels) *dy,
                                       int64_t column, int64_t columns, int64_t first,
                                       int64_t count, const K(winograd_block) *w, int64_t to) {
+    _Alignas(64) REAL room[16 * VECTOR_BYTES / sizeof(REAL)];
+    int64_t step = K(winograd_point_step)(w);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);
         const REAL *image = dy->data + at.n * dy->height * dy->width * dy->channels + column;
+        const REAL *next =
+            K(winograd_first)(dy, winograd_place_of(s, first + t + 1), 0, 0) + column;
         for (int64_t p = 0; p * VL < columns; p++) {
-            vec d[16], half[24], line[WINOGRAD_SIDE];
-            K(winograd_load)(dy, image + p * VL, at.y, at.x, WINOGRAD_STEP,
-                             pyad_min(VL, columns - p * VL), d);
-            GEMM_UNROLL for (int j = 0; j < WINOGRAD_STEP; j++) {
-                K(winograd_gradient_line)(d + j, WINOGRAD_STEP, half + j, WINOGRAD_STEP);
-            }
+            K(winograd_ask)(dy, next + p * VL, WINOGRAD_STEP, 0);
+            K(winograd_source) d = K(winograd_see)(dy, image + p * VL, at.y, at.x, WINOGRAD_STEP,
+                                                   pyad_min(VL, columns - p * VL), room);
             REAL *out = K(winograd_at)(w, 0, p, to + t);
-            int64_t step = K(winograd_point_step)(w);
-            for (int i = 0; i < WINOGRAD_SIDE; i++) {
-                K(winograd_gradient_line)(half + i * WINOGRAD_STEP, 1, line, 1);
-                GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++, out += step) {
-                    v_store(out, line[j]);
-                }
-            }
-            vec sum = d[0];
-            GEMM_UNROLL for (int i = 1; i < 16; i++) sum += d[i];
-            v_store(out, sum);
+            K(winograd_gradient_rows)(&d, 0, out, step);
+            K(winograd_gradient_rows)(&d, 1, out, step);
+            K(winograd_gradient_rows)(&d, 3, out, step);
+            K(winograd_gradient_rows)(&d, 5, out, step);
+            v_store(out + WINOGRAD_BIAS * step, K(winograd_gradient_sum)(&d));
         }
     }
 }
@@ -439,19 +572,37 @@ typedef struct {
     K(winograd_block) v, m;
 } K(winograd_job);
 
+/* Ask for a line of a tile's pixels in the output. */
+GEMM_INLINE void K(winograd_expect)(const K(winograd_job) *job, winograd_place at, int64_t line,
+                                    int64_t column, int64_t columns) {
+    const winograd_shape *s = job->shape;
+    int64_t pixel = (at.n * s->out_height + at.y + line) * s->out_width + at.x;
+    const REAL *out = job->out + pixel * s->columns + column;
+    for (int64_t j = 0; j < WINOGRAD_STEP; j++, out += s->columns) {
+        for (int64_t l = 0; l < columns; l += WINOGRAD_LINE / (int64_t)sizeof(REAL)) {
+            __builtin_prefetch(out + l, 1, 2);
+        }
+    }
+}
+
 /* The 36 products of the tiles in v with columns column .. column+columns-1 of the group. */
-static void K(winograd_products)(const K(winograd_job) *job, int64_t tiles, int64_t column,
-                                 int64_t columns) {
+static void K(winograd_products)(const K(winograd_job) *job, int64_t first, int64_t tiles,
+                                 int64_t column, int64_t columns, K(winograd_ahead) *ahead) {
     int64_t height = K(gemm_height)(tiles);
     K(winograd_product) p = {.channels = job->shape->channels,
                              .v_panel = job->v.tiles * VL,
                              .m_panel = job->m.tiles * VL};
     for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
-        for (int64_t j = 0; j < columns; j += GEMM_NR) {
+        winograd_place at = winograd_place_of(job->shape, first + point);
+        for (int64_t j = 0, turn = 0; j < columns; j += GEMM_NR) {
             int64_t panel = (column + j) / WINOGRAD_WIDTH;
             p.u = job->mapped + panel * K(winograd_panel_size)(p.channels) +
                   point * p.channels * WINOGRAD_WIDTH + (column + j) % WINOGRAD_WIDTH;
-            for (int64_t i = 0; i < tiles; i += height) {
+            for (int64_t i = 0; i < tiles; i += height, turn++) {
+                K(winograd_fetch)(ahead);
+                if (point < tiles && turn < WINOGRAD_STEP) {
+                    K(winograd_expect)(job, at, turn, job->column + column, columns);
+                }
                 p.v = K(winograd_at)(&job->v, point, 0, i);
                 p.m = K(winograd_at)(&job->m, point, j / VL, i);
                 K(winograd_tile_table)[height / 2 - 1][columns - j > VL](&p);
@@ -506,9 +657,15 @@ static void K(winograd_run)(const K(winograd_job) *job, int64_t begin, int64_t e
     for (int64_t i = begin; i < end; i += WINOGRAD_TILES) {
         int64_t tiles = pyad_min(WINOGRAD_TILES, end - i);
         K(winograd_map_windows)(s, &x, i, tiles, &job->v, 0);
+        int64_t next = i + tiles;
+        int64_t turns = WINOGRAD_POINTS * pyad_ceil_div(to - from, GEMM_NR) *
+                        pyad_ceil_div(tiles, GEMM_MR);
+        K(winograd_ahead) ahead =
+            K(winograd_look_ahead)(s, &x, WINOGRAD_SIDE - s->pad_h, next,
+                                   pyad_min(end, next + WINOGRAD_TILES), turns);
         for (int64_t j = from; j < to; j += WINOGRAD_SPAN) {
             int64_t columns = pyad_min(WINOGRAD_SPAN, to - j);
-            K(winograd_products)(job, tiles, j, columns);
+            K(winograd_products)(job, i, tiles, j, columns, &ahead);
             K(winograd_map_sums)(job, i, tiles, job->column + j, columns);
         }
     }
@@ -592,10 +749,10 @@ typedef struct {
 
 static K(winograd_pool) K(winograd_pool_of)(const winograd_shape *s, REAL *memory) {
     K(winograd_pool) p;
-    p.v = (K(winograd_block)){memory, pyad_ceil_div(s->channels, VL), WINOGRAD_SUM_TILES};
-    p.w = (K(winograd_block)){memory + K(winograd_block_size)(s->channels, WINOGRAD_SUM_TILES),
-                              s->group / VL, WINOGRAD_SUM_TILES};
-    p.sums = p.w.data + K(winograd_block_size)(s->group, WINOGRAD_SUM_TILES);
+    p.v = (K(winograd_block)){memory, pyad_ceil_div(s->channels, VL), s->sum_tiles};
+    p.w = (K(winograd_block)){memory + K(winograd_block_size)(s->channels, s->sum_tiles),
+                              s->group / VL, s->sum_tiles};
+    p.sums = p.w.data + K(winograd_block_size)(s->group, s->sum_tiles);
     p.bias = p.sums + WINOGRAD_POINTS * pyad_ceil_div(s->channels, VL) * VL * s->group;
     return p;
 }
@@ -632,12 +789,15 @@ GEMM_INLINE void K(winograd_sum_of)(const REAL *v, const REAL *w, int64_t w_pane
 
 /* Add the products of a block's tiles to the sums of one point and GEMM_NR columns. */
 static void K(winograd_add_products)(const winograd_shape *s, const K(winograd_pool) *p,
-                                     int64_t point, int64_t column, int64_t tiles, int add) {
+                                     int64_t point, int64_t column, int64_t tiles, int add,
+                                     K(winograd_ahead) *ahead) {
     int64_t rows = p->v.panels * VL;
     const REAL *w = K(winograd_at)(&p->w, point, column / VL, 0);
     for (int64_t c = 0; c < rows; c += WINOGRAD_HEIGHT) {
         const REAL *v = K(winograd_at)(&p->v, point, c / VL, 0) + c % VL;
         REAL *sums = p->sums + (point * rows + c) * s->group + column;
+        K(winograd_fetch)(ahead);
+        K(winograd_fetch)(ahead + 1);
         K(winograd_sum_of)(v, w, p->w.tiles * VL, tiles, sums, s->group, WINOGRAD_HEIGHT, add);
     }
 }
@@ -654,15 +814,22 @@ static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int6
     }
 }
 
+/* Tiles of sums of one block that are this thread's, about. */
+static int64_t K(winograd_turns)(const winograd_shape *s, int64_t columns, const team *t) {
+    int64_t pairs = WINOGRAD_POINTS * pyad_ceil_div(columns, GEMM_NR) / t->nth;
+    return pyad_max(1, pairs) * pyad_ceil_div(s->channels, WINOGRAD_HEIGHT);
+}
+
 /* This thread's (point, columns) pairs of one block. */
 static void K(winograd_sum_block)(const winograd_shape *s, const K(winograd_pool) *p,
-                                  int64_t columns, int64_t tiles, int add, const team *t) {
+                                  int64_t columns, int64_t tiles, int add,
+                                  K(winograd_ahead) *ahead, const team *t) {
     int64_t across = pyad_ceil_div(columns, GEMM_NR);
     int64_t begin, end;
     team_range(t, WINOGRAD_POINTS * across, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         int64_t point = i / across, column = i % across * GEMM_NR;
-        K(winograd_add_products)(s, p, point, column, tiles, add);
+        K(winograd_add_products)(s, p, point, column, tiles, add, ahead);
         if (point == 0) K(winograd_add_bias)(p, column, tiles, add);
     }
 }
@@ -716,13 +883,19 @@ static void K(winograd_weight_group)(const winograd_shape *s, const K(winograd_p
     K(winograd_pixels) x = {a->x.data, s->height, s->width, s->channels};
     K(winograd_pixels) dy = {a->dy.data, s->out_height, s->out_width, s->columns};
     int64_t all = winograd_tiles(s), begin, end;
-    for (int64_t i = 0; i < all; i += WINOGRAD_SUM_TILES) {
-        int64_t tiles = pyad_min(WINOGRAD_SUM_TILES, all - i);
+    for (int64_t i = 0; i < all; i += s->sum_tiles) {
+        int64_t tiles = pyad_min(s->sum_tiles, all - i);
         team_range(t, tiles, 1, &begin, &end);
         K(winograd_map_windows)(s, &x, i + begin, end - begin, &p->v, begin);
         K(winograd_map_gradients)(s, &dy, column, columns, i + begin, end - begin, &p->w, begin);
         team_barrier(t);
-        K(winograd_sum_block)(s, p, columns, tiles, i > 0, t);
+        int64_t next = i + tiles, turns = K(winograd_turns)(s, columns, t);
+        team_range(t, pyad_max(0, pyad_min(s->sum_tiles, all - next)), 1, &begin, &end);
+        K(winograd_ahead) ahead[2] = {
+            K(winograd_look_ahead)(s, &x, WINOGRAD_SIDE - s->pad_h, next + begin, next + end,
+                                   turns),
+            K(winograd_look_ahead)(s, &dy, WINOGRAD_STEP, next + begin, next + end, turns)};
+        K(winograd_sum_block)(s, p, columns, tiles, i > 0, ahead, t);
         team_barrier(t);
     }
     K(winograd_collect)(s, p, column, columns, a->dw.data, a->db.data, t);
