@@ -117,8 +117,9 @@ def run(
     if call is None:
         call = _calls[key] = _resolve(*key)
     call(reads, writes, ints, floats)
-    if _witness is not None:
-        _witness(name, reads, writes, ints, floats)
+    witness = _witness
+    if witness is not None:
+        witness(name, reads, writes, ints, floats)
 
 
 def _dtype_code(reads: Sequence[Argument], writes: Sequence[Argument]) -> int:

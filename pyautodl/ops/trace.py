@@ -206,13 +206,12 @@ class Watch:
                     place = (place, _index(self.arrays, original))
             places.append(place)
         parts = [self._part(each) for each in outputs + hidden]
-        trace = Trace(self, outputs, parts, self._again(type(ctx)))
+        shown: int | slice | None = 0 if hidden else None
+        if type(result) is tuple:
+            shown = slice(len(outputs))
+        trace = Trace(self, outputs, parts, shown, self._again(type(ctx)))
         trace.places[self.needs] = tuple(places)
         trace.info = ctx.info
-        if type(result) is tuple:
-            trace.shown = slice(len(outputs))
-        elif hidden:
-            trace.shown = 0
         return trace
 
     def _again(self, context: Any) -> Callable[[Sequence[Any]], Any]:
@@ -253,6 +252,7 @@ class Trace(Plan):
         watch: has seen the call.
         outputs: what the op gave.
         parts: the outputs and, after them, what else is saved.
+        shown: which of these are the op's result, see `Plan`.
         again: the rule itself.
     """
 
@@ -263,6 +263,7 @@ class Trace(Plan):
         watch: Watch,
         outputs: Sequence[Array],
         parts: Sequence[_Part],
+        shown: int | slice | None,
         again: Callable[[Sequence[Any]], Any],
     ) -> None:
         super().__init__([Spec(each.shape, each.dtype) for each in outputs])
@@ -271,6 +272,7 @@ class Trace(Plan):
         self.all = (True,) * len(watch.arrays)
         self._steps = tuple(watch.steps)
         self._again = again
+        self.shown = shown
         inputs = len(watch.arrays)
         whole = [watch.values[part.place] for part in parts]
         self._parts = tuple(
@@ -281,6 +283,8 @@ class Trace(Plan):
         )
         made = tuple(range(inputs, len(watch.values)))
         single = len(self._steps) == 1 and self._parts == made
+        # a step gives a single array bare
+        single = single and (len(made) > 1 or shown is None)
         self.call = self._run_single if single else self._run
 
     def _run_single(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
