@@ -26,6 +26,10 @@ SHAPES = [
     (5, 5, 7, 31, 30, 1),
     (40, 9, 3, 4, 4, 1),
     (1, 300, 290, 3, 7, 1),
+    # few tiles and many channels: weights are mapped a part at a time
+    (3, 150, 70, 7, 9, 1),
+    # as many tiles as to leave that way, and so many that sums are taken in blocks
+    (2, 66, 34, 33, 30, 1),
 ]
 
 
@@ -76,7 +80,7 @@ def test_float32_error_against_float64(algorithm, allowed, channels, isa):
 
 
 @pytest.mark.parametrize("isa", native.isa_names())
-@pytest.mark.parametrize("shape", [SHAPES[2], SHAPES[5], SHAPES[7]])
+@pytest.mark.parametrize("shape", [SHAPES[i] for i in (2, 5, 7, 8, 9)])
 def test_the_bits_do_not_depend_on_threads(shape, isa):
     call = arrays(*shape, np.float32)
     results = []

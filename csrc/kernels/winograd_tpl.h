@@ -21,6 +21,10 @@
  * The maps would wait for memory most of their time; so while products run, which need little of
  * it, the pixels of the next windows and those to be written are asked for.
  *
+ * Where tiles are few (winograd_run_few), mapped weights would be written and read once or twice:
+ * there all windows are mapped first, and each thread takes its own columns, WINOGRAD_WIDTH at a
+ * time, maps the weights of WINOGRAD_DEPTH channels into its own cache and adds their products.
+ *
  * Loops of winograd_bwd_w: columns by groups as above; the team maps some windows and gradient
  * tiles at a time into shared memory, then each thread adds products to its own sums (36
  * points x channels x columns); at the end the sums become weights.
@@ -40,6 +44,8 @@
 #define WINOGRAD_BIAS 36 /* the point behind the last of a mapped gradient: its plain sum */
 #define WINOGRAD_WIDTH 32     /* columns of a panel of mapped weights */
 #define WINOGRAD_TILES 28      /* of a thread, at a time */
+#define WINOGRAD_FEW_TILES 128 /* up to which mapped weights stay with the thread */
+#define WINOGRAD_DEPTH 64      /* channels of them at a time */
 #define WINOGRAD_SPAN 64      /* columns whose sums are mapped to pixels at a time */
 #define WINOGRAD_SUM_TILES 128 /* of the team, at a time; half, where sums are few */
 #define WINOGRAD_FEW_SUMS (128 * 128)
@@ -95,6 +101,8 @@ static inline winograd_place winograd_place_of(const winograd_shape *s, int64_t 
 
 #endif
 
+/* elements from point to point of a thread's mapped weights: no two on one set of the cache */
+#define WINOGRAD_POINT (WINOGRAD_DEPTH * WINOGRAD_WIDTH + 64 / (int64_t)sizeof(REAL))
 #define WINOGRAD_HEIGHT (VL < 8 ? VL : GEMM_MR < 8 ? 4 : 8) /* of a tile of the weight's sums */
 
 /* ---- the maps, one axis at a time ---- */
@@ -420,7 +428,7 @@ static K(winograd_weights) K(winograd_weights_of)(const pyad_array *weight, int 
 }
 
 /* The taps of channels channel .. channel+count-1 (at most VL) for VL columns from `column` on:
- * taps[9 * c + tap], zeros past the last column. */
+ * taps[9 * c + tap], zeros past the last column; up to VL - 1 vectors behind are overwritten. */
 static void K(winograd_turn_weights)(const K(winograd_weights) *w, int64_t channel, int64_t count,
                                      int64_t column, vec *taps) {
     int64_t lanes = pyad_max(0, pyad_min(VL, w->columns - column));
@@ -429,34 +437,55 @@ static void K(winograd_turn_weights)(const K(winograd_weights) *w, int64_t chann
     for (int64_t c = 0; c < count; c += run) {
         const REAL *from = w->data + (channel + c) * w->channel + column * w->column;
         for (int64_t e = 0; e < 9 * run; e += VL) {
-            vec turned[VECTOR_BYTES / sizeof(REAL)];
             int64_t n = pyad_min(VL, 9 * run - e);
-            K(gemm_load_turned)(from + e, w->column, lanes, n, turned);
-            memcpy(taps + 9 * c + e, turned, (size_t)n * sizeof(vec));
+            K(gemm_load_turned)(from + e, w->column, lanes, n, taps + 9 * c + e);
         }
     }
 }
 
-/* Panel number `panel`: [point][channel][WINOGRAD_WIDTH columns]. */
-static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t panel, REAL *mapped) {
-    vec taps[9 * VECTOR_BYTES / sizeof(REAL)], g[9], half[18], u[WINOGRAD_SIDE];
-    int64_t step = w->channels * WINOGRAD_WIDTH;
+/* Row 0 or 5 of the 6 x 6 points of a kernel, or rows `row`, row + 1: as winograd_window_rows. */
+GEMM_INLINE void K(winograd_weight_rows)(const vec *g, const int row, REAL *out, int64_t step) {
+    vec first[3], second[3], line[WINOGRAD_SIDE];
+    GEMM_UNROLL for (int j = 0; j < 3; j++) {
+        if (row == 0 || row == 5) {
+            first[j] = row == 0 ? g[j] : g[6 + j];
+        } else {
+            vec third = v_set1((REAL)(1.0 / 3)) * g[6 + j];
+            vec even = row == 1 ? v_fma(v_set1((REAL)(-2.0 / 3)), g[j], -third)
+                                : v_fma(v_set1((REAL)(1.0 / 6)), g[j], third);
+            REAL scale = row == 1 ? WINOGRAD_NEAR * (REAL)(-2.0 / 3) : WINOGRAD_FAR / 6;
+            vec odd = v_set1(scale) * g[3 + j];
+            first[j] = even + odd;
+            second[j] = even - odd;
+        }
+    }
+    out += row * WINOGRAD_SIDE * step;
+    K(winograd_weight_line)(first, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
+    if (row == 0 || row == 5) return;
+    out += WINOGRAD_SIDE * step;
+    K(winograd_weight_line)(second, 1, line, 1);
+    GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
+}
+
+/* Channels channel .. channel+count-1 of panel number `panel`: [channel][WINOGRAD_WIDTH columns]
+ * for each point, `step` elements apart. */
+static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t panel, int64_t channel,
+                                    int64_t count, REAL *mapped, int64_t step) {
+    vec taps[10 * VECTOR_BYTES / sizeof(REAL)], g[9];
     for (int64_t l = 0; l < WINOGRAD_WIDTH; l += VL) {
-        for (int64_t c = 0; c < w->channels; c += VL) {
-            int64_t count = pyad_min(VL, w->channels - c);
-            K(winograd_turn_weights)(w, c, count, panel * WINOGRAD_WIDTH + l, taps);
-            for (int64_t i = 0; i < count; i++) {
-                for (int j = 0; j < 9; j++) g[j] = taps[9 * i + (w->transposed ? 8 - j : j)];
-                GEMM_UNROLL for (int j = 0; j < 3; j++) {
-                    K(winograd_weight_line)(g + j, 3, half + j, 3);
+        for (int64_t c = 0; c < count; c += VL) {
+            int64_t some = pyad_min(VL, count - c);
+            K(winograd_turn_weights)(w, channel + c, some, panel * WINOGRAD_WIDTH + l, taps);
+            for (int64_t i = 0; i < some; i++) {
+                GEMM_UNROLL for (int j = 0; j < 9; j++) {
+                    g[j] = taps[9 * i + (w->transposed ? 8 - j : j)];
                 }
                 REAL *out = mapped + (c + i) * WINOGRAD_WIDTH + l;
-                for (int j = 0; j < WINOGRAD_SIDE; j++) {
-                    K(winograd_weight_line)(half + 3 * j, 1, u, 1);
-                    GEMM_UNROLL for (int k = 0; k < WINOGRAD_SIDE; k++, out += step) {
-                        v_store(out, u[k]);
-                    }
-                }
+                K(winograd_weight_rows)(g, 0, out, step);
+                K(winograd_weight_rows)(g, 1, out, step);
+                K(winograd_weight_rows)(g, 3, out, step);
+                K(winograd_weight_rows)(g, 5, out, step);
             }
         }
     }
@@ -472,8 +501,9 @@ static void K(winograd_prepare)(const K(winograd_weights) *w, int64_t column, in
     int64_t begin, end;
     team_range(t, pyad_ceil_div(columns, WINOGRAD_WIDTH), 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        K(winograd_map_weights)(w, column / WINOGRAD_WIDTH + i,
-                                mapped + i * K(winograd_panel_size)(w->channels));
+        K(winograd_map_weights)(w, column / WINOGRAD_WIDTH + i, 0, w->channels,
+                                mapped + i * K(winograd_panel_size)(w->channels),
+                                w->channels * WINOGRAD_WIDTH);
     }
 }
 
@@ -488,11 +518,13 @@ PYAD_RECORD(winograd_weight, winograd_weight_args, 4 * pyad_numel(&a->out), 0, 0
 
 /* ---- winograd_fwd ---- */
 
-/* One of the products, a tile of it: rows x nv vectors of sums over all channels. */
+/* One of the products, a tile of it: rows x nv vectors of sums over channels; with `add`, they
+ * continue those in m. */
 typedef struct {
     const REAL *v, *u;
     REAL *m;
     int64_t channels, v_panel, m_panel;
+    int add;
 } K(winograd_product);
 
 GEMM_INLINE void K(winograd_tile_of)(const K(winograd_product) *p, const int64_t rows,
@@ -500,7 +532,9 @@ GEMM_INLINE void K(winograd_tile_of)(const K(winograd_product) *p, const int64_t
     vec sum[GEMM_MR][GEMM_NV];
     const REAL *u = p->u, *v = p->v;
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+            sum[i][j] = p->add ? v_load(p->m + j * p->m_panel + i * VL) : (vec){0};
+        }
     }
     for (int64_t c = 0; c < p->channels; c += VL, v += p->v_panel) {
         const REAL *left = v;
@@ -605,7 +639,8 @@ static void K(winograd_products)(const K(winograd_job) *job, int64_t first, int6
                 }
                 p.v = K(winograd_at)(&job->v, point, 0, i);
                 p.m = K(winograd_at)(&job->m, point, j / VL, i);
-                K(winograd_tile_table)[height / 2 - 1][columns - j > VL](&p);
+                int64_t rows = pyad_min(height, tiles - i);
+                K(winograd_tile_table)[(rows - 1) / 2][columns - j > VL](&p);
             }
         }
     }
@@ -684,6 +719,95 @@ static void K(winograd_share)(const K(winograd_job) *job, const team *t) {
     }
 }
 
+/* ---- winograd_fwd where tiles are few ---- */
+
+/* Whether mapped weights meet so few tiles that they had better not leave the thread's cache: by
+ * shape alone. */
+static int K(winograd_is_few)(const winograd_shape *s) {
+    return winograd_tiles(s) <= WINOGRAD_FEW_TILES && s->channels >= WINOGRAD_DEPTH;
+}
+
+/* What a thread holds: sums of a panel for all tiles, a part of the panel's mapped weights. */
+static int64_t K(winograd_few_scratch)(const winograd_shape *s) {
+    return K(winograd_block_size)(WINOGRAD_WIDTH, winograd_tiles(s) + GEMM_MR) +
+           WINOGRAD_POINTS * WINOGRAD_POINT;
+}
+
+static int64_t K(winograd_few_shared)(const winograd_shape *s) {
+    return K(winograd_block_size)(s->channels, winograd_tiles(s) + GEMM_MR);
+}
+
+/* Add to the sums of a panel the products with channels channel .. channel+count-1. */
+static void K(winograd_add_panel)(const K(winograd_job) *job, int64_t tiles, int64_t channel,
+                                  int64_t count, int64_t columns, const REAL *mapped) {
+    int64_t height = K(gemm_height)(tiles);
+    K(winograd_product) p = {.u = mapped, .channels = count, .v_panel = job->v.tiles * VL,
+                             .m_panel = job->m.tiles * VL, .add = channel > 0};
+    for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
+        for (int64_t j = 0; j < columns; j += GEMM_NR) {
+            p.u = mapped + point * WINOGRAD_POINT + j;
+            for (int64_t i = 0; i < tiles; i += height) {
+                p.v = K(winograd_at)(&job->v, point, channel / VL, i);
+                p.m = K(winograd_at)(&job->m, point, j / VL, i);
+                int64_t rows = pyad_min(height, tiles - i);
+                K(winograd_tile_table)[(rows - 1) / 2][columns - j > VL](&p);
+            }
+        }
+    }
+}
+
+/* All windows are mapped first; then each thread takes its own panels of columns, and maps and
+ * uses the weights of WINOGRAD_DEPTH channels at a time. */
+static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) *w,
+                                const team *t) {
+    const winograd_shape *s = job->shape;
+    K(winograd_pixels) x = {job->x, s->height, s->width, s->channels};
+    int64_t tiles = winograd_tiles(s), begin, end;
+    job->v = (K(winograd_block)){t->shared, pyad_ceil_div(s->channels, VL), tiles + GEMM_MR};
+    job->m = (K(winograd_block)){t->scratch, WINOGRAD_WIDTH / VL, tiles + GEMM_MR};
+    REAL *mapped =
+        (REAL *)t->scratch + K(winograd_block_size)(WINOGRAD_WIDTH, tiles + GEMM_MR);
+    team_range(t, tiles, 1, &begin, &end);
+    K(winograd_map_windows)(s, &x, begin, end - begin, &job->v, begin);
+    team_barrier(t);
+    team_range(t, pyad_ceil_div(s->columns, WINOGRAD_WIDTH), 1, &begin, &end);
+    for (int64_t panel = begin; panel < end; panel++) {
+        int64_t column = panel * WINOGRAD_WIDTH;
+        int64_t columns = pyad_min(WINOGRAD_WIDTH, s->columns - column);
+        for (int64_t c = 0; c < s->channels; c += WINOGRAD_DEPTH) {
+            int64_t count = pyad_min(WINOGRAD_DEPTH, s->channels - c);
+            K(winograd_map_weights)(w, panel, c, count, mapped, WINOGRAD_POINT);
+            K(winograd_add_panel)(job, tiles, c, count, columns, mapped);
+        }
+        K(winograd_map_sums)(job, 0, tiles, column, columns);
+    }
+}
+
+/* ---- winograd_fwd ---- */
+
+/* All columns, by groups. */
+static void K(winograd_run_groups)(K(winograd_job) *job, const K(winograd_weights) *w,
+                                   const REAL *prepared, const team *t) {
+    const winograd_shape *s = job->shape;
+    int64_t tiles = WINOGRAD_TILES + GEMM_MR;
+    job->v = (K(winograd_block)){t->scratch, pyad_ceil_div(s->channels, VL), tiles};
+    job->m = (K(winograd_block)){
+        (REAL *)t->scratch + K(winograd_block_size)(s->channels, tiles), WINOGRAD_SPAN / VL, tiles};
+    for (job->column = 0; job->column < s->columns; job->column += s->group) {
+        job->columns = pyad_min(s->group, s->columns - job->column);
+        job->mapped = prepared;
+        if (prepared != NULL) {
+            job->mapped += job->column / WINOGRAD_WIDTH * K(winograd_panel_size)(s->channels);
+        } else {
+            if (job->column > 0) team_barrier(t);
+            K(winograd_prepare)(w, job->column, job->columns, t->shared, t);
+            team_barrier(t);
+            job->mapped = t->shared;
+        }
+        K(winograd_share)(job, t);
+    }
+}
+
 static int K(winograd_fwd)(const void *args, const team *t) {
     const winograd_fwd_args *a = args;
     winograd_shape s = winograd_shape_of(&a->x, &a->out, a->padding);
@@ -691,23 +815,10 @@ static int K(winograd_fwd)(const void *args, const team *t) {
     K(winograd_job) job = {.shape = &s, .x = a->x.data, .out = a->out.data};
     job.end = (K(epilogue)){a->scale.data, a->bias.data, a->residual.data, a->out.data,
                             (int)a->activation, (REAL)a->p0, (REAL)a->p1};
-    job.v = (K(winograd_block)){t->scratch, pyad_ceil_div(s.channels, VL),
-                                WINOGRAD_TILES + GEMM_MR};
-    job.m = (K(winograd_block)){
-        (REAL *)t->scratch + K(winograd_block_size)(s.channels, WINOGRAD_TILES + GEMM_MR),
-        WINOGRAD_SPAN / VL, WINOGRAD_TILES + GEMM_MR};
-    for (job.column = 0; job.column < s.columns; job.column += s.group) {
-        job.columns = pyad_min(s.group, s.columns - job.column);
-        job.mapped = a->prepared.data;
-        if (job.mapped != NULL) {
-            job.mapped += job.column / WINOGRAD_WIDTH * K(winograd_panel_size)(s.channels);
-        } else {
-            if (job.column > 0) team_barrier(t);
-            K(winograd_prepare)(&w, job.column, job.columns, t->shared, t);
-            team_barrier(t);
-            job.mapped = t->shared;
-        }
-        K(winograd_share)(&job, t);
+    if (a->prepared.data == NULL && K(winograd_is_few)(&s)) {
+        K(winograd_run_few)(&job, &w, t);
+    } else {
+        K(winograd_run_groups)(&job, &w, a->prepared.data, t);
     }
     return 0;
 }
@@ -723,16 +834,20 @@ static int64_t K(winograd_fwd_cost)(const winograd_fwd_args *a) {
 }
 
 static int64_t K(winograd_fwd_scratch_bytes)(const winograd_fwd_args *a) {
+    winograd_shape s = winograd_shape_of(&a->x, &a->out, a->padding);
     int64_t tiles = WINOGRAD_TILES + GEMM_MR;
-    int64_t size = K(winograd_block_size)(a->x.shape[1], tiles) +
+    int64_t size = K(winograd_block_size)(s.channels, tiles) +
                    K(winograd_block_size)(WINOGRAD_SPAN, tiles);
+    if (a->prepared.data == NULL && K(winograd_is_few)(&s)) size = K(winograd_few_scratch)(&s);
     return size * (int64_t)sizeof(REAL);
 }
 
 static int64_t K(winograd_fwd_shared_bytes)(const winograd_fwd_args *a) {
     if (a->prepared.data != NULL) return 0;
     winograd_shape s = winograd_shape_of(&a->x, &a->out, a->padding);
-    return s.group / WINOGRAD_WIDTH * K(winograd_panel_size)(s.channels) * (int64_t)sizeof(REAL);
+    int64_t size = s.group / WINOGRAD_WIDTH * K(winograd_panel_size)(s.channels);
+    if (K(winograd_is_few)(&s)) size = K(winograd_few_shared)(&s);
+    return size * (int64_t)sizeof(REAL);
 }
 
 PYAD_RECORD(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a),
@@ -927,6 +1042,7 @@ PYAD_RECORD(winograd_bwd_w, winograd_bwd_w_args, K(winograd_bwd_w_cost)(a), 0,
             K(winograd_bwd_w_shared_bytes)(a))
 
 #undef WINOGRAD_HEIGHT
+#undef WINOGRAD_POINT
 #undef WINOGRAD_NEAR
 #undef WINOGRAD_FAR
 #endif
