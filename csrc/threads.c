@@ -339,7 +339,10 @@ int pyad_team_worth_waking(int64_t nth) {
         atomic_store_explicit(&streak, 0, memory_order_relaxed);
         return 0;
     }
-    return atomic_fetch_add_explicit(&streak, 1, memory_order_relaxed) >= WAKING_STREAK;
+    if (atomic_fetch_add_explicit(&streak, 1, memory_order_relaxed) < WAKING_STREAK) return 0;
+    /* if they do not stay awake, as others have their processors, the next try comes as late */
+    atomic_store_explicit(&streak, 0, memory_order_relaxed);
+    return 1;
 }
 
 void *pyad_team_scratch(int64_t nbytes) {
