@@ -37,6 +37,9 @@ V_INLINE vec K(columns_max)(const REAL *x, int64_t n, int64_t step, int64_t widt
     return v_max(v_max(a, b), v_max(c, d));
 }
 
+/* exp(x - shift) for x up to shift; where the largest x is infinite, shift is 0, and 1 */
+V_INLINE vec K(exp_shifted)(vec x, vec shift) { return K(exp_below)(v_min((vec){0}, x - shift)); }
+
 /* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
 V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
                                 REAL *sum) {
@@ -44,10 +47,10 @@ V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64
     vec top = before;
     for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
     const vec shift = v_select(top - top == (vec){0}, top, (vec){0});
-    vec even = v_load_n(sum, n) * K(exp_below)(before - shift), odd = {0};
+    vec even = v_load_n(sum, n) * K(exp_shifted)(before, shift), odd = {0};
     for (int64_t i = 0; i < rows; i += 2) {
-        even += K(exp_below)(v_load_n(x + i * stride, n) - shift);
-        if (i + 1 < rows) odd += K(exp_below)(v_load_n(x + (i + 1) * stride, n) - shift);
+        even += K(exp_shifted)(v_load_n(x + i * stride, n), shift);
+        if (i + 1 < rows) odd += K(exp_shifted)(v_load_n(x + (i + 1) * stride, n), shift);
     }
     v_store_n(max, top, n);
     v_store_n(sum, even + odd, n);

@@ -775,12 +775,12 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     for (; i < n; i++) part.max = x[i] > part.max ? x[i] : part.max;
     const vec shift = v_set1(K(finite_or_zero)(part.max));
     for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
-        sum += K(exp_below)(v_load(x + i) - shift);
-        more += K(exp_below)(v_load(x + i + VL) - shift);
+        sum += K(exp_shifted)(v_load(x + i), shift);
+        more += K(exp_shifted)(v_load(x + i + VL), shift);
     }
     for (; i < n; i += VL) {
         const int64_t count = pyad_min(VL, n - i);
-        const vec last = K(exp_below)(v_load_n(x + i, count) - shift);
+        const vec last = K(exp_shifted)(v_load_n(x + i, count), shift);
         sum += v_select(K(first_lanes)(count), last, (vec){0});
     }
     const REAL total = v_sum(sum + more);
