@@ -55,15 +55,26 @@ RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "pool", "quota
 
 
 KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))
+# a family may keep the parts of its template in a folder of its name
+FOLDERS = {kernels: ROOT / "csrc" / kernels.removesuffix("_tpl") for kernels in KERNELS}
 SHARED = [
     *(
         path.relative_to(ROOT).as_posix()
         for path in sorted(ROOT.glob("csrc/**/*.h"))
-        if path.parent.name != "kernels"
+        if path.parent not in (ROOT / "csrc/kernels", *FOLDERS.values())
     ),
     "csrc/kernels.def",
     "setup.py",
 ]
+
+
+def headers_of(kernels: str) -> list[str]:
+    """The template of a family and its parts: what rebuilds this family alone."""
+    parts = sorted(FOLDERS[kernels].glob("*.h"))
+    return [
+        f"csrc/kernels/{kernels}.h",
+        *(part.relative_to(ROOT).as_posix() for part in parts),
+    ]
 
 
 def library(
@@ -91,7 +102,7 @@ def isa_libraries(isa: str, flags: list[str]) -> list[tuple[str, dict]]:
             f"pyad_{isa}_{kernels.removesuffix('_tpl')}",
             ["csrc/isa/unit.c"],
             flags + SMALLER.get((isa, kernels), []),
-            [f"csrc/kernels/{kernels}.h"],
+            headers_of(kernels),
             {**macros, "TEMPLATE": f'"kernels/{kernels}.h"'},
         )
         for kernels in KERNELS

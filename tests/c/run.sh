@@ -84,14 +84,17 @@ compile() {
 
 # table ISA FLAGS...: its table and all families of kernels
 table() {
-    local isa=$1 family
+    local isa=$1 family name parts
     local names=("-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"")
     shift
     case ,${PYAUTODL_BUILD_ISAS:-$isa}, in *,$isa,*) ;; *) return ;; esac
     built+=("-DPYAD_HAS_${isa^^}=1")
     compile "table-$isa.o" csrc/isa/table.c -- "${strict[@]}" "${names[@]}" "$@"
     for family in csrc/kernels/*_tpl.h; do
-        compile "$(basename "$family" _tpl.h)-$isa.o" csrc/isa/unit.c "$family" -- \
+        name=$(basename "$family" _tpl.h)
+        parts=(csrc/"$name"/*.h) # of a family with a folder of its own
+        [ -e "${parts[0]}" ] || parts=()
+        compile "$name-$isa.o" csrc/isa/unit.c "$family" "${parts[@]}" -- \
             "${strict[@]}" "${names[@]}" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
     done
 }

@@ -1,13 +1,14 @@
 /* Depthwise convolution: every channel by itself, so vectors run along the channels.
  *
- * Included by conv_tpl.h. Weights are packed as [tap][channel], padded to whole vectors.
+ * Weights are packed as [tap][channel], padded to whole vectors.
  *
- * Forward and gradient by the image: rows of output pixels are shared out to the threads. With three
- * neighbouring taps along the width, a vector of channels slides along a row: its weights stay in
- * registers, and each pixel is loaded once for all taps that meet it. Otherwise, for two neighbouring
- * pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers.
- * Gradient by the weight: rows of output pixels are cut into slabs, each with a sum [tap][channel]
- * of its own; for each row, tap and vectors of channels the sum over the row stays in registers.
+ * Forward and gradient by the image: rows of output pixels are shared out to the threads. With
+ * three neighbouring taps along the width, a vector of channels slides along a row: its weights
+ * stay in registers, and each pixel is loaded once for all taps that meet it. Otherwise, for two
+ * neighbouring pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in
+ * registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
+ * [tap][channel] of its own; for each row, tap and vectors of channels the sum over the row stays
+ * in registers.
  */
 #ifndef PYAD_DEPTHWISE
 #define PYAD_DEPTHWISE

@@ -1,13 +1,18 @@
 /* Pointwise convolution: a kernel of one tap, stride 1, no padding, one group. Pixel by pixel the
  * channels of the image times the packed weight, so that the image is the left matrix as it lies.
  *
- * Included by conv_tpl.h, whose packed weight it reads, for up to twice the channels of a packed
- * tile's row: copying the rows would cost as much as a tenth of so short a sum, and as they follow
- * one another without gaps, no two of them fall on one set of the cache.
+ * It reads the weight of packing_tpl.h, for up to twice the channels of a packed tile's row:
+ * copying the rows would cost as much as a tenth of so short a sum, and as they follow one another
+ * without gaps, no two of them fall on one set of the cache.
  *
- * Loops: blocks of tiles whose rows stay in L2; in each panels of NR outputs, whose weights stay in
- * L1; tiles of MR pixels, one call of the micro-kernel for all tiles of a block and panel; channels.
+ * Loops: blocks of tiles whose rows stay in L2; in each panels of NR outputs, whose weights stay
+ * in L1; tiles of MR pixels, one call of the micro-kernel for all tiles of a block and panel;
+ * channels.
  */
+#ifndef PYAD_POINTWISE
+#define PYAD_POINTWISE
+#define POINTWISE_BYTES (1 << 17) /* of the rows of a block of tiles */
+#endif
 
 /* `tiles` tiles of one panel: out[i, j] = activation(scale[j] sum over k of a[i, k] b[k, j] + bias[j]
  * + residual[i, j]). Pointers are those of the first row and of the panel's first output. */

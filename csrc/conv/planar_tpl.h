@@ -1,13 +1,13 @@
-/* Convolution of an image of few channels, the first layer of a network, whether they lie one after
- * the other (n, c, spatial... in C order) or last.
+/* Convolution of an image of few channels, the first layer of a network, whether they lie one
+ * after the other (n, c, spatial... in C order) or last.
  *
- * Included by conv_tpl.h, whose packed weight it reads. The left matrix is never made: with one tap
- * and channel after the other, the pixels of a line lie `stride` values or pixels apart in a line of
- * the image, so that rows of a few taps and channels need not be copied for each pixel.
+ * It reads the weight of packing_tpl.h. The left matrix is never made: with one tap and channel
+ * after the other, the pixels of a line lie `stride` values or pixels apart in a line of the
+ * image, so that rows of a few taps and channels need not be copied for each pixel.
  *
- * Loops: lines of output pixels, shared out to the threads; pieces of a line, for which those lines
- * of the image that some tap meets are copied with the zeros around them, into L1; panels of NR
- * outputs; tiles of MR pixels; taps and channels.
+ * Loops: lines of output pixels, shared out to the threads; pieces of a line, for which those
+ * lines of the image that some tap meets are copied with the zeros around them, into L1; panels of
+ * NR outputs; tiles of MR pixels; taps and channels.
  */
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR

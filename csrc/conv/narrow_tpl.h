@@ -1,17 +1,17 @@
-/* The gradient by an image of few channels (and the transposed convolution that writes one): vectors
- * run across strips of the image, as one of three channels would fill 3 of 16 lanes.
+/* The gradient by an image of few channels (and the transposed convolution that writes one):
+ * vectors run across strips of the image, as one of three channels would fill 3 of 16 lanes.
  *
- * Included by conv_tpl.h. A strip is some rows of one image; VL strips lie side by side in the lanes.
- * They are cut into blocks of NARROW_COLUMNS pixels of each phase of the stride, an item of work each.
- * For NARROW_DEPTH channels of the source at a time (the output's gradient), what a block sees of it
+ * A strip is some rows of one image; VL strips lie side by side in the lanes. They are cut into
+ * blocks of NARROW_COLUMNS pixels of each phase of the stride, an item of work each. For
+ * NARROW_DEPTH channels of the source at a time (the output's gradient), what a block sees of it
  * is turned from channels side by side to strips side by side, with zeros around it, into L2:
  *
  *   turned[row][column][channel][strip]
  *
  * Taps then lie whole vectors apart. Loops: taps along the depth, source channels by NARROW_DEPTH,
- * phases of height and width, rows, pixels by as many as have their sums of all channels in registers,
- * taps of height and width, source channels. Each time sums begin from zero and are added to those of
- * the block, which stay in L2 and are laid into the image at the end.
+ * phases of height and width, rows, pixels by as many as have their sums of all channels in
+ * registers, taps of height and width, source channels. Each time sums begin from zero and are
+ * added to those of the block, which stay in L2 and are laid into the image at the end.
  *
  * Strips and blocks depend on the shape alone, and every pixel belongs to one of them.
  */

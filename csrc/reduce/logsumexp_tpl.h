@@ -1,0 +1,127 @@
+/* log of the sum of exp(x - max), max added again. A run or a few rows sum below a maximum of
+ * their own; when two sums meet, the one below the lower maximum shrinks.
+ */
+
+typedef struct {
+    REAL max;
+    double sum; /* of exp(x - max) */
+} K(exponents);
+
+static inline REAL K(exp1)(REAL x) { return v_exp(v_set1(x))[0]; }
+
+/* what is subtracted: an infinite maximum would make NaN of itself */
+static inline REAL K(finite_or_zero)(REAL x) { return x - x == 0 ? x : 0; }
+
+static inline K(exponents) K(logsumexp_start)(const void *args, int64_t o) {
+    (void)args, (void)o;
+    return (K(exponents)){(REAL)-INFINITY, 0};
+}
+
+static inline void K(logsumexp_merge)(const void *args, K(exponents) *state,
+                                      const K(exponents) *other) {
+    (void)args;
+    if (other->sum == 0) return;
+    if (state->sum == 0) {
+        *state = *other;
+        return;
+    }
+    const K(exponents) *high = other->max > state->max ? other : state;
+    const K(exponents) *low = high == state ? other : state;
+    const REAL distance = K(finite_or_zero)(low->max) - K(finite_or_zero)(high->max);
+    const double sum = high->sum + low->sum * (double)K(exp1)(distance);
+    *state = (K(exponents)){high->max, sum};
+}
+
+/* An infinite x that is the largest makes the sum infinite; a NaN makes the sum, not the maximum,
+ * NaN. */
+static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const REAL *x,
+                                    int64_t n, int64_t at) {
+    vec best = -V_INF, other = best, sum = {0}, more = {0};
+    int64_t i = 0;
+    (void)at;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        best = v_max(v_load(x + i), best);
+        other = v_max(v_load(x + i + VL), other);
+    }
+    best = v_max(best, other);
+    K(exponents) part = {v_hmax(best), 0};
+    for (; i < n; i++) part.max = x[i] > part.max ? x[i] : part.max;
+    const vec shift = v_set1(K(finite_or_zero)(part.max));
+    for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
+        sum += K(exp_shifted)(v_load(x + i), shift);
+        more += K(exp_shifted)(v_load(x + i + VL), shift);
+    }
+    for (; i < n; i += VL) {
+        const int64_t count = pyad_min(VL, n - i);
+        const vec last = K(exp_shifted)(v_load_n(x + i, count), shift);
+        sum += v_select(K(first_lanes)(count), last, (vec){0});
+    }
+    const REAL total = v_sum(sum + more);
+    part.sum = part.max < (REAL)INFINITY || total != total ? (double)total : (double)INFINITY;
+    K(logsumexp_merge)(args, state, &part);
+}
+
+/* Columns begin .. begin+n-1, n <= VL, of the sums of a few rows: as logsumexp_merge. */
+static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, const REAL *sum,
+                                     int64_t n) {
+    REAL old[VECTOR_BYTES / sizeof(REAL)] = {0}, shift[VECTOR_BYTES / sizeof(REAL)] = {0};
+    REAL mine[VECTOR_BYTES / sizeof(REAL)] = {0}, theirs[VECTOR_BYTES / sizeof(REAL)] = {0};
+    for (int64_t l = 0; l < n; l++) {
+        const REAL best = BETTER(max[l], states[l].max, >) ? max[l] : states[l].max;
+        old[l] = K(finite_or_zero)(states[l].max);
+        shift[l] = K(finite_or_zero)(best);
+        theirs[l] = K(finite_or_zero)(max[l]) - shift[l];
+        states[l].max = best;
+    }
+    v_store(mine, v_exp(v_load(old) - v_load(shift)));
+    v_store(theirs, v_exp(v_load(theirs)));
+    for (int64_t l = 0; l < n; l++) {
+        const double kept = states[l].sum == 0 ? 0 : states[l].sum * (double)mine[l];
+        states[l].sum = kept + (sum[l] == 0 ? 0 : (double)sum[l] * (double)theirs[l]);
+    }
+}
+
+static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
+                                     int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+    REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS] = {0};
+    for (int64_t c = 0; c < columns; c++) max[c] = (REAL)-INFINITY;
+    for (int64_t i = 0; i < rows; i += RISE_ROWS) {
+        const int64_t more = pyad_min(RISE_ROWS, rows - i);
+        const REAL *p = x + i * stride;
+        int64_t c = 0;
+        for (; more == RISE_ROWS && c + VL <= columns; c += VL) {
+            K(columns_rise)(p + c, stride, RISE_ROWS, VL, max + c, sum + c);
+        }
+        for (; c < columns; c += VL) {
+            K(columns_rise)(p + c, stride, more, pyad_min(VL, columns - c), max + c, sum + c);
+        }
+    }
+    for (int64_t c = 0; c < columns; c++) {
+        if (max[c] == (REAL)INFINITY && sum[c] == sum[c]) sum[c] = (REAL)INFINITY;
+    }
+    for (int64_t c = 0; c < columns; c += VL) {
+        K(logsumexp_meet)(states + c, max + c, sum + c, pyad_min(VL, columns - c));
+    }
+    (void)args, (void)at;
+}
+
+static inline void K(logsumexp_finish)(const void *args, const K(exponents) *state, int64_t o,
+                                       int64_t n) {
+    const reduce_args *a = args;
+    (void)n;
+    const REAL log = v_log(v_set1((REAL)state->sum))[0];
+    ((REAL *)a->out.data)[o] = log + K(finite_or_zero)(state->max);
+}
+
+#define OP logsumexp
+#define STATE K(exponents)
+#define IN_ORDER 0
+#include "reduction_tpl.h"
+
+static int K(logsumexp)(const void *args, const team *t) {
+    const reduce_args *a = args;
+    K(logsumexp_reduce)(a, &a->x, &a->out, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(logsumexp, reduce_args, 16 * pyad_numel(&a->x), 0,
+            reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(exponents)))

@@ -1,0 +1,136 @@
+/* Variance and standard deviation: squared distances from the mean of a run or from the first of a
+ * few rows, in double; runs meet by Chan's formula.
+ *
+ * A run is read twice, for its mean and then for the distances: it lies in L1 by then, and nothing
+ * cancels as it would in a sum of squares. Rows are read once: a mean of every column would be one
+ * more pass through memory.
+ */
+
+typedef struct {
+    double count, mean, squares; /* squares: of the distances from the mean */
+} K(moments);
+
+static inline K(moments) K(var_start)(const void *args, int64_t o) {
+    (void)args, (void)o;
+    return (K(moments)){0, 0, 0};
+}
+
+static inline void K(var_merge)(const void *args, K(moments) *state, const K(moments) *other) {
+    const double count = state->count + other->count, delta = other->mean - state->mean;
+    (void)args;
+    if (state->count == 0) {
+        *state = *other;
+    } else if (other->count != 0) {
+        const double part = other->count / count;
+        state->squares += other->squares + delta * delta * state->count * part;
+        state->mean += delta * part;
+        state->count = count;
+    }
+}
+
+/* Of n numbers, from the sums of their distances from `shift` and of these squared. */
+static inline K(moments) K(moments_of)(double n, double shift, double sum, double squares) {
+    const double level = sum / n, around = squares - sum * level;
+    return (K(moments)){n, shift + level, around > 0 || around != around ? around : 0};
+}
+
+static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x, int64_t n,
+                              int64_t at) {
+    enum { lanes = 16 };
+    double sum[lanes] = {0}, squares[lanes] = {0}, shift = 0;
+    const int64_t whole = n / lanes * lanes;
+    (void)at;
+    for (int64_t i = 0; i < whole; i += lanes) {
+        for (int l = 0; l < lanes; l++) sum[l] += (double)x[i + l];
+    }
+    for (int l = 0; l < lanes; l++) shift += sum[l], sum[l] = 0;
+    for (int64_t i = whole; i < n; i++) shift += (double)x[i];
+    shift /= (double)n;
+    for (int64_t i = 0; i < whole; i += lanes) {
+        for (int l = 0; l < lanes; l++) {
+            const double d = (double)x[i + l] - shift;
+            sum[l] += d;
+            squares[l] += d * d;
+        }
+    }
+    for (int64_t i = whole; i < n; i++) {
+        const double d = (double)x[i] - shift;
+        sum[i - whole] += d;
+        squares[i - whole] += d * d;
+    }
+    for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) {
+            sum[l] += sum[l + half];
+            squares[l] += squares[l + half];
+        }
+    }
+    const K(moments) part = K(moments_of)((double)n, shift, sum[0], squares[0]);
+    K(var_merge)(args, state, &part);
+}
+
+static inline void K(var_rows)(const void *args, K(moments) *states, const REAL *x,
+                               int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+    enum { lanes = VECTOR_BYTES / sizeof(double) };
+    double sum[REDUCE_COLUMNS] = {0}, squares[REDUCE_COLUMNS] = {0};
+    const int64_t whole = columns / lanes * lanes;
+    int64_t i = 1;
+    (void)args, (void)at;
+    for (; i + 4 <= rows; i += 4) {
+        const REAL *p = x + i * stride;
+        for (int64_t c = 0; c < whole; c += lanes) {
+            const vec_t_f64 shift = v_widen(x + c), d0 = v_widen(p + c) - shift;
+            const vec_t_f64 d1 = v_widen(p + c + stride) - shift;
+            const vec_t_f64 d2 = v_widen(p + c + 2 * stride) - shift;
+            const vec_t_f64 d3 = v_widen(p + c + 3 * stride) - shift;
+            vec_t_f64 s = v_widen_f64(sum + c) + ((d0 + d1) + (d2 + d3));
+            vec_t_f64 q = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_widen_f64(squares + c)));
+            q = v_fma_f64(d3, d3, v_fma_f64(d2, d2, q));
+            memcpy(sum + c, &s, sizeof s);
+            memcpy(squares + c, &q, sizeof q);
+        }
+        for (int64_t c = whole; c < columns; c++) {
+            for (int64_t r = 0; r < 4; r++) {
+                const double d = (double)p[r * stride + c] - (double)x[c];
+                sum[c] += d;
+                squares[c] += d * d;
+            }
+        }
+    }
+    for (; i < rows; i++) {
+        for (int64_t c = 0; c < columns; c++) {
+            const double d = (double)x[i * stride + c] - (double)x[c];
+            sum[c] += d;
+            squares[c] += d * d;
+        }
+    }
+    /* as var_merge: all columns have had as many rows */
+    const double n = (double)rows, before = states[0].count, count = before + n;
+    const double share = n / count, weight = before * share, one = 1 / n;
+    for (int64_t c = 0; c < columns; c++) {
+        const double level = sum[c] * one, around = squares[c] - sum[c] * level;
+        const double delta = (double)x[c] + level - states[c].mean;
+        states[c].count = count;
+        states[c].mean += before > 0 ? delta * share : delta;
+        states[c].squares += (around < 0 ? 0 : around) + (before > 0 ? delta * delta * weight : 0);
+    }
+}
+
+static inline void K(var_finish)(const void *args, const K(moments) *state, int64_t o,
+                                 int64_t n) {
+    const var_args *a = args;
+    const double var = state->squares / ((double)n - a->correction);
+    ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) : var);
+}
+
+#define OP var
+#define STATE K(moments)
+#define IN_ORDER 0
+#include "reduction_tpl.h"
+
+static int K(var)(const void *args, const team *t) {
+    const var_args *a = args;
+    K(var_reduce)(a, &a->x, &a->out, t);
+    return PYAD_OK;
+}
+PYAD_RECORD(var, var_args, 2 * pyad_numel(&a->x), 0,
+            reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(moments)))

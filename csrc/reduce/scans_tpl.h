@@ -1,0 +1,214 @@
+/* Scans along one axis: running sums and products, and the linear recurrence out_k = b_k + a_k
+ * out_(k-1). Totals are in double for floats, in int64 for integers.
+ *
+ * Lines are shared out to the threads. A line whose elements lie side by side runs by itself,
+ * floats in vectors that are scanned within themselves; otherwise SCAN_SIDE neighbouring lines run
+ * together, element by element of the axis, so that memory is read as it lies. The linear
+ * recurrence takes one line at a time.
+ */
+
+/* Lines along `axis` of arrays of one shape (out first); they lie beside each other along the
+ * axis that is innermost in out, so that neighbouring lines run together. */
+typedef struct {
+    walk outer; /* all axes but `axis` */
+    int64_t n, step[3];
+} K(lines);
+
+static inline K(lines) K(lines_of)(int64_t count, const pyad_array *const *arrays,
+                                   int64_t axis) {
+    K(lines) l = {.n = arrays[0]->shape[axis]};
+    for (int64_t i = 0; i < arrays[0]->ndim; i++) {
+        int64_t strides[3] = {0};
+        for (int64_t a = 0; a < count; a++) strides[a] = arrays[a]->stride[i];
+        if (i != axis) walk_push(&l.outer, arrays[0]->shape[i], count, strides);
+    }
+    for (int64_t a = 0; a < count; a++) l.step[a] = arrays[a]->stride[axis];
+    walk_sort(&l.outer, count);
+    walk_merge(&l.outer, count);
+    return l;
+}
+
+#ifdef REAL
+typedef double K(total);
+#define SCAN_OUT REAL
+#else
+typedef int64_t K(total);
+#define SCAN_OUT int64_t
+#endif
+#define SCAN_SIDE 256 /* neighbouring lines that run together */
+#define SCAN_CACHE_LINE (64 / (int64_t)sizeof(ELEM))
+
+/* A line whose elements lie side by side: total = total op x, in a register. vectors of
+ * floats at once: each is combined with the one 1, 2, 4 ... places before it, then all with the
+ * total. */
+#ifdef REAL
+#define SCAN_LANES (VECTOR_BYTES / (int)sizeof(double))
+#define SCAN_STEPS (VECTOR_BYTES == 64 ? 3 : VECTOR_BYTES == 32 ? 2 : 1)
+typedef REAL K(scan_part)
+    __attribute__((vector_size(VECTOR_BYTES / sizeof(double) * sizeof(REAL))));
+
+/* from[k]: where a shuffle with `first` finds lanes moved up, or down in reverse, by 2^k places */
+V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
+    for (int64_t by = 1; by < SCAN_LANES; by *= 2, from++) {
+        int64_t index[SCAN_LANES];
+        for (int64_t l = 0; l < SCAN_LANES; l++) {
+            const int64_t source = reverse ? l + by : l - by;
+            index[l] = source >= 0 && source < SCAN_LANES ? source : SCAN_LANES;
+        }
+        memcpy(from, index, sizeof *from);
+    }
+}
+
+#define SCAN_LINE(name, start, combine)                                                          \
+    V_INLINE void K(name##_way)(REAL *out, const REAL *x, int64_t n, int reverse) {              \
+        const vec_t_f64 first = start - (vec_t_f64){0};                                          \
+        const int64_t whole = n / SCAN_LANES * SCAN_LANES;                                       \
+        const mask_t_f64 end = (mask_t_f64){0} + (reverse ? 0 : SCAN_LANES - 1);                 \
+        mask_t_f64 from[SCAN_STEPS];                                                             \
+        vec_t_f64 total = first;                                                                 \
+        K(scan_shifts)(from, reverse);                                                           \
+        for (int64_t i = 0; i < whole; i += SCAN_LANES) {                                        \
+            const int64_t at = reverse ? n - SCAN_LANES - i : i;                                 \
+            K(scan_part) part;                                                                   \
+            memcpy(&part, x + at, sizeof part);                                                  \
+            vec_t_f64 v = __builtin_convertvector(part, vec_t_f64);                              \
+            for (int k = 0; k < SCAN_STEPS; k++) {                                               \
+                v = combine(v, __builtin_shuffle(v, first, from[k]));                            \
+            }                                                                                    \
+            part = __builtin_convertvector(combine(total, v), K(scan_part));                     \
+            memcpy(out + at, &part, sizeof part);                                                \
+            total = combine(total, __builtin_shuffle(v, end));                                   \
+        }                                                                                        \
+        double rest = total[0];                                                                  \
+        for (int64_t i = whole; i < n; i++) {                                                    \
+            const int64_t at = reverse ? n - 1 - i : i;                                          \
+            rest = combine(rest, (double)x[at]);                                                 \
+            out[at] = (REAL)rest;                                                                \
+        }                                                                                        \
+    }                                                                                            \
+    static void K(name##_line)(REAL *out, const REAL *x, int64_t n, int64_t reverse) {           \
+        if (reverse) {                                                                           \
+            K(name##_way)(out, x, n, 1);                                                         \
+        } else {                                                                                 \
+            K(name##_way)(out, x, n, 0);                                                         \
+        }                                                                                        \
+    }
+#else
+#define SCAN_LINE(name, start, combine)                                                          \
+    static void K(name##_line)(SCAN_OUT *out, const ELEM *x, int64_t n, int64_t reverse) {       \
+        K(total) total = start;                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                        \
+            const int64_t at = reverse ? n - 1 - i : i;                                          \
+            total = combine(total, (K(total))x[at]);                                             \
+            out[at] = total;                                                                     \
+        }                                                                                        \
+    }
+#endif
+
+/* total[c] = total[c] op x for `side` lines at once, from the first element or from the last */
+#define SCAN(name, first, combine)                                                               \
+    SCAN_LINE(name, first, combine)                                                              \
+    static void K(name##_side)(SCAN_OUT *restrict out, const ELEM *restrict x,                   \
+                               const K(lines) *l, int64_t side, int64_t so, int64_t sx,          \
+                               int64_t reverse) {                                                \
+        K(total) total[SCAN_SIDE];                                                               \
+        for (int64_t c = 0; c < side; c++) total[c] = first;                                     \
+        for (int64_t i = 0; i < l->n; i++) {                                                     \
+            const int64_t at = reverse ? l->n - 1 - i : i;                                       \
+            const ELEM *restrict p = x + at * l->step[1];                                        \
+            SCAN_OUT *restrict q = out + at * l->step[0];                                        \
+            if (so == 1 && sx == 1) {                                                            \
+                const int64_t ahead = (reverse ? -4 : 4) * (i + 4 < l->n);                       \
+                for (int64_t c = 0; c < side; c += SCAN_CACHE_LINE) {                            \
+                    __builtin_prefetch(p + c + ahead * l->step[1], 0, 2);                        \
+                    __builtin_prefetch(q + c + ahead * l->step[0], 1, 2);                        \
+                }                                                                                \
+                for (int64_t c = 0; c < side; c++) {                                             \
+                    total[c] = combine(total[c], (K(total))p[c]);                                \
+                    q[c] = (SCAN_OUT)total[c];                                                   \
+                }                                                                                \
+                continue;                                                                        \
+            }                                                                                    \
+            for (int64_t c = 0; c < side; c++) {                                                 \
+                total[c] = combine(total[c], (K(total))p[c * sx]);                               \
+                q[c * so] = (SCAN_OUT)total[c];                                                  \
+            }                                                                                    \
+        }                                                                                        \
+    }                                                                                            \
+    static int K(name)(const void *args, const team *t) {                                        \
+        const scan_args *a = args;                                                               \
+        if (pyad_numel(&a->out) == 0) return PYAD_OK;                                            \
+        const K(lines) l = K(lines_of)(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis); \
+        const int alone = l.step[0] == 1 && l.step[1] == 1;                                      \
+        const int64_t last = l.outer.ndim - 1;                                                   \
+        const int64_t wide = last >= 0 ? l.outer.shape[last] : 1;                                \
+        const int64_t so = last >= 0 ? l.outer.stride[0][last] : 0;                              \
+        const int64_t sx = last >= 0 ? l.outer.stride[1][last] : 0;                              \
+        const int64_t group = alone ? 1 : SCAN_SIDE, blocks = pyad_ceil_div(wide, group);        \
+        int64_t begin, end;                                                                      \
+        team_range(t, walk_outer(&l.outer, pyad_max(last, 0)) * blocks, 1, &begin, &end);        \
+        for (int64_t item = begin; item < end; item++) {                                         \
+            const int64_t at = item % blocks * group;                                            \
+            SCAN_OUT *out = (SCAN_OUT *)a->out.data + at * so;                                   \
+            const ELEM *x = (const ELEM *)a->x.data + at * sx;                                   \
+            if (last > 0) {                                                                      \
+                out += walk_offset(&l.outer, 0, last, item / blocks);                            \
+                x += walk_offset(&l.outer, 1, last, item / blocks);                              \
+            }                                                                                    \
+            if (alone) {                                                                         \
+                K(name##_line)(out, x, l.n, a->reverse);                                         \
+            } else {                                                                             \
+                const int64_t side = pyad_min(SCAN_SIDE, wide - at);                             \
+                K(name##_side)(out, x, &l, side, so, sx, a->reverse);                            \
+            }                                                                                    \
+        }                                                                                        \
+        return PYAD_OK;                                                                          \
+    }                                                                                            \
+    PYAD_RECORD(name, scan_args, 2 * pyad_numel(&a->out), 0, 0)
+
+#ifdef REAL
+#define SCAN_ADD(a, b) ((a) + (b))
+#define SCAN_MUL(a, b) ((a) * (b))
+#else
+#define SCAN_ADD(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
+#define SCAN_MUL(a, b) ((int64_t)((uint64_t)(a) * (uint64_t)(b)))
+#endif
+SCAN(cumsum, 0, SCAN_ADD)
+SCAN(cumprod, 1, SCAN_MUL)
+
+#ifdef REAL
+/* out_k = b_k + a_k out_(k-1), or in reverse b_k + a_(k+1) out_(k+1): one line at a time */
+static int K(linear_scan)(const void *args, const team *t) {
+    const linear_scan_args *a = args;
+    if (pyad_numel(&a->out) == 0) return PYAD_OK;
+    const K(lines) l =
+        K(lines_of)(3, (const pyad_array *const[]){&a->out, &a->a, &a->b}, a->axis);
+    int64_t begin, end;
+    team_range(t, walk_outer(&l.outer, l.outer.ndim), 1, &begin, &end);
+    for (int64_t line = begin; line < end; line++) {
+        REAL *out = (REAL *)a->out.data + walk_offset(&l.outer, 0, l.outer.ndim, line);
+        const REAL *pa = (const REAL *)a->a.data + walk_offset(&l.outer, 1, l.outer.ndim, line);
+        const REAL *pb = (const REAL *)a->b.data + walk_offset(&l.outer, 2, l.outer.ndim, line);
+        double carry = 0;
+        for (int64_t i = 0; i < l.n; i++) {
+            const int64_t at = a->reverse ? l.n - 1 - i : i;
+            const int64_t from = a->reverse ? at + 1 : at;
+            const double factor = i > 0 ? (double)pa[from * l.step[1]] : 0;
+            carry = (double)pb[at * l.step[2]] + (i > 0 ? factor * carry : 0);
+            out[at * l.step[0]] = (REAL)carry;
+        }
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
+#endif
+
+#undef SCAN
+#undef SCAN_LINE
+#undef SCAN_CACHE_LINE
+#undef SCAN_LANES
+#undef SCAN_STEPS
+#undef SCAN_OUT
+#undef SCAN_SIDE
+#undef SCAN_ADD
+#undef SCAN_MUL

@@ -1,0 +1,64 @@
+/* The numbers of a call: tiles of 4 x 4 output pixels, and the columns (channels that are written)
+ * by groups whose mapped weights fit the cache that threads share.
+ */
+#ifndef PYAD_WINOGRAD_SHAPE_H
+#define PYAD_WINOGRAD_SHAPE_H
+
+#include "core.h"
+
+#define WINOGRAD_SIDE 6
+#define WINOGRAD_STEP 4 /* pixels from tile to tile */
+#define WINOGRAD_POINTS 36
+#define WINOGRAD_WIDTH 32      /* columns of a panel of mapped weights */
+#define WINOGRAD_SUM_TILES 128 /* for the weight's gradient, at a time; half, where sums are few */
+#define WINOGRAD_FEW_SUMS (128 * 128)
+#define WINOGRAD_GROUP (WINOGRAD_POINTS * 256 * 256) /* mapped weights of a group, about */
+
+typedef struct {
+    int64_t images, down, across;                    /* tiles of an image */
+    int64_t height, width, out_height, out_width;    /* pixels */
+    int64_t channels, columns, group;                /* group: columns of a group */
+    int64_t sum_tiles; /* that the gradient of the weight takes at a time */
+    int64_t pad_h, pad_w;
+} winograd_shape;
+
+static inline winograd_shape winograd_shape_of(const pyad_array *x, const pyad_array *out,
+                                               const int64_t *padding) {
+    winograd_shape s = {.images = x->shape[0],
+                        .height = x->shape[2],
+                        .width = x->shape[3],
+                        .out_height = out->shape[2],
+                        .out_width = out->shape[3],
+                        .channels = x->shape[1],
+                        .columns = out->shape[1],
+                        .pad_h = padding[0],
+                        .pad_w = padding[1]};
+    s.down = pyad_ceil_div(s.out_height, WINOGRAD_STEP);
+    s.across = pyad_ceil_div(s.out_width, WINOGRAD_STEP);
+    int64_t panels = WINOGRAD_GROUP / WINOGRAD_POINTS / WINOGRAD_WIDTH / pyad_max(1, s.channels);
+    int64_t needed = pyad_ceil_div(s.columns, WINOGRAD_WIDTH);
+    s.group = pyad_min(pyad_max(1, panels), needed) * WINOGRAD_WIDTH;
+    int few = s.channels * s.group <= WINOGRAD_FEW_SUMS;
+    s.sum_tiles = few ? WINOGRAD_SUM_TILES / 2 : WINOGRAD_SUM_TILES;
+    return s;
+}
+
+static inline int64_t winograd_tiles(const winograd_shape *s) {
+    return s->images * s->down * s->across;
+}
+
+/* Where a tile lies: image, first pixel. */
+typedef struct {
+    int64_t n, y, x;
+} winograd_place;
+
+static inline winograd_place winograd_place_of(const winograd_shape *s, int64_t tile) {
+    winograd_place at;
+    at.x = tile % s->across * WINOGRAD_STEP;
+    tile /= s->across;
+    at.y = tile % s->down * WINOGRAD_STEP;
+    at.n = tile / s->down;
+    return at;
+}
+
+#endif

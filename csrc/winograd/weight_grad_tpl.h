@@ -1,0 +1,174 @@
+/* The gradient of the weight, and of the bias beside it: sums over all tiles of mapped windows
+ * times mapped gradients, a number for each point, channel and column, then mapped to 3 x 3
+ * weights (G' s G).
+ *
+ * Loops: groups of columns; blocks of tiles, which the team maps into shared memory; points and
+ * columns, shared out to the threads, each of which adds to sums of its own; channels by
+ * WINOGRAD_HEIGHT and tiles, for which the sums stay in registers.
+ */
+
+#ifndef PYAD_WINOGRAD_WEIGHT_GRAD
+#define PYAD_WINOGRAD_WEIGHT_GRAD
+#define WINOGRAD_HEIGHT (VL < 8 ? VL : GEMM_MR < 8 ? 4 : 8) /* channels of a tile of sums */
+#endif
+
+/* What the team shares: mapped windows and gradients of some tiles, the sums of a group. */
+typedef struct {
+    K(winograd_block) v, w;
+    REAL *sums; /* [point][channel][columns of a group] */
+    REAL *bias; /* columns of a group */
+} K(winograd_pool);
+
+static K(winograd_pool) K(winograd_pool_of)(const winograd_shape *s, REAL *memory) {
+    K(winograd_pool) p;
+    p.v = (K(winograd_block)){memory, pyad_ceil_div(s->channels, VL), s->sum_tiles};
+    p.w = (K(winograd_block)){memory + K(winograd_block_size)(s->channels, s->sum_tiles),
+                              s->group / VL, s->sum_tiles};
+    p.sums = p.w.data + K(winograd_block_size)(s->group, s->sum_tiles);
+    p.bias = p.sums + WINOGRAD_POINTS * pyad_ceil_div(s->channels, VL) * VL * s->group;
+    return p;
+}
+
+static int64_t K(winograd_pool_size)(const winograd_shape *s) {
+    K(winograd_pool) p = K(winograd_pool_of)(s, NULL);
+    return p.bias - p.v.data + s->group;
+}
+
+/* One tile of sums: rows channels x nv vectors of columns, over the tiles of a block. */
+GEMM_INLINE void K(winograd_sum_of)(const REAL *v, const REAL *w, int64_t w_panel, int64_t tiles,
+                                    REAL *sums, int64_t step, const int64_t rows, int add) {
+    vec sum[GEMM_MR][GEMM_NV];
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) sum[i][j] = (vec){0};
+    }
+    for (int64_t t = 0; t < tiles; t++, v += VL, w += VL) {
+        vec right[GEMM_NV];
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) right[j] = v_load(w + j * w_panel);
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+            vec each = v_set1(v[i]);
+            GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
+                sum[i][j] = v_fma(each, right[j], sum[i][j]);
+            }
+        }
+    }
+    GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+        REAL *to = sums + i * step;
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
+            v_store(to + j * VL, add ? sum[i][j] + v_load(to + j * VL) : sum[i][j]);
+        }
+    }
+}
+
+/* Add the products of a block's tiles to the sums of one point and GEMM_NR columns. */
+static void K(winograd_add_products)(const winograd_shape *s, const K(winograd_pool) *p,
+                                     int64_t point, int64_t column, int64_t tiles, int add,
+                                     K(winograd_ahead) *ahead) {
+    int64_t rows = p->v.panels * VL;
+    const REAL *w = K(winograd_at)(&p->w, point, column / VL, 0);
+    for (int64_t c = 0; c < rows; c += WINOGRAD_HEIGHT) {
+        const REAL *v = K(winograd_at)(&p->v, point, c / VL, 0) + c % VL;
+        REAL *sums = p->sums + (point * rows + c) * s->group + column;
+        K(winograd_fetch)(ahead);
+        K(winograd_fetch)(ahead + 1);
+        K(winograd_sum_of)(v, w, p->w.tiles * VL, tiles, sums, s->group, WINOGRAD_HEIGHT, add);
+    }
+}
+
+/* Add the sums of a block's pixels, the gradient of the bias. */
+static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int64_t tiles,
+                                 int add) {
+    for (int64_t j = 0; j < GEMM_NR; j += VL) {
+        const REAL *w = K(winograd_at)(&p->w, WINOGRAD_BIAS, (column + j) / VL, 0);
+        vec sum = add ? v_load(p->bias + column + j) : (vec){0};
+        vec part = {0};
+        for (int64_t t = 0; t < tiles; t++) part += v_load(w + t * VL);
+        v_store(p->bias + column + j, sum + part);
+    }
+}
+
+/* Tiles of sums of one block that are this thread's, about. */
+static int64_t K(winograd_turns)(const winograd_shape *s, int64_t columns, const team *t) {
+    int64_t pairs = WINOGRAD_POINTS * pyad_ceil_div(columns, GEMM_NR) / t->nth;
+    return pyad_max(1, pairs) * pyad_ceil_div(s->channels, WINOGRAD_HEIGHT);
+}
+
+/* This thread's (point, columns) pairs of one block. */
+static void K(winograd_sum_block)(const winograd_shape *s, const K(winograd_pool) *p,
+                                  int64_t columns, int64_t tiles, int add,
+                                  K(winograd_ahead) *ahead, const team *t) {
+    int64_t across = pyad_ceil_div(columns, GEMM_NR);
+    int64_t begin, end;
+    team_range(t, WINOGRAD_POINTS * across, 1, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t point = i / across, column = i % across * GEMM_NR;
+        K(winograd_add_products)(s, p, point, column, tiles, add, ahead);
+        if (point == 0) K(winograd_add_bias)(p, column, tiles, add);
+    }
+}
+
+/* dw of VL columns from `column` (of the group) on, for VL channels from `channel` on. */
+static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd_pool) *p,
+                                       int64_t channel, int64_t column, int64_t lanes, REAL *dw) {
+    vec taps[(9 + 1) * VECTOR_BYTES / sizeof(REAL)];
+    int64_t rows = p->v.panels * VL, count = pyad_min(VL, s->channels - channel);
+    for (int64_t c = 0; c < count; c++) {
+        vec half[18], line[WINOGRAD_SIDE];
+        const REAL *from = p->sums + (channel + c) * s->group + column;
+        for (int i = 0; i < WINOGRAD_SIDE; i++) {
+            GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++, from += rows * s->group) {
+                line[j] = v_load(from);
+            }
+            K(winograd_kernel_line)(line, 1, half + 3 * i, 1);
+        }
+        GEMM_UNROLL for (int j = 0; j < 3; j++) {
+            K(winograd_kernel_line)(half + j, 3, taps + 9 * c + j, 3);
+        }
+    }
+    for (int64_t e = 0; e < 9 * count; e += VL) {
+        int64_t n = pyad_min(VL, 9 * count - e);
+        K(gemm_transpose)(taps + e);
+        for (int64_t l = 0; l < lanes; l++) {
+            K(gemm_store_row)(dw + l * s->channels * 9 + e, 1, taps[e + l], n);
+        }
+    }
+}
+
+/* This thread's rows of dw and elements of db of a group whose sums are complete. */
+static void K(winograd_collect)(const winograd_shape *s, const K(winograd_pool) *p, int64_t first,
+                                int64_t columns, REAL *dw, REAL *db, const team *t) {
+    int64_t begin, end;
+    team_range(t, columns, VL, &begin, &end);
+    for (int64_t j = begin; j < end; j += VL) {
+        int64_t lanes = pyad_min(VL, end - j);
+        REAL *rows = dw + (first + j) * s->channels * 9;
+        for (int64_t c = 0; c < s->channels; c += VL) {
+            K(winograd_collect_square)(s, p, c, j, lanes, rows + 9 * c);
+        }
+        if (db != NULL) K(gemm_store_row)(db + first + j, 1, v_load(p->bias + j), lanes);
+    }
+}
+
+/* Sums of a group over all tiles, then its weights. */
+static void K(winograd_weight_group)(const winograd_shape *s, const K(winograd_pool) *p,
+                                     const winograd_bwd_w_args *a, int64_t column, int64_t columns,
+                                     const team *t) {
+    K(winograd_pixels) x = {a->x.data, s->height, s->width, s->channels};
+    K(winograd_pixels) dy = {a->dy.data, s->out_height, s->out_width, s->columns};
+    int64_t all = winograd_tiles(s), begin, end;
+    for (int64_t i = 0; i < all; i += s->sum_tiles) {
+        int64_t tiles = pyad_min(s->sum_tiles, all - i);
+        team_range(t, tiles, 1, &begin, &end);
+        K(winograd_map_windows)(s, &x, i + begin, end - begin, &p->v, begin);
+        K(winograd_map_gradients)(s, &dy, column, columns, i + begin, end - begin, &p->w, begin);
+        team_barrier(t);
+        int64_t next = i + tiles, turns = K(winograd_turns)(s, columns, t);
+        team_range(t, pyad_max(0, pyad_min(s->sum_tiles, all - next)), 1, &begin, &end);
+        K(winograd_ahead) ahead[2] = {
+            K(winograd_look_ahead)(s, &x, WINOGRAD_SIDE - s->pad_h, next + begin, next + end,
+                                   turns),
+            K(winograd_look_ahead)(s, &dy, WINOGRAD_STEP, next + begin, next + end, turns)};
+        K(winograd_sum_block)(s, p, columns, tiles, i > 0, ahead, t);
+        team_barrier(t);
+    }
+    K(winograd_collect)(s, p, column, columns, a->dw.data, a->db.data, t);
+}
