@@ -1,7 +1,9 @@
 /* The worker team: the only threads of the library.
  *
  * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
- * mailboxes of the workers that take part, does part 0 itself and waits until the others are done.
+ * mailboxes of the workers that take part, does part 0 itself, then the parts that no worker has begun
+ * (other programs may keep it from its processor for milliseconds), and waits for the others. A part
+ * that meets the others at a barrier has begun before part 0 can end.
  * Who waits spins for as long as a layer's Python code takes, because the next kernel mostly comes at
  * once and waking costs more than its work, then yields, then sleeps. A team with more threads than
  * processors does not spin at all, and neither does who last saw another of the team on his own
@@ -58,6 +60,7 @@ typedef struct {
 
 typedef struct {
     gate mailbox; /* the number of the last run posted to this worker */
+    _Atomic int64_t begun; /* the last of them whose part was begun, here or by the caller */
     pthread_t thread;
     int64_t seen; /* the number posted when it started */
     int64_t ith;
@@ -240,6 +243,19 @@ static void run_part(const job *j, int64_t ith) {
     if (status != PYAD_OK && !team_failed(&t)) team_fail(&t, status, INT64_MAX, 0, 0);
 }
 
+/* Take the part of worker w in a run, unless it was begun. A worker that comes so late that the run
+ * is over finds a later number. */
+static int begin_part(worker *w, int64_t run) {
+    int64_t begun = atomic_load_explicit(&w->begun, memory_order_relaxed);
+    return begun < run && atomic_compare_exchange_strong_explicit(
+                              &w->begun, &begun, run, memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* Whether it was the last of the parts besides part 0. */
+static int end_part(void) {
+    return atomic_fetch_sub_explicit(&crew.pending, 1, memory_order_acq_rel) == 1;
+}
+
 static void *work(void *argument) {
     worker *self = argument;
     int64_t seen = self->seen;
@@ -247,12 +263,11 @@ static void *work(void *argument) {
         gate_wait(&self->mailbox, seen, self->ith);
         seen = atomic_load_explicit(&self->mailbox.value, memory_order_acquire);
         if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
+        if (!begin_part(self, seen)) continue;
         spread_out(self);
         run_part(&crew.job, self->ith);
-        /* the job may be overwritten as soon as the last worker is through here */
-        if (atomic_fetch_sub_explicit(&crew.pending, 1, memory_order_acq_rel) == 1) {
-            gate_set(&crew.done, seen);
-        }
+        /* the job may be overwritten as soon as the last part is through here */
+        if (end_part()) gate_set(&crew.done, seen);
     }
 }
 
@@ -285,6 +300,7 @@ static void forget_workers(void) {
     atomic_store(&crew.pending, 0);
     for (int i = 0; i < PYAD_MAX_THREADS; i++) {
         gate_init(&crew.workers[i].mailbox);
+        atomic_store(&crew.workers[i].begun, 0);
         atomic_store(&crew.workers[i].place, -1);
     }
     crew.runs = 0;
@@ -363,6 +379,15 @@ void pyad_team_drop_scratch(void) {
     pyad_team_release();
 }
 
+/* Do the parts that no worker has begun, the last first, as the first was posted first. */
+static void run_left_parts(const job *j, int64_t number) {
+    for (int64_t i = j->nth - 1; i > 0; i--) {
+        if (!begin_part(&crew.workers[i], number)) continue;
+        run_part(j, i);
+        if (end_part()) gate_set(&crew.done, number);
+    }
+}
+
 /* Run the job's parts 1 .. nth-1 on the workers and part 0 here. */
 static void run_on_workers(const job *j) {
     int64_t number = ++crew.runs;
@@ -373,6 +398,7 @@ static void run_on_workers(const job *j) {
     atomic_store_explicit(&crew.pending, j->nth - 1, memory_order_relaxed);
     for (int64_t i = 1; i < j->nth; i++) gate_set(&crew.workers[i].mailbox, number);
     run_part(j, 0);
+    if (!gate_moved(&crew.done, number - 1)) run_left_parts(j, number);
     gate_wait(&crew.done, number - 1, 0);
 }
 

@@ -47,6 +47,28 @@ static void test_every_thread_takes_part_once(void **state) {
     }
 }
 
+/* Count the parts that the thread of the test does. */
+static pthread_t tester;
+static int count_parts_of_tester(const void *args, const team *t) {
+    probe *p = (probe *)(uintptr_t)args;
+    if (pthread_equal(pthread_self(), tester)) p->parts[t->ith]++;
+    return PYAD_OK;
+}
+
+static void test_caller_does_what_a_sleeping_worker_has_not_begun(void **state) {
+    (void)state;
+    pyad_error error;
+    probe p = {0};
+    struct timespec longer_than_spinning = {0, 1000000};
+    tester = pthread_self();
+    for (int i = 0; i < ROUNDS && p.parts[1] == 0; i++) {
+        nanosleep(&longer_than_spinning, NULL);
+        assert_int_equal(run_team(count_parts_of_tester, &p, 2, &error), 0);
+    }
+    assert_true(p.parts[0] > 0);
+    assert_true(p.parts[1] > 0);
+}
+
 /* ---- barrier ---- */
 
 static int meet_often(const void *args, const team *t) {
@@ -363,6 +385,7 @@ int main(void) {
         cmocka_unit_test(test_number_of_threads),
         cmocka_unit_test(test_only_calls_in_a_row_are_worth_waking_for),
         cmocka_unit_test(test_every_thread_takes_part_once),
+        cmocka_unit_test(test_caller_does_what_a_sleeping_worker_has_not_begun),
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_oversubscribed_team),
         cmocka_unit_test(test_range_covers_everything_once_in_whole_blocks),
