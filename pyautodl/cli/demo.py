@@ -52,7 +52,7 @@ RECIPES = {
     "cnn": Recipe(
         models.LeNet,
         {"hidden": 256, "dropout": 0.3},
-        epochs=14,
+        epochs=12,
         batch_size=50,
         max_lr=5e-3,
         max_shift=2,
