@@ -75,13 +75,15 @@ void pyad_set_exact_threads(int64_t n);
 void pyad_last_error(pyad_error *error);
 
 /* A call prepared for arrays of one layout: `args` is all but the addresses, `nbytes` the size of
- * each output, -1 where it is absent. NULL if there is no memory. */
+ * each output or what stands in its place. NULL if there is no memory. */
+enum { PYAD_ABSENT = -1, PYAD_GIVEN = -2 }; /* no output; one that is there before the call */
 typedef struct pyad_prepared pyad_prepared;
 pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes);
 void pyad_unprepare(pyad_prepared *p);
-/* Allocate the outputs and run; returns the address of the first that is present, 0 if that failed.
- * With up to three inputs, or with `varying`: eight bytes each, the addresses of the inputs (0:
- * absent), then the floats. */
+/* Allocate the outputs and run; returns the address of the first that was made (1 if none was), 0 if
+ * that failed. With up to three inputs and no output that is given; or with `varying`: eight bytes
+ * each, the addresses of the inputs (0: absent; of a list those of its arrays), of the outputs that
+ * are given, then the floats. */
 int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z);
 int64_t pyad_call_packed(const pyad_prepared *p, const char *varying);
 /* `count` calls one after the other, into memory that is there, until one fails; returns its status.

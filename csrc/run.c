@@ -127,9 +127,14 @@ typedef union {
 
 struct pyad_prepared {
     int64_t id;
-    int64_t nbytes[MOST_WRITES]; /* of each output; -1: absent */
+    int64_t nbytes[MOST_WRITES]; /* of each output, or PYAD_ABSENT, PYAD_GIVEN */
+    int64_t table_count;         /* of the arrays in lists */
+    pyad_array *tables;          /* they, without the addresses, list after list */
     largest_args args;           /* without the addresses */
 };
+
+/* Lists of so many arrays need no memory at a call. */
+#define FEW_IN_TABLES 16
 
 static _Thread_local int64_t outputs[MOST_WRITES];
 
@@ -140,6 +145,22 @@ static size_t bytes_of(const pyad_kernel_info *info) {
 
 static int64_t address_of(const void *memory) { return (int64_t)(intptr_t)memory; }
 
+/* Copy the lists among the arrays to read; 0 if there is no memory. */
+static int keep_tables(pyad_prepared *p, const pyad_array *reads, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (reads[i].dtype == PYAD_TABLE) p->table_count += reads[i].shape[0];
+    }
+    if (p->table_count == 0) return 1;
+    pyad_array *next = p->tables = calloc((size_t)p->table_count, sizeof *next);
+    if (next == NULL) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (reads[i].dtype != PYAD_TABLE || reads[i].shape[0] == 0) continue;
+        memcpy(next, reads[i].data, sizeof *next * (size_t)reads[i].shape[0]);
+        next += reads[i].shape[0];
+    }
+    return 1;
+}
+
 pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes) {
     if (id < 0 || id >= PYAD_NUM_KERNELS) return NULL;
     const pyad_kernel_info *info = &kernel_infos[id];
@@ -148,19 +169,36 @@ pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes)
     p->id = id;
     memcpy(p->nbytes, nbytes, sizeof nbytes[0] * (size_t)info->writes);
     memcpy(&p->args, args, bytes_of(info));
+    if (!keep_tables(p, (const pyad_array *)(const void *)&p->args, info->reads)) {
+        pyad_unprepare(p);
+        return NULL;
+    }
     return p;
 }
 
-void pyad_unprepare(pyad_prepared *p) { free(p); }
+void pyad_unprepare(pyad_prepared *p) {
+    free(p->tables);
+    free(p);
+}
+
+/* Free what a call got for its outputs, the first `count` of them. */
+static void free_outputs(const pyad_prepared *p, pyad_array *writes, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        if (p->nbytes[i] >= 0) pyad_free(writes[i].data);
+    }
+}
 
 /* Give the outputs of a call memory; 0, with none given, if that fails. */
 static int allocate_outputs(const pyad_prepared *p, pyad_array *writes, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
-        writes[i].data = p->nbytes[i] < 0 ? NULL : pyad_allocate(p->nbytes[i]);
+        outputs[i] = 0;
+        if (p->nbytes[i] == PYAD_ABSENT) writes[i].data = NULL;
+        if (p->nbytes[i] < 0) continue;
+        writes[i].data = pyad_allocate(p->nbytes[i]);
         outputs[i] = address_of(writes[i].data);
-        if (p->nbytes[i] < 0 || writes[i].data != NULL) continue;
+        if (writes[i].data != NULL) continue;
         fail(PYAD_ERROR_OUTPUT, i, p->nbytes[i], 0);
-        while (i-- > 0) pyad_free(writes[i].data);
+        free_outputs(p, writes, i);
         return 0;
     }
     return 1;
@@ -173,8 +211,10 @@ static int64_t finish_call(const pyad_prepared *p, largest_args *call) {
     if (!allocate_outputs(p, writes, info->writes)) return 0;
     int64_t first = 0;
     while (first < info->writes - 1 && outputs[first] == 0) first++;
-    if (pyad_run(p->id, (const char *)call, 0) == PYAD_OK) return outputs[first];
-    for (int64_t i = 0; i < info->writes; i++) pyad_free(writes[i].data);
+    if (pyad_run(p->id, (const char *)call, 0) == PYAD_OK) {
+        return outputs[first] != 0 ? outputs[first] : 1;
+    }
+    free_outputs(p, writes, info->writes);
     return 0;
 }
 
@@ -188,15 +228,46 @@ int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z) {
     return finish_call(p, &call);
 }
 
-int64_t pyad_call_packed(const pyad_prepared *p, const char *varying) {
+static const char *take_address(pyad_array *array, const char *varying) {
+    memcpy(&array->data, varying, 8);
+    return varying + 8;
+}
+
+/* Run a call whose addresses and floats are packed; `tables` are its own copy of the lists. */
+static int64_t call_packed(const pyad_prepared *p, const char *varying, pyad_array *tables) {
     const pyad_kernel_info *info = &kernel_infos[p->id];
     largest_args call;
     size_t bytes = bytes_of(info), floats = 8 * (size_t)info->floats;
     memcpy(&call, &p->args, bytes);
-    pyad_array *reads = (pyad_array *)(void *)&call;
-    for (int64_t i = 0; i < info->reads; i++) memcpy(&reads[i].data, varying + 8 * i, 8);
-    memcpy((char *)&call + bytes - floats, varying + 8 * info->reads, floats);
+    pyad_array *arrays = (pyad_array *)(void *)&call;
+    for (int64_t i = 0; i < info->reads; i++) {
+        if (arrays[i].dtype != PYAD_TABLE) {
+            varying = take_address(&arrays[i], varying);
+            continue;
+        }
+        arrays[i].data = tables;
+        for (int64_t j = 0; j < arrays[i].shape[0]; j++) {
+            varying = take_address(tables++, varying);
+        }
+    }
+    for (int64_t i = 0; i < info->writes; i++) {
+        if (p->nbytes[i] == PYAD_GIVEN) varying = take_address(&arrays[info->reads + i], varying);
+    }
+    memcpy((char *)&call + bytes - floats, varying, floats);
     return finish_call(p, &call);
+}
+
+int64_t pyad_call_packed(const pyad_prepared *p, const char *varying) {
+    pyad_array few[FEW_IN_TABLES], *tables = few;
+    size_t bytes = sizeof few[0] * (size_t)p->table_count;
+    if (p->table_count > FEW_IN_TABLES && (tables = malloc(bytes)) == NULL) {
+        fail(PYAD_ERROR_MEMORY, 0, (int64_t)bytes, 0);
+        return 0;
+    }
+    if (bytes > 0) memcpy(tables, p->tables, bytes);
+    int64_t result = call_packed(p, varying, tables);
+    if (tables != few) free(tables);
+    return result;
 }
 
 int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *addresses) {

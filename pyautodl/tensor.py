@@ -39,7 +39,7 @@ from pyautodl.graph import (
 )
 from pyautodl.ops.plan import find_plan, look_up
 from pyautodl.ops.record import OPS, Op, Spec
-from pyautodl.ops.trace import Watch, find_trace
+from pyautodl.ops.trace import find_trace, run_rule
 
 __all__ = [
     "Size",
@@ -870,8 +870,7 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
         floats = op.params(**attrs) if attrs and op.params else plan.floats
     else:
         needs = tuple([recording and edge is not None for edge in edges])
-        plan, key = find_trace(op, layouts, needs, attrs)
-        floats = ()
+        plan, key, floats = find_trace(op, layouts, needs, attrs)
     if plan is not None:
         result = plan.call(arrays, floats)
         recording = recording and plan.differentiable
@@ -885,7 +884,8 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     else:
         recording = _differentiable(op.rule(*arrays, **attrs)) and recording
         ctx = Context(attrs)
-        result = _run_rule(op, ctx, key, arrays, needs if recording else None, attrs)
+        wanted = needs if recording else (False,) * len(arrays)
+        result = run_rule(op, ctx, key, arrays, wanted, attrs)
         node = record(op, ctx, needs, arrays, edges, result) if recording else None
     if type(result) is tuple:
         many = tuple([_output(node, i, array) for i, array in enumerate(result)])
@@ -898,25 +898,6 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     elif node is not None and op.name == "add":
         _warn_if_released(edges, arrays)
     return output
-
-
-def _run_rule(
-    op: Op,
-    ctx: Context,
-    key: Any,
-    arrays: Sequence[Array | None],
-    needs: tuple[bool, ...] | None,
-    attrs: dict[str, Any],
-) -> Any:
-    """Run a forward rule, the first time of its kind (`key`) with a watch on it."""
-    if needs is None:
-        needs = (False,) * len(arrays)
-    if key is None:
-        return op.forward(ctx, needs, *arrays, **attrs)
-    watch = Watch(op, arrays, needs, attrs)
-    result = watch.run(ctx)
-    watch.keep(key, ctx, result)
-    return result
 
 
 def _differentiable(specs: tuple[Spec, ...]) -> bool:
@@ -983,14 +964,13 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     else:
         needs = (False,) * len(arrays)
         layouts = [None if x is None else x._layout or x.layout() for x in arrays]
-        plan, key = find_trace(found, layouts, needs, attrs)
-        floats = ()
+        plan, key, floats = find_trace(found, layouts, needs, attrs)
     if plan is not None:
         result = plan.call(arrays, floats)
         if plan.shown is not None:
             result = result[plan.shown]
     else:
-        result = _run_rule(found, Context(attrs), key, arrays, None, attrs)
+        result = run_rule(found, Context(attrs), key, arrays, needs, attrs)
     if type(result) is tuple:
         return tuple([make(array, None, False) for array in result])
     return make(result, None, False)

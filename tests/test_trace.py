@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import pyautodl as ad
 import pyautodl.nn.functional as F
-from pyautodl.backends import Array, native
+from pyautodl.backends import Array, from_numpy, native
 from pyautodl.graph import Context
 from pyautodl.ops.record import OPS
 from pyautodl.ops.trace import Trace
@@ -20,6 +21,9 @@ from pyautodl.tensor import Tensor, apply
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
 
 TRACED = sorted(n for n, op in OPS.items() if op.plan is None and not op.random)
+
+
+RANDOM = sorted(n for n, op in OPS.items() if op.random)
 
 
 def _others(values: Any, seed: int) -> Any:
@@ -137,14 +141,90 @@ def test_another_backend_gets_its_own() -> None:
         assert _traces(OPS["softmax"])
 
 
-def test_attributes_that_are_no_plain_values_are_not_kept() -> None:
-    """A norm's running statistics are attributes: a trace would keep them alive."""
-    norm = ad.nn.BatchNorm1d(3)
+@pytest.mark.parametrize("name", RANDOM)
+def test_repeated_draws_equal_those_of_the_rule(name: str) -> None:
+    failures = oc.Failures()
+    for case in oc.cases(name):
+        tensors = oc.tensors(case, "float32")
+        arrays = [None if x is None else x._array for x in tensors]
+        OPS[name].plans.clear()
+        states = [from_numpy(np.array([7, 0, 0])) for _ in range(2)]
+        traced, ruled = [{**case.sample.attrs, "state": each} for each in states]
+        for call in range(3):
+            want = _rule_alone(case.op, arrays, ruled)
+            got = apply(OPS[name], *tensors, **traced).numpy()
+            if got.tobytes() != want[0].tobytes():
+                failures.add(f"{case}, call {call}", "the bits differ")
+        if states[0].numpy().tolist() != states[1].numpy().tolist():
+            failures.add(str(case), "the states differ")
+    failures.check()
+
+
+def test_most_draws_are_traced() -> None:
+    for name in RANDOM:
+        OPS[name].plans.clear()
+    x, generator = ad.randn(3, 4), ad.Generator()
+    generator.manual_seed(3)
+    F.dropout(x), ad.rand(2), ad.bernoulli(x.sigmoid()), ad.randint(3, (2,))
+    names = ("dropout", "random_normal", "random_uniform", "random_bernoulli")
+    assert all(_traces(OPS[name]) for name in names)
+
+
+def test_each_norm_moves_its_own_statistics() -> None:
     OPS["batch_norm"].plans.clear()
-    for _ in range(3):
-        norm(ad.randn(4, 3))
-    assert not _traces(OPS["batch_norm"])
-    assert norm.num_batches_tracked.item() == 3
+    x = [ad.randn(4, 3) for _ in range(4)]
+    norms = [ad.nn.BatchNorm1d(3) for _ in range(2)]
+    for each in x:
+        norms[0](each)
+    assert _traces(OPS["batch_norm"])
+    norms[1](x[0])
+    for norm, seen in zip(norms, (x, x[:1])):
+        mean, count = norm.running_mean, norm.num_batches_tracked
+        assert count.item() == len(seen)
+        assert (mean._version, count._version) == (len(seen), len(seen))
+        want = ad.zeros(3)
+        for each in seen:
+            want = 0.9 * want + 0.1 * each.mean(0)
+        assert ad.allclose(mean, want, atol=1e-6)
+
+
+def test_a_trace_keeps_no_statistics_alive() -> None:
+    OPS["batch_norm"].plans.clear()
+    norm = ad.nn.BatchNorm1d(3)
+    kept = weakref.ref(norm.running_mean._array.storage)
+    norm(ad.randn(4, 3)).sum().backward()
+    assert _traces(OPS["batch_norm"])
+    del norm
+    assert kept() is None
+
+
+def test_lists_and_parts_of_arrays() -> None:
+    x = [ad.arange(6.0).reshape(2, 3) + 10 * i for i in range(20)]
+    calls = (
+        lambda x: ad.cat(x),
+        lambda x: ad.cat(x, 1),
+        lambda x: ad.stack(x, 1),
+        lambda x: ad.cat([x[0], x[0], x[1]]),
+        lambda x: F.pad(x[0], (1, 2, 0, 1), value=3.0),
+        lambda x: x[0].roll((1, 2), (0, 1)),
+        lambda x: x[0].flip(0, 1),
+        lambda x: x[0] @ x[1].T + x[2][:, 1:].sum(),
+    )
+    for call in calls:
+        for op in OPS.values():
+            op.plans.clear()
+        with ad.use_backend("reference"):
+            want = [call(x[i:]).numpy() for i in range(3)]
+        for i in range(3):
+            assert np.array_equal(call(x[i:]).numpy(), want[i])
+
+
+def test_a_kind_met_first_with_one_array_twice_is_traced() -> None:
+    OPS["where"].plans.clear()
+    condition, x = ad.tensor([True, False]), ad.tensor([1.0, 2])
+    ad.where(condition, x, x)
+    assert _traces(OPS["where"])
+    assert ad.where(condition, x, ad.tensor([3.0, 4])).tolist() == [1, 4]
 
 
 def test_calls_of_one_kind_in_two_threads() -> None:

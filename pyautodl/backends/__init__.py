@@ -26,10 +26,11 @@ from pyautodl.backends.array import (
     empty,
     empty_strides_like,
     from_numpy,
+    is_constant,
     new_storage,
     pack_layout,
 )
-from pyautodl.backends.dtypes import DType
+from pyautodl.backends.dtypes import DTYPES, DType
 from pyautodl.backends.native import call_packed, call_prepared, failure, output
 from pyautodl.errors import BackendError
 
@@ -52,6 +53,7 @@ __all__ = [
     "fallbacks",
     "forget_calls",
     "from_numpy",
+    "is_constant",
     "is_direct",
     "keep_prepared",
     "observe",
@@ -311,15 +313,16 @@ def keep_prepared(calls: dict[Any, Any]) -> None:
 
 
 class Seen(NamedTuple):
-    """An array as a kernel sees it: maybe transposed or expanded.
+    """An array as a kernel sees it: maybe transposed or expanded, or a part.
 
-    `place` says which of the inputs it is; None: absent.
+    `place` says which of the inputs it is; None: absent. `shift` counts elements.
     """
 
     place: int | None
     code: int = 0
     shape: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
+    shift: int = 0
 
 
 class Made(NamedTuple):
@@ -341,95 +344,152 @@ def is_direct() -> bool:
 
 def prepare(
     name: str,
-    reads: Sequence[Seen],
-    writes: Sequence[Made | None],
+    reads: Sequence[Seen | list[Seen]],
+    writes: Sequence[Made | Seen | None],
     ints: Sequence[int],
     floats: Sequence[float] = (),
 ) -> Prepared:
     """The function `(inputs, floats)` that makes the outputs and runs kernel `name` on them.
 
-    It returns the output, or a tuple of them where there are several; None in `writes`
-    is one that is left out. The floats are given here, or, where the kernel takes some
-    and none are, at each call.
+    It returns the output that it made, or a tuple of them where there is not just one; None
+    in `writes` is one that is left out, `Seen` one that is there. The floats are given
+    here, or, where the kernel takes some and none are, at each call.
     """
-    made = [each for each in writes if each is not None]
-    code = next((r.code for r in reads if r.place is not None), made[0].dtype.code)
-    backend = _choose(name, code)
+    backend = _choose(name, _code_of(reads, writes))
     if backend == "native" and _observer is None:
         return _prepare_native(name, reads, writes, ints, floats)
     run_kernel = _make_call(backend, name)
+    fixed = floats
 
     def call(inputs: Sequence[Array | None], floats: Sequence[float]) -> Any:
-        written = [
-            None if w is None else empty(w.shape, w.dtype, w.strides) for w in writes
-        ]
-        seen = [
-            out if out is None or w is None or w.seen is None else out.view(*w.seen)
-            for out, w in zip(written, writes)
-        ]
-        run_kernel(see(inputs, reads), seen, ints, floats)
-        outputs = [out for out in written if out is not None]
+        outputs: list[Array] = []
+        written: list[Array | None] = []
+        for each in writes:
+            if isinstance(each, Made):
+                out = empty(each.shape, each.dtype, each.strides)
+                outputs.append(out)
+                written.append(out if each.seen is None else out.view(*each.seen))
+            else:
+                written.append(None if each is None else _see(inputs, each))
+        run_kernel(see(inputs, reads), written, ints, fixed or floats)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     return call
 
 
-def see(inputs: Sequence[Array | None], reads: Sequence[Seen]) -> list[Array | None]:
+def _code_of(
+    reads: Sequence[Seen | list[Seen]], writes: Sequence[Made | Seen | None]
+) -> int:
+    """The dtype code of a call's first array."""
+    for each in (*reads, *writes):
+        first = each[0] if isinstance(each, list) and each else each
+        if isinstance(first, Made):
+            return first.dtype.code
+        if isinstance(first, Seen) and first.place is not None:
+            return first.code
+    raise BackendError("prepare: a kernel call needs at least one array")
+
+
+def see(
+    inputs: Sequence[Array | None], reads: Sequence[Seen | list[Seen]]
+) -> list[Any]:
     """The inputs as a kernel sees them."""
-    seen: list[Array | None] = []
-    for place, _, shape, strides in reads:
-        x = None if place is None else inputs[place]
-        if x is not None and (x.shape != shape or x.strides != strides):
-            x = x.view(shape, strides)
-        seen.append(x)
-    return seen
+    return [
+        [_see(inputs, one) for one in each]
+        if isinstance(each, list)
+        else _see(inputs, each)
+        for each in reads
+    ]
+
+
+def _see(inputs: Sequence[Array | None], seen: Seen) -> Array | None:
+    place, _, shape, strides, shift = seen
+    x = None if place is None else inputs[place]
+    if x is None or (x.shape == shape and x.strides == strides and not shift):
+        return x
+    return x.view(shape, strides, x.offset + shift)
 
 
 def _prepare_native(
     name: str,
-    reads: Sequence[Seen],
-    writes: Sequence[Made | None],
+    reads: Sequence[Seen | list[Seen]],
+    writes: Sequence[Made | Seen | None],
     ints: Sequence[int],
     floats: Sequence[float],
 ) -> Prepared:
-    layouts: list[bytes | None] = [
-        None if place is None else pack_layout(code, shape, strides)
-        for place, code, shape, strides in reads
+    layouts: list[Any] = [
+        [_layout(one) for one in each] if isinstance(each, list) else _layout(each)
+        for each in reads
     ]
     nbytes: list[int | None] = []
     made: list[tuple[Any, ...]] = []
     for i, each in enumerate(writes):
-        if each is None:
-            layouts.append(None)
-            nbytes.append(None)
+        if not isinstance(each, Made):
+            layouts.append(None if each is None else _layout(each))
+            nbytes.append(None if each is None else native.GIVEN)
             continue
         shape, dtype, strides, seen = each
         layout = pack_layout(dtype.code, shape, strides)
         layouts.append(layout if seen is None else pack_layout(dtype.code, *seen))
         nbytes.append(prod(shape) * dtype.itemsize)
         made.append((i, nbytes[-1], shape, strides, dtype, layout))
-    places = tuple([each.place for each in reads])
-    pack, count = native.packer(name)
+    given = [each for each in writes if isinstance(each, Seen)]
+    addressed = _addressed([*reads, *given])
+    pack, count = native.packer(name, len(addressed))
     changing = count > 0 and not floats
     fixed = (0.0,) * count if changing else floats
     prepared = native.prepare(name, layouts, nbytes, ints, fixed)
-    if changing or len(places) > 3:
-        launch = _packed(prepared, places, pack, None if changing else fixed)
+    places = tuple([place for place, _ in addressed])
+    lists = any(isinstance(each, list) for each in reads)
+    shifted = any(shift for _, shift in addressed)
+    if changing or len(reads) > 3 or given or lists or shifted:
+        launch = _packed(prepared, addressed, pack, None if changing else fixed)
     elif len(made) == 1 and made[0][0] == 0:
         return _single_output(name, prepared, places, *made[0][1:])
     else:
         launch = _unpacked(prepared, places)
+    return _finishing(name, launch, made)
+
+
+def _layout(seen: Seen) -> bytes | None:
+    return None if seen.place is None else pack_layout(*seen[1:4])
+
+
+def _addressed(
+    arrays: Sequence[Seen | list[Seen]],
+) -> list[tuple[int | None, int]]:
+    """Which inputs' addresses a call takes, and how many bytes from there."""
+    found: list[tuple[int | None, int]] = []
+    for each in arrays:
+        for one in each if isinstance(each, list) else (each,):
+            found.append((one.place, one.shift * DTYPES[one.code].itemsize))
+    return found
+
+
+def _finishing(name: str, launch: _Launch, made: Sequence[tuple[Any, ...]]) -> Prepared:
+    """The call that hands out what a launch has made."""
 
     def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         if not launch(inputs, floats):
             raise failure(name)
-        outputs = [
-            Array(Storage(output(i), nbytes), 0, shape, strides, dtype, layout)
-            for i, nbytes, shape, strides, dtype, layout in made
-        ]
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+        return tuple(
+            [
+                Array(Storage(output(i), nbytes), 0, shape, strides, dtype, layout)
+                for i, nbytes, shape, strides, dtype, layout in made
+            ]
+        )
 
-    return call
+    if len(made) != 1:
+        return call
+    _, nbytes, shape, strides, dtype, layout = made[0]
+
+    def call_for_one(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        address = launch(inputs, floats)
+        if not address:
+            raise failure(name)
+        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
+
+    return call_for_one
 
 
 def _single_output(
@@ -483,15 +543,24 @@ def _unpacked(prepared: Any, places: Sequence[int | None]) -> _Launch:
 
 def _packed(
     prepared: Any,
-    places: Sequence[int | None],
+    addressed: Sequence[tuple[int | None, int]],
     pack: Callable[..., bytes],
     fixed: Sequence[float] | None,
 ) -> _Launch:
-    """Run a prepared call of many inputs, or whose floats change (`fixed` is None)."""
+    """Run any prepared call; `fixed` is None where its floats change."""
+
+    places = [place for place, _ in addressed]
 
     def launch(inputs: Sequence[Any], floats: Sequence[float]) -> int:
         addresses = [0 if i is None else inputs[i].address for i in places]
         numbers = floats if fixed is None else fixed
         return call_packed(prepared, pack(*addresses, *numbers))
 
-    return launch
+    def launch_shifted(inputs: Sequence[Any], floats: Sequence[float]) -> int:
+        addresses = [
+            0 if i is None else inputs[i].address + shift for i, shift in addressed
+        ]
+        numbers = floats if fixed is None else fixed
+        return call_packed(prepared, pack(*addresses, *numbers))
+
+    return launch_shifted if any(shift for _, shift in addressed) else launch

@@ -34,6 +34,7 @@ __all__ = [
     "empty",
     "empty_strides_like",
     "from_numpy",
+    "is_constant",
     "new_storage",
     "pack_layout",
 ]
@@ -390,7 +391,17 @@ def constant(value: float | int | bool, dtype: DType) -> Array:
 def _constant(value: float | int | bool, sign: float, code: int) -> Array:
     array = empty((), DTYPES[code])
     array.numpy()[()] = value
+    READS.count -= 1  # nobody has looked at a value that was there
+    _constants.add(array.storage)
     return array
+
+
+_constants: weakref.WeakSet[Storage] = weakref.WeakSet()
+
+
+def is_constant(array: Array) -> bool:
+    """Whether an array shows what `constant` gave."""
+    return array.storage in _constants
 
 
 def _allocate_pool(nbytes: int) -> Storage:

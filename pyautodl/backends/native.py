@@ -17,6 +17,7 @@ from pyautodl.backends.checks import index_error
 from pyautodl.errors import BackendError
 
 __all__ = [
+    "GIVEN",
     "allocate",
     "allocate_address",
     "available",
@@ -68,8 +69,12 @@ kernels: dict[str, frozenset[int]] = {}
 _signatures: dict[str, tuple[int, int, int, int, int]] = {}
 
 MAX_THREADS = 64
+# in place of an output's size: it is there before the call
+GIVEN = -2
 _exact_threads = 0
 
+# an array's element type, shape and strides as C has them; None: absent
+_Layout = bytes | None
 _Call = Callable[[Sequence[Any], Sequence[Any], Sequence[int], Sequence[float]], None]
 
 
@@ -124,7 +129,7 @@ def make_call(name: str) -> _Call:
 
 def prepare(
     name: str,
-    layouts: Sequence[bytes | None],
+    layouts: Sequence[_Layout | list[_Layout]],
     nbytes: Sequence[int | None],
     ints: Sequence[int],
     floats: Sequence[float],
@@ -133,8 +138,9 @@ def prepare(
 
     Args:
         name: the kernel.
-        layouts: of each array, read or written, in the order of the C struct; None: absent.
-        nbytes: the size of each output; None: absent.
+        layouts: of each array, read or written, in the order of the C struct; None: absent;
+            a list of them for a list of arrays.
+        nbytes: the size of each output; None: absent; or GIVEN.
         ints, floats: the kernel's numbers.
 
     Raises:
@@ -146,8 +152,8 @@ def prepare(
         (len(ints), len(floats)) != (n_ints, n_floats)
     ):
         raise _wrong_counts(name, layouts[:-n_writes], layouts[-n_writes:])
-    no_address = bytes(8)
-    arrays = [_ABSENT if each is None else no_address + each for each in layouts]
+    tables: list[Any] = []  # their memory, alive until C has copied it
+    arrays = [_without_address(each, tables) for each in layouts]
     args = b"".join(arrays) + struct.pack(f"={n_ints}q{n_floats}d", *ints, *floats)
     try:
         sizes = _ffi.new("int64_t[]", [-1 if n is None else n for n in nbytes])
@@ -175,12 +181,24 @@ def sequence(calls: Sequence[Any]) -> Callable[[bytes], None]:
     return call
 
 
-def packer(name: str) -> tuple[Callable[..., bytes], int]:
-    """What packs the addresses a kernel reads, 0 where absent, and its floats, for
+def _without_address(layout: _Layout | list[_Layout], tables: list[Any]) -> bytes:
+    """The descriptor of an array, or of a list of them, whose address comes later."""
+    if layout is None:
+        return _ABSENT
+    if not isinstance(layout, list):
+        return bytes(8) + layout
+    descs = b"".join([_without_address(each, tables) for each in layout])
+    desc, memory = pack_table(descs, len(layout))
+    tables.append(memory)
+    return desc
+
+
+def packer(name: str, addresses: int) -> tuple[Callable[..., bytes], int]:
+    """What packs the addresses of a call, 0 where absent, and its floats, for
     `call_packed`; and how many floats there are.
     """
-    _, n_reads, _, _, n_floats = _signatures[name]
-    return struct.Struct(f"={n_reads}Q{n_floats}d").pack, n_floats
+    n_floats = _signatures[name][4]
+    return struct.Struct(f"={addresses}Q{n_floats}d").pack, n_floats
 
 
 _pack_desc = struct.Struct("=19q").pack

@@ -780,6 +780,7 @@ BATCH_NORM = register(
         composition=_batch_norm_composition,
         samples=_batch_norm_samples,
         errors=_batch_norm_errors,
+        changes=("running",),
     )
 )
 

@@ -14,7 +14,6 @@ from typing import Any
 from pyautodl.backends import (
     Array,
     Made,
-    Prepared,
     Seen,
     empty,
     keep_prepared,
@@ -50,7 +49,8 @@ class Plan:
 
     Attributes:
         specs: the outputs' shapes and element types.
-        call: (inputs, floats) -> the output, or a tuple of them.
+        call: (inputs, floats) -> the output, or a tuple of them; a trace takes the arrays
+            that it changes in place of floats.
         floats: the kernel's, unless the op computes them from its attributes.
         differentiable: whether an output can have a gradient.
         shapes, dtypes: those of the inputs, None where one is absent.
@@ -77,7 +77,7 @@ class Plan:
         "specs",
     )
 
-    call: Prepared
+    call: Callable[[Sequence[Any], Any], Any]
     all: tuple[bool, ...]
     shapes: tuple[Ints | None, ...]
     dtypes: tuple[DType | None, ...]

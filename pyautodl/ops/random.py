@@ -117,6 +117,7 @@ RANDOM_UNIFORM = register(
         samples=_uniform_samples,
         errors=_uniform_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -168,6 +169,7 @@ RANDOM_NORMAL = register(
         samples=_normal_samples,
         errors=_normal_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -233,6 +235,7 @@ RANDOM_TRUNC_NORMAL = register(
         samples=_trunc_normal_samples,
         errors=_trunc_normal_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -288,6 +291,7 @@ RANDOM_INTEGERS = register(
         samples=_integers_samples,
         errors=_integers_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -326,6 +330,7 @@ RANDOM_PERMUTATION = register(
         samples=_permutation_samples,
         errors=_permutation_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -377,6 +382,7 @@ RANDOM_BERNOULLI = register(
         samples=_bernoulli_samples,
         errors=_bernoulli_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -435,6 +441,7 @@ RANDOM_MULTINOMIAL = register(
         samples=_multinomial_samples,
         errors=_multinomial_errors,
         random=True,
+        changes=("state",),
     )
 )
 
@@ -487,6 +494,7 @@ DROPOUT = register(
         samples=_dropout_samples,
         errors=_dropout_errors,
         random=True,
+        changes=("state",),
     )
 )
 

@@ -69,12 +69,15 @@ class Op:
         keeps_first: the gradient may need the first input, so that a recorded call can't
             overwrite it.
         random: draws random numbers; samples are checked by their statistics elsewhere.
+        changes: names of attributes whose arrays a call changes: an array, a tuple of them,
+            or None.
         plan, saves, params: see `plan.planned`, which makes such ops.
         plans: those that were made, by the kind of inputs.
     """
 
     # written out: a dataclass would take as long to make as all ops to declare
     __slots__ = (
+        "changes",
         "composition",
         "elementwise",
         "errors",
@@ -109,6 +112,7 @@ class Op:
         elementwise: bool = False,
         keeps_first: bool = True,
         random: bool = False,
+        changes: tuple[str, ...] = (),
         plan: Callable[..., Any] | None = None,
         saves: Callable[[tuple[bool, ...]], Places] | None = None,
         params: Callable[..., tuple[float, ...]] | None = None,
@@ -126,6 +130,7 @@ class Op:
         self.elementwise = elementwise
         self.keeps_first = keeps_first
         self.random = random
+        self.changes = changes
         self.plan = plan
         self.saves = saves
         self.params = params

@@ -3,8 +3,9 @@
 What a forward rule does follows from the layouts of its inputs, its attributes and which
 inputs need a gradient: it makes arrays, runs kernels on them and says what to save. So the
 first call of a kind is watched, and later ones of that kind repeat its kernel calls, each
-prepared. What can't be repeated is not traced: rules that look at values or draw random
-numbers, that write into what exists, that work on lists of arrays.
+prepared. Arrays that a call changes (running statistics, a generator's state) are
+attributes that the op names; each call brings its own. Rules that look at values can't be
+repeated and are not traced.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pyautodl.backends import (
     Made,
     Prepared,
     Seen,
+    Storage,
+    empty,
+    is_constant,
     keep_prepared,
     prepare,
     witnessed,
@@ -28,15 +32,15 @@ from pyautodl.backends.dtypes import DType
 from pyautodl.ops.plan import MOST, Plan
 from pyautodl.ops.record import Op, Spec
 
-__all__ = ["Trace", "Watch", "find_trace"]
+__all__ = ["Trace", "find_trace", "run_rule"]
 
 Key = tuple[Any, ...]
 
 # names of the ops that have been traced
 _traced: set[str] = set()
 
-# what attributes may be; tuples of them, too
-_PLAIN = (int, float, bool, str, type(None), DType)
+# what attributes may be, layouts among them; tuples of them, too
+_PLAIN = (int, float, bool, str, bytes, type(None), DType)
 
 
 class _Part(NamedTuple):
@@ -47,6 +51,10 @@ class _Part(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     layout: bytes
+
+    def seen(self, dtype: DType) -> Seen:
+        """The view as a kernel sees it."""
+        return Seen(self.place, dtype.code, self.shape, self.strides, self.shift)
 
     def shows(self, value: Any) -> bool:
         """Whether that is the value itself."""
@@ -63,26 +71,94 @@ class _Refused(Exception):
     """The call can't be repeated."""
 
 
+Held = tuple[Array, ...]
+
+
 def find_trace(
     op: Op, kinds: Sequence[Any], needs: tuple[bool, ...], attrs: Mapping[str, Any]
-) -> tuple[Trace | None, Key | None]:
-    """The trace of a call, and the key to keep one under if there could be one."""
-    if op.random:
-        return None, None
+) -> tuple[Trace | None, Key | None, Held]:
+    """The trace of a call, the key to keep one under if there could be one, and the arrays
+    that the call changes.
+    """
+    held: Held = ()
+    if op.changes:
+        attrs, held = _set_apart(op, attrs)
     key: Key = (*kinds, needs, *attrs.items())
     try:
-        # 0.0 and -0.0 are one key and two numbers
-        key += tuple([_sign(v) for v in attrs.values() if type(v) is float and v == 0])
+        if 0.0 in attrs.values():
+            # 0.0 and -0.0 are one key and two numbers
+            zeros = [v for v in attrs.values() if type(v) is float and v == 0]
+            key += tuple([math.copysign(1.0, each) for each in zeros])
         found = op.plans.get(key)
-    except TypeError:  # an attribute is not hashable, or knows no equality
-        return None, None
+    except (
+        TypeError,
+        ValueError,
+    ):  # an attribute is not hashable, or knows no equality
+        return None, None, held
     if found is None:
-        return None, key
-    return found or None, None
+        return None, key, held
+    return found or None, None, held
 
 
-def _sign(zero: float) -> float:
-    return math.copysign(1.0, zero)
+def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
+    """The attributes with layouts in place of the arrays that a call changes; and those."""
+    plain = dict(attrs)
+    held: list[Array] = []
+    for name in op.changes:
+        value = plain.get(name)
+        if type(value) is tuple:
+            plain[name] = tuple([None if x is None else x.layout() for x in value])
+            held += [x for x in value if x is not None]
+        elif value is not None:
+            plain[name] = value.layout()
+            held.append(value)
+    return plain, tuple(held)
+
+
+def _put_back(
+    op: Op, plain: Mapping[str, Any], held: Sequence[Array]
+) -> dict[str, Any]:
+    """The attributes that `_set_apart` took apart, with other arrays."""
+    attrs, each = dict(plain), iter(held)
+    for name in op.changes:
+        value = plain.get(name)
+        if type(value) is tuple:
+            attrs[name] = tuple([None if x is None else next(each) for x in value])
+        elif value is not None:
+            attrs[name] = next(each)
+    return attrs
+
+
+def run_rule(
+    op: Op,
+    ctx: Any,
+    key: Key | None,
+    arrays: Sequence[Array | None],
+    needs: tuple[bool, ...],
+    attrs: Mapping[str, Any],
+) -> Any:
+    """Run a forward rule, the first time of its kind (`key`) with a watch on it."""
+    if key is None:
+        return op.forward(ctx, needs, *arrays, **attrs)
+    watch = Watch(op, arrays, needs, attrs)
+    if watch.are_apart():
+        result = watch.run(ctx)
+        watch.keep(key, ctx, result)
+        return result
+    if not op.changes:
+        # which input a kernel reads shows only where each has memory of its own
+        rehearsal = type(ctx)(attrs)
+        watch = Watch(op, [_stand_in(x) for x in arrays], needs, attrs)
+        watch.keep(key, rehearsal, watch.run(rehearsal))
+    return op.forward(ctx, needs, *arrays, **attrs)
+
+
+def _stand_in(x: Array | None) -> Array | None:
+    """The same array, which passes for one with memory of its own."""
+    if x is None:
+        return None
+    storage = Storage(x.storage.address, x.storage.nbytes, x.storage)
+    return Array(storage, x.offset, x.shape, x.strides, x.dtype, x.layout())
 
 
 class Watch:
@@ -100,11 +176,26 @@ class Watch:
         attrs: Mapping[str, Any],
     ) -> None:
         self.op, self.arrays, self.needs, self.attrs = op, arrays, needs, attrs
+        self.plain, self.held = _set_apart(op, attrs)
         self.steps: list[Prepared] = []
-        # the inputs, then what kernels wrote; kept, so that no memory comes twice
-        self.values: list[Array | None] = list(arrays)
+        # the inputs, what else the call changes, then what kernels wrote and constants;
+        # kept, so that no memory comes twice
+        self.values: list[Array | None] = [*arrays, *self.held]
+        self.given = len(self.values)
+        self._versions = self._given_versions()
+        # places of the given whose version the call counts on, and by how much
+        self.counted: tuple[tuple[int, int], ...] = ()
         self._thread = threading.get_ident()
-        self._refused = not self._is_plain()
+        self._refused = not all(_is_plain(each) for each in self.plain.values())
+
+    def are_apart(self) -> bool:
+        """Whether the given arrays have memory of their own each."""
+        storages = [id(x.storage) for x in self.values if x is not None]
+        return len(set(storages)) == len(storages)
+
+    def _given_versions(self) -> list[int]:
+        given = self.values[: self.given]
+        return [0 if x is None else x.storage.version for x in given]
 
     def run(self, ctx: Any) -> Any:
         """Run the forward rule."""
@@ -114,13 +205,9 @@ class Watch:
         with witnessed(self._note) as watching:
             result = self.op.forward(ctx, self.needs, *self.arrays, **self.attrs)
         self._refused |= not watching or READS.count != reads
+        after = enumerate(zip(self._given_versions(), self._versions))
+        self.counted = tuple([(i, new - old) for i, (new, old) in after if new != old])
         return result
-
-    def _is_plain(self) -> bool:
-        """Whether the inputs are arrays apart from each other, the attributes plain."""
-        storages = [id(x.storage) for x in self.arrays if x is not None]
-        apart = len(set(storages)) == len(storages)
-        return apart and all(_is_plain(each) for each in self.attrs.values())
 
     def _note(
         self,
@@ -139,27 +226,41 @@ class Watch:
             self._refused = True
             return
         self.steps.append(prepare(name, seen, made, tuple(ints), tuple(floats)))
-        self.values += [each for each in writes if each is not None]
+        pairs = zip(writes, made)
+        self.values += [x for x, how in pairs if isinstance(how, Made)]
 
-    def _see(self, array: Any) -> Seen:
+    def _see(self, array: Any) -> Seen | list[Any]:
         if array is None:
             return Seen(None)
+        if type(array) is list:
+            return [self._see(each) for each in array]
         if type(array) is not Array:
             raise _Refused
-        part = self._part(array)
-        if part.shift:
-            raise _Refused
-        return Seen(part.place, array.dtype.code, array.shape, array.strides)
+        if self._place(array) is None and is_constant(array):
+            self._add(array, lambda values, floats: array)
+        return self._part(array).seen(array.dtype)
 
-    def _make(self, array: Any) -> Made | None:
+    def _make(self, array: Any) -> Made | Seen | None:
         if array is None:
             return None
-        # only a whole array of its own, so far untouched
-        if type(array) is not Array or array.offset or self._place(array) is not None:
+        if type(array) is not Array:
             raise _Refused
-        if array.size * array.itemsize != array.storage.nbytes:
-            raise _Refused
-        return Made(array.shape, array.dtype, array.strides)
+        if self._place(array) is None:
+            storage, dtype = array.storage, array.dtype
+            if storage.version or storage.is_shared():
+                raise _Refused
+            size = storage.nbytes // array.itemsize
+            if not array.offset and array.size == size and array.is_dense():
+                return Made(array.shape, dtype, array.strides)
+            # a part of what nothing was written to so far
+            whole = Array(storage, 0, (size,), (1,), dtype)
+            self._add(whole, lambda values, floats: empty((size,), dtype))
+        return self._part(array).seen(array.dtype)
+
+    def _add(self, array: Array, step: Prepared) -> None:
+        """Let a step that runs no kernel give the array."""
+        self.steps.append(step)
+        self.values.append(array)
 
     def _place(self, array: Array) -> int | None:
         """The number of the value whose memory an array shows."""
@@ -214,10 +315,15 @@ class Watch:
         trace.info = ctx.info
         return trace
 
-    def _again(self, context: Any) -> Callable[[Sequence[Any]], Any]:
+    def _again(self, context: Any) -> Callable[[Sequence[Any], Held], Any]:
         """The rule itself, which says what is wrong where a kernel fails."""
-        op, needs, attrs = self.op, self.needs, dict(self.attrs)
-        return lambda inputs: op.forward(context(attrs), needs, *inputs, **attrs)
+        op, needs, plain = self.op, self.needs, self.plain
+
+        def run(inputs: Sequence[Any], held: Held) -> Any:
+            attrs = _put_back(op, plain, held)
+            return op.forward(context(attrs), needs, *inputs, **attrs)
+
+        return run
 
     def _saved_place(
         self, array: Array | None, outputs: list[Array], hidden: list[Array]
@@ -256,7 +362,7 @@ class Trace(Plan):
         again: the rule itself.
     """
 
-    __slots__ = ("_again", "_parts", "_steps")
+    __slots__ = ("_again", "_counted", "_parts", "_steps")
 
     def __init__(
         self,
@@ -264,7 +370,7 @@ class Trace(Plan):
         outputs: Sequence[Array],
         parts: Sequence[_Part],
         shown: int | slice | None,
-        again: Callable[[Sequence[Any]], Any],
+        again: Callable[[Sequence[Any], Held], Any],
     ) -> None:
         super().__init__([Spec(each.shape, each.dtype) for each in outputs])
         self.shapes = tuple([None if x is None else x.shape for x in watch.arrays])
@@ -273,7 +379,7 @@ class Trace(Plan):
         self._steps = tuple(watch.steps)
         self._again = again
         self.shown = shown
-        inputs = len(watch.arrays)
+        self._counted = watch.counted
         whole = [watch.values[part.place] for part in parts]
         self._parts = tuple(
             [
@@ -281,31 +387,37 @@ class Trace(Plan):
                 for part, value in zip(parts, whole)
             ]
         )
-        made = tuple(range(inputs, len(watch.values)))
+        made = tuple(range(watch.given, len(watch.values)))
         single = len(self._steps) == 1 and self._parts == made
         # a step gives a single array bare
         single = single and (len(made) > 1 or shown is None)
         self.call = self._run_single if single else self._run
 
-    def _run_single(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+    def _run_single(self, inputs: Sequence[Any], held: Held) -> Any:
+        values = [*inputs, *held] if held else inputs
         try:
-            return self._steps[0](inputs, floats)
+            results = self._steps[0](values, ())
         except _FAILURES:
-            self._again(inputs)
+            self._again(inputs, held)
             raise
+        for place, by in self._counted:
+            values[place].storage.version += by
+        return results
 
-    def _run(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        values = list(inputs)
+    def _run(self, inputs: Sequence[Any], held: Held) -> Any:
+        values = [*inputs, *held]
         try:
             for step in self._steps:
-                made = step(values, floats)
+                made = step(values, ())
                 if type(made) is tuple:
                     values += made
                 else:
                     values.append(made)
         except _FAILURES:
-            self._again(inputs)
+            self._again(inputs, held)
             raise
+        for place, by in self._counted:
+            values[place].storage.version += by
         results = [
             part.of(values) if isinstance(part, _Part) else values[part]
             for part in self._parts

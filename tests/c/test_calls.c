@@ -86,12 +86,51 @@ static void test_unknown_kernel(void **state) {
     assert_null(pyad_prepare(PYAD_NUM_KERNELS, "", &nbytes));
 }
 
+/* The join of `count` lists of two numbers, into memory that is given or not. */
+static void check_join(int64_t count, int given) {
+    int64_t two = 2, size = 2 * count;
+    pyad_array part = {.dtype = PYAD_FLOAT32, .ndim = 1, .shape = {two}, .stride = {1}};
+    pyad_array parts[40], out = part;
+    for (int64_t i = 0; i < count; i++) parts[i] = part;
+    out.shape[0] = size;
+    pyad_array table = {.data = parts, .dtype = PYAD_TABLE, .ndim = 1, .shape = {count}};
+    table.stride[0] = 1;
+    cat_args args = {.xs = table, .out = out, .axis = 0};
+    int64_t nbytes = given ? PYAD_GIVEN : size * 4;
+    pyad_prepared *p = pyad_prepare(PYAD_ID_cat, (const char *)(const void *)&args, &nbytes);
+    assert_non_null(p);
+    float numbers[80], result[80] = {0};
+    int64_t addresses[41], before = in_use();
+    for (int64_t i = 0; i < size; i++) numbers[i] = (float)i;
+    /* the last part first */
+    for (int64_t i = 0; i < count; i++) addresses[i] = address_of(numbers + 2 * (count - 1 - i));
+    addresses[count] = address_of(result);
+    int64_t found = pyad_call_packed(p, (const char *)addresses);
+    assert_true(found != 0);
+    const float *joined = given ? result : (const float *)(intptr_t)found;
+    for (int64_t i = 0; i < size; i++) {
+        assert_true(joined[i] == numbers[2 * (count - 1 - i / 2) + i % 2]);
+    }
+    if (!given) pyad_free_address(found);
+    assert_int_equal(in_use(), before);
+    pyad_unprepare(p);
+}
+
+static void test_lists_of_arrays(void **state) {
+    (void)state;
+    for (int64_t count = 1; count <= 40; count += 13) {
+        check_join(count, 0);
+        check_join(count, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call_makes_its_output),
         cmocka_unit_test(test_no_memory_for_the_output),
         cmocka_unit_test(test_a_failing_kernel_leaves_no_output),
         cmocka_unit_test(test_unknown_kernel),
+        cmocka_unit_test(test_lists_of_arrays),
     };
     return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
 }
