@@ -1,0 +1,147 @@
+"""How the kernels compute a convolution: algorithms, integers, layouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+from pyautodl.backends import Array, Seen, channels_last_strides, contiguous_strides
+from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
+from pyautodl.ops.conv_algorithm import ConvShape
+from pyautodl.ops.plan import CopiedPlan, Plan
+from pyautodl.ops.record import Places
+
+__all__ = [
+    "ABSENT",
+    "LINEAR",
+    "RELU",
+    "Activation",
+    "all_but_channels",
+    "conv_shape_of",
+    "conv_way",
+    "laid_out",
+    "numbers_of",
+    "saves_factors",
+    "transposed_numbers",
+    "transposed_pads",
+]
+
+# the kernels' activations and their limits
+Activation = tuple[int, float, float]
+LINEAR: Activation = (0, 0.0, 0.0)
+RELU: Activation = (1, 0.0, math.inf)
+
+# in place of inputs that a kernel goes without
+ABSENT = (Seen(None), Seen(None))
+
+
+@lru_cache(maxsize=4096)
+def numbers_of(shape: ConvShape) -> Ints:
+    """The kernels' integers: three axes, 1-D and 2-D with axes of size 1 in front."""
+    missing = 3 - len(shape.stride)
+    ones, zeros = (1,) * missing, (0,) * missing
+    return (
+        *(*ones, *shape.stride),
+        *(*zeros, *shape.padding),
+        *(*ones, *shape.dilation),
+        shape.groups,
+    )
+
+
+class _Way(NamedTuple):
+    """How a convolution is computed; `packing` names the kernel that packs its weight,
+    the packed weight's shape and the kernel's integers, if there is one.
+    """
+
+    kernel: str
+    ints: Ints
+    packing: tuple[str, Ints, Ints] | None
+
+
+@lru_cache(maxsize=4096)
+def conv_way(shape: ConvShape, algorithm: str) -> _Way:
+    """How an algorithm computes a convolution."""
+    groups, weight = shape.groups, shape.weight
+    if algorithm == "winograd":
+        mapped = (-(-weight[0] // 32), 36, weight[1], 32)
+        packing = ("winograd_weight", mapped, (0,))
+        return _Way("winograd_fwd", (*shape.padding, 0), packing)
+    ints = numbers_of(shape)
+    # rows of packed weights are padded to whole vectors, of 16 elements at most
+    if algorithm == "depthwise":
+        room = -(weight[0] // -16) * 16 * prod(weight[2:])
+    else:
+        room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
+    return _Way("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
+
+
+@lru_cache(maxsize=4096)
+def conv_shape_of(
+    x: Ints,
+    weight: Ints,
+    out: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+) -> ConvShape:
+    """Shapes and numbers; of the padding only what lies in front."""
+    before = tuple([pair[0] for pair in padding])
+    return ConvShape(x, weight, out, stride, before, dilation, groups)
+
+
+def laid_out(
+    build: Callable[..., Plan],
+    inputs: Sequence[Array | None],
+    layouts: Sequence[str],
+) -> Plan:
+    """The plan that `build` makes of the inputs, with copies of those that do not lie as
+    a kernel wants them: with channels last, or in C order.
+    """
+    for i, (x, layout) in enumerate(zip(inputs, layouts)):
+        if x is None:
+            continue
+        strides = contiguous_strides(x.shape)
+        if layout == "channels_last":
+            fits, strides = x.is_channels_last(), channels_last_strides(x.shape)
+        else:
+            fits = x.is_contiguous()
+        if not fits:
+            rest = list(inputs)
+            rest[i] = x.view(x.shape, strides)
+            return CopiedPlan(laid_out(build, rest, layouts), i, strides)
+    return build(*inputs)
+
+
+def saves_factors(needs: tuple[bool, ...]) -> Places:
+    """Of two factors each for the gradient of the other, the second first."""
+    return (1 if needs[0] else None, 0 if needs[1] else None)
+
+
+def all_but_channels(y: Any) -> Ints:
+    """The axes over which the gradient by a bias is summed."""
+    return (0, *range(2, len(y.shape)))
+
+
+@lru_cache(maxsize=4096)
+def transposed_pads(
+    x: Ints, weight: Ints, y: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> Pairs:
+    """The padding with which the transposed convolution of y has the size of x."""
+    none = ((0, 0),) * len(stride)
+    whole = map(transposed_size, y[2:], weight[2:], stride, none, dilation)
+    return tuple(
+        (lo, full - lo - size) for (lo, _), full, size in zip(padding, whole, x[2:])
+    )
+
+
+def transposed_numbers(
+    x: Ints, weight: Ints, y: Ints, numbers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The attributes of the transposed convolution that leads from y's shape to x's."""
+    stride, padding, dilation = (numbers[each] for each in AXIS_NUMBERS)
+    pads = transposed_pads(x, weight, y, stride, padding, dilation)
+    return {**numbers, "padding": pads}
