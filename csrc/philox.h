@@ -59,30 +59,40 @@ static inline philox philox_take(const team *t, const pyad_array *state, int64_t
     return (philox){(uint64_t)s[0], (uint64_t)s[1], (uint64_t)offset};
 }
 
+/* Vectors of blocks that go through the rounds together: each waits for its own products. */
+#define PHILOX_CHAINS 2
+
 /* The words of the blocks offset + first ... + 15. The upper halves of the vectors hold rubbish
  * on the way, which the multiplication ignores. */
 static inline void philox_group(const philox *p, uint64_t first, uint32_t words[PHILOX_WORDS]) {
     typedef uint32_t half __attribute__((vector_size(VECTOR_BYTES / 2)));
-    for (int64_t lane = 0; lane < PHILOX_LANES; lane += PHILOX_VL) {
-        philox_vec c0 = {0}, c1, c2, c3;
-        for (int64_t i = 0; i < PHILOX_VL; i++) c0[i] = p->offset + first + (uint64_t)(lane + i);
-        c1 = c0 >> 32;
-        c2 = p->stream - (philox_vec){0};
-        c3 = c2 >> 32;
-        uint32_t k0 = (uint32_t)p->seed, k1 = (uint32_t)(p->seed >> 32);
-        for (int round = 0; round < PHILOX_ROUNDS; round++) {
-            philox_vec p0 = philox_mul(c0, PHILOX_M0 - (philox_vec){0});
-            philox_vec p1 = philox_mul(c2, PHILOX_M1 - (philox_vec){0});
-            c0 = (p1 >> 32) ^ c1 ^ k0;
-            c1 = p1;
-            c2 = (p0 >> 32) ^ c3 ^ k1;
-            c3 = p0;
-            k0 += PHILOX_W0;
-            k1 += PHILOX_W1;
+    const philox_vec m0 = PHILOX_M0 - (philox_vec){0}, m1 = PHILOX_M1 - (philox_vec){0};
+    philox_vec step = {0};
+    for (int64_t i = 0; i < PHILOX_VL; i++) step[i] = (uint64_t)i;
+    for (int64_t lane = 0; lane < PHILOX_LANES; lane += PHILOX_CHAINS * PHILOX_VL) {
+        philox_vec c[PHILOX_CHAINS][4];
+        for (int i = 0; i < PHILOX_CHAINS; i++) {
+            c[i][0] = step + (p->offset + first + (uint64_t)(lane + i * PHILOX_VL));
+            c[i][1] = c[i][0] >> 32;
+            c[i][2] = p->stream - (philox_vec){0};
+            c[i][3] = c[i][2] >> 32;
         }
-        half w[4] = {__builtin_convertvector(c0, half), __builtin_convertvector(c1, half),
-                     __builtin_convertvector(c2, half), __builtin_convertvector(c3, half)};
-        for (int i = 0; i < 4; i++) memcpy(words + i * PHILOX_LANES + lane, &w[i], sizeof w[i]);
+        uint32_t k0 = (uint32_t)p->seed, k1 = (uint32_t)(p->seed >> 32);
+        for (int round = 0; round < PHILOX_ROUNDS; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
+            for (int i = 0; i < PHILOX_CHAINS; i++) {
+                philox_vec p0 = philox_mul(c[i][0], m0), p1 = philox_mul(c[i][2], m1);
+                c[i][0] = (p1 >> 32) ^ c[i][1] ^ k0;
+                c[i][1] = p1;
+                c[i][2] = (p0 >> 32) ^ c[i][3] ^ k1;
+                c[i][3] = p0;
+            }
+        }
+        for (int i = 0; i < PHILOX_CHAINS; i++) {
+            for (int w = 0; w < 4; w++) {
+                half word = __builtin_convertvector(c[i][w], half);
+                memcpy(words + w * PHILOX_LANES + lane + i * PHILOX_VL, &word, sizeof word);
+            }
+        }
     }
 }
 
