@@ -417,32 +417,41 @@ def record_planned(
     result: Array | tuple[Array, ...],
 ) -> Node:
     """Make the node of a call that has run by its plan."""
-    needs = tuple([edge is not None for edge in edges]) if None in edges else plan.all
+    needs = plan.needs
+    if needs is None:
+        needs = plan.all
+        if None in edges:
+            needs = tuple([edge is not None for edge in edges])
     places = plan.places.get(needs)
     if places is None:
         places = plan.places[needs] = op.saves(needs) if op.saves is not None else ()
     saved: list[Saved | None] = []
     if places:
         count = len(arrays)
+        outputs = result if type(result) is tuple else (result,)
         for place in places:
-            origin = None
+            origin = output = edge = None
             if type(place) is tuple:
                 place, origin = place
             if place is None:
-                saved.append(None)
+                array = None
             elif place < count:
-                array = arrays[place]
-                storage = array.storage
-                if storage.foreign or storage.exports:
-                    saved.append(keep(array, edges[place], None))
-                else:
-                    saved.append((array, edges[place], None, storage.version, None))
+                array, edge = arrays[place], edges[place]
             else:
-                number = place - count
-                out = result[number] if isinstance(result, tuple) else result
-                edge = None if origin is None else edges[origin]
-                is_output = number < plan.count and origin is None
-                saved.append(keep(out, edge, number if is_output else None))
+                place -= count
+                array = outputs[place]
+                if origin is not None:
+                    edge = edges[origin]
+                elif place < plan.count:
+                    output = place
+            if array is None:
+                saved.append(None)
+                continue
+            storage = array.storage
+            if storage.foreign or storage.exports:
+                saved.append(keep(array, edge, output))
+            else:
+                saved.append((array, edge, output, storage.version, None))
     return Node(
         op,
         attrs,
@@ -594,15 +603,14 @@ class _Walk:
         if not self.retain_graph:
             node.release()
         grads.clear()
-        shapes = node.shapes
-        for i, edge in enumerate(node.edges):
-            if edge is None or not node.needs[i] or results[i] is None:
+        inputs = zip(node.edges, node.needs, results, node.shapes)
+        for i, (edge, need, grad, shape) in enumerate(inputs):
+            if edge is None or not need or grad is None:
                 continue
-            grad = results[i]
-            if grad._array.shape != shapes[i]:
+            if grad._array.shape != shape:
                 raise GradError(
                     f"{node.op.name}: the gradient of input {i} has shape "
-                    f"{grad._array.shape}, expected that of the input, {shapes[i]}"
+                    f"{grad._array.shape}, expected that of the input, {shape}"
                 )
             if useful is None or edge[0] in useful or _key(edge) in self.wanted:  # type: ignore[operator]
                 # the last reference must be the engine's, so that a leaf may take the

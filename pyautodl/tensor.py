@@ -37,7 +37,7 @@ from pyautodl.graph import (
     record_planned,
     run_backward,
 )
-from pyautodl.ops.plan import find_plan, look_up
+from pyautodl.ops.plan import look_up
 from pyautodl.ops.record import OPS, Op, Spec
 from pyautodl.ops.trace import find_trace, run_rule
 
@@ -824,13 +824,6 @@ def _operand_dtype(inputs: Sequence[Any]) -> DType:
     return (numbers or dtypes or [_default_dtype])[0]
 
 
-def _constant_array(value: Any, inputs: Sequence[Any]) -> Array | None:
-    """An input that is a number, or absent."""
-    if value is None:
-        return None
-    return backends.constant(value, _operand_dtype(inputs))
-
-
 def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     """Run an op on tensors and record the call if an input needs a gradient.
 
@@ -859,17 +852,25 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
                 edges.append(x._edge or (x, 0))
             else:
                 edges.append(None)
+        elif x is None:
+            arrays.append(None)
+            layouts.append(None)
+            edges.append(None)
         else:
-            constant_ = _constant_array(x, inputs)
-            arrays.append(constant_)
-            layouts.append(None if constant_ is None else constant_.layout())
+            array = backends.constant(x, _operand_dtype(inputs))
+            arrays.append(array)
+            layouts.append(array.layout())
             edges.append(None)
     recording = needed and MODE.enabled
     if op.plan is not None:
         plan = look_up(op, layouts, arrays, attrs)
         floats = op.params(**attrs) if attrs and op.params else plan.floats
     else:
-        needs = tuple([recording and edge is not None for edge in edges])
+        needs = (
+            tuple([edge is not None for edge in edges])
+            if recording
+            else (False,) * len(edges)
+        )
         plan, key, floats = find_trace(op, layouts, needs, attrs)
     if plan is not None:
         result = plan.call(arrays, floats)
@@ -954,16 +955,24 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     kept, so only the forward rule is left.
     """
     found = OPS[op]
-    arrays: list[Array | None] = [
-        x._array if isinstance(x, Tensor) else _constant_array(x, inputs)
-        for x in inputs
-    ]
+    arrays: list[Array | None] = []
+    layouts: list[bytes | None] = []
+    for x in inputs:
+        if x is None:
+            arrays.append(None)
+            layouts.append(None)
+            continue
+        if isinstance(x, Tensor):
+            array = x._array
+        else:
+            array = backends.constant(x, _operand_dtype(inputs))
+        arrays.append(array)
+        layouts.append(array._layout or array.layout())
     if found.plan is not None:
-        plan = find_plan(found, arrays, attrs)
+        plan = look_up(found, layouts, arrays, attrs)
         floats = found.params(**attrs) if attrs and found.params else plan.floats
     else:
         needs = (False,) * len(arrays)
-        layouts = [None if x is None else x._layout or x.layout() for x in arrays]
         plan, key, floats = find_trace(found, layouts, needs, attrs)
     if plan is not None:
         result = plan.call(arrays, floats)

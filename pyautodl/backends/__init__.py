@@ -19,6 +19,7 @@ from pyautodl.backends.array import (
     Array,
     Storage,
     Table,
+    as_constant,
     channels_last_strides,
     constant,
     contiguous_strides,
@@ -31,7 +32,7 @@ from pyautodl.backends.array import (
     pack_layout,
 )
 from pyautodl.backends.dtypes import DTYPES, DType
-from pyautodl.backends.native import call_packed, call_prepared, failure, output
+from pyautodl.backends.launch import launcher
 from pyautodl.errors import BackendError
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Seen",
     "Storage",
     "Table",
+    "as_constant",
     "backend_kernels",
     "channels_last_strides",
     "constant",
@@ -435,20 +437,14 @@ def _prepare_native(
         made.append((i, nbytes[-1], shape, strides, dtype, layout))
     given = [each for each in writes if isinstance(each, Seen)]
     addressed = _addressed([*reads, *given])
-    pack, count = native.packer(name, len(addressed))
+    count = native.float_count(name)
     changing = count > 0 and not floats
     fixed = (0.0,) * count if changing else floats
     prepared = native.prepare(name, layouts, nbytes, ints, fixed)
-    places = tuple([place for place, _ in addressed])
     lists = any(isinstance(each, list) for each in reads)
-    shifted = any(shift for _, shift in addressed)
-    if changing or len(reads) > 3 or given or lists or shifted:
-        launch = _packed(prepared, addressed, pack, None if changing else fixed)
-    elif len(made) == 1 and made[0][0] == 0:
-        return _single_output(name, prepared, places, *made[0][1:])
-    else:
-        launch = _unpacked(prepared, places)
-    return _finishing(name, launch, made)
+    direct = not (changing or given or lists or len(reads) > 3)
+    given_floats = None if changing else fixed
+    return launcher(name, prepared, addressed, made, given_floats, direct)
 
 
 def _layout(seen: Seen) -> bytes | None:
@@ -464,103 +460,3 @@ def _addressed(
         for one in each if isinstance(each, list) else (each,):
             found.append((one.place, one.shift * DTYPES[one.code].itemsize))
     return found
-
-
-def _finishing(name: str, launch: _Launch, made: Sequence[tuple[Any, ...]]) -> Prepared:
-    """The call that hands out what a launch has made."""
-
-    def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        if not launch(inputs, floats):
-            raise failure(name)
-        return tuple(
-            [
-                Array(Storage(output(i), nbytes), 0, shape, strides, dtype, layout)
-                for i, nbytes, shape, strides, dtype, layout in made
-            ]
-        )
-
-    if len(made) != 1:
-        return call
-    _, nbytes, shape, strides, dtype, layout = made[0]
-
-    def call_for_one(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        address = launch(inputs, floats)
-        if not address:
-            raise failure(name)
-        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
-
-    return call_for_one
-
-
-def _single_output(
-    name: str,
-    prepared: Any,
-    places: tuple[int | None, ...],
-    nbytes: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    dtype: DType,
-    layout: bytes,
-) -> Prepared:
-    """The call of most ops; written out for those with one or two inputs."""
-
-    def unary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        address = call_prepared(prepared, inputs[0].address, 0, 0)
-        if not address:
-            raise failure(name)
-        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
-
-    def binary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        address = call_prepared(prepared, inputs[0].address, inputs[1].address, 0)
-        if not address:
-            raise failure(name)
-        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
-
-    def ternary(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-        address = launch(inputs, floats)
-        if not address:
-            raise failure(name)
-        return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
-
-    launch = _unpacked(prepared, places)
-    in_order = {(0,): unary, (0, 1): binary, (0, 1, None): binary}
-    return in_order.get(places, ternary)
-
-
-_Launch = Callable[[Sequence[Any], Sequence[float]], int]
-
-
-def _unpacked(prepared: Any, places: Sequence[int | None]) -> _Launch:
-    """Run a prepared call of up to three inputs."""
-    rest = (0,) * (3 - len(places))
-
-    def launch(inputs: Sequence[Any], floats: Sequence[float]) -> int:
-        addresses = [0 if i is None else inputs[i].address for i in places]
-        return call_prepared(prepared, *addresses, *rest)
-
-    return launch
-
-
-def _packed(
-    prepared: Any,
-    addressed: Sequence[tuple[int | None, int]],
-    pack: Callable[..., bytes],
-    fixed: Sequence[float] | None,
-) -> _Launch:
-    """Run any prepared call; `fixed` is None where its floats change."""
-
-    places = [place for place, _ in addressed]
-
-    def launch(inputs: Sequence[Any], floats: Sequence[float]) -> int:
-        addresses = [0 if i is None else inputs[i].address for i in places]
-        numbers = floats if fixed is None else fixed
-        return call_packed(prepared, pack(*addresses, *numbers))
-
-    def launch_shifted(inputs: Sequence[Any], floats: Sequence[float]) -> int:
-        addresses = [
-            0 if i is None else inputs[i].address + shift for i, shift in addressed
-        ]
-        numbers = floats if fixed is None else fixed
-        return call_packed(prepared, pack(*addresses, *numbers))
-
-    return launch_shifted if any(shift for _, shift in addressed) else launch

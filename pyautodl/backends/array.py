@@ -27,6 +27,7 @@ __all__ = [
     "Array",
     "Storage",
     "Table",
+    "as_constant",
     "channels_last_strides",
     "constant",
     "contiguous_strides",
@@ -37,6 +38,7 @@ __all__ = [
     "is_constant",
     "new_storage",
     "pack_layout",
+    "whole",
 ]
 
 MAX_DIMS = 8
@@ -255,6 +257,36 @@ class Array:
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
 
 
+_new = object.__new__
+
+
+def whole(
+    address: int,
+    nbytes: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: DType,
+    layout: bytes,
+) -> Array:
+    """The array on a new block of the pool: both constructors, written out."""
+    storage = _new(Storage)
+    storage.address = address
+    storage.nbytes = nbytes
+    storage.version = 0
+    storage.prepared = storage._owner = storage.exports = None
+    storage.foreign = False
+    array = _new(Array)
+    array.storage = storage
+    array.offset = 0
+    array.shape = shape
+    array.strides = strides
+    array.dtype = dtype
+    array.address = address
+    array._layout = layout
+    array._desc = array._ndarray = None
+    return array
+
+
 class Table:
     """A list of arrays that is packed once for many kernel calls.
 
@@ -392,15 +424,20 @@ def _constant(value: float | int | bool, sign: float, code: int) -> Array:
     array = empty((), DTYPES[code])
     array.numpy()[()] = value
     READS.count -= 1  # nobody has looked at a value that was there
-    _constants.add(array.storage)
-    return array
+    return as_constant(array)
 
 
 _constants: weakref.WeakSet[Storage] = weakref.WeakSet()
 
 
+def as_constant(array: Array) -> Array:
+    """The array, to which nobody will write any more."""
+    _constants.add(array.storage)
+    return array
+
+
 def is_constant(array: Array) -> bool:
-    """Whether an array shows what `constant` gave."""
+    """Whether nobody writes to an array's memory, see `as_constant`."""
     return array.storage in _constants
 
 

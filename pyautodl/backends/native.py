@@ -29,6 +29,7 @@ __all__ = [
     "empty_cache",
     "exact_threads",
     "failure",
+    "float_count",
     "free",
     "get_num_threads",
     "isa_names",
@@ -193,12 +194,16 @@ def _without_address(layout: _Layout | list[_Layout], tables: list[Any]) -> byte
     return desc
 
 
-def packer(name: str, addresses: int) -> tuple[Callable[..., bytes], int]:
+def packer(name: str, addresses: int) -> Callable[..., bytes]:
     """What packs the addresses of a call, 0 where absent, and its floats, for
-    `call_packed`; and how many floats there are.
+    `call_packed`.
     """
-    n_floats = _signatures[name][4]
-    return struct.Struct(f"={addresses}Q{n_floats}d").pack, n_floats
+    return struct.Struct(f"={addresses}Q{float_count(name)}d").pack
+
+
+def float_count(name: str) -> int:
+    """How many floats a kernel takes."""
+    return _signatures[name][4]
 
 
 _pack_desc = struct.Struct("=19q").pack

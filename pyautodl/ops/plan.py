@@ -60,6 +60,7 @@ class Plan:
         all: what `needs` is if every input needs a gradient.
         shown: which of what `call` gives are the op's outputs, as an index; None: all. The
             rest is for the gradient.
+        needs: which inputs need a gradient, where that is fixed.
         info: what the gradient gets to know besides arrays.
     """
 
@@ -71,6 +72,7 @@ class Plan:
         "dtypes",
         "floats",
         "info",
+        "needs",
         "places",
         "shapes",
         "shown",
@@ -88,6 +90,7 @@ class Plan:
         self.floats = floats
         self.shown: int | slice | None = None
         self.info: Any = None
+        self.needs: tuple[bool, ...] | None = None
         self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
         self.places: dict[tuple[bool, ...], Any] = {}
 

@@ -36,8 +36,9 @@ __all__ = ["Trace", "find_trace", "run_rule"]
 
 Key = tuple[Any, ...]
 
-# names of the ops that have been traced
+# names of the ops that have been traced, and of those that had a zero among their floats
 _traced: set[str] = set()
+_with_zeros: set[str] = set()
 
 # what attributes may be, layouts among them; tuples of them, too
 _PLAIN = (int, float, bool, str, bytes, type(None), DType)
@@ -84,20 +85,21 @@ def find_trace(
     if op.changes:
         attrs, held = _set_apart(op, attrs)
     key: Key = (*kinds, needs, *attrs.items())
+    if op.name in _with_zeros:
+        key += _signs_of_zeros(attrs)
     try:
-        if 0.0 in attrs.values():
-            # 0.0 and -0.0 are one key and two numbers
-            zeros = [v for v in attrs.values() if type(v) is float and v == 0]
-            key += tuple([math.copysign(1.0, each) for each in zeros])
         found = op.plans.get(key)
-    except (
-        TypeError,
-        ValueError,
-    ):  # an attribute is not hashable, or knows no equality
+    except TypeError:  # an attribute is not hashable
         return None, None, held
     if found is None:
         return None, key, held
     return found or None, None, held
+
+
+def _signs_of_zeros(attrs: Mapping[str, Any]) -> tuple[float, ...]:
+    """What tells 0.0 from -0.0: they are one key and two numbers."""
+    zeros = [v for v in attrs.values() if type(v) is float and v == 0]
+    return tuple([math.copysign(1.0, each) for each in zeros])
 
 
 def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
@@ -107,7 +109,9 @@ def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
     for name in op.changes:
         value = plain.get(name)
         if type(value) is tuple:
-            plain[name] = tuple([None if x is None else x.layout() for x in value])
+            plain[name] = tuple(
+                [None if x is None else x._layout or x.layout() for x in value]
+            )
             held += [x for x in value if x is not None]
         elif value is not None:
             plain[name] = value.layout()
@@ -288,6 +292,10 @@ class Watch:
             keep_prepared(plans)
         if len(plans) >= MOST:
             plans.clear()
+        signs = _signs_of_zeros(self.plain)
+        if signs and self.op.name not in _with_zeros:
+            _with_zeros.add(self.op.name)
+            key += signs
         try:
             plans[key] = self._trace(ctx, result)
         except _Refused:
@@ -312,6 +320,7 @@ class Watch:
             shown = slice(len(outputs))
         trace = Trace(self, outputs, parts, shown, self._again(type(ctx)))
         trace.places[self.needs] = tuple(places)
+        trace.needs = self.needs
         trace.info = ctx.info
         return trace
 
