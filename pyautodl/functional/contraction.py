@@ -7,17 +7,71 @@ from typing import Any
 
 from pyautodl.backends import contiguous_strides
 from pyautodl.errors import ShapeError
-from pyautodl.tensor import Tensor, call
+from pyautodl.ops.record import OPS, Op
+from pyautodl.tensor import Tensor, apply
 
 __all__ = ["contract"]
 
 # An axis is named by its letter, those of "..." by their number counted from the last
 Label = str | int
 Labels = list[Label]
+Shape = tuple[int, ...]
+
+# equation and shapes -> (op, which of the tensors so far, attributes), one after the other
+_Steps = list[tuple[Op, tuple[int, ...], dict[str, Any]]]
+_known: dict[tuple[str, tuple[Shape, ...]], _Steps] = {}
+_MOST = 4096
 
 
 def contract(equation: str, tensors: list[Any]) -> Tensor:
-    """Evaluate an equation on tensors, from left to right."""
+    """Evaluate an equation on tensors, from left to right.
+
+    Which ops that takes follows from the shapes, so it is found out once.
+    """
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"einsum: operand {i} must be a tensor, got {type(x).__name__}"
+            )
+    key = (equation, tuple([x._array.shape for x in tensors]))
+    steps = _known.get(key)
+    if steps is not None:
+        values = list(tensors)
+        for op, places, attrs in steps:
+            values.append(apply(op, *[values[i] for i in places], **attrs))
+        return values[-1]
+    values, steps = list(tensors), []
+    operands = [_Operand(x, i, values, steps) for i, x in enumerate(tensors)]
+    result = _contract(equation, operands)
+    if result.place == len(values) - 1:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[key] = steps
+    return result.tensor
+
+
+class _Operand:
+    """A tensor on its way, and the steps so far."""
+
+    def __init__(
+        self, tensor: Tensor, place: int, values: list[Any], steps: _Steps
+    ) -> None:
+        self.tensor, self.place = tensor, place
+        self.values, self.steps = values, steps
+        self.shape: Shape = tensor._array.shape
+        self.ndim = len(self.shape)
+
+
+def call(op: str, *operands: _Operand, **attrs: Any) -> _Operand:
+    """Apply an op, and note that."""
+    first = operands[0]
+    tensor = apply(OPS[op], *[each.tensor for each in operands], **attrs)
+    first.steps.append((OPS[op], tuple([each.place for each in operands]), attrs))
+    first.values.append(tensor)
+    return _Operand(tensor, len(first.values) - 1, first.values, first.steps)
+
+
+def _contract(equation: str, tensors: list[Any]) -> _Operand:
     names, output = _parse(equation, tensors)
     sizes = _sizes(equation, names, tensors)
     for label in output:
@@ -45,11 +99,6 @@ def _parse(equation: str, tensors: list[Any]) -> tuple[list[Labels], Labels]:
         raise ShapeError(
             f"einsum: {equation!r} names {len(terms)} operands, got {len(tensors)}"
         )
-    for i, x in enumerate(tensors):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"einsum: operand {i} must be a tensor, got {type(x).__name__}"
-            )
     names = [
         _labels(equation, term, x.ndim) for term, x in zip(terms, tensors, strict=True)
     ]
@@ -115,7 +164,7 @@ def _sizes(equation: str, names: list[Labels], tensors: list[Any]) -> dict[Label
 # ---- one operand ----
 
 
-def _take_diagonal(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
+def _take_diagonal(x: _Operand, labels: Labels) -> tuple[_Operand, Labels]:
     """The operand with each label once."""
     if len(set(labels)) == len(labels):
         return x, labels
@@ -135,7 +184,7 @@ def _take_diagonal(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
     return call("as_strided", x, **attrs), kept
 
 
-def _sum_out(x: Tensor, labels: Labels, gone: set[Label]) -> tuple[Tensor, Labels]:
+def _sum_out(x: _Operand, labels: Labels, gone: set[Label]) -> tuple[_Operand, Labels]:
     """Sum over some labels."""
     dims = tuple(i for i, label in enumerate(labels) if label in gone)
     if not dims:
@@ -144,7 +193,9 @@ def _sum_out(x: Tensor, labels: Labels, gone: set[Label]) -> tuple[Tensor, Label
     return call("sum", x, dim=dims, keepdim=False), kept
 
 
-def _drop_ones(x: Tensor, labels: Labels, which: set[Label]) -> tuple[Tensor, Labels]:
+def _drop_ones(
+    x: _Operand, labels: Labels, which: set[Label]
+) -> tuple[_Operand, Labels]:
     """Leave out axes of size 1 that broadcast."""
     gone = {
         label
@@ -161,7 +212,7 @@ def _drop_ones(x: Tensor, labels: Labels, which: set[Label]) -> tuple[Tensor, La
     ]
 
 
-def _arrange(x: Tensor, labels: Labels, output: Labels) -> Tensor:
+def _arrange(x: _Operand, labels: Labels, output: Labels) -> _Operand:
     """Sum what the output lacks and bring the rest into its order."""
     x, labels = _sum_out(x, labels, set(labels) - set(output))
     dims = tuple(labels.index(label) for label in output)
@@ -172,8 +223,8 @@ def _arrange(x: Tensor, labels: Labels, output: Labels) -> Tensor:
 
 
 def _multiply(
-    x: Tensor, of_x: Labels, y: Tensor, of_y: Labels, later: set[Label]
-) -> tuple[Tensor, Labels]:
+    x: _Operand, of_x: Labels, y: _Operand, of_y: Labels, later: set[Label]
+) -> tuple[_Operand, Labels]:
     """One step: a batched matrix product over the labels that nothing needs later."""
     x, of_x = _sum_out(x, of_x, set(of_x) - set(of_y) - later)
     y, of_y = _sum_out(y, of_y, set(of_y) - set(of_x) - later)
@@ -187,8 +238,8 @@ def _multiply(
 
 
 def _product(
-    x: Tensor, of_x: Labels, y: Tensor, of_y: Labels, later: set[Label]
-) -> tuple[Tensor, Labels]:
+    x: _Operand, of_x: Labels, y: _Operand, of_y: Labels, later: set[Label]
+) -> tuple[_Operand, Labels]:
     """Axes of equal size: (batch, rows, summed) @ (batch, summed, columns)."""
     shared = [label for label in of_x if label in of_y]
     batch = [label for label in shared if label in later]
@@ -211,12 +262,13 @@ def _product(
     )
     out = call("matmul", left, right)
     labels = [*batch, *rows, *columns]
-    return call("reshape", out, shape=tuple(size[label] for label in labels)), labels
+    shape = tuple([size[label] for label in labels])
+    return out if out.shape == shape else call("reshape", out, shape=shape), labels
 
 
 def _as_matrices(
-    x: Tensor, labels: Labels, order: Labels, shape: tuple[int, ...]
-) -> Tensor:
+    x: _Operand, labels: Labels, order: Labels, shape: tuple[int, ...]
+) -> _Operand:
     dims = tuple(labels.index(label) for label in order)
     if dims != tuple(range(len(dims))):
         x = call("permute", x, dims=dims)

@@ -247,10 +247,11 @@ def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
         raise TypeError(f"{name}: expected a tuple or list of tensors")
     if not tensors:
         raise ShapeError(f"{name}: expected at least one tensor")
-    dtype = tensors[0].dtype
+    dtype = tensors[0]._array.dtype
+    if all([x._array.dtype is dtype for x in tensors]):
+        return list(tensors)
     for x in tensors[1:]:
-        if x.dtype is not dtype:
-            dtype = promote_types(dtype, x.dtype)
+        dtype = promote_types(dtype, x.dtype)
     return [_cast(x, dtype) for x in tensors]
 
 
@@ -641,8 +642,8 @@ def pad(
         >>> ad.nn.functional.pad(ad.tensor([1.0, 2.0]), (1, 2))
         tensor([0., 1., 2., 0., 0.])
     """
-    shape = tuple(input.shape)
-    widths = tuple(int(n) for n in pad)
+    shape = input._array.shape
+    widths = tuple([int(n) for n in pad])
     if len(widths) % 2 or len(widths) > 2 * len(shape):
         raise ShapeError(
             f"pad: expected two widths for each of at most {len(shape)} axes, got "

@@ -42,7 +42,7 @@ def _check_axes(name: str, *expected: tuple[str, Any, int]) -> None:
         if not isinstance(x, Tensor):
             kind = type(x).__name__
             raise TypeError(f"{name}: {argument} must be a tensor, got {kind}")
-        if x.ndim != axes:
+        if len(x._array.shape) != axes:
             shapes = ", ".join(f"{n} {tuple(t.shape)}" for n, t, _ in expected)
             raise ShapeError(
                 f"{name}: {argument} must have {axes} axes, got {x.ndim}: {shapes}"
@@ -122,7 +122,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         pyautodl.Size([2, 1, 1])
     """
     _check_axes("bmm", ("input", input, 3), ("mat2", mat2, 3))
-    if input.shape[0] != mat2.shape[0]:
+    if input._array.shape[0] != mat2._array.shape[0]:
         raise ShapeError(
             f"bmm: the batch sizes differ: input {tuple(input.shape)}, "
             f"mat2 {tuple(mat2.shape)}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.ops.pool import ADAPTIVE_AVG_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, MAX_POOL
+from pyautodl.ops.record import Op
 from pyautodl.tensor import Tensor, apply
 
 __all__ = [
@@ -82,9 +84,37 @@ def _max_pool(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Any:
+    numbers = (kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _apply_windows(MAX_POOL, _max_attributes, axes, input, numbers)
+
+
+def _apply_windows(
+    op: Op, attributes: Any, axes: int, input: Tensor, numbers: tuple[Any, ...]
+) -> Any:
+    """Apply an op; its attributes for such numbers are kept."""
+    try:
+        attrs = attributes(axes, *numbers)
+    except TypeError:  # a list among the numbers, or what is no number at all
+        attrs = attributes.__wrapped__(axes, *numbers)
+    if len(input._array.shape) == axes + 2:
+        return apply(op, input, **attrs)
+    return _batched(f"{op.name}{axes}d", input, axes, lambda x: apply(op, x, **attrs))
+
+
+# `typed`: True and 1.0 are not 1
+@lru_cache(maxsize=1024, typed=True)
+def _max_attributes(
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> dict[str, Any]:
     name = f"max_pool{axes}d"
     kernel = _each(name, "kernel_size", kernel_size, axes)
-    attrs = {
+    return {
         "kernel_size": kernel,
         "stride": _stride(name, stride, kernel),
         "padding": _each(name, "padding", padding, axes),
@@ -92,7 +122,6 @@ def _max_pool(
         "ceil_mode": bool(ceil_mode),
         "return_indices": bool(return_indices),
     }
-    return _batched(name, input, axes, lambda x: apply(MAX_POOL, x, **attrs))
 
 
 def max_pool1d(
@@ -256,9 +285,31 @@ def _avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
+    numbers = (
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+    )
+    out: Tensor = _apply_windows(AVG_POOL, _avg_attributes, axes, input, numbers)
+    return out
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _avg_attributes(
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> dict[str, Any]:
     name = f"avg_pool{axes}d"
     kernel = _each(name, "kernel_size", kernel_size, axes)
-    attrs = {
+    return {
         "kernel_size": kernel,
         "stride": _stride(name, stride, kernel),
         "padding": _each(name, "padding", padding, axes),
@@ -266,8 +317,6 @@ def _avg_pool(
         "count_include_pad": bool(count_include_pad),
         "divisor_override": divisor_override,
     }
-    out: Tensor = _batched(name, input, axes, lambda x: apply(AVG_POOL, x, **attrs))
-    return out
 
 
 def avg_pool1d(

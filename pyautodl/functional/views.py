@@ -457,13 +457,14 @@ def _expand(self: Tensor, *sizes: Any) -> Tensor:
         pyautodl.Size([2, 3, 4])
     """
     wanted = _sizes(sizes)
-    shape = tuple(self.shape)
-    front = len(wanted) - len(shape)
-    full = tuple(
-        shape[i - front] if size == -1 and i >= front >= 0 else size
-        for i, size in enumerate(wanted)
-    )
-    return apply(EXPAND, self, shape=full)
+    if -1 in wanted:
+        shape = self._array.shape
+        front = len(wanted) - len(shape)
+        wanted = tuple(
+            shape[i - front] if size == -1 and i >= front >= 0 else size
+            for i, size in enumerate(wanted)
+        )
+    return apply(EXPAND, self, shape=wanted)
 
 
 @method

@@ -15,7 +15,6 @@ from pyautodl.backends import (
     Array,
     Made,
     contiguous_strides,
-    empty,
     empty_strides_like,
     run,
 )
@@ -246,7 +245,7 @@ def _numbers(attrs: Any) -> tuple[tuple[int, int], tuple[float]]:
 # ---- nll_loss ----
 
 
-def _nll_rule(
+def _nll_plan(
     logp: Array,
     target: Array,
     weight: Array | None = None,
@@ -254,37 +253,29 @@ def _nll_rule(
     ignore_index: int,
     reduction: str,
     label_smoothing: float,
-) -> tuple[Spec, ...]:
+) -> Plan:
     name = "nll_loss"
     check_classes(name, logp, target, weight, ignore_index, soft=False)
     _check_rest(name, reduction, label_smoothing)
-    return (Spec(_row_shape(logp.shape) if reduction == "none" else (), logp.dtype),)
+    shape = _row_shape(logp.shape) if reduction == "none" else ()
+    writes = [Made(each, logp.dtype, contiguous_strides(each)) for each in (shape, ())]
+    ints, floats = (ignore_index, REDUCTIONS[reduction]), (float(label_smoothing),)
+
+    def make(*arrays: Array | None) -> Plan:
+        reads = [seen(i, each) for i, each in enumerate(arrays)]
+        return KernelPlan("nll_fwd", reads, writes, ints, floats, alone=True)
+
+    plan = _laid_out(make, logp, target, weight)
+    rows = target.size if reduction == "mean" else 0
+    return _CheckedPlan(plan, name, "nll_fwd", rows)
 
 
-def _nll_forward(
-    ctx: Any,
-    needs: Any,
-    logp: Array,
-    target: Array,
-    weight: Array | None = None,
-    **attrs: Any,
-) -> Array:
+def _nll_saves(needs: tuple[bool, ...]) -> Places:
+    """Targets, weights and the divisor."""
     if any(needs[2:]):
         refuse_class_weight("nll_loss")
-    target = ensure_contiguous(ctx, target)
-    if weight is not None:
-        weight = ensure_contiguous(ctx, weight)
-    ints, floats = _numbers(attrs)
-    out_shape = () if ints[1] else _row_shape(logp.shape)
-    loss: Array = ctx.empty(out_shape, logp.dtype)
-    divisor = empty((), logp.dtype)
-    reads = (_ensure_rows(ctx, logp), target, weight)
-    _run_checked("nll_loss", "nll_fwd", reads, (loss, divisor), ints, floats)
-    if attrs["reduction"] == "mean":
-        _warn_if_empty("nll_loss", divisor, target.size)
-    if any(needs):
-        ctx.save(target, weight, divisor)
-    return loss
+    count = len(needs)
+    return 1, 2 if count > 2 else None, count + 1
 
 
 def _nll_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -359,17 +350,17 @@ def _nll_grad_vjp(call: Any, ctx: Any, needs: Any, u: Any) -> tuple[Any, ...]:
 class _CheckedPlan(OuterPlan):
     """A mean or sum over class numbers that the kernel checks."""
 
-    __slots__ = ("_name", "_rows")
+    __slots__ = ("_kernel", "_name", "_rows")
 
-    def __init__(self, inner: Plan, name: str, rows: int) -> None:
+    def __init__(self, inner: Plan, name: str, kernel: str, rows: int) -> None:
         super().__init__(inner)
-        self._name, self._rows = name, rows
+        self._name, self._kernel, self._rows = name, kernel, rows
 
     def around(self, inputs: Any, floats: Any) -> Any:
         try:
             result = self._inner.call(inputs, floats)
         except IndexError as error:
-            raise _class_error(self._name, "cross_entropy_fwd", error) from None
+            raise _class_error(self._name, self._kernel, error) from None
         _warn_if_empty(self._name, result[1], self._rows)
         return result
 
@@ -422,7 +413,8 @@ def _cross_entropy_plan(
         return KernelPlan("cross_entropy_fwd", reads, writes, ints, floats, alone=True)
 
     plan = _laid_out(make, x, target, weight)
-    return _CheckedPlan(plan, name, rows if reduction == "mean" else 0)
+    rows = rows if reduction == "mean" else 0
+    return _CheckedPlan(plan, name, "cross_entropy_fwd", rows)
 
 
 def _cross_entropy_saves(needs: tuple[bool, ...]) -> Places:
@@ -696,10 +688,10 @@ _X = np.arange(6.0).reshape(2, 3)
 _G = np.ones(())
 
 NLL_LOSS = register(
-    Op(
-        name="nll_loss",
-        rule=_nll_rule,
-        forward=_nll_forward,
+    planned(
+        "nll_loss",
+        _nll_plan,
+        _nll_saves,
         vjp=_nll_vjp,
         samples=_hard_samples,
         errors=_make_errors("nll_loss", (_X,), ()),

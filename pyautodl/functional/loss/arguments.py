@@ -22,6 +22,8 @@ __all__ = [
 
 def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:
     """PyTorch's arguments from before `reduction`."""
+    if size_average is None and reduce is None:
+        return
     for key, value in (("size_average", size_average), ("reduce", reduce)):
         if value is not None:
             raise NotImplementedError(f"{name}: {key} is not supported; use reduction")
@@ -36,7 +38,8 @@ def to_float(x: Tensor, like: Tensor) -> Tensor:
 
 def to_classes(target: Tensor) -> Tensor:
     """Class numbers of any whole type as int64."""
-    if target.dtype.category == INTEGRAL and target.dtype is not int64:
+    dtype = target._array.dtype
+    if dtype is not int64 and dtype.category == INTEGRAL:
         return target.to(int64)
     return target
 

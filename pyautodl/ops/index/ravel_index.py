@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, constant, empty, run
+from pyautodl.backends import Array, as_constant, constant, empty, run
 from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
 from pyautodl.ops.index.common import Ints, NDArray, check_index, named_error
@@ -43,10 +43,10 @@ def _ravel_index_forward(ctx: Any, needs: Any, *indices: Array, sizes: Ints) -> 
 
 @lru_cache(maxsize=1024)
 def _line(sizes: Ints) -> Array:
-    """Numbers as an array, each copied from a kept constant; not to be changed."""
+    """Numbers as an array, each copied from a kept constant."""
     out = empty((len(sizes),), int64)
     run("cat", ([constant(n, int64).view((1,), (1,)) for n in sizes],), (out,), (0,))
-    return out
+    return as_constant(out)
 
 
 def _ravel_index_reference(*indices: NDArray, sizes: Ints) -> Any:
