@@ -136,6 +136,8 @@ def _saves_other(needs: tuple[bool, ...]) -> Places:
 
 def _merge_rows(x: Array) -> Array | None:
     """(..., m, k) as (... m, k), if the rows lie at equal distances."""
+    if not x.size:
+        return x.view((math.prod(x.shape[:-1]), x.shape[-1]), (max(x.shape[-1], 1), 1))
     rows, step = x.shape[-2], x.strides[-2]
     for size, stride in zip(x.shape[-3::-1], x.strides[-3::-1], strict=True):
         if rows == 1:
@@ -375,6 +377,8 @@ def _linear_samples() -> Iterator[Sample]:
     yield Sample((normal((2, 3, 4)), normal((5, 4)), normal(5)))
     yield Sample((normal((1, 4)), normal((1, 4)), normal(1)))
     yield Sample((normal((0, 4)), normal((2, 4)), normal(2)))
+    yield Sample((normal((2, 0, 4)), normal((3, 4)), normal(3)))
+    yield Sample((normal((2, 3, 0)), normal((2, 0)), normal(2)))
     yield Sample((normal((3, 0)), normal((2, 0)), normal(2)))
     yield Sample((normal((3, 4)), normal((0, 4)), normal(0)))
     for rows, features, columns in (
@@ -499,6 +503,7 @@ def _linear_grad_samples() -> Iterator[Sample]:
         ((2, 3), 5, 4),
         ((1,), 1, 1),
         ((0,), 2, 4),
+        ((2, 0), 2, 4),
         ((3,), 0, 4),
         ((3,), 2, 0),
     ):
