@@ -82,6 +82,10 @@ def test_grad_of_what_is_no_leaf_and_unused_inputs() -> None:
     found = ad.autograd.grad(z, [x, unused], materialize_grads=True)
     assert found[1].item() == 0.0
     assert x.grad is None
+    z = (x * x).sum()
+    assert ad.autograd.grad(z, x, only_inputs=True)[0].tolist() == [2.0, 4.0]
+    with pytest.raises(NotImplementedError, match="only_inputs"):
+        ad.autograd.grad(z, x, only_inputs=False)
 
 
 def test_backward_functions_arguments() -> None:

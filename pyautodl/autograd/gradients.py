@@ -99,6 +99,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -111,6 +112,7 @@ def grad(
         grad_outputs: the gradient of what comes after, for each output.
         retain_graph: keep what was saved (default: `create_graph`).
         create_graph: record the pass, so that the result can be differentiated.
+        only_inputs: True, as in PyTorch, where it does nothing any more.
         allow_unused: give None for inputs that the outputs do not depend on.
         is_grads_batched: not supported.
         materialize_grads: give zeros instead of None.
@@ -124,6 +126,8 @@ def grad(
         >>> ad.autograd.grad(x**3, x)
         (tensor(12.),)
     """
+    if not only_inputs:
+        raise NotImplementedError("grad: only_inputs=False is not supported")
     if is_grads_batched:
         raise NotImplementedError("grad: is_grads_batched is not supported")
     if materialize_grads and allow_unused is False:
