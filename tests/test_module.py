@@ -362,7 +362,7 @@ def test_t11_load_is_strict_by_name_and_shape() -> None:
     del wrong["body.0.weight"]
     result = net.load_state_dict(wrong, strict=False)
     assert result.missing_keys == ["gain", "body.0.weight"]
-    assert result.unexpected_keys == []
+    assert result.unexpected_keys == ["extra", "body.7.weight"]
     assert net.first.weight.tolist() == [0.0] * 3
 
 

@@ -136,6 +136,20 @@ def test_state_has_pytorchs_keys():
     assert list(nn.RMSNorm(3).state_dict()) == keys[:1]
 
 
+def test_a_state_from_before_batches_were_counted_is_loaded():
+    """As in PyTorch: files of its first years lack num_batches_tracked."""
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    net(ad.randn(2, 3, 2, 2))
+    state = net.state_dict()
+    old = {k: v + 1 for k, v in state.items() if "num_batches" not in k}
+    net.load_state_dict(old)
+    assert net[0].num_batches_tracked.item() == 1
+    assert net[0].weight.tolist() == [2.0] * 3
+    del state["0.num_batches_tracked"]  # this one says that it is new
+    with pytest.raises(ad.StateDictError, match="num_batches_tracked"):
+        net.load_state_dict(state)
+
+
 def test_reset_parameters():
     layer = nn.BatchNorm1d(3)
     layer(ad.randn(4, 3))

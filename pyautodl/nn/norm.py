@@ -81,6 +81,22 @@ class _Norm(Module):
         )
         self.register_buffer("num_batches_tracked", tensor(0) if kept else None)
 
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *rest: Any,
+    ) -> None:
+        """As PyTorch, take what was saved before there was a count of batches."""
+        key = f"{prefix}num_batches_tracked"
+        if (
+            local_metadata.get("version", 1) < 2
+            and self.num_batches_tracked is not None
+        ):
+            state_dict.setdefault(key, self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
     def reset_running_stats(self) -> None:
         """Set the running statistics back to mean 0 and variance 1."""
         if self.running_mean is None or self.running_var is None:

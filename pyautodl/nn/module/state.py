@@ -129,7 +129,7 @@ class State(Members, Hooks):
             local["assign_to_params_buffers"] = assign
             local["pending"] = pending
             module._load_from_state_dict(
-                state, prefix, local, strict, missing, unexpected, errors
+                state, prefix, local, True, missing, unexpected, errors
             )
         result = _LoadResult(missing, unexpected)
         self._run_load_post_hooks(result)
