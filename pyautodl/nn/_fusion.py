@@ -18,6 +18,7 @@ from typing import Any
 
 from pyautodl import _context
 from pyautodl.backends import Array, is_direct, keep_prepared, native, new_storage
+from pyautodl.errors import PyautodlError
 from pyautodl.functional.conv import conv_attributes, conv_epilogue
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
@@ -171,7 +172,7 @@ class _Link:
             reads = (input, conv.weight, *factors, self.activation)
             return conv_epilogue(*reads, *self.numbers)
         except Exception as error:
-            _context.annotate(error, None)
+            _context.annotate(error, conv._likely_fix(error, (input,)))
             raise
         finally:
             _context.pop()
@@ -229,7 +230,7 @@ class _Run:
             self._calls[key] = calls
         output = self._run(calls, x)
         if output is None:
-            del self._calls[key]
+            self._calls.pop(key, None)
         return output
 
     def _prepare(self, x: Array, era: object) -> _Calls | None:
@@ -239,8 +240,11 @@ class _Run:
         for link in self.links:
             if len(x.shape) != link.conv.axes + 2:
                 return None
-            numbers = conv_attributes(x.shape, link.conv.weight, *link.numbers)
-            call = conv_call(x, *_arrays_of(link), link.activation, *numbers)
+            try:
+                numbers = conv_attributes(x.shape, link.conv.weight, *link.numbers)
+                call = conv_call(x, *_arrays_of(link), link.activation, *numbers)
+            except PyautodlError:  # the link itself says where that is
+                return None
             if call is None:
                 return None
             calls.append(call)
