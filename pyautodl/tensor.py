@@ -42,6 +42,7 @@ from pyautodl.ops.record import OPS, Op, Spec
 from pyautodl.ops.trace import find_trace, run_rule
 
 __all__ = [
+    "NUMBERS",
     "Size",
     "Tensor",
     "apply",
@@ -119,6 +120,8 @@ class device:
 
 
 _CPU = device()
+# what stands for a 0-dimensional tensor
+NUMBERS: Any = (int, float, np.generic)
 _default_dtype = float32
 
 
@@ -824,6 +827,16 @@ def _operand_dtype(inputs: Sequence[Any]) -> DType:
     return (numbers or dtypes or [_default_dtype])[0]
 
 
+def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
+    """An input that is a number."""
+    if not isinstance(value, NUMBERS):
+        raise TypeError(
+            f"{op.name}: expected a tensor, got {type(value).__name__}; likely fix: "
+            "pyautodl.tensor(...)"
+        )
+    return backends.constant(value, _operand_dtype(inputs))
+
+
 def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     """Run an op on tensors and record the call if an input needs a gradient.
 
@@ -857,7 +870,7 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
             layouts.append(None)
             edges.append(None)
         else:
-            array = backends.constant(x, _operand_dtype(inputs))
+            array = _constant_array(op, x, inputs)
             arrays.append(array)
             layouts.append(array.layout())
             edges.append(None)

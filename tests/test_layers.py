@@ -9,6 +9,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
+from pyautodl.nn import functional as F
 from pyautodl.testing import check_module
 
 # made of other layers or of parameters, or the base of other layers
@@ -166,3 +167,38 @@ def test_loss(name: str) -> None:
 
 def test_every_loss_is_among_the_layers() -> None:
     assert set(LOSSES) <= set(_layers())
+
+
+NO_TENSORS = [
+    ("linear: expected a tensor", lambda a, t: nn.Linear(3, 2)(a)),
+    ("conv2d: input must be a tensor", lambda a, t: nn.Conv2d(3, 2, 1)(a)),
+    ("BatchNorm1d: input must be a tensor", lambda a, t: nn.BatchNorm1d(3)(a)),
+    ("LSTM: input must be a tensor", lambda a, t: nn.LSTM(3, 2)(a)),
+    ("Flatten: input must be a tensor", lambda a, t: nn.Flatten(0)(a)),
+    ("softmax: expected a tensor", lambda a, t: ad.softmax(a, 1)),
+    ("matmul: expected a tensor", lambda a, t: t @ a),
+    ("cross_entropy: input must be", lambda a, t: nn.CrossEntropyLoss()(a, t)),
+    ("cross_entropy: target must be", lambda a, t: nn.CrossEntropyLoss()(t, a)),
+    ("cross_entropy: weight must be", lambda a, t: F.cross_entropy(t, t, a)),
+    ("mse_loss: target must be", lambda a, t: nn.MSELoss()(t, a)),
+    ("mse_loss: input must be", lambda a, t: nn.MSELoss()(a, t)),
+    ("binary_cross_entropy: target must", lambda a, t: nn.BCELoss()(t, a)),
+]
+
+
+@pytest.mark.parametrize(("match", "call"), NO_TENSORS)
+@pytest.mark.parametrize("value", [np.zeros((3, 3), "f"), [[1.0] * 3] * 3])
+def test_what_is_no_tensor_is_refused_by_name(
+    match: str, call: Any, value: Any
+) -> None:
+    for grad in (True, False):
+        with ad.set_grad_enabled(grad), pytest.raises(TypeError, match=match) as caught:
+            call(value, ad.zeros(3, 3))
+        assert f"got {type(value).__name__}" in str(caught.value)
+        assert "likely fix: pyautodl.tensor" in str(caught.value)
+
+
+def test_a_power_takes_an_array_as_sums_do() -> None:
+    x = ad.tensor([1.0, 2.0, 3.0])
+    assert (x ** np.array([2.0, 0.0, 1.0], "f")).tolist() == [1.0, 1.0, 3.0]
+    assert (np.array([2.0, 0.0, 1.0], "f") ** x).tolist() == [2.0, 0.0, 1.0]

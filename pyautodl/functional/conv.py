@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.graph import MODE
 from pyautodl.ops.conv import (
     COL2IM,
@@ -89,7 +90,12 @@ def _attributes(
     axes: int, input: Tensor, weight: Tensor, *numbers: Any
 ) -> Mapping[str, Any]:
     """The op's attributes from stride, padding, dilation and groups as users give them."""
-    shapes = (input._array.shape, weight._array.shape)
+    try:
+        shapes = (input._array.shape, weight._array.shape)
+    except AttributeError:
+        for what, each in (("input", input), ("weight", weight)):
+            check_tensor(f"conv{axes}d", each, what)
+        raise
     try:
         return _known_attributes(axes, *shapes, *numbers)
     except TypeError:  # a list among the numbers, or what is no number at all

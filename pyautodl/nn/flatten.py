@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 
@@ -31,6 +32,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: Tensor) -> Tensor:
+        check_tensor("Flatten", input)
         return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import ones, tensor, zeros
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.norm import (
     batch_norm_counted,
     group_norm,
@@ -34,6 +35,7 @@ __all__ = [
 
 
 def _check_axes(layer: Module, input: Tensor, axes: tuple[int, ...]) -> None:
+    check_tensor(type(layer).__name__, input)
     if input.ndim not in axes:
         expected = " or ".join(map(str, axes))
         raise ShapeError(

@@ -10,6 +10,7 @@ from pyautodl.backends.dtypes import as_dtype
 from pyautodl.errors import ShapeError
 from pyautodl.functional import rnn as functional
 from pyautodl.functional.creation import empty
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.index import index_select
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
@@ -158,6 +159,7 @@ class RNNBase(Module):
         """Run the layers; input padded (with or without a batch axis) or packed."""
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
+        check_tensor(type(self).__name__, input)
         if input.ndim not in (2, 3):
             raise ShapeError(
                 f"{type(self).__name__}: expected an input of 2 axes (without a batch) or "

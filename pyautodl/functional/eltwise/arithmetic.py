@@ -16,6 +16,7 @@ from pyautodl.ops.eltwise.compare import BITS
 from pyautodl.ops.eltwise.unary import POW_SCALAR
 from pyautodl.ops.record import Op
 from pyautodl.tensor import (
+    NUMBERS,
     Tensor,
     apply,
     call,
@@ -280,7 +281,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     x, y = operands("pow", input, exponent)
     if x._array.dtype.category == BOOLEAN:
         x, y = call("cast", x, dtype=int64), call("cast", y, dtype=int64)
-    if isinstance(exponent, Tensor):
+    if not isinstance(exponent, NUMBERS):
         return apply(ops.POW, x, y)
     if x._array.dtype.category != FLOATING and exponent < 0:
         raise ValueError(

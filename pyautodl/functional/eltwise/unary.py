@@ -65,11 +65,14 @@ __all__ = [
 ]
 
 
-def check_tensor(name: str, input: Any) -> Tensor:
-    """The input, which must be a tensor."""
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}: input must be a tensor, got {type(input).__name__}")
-    return input
+def check_tensor(name: str, value: Any, what: str = "input") -> Tensor:
+    """An argument, which must be a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{name}: {what} must be a tensor, got {type(value).__name__}; likely fix: "
+            "pyautodl.tensor(...)"
+        )
+    return value
 
 
 def as_floating(name: str, input: Any) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
 from pyautodl.errors import ShapeError
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.pair_loss import check_pair, check_reduction
 from pyautodl.ops.record import OPS
 from pyautodl.tensor import Tensor, apply
@@ -29,15 +30,19 @@ def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:
             raise NotImplementedError(f"{name}: {key} is not supported; use reduction")
 
 
-def to_float(x: Tensor, like: Tensor) -> Tensor:
+def to_float(name: str, x: Tensor, like: Tensor, what: str = "target") -> Tensor:
     """Whole numbers and bools as floats; floats stay, so that a mix is seen."""
+    check_tensor(name, like)
+    check_tensor(name, x, what)
     if x.dtype.category != FLOATING and like.dtype.category == FLOATING:
         return x.to(like.dtype)
     return x
 
 
-def to_classes(target: Tensor) -> Tensor:
+def to_classes(name: str, input: Tensor, target: Tensor) -> Tensor:
     """Class numbers of any whole type as int64."""
+    check_tensor(name, input)
+    check_tensor(name, target, "target")
     dtype = target._array.dtype
     if dtype is not int64 and dtype.category == INTEGRAL:
         return target.to(int64)
@@ -48,7 +53,7 @@ def spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:
     """A weight with the input's shape."""
     if weight is None:
         return None
-    weight = to_float(weight, input)
+    weight = to_float(name, weight, input, "weight")
     if weight.shape == input.shape:
         return weight
     front = input.ndim - weight.ndim
@@ -70,7 +75,7 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 def prepare(name: str, input: Tensor, target: Tensor, reduction: str) -> Tensor:
     """Check a pair; returns the target as floats."""
-    target = to_float(target, input)
+    target = to_float(name, target, input)
     check_pair(name, input._array, target._array)
     check_reduction(name, reduction)
     return target

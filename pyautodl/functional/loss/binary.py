@@ -49,7 +49,7 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     refuse_old_arguments(name, size_average, reduce)
-    inputs: list[Tensor | None] = [input, to_float(target, input)]
+    inputs: list[Tensor | None] = [input, to_float(name, target, input)]
     if weight is not None:
         inputs.append(spread(name, weight, input))
     return apply(BINARY_CROSS_ENTROPY, *inputs, reduction=reduction)
@@ -90,7 +90,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     refuse_old_arguments(name, size_average, reduce)
-    inputs: list[Tensor | None] = [input, to_float(target, input)]
+    inputs: list[Tensor | None] = [input, to_float(name, target, input)]
     if weight is not None or pos_weight is not None:
         inputs.append(spread(name, weight, input))
     if pos_weight is not None:

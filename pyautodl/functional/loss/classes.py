@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from pyautodl.backends.dtypes import int64
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.loss.arguments import reduced, refuse_old_arguments, to_classes
 from pyautodl.graph import MODE
 from pyautodl.ops.loss import (
@@ -72,9 +73,10 @@ def cross_entropy(
         label smoothing: Szegedy et al., Rethinking the Inception Architecture (2015)
     """
     refuse_old_arguments("cross_entropy", size_average, reduce)
+    inputs = [input, to_classes("cross_entropy", input, target)]
     _warn_if_softmax(input)
-    inputs = [input, to_classes(target)]
     if weight is not None:
+        check_tensor("cross_entropy", weight, "weight")
         # the op learns of it when it is too late to name this line
         if weight.requires_grad and MODE.enabled and inputs[1].dtype is int64:
             refuse_class_weight("cross_entropy")
@@ -134,7 +136,7 @@ def nll_loss(
         tensor(2.)
     """
     refuse_old_arguments("nll_loss", size_average, reduce)
-    inputs = [input, to_classes(target)]
+    inputs = [input, to_classes("nll_loss", input, target)]
     if weight is not None:
         inputs.append(weight)
     return apply(
@@ -180,7 +182,7 @@ def categorical_cross_entropy(
         tensor([  0.6931, 100.0000])
     """
     name = "categorical_cross_entropy"
-    target = to_classes(target)
+    target = to_classes(name, input, target)
     arrays = (input._array, target._array, None if weight is None else weight._array)
     check_classes(name, *arrays, ignore_index)
     check_reduction(name, reduction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyautodl.errors import ShapeError
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.loss.arguments import reduced, to_classes, to_float
 from pyautodl.ops.loss import NLL_LOSS_GRAD, check_classes
 from pyautodl.ops.pair_loss import check_pair, check_reduction
@@ -53,6 +54,8 @@ def log_dice_loss(
     """
     name = "log_dice_loss"
     check_reduction(name, reduction)
+    check_tensor(name, input)
+    check_tensor(name, target, "target")
     if smooth < 0:
         raise ValueError(f"{name}: smooth must not be negative, got {smooth}")
     if input.ndim < 2:
@@ -72,7 +75,7 @@ def log_dice_loss(
 def _masks(name: str, input: Tensor, target: Tensor, multilabel: bool) -> Tensor:
     """The target as one mask a class."""
     if target.shape == input.shape:
-        target = to_float(target, input)
+        target = to_float(name, target, input)
         check_pair(name, input._array, target._array)
         return target
     if multilabel:
@@ -80,7 +83,7 @@ def _masks(name: str, input: Tensor, target: Tensor, multilabel: bool) -> Tensor
             f"{name}: expected one mask a class, of the input's shape "
             f"{tuple(input.shape)}, got target {tuple(target.shape)}"
         )
-    target = to_classes(target)
+    target = to_classes(name, input, target)
     check_classes(name, input._array, target._array, None, -100, soft=False)
     return _one_hot(name, target, input)
 

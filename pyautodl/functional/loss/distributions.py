@@ -50,7 +50,7 @@ def kl_div(
     """
     refuse_old_arguments("kl_div", size_average, reduce)
     op = KL_DIV_LOG_TARGET if log_target else KL_DIV
-    target = to_float(target, input)
+    target = to_float("kl_div", target, input)
     if reduction == "batchmean":
         batch = input.shape[0] if input.ndim else 1
         return apply(op, input, target, reduction="sum") / batch

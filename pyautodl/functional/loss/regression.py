@@ -51,7 +51,7 @@ def mse_loss(
         tensor(2.)
     """
     refuse_old_arguments("mse_loss", size_average, reduce)
-    target = to_float(target, input)
+    target = to_float("mse_loss", target, input)
     if weight is None:
         return apply(MSE_LOSS, input, target, reduction=reduction)
     return _weighted(MSE_LOSS, input, target, weight, reduction)
@@ -89,7 +89,7 @@ def l1_loss(
         tensor(2.)
     """
     refuse_old_arguments("l1_loss", size_average, reduce)
-    target = to_float(target, input)
+    target = to_float("l1_loss", target, input)
     if weight is None:
         return apply(L1_LOSS, input, target, reduction=reduction)
     return _weighted(L1_LOSS, input, target, weight, reduction)
@@ -127,7 +127,7 @@ def smooth_l1_loss(
         tensor([0.1250, 2.5000])
     """
     refuse_old_arguments("smooth_l1_loss", size_average, reduce)
-    target = to_float(target, input)
+    target = to_float("smooth_l1_loss", target, input)
     return apply(SMOOTH_L1_LOSS, input, target, reduction=reduction, beta=beta)
 
 
@@ -162,7 +162,7 @@ def huber_loss(
         >>> F.huber_loss(x, y, reduction="none", delta=2.0)
         tensor([0.1250, 4.0000])
     """
-    target = to_float(target, input)
+    target = to_float("huber_loss", target, input)
     if weight is None:
         return apply(HUBER_LOSS, input, target, reduction=reduction, delta=delta)
     check_reduction("huber_loss", reduction)
@@ -175,12 +175,12 @@ def _weighted(
 ) -> Tensor:
     """Errors times factors; a mean is divided by the sum of the factors."""
     check_reduction(op.name, reduction)
+    weight = to_float(op.name, weight, input, "weight")
     if weight.shape != input.shape:
         raise ShapeError(
             f"{op.name}: expected a weight of the input's shape {tuple(input.shape)}, "
             f"got {tuple(weight.shape)}"
         )
-    weight = to_float(weight, input)
     each = apply(op, input, target, reduction="none", **attrs) * weight
     if reduction == "none":
         return each
