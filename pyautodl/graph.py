@@ -26,6 +26,7 @@ from pyautodl.backends import Array, empty, empty_strides_like, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import GradError
 from pyautodl.ops.record import OPS, Op
+from pyautodl.ops.repeat import NEW, REPEATS, Called, kind_of, watch_gradients
 
 if TYPE_CHECKING:
     from traceback import FrameSummary
@@ -68,17 +69,20 @@ class _Bound:
     make: Callable[[Array, Edge | None, bool], Any]
     call: Callable[..., Any]
     call_unrecorded: Callable[..., Any]
+    call_watched: Callable[..., Called]
 
 
 def bind(
     make: Callable[[Array, Edge | None, bool], Any],
     call: Callable[..., Any],
     call_unrecorded: Callable[..., Any],
+    call_watched: Callable[..., Called],
 ) -> None:
     """Tell the engine how a tensor is made and how an op is applied."""
     _Bound.make = staticmethod(make)
     _Bound.call = staticmethod(call)
     _Bound.call_unrecorded = staticmethod(call_unrecorded)
+    _Bound.call_watched = staticmethod(call_watched)
 
 
 # An array kept for backward: (array, edge, output, version, checksum). `edge` leads to the
@@ -205,6 +209,7 @@ class Node:
         needs: which inputs want a gradient.
         edges: where the inputs came from.
         outputs: how many there are.
+        plan: by which the call ran, if it had one.
     """
 
     __slots__ = (
@@ -219,6 +224,7 @@ class Node:
         "number",
         "op",
         "outputs",
+        "plan",
         "released",
         "shapes",
     )
@@ -240,8 +246,10 @@ class Node:
         saved: list[Saved | None],
         outputs: int,
         info: Any = None,
+        plan: Any = None,
     ) -> None:
         self.op = op
+        self.plan = plan
         self.attrs = attrs
         self.shapes = shapes
         self.dtypes = dtypes
@@ -335,6 +343,7 @@ class Node:
         """Copy what this call saved of memory that its own result will overwrite."""
         for i, saved in enumerate(self._saved or ()):
             if saved is not None and saved[0].storage is storage:
+                self.plan = None  # it stands for another layout
                 copy = empty(saved[0].shape, saved[0].dtype)
                 run("copy", (saved[0],), (copy,))
                 self._saved[i] = (copy, *saved[1:3], 0, None)  # type: ignore[index]
@@ -349,11 +358,45 @@ class Node:
             if self.op.vjp is None:
                 raise GradError(f"{self.op.name}: this operation has no gradient")
             if not create_graph:
-                return self.op.vjp(_Bound.call_unrecorded, self, self.needs, *grads)
+                if self.plan is not None:
+                    return self._repeated_gradients(grads)
+                return self._plain_gradients(grads)
             return self._recorded_gradients(grads)
         except Exception as error:
             self._annotate(error)
             raise
+
+    def _repeated_gradients(self, grads: Sequence[Any]) -> tuple[Any, ...]:
+        """The same by what the rule did for another call of the kind."""
+        arrays: list[Array | None] = []
+        if self._saved is None:
+            return self._plain_gradients(grads)  # which says what is wrong
+        for each in self._saved:
+            if each is None:
+                arrays.append(None)
+                continue
+            array = each[0]
+            if each[4] is not None or array.storage.version != each[3]:
+                return self._plain_gradients(grads)
+            arrays.append(array)
+        key = kind_of(self)
+        for grad in grads:
+            if grad is None:
+                key.append(None)
+            else:
+                array = grad._array
+                key.append(array._layout or array.layout())
+        kind = tuple(key)
+        repeat = REPEATS.get(kind, NEW)
+        if repeat is NEW:
+            return watch_gradients(kind, self, grads, _Bound.call_watched)
+        if repeat is None:
+            return self._plain_gradients(grads)
+        return repeat(arrays, grads, _Bound.make)
+
+    def _plain_gradients(self, grads: Sequence[Any]) -> tuple[Any, ...]:
+        vjp: Any = self.op.vjp
+        return vjp(_Bound.call_unrecorded, self, self.needs, *grads)
 
     def _recorded_gradients(self, grads: Sequence[Any]) -> tuple[Any, ...]:
         before, MODE.enabled = MODE.enabled, True
@@ -462,6 +505,7 @@ def record_planned(
         saved,
         plan.count,
         plan.info,
+        plan,
     )
 
 

@@ -39,6 +39,7 @@ from pyautodl.graph import (
 )
 from pyautodl.ops.plan import look_up
 from pyautodl.ops.record import OPS, Op, Spec
+from pyautodl.ops.repeat import Called
 from pyautodl.ops.trace import find_trace, run_rule
 
 __all__ = [
@@ -967,6 +968,11 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
     The inputs come from a call that was checked when it ran, and nothing of this one is
     kept, so only the forward rule is left.
     """
+    return call_watched(op, inputs, attrs)[0]
+
+
+def call_watched(op: str, inputs: Sequence[Any], attrs: Any) -> Called:
+    """`call_unrecorded` that also says by what plan the op ran, see `ops.repeat`."""
     found = OPS[op]
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
@@ -993,12 +999,17 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
             result = result[plan.shown]
     else:
         result = run_rule(found, Context(attrs), key, arrays, needs, attrs)
+        plan = False if key is None else None
+    if found.changes:
+        plan = False
     if type(result) is tuple:
-        return tuple([make(array, None, False) for array in result])
-    return make(result, None, False)
+        made: Any = tuple([make(array, None, False) for array in result])
+    else:
+        made = make(result, None, False)
+    return made, plan, arrays, floats
 
 
-bind(make, call, call_unrecorded)
+bind(make, call, call_unrecorded, call_watched)
 
 
 # ---- for functional ----

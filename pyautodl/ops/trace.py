@@ -32,7 +32,7 @@ from pyautodl.backends.dtypes import DType
 from pyautodl.ops.plan import MOST, Plan
 from pyautodl.ops.record import Op, Spec
 
-__all__ = ["Trace", "find_trace", "run_rule"]
+__all__ = ["Trace", "find_trace", "run_rule", "signs_of_zeros"]
 
 Key = tuple[Any, ...]
 
@@ -86,7 +86,7 @@ def find_trace(
         attrs, held = _set_apart(op, attrs)
     key: Key = (*kinds, needs, *attrs.items())
     if op.name in _with_zeros:
-        key += _signs_of_zeros(attrs)
+        key += signs_of_zeros(attrs)
     try:
         found = op.plans.get(key)
     except TypeError:  # an attribute is not hashable
@@ -96,7 +96,7 @@ def find_trace(
     return found or None, None, held
 
 
-def _signs_of_zeros(attrs: Mapping[str, Any]) -> tuple[float, ...]:
+def signs_of_zeros(attrs: Mapping[str, Any]) -> tuple[float, ...]:
     """What tells 0.0 from -0.0: they are one key and two numbers."""
     zeros = [v for v in attrs.values() if type(v) is float and v == 0]
     return tuple([math.copysign(1.0, each) for each in zeros])
@@ -292,7 +292,7 @@ class Watch:
             keep_prepared(plans)
         if len(plans) >= MOST:
             plans.clear()
-        signs = _signs_of_zeros(self.plain)
+        signs = signs_of_zeros(self.plain)
         if signs and self.op.name not in _with_zeros:
             _with_zeros.add(self.op.name)
             key += signs
