@@ -115,11 +115,15 @@ def test_inputs_that_share_memory_are_told_from_others() -> None:
     assert ad.where(condition, y, y).tolist() == [3, 4]
 
 
-def test_zeros_of_both_signs() -> None:
+@pytest.mark.parametrize("first", [0, False, 0.0])
+def test_zeros_of_both_signs(first: float) -> None:
     x = ad.ones(1)
-    for value in (0.0, -0.0, 0.0):
+    for name in ("pad", "full"):
+        OPS[name].plans.clear()
+    for value in (first, -0.0, 0.0):
         padded = F.pad(x, (1, 0), value=value)
         assert np.signbit(padded.numpy()).tolist() == [np.signbit(value), False]
+        assert np.signbit(x.new_full((1,), value).numpy()) == [np.signbit(value)]
 
 
 def test_a_trace_keeps_no_memory() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import (
+    FLOATING,
     DType,
     as_dtype,
     bool_,
@@ -653,6 +654,9 @@ def pad(
     before, after = front + widths[-2::-2], front + widths[::-2]
     if mode == "constant":
         constant = 0.0 if value is None else value
+        # a call with 0 and one with -0.0 would count as the same
+        if input.dtype.category == FLOATING and isinstance(constant, int):
+            constant = float(constant)
         return apply(PAD, input, before=before, after=after, value=constant)
     if mode not in ("reflect", "replicate", "circular"):
         raise ValueError(

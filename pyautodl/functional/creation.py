@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl import backends
-from pyautodl.backends.dtypes import DType, as_dtype, int64
+from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
@@ -271,6 +271,9 @@ def _filled(
 ) -> Tensor:
     _check_device(device)
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    # a call with 0 and one with -0.0 would count as the same
+    if kind.category == FLOATING and isinstance(value, int):
+        value = float(value)
     out = apply(FULL, shape=shape, value=value, dtype=kind)
     return out.requires_grad_() if requires_grad else out
 
