@@ -560,16 +560,17 @@ typedef struct {
 
 /* Channel norms take (n, c) contiguous or (n, c, ...) channels-last arrays. stats: float64, the
  * mean and 1 / sqrt(variance + eps). The running statistics and the count of batches are read, and
- * moved in training; momentum < 0: the average over all batches. */
+ * moved in training; momentum < 0: the average over all batches. relu: a ReLU follows, whose gradient
+ * g is then; where it let nothing through is computed again from x. */
 typedef struct {
     pyad_array x, weight, bias, y, stats, running_mean, running_var, batches;
-    int64_t training;
+    int64_t training, relu;
     double momentum, eps;
 } batch_norm_fwd_args;
 
 typedef struct {
-    pyad_array g, x, weight, stats, dx, dweight, dbias;
-    int64_t training;
+    pyad_array g, x, weight, bias, stats, dx, dweight, dbias; /* bias: read with relu alone */
+    int64_t training, relu;
 } batch_norm_bwd_args;
 
 /* stats (2, samples, groups) */

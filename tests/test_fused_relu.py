@@ -15,6 +15,12 @@ _WITH_RELU = [
     (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), (2, 4, 7, 7)),
     (lambda: nn.Conv2d(4, 6, 3, groups=2, stride=2), (4, 7, 7)),
     (lambda: nn.Conv3d(2, 3, 2), (2, 2, 4, 4, 4)),
+    (lambda: nn.BatchNorm1d(3), (5, 3)),
+    (lambda: nn.BatchNorm1d(3, affine=False), (4, 3, 2)),
+    (lambda: nn.BatchNorm2d(5, bias=False, momentum=None), (2, 5, 3, 2)),
+    (lambda: nn.BatchNorm2d(3, track_running_stats=False).eval(), (2, 3, 3, 2)),
+    (lambda: nn.BatchNorm2d(3).eval(), (2, 3, 3, 2)),
+    (lambda: nn.BatchNorm3d(2, affine=False).eval(), (2, 2, 1, 3, 2)),
 ]
 
 
@@ -40,6 +46,32 @@ def test_a_layer_with_relu_is_one_node():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
     y = model(ad.randn(3, 4))
     assert y.grad_fn.next_functions[0][0].name == "linear_relu"
+    norm = nn.BatchNorm1d(4)
+    assert nn.Sequential(norm, nn.ReLU())(ad.randn(3, 4)).grad_fn.name == (
+        "batch_norm_relu"
+    )
+    norm.eval()
+    assert nn.Sequential(norm, nn.ReLU())(ad.randn(3, 4)).grad_fn.name == (
+        "batch_norm_relu_eval"
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(300, 3), (3, 37, 5, 7), (2, 2100, 2, 2)])
+def test_batch_norm_with_relu_has_the_bits_of_the_two(shape, training):
+    ad.manual_seed(0)
+    norm = (nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d)(shape[1])
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    norm.train(training)
+    x = ad.randn(*shape, requires_grad=True)
+    g = ad.randn(*shape)
+    both = []
+    for model in (nn.Sequential(norm, nn.ReLU()), lambda x: norm(x).relu()):
+        y = model(x)
+        both.append([y, *ad.autograd.grad(y, (x, norm.weight, norm.bias), g)])
+    for got, want in zip(*both):
+        assert ad.equal(got, want)
 
 
 def test_what_somebody_looks_at_is_not_fused():

@@ -4,7 +4,9 @@
  * volumes channels-last. Batch norm is one sample of all rows. Two passes: the first sums x - shift
  * and its square for each channel in double, where shift is the first row, so that nothing cancels
  * and a constant channel has variance 0 exactly; the second computes (x - mean) * scale + bias. The
- * mean is used as the nearest REAL, and what that leaves out goes into the bias.
+ * mean is used as the nearest REAL, and what that leaves out goes into the bias. A ReLU behind batch
+ * norm belongs to the second pass; its gradient needs no saved array, as what it let through follows
+ * from x by the same arithmetic, so it costs no pass either.
  *
  * Row norms (layer, RMS) sum likewise over each contiguous row, then compute it from the cache.
  *
@@ -18,6 +20,8 @@
 /* rows up to this long have their sums over rows in blocks of rows, longer ones by columns */
 #define LN_SHORT 4096
 #define LN_CHUNK 128
+/* elements of gradients behind a ReLU that are computed at a time; they stay in the first cache */
+#define BN_GATED 2048
 #endif
 
 /* ---- vectors of double ---- */
@@ -111,45 +115,81 @@ static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
     }
 }
 
-/* ---- applying: y = (x - mean) * scale + offset, for each channel ---- */
+/* ---- applying: y = max((x - mean) * scale + offset, low), for each channel ---- */
 
 static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
                           int64_t c, const REAL *restrict mean, const REAL *restrict scale,
-                          const REAL *restrict offset) {
+                          const REAL *restrict offset, REAL low) {
+    const vec least = v_set1(low);
     for (int64_t r = begin; r < end; r++) {
         const REAL *p = x + r * c;
         REAL *out = y + r * c;
         int64_t j = 0;
         for (; j + VL <= c; j += VL) {
             vec d = v_load(p + j) - v_load(mean + j);
-            v_store(out + j, v_fma(d, v_load(scale + j), v_load(offset + j)));
+            v_store(out + j, v_max(least, v_fma(d, v_load(scale + j), v_load(offset + j))));
         }
         if (j < c) {
             vec d = v_load_n(p + j, c - j) - v_load_n(mean + j, c - j);
             vec o = v_fma(d, v_load_n(scale + j, c - j), v_load_n(offset + j, c - j));
-            v_store_n(out + j, o, c - j);
+            v_store_n(out + j, v_max(least, o), c - j);
         }
     }
 }
 
-/* dx = g * scale + (x - mean) * slope + offset */
+/* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
+ * computes it, to the bit */
+static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
+                         int64_t rows, int64_t c, const REAL *restrict mean,
+                         const REAL *restrict scale, const REAL *restrict offset) {
+    const vec zero = {0};
+    int64_t r = 0, whole = c / VL * VL;
+    for (; r + 4 <= rows; r += 4) {
+        for (int64_t j = 0; j < whole; j += VL) {
+            const vec m = v_load(mean + j), s = v_load(scale + j), o = v_load(offset + j);
+            for (int64_t i = r * c + j; i < (r + 4) * c; i += c) {
+                vec y = v_fma(v_load(x + i) - m, s, o);
+                v_store(out + i, v_select(y <= zero, zero, v_load(g + i)));
+            }
+        }
+    }
+    for (int64_t i = 0; i < rows; i++, g += c, x += c, out += c) {
+        int64_t j = i < r ? whole : 0;
+        for (; j < whole; j += VL) {
+            vec d = v_load(x + j) - v_load(mean + j);
+            vec y = v_fma(d, v_load(scale + j), v_load(offset + j));
+            v_store(out + j, v_select(y <= zero, zero, v_load(g + j)));
+        }
+        if (j < c) {
+            int64_t n = c - j;
+            vec d = v_load_n(x + j, n) - v_load_n(mean + j, n);
+            vec y = v_fma(d, v_load_n(scale + j, n), v_load_n(offset + j, n));
+            v_store_n(out + j, v_select(y <= zero, zero, v_load_n(g + j, n)), n);
+        }
+    }
+}
+
+/* dx = g * scale + (x - mean) * slope + offset; with `gate`, g counts as in gate_rows, whose offset
+ * that is */
 static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
                             int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
                             const REAL *restrict scale, const REAL *restrict slope,
-                            const REAL *restrict offset) {
+                            const REAL *restrict offset, const REAL *restrict gate) {
+    const vec zero = {0};
     for (int64_t r = begin; r < end; r++) {
         const REAL *gr = g + r * c, *xr = x + r * c;
         REAL *out = dx + r * c;
         for (int64_t j = 0; j < c; j += VL) {
             int64_t n = pyad_min(VL, c - j);
             if (n == VL) {
-                vec d = v_load(xr + j) - v_load(mean + j);
-                vec o = v_fma(d, v_load(slope + j), v_load(offset + j));
-                v_store(out + j, v_fma(v_load(gr + j), v_load(scale + j), o));
+                vec d = v_load(xr + j) - v_load(mean + j), s = v_load(scale + j), h = v_load(gr + j);
+                if (gate != NULL) h = v_select(v_fma(d, s, v_load(gate + j)) <= zero, zero, h);
+                v_store(out + j, v_fma(h, s, v_fma(d, v_load(slope + j), v_load(offset + j))));
             } else {
-                vec d = v_load_n(xr + j, n) - v_load_n(mean + j, n);
-                vec o = v_fma(d, v_load_n(slope + j, n), v_load_n(offset + j, n));
-                v_store_n(out + j, v_fma(v_load_n(gr + j, n), v_load_n(scale + j, n), o), n);
+                vec d = v_load_n(xr + j, n) - v_load_n(mean + j, n), s = v_load_n(scale + j, n);
+                vec h = v_load_n(gr + j, n), o = v_load_n(offset + j, n);
+                if (gate != NULL) h = v_select(v_fma(d, s, v_load_n(gate + j, n)) <= zero, zero, h);
+                v_store_n(out + j, v_fma(h, s, v_fma(d, v_load_n(slope + j, n), o)), n);
             }
         }
     }
@@ -273,8 +313,41 @@ static int K(batch_norm_fwd)(const void *args, const team *t) {
     }
     team_barrier(t);
     team_range(t, rows, 1, &begin, &end);
-    K(apply_rows)(x, a->y.data, begin, end, c, mean, scale, offset);
+    REAL low = a->relu ? 0 : -(REAL)INFINITY;
+    K(apply_rows)(x, a->y.data, begin, end, c, mean, scale, offset, low);
     return PYAD_OK;
+}
+
+/* A ReLU behind the norm, as its gradient needs it, in a thread's memory: constants of its input,
+ * and the gradients of the norm's output for some rows. */
+typedef struct {
+    const batch_norm_bwd_args *norm;
+    REAL *mean, *scale, *offset, *slopes;
+    int64_t rows; /* at a time, a multiple of those that sum_slopes adds at a time */
+} K(bn_gate);
+
+static inline int64_t K(gated_rows)(int64_t c) { return pyad_max(4, BN_GATED / c / 4 * 4); }
+
+static inline K(bn_gate) K(bn_gate_of)(const batch_norm_bwd_args *a, const team *t, int64_t all) {
+    int64_t c = a->x.shape[1];
+    if (!a->relu) return (K(bn_gate)){.norm = a, .rows = all};
+    REAL *mean = t->scratch;
+    const double *stats = a->stats.data;
+    for (int64_t j = 0; j < c; j++) {
+        K(set_affine)(stats[j], stats[c + j], a->weight.data, a->bias.data, j, mean, mean + c,
+                      mean + 2 * c);
+    }
+    return (K(bn_gate)){a, mean, mean + c, mean + 2 * c, mean + 3 * c, K(gated_rows)(c)};
+}
+
+/* The gradients of the norm's output, n rows from r on; behind a ReLU what it lets through. */
+static inline const REAL *K(gated)(const K(bn_gate) *gate, int64_t r, int64_t n) {
+    const batch_norm_bwd_args *a = gate->norm;
+    int64_t c = a->x.shape[1];
+    const REAL *g = (const REAL *)a->g.data + r * c, *x = (const REAL *)a->x.data + r * c;
+    if (!a->relu) return g;
+    K(gate_rows)(g, x, gate->slopes, n, c, gate->mean, gate->scale, gate->offset);
+    return gate->slopes;
 }
 
 /* dweight, dbias and the constants of dx for channels [begin, end) */
@@ -300,14 +373,19 @@ static void K(bn_slopes)(const batch_norm_bwd_args *a, const K(bn_memory) *m, in
 static int K(batch_norm_bwd)(const void *args, const team *t) {
     const batch_norm_bwd_args *a = args;
     int64_t c = a->x.shape[1], rows = K(norm_rows)(&a->x), begin, end, first, last;
-    const REAL *g = a->g.data, *x = a->x.data;
+    if (c == 0) return PYAD_OK;
+    const REAL *x = a->x.data;
     K(bn_memory) m = K(bn_memory_of)(t, c);
+    const K(bn_gate) gate = K(bn_gate_of)(a, t, rows);
     team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
     for (int64_t b = first; b < last; b++) {
         double *s = m.sums + 2 * b * c;
         memset(s, 0, (size_t)(2 * c) * sizeof(double));
         K(row_block)(rows, b, &begin, &end);
-        if (begin < end) K(sum_slopes)(g, x, a->stats.data, begin, end, c, s, s + c);
+        for (int64_t r = begin, n; r < end; r += n) {
+            n = pyad_min(gate.rows, end - r);
+            K(sum_slopes)(K(gated)(&gate, r, n), x + r * c, a->stats.data, 0, n, c, s, s + c);
+        }
     }
     team_barrier(t);
     team_range(t, c, 8, &first, &last);
@@ -316,13 +394,19 @@ static int K(batch_norm_bwd)(const void *args, const team *t) {
     if (a->dx.data == NULL) return PYAD_OK;
     const REAL *mean = m.constants;
     team_range(t, rows, 1, &begin, &end);
-    K(apply_slopes)(g, x, a->dx.data, begin, end, c, mean, mean + c, mean + 2 * c, mean + 3 * c);
+    K(apply_slopes)(a->g.data, x, a->dx.data, begin, end, c, mean, mean + c, mean + 2 * c,
+                    mean + 3 * c, gate.offset);
     return PYAD_OK;
+}
+
+static inline int64_t K(bn_scratch)(const batch_norm_bwd_args *a) {
+    int64_t c = a->x.shape[1];
+    return a->relu && c > 0 ? c * (3 + K(gated_rows)(c)) * (int64_t)sizeof(REAL) : 0;
 }
 
 PYAD_RECORD(batch_norm_fwd, batch_norm_fwd_args, 3 * pyad_numel(&a->x), 0,
             BN_SHARED(a->x.shape[1]))
-PYAD_RECORD(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), 0,
+PYAD_RECORD(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), K(bn_scratch)(a),
             BN_SHARED(a->x.shape[1]))
 
 /* ---- group norm: one sample at a time, each by one thread ---- */
@@ -359,7 +443,8 @@ static int K(group_norm_fwd)(const void *args, const team *t) {
                               scale, offset);
             }
         }
-        K(apply_rows)(x, (REAL *)a->y.data + i * rows * c, 0, rows, c, mean, scale, offset);
+        K(apply_rows)(x, (REAL *)a->y.data + i * rows * c, 0, rows, c, mean, scale, offset,
+                      -(REAL)INFINITY);
     }
     return PYAD_OK;
 }
@@ -398,7 +483,7 @@ static void K(gn_sample)(const group_norm_bwd_args *a, int64_t i, int64_t rows, 
     }
     if (a->dx.data == NULL) return;
     REAL *dx = (REAL *)a->dx.data + i * rows * c;
-    K(apply_slopes)(g, x, dx, 0, rows, c, mean, scale, slope, offset);
+    K(apply_slopes)(g, x, dx, 0, rows, c, mean, scale, slope, offset, NULL);
 }
 
 /* dweight and dbias from the blocks' sums */

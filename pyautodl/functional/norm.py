@@ -14,6 +14,8 @@ import numpy as np
 from pyautodl.ops.norm import (
     BATCH_NORM,
     BATCH_NORM_EVAL,
+    BATCH_NORM_RELU,
+    BATCH_NORM_RELU_EVAL,
     GROUP_NORM,
     LAYER_NORM,
     RMS_NORM,
@@ -92,15 +94,18 @@ def batch_norm_counted(
     momentum: float | None,
     eps: float,
     batches: Tensor | None = None,
+    relu: bool = False,
 ) -> Tensor:
-    """`batch_norm` that counts batches; without momentum it averages over them."""
+    """`batch_norm` that counts batches; without momentum it averages over them; with
+    `relu` a ReLU is part of it.
+    """
     if training:
         running = None
         if running_mean is not None and running_var is not None:
             count = None if batches is None else batches._array
             running = (running_mean._array, running_var._array, count)
         return apply(
-            BATCH_NORM,
+            BATCH_NORM_RELU if relu else BATCH_NORM,
             input,
             *_affine(weight, bias),
             eps=eps,
@@ -113,7 +118,8 @@ def batch_norm_counted(
             f"(input {tuple(input.shape)})"
         )
     inputs = (input, running_mean, running_var, *_affine(weight, bias))
-    return apply(BATCH_NORM_EVAL, *inputs, eps=eps)
+    op = BATCH_NORM_RELU_EVAL if relu else BATCH_NORM_EVAL
+    return apply(op, *inputs, eps=eps)
 
 
 def group_norm(

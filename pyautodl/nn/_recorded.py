@@ -1,9 +1,9 @@
 """A layer with the ReLU behind it as one recorded call.
 
 While gradients are recorded, `Sequential` calls its modules one after the other, but for
-a Linear or a convolution with a ReLU behind it: one kernel, one node of the graph. Only
-layers of exactly these types without hooks, so that nobody could have seen what is between
-them.
+a Linear, a convolution or a batch norm with a ReLU behind it: one kernel, one node of the
+graph. Only layers of exactly these types without hooks, so that nobody could have seen
+what is between them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pyautodl.nn.activation import ReLU
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.linear import Linear
 from pyautodl.nn.module import Module
+from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.tensor import Tensor
 
 __all__ = ["run_recorded"]
@@ -68,9 +69,17 @@ def _convolution(layer: Any, input: Tensor) -> Tensor:
     return conv_relu(input, layer.weight, layer.bias, *numbers)
 
 
+def _batch_norm(layer: Any, input: Tensor) -> Tensor:
+    y: Tensor = layer._normalise(input, relu=True)
+    return y
+
+
 _WITH_RELU: dict[type[Module], Callable[[Any, Tensor], Tensor]] = {
     Linear: _linear,
     Conv1d: _convolution,
     Conv2d: _convolution,
     Conv3d: _convolution,
+    BatchNorm1d: _batch_norm,
+    BatchNorm2d: _batch_norm,
+    BatchNorm3d: _batch_norm,
 }

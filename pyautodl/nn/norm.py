@@ -149,6 +149,10 @@ class _BatchNorm(_Norm):
         super().__init__(num_features, eps, momentum, affine, kept, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._normalise(input)
+
+    def _normalise(self, input: Tensor, relu: bool = False) -> Tensor:
+        """`forward`, if asked for with the ReLU behind it."""
         _check_axes(self, input, self._axes)
         return batch_norm_counted(
             input,
@@ -160,6 +164,7 @@ class _BatchNorm(_Norm):
             self.momentum,
             self.eps,
             self.num_batches_tracked,
+            relu,
         )
 
 

@@ -7,6 +7,7 @@ derivatives go through a composition of plain ops.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -22,7 +23,15 @@ from pyautodl.ops.layout import (
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["BATCH_NORM", "BATCH_NORM_EVAL", "GROUP_NORM", "LAYER_NORM", "RMS_NORM"]
+__all__ = [
+    "BATCH_NORM",
+    "BATCH_NORM_EVAL",
+    "BATCH_NORM_RELU",
+    "BATCH_NORM_RELU_EVAL",
+    "GROUP_NORM",
+    "LAYER_NORM",
+    "RMS_NORM",
+]
 
 _Ints = tuple[int, ...]
 # what is updated in training: mean, variance, how many batches there were
@@ -176,6 +185,7 @@ def _batch_norm_forward(
     eps: float,
     momentum: float = 0.0,
     running: Running | None = None,
+    relu: bool = False,
 ) -> Array:
     x = _ensure_rows(ctx, x)
     weight, bias = _flat(ctx, weight), _flat(ctx, bias)
@@ -183,7 +193,7 @@ def _batch_norm_forward(
     stats = empty((2, x.shape[1]), float64)
     mean, var, batches = running or (None, None, None)
     reads, writes = (x, weight, bias), (y, stats, mean, var, batches)
-    run("batch_norm_fwd", reads, writes, (1,), (momentum, eps))
+    run("batch_norm_fwd", reads, writes, (1, int(relu)), (momentum, eps))
     for moved in running or ():
         if moved is not None:
             moved.storage.version += 1
@@ -192,11 +202,14 @@ def _batch_norm_forward(
     return y
 
 
-def _batch_norm_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+def _batch_norm_vjp(
+    call: Any, ctx: Any, needs: Any, g: Any, relu: bool = False
+) -> tuple[Any, ...]:
     *inputs, stats = ctx.saved
-    x, weight, _ = (*inputs, None, None)[:3]
+    x, weight, bias = (*inputs, None, None)[:3]
     wanted = _wanted(needs)
-    found = call("batch_norm_grad", g, x, weight, stats, training=True, wanted=wanted)
+    reads = (g, x, weight, bias if relu else None, stats)
+    found = call("batch_norm_grad", *reads, training=True, relu=relu, wanted=wanted)
     return tuple(_spread(found, wanted)[: len(needs)])
 
 
@@ -208,18 +221,26 @@ def _batch_norm_composition(
     return _affine(call, xhat, weight, bias, _channel_shape(x))
 
 
+def _with_relu(composition: Any) -> Any:
+    return lambda call, *inputs, **attrs: call(
+        "relu", composition(call, *inputs, **attrs)
+    )
+
+
 def _batch_norm_grad_rule(
     g: Array,
     x: Array,
     weight: Array | None,
+    bias: Array | None,
     stats: Array,
     *,
     training: bool,
+    relu: bool,
     wanted: tuple[bool, ...],
 ) -> tuple[Spec, ...]:
     name = "batch_norm_grad"
     _check_like(name, g, x)
-    _check_channels(name, x, weight=weight)
+    _check_channels(name, x, weight=weight, bias=bias)
     _check_stats(name, stats, (2, x.shape[1]))
     return _grad_specs(x, (x.shape[1],), wanted)
 
@@ -246,15 +267,18 @@ def _batch_norm_grad_forward(
     g: Array,
     x: Array,
     weight: Array | None,
+    bias: Array | None,
     stats: Array,
     *,
     training: bool,
+    relu: bool,
     wanted: tuple[bool, ...],
 ) -> Any:
     x = _ensure_rows(ctx, x)
-    reads = (ensure_layout(ctx, g, x), x, _flat(ctx, weight), _ensure_stats(ctx, stats))
+    weight, bias = _flat(ctx, weight), _flat(ctx, bias)
+    reads = (ensure_layout(ctx, g, x), x, weight, bias, _ensure_stats(ctx, stats))
     outputs = _outputs(ctx, x, (x.shape[1],), wanted)
-    run("batch_norm_bwd", reads, outputs, (int(training),))
+    run("batch_norm_bwd", reads, outputs, (int(training), int(relu)))
     return _present(outputs)
 
 
@@ -290,6 +314,7 @@ def _eval_forward(
     bias: Array | None = None,
     *,
     eps: float,
+    relu: bool = False,
 ) -> Array:
     x = _ensure_rows(ctx, x)
     mean, var = ensure_contiguous(ctx, mean), ensure_contiguous(ctx, var)
@@ -297,23 +322,24 @@ def _eval_forward(
     y: Array = ctx.empty_like(x)
     stats = empty((2, x.shape[1]), float64)
     writes = (y, stats, mean, var, None)
-    run("batch_norm_fwd", (x, weight, bias), writes, (0,), (0.0, eps))
+    run("batch_norm_fwd", (x, weight, bias), writes, (0, int(relu)), (0.0, eps))
     if any(needs):
         ctx.save(*(x, mean, var, weight, bias)[: len(needs)], stats)
     return y
 
 
-def _eval_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+def _eval_vjp(
+    call: Any, ctx: Any, needs: Any, g: Any, relu: bool = False
+) -> tuple[Any, ...]:
     *inputs, stats = ctx.saved
-    x, _, var, weight, _ = (*inputs, None, None)[:5]
+    x, _, var, weight, bias = (*inputs, None, None)[:5]
     d_x, d_mean, d_var, d_weight, d_bias = (*needs, False, False)[:5]
     wanted = (d_x, d_weight or d_var, d_bias or d_mean)
     found: list[Any] = [None, None, None]
     if any(wanted):
-        found = _spread(
-            call("batch_norm_grad", g, x, weight, stats, training=False, wanted=wanted),
-            wanted,
-        )
+        reads = (g, x, weight, bias if relu else None, stats)
+        attrs = {"training": False, "relu": relu, "wanted": wanted}
+        found = _spread(call("batch_norm_grad", *reads, **attrs), wanted)
     dx, dweight, dbias = found
     dmean = dvar = None
     spread = call("add", var, ctx.attrs["eps"]) if d_mean or d_var else None
@@ -686,11 +712,17 @@ def _grad_samples(samples: Any, more: Any) -> Iterator[Sample]:
 
 
 def _batch_grad_samples() -> Iterator[Sample]:
-    def more(x: Any, attrs: Any) -> Any:
-        axes = tuple(i for i in range(x.ndim) if i != 1)
-        return _statistics(x, axes, attrs["eps"]), {"training": x.ndim != 4}
+    for relu in (False, True):
 
-    yield from _grad_samples(_batch_norm_samples(), more)
+        def more(x: Any, attrs: Any, relu: bool = relu) -> Any:
+            axes = tuple(i for i in range(x.ndim) if i != 1)
+            how = {"training": x.ndim != 4, "relu": relu}
+            return _statistics(x, axes, attrs["eps"]), how
+
+        for i, sample in enumerate(_grad_samples(_batch_norm_samples(), more)):
+            *reads, stats = sample.inputs
+            bias = _normal(70 + i, len(stats[0])) if relu and i % 2 == 0 else None
+            yield sample._replace(inputs=(*reads, bias, stats))
 
 
 def _group_grad_samples() -> Iterator[Sample]:
@@ -758,13 +790,16 @@ def _make_row_errors(name: str) -> Any:
     return errors
 
 
-def _make_grad_errors(name: str, attrs: dict[str, Any]) -> Any:
+def _make_grad_errors(name: str, attrs: dict[str, Any], absent: int = 1) -> Any:
+    """`absent`: how many parameters there could be between x and the statistics."""
+
     def errors() -> Iterator[ErrorCase]:
         every = {**attrs, "wanted": (True, True, True)}
+        none = (None,) * absent
         match = rf"{name}: expected a gradient of the input's shape \(4, 3\)"
-        yield ErrorCase((_X[:2], _X, None, _STATS), every, ShapeError, match)
+        yield ErrorCase((_X[:2], _X, *none, _STATS), every, ShapeError, match)
         match = f"{name}: expected statistics of shape"
-        yield ErrorCase((_X, _X, None, _STATS.T), every, ShapeError, match)
+        yield ErrorCase((_X, _X, *none, _STATS.T), every, ShapeError, match)
 
     return errors
 
@@ -784,13 +819,28 @@ BATCH_NORM = register(
     )
 )
 
+BATCH_NORM_RELU = register(
+    Op(
+        name="batch_norm_relu",
+        rule=_batch_norm_rule,
+        forward=partial(_batch_norm_forward, relu=True),
+        vjp=partial(_batch_norm_vjp, relu=True),
+        composition=_with_relu(_batch_norm_composition),
+        samples=_batch_norm_samples,
+        errors=_batch_norm_errors,
+        changes=("running",),
+    )
+)
+
 BATCH_NORM_GRAD = register(
     Op(
         name="batch_norm_grad",
         rule=_batch_norm_grad_rule,
         forward=_batch_norm_grad_forward,
         samples=_batch_grad_samples,
-        errors=_make_grad_errors("batch_norm_grad", {"training": True}),
+        errors=_make_grad_errors(
+            "batch_norm_grad", {"training": True, "relu": False}, absent=2
+        ),
         gradient_of="batch_norm",
     )
 )
@@ -802,6 +852,18 @@ BATCH_NORM_EVAL = register(
         forward=_eval_forward,
         vjp=_eval_vjp,
         composition=_eval_composition,
+        samples=_eval_samples,
+        errors=_eval_errors,
+    )
+)
+
+BATCH_NORM_RELU_EVAL = register(
+    Op(
+        name="batch_norm_relu_eval",
+        rule=_eval_rule,
+        forward=partial(_eval_forward, relu=True),
+        vjp=partial(_eval_vjp, relu=True),
+        composition=_with_relu(_eval_composition),
         samples=_eval_samples,
         errors=_eval_errors,
     )

@@ -36,6 +36,7 @@ def batch_norm_fwd(
     running_var: Array | None,
     batches: Array | None,
     training: int,
+    relu: int,
     momentum: float,
     eps: float,
 ) -> None:
@@ -59,21 +60,28 @@ def batch_norm_fwd(
     stats[1] = 1 / np.sqrt(stats[1] + eps)
     out = np.empty_like(rows)
     _apply(rows, stats, _or_constant(weight, rows, 1), _or_constant(bias, rows, 0), out)
-    _put(out, y)
+    _put(np.maximum(out, 0) if relu else out, y)
 
 
 def batch_norm_bwd(
     g: Array,
     x: Array,
     weight: Array | None,
+    bias: Array | None,
     stats: Array,
     dx: Array | None,
     dweight: Array | None,
     dbias: Array | None,
     training: int,
+    relu: int,
 ) -> None:
-    """The gradients of batch_norm_fwd."""
+    """The gradients of batch_norm_fwd; bias: read with `relu` alone."""
     rows, slopes = _rows(x), _rows(g)
+    if relu:
+        before = np.empty_like(rows)
+        factors, offsets = _or_constant(weight, rows, 1), _or_constant(bias, rows, 0)
+        _apply(rows, stats, factors, offsets, before)
+        slopes = np.where(before <= 0, rows.dtype.type(0), slopes)
     sums = np.zeros((2, rows.shape[1]))
     _sums(slopes, rows, stats, sums)
     if dweight is not None:

@@ -33,10 +33,11 @@ def batch_norm_fwd(
     running_var: Array | None,
     batches: Array | None,
     training: int,
+    relu: int,
     momentum: float,
     eps: float,
 ) -> None:
-    """Normalise each channel (axis 1) over all the others.
+    """Normalise each channel (axis 1) over all the others, with `relu` a ReLU behind it.
 
     In training with the batch's statistics, which also move the running ones: these
     keep the unbiased variance. Else with the running statistics. A negative momentum
@@ -60,22 +61,27 @@ def batch_norm_fwd(
     stats[0] = mean
     stats[1] = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
     xhat = (x - _along(stats[0], x)) * _along(stats[1], x)
-    y[...] = _affine(xhat, weight, bias)
+    out = _affine(xhat, weight, bias)
+    y[...] = np.maximum(out, 0) if relu else out
 
 
 def batch_norm_bwd(
     g: Array,
     x: Array,
     weight: Array | None,
+    bias: Array | None,
     stats: Array,
     dx: Array | None,
     dweight: Array | None,
     dbias: Array | None,
     training: int,
+    relu: int,
 ) -> None:
-    """The gradients of batch_norm_fwd."""
+    """The gradients of batch_norm_fwd; bias: read with `relu` alone."""
     axes = _all_but(x, 1)
     xhat = (x - _along(stats[0], x)) * _along(stats[1], x)
+    if relu:
+        g = np.where(_affine(xhat, weight, bias) <= 0, 0, g)
     _affine_grads(g, xhat, axes, dweight, dbias)
     if dx is None:
         return
