@@ -38,6 +38,7 @@ __all__ = [
     "Node",
     "Saved",
     "bind",
+    "makes",
     "record",
     "record_planned",
     "run_backward",
@@ -234,6 +235,10 @@ class Node:
     hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
     retained: dict[int, weakref.ref[Any]] | None = None
     traceback: list[FrameSummary] | None = None
+    # of an op that can be `behind_relu`: the memory of its output
+    memory: weakref.ref[Any] | None = None
+    # of a ReLU: whether its input's node can apply its mask, see `makes`
+    masked_below = False
 
     def __init__(
         self,
@@ -358,6 +363,8 @@ class Node:
             if self.op.vjp is None:
                 raise GradError(f"{self.op.name}: this operation has no gradient")
             if not create_graph:
+                if type(grads[0]) is _Masked:
+                    return self._masked_gradients(grads[0].grad)
                 if self.plan is not None:
                     return self._repeated_gradients(grads)
                 return self._plain_gradients(grads)
@@ -398,6 +405,11 @@ class Node:
         vjp: Any = self.op.vjp
         return vjp(_Bound.call_unrecorded, self, self.needs, *grads)
 
+    def _masked_gradients(self, grad: Any) -> tuple[Any, ...]:
+        """The same with the mask of the ReLU behind the op."""
+        vjp: Any = self.op.behind_relu
+        return vjp(_Bound.call_unrecorded, self, self.needs, grad)
+
     def _recorded_gradients(self, grads: Sequence[Any]) -> tuple[Any, ...]:
         before, MODE.enabled = MODE.enabled, True
         try:
@@ -431,6 +443,16 @@ class Node:
         targets = [edge for edge in wanted if edge is not None]
         found = iter(run_backward(roots, True, True, targets, False))
         return tuple([None if edge is None else next(found) for edge in wanted])
+
+
+def makes(node: Node, x: Any) -> bool:
+    """Whether a tensor still holds what a node computed, and nobody can have changed it.
+
+    Only then does what a ReLU lets through follow from what the node has saved.
+    """
+    storage = x._array.storage
+    written = storage.version or storage.foreign or storage.exports is not None
+    return not written and node.memory is not None and node.memory() is storage
 
 
 def record(
@@ -521,11 +543,31 @@ class _Sum:
         self.value = value
 
 
+class _Masked:
+    """The gradient of a ReLU, its mask not yet applied.
+
+    The node it is for applies it on the way, if it gets no other gradient and nobody
+    looks at this one.
+    """
+
+    __slots__ = ("grad", "output")
+
+    def __init__(self, grad: Any, output: Any) -> None:
+        self.grad = grad
+        self.output = output
+
+    def value(self) -> Any:
+        """The gradient with the mask applied."""
+        return _Bound.call_unrecorded("relu_grad", self.grad, self.output)
+
+
 def _add(held: Any, grad: Any, create_graph: bool) -> Any:
     """The sum of a gradient, or a `_Sum` of them, and another."""
     if type(held) is _Sum:
         add_into(held.value._array, grad._array)
         return held
+    if type(held) is _Masked:
+        held = held.value()
     before, MODE.enabled = MODE.enabled, create_graph
     try:
         value = _Bound.call("add", held, grad)
@@ -631,6 +673,8 @@ class _Walk:
     def _outputs_grads(self, node: Node, sums: list[Any]) -> list[Any]:
         """The gradients of a node's outputs, after hooks; notes those that are wanted."""
         grads = [held.value if type(held) is _Sum else held for held in sums]
+        if type(grads[0]) is _Masked and self._is_seen(node):
+            grads[0] = grads[0].value()
         if node.hooks is not None or node.retained is not None:
             _run_node_hooks(node, grads)
         if self.wanted:
@@ -639,8 +683,28 @@ class _Walk:
                     self.found[id(node), i] = grad
         return grads
 
+    def _is_seen(self, node: Node) -> bool:
+        """Whether somebody gets the gradient of a node's only output."""
+        hooked = node.hooks is not None or node.retained is not None
+        return hooked or (self.wanted is not None and (id(node), 0) in self.wanted)
+
+    def _hand_on_unmasked(self, node: Node, grads: list[Any], useful: Any) -> bool:
+        """Leave the mask of a ReLU to its input's node, if that has no gradient yet."""
+        edge: Edge = node.edges[0]  # type: ignore[assignment]
+        if self.create_graph or edge[0] in self.pending:
+            return False
+        if useful is not None and edge[0] not in useful:
+            return False
+        self.deliver(edge, _Masked(grads[0], node.saved[0]))
+        if not self.retain_graph:
+            node.release()
+        return True
+
     def _step(self, node: Node, grads: list[Any], useful: Any, anomaly: bool) -> None:
         """Run one node's gradient and hand the results on."""
+        if node.masked_below and not anomaly:
+            if self._hand_on_unmasked(node, grads, useful):
+                return
         results = node.gradients(grads, self.create_graph)
         if anomaly:
             _check_nan(node, results)

@@ -6,6 +6,7 @@ digits and constant inputs give exactly the bias.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ def batch_norm_counted(
         if running_mean is not None and running_var is not None:
             count = None if batches is None else batches._array
             running = (running_mean._array, running_var._array, count)
-        return apply(
+        y: Tensor = apply(
             BATCH_NORM_RELU if relu else BATCH_NORM,
             input,
             *_affine(weight, bias),
@@ -112,6 +113,7 @@ def batch_norm_counted(
             momentum=-1.0 if momentum is None else momentum,
             running=running,
         )
+        return _note_memory(y)
     if running_mean is None or running_var is None:
         raise ValueError(
             "batch_norm: expected running_mean and running_var where training is False "
@@ -119,7 +121,16 @@ def batch_norm_counted(
         )
     inputs = (input, running_mean, running_var, *_affine(weight, bias))
     op = BATCH_NORM_RELU_EVAL if relu else BATCH_NORM_EVAL
-    return apply(op, *inputs, eps=eps)
+    return _note_memory(apply(op, *inputs, eps=eps))
+
+
+def _note_memory(y: Tensor) -> Tensor:
+    """Let the recorded call know its output's memory, so that a ReLU behind it can tell
+    whether the input it gets is what was computed.
+    """
+    if y._edge is not None:
+        y._edge[0].memory = weakref.ref(y._array.storage)
+    return y
 
 
 def group_norm(

@@ -71,12 +71,14 @@ class Op:
         random: draws random numbers; samples are checked by their statistics elsewhere.
         changes: names of attributes whose arrays a call changes: an array, a tuple of them,
             or None.
+        behind_relu: vjp of the op and a ReLU behind it, whose mask it finds by itself.
         plan, saves, params: see `plan.planned`, which makes such ops.
         plans: those that were made, by the kind of inputs.
     """
 
     # written out: a dataclass would take as long to make as all ops to declare
     __slots__ = (
+        "behind_relu",
         "changes",
         "composition",
         "elementwise",
@@ -113,6 +115,7 @@ class Op:
         keeps_first: bool = True,
         random: bool = False,
         changes: tuple[str, ...] = (),
+        behind_relu: Callable[..., tuple[Any, ...]] | None = None,
         plan: Callable[..., Any] | None = None,
         saves: Callable[[tuple[bool, ...]], Places] | None = None,
         params: Callable[..., tuple[float, ...]] | None = None,
@@ -131,6 +134,7 @@ class Op:
         self.keeps_first = keeps_first
         self.random = random
         self.changes = changes
+        self.behind_relu = behind_relu
         self.plan = plan
         self.saves = saves
         self.params = params

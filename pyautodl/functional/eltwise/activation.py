@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
+from pyautodl.graph import makes
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
 from pyautodl.tensor import Tensor, apply, call, method, overwrite
 
@@ -80,9 +81,16 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         >>> ad.relu(ad.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
-    if inplace:
-        return overwrite("relu_", _RELU, input)
-    return apply(_RELU, check_tensor("relu", input))
+    x = check_tensor("relu", input)
+    edge = x._edge
+    # before a call in place changes both
+    masks = (
+        edge is not None and edge[0].op.behind_relu is not None and makes(edge[0], x)
+    )
+    y = overwrite("relu_", _RELU, input) if inplace else apply(_RELU, x)
+    if masks and y._edge is not None and y._edge[0].op is _RELU:
+        y._edge[0].masked_below = True
+    return y
 
 
 def leaky_relu(
