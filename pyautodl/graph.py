@@ -568,12 +568,40 @@ def _add(held: Any, grad: Any, create_graph: bool) -> Any:
         return held
     if type(held) is _Masked:
         held = held.value()
+    array = held._array
+    if array.size >= _LARGE and not create_graph and _may_overwrite(held, array, grad):
+        add_into(array, grad._array)
+        return _Sum(held)
     before, MODE.enabled = MODE.enabled, create_graph
     try:
         value = _Bound.call("add", held, grad)
     finally:
         MODE.enabled = before
     return value if create_graph else _Sum(value)
+
+
+# elements from which on the first sum of two gradients looks for memory to use again
+_LARGE = 1 << 16
+# in _may_overwrite: the list of what is pending, deliver's variable, _add's, the argument here
+# and getrefcount's
+_HELD_REFERENCES = 5
+
+
+def _may_overwrite(held: Any, array: Array, grad: Any) -> bool:
+    """Whether the engine alone has a gradient, so that another may be added into it."""
+    storage = array.storage
+    other = grad._array
+    return (
+        sys.getrefcount(held) <= _HELD_REFERENCES
+        and sys.getrefcount(array) <= _ARRAY_REFERENCES
+        # the array's reference, the variable's and the argument
+        and sys.getrefcount(storage) <= _UNSHARED + 1
+        and not (storage.foreign or storage.exports)
+        and array.is_dense()
+        and array.dtype is other.dtype
+        and array.shape == other.shape
+        and array.strides == other.strides
+    )
 
 
 def _value(held: Any) -> Any:
@@ -645,7 +673,8 @@ class _Walk:
             if leaf is None:
                 self.leaves[id(source)] = [source, grad]
             else:
-                leaf[1] = _add(leaf[1], grad, self.create_graph)
+                held = leaf[1]
+                leaf[1] = _add(held, grad, self.create_graph)
             return
         sums = self.pending.get(source)
         if sums is None:

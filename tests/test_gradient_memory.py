@@ -95,3 +95,33 @@ def test_a_relus_output_that_was_changed_is_an_error():
         y.zero_()
     with pytest.raises(ad.errors.GradError, match=r"relu: a tensor .* was changed"):
         z.sum().backward()
+
+
+# ---- sums in place ----
+
+
+def test_a_sum_leaves_gradients_that_somebody_has_as_they_are():
+    x = ad.randn(300, 300, requires_grad=True)
+    g = ad.randn(300, 300)
+    before = g.clone()
+    kept = []
+    z = x * 1
+    one, two = ad.ones(300, 300) * z, z + 0
+    one.register_hook(kept.append)
+    two.register_hook(kept.append)
+    z.register_hook(kept.append)
+    ad.autograd.backward([two, z, x, one], [g, g, g, g])
+    assert ad.equal(g, before)
+    assert ad.equal(kept[0], g)
+    assert ad.equal(kept[1], g)
+    assert ad.allclose(kept[2], 3 * g)
+    assert ad.allclose(x.grad, 4 * g)
+
+
+def test_a_gradient_for_two_is_not_changed_for_one_of_them():
+    x, w = (ad.randn(300, 300, requires_grad=True) for _ in range(2))
+    z, v = x * 1, w * 1
+    total = z + v  # one gradient for both
+    (total * 2 + z * 3).sum().backward()
+    assert ad.allclose(w.grad, ad.full((300, 300), 2.0))
+    assert ad.allclose(x.grad, ad.full((300, 300), 5.0))
