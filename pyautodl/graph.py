@@ -5,8 +5,8 @@ input. An edge is (source, output number), where the source is a node or a leaf 
 Tensors point to nodes and nodes to nodes, never back, so there is no reference cycle
 and a graph dies with its last tensor.
 
-This module works on tensors without knowing their class: tensor.py hands in how one is
-made and how an op is applied (`bind`).
+This module works on tensors without knowing their class: the package tensor hands in
+how one is made and how an op is applied (`bind`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ MODE = _Mode()
 
 
 class _Bound:
-    """What tensor.py hands in."""
+    """What the package tensor hands in."""
 
     make: Callable[[Array, Edge | None, bool], Any]
     call: Callable[..., Any]

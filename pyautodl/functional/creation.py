@@ -14,7 +14,7 @@ from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
 from pyautodl.tensor import (
-    _BOUND,
+    BOUND,
     Tensor,
     apply,
     device,
@@ -696,5 +696,5 @@ def set_(self: Tensor, source: Tensor) -> Tensor:
     return self
 
 
-_BOUND["tensor"] = tensor
-_BOUND["format"] = format_tensor
+BOUND["tensor"] = tensor
+BOUND["format"] = format_tensor

@@ -1,0 +1,333 @@
+"""The class `Tensor`: its state, its place in the graph.
+
+What does not depend on the graph stands beside this file, one idea a file.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pyautodl import backends
+from pyautodl.backends import Array
+from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.graph import Edge, Node, run_backward
+from pyautodl.tensor.protocols import BOUND, Protocols
+from pyautodl.tensor.views import view_edge
+
+__all__ = ["RemovableHandle", "Tensor", "constant", "make", "root_gradient"]
+
+
+class Tensor(Protocols):
+    """An array of numbers that remembers how it was computed.
+
+    Tensors are made by `tensor`, `zeros`, `rand`, ... and by computing with tensors.
+    With `requires_grad=True` a tensor is a leaf of the graph: `backward()` of what is
+    computed from it fills its `grad`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_array",
+        "_base",
+        "_base_changes",
+        "_changes",
+        "_edge",
+        "_hooks",
+        "_many_views",
+        "_post_hooks",
+        "_requires_grad",
+        "grad",
+    )
+
+    def __init__(self, data: Any = None, *, requires_grad: bool = False) -> None:
+        source = (
+            data
+            if isinstance(data, Tensor)
+            else BOUND["tensor"]([] if data is None else data)
+        )
+        self._setup(source._array, None, requires_grad)
+
+    def _setup(self, array: Array, edge: Edge | None, requires_grad: bool) -> None:
+        self._array = array
+        self._edge = edge
+        self._requires_grad = requires_grad
+        self.grad: Tensor | None = None
+        # the tensor whose memory this one shows a part of; if there is one, there are
+        # also its _changes that were followed, and whether the op made several views
+        self._base: Tensor | None = None
+        self._base_changes: int
+        self._many_views: bool
+        # how often a view of this tensor, or itself, was changed with a graph
+        self._changes = 0
+        self._hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        self._post_hooks: dict[int, Callable[[Tensor], Any]] | None = None
+
+    if TYPE_CHECKING:
+        # the methods that functional registers
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __neg__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+
+    # ---- its place in the graph ----
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this tensor; settable on leaves."""
+        if self._base is not None:
+            self._follow_base()
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._edge is not None:
+            if not value:
+                raise GradError(
+                    "requires_grad: only a leaf can be switched off; use x.detach()"
+                )
+            return
+        if value:
+            _check_differentiable(self._array.dtype)
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made the tensor, or it needs no gradient."""
+        return self.edge_source() is None
+
+    def edge_source(self) -> Node | None:
+        """The recorded call that made the tensor; None for a leaf."""
+        if self._base is not None:
+            self._follow_base()
+        return None if self._edge is None else self._edge[0]
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The recorded call that made the tensor; None for a leaf."""
+        return self.edge_source()
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of `grad_fn` it is."""
+        return 0 if self._edge is None else self._edge[1]
+
+    def edge(self) -> Edge | None:
+        """Where a gradient of this tensor goes; None if nowhere."""
+        if self._base is not None:
+            self._follow_base()
+        if self._edge is not None:
+            return self._edge
+        return (self, 0) if self._requires_grad else None
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether a tensor that is no leaf keeps its gradient."""
+        node = self.edge_source()
+        return node is not None and self.output_nr in (node.retained or {})
+
+    def retain_grad(self) -> None:
+        """Let backward fill `grad` though the tensor is no leaf.
+
+        Raises:
+            GradError: the tensor requires no gradient.
+        """
+        if not self.requires_grad:
+            raise GradError("retain_grad: the tensor requires no gradient")
+        node = self.edge_source()
+        if node is not None:
+            node.retained = node.retained or {}
+            node.retained[self.output_nr] = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Call `hook(grad)` when the gradient is known; what it returns replaces it.
+
+        Raises:
+            GradError: the tensor requires no gradient.
+        """
+        if not self.requires_grad:
+            raise GradError("register_hook: the tensor requires no gradient")
+        node = self.edge_source()
+        if node is None:
+            self._hooks = self._hooks if self._hooks is not None else {}
+            return RemovableHandle(self._hooks, hook)
+        node.hooks = node.hooks if node.hooks is not None else {}
+        return RemovableHandle(node.hooks.setdefault(self.output_nr, {}), hook)
+
+    def register_post_accumulate_grad_hook(
+        self, hook: Callable[[Tensor], Any]
+    ) -> RemovableHandle:
+        """Call `hook(tensor)` after backward has filled a leaf's `grad`.
+
+        Raises:
+            GradError: the tensor is no leaf that requires a gradient.
+        """
+        if self.edge_source() is not None or not self._requires_grad:
+            raise GradError("register_post_accumulate_grad_hook: expected a leaf")
+        self._post_hooks = self._post_hooks if self._post_hooks is not None else {}
+        return RemovableHandle(self._post_hooks, hook)
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Fill the `grad` of the leaves this tensor was computed from.
+
+        Args:
+            gradient: the gradient of what comes after; needed unless the tensor has one
+                element.
+            retain_graph: keep what was saved, so that backward can run again (default:
+                `create_graph`).
+            create_graph: record the pass, for gradients of gradients.
+            inputs: fill these leaves alone.
+
+        Raises:
+            GradError: the tensor requires no gradient, or has several elements and no
+                gradient was given.
+        """
+        edge = self.edge()
+        if edge is None:
+            raise GradError(
+                "backward: the tensor requires no gradient; likely fix: requires_grad=True "
+                "on what it is computed from, or leave no_grad()"
+            )
+        grad = root_gradient(self, gradient)
+        targets = None
+        if inputs is not None:
+            given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            targets = [target for x in given if (target := x.edge()) is not None]
+        keep = create_graph if retain_graph is None else retain_graph
+        run_backward([(edge, grad)], keep, create_graph, targets, True)
+
+    def detach(self) -> Tensor:
+        """Return a tensor on the same memory that is a leaf and requires no gradient."""
+        return make(self._array, None, False)
+
+    def detach_(self) -> Tensor:
+        """Cut the tensor off from its graph."""
+        if self._base is not None:
+            raise GradError("detach_: a view can't be detached in place; use detach()")
+        self._edge = None
+        self._requires_grad = False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The tensor detached; assigning replaces the memory."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if value._array.dtype is not self._array.dtype and self._requires_grad:
+            _check_differentiable(value._array.dtype)
+        self._array = value._array
+
+    def _follow_base(self) -> None:
+        """Renew the place in the graph if the base was changed through another view."""
+        base = self._base
+        if base is None or self._base_changes == base._changes:
+            return
+        self._base_changes = base._changes
+        base_edge = base.edge()
+        self._requires_grad = base_edge is not None
+        self._edge = (
+            None if base_edge is None else view_edge(base, base_edge, self._array)
+        )
+
+
+class RemovableHandle:
+    """Removes a hook; also usable in a with statement."""
+
+    _next_id = 0
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.id = RemovableHandle._next_id
+        RemovableHandle._next_id += 1
+        hooks[self.id] = hook
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+_new = object.__new__
+
+
+def make(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
+    """A tensor on an array."""
+    tensor = _new(Tensor)
+    tensor._array = array
+    tensor._edge = edge
+    tensor._requires_grad = requires_grad
+    tensor.grad = tensor._base = tensor._hooks = tensor._post_hooks = None
+    tensor._changes = 0
+    return tensor
+
+
+def _check_differentiable(dtype: DType) -> None:
+    if dtype.category != FLOATING:
+        raise DTypeError(
+            f"requires_grad: only floating tensors can have a gradient, got {dtype.name}"
+        )
+
+
+def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
+    """The gradient to start a backward pass with: given, or 1 for a single element."""
+    array = root._array
+    if gradient is None:
+        if array.size != 1:
+            raise GradError(
+                f"backward: the tensor has shape {array.shape}; a gradient is implied for "
+                "one element alone, so reduce it (.sum(), .mean()) or pass `gradient`"
+            )
+        one = constant(1.0, array.dtype)._array
+        return make(one.view(array.shape, (0,) * array.ndim), None, False)
+    if gradient._array.shape != array.shape:
+        raise ShapeError(
+            f"backward: the gradient has shape {gradient._array.shape}, the tensor "
+            f"{array.shape}"
+        )
+    return gradient
+
+
+def constant(value: Any, dtype: DType) -> Tensor:
+    """A 0-dimensional tensor that is not to be changed; they are kept and shared."""
+    return make(backends.constant(value, dtype), None, False)

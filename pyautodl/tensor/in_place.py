@@ -1,0 +1,171 @@
+"""Tensors that change in place, and `method`, by which functions become methods."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pyautodl import backends
+from pyautodl.backends import Array, run
+from pyautodl.backends.dtypes import DType
+from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.graph import MODE, Context, record
+from pyautodl.ops.record import OPS, Op
+from pyautodl.tensor.calls import apply
+from pyautodl.tensor.core import Tensor, make
+from pyautodl.tensor.views import rebase
+
+__all__ = ["inplace", "method", "overwrite"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def method(*names: Any, inplace: bool = False) -> Any:
+    """Register a function as a method of Tensor, under its own name or those given.
+
+    Args:
+        names: names of the method; the function itself when used without brackets.
+        inplace: also register the variant in place, with an underscore at the end.
+    """
+    if len(names) == 1 and callable(names[0]):
+        setattr(Tensor, names[0].__name__, names[0])
+        return names[0]
+
+    def decorate(function: Function) -> Function:
+        for name in names or (function.__name__,):
+            setattr(Tensor, name, function)
+        if inplace:
+            variant = globals()["inplace"](function)
+            setattr(Tensor, variant.__name__, variant)
+        return function
+
+    return decorate
+
+
+@method
+def _check_inplace(self: Tensor, name: str) -> None:
+    """Raise where a change in place would be wrong."""
+    strides = self._array.strides
+    if any(n > 1 and s == 0 for n, s in zip(self._array.shape, strides)):
+        raise GradError(
+            f"{name}: several elements share memory, as expand() makes them; use clone()"
+        )
+    if not MODE.enabled:
+        return
+    base = self._base
+    if self.requires_grad and self._edge is None:
+        raise GradError(
+            f"{name}: a leaf that requires a gradient can't be changed in place; do it "
+            "under no_grad(), or out of place"
+        )
+    if base is not None and base._requires_grad and base._edge is None:
+        raise GradError(
+            f"{name}: a view of a leaf that requires a gradient can't be changed in "
+            "place; do it under no_grad(), or out of place"
+        )
+    if base is not None and self._many_views:
+        raise GradError(
+            f"{name}: an output of split, chunk or unbind can't be changed in place; "
+            "use clone()"
+        )
+
+
+@method
+def _assign(self: Tensor, name: str, result: Tensor) -> Tensor:
+    """Take over the values and the place in the graph of `result`."""
+    mine, theirs = self._array, result._array
+    if theirs.shape != mine.shape:
+        raise ShapeError(
+            f"{name}: the result has shape {theirs.shape}, the tensor that is changed "
+            f"in place {mine.shape}"
+        )
+    if theirs.dtype is not mine.dtype:
+        if theirs.dtype.category > mine.dtype.category:
+            raise DTypeError(
+                f"{name}: the result is {theirs.dtype.name}, which the tensor of "
+                f"{mine.dtype.name} can't hold"
+            )
+        result = apply(OPS["cast"], result, dtype=mine.dtype)
+        theirs = result._array
+    if theirs is not mine:
+        if result._edge is not None:
+            result._edge[0].keep_from(mine.storage)
+        run("copy", (theirs,), (mine,))
+    mine.storage.version += 1
+    self._take_edge(result)
+    return self
+
+
+@method
+def _take_edge(self: Tensor, result: Tensor) -> None:
+    """Let the graph go through `result`, for this tensor and its base."""
+    base = self._base
+    if not MODE.enabled:
+        return
+    if result._requires_grad and result._edge is None:
+        result = apply(OPS["alias"], result)
+    edge = result.edge()
+    self._requires_grad = edge is not None
+    self._edge = edge
+    self._changes += 1
+    if base is None:
+        return
+    base_edge = base.edge()
+    if base_edge is not None or edge is not None:
+        rebase(base, base_edge, self._array, edge)
+    self._base_changes = base._changes
+
+
+def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place variant of a function whose result has its first input's shape."""
+    name = f"{function.__name__}_"
+
+    @functools.wraps(function)
+    def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._check_inplace(name)
+        return self._assign(name, function(self, *args, **kwargs))
+
+    changed.__name__ = changed.__qualname__ = name
+    changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
+    return changed
+
+
+def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tensor:
+    """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
+    x._check_inplace(name)
+    mine = x._array
+    needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
+    recording = MODE.enabled and True in needs
+    # the memory as an input, apart from the same memory as the output
+    arrays = [mine.view(mine.shape, mine.strides), *_arrays_of(others, mine.dtype)]
+    if (
+        (recording and (op.keeps_first or x._base is not None))
+        or op.rule(*arrays, **attrs)[0] != (mine.shape, mine.dtype)
+        or any(_is_read_elsewhere(each, mine) for each in arrays[1:])
+    ):
+        return x._assign(name, apply(op, x, *others, **attrs))
+    ctx = Context(attrs, mine)
+    op.forward(ctx, needs if recording else (False,) * len(needs), *arrays, **attrs)
+    mine.storage.version += 1
+    edge = None
+    if recording:
+        edges = [t.edge() if need else None for t, need in zip((x, *others), needs)]
+        edge = (record(op, ctx, needs, arrays, edges, mine), 0)
+    x._take_edge(make(mine, edge, recording))
+    return x
+
+
+def _arrays_of(inputs: Sequence[Any], dtype: DType) -> list[Array]:
+    return [
+        x._array if isinstance(x, Tensor) else backends.constant(x, dtype)
+        for x in inputs
+    ]
+
+
+def _is_read_elsewhere(array: Array, target: Array) -> bool:
+    """Whether writing element i of the target may change another element of the array."""
+    return array.storage is target.storage and (
+        (array.offset, array.shape, array.strides)
+        != (target.offset, target.shape, target.strides)
+    )

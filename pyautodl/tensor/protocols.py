@@ -1,0 +1,166 @@
+"""A tensor as Python and NumPy see it: numbers, sequences, arrays, text, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from pyautodl.backends import Array, empty, run
+from pyautodl.backends.dtypes import FLOATING, as_dtype
+from pyautodl.errors import GradError, ShapeError
+from pyautodl.tensor.properties import Properties
+
+if TYPE_CHECKING:
+    from pyautodl.tensor.core import Tensor
+
+__all__ = ["BOUND", "Protocols"]
+
+# functions from above that methods need: "tensor" makes one from data, "format" prints
+# it
+BOUND: dict[str, Callable[..., Any]] = {}
+
+
+class Protocols(Properties):
+    """Conversion to values and what other libraries ask for."""
+
+    __slots__ = ()
+    # NumPy's operators leave the work to ours
+    __array_ufunc__ = None
+
+    if TYPE_CHECKING:
+        # what Tensor has beside, and the methods that functional registers
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+
+    def item(self) -> Any:
+        """Return the only element as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one.
+        """
+        if self._array.size != 1:
+            raise ShapeError(
+                f"item: expected a tensor of one element, got shape {self._array.shape}; "
+                "likely fix: tolist(), or a reduction first"
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Return the values as nested Python lists, a single one as a number."""
+        return self._array.numpy().tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """Return a NumPy array that shares the memory.
+
+        Args:
+            force: detach first.
+
+        Raises:
+            GradError: the tensor requires a gradient, which NumPy would lose.
+        """
+        if self.requires_grad and not force:
+            raise GradError(
+                "numpy: the tensor requires a gradient, which NumPy can't follow; use "
+                "x.detach().numpy()"
+            )
+        return self._array.export()
+
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, Any]:
+        wanted = None if dtype is None else np.dtype(dtype)
+        here = self.detach().numpy() if copy is not True else self._array.numpy()
+        if wanted is not None and wanted != here.dtype:
+            if copy is False:
+                raise ValueError(f"__array__: {here.dtype} to {wanted} needs a copy")
+            return here.astype(wanted)
+        return here.copy() if copy else here
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.numpy().__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.numpy().__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise ValueError(
+                f"bool: a tensor of shape {self._array.shape} has no single truth value; "
+                "use any() or all()"
+            )
+        return bool(self._array.numpy().item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.category == FLOATING:
+            raise TypeError(f"index: expected an integer tensor, got {self.dtype.name}")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._array.shape:
+            raise TypeError("len: a 0-dimensional tensor has no length")
+        return self._array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.shape:
+            raise TypeError("iter: a 0-dimensional tensor can't be iterated over")
+        return iter([self[i] for i in range(self._array.shape[0])])
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(
+            self.item() if spec and not self._array.shape else str(self), spec
+        )
+
+    def __repr__(self) -> str:
+        return BOUND["format"](self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.edge_source() is not None:
+            raise GradError("deepcopy: only a leaf can be copied; use x.detach()")
+        twin = cast("Tensor", type(self).__new__(type(self)))
+        twin._setup(_copy_array(self._array), None, self._requires_grad)
+        twin.__dict__.update(self.__dict__)
+        if self.grad is not None:
+            twin.grad = self.grad.__deepcopy__(memo)
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if self.edge_source() is not None:
+            raise GradError("pickle: only a leaf can be pickled; use x.detach()")
+        values = np.ascontiguousarray(self._array.numpy()).reshape(self._array.shape)
+        state = (type(self), values.copy(), self._requires_grad, dict(self.__dict__))
+        return _unpickle, state
+
+
+def _unpickle(
+    kind: type[Tensor],
+    values: np.ndarray[Any, Any],
+    requires_grad: bool,
+    more: dict[str, Any],
+) -> Tensor:
+    tensor = kind.__new__(kind)
+    array = empty(values.shape, as_dtype(values.dtype))
+    array.numpy()[...] = values
+    tensor._setup(array, None, requires_grad)
+    tensor.__dict__.update(more)
+    return tensor
+
+
+def _copy_array(array: Array) -> Array:
+    copy = empty(array.shape, array.dtype)
+    run("copy", (array,), (copy,))
+    return copy
