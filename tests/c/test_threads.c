@@ -2,6 +2,7 @@
 #include "testing.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -247,8 +248,7 @@ typedef struct {
     int64_t nth;
 } caller;
 
-static void *pool_often(void *argument) {
-    caller *c = argument;
+static max_pool_fwd_args new_pooling(void) {
     const int64_t in[4] = {1, 16, 64, 64}, out[4] = {1, 16, 32, 32};
     max_pool_fwd_args a = {.x = new_array(PYAD_FLOAT32, 4, in, 1),
                            .y = new_array(PYAD_FLOAT32, 4, out, 1),
@@ -256,20 +256,31 @@ static void *pool_often(void *argument) {
                            .stride = {1, 2, 2},
                            .dilation = {1, 1, 1}};
     for (int64_t i = 0; i < pyad_numel(&a.x); i++) set(&a.x, i, (double)i);
-    for (int round = 0; round < 20; round++) {
-        memset(a.y.data, 0, (size_t)pyad_numel(&a.y) * sizeof(float));
-        if (pyad_run(PYAD_ID_max_pool_fwd, (const char *)(const void *)&a, c->nth)) c->wrong++;
-        for (int64_t h = 0; h < 32; h++) {
-            for (int64_t w = 0; w < 32; w++) {
-                for (int64_t k = 0; k < 16; k++) {
-                    double last = (double)(((2 * h + 1) * 64 + 2 * w + 1) * 16 + k);
-                    if (get(&a.y, (h * 32 + w) * 16 + k) != last) c->wrong++;
-                }
+    return a;
+}
+
+static void free_pooling(const max_pool_fwd_args *a) {
+    free(a->x.data);
+    free(a->y.data);
+}
+
+static void pool_once(const max_pool_fwd_args *a, caller *c) {
+    memset(a->y.data, 0, (size_t)pyad_numel(&a->y) * sizeof(float));
+    if (pyad_run(PYAD_ID_max_pool_fwd, (const char *)(const void *)a, c->nth)) c->wrong++;
+    for (int64_t h = 0; h < 32; h++) {
+        for (int64_t w = 0; w < 32; w++) {
+            for (int64_t k = 0; k < 16; k++) {
+                double last = (double)(((2 * h + 1) * 64 + 2 * w + 1) * 16 + k);
+                if (get(&a->y, (h * 32 + w) * 16 + k) != last) c->wrong++;
             }
         }
     }
-    free(a.x.data);
-    free(a.y.data);
+}
+
+static void *pool_often(void *argument) {
+    max_pool_fwd_args a = new_pooling();
+    for (int round = 0; round < 20; round++) pool_once(&a, argument);
+    free_pooling(&a);
     return NULL;
 }
 
@@ -327,10 +338,16 @@ static void test_forked_child_computes(void **state) {
     assert_int_equal(c.wrong, 0);
 }
 
-static _Atomic int stop;
+static _Atomic int pools, stop;
 
+/* While others fork, this thread must not allocate: a sanitizer's allocator that is locked at that
+ * moment stays so in the child. */
 static void *pool_until_stopped(void *argument) {
-    while (!atomic_load(&stop)) pool_often(argument);
+    max_pool_fwd_args a = new_pooling();
+    pool_once(&a, argument);
+    atomic_store(&pools, 1);
+    while (!atomic_load(&stop)) pool_once(&a, argument);
+    free_pooling(&a);
     return NULL;
 }
 
@@ -339,8 +356,10 @@ static void test_fork_while_the_team_runs(void **state) {
     skip_if_emulated();
     pthread_t thread;
     caller c = {0, 2};
+    atomic_store(&pools, 0);
     atomic_store(&stop, 0);
     assert_int_equal(pthread_create(&thread, NULL, pool_until_stopped, &c), 0);
+    while (!atomic_load(&pools)) sched_yield();
     for (int i = 0; i < 5; i++) assert_child_computes();
     atomic_store(&stop, 1);
     pthread_join(thread, NULL);
