@@ -22,17 +22,19 @@
  * fixed by the shape; partial results meet in order after a barrier.
  */
 #define R(name) PYAD_JOIN(PYAD_JOIN(OP, name), SUFFIX)
+/* Of narrow integers the compiler unrolls these loops so far that, repeated wherever they are called,
+ * the reductions were a third of the library. */
+#ifdef REAL
+#define APART static inline
+#else
+#define APART static __attribute__((noinline))
+#endif
 
 #ifdef STEPWISE
 #ifndef OWN_RUN
 #define LANES 16 /* independent running results, so that the compiler has vectors to fill */
 
-static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
-    (void)at;
-    if (n < LANES) {
-        for (int64_t i = 0; i < n; i++) R(step)(args, state, x[i]);
-        return;
-    }
+APART void R(run_lanes)(const void *args, STATE *state, const ELEM *x, int64_t n) {
     STATE lane[LANES];
     int64_t i = 0;
     for (int l = 0; l < LANES; l++) lane[l] = R(start)(args, 0);
@@ -45,12 +47,21 @@ static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t
     }
     R(merge)(args, state, &lane[0]);
 }
+
+static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
+    (void)at;
+    if (n >= LANES) {
+        R(run_lanes)(args, state, x, n);
+    } else {
+        for (int64_t i = 0; i < n; i++) R(step)(args, state, x[i]);
+    }
+}
 #undef LANES
 #endif
 
 #ifndef OWN_ROWS
-static inline void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x,
-                           int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+APART void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x, int64_t stride,
+                   int64_t rows, int64_t columns, int64_t at) {
     int64_t i = 0;
     (void)at;
     for (; i + 4 <= rows; i += 4) {
@@ -188,6 +199,7 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
     }
 }
 
+#undef APART
 #undef R
 #undef OP
 #undef STATE
