@@ -9,10 +9,11 @@ import pytest
 
 import pyautodl as ad
 import pyautodl.nn.functional as F
-from pyautodl import backends, graph, nn
+from pyautodl import backends, nn
 from pyautodl.backends import empty
 from pyautodl.backends.costs import FLOPS, bytes_of, flops_of
 from pyautodl.backends.dtypes import float32
+from pyautodl.graph import backward
 from pyautodl.ops.record import OPS
 
 LIMITS = (100.0, 10.0)
@@ -30,8 +31,8 @@ class Net(nn.Module):
 
 def _hooked():
     """Everything that a recording replaces."""
-    walk = graph._Walk
-    methods = (graph.Node.gradients, walk.run, walk.finish_leaves, backends._observer)
+    walk = backward.Walk
+    methods = (backward.gradients, walk.run, walk.finish_leaves, backends._observer)
     return (*methods, *(op.forward for op in OPS.values()))
 
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from pyautodl import _context, backends, graph
+from pyautodl import _context, backends
 from pyautodl.backends import native
 from pyautodl.backends.costs import bytes_of, flops_of
 from pyautodl.backends.reference import optim
+from pyautodl.graph import backward
 from pyautodl.ops.plan import OuterPlan, Plan
 from pyautodl.ops.record import OPS
 
@@ -94,9 +95,9 @@ class Recorder:
                     undo.callback(_set, op, "plan", op.plan)
                     _set(op, "plan", self._plan(name, op.plan))
             for owner, method, wrap in (
-                (graph.Node, "gradients", self._gradients),
-                (graph._Walk, "run", self._walk),
-                (graph._Walk, "finish_leaves", self._walk),
+                (backward, "gradients", self._gradients),
+                (backward.Walk, "run", self._walk),
+                (backward.Walk, "finish_leaves", self._walk),
             ):
                 before = getattr(owner, method)
                 undo.callback(_set, owner, method, before)

@@ -1,0 +1,333 @@
+"""The backward pass: nodes are walked latest first, without recursion."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pyautodl.backends import Array
+from pyautodl.errors import GradError
+from pyautodl.graph.binding import BOUND
+from pyautodl.graph.mode import MODE
+from pyautodl.graph.node import Node
+from pyautodl.graph.saved import Edge
+from pyautodl.graph.sums import Masked, Sum, accumulate, add, value_of
+from pyautodl.ops.repeat import NEW, REPEATS, kind_of, watch_gradients
+
+__all__ = ["Walk", "gradients", "run_backward"]
+
+
+def run_backward(
+    roots: Iterable[tuple[Edge, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    targets: Sequence[Edge] | None,
+    accumulate: bool,
+) -> list[Any]:
+    """Walk the nodes below the roots, latest first, and hand gradients down.
+
+    Args:
+        roots: (edge, gradient tensor) pairs to start from.
+        retain_graph: keep what was saved.
+        create_graph: record the pass itself.
+        targets: edges whose gradients are wanted; None: all leaves.
+        accumulate: add the leaves' gradients into their `.grad`.
+
+    Returns:
+        For each target its gradient, None where it was not reached.
+    """
+    walk = Walk(retain_graph, create_graph, targets)
+    for edge, grad in roots:
+        walk.deliver(edge, grad)
+    walk.run()
+    if accumulate:
+        walk.finish_leaves()
+    return [walk.found.get(_key(edge)) for edge in targets or ()]
+
+
+def _key(edge: Edge) -> tuple[int, int]:
+    return id(edge[0]), edge[1]
+
+
+class Walk:
+    """One backward pass."""
+
+    def __init__(
+        self, retain_graph: bool, create_graph: bool, targets: Sequence[Edge] | None
+    ) -> None:
+        self.retain_graph = retain_graph
+        self.create_graph = create_graph
+        self.wanted = None if targets is None else {_key(edge) for edge in targets}
+        self.useful = None if targets is None else _nodes_above(targets)
+        self.found: dict[tuple[int, int], Any] = {}
+        # node -> for its outputs None, a gradient, or the Sum of several; a heap of the
+        # nodes, latest first
+        self.pending: dict[Node, list[Any]] = {}
+        self.heap: list[tuple[int, Node]] = []
+        # by the leaf's id: the leaf, and the same for it
+        self.leaves: dict[int, list[Any]] = {}
+
+    def deliver(self, edge: Edge, grad: Any) -> None:
+        """Add a gradient to what an edge leads to."""
+        source, output = edge
+        if type(source) is not Node:
+            leaf = self.leaves.get(id(source))
+            if leaf is None:
+                self.leaves[id(source)] = [source, grad]
+            else:
+                held = leaf[1]
+                leaf[1] = add(held, grad, self.create_graph)
+            return
+        sums = self.pending.get(source)
+        if sums is None:
+            sums = self.pending[source] = [None] * source.outputs
+            heapq.heappush(self.heap, (-source.number, source))
+        held = sums[output]
+        sums[output] = grad if held is None else add(held, grad, self.create_graph)
+
+    def run(self) -> None:
+        """Process nodes until none is left, then the leaves that are targets."""
+        useful = self.useful(self.heap) if self.useful is not None else None
+        anomaly = MODE.anomaly
+        heap, pending, pop = self.heap, self.pending, heapq.heappop
+        while heap:
+            node = pop(heap)[1]
+            grads = self._outputs_grads(node, pending.pop(node))
+            if useful is not None and node not in useful:
+                continue
+            self._step(node, grads, useful, anomaly)
+        if self.wanted is not None:
+            for leaf, held in self.leaves.values():
+                if (id(leaf), 0) in self.wanted:
+                    self.found[id(leaf), 0] = _run_hooks(leaf._hooks, value_of(held))
+
+    def _outputs_grads(self, node: Node, sums: list[Any]) -> list[Any]:
+        """The gradients of a node's outputs, after hooks; notes those that are wanted."""
+        grads = [held.value if type(held) is Sum else held for held in sums]
+        if type(grads[0]) is Masked and self._is_seen(node):
+            grads[0] = grads[0].value()
+        if node.hooks is not None or node.retained is not None:
+            _run_node_hooks(node, grads)
+        if self.wanted:
+            for i, grad in enumerate(grads):
+                if grad is not None and (id(node), i) in self.wanted:
+                    self.found[id(node), i] = grad
+        return grads
+
+    def _is_seen(self, node: Node) -> bool:
+        """Whether somebody gets the gradient of a node's only output."""
+        hooked = node.hooks is not None or node.retained is not None
+        return hooked or (self.wanted is not None and (id(node), 0) in self.wanted)
+
+    def _hand_on_unmasked(self, node: Node, grads: list[Any], useful: Any) -> bool:
+        """Leave the mask of a ReLU to its input's node, if that has no gradient yet."""
+        edge: Edge = node.edges[0]  # type: ignore[assignment]
+        if self.create_graph or edge[0] in self.pending:
+            return False
+        if useful is not None and edge[0] not in useful:
+            return False
+        self.deliver(edge, Masked(grads[0], node.saved[0]))
+        if not self.retain_graph:
+            node.release()
+        return True
+
+    def _step(self, node: Node, grads: list[Any], useful: Any, anomaly: bool) -> None:
+        """Run one node's gradient and hand the results on."""
+        if node.masked_below and not anomaly:
+            if self._hand_on_unmasked(node, grads, useful):
+                return
+        results = gradients(node, grads, self.create_graph)
+        if anomaly:
+            _check_nan(node, results)
+        if not self.retain_graph:
+            node.release()
+        grads.clear()
+        inputs = zip(node.edges, node.needs, results, node.shapes)
+        for i, (edge, need, grad, shape) in enumerate(inputs):
+            if edge is None or not need or grad is None:
+                continue
+            if grad._array.shape != shape:
+                raise GradError(
+                    f"{node.op.name}: the gradient of input {i} has shape "
+                    f"{grad._array.shape}, expected that of the input, {shape}"
+                )
+            if useful is None or edge[0] in useful or _key(edge) in self.wanted:  # type: ignore[operator]
+                # the last reference must be the engine's, so that a leaf may take the
+                # memory
+                self.deliver(edge, grad)
+
+    def finish_leaves(self) -> None:
+        """Put the sums into the leaves' `.grad`."""
+        while self.leaves:
+            leaf, held = self.leaves.pop(next(iter(self.leaves)))
+            if self.wanted is not None and (id(leaf), 0) not in self.wanted:
+                continue
+            grad, owned = value_of(held), type(held) is Sum
+            del held
+            if leaf._hooks:
+                grad = _run_hooks(leaf._hooks, grad)
+                owned = False
+            accumulate(leaf, grad, owned, self.create_graph)
+            if leaf._post_hooks:
+                for hook in list(leaf._post_hooks.values()):
+                    hook(leaf)
+
+
+def _nodes_above(
+    targets: Sequence[Edge],
+) -> Callable[[list[tuple[int, Node]]], set[Any]]:
+    """From the roots: the nodes on a path to a target, found without recursion."""
+    wanted = {_key(edge) for edge in targets}
+
+    def search(heap: list[tuple[int, Node]]) -> set[Any]:
+        order: list[Node] = []
+        seen: set[Node] = set()
+        stack = [node for _, node in heap]
+        while stack:
+            node = stack.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            order.append(node)
+            stack.extend(
+                e[0] for e in node.edges if e is not None and type(e[0]) is Node
+            )
+        useful: set[Any] = set()
+        for node in sorted(order, key=lambda each: each.number):
+            for edge in node.edges:
+                if edge is not None and (_key(edge) in wanted or edge[0] in useful):
+                    useful.add(node)
+                    break
+        return useful
+
+    return search
+
+
+def _run_hooks(hooks: dict[int, Callable[[Any], Any]] | None, grad: Any) -> Any:
+    for hook in list((hooks or {}).values()):
+        changed = hook(grad)
+        if changed is not None:
+            grad = changed
+    return grad
+
+
+def _run_node_hooks(node: Node, grads: list[Any]) -> None:
+    for i, grad in enumerate(grads):
+        if grad is None:
+            continue
+        grads[i] = grad = _run_hooks((node.hooks or {}).get(i), grad)
+        reference = (node.retained or {}).get(i)
+        tensor = reference() if reference is not None else None
+        if tensor is not None:
+            tensor.grad = (
+                grad if tensor.grad is None else BOUND.call("add", tensor.grad, grad)
+            )
+
+
+def _check_nan(node: Node, results: Sequence[Any]) -> None:
+    for i, grad in enumerate(results):
+        if grad is not None and MODE.check_nan and np.isnan(grad._array.numpy()).any():
+            raise GradError(
+                f"{node.op.name}: the gradient of input {i} is nan{node.where()}"
+                f"{node.forward_lines()}"
+            )
+
+
+# ---- the gradients of one call ----
+
+
+def gradients(node: Node, grads: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
+    """The gradients of the inputs from those of the outputs."""
+    try:
+        if node.op.vjp is None:
+            raise GradError(f"{node.op.name}: this operation has no gradient")
+        if not create_graph:
+            if type(grads[0]) is Masked:
+                return _masked_gradients(node, grads[0].grad)
+            if node.plan is not None:
+                return _repeated_gradients(node, grads)
+            return _plain_gradients(node, grads)
+        return _recorded_gradients(node, grads)
+    except Exception as error:
+        _annotate(node, error)
+        raise
+
+
+def _repeated_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
+    """The same by what the rule did for another call of the kind."""
+    arrays: list[Array | None] = []
+    if node.packed is None:
+        return _plain_gradients(node, grads)  # which says what is wrong
+    for each in node.packed:
+        if each is None:
+            arrays.append(None)
+            continue
+        array = each[0]
+        if each[4] is not None or array.storage.version != each[3]:
+            return _plain_gradients(node, grads)
+        arrays.append(array)
+    key = kind_of(node)
+    for grad in grads:
+        if grad is None:
+            key.append(None)
+        else:
+            array = grad._array
+            key.append(array._layout or array.layout())
+    kind = tuple(key)
+    repeat = REPEATS.get(kind, NEW)
+    if repeat is NEW:
+        return watch_gradients(kind, node, grads, BOUND.call_watched)
+    if repeat is None:
+        return _plain_gradients(node, grads)
+    return repeat(arrays, grads, BOUND.make)
+
+
+def _plain_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
+    vjp: Any = node.op.vjp
+    return vjp(BOUND.call_unrecorded, node, node.needs, *grads)
+
+
+def _masked_gradients(node: Node, grad: Any) -> tuple[Any, ...]:
+    """The same with the mask of the ReLU behind the op."""
+    vjp: Any = node.op.behind_relu
+    return vjp(BOUND.call_unrecorded, node, node.needs, grad)
+
+
+def _recorded_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
+    before, MODE.enabled = MODE.enabled, True
+    try:
+        if node.op.composition is not None:
+            return _differentiate_composition(node, grads)
+        return node.op.vjp(BOUND.call, node, node.needs, *grads)  # type: ignore[misc]
+    finally:
+        MODE.enabled = before
+
+
+def _annotate(node: Node, error: Exception) -> None:
+    where = node.where()
+    if where and where not in str(error) and not getattr(error, "__notes__", None):
+        error.add_note(f"in the backward pass of {node.op.name}{where}")
+
+
+def _differentiate_composition(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
+    """Gradient of a fused op as that of its composition, with its graph."""
+    inputs = node.saved[: len(node.edges)]
+    # stand-ins, so that an input that is used twice keeps two gradients apart
+    alone = [
+        x if x is None or not need else BOUND.call("alias", x)
+        for x, need in zip(inputs, node.needs)
+    ]
+    composed = node.op.composition(BOUND.call, *alone, **node.attrs)  # type: ignore[misc]
+    outputs = composed if isinstance(composed, tuple) else (composed,)
+    roots = [
+        (output.edge(), grad)
+        for output, grad in zip(outputs, grads)
+        if grad is not None and output.requires_grad
+    ]
+    wanted = [x.edge() if need else None for x, need in zip(alone, node.needs)]
+    targets = [edge for edge in wanted if edge is not None]
+    found = iter(run_backward(roots, True, True, targets, False))
+    return tuple([None if edge is None else next(found) for edge in wanted])

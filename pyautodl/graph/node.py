@@ -1,0 +1,184 @@
+"""`Node`, one recorded call."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyautodl import _context
+from pyautodl.backends import Array, empty, run
+from pyautodl.backends.dtypes import DType
+from pyautodl.errors import GradError
+from pyautodl.graph.binding import BOUND
+from pyautodl.graph.mode import MODE
+from pyautodl.graph.saved import Edge, Saved, checksum
+from pyautodl.ops.record import Op
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
+
+__all__ = ["Node"]
+
+_numbers = itertools.count()
+_STACK = _context.STACK
+
+
+class Node:
+    """One recorded call; `grad_fn` of the tensors it made, and `ctx` of its gradient.
+
+    Attributes:
+        attrs: the call's attributes.
+        shapes, dtypes: those of the inputs, None where an input is absent.
+        info: what the forward rule left besides arrays.
+        needs: which inputs want a gradient.
+        edges: where the inputs came from.
+        outputs: how many there are.
+        plan: by which the call ran, if it had one.
+        packed: what was saved; None once it is freed.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "attrs",
+        "dtypes",
+        "edges",
+        "module",
+        "needs",
+        "number",
+        "op",
+        "outputs",
+        "packed",
+        "plan",
+        "released",
+        "shapes",
+    )
+    # what few nodes have is in their __dict__
+    info: Any = None
+    # number of an output -> hooks on its gradient, or who wants it retained
+    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
+    retained: dict[int, weakref.ref[Any]] | None = None
+    traceback: list[FrameSummary] | None = None
+    # of an op that can be `behind_relu`: the memory of its output
+    memory: weakref.ref[Any] | None = None
+    # of a ReLU: whether its input's node can apply its mask, see `makes`
+    masked_below = False
+
+    def __init__(
+        self,
+        op: Op,
+        attrs: Mapping[str, Any],
+        shapes: Sequence[tuple[int, ...] | None],
+        dtypes: Sequence[DType | None],
+        needs: Sequence[bool],
+        edges: Sequence[Edge | None],
+        saved: list[Saved | None],
+        outputs: int,
+        info: Any = None,
+        plan: Any = None,
+    ) -> None:
+        self.op = op
+        self.plan = plan
+        self.attrs = attrs
+        self.shapes = shapes
+        self.dtypes = dtypes
+        self.needs = needs
+        self.edges = edges
+        self.outputs = outputs
+        self.number = next(_numbers)
+        self.released = False
+        self.packed: list[Saved | None] | None = saved
+        stack = _STACK.modules
+        self.module = weakref.ref(stack[-1]) if stack else None
+        if info is not None:
+            self.info = info
+        if MODE.anomaly:
+            import traceback
+
+            self.traceback = traceback.extract_stack()[:-2]
+
+    @property
+    def name(self) -> str:
+        """The op's name."""
+        return self.op.name
+
+    @property
+    def next_functions(self) -> tuple[Edge | tuple[None, int], ...]:
+        """The edges to the inputs' producers, as PyTorch lists them."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    def __repr__(self) -> str:
+        camel = "".join(part.capitalize() for part in self.op.name.split("_"))
+        return f"<{camel}Backward>"
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """The saved arrays as tensors that know where they came from.
+
+        Raises:
+            GradError: they are freed, or somebody has changed one.
+        """
+        if self.packed is None:
+            raise GradError(
+                f"{self.op.name}: backward was already run through this call and its saved "
+                f"tensors are freed{self.where()}; likely fix: call backward once, or with "
+                "retain_graph=True, and detach() what is carried from step to step"
+            )
+        make = BOUND.make
+        tensors: list[Any] = []
+        for saved in self.packed:
+            if saved is None:
+                tensors.append(None)
+                continue
+            array, edge, output, version, expected = saved
+            if array.storage.version != version:
+                raise GradError(self._changed(array, "an in-place operation"))
+            if expected is not None and checksum(array) != expected:
+                how = "writing to memory shared with NumPy"
+                raise GradError(self._changed(array, how))
+            if output is not None:
+                edge = (self, output)
+            tensors.append(make(array, edge, edge is not None))
+        return tuple(tensors)
+
+    def _changed(self, array: Array, how: str) -> str:
+        text = (
+            f"{self.op.name}: a tensor of shape {array.shape} saved for backward was changed "
+            f"by {how} before backward{self.where()}; likely fix: use the out-of-place "
+            "operation, or clone() before changing"
+        )
+        return text + self.forward_lines()
+
+    def where(self) -> str:
+        """ " in layer ..." if the call was made in a module that still lives."""
+        module = self.module() if self.module is not None else None
+        return f" in {_context.describe(module)}" if module is not None else ""
+
+    def forward_lines(self) -> str:
+        """Under detect_anomaly, the lines of the forward call."""
+        if self.traceback is None:
+            return ""
+        import traceback
+
+        return "\nforward call:\n" + "".join(traceback.format_list(self.traceback))
+
+    def release(self) -> None:
+        """Free what was saved, as backward is through here."""
+        self.released = True
+        if self.packed:
+            self.packed = None
+
+    def keep_from(self, storage: Any) -> None:
+        """Copy what this call saved of memory that its own result will overwrite."""
+        for i, saved in enumerate(self.packed or ()):
+            if saved is not None and saved[0].storage is storage:
+                self.plan = None  # it stands for another layout
+                copy = empty(saved[0].shape, saved[0].dtype)
+                run("copy", (saved[0],), (copy,))
+                self.packed[i] = (copy, *saved[1:3], 0, None)  # type: ignore[index]
+
+    def saved_count(self) -> int:
+        """How many arrays are kept."""
+        return len(self.packed or ())

@@ -1,0 +1,134 @@
+"""Gradients on their way: sums of several, and memory that is used again."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pyautodl.backends import Array, empty, empty_strides_like, run
+from pyautodl.graph.binding import BOUND
+from pyautodl.graph.mode import MODE
+from pyautodl.graph.saved import Context
+from pyautodl.ops.record import OPS
+
+__all__ = ["Masked", "Sum", "accumulate", "add", "value_of"]
+
+
+# elements from which on the first sum of two gradients looks for memory to use again
+_LARGE = 1 << 16
+
+# What getrefcount says of a gradient that the engine alone has.
+# its storage: the Array's reference and the argument
+_UNSHARED = 2
+# its array: the tensor's slot, the caller's variable, the argument and getrefcount's
+_ARRAY_REFERENCES = 4
+# in _may_overwrite: the list of what is pending, deliver's variable, add's, the argument and
+# getrefcount's
+_HELD_REFERENCES = 5
+# in accumulate: its variable, the caller's, the argument and getrefcount's
+_TENSOR_REFERENCES = 4
+
+
+class Sum:
+    """A gradient that was added up in memory of its own."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Masked:
+    """The gradient of a ReLU, its mask not yet applied.
+
+    The node it is for applies it on the way, if it gets no other gradient and nobody
+    looks at this one.
+    """
+
+    __slots__ = ("grad", "output")
+
+    def __init__(self, grad: Any, output: Any) -> None:
+        self.grad = grad
+        self.output = output
+
+    def value(self) -> Any:
+        """The gradient with the mask applied."""
+        return BOUND.call_unrecorded("relu_grad", self.grad, self.output)
+
+
+def add(held: Any, grad: Any, create_graph: bool) -> Any:
+    """The sum of a gradient, or a `Sum` of them, and another."""
+    if type(held) is Sum:
+        add_into(held.value._array, grad._array)
+        return held
+    if type(held) is Masked:
+        held = held.value()
+    array = held._array
+    if array.size >= _LARGE and not create_graph and _may_overwrite(held, array, grad):
+        add_into(array, grad._array)
+        return Sum(held)
+    before, MODE.enabled = MODE.enabled, create_graph
+    try:
+        value = BOUND.call("add", held, grad)
+    finally:
+        MODE.enabled = before
+    return value if create_graph else Sum(value)
+
+
+def _may_overwrite(held: Any, array: Array, grad: Any) -> bool:
+    """Whether the engine alone has a gradient, so that another may be added into it."""
+    storage = array.storage
+    other = grad._array
+    return (
+        sys.getrefcount(held) <= _HELD_REFERENCES
+        and sys.getrefcount(array) <= _ARRAY_REFERENCES
+        # the array's reference, the variable's and the argument
+        and sys.getrefcount(storage) <= _UNSHARED + 1
+        and not (storage.foreign or storage.exports)
+        and array.is_dense()
+        and array.dtype is other.dtype
+        and array.shape == other.shape
+        and array.strides == other.strides
+    )
+
+
+def value_of(held: Any) -> Any:
+    """The gradient itself, be it a `Sum` or not."""
+    return held.value if type(held) is Sum else held
+
+
+def add_into(target: Array, other: Array) -> None:
+    """target += other, by the op's own kernel."""
+    ctx = Context({}, out=target)
+    OPS["add"].forward(ctx, (False, False), target, other)
+    target.storage.version += 1
+
+
+def accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:
+    """leaf.grad += grad; the leaf's gradient shares memory with no other tensor."""
+    if leaf.grad is not None:
+        if create_graph:
+            leaf.grad = BOUND.call("add", leaf.grad, grad)
+        else:
+            add_into(leaf.grad._array, grad._array)
+        return
+    array = grad._array
+    like = empty_strides_like(array.shape, leaf._array.strides)
+    alone = sys.getrefcount(array.storage) == _UNSHARED and _is_alone(grad, array)
+    if create_graph and grad.requires_grad:
+        leaf.grad = grad if alone else BOUND.call("mul", grad, 1.0)
+        return
+    storage = array.storage
+    shared = storage.foreign or storage.exports
+    if not (owned or alone) or array.strides != like or shared:
+        copy = empty(array.shape, array.dtype, like)
+        run("copy", (array,), (copy,))
+        array = copy
+    leaf.grad = BOUND.make(array, None, False)
+
+
+def _is_alone(grad: Any, array: Array) -> bool:
+    return (
+        sys.getrefcount(grad) <= _TENSOR_REFERENCES
+        and sys.getrefcount(array) <= _ARRAY_REFERENCES
+    )
