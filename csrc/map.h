@@ -149,6 +149,11 @@ static inline void map_make_plan(map_plan *plan, const pyad_array *arrays, int64
     do {                                                                               \
         type *restrict to = (type *)dst;                                               \
         const type *restrict from = (const type *)src;                                 \
+        const type first = *from;                                                      \
+        if (src_stride == 0 && dst_stride == 1) {                                      \
+            for (int64_t i = 0; i < n; i++) to[i] = first;                             \
+            break;                                                                     \
+        }                                                                              \
         for (int64_t i = 0; i < n; i++) to[i * dst_stride] = from[i * src_stride];     \
     } while (0)
 

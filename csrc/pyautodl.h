@@ -199,10 +199,10 @@ typedef struct {
     double p;
 } norm_args;
 
-/* variance with n - correction, or its root */
+/* variance with n - correction, or its root; mean may be absent, else it lies as out does */
 typedef struct {
     pyad_array x;
-    pyad_array out;
+    pyad_array out, mean;
     int64_t root;
     double correction;
 } var_args;

@@ -343,6 +343,10 @@ LONG_MAP(mish_grad, 2, 0, 16, GRAD(K(v_mish_slope)(y)))
 /* of maximum(y, z) for y: half at a tie */
 MAP(maximum_grad, 3, 0, 1, v_select(y < z, ZERO, v_select(y == z, CONST(0.5) * x, x)))
 
+/* y: what was reduced; z: its mean, or the logarithm of its sum of exponentials */
+MAP(var_grad, 3, 1, 2, GRAD(p0 * (y - z)))
+LONG_MAP(logsumexp_grad, 3, 0, 10, GRAD(v_exp(y - z)))
+
 #else /* integers and bool */
 #define ELEMENT INT
 #define PARAM(i) const INT p##i = (INT)param[i];

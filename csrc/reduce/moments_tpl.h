@@ -120,6 +120,7 @@ static inline void K(var_finish)(const void *args, const K(moments) *state, int6
     const var_args *a = args;
     const double var = state->squares / ((double)n - a->correction);
     ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) : var);
+    if (a->mean.data != NULL) ((REAL *)a->mean.data)[o] = (REAL)state->mean;
 }
 
 #define OP var

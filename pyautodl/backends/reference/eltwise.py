@@ -87,6 +87,7 @@ __all__ = [
     "logical_xor",
     "logsigmoid",
     "logsigmoid_grad",
+    "logsumexp_grad",
     "lt",
     "maximum",
     "maximum_grad",
@@ -124,6 +125,7 @@ __all__ = [
     "threshold",
     "threshold_grad",
     "trunc",
+    "var_grad",
     "where",
 ]
 
@@ -518,6 +520,14 @@ def _maximum_grad(g: Array, x: Array, y: Array) -> Any:
     return np.where(x < y, 0, np.where(x == y, g / 2, g))
 
 
+def _var_grad(g: Array, x: Array, mean: Array, scale: float) -> Any:
+    return np.where(g == 0, 0, g * (scale * (x - mean)))
+
+
+def _logsumexp_grad(g: Array, x: Array, out: Array) -> Any:
+    return np.where(g == 0, 0, g * np.exp(x - out))
+
+
 grad_mul = _grad(_itself)
 grad_div = _map(_grad_div, 2)
 relu_grad = _map(_relu_grad, 2)
@@ -538,3 +548,5 @@ gelu_tanh_grad = _grad(_gelu_tanh_slope)
 silu_grad = _grad(_silu_slope)
 mish_grad = _grad(_mish_slope)
 maximum_grad = _map(_maximum_grad, 3)
+var_grad = _map(_var_grad, 3)
+logsumexp_grad = _map(_logsumexp_grad, 3)

@@ -94,11 +94,16 @@ def norm(x: _Array, out: _Array, p: float) -> None:
     out[...] = total if p == 0 else total ** (1 / p)
 
 
-def var(x: _Array, out: _Array, root: int, correction: float) -> None:
-    """The variance or its root."""
+def var(
+    x: _Array, out: _Array, mean: _Array | None, root: int, correction: float
+) -> None:
+    """The variance or its root, and the mean if wanted."""
     axes = _reduced(x, out)
     wide = x.astype(np.float64)
-    distance = wide - wide.mean(axes, keepdims=True)
+    middle = wide.mean(axes, keepdims=True)
+    if mean is not None:
+        mean[...] = middle
+    distance = wide - middle
     count = x.size // out.size if out.size else 1
     result = (distance**2).sum(axes, keepdims=True) / (count - correction)
     out[...] = np.sqrt(result) if root else result

@@ -10,6 +10,7 @@ import numpy as np
 from pyautodl.backends import Array, run
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axes, reduced_shape
+from pyautodl.ops.eltwise.mapping import map_op
 from pyautodl.ops.plan import KernelPlan, planned
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.reduce.common import (
@@ -28,7 +29,7 @@ from pyautodl.ops.reduce.common import (
 )
 from pyautodl.ops.reduce.sums import summed
 
-__all__ = ["MEAN", "STD", "VAR"]
+__all__ = ["MEAN", "STD", "VAR", "VAR_GRAD"]
 
 
 # ---- mean ----
@@ -96,23 +97,38 @@ def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
     ) -> Array:
         axes = normalize_axes(name, dim, x.shape)
         out, full = output(ctx, x, axes, keepdim, x.dtype)
-        run("var", (x,), (full,), (int(root),), (float(correction),))
-        ctx.save(x, out if root else None)
+        mean = output(ctx, x, axes, True, x.dtype)[1] if needs[0] else None
+        run("var", (x,), (full, mean), (int(root),), (float(correction),))
+        ctx.save(x, mean, out if root else None)
         return out
 
     def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-        x, std = ctx.saved
+        x, mean, std = ctx.saved
         shape, axes, keepdim = attributes(ctx)
         g = with_all_axes(call, g, shape, axes, keepdim)
         count = count_of(shape, axes) - ctx.attrs.get("correction", 1.0)
         if root:
             std = with_all_axes(call, std, shape, axes, keepdim)
-            part = call("mul", div_or_zero(call, g, std), 1.0 / count)
-        else:
-            part = call("mul", g, 2.0 / count)
-        mean = call("expand", call("mean", x, dim=axes, keepdim=True), shape=shape)
-        distance = call("sub", x, mean)
-        return (call("grad_mul", call("expand", part, shape=shape), distance),)
+            g = div_or_zero(call, g, std)
+        scale = (1.0 if root else 2.0) / count
+        return (call("var_grad", g, x, mean, scale=scale),)
+
+    def composition(
+        call: Any,
+        x: Any,
+        dim: Dim = None,
+        correction: float = 1.0,
+        keepdim: bool = False,
+    ) -> Any:
+        shape = tuple(x.shape)
+        axes = normalize_axes(name, dim, shape)
+        count = count_of(shape, axes) - correction
+        distance = call("sub", x, call("mean", x, dim=axes, keepdim=True))
+        if root:
+            size = call("norm", distance, dim=axes, keepdim=keepdim)
+            return call("mul", size, count**-0.5)
+        total = call("sum", call("square", distance), dim=axes, keepdim=keepdim)
+        return call("mul", total, 1.0 / count)
 
     def reference(
         x: Any, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
@@ -131,6 +147,7 @@ def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
             rule=rule,
             forward=forward,
             vjp=vjp,
+            composition=composition,
             samples=_spread_samples,
             errors=errors,
             reference=reference,
@@ -154,3 +171,8 @@ def _spread_samples() -> Iterator[Sample]:
 VAR = _spread_of("var", False, np.var)
 
 STD = _spread_of("std", True, np.std)
+
+# of the gradient, what was reduced and its mean
+VAR_GRAD = map_op(
+    "var_grad", "", "", "", vjp=None, cases=({"scale": 0.5},), gradient_of="var"
+)

@@ -11,6 +11,7 @@ import numpy as np
 from pyautodl.backends import Array, Made, contiguous_strides, run
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axes, reduced_shape
+from pyautodl.ops.eltwise.mapping import back, map_op
 from pyautodl.ops.plan import KernelPlan, Plan, ViewPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.reduce.common import (
@@ -28,7 +29,7 @@ from pyautodl.ops.reduce.common import (
     with_all_axes,
 )
 
-__all__ = ["LOGSUMEXP", "SUM", "SUM_TO", "summed"]
+__all__ = ["LOGSUMEXP", "LOGSUMEXP_GRAD", "SUM", "SUM_TO", "summed"]
 
 # ---- sum ----
 
@@ -163,11 +164,21 @@ def _logsumexp_forward(
 def _logsumexp_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     x, out = ctx.saved
     shape, axes, keepdim = attributes(ctx)
-    g, out = (
-        call("expand", with_all_axes(call, y, shape, axes, keepdim), shape=shape)
-        for y in (g, out)
-    )
-    return (call("grad_mul", g, call("exp", call("sub", x, out))),)
+    g, out = (with_all_axes(call, y, shape, axes, keepdim) for y in (g, out))
+    return (call("logsumexp_grad", g, x, out),)
+
+
+def _logsumexp_grad_vjp(call: Any, ctx: Any, needs: Any, u: Any) -> tuple[Any, ...]:
+    """Of g exp(x - out)."""
+    x, out, result = ctx.saved
+    dg = dx = dout = None
+    if needs[0]:
+        dg = back(call, ctx, 0, call("logsumexp_grad", u, x, out))
+    if needs[1] or needs[2]:
+        both = call("grad_mul", u, result)
+        dx = back(call, ctx, 1, both) if needs[1] else None
+        dout = call("neg", back(call, ctx, 2, both)) if needs[2] else None
+    return dg, dx, dout
 
 
 def _logsumexp_reference(x: Any, dim: Dim, keepdim: bool = False) -> Any:
@@ -217,4 +228,13 @@ LOGSUMEXP = register(
         errors=_logsumexp_errors,
         reference=_logsumexp_reference,
     )
+)
+
+LOGSUMEXP_GRAD = map_op(
+    "logsumexp_grad",
+    "yz",
+    "o",
+    "o",
+    vjp=_logsumexp_grad_vjp,
+    gradient_of="logsumexp",
 )
