@@ -114,7 +114,7 @@ def test_refused_arguments():
         ({}, ValueError, "exactly one of size and scale_factor"),
         ({"size": 2, "scale_factor": 2}, ValueError, "exactly one"),
         ({"size": 2, "mode": "cubic"}, ValueError, "mode must be one of"),
-        ({"size": 2, "mode": "linear"}, ShapeError, "1 spatial axes"),
+        ({"size": 2, "mode": "linear"}, ShapeError, r"of 3 axes \(n,c,w\), got 4"),
         ({"size": 2, "align_corners": True}, ValueError, "linear and cubic modes"),
         ({"size": (2, 2, 2)}, ShapeError, "one number or 2"),
         ({"size": 0}, ShapeError, "at least 1"),

@@ -405,7 +405,7 @@ def test_one_cycle_moves_momentum_the_other_way() -> None:
     assert momenta[0] == pytest.approx(0.95)
     assert momenta[2] == pytest.approx(0.85)
     schedule.step()
-    with pytest.raises(ValueError, match="step 11 of 10"):
+    with pytest.raises(ValueError, match="stepped 11 times, past its end after total_steps=10"):
         schedule.step()
     adam = optim.Adam([ad.ones(1, requires_grad=True)])
     lr_scheduler.OneCycleLR(adam, 1.0, total_steps=10)

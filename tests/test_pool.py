@@ -184,7 +184,7 @@ def test_wrong_arguments():
         F.max_pool2d(x, 2.5)
     with pytest.raises(ShapeError, match="one number or 2"):
         F.max_pool2d(x, (2, 2, 2))
-    with pytest.raises(ShapeError, match=r"\(c, \.\.\.\) with 2 spatial axes"):
+    with pytest.raises(ShapeError, match=r"4 axes \(n,c,h,w\) or 3 \(c,h,w\), got 2"):
         F.max_pool2d(ad.zeros(8, 8), 2)
     with pytest.raises(ValueError, match="divisor_override"):
         F.avg_pool2d(x, 2, divisor_override=0)

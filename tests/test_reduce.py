@@ -201,3 +201,33 @@ def test_sums_do_not_care_about_the_layout_of_images():
         np.testing.assert_allclose(
             image.sum(dim).numpy(), plain.sum(dim).numpy(), rtol=1e-5, atol=1e-5
         )
+
+
+def test_any_and_all_of_uint8_are_uint8():
+    x = ad.tensor(np.array([[0, 3], [2, 1]], np.uint8))
+    for result, expected in (
+        (x.any(), 1),
+        (x.all(), 0),
+        (x.any(1), [1, 1]),
+        (x.all(1), [0, 1]),
+    ):
+        assert result.dtype == ad.uint8
+        assert result.tolist() == expected
+    assert x.bool().all().dtype == x.to(ad.int8).any().dtype == ad.bool
+
+
+def test_errors_name_the_function_that_was_called():
+    with pytest.raises(ShapeError, match=r"^max: shape \(0,\) has no elements"):
+        ad.zeros(0).max()
+    with pytest.raises(ShapeError, match=r"^min: axes \(0,\) of shape \(0, 2\)"):
+        ad.zeros(0, 2).min(0)
+    with pytest.raises(IndexError, match=r"^max: dim must be from -1"):
+        ad.zeros(2).max(1)
+    with pytest.raises(ValueError, match=r"p must be 'fro', a number .*, got 'x'"):
+        ad.norm(ad.ones(2), p="x")
+    with pytest.raises(ShapeError, match=r"^masked_fill: a mask of shape"):
+        ad.ones(2, 3).masked_fill(ad.ones(4).bool(), 1.0)
+    with pytest.raises(ShapeError, match=r"^copy_: a source of shape"):
+        ad.ones(2, 3).copy_(ad.ones(4))
+    with pytest.raises(ShapeError, match=r"^fill_: expected one value"):
+        ad.ones(2, 3).fill_(ad.ones(3))

@@ -670,15 +670,35 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if source.dtype is not self.dtype:
         source = source.to(self.dtype)
     if source._array.shape != self._array.shape:
-        source = source.expand(self._array.shape)
+        source = _broadcast_source("copy_", source, self._array.shape)
     return self._assign("copy_", source)
+
+
+def _broadcast_source(name: str, source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    try:
+        return source.expand(shape)
+    except ShapeError:
+        raise ShapeError(
+            f"{name}: a source of shape {tuple(source.shape)} does not broadcast to the "
+            f"tensor's shape {shape}"
+        ) from None
 
 
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
-    """Set every element to `value`."""
+    """Set every element to `value`, a number or a tensor without axes.
+
+    Raises:
+        ShapeError: `value` has axes.
+        GradError: the tensor is a leaf that requires a gradient.
+    """
     self._check_inplace("fill_")
     if isinstance(value, Tensor):
+        if value.ndim:
+            raise ShapeError(
+                f"fill_: expected one value, got shape {tuple(value.shape)}; likely fix: "
+                "copy_"
+            )
         return copy_(self, value)
     return self._assign("fill_", full(self._array.shape, value, dtype=self.dtype))
 

@@ -109,9 +109,13 @@ def _check_mode(
         )
     kind, axes = _MODES[mode]
     if not 3 <= input.ndim <= 5 or axes not in (0, input.ndim - 2):
-        expected = f"{axes} spatial axes" if axes else "one to three spatial axes"
+        expected = (
+            f"{axes + 2} axes (n,c,{','.join('dhw'[3 - axes :])})"
+            if axes
+            else "3 to 5 axes (n, c, one to three spatial ones)"
+        )
         raise ShapeError(
-            f"interpolate: mode {mode!r} expects (n, c, ...) with {expected}, got x "
+            f"interpolate: mode {mode!r} expects x of {expected}, got {input.ndim}: "
             f"{tuple(input.shape)}"
         )
     if kind not in ("linear", "cubic") and (

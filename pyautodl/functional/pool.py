@@ -64,9 +64,10 @@ def _batched(
     if input.ndim == axes + 2:
         return function(input)
     if input.ndim != axes + 1:
+        spatial = ",".join("dhw"[3 - axes :])
         raise ShapeError(
-            f"{name}: expected (n, c, ...) or (c, ...) with {axes} spatial axes, got "
-            f"x {tuple(input.shape)}"
+            f"{name}: expected x of {axes + 2} axes (n,c,{spatial}) or {axes + 1} "
+            f"(c,{spatial}), got {input.ndim}: {tuple(input.shape)}"
         )
     out = function(input.unsqueeze(0))
     if isinstance(out, tuple):

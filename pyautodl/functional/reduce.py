@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_
+from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_, uint8
 from pyautodl.errors import ShapeError
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.axes import normalize_axis
@@ -418,6 +418,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> Any:
     """max and min: of all, along an axis, or of two tensors."""
     if dim is None:
+        if 0 in x._array.shape:
+            raise ShapeError(f"{name}: shape {tuple(x.shape)} has no elements")
         return apply(ops[0], x)
     if isinstance(dim, Tensor):
         return call("maximum" if name == "max" else "minimum", *operands(name, x, dim))
@@ -508,7 +510,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 @method
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Return whether any element is not 0.
+    """Return whether any element is not 0, as bool; as uint8 for uint8.
 
     Args:
         input: a tensor.
@@ -520,12 +522,12 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.any(ad.tensor([[0, 0], [0, 2]]), 1)
         tensor([False,  True])
     """
-    return apply(ANY, input, dim=_dims(dim), keepdim=keepdim)
+    return _truth(ANY, input, dim, keepdim)
 
 
 @method
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Return whether no element is 0.
+    """Return whether no element is 0, as bool; as uint8 for uint8.
 
     Args:
         input: a tensor.
@@ -537,7 +539,12 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.all(ad.tensor([[1, 1], [0, 2]]), 1)
         tensor([ True, False])
     """
-    return apply(ALL, input, dim=_dims(dim), keepdim=keepdim)
+    return _truth(ALL, input, dim, keepdim)
+
+
+def _truth(op: Op, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
+    truth = apply(op, x, dim=_dims(dim), keepdim=keepdim)
+    return call("cast", truth, dtype=uint8) if x.dtype is uint8 else truth
 
 
 # ---- norms and distances ----
@@ -561,7 +568,7 @@ def norm(
         dtype: cast to this type first.
 
     Raises:
-        ValueError: p is negative.
+        ValueError: p is negative or another word.
 
     Example:
         >>> import pyautodl as ad
@@ -570,6 +577,10 @@ def norm(
     """
     if p == "nuc":
         raise NotImplementedError("norm: p='nuc' is not supported")
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(
+            f"norm: p must be 'fro', a number from 0 on, inf or -inf, got {p!r}"
+        )
     power = 2.0 if p is None or p == "fro" else float(p)
     return apply(NORM, _cast(input, dtype), p=power, dim=_dims(dim), keepdim=keepdim)
 

@@ -583,8 +583,8 @@ class OneCycleLR(LRScheduler):
     def lr_at(self, step: float, group: int = 0) -> float:
         if step > self.total_steps:
             raise ValueError(
-                f"OneCycleLR: step {step} of {self.total_steps}; likely fix: a larger "
-                "total_steps"
+                f"OneCycleLR: stepped {step} times, past its end after total_steps="
+                f"{self.total_steps} steps; likely fix: a larger total_steps"
             )
         return self._between(self.lrs, step, group)
 

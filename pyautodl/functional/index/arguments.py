@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import FLOATING, bool_, int64
-from pyautodl.errors import DTypeError
+from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.creation import tensor
 from pyautodl.ops.copy import CAST
 from pyautodl.ops.views import EXPAND, RESHAPE
@@ -37,7 +37,13 @@ def as_mask(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor:
     x = mask if isinstance(mask, Tensor) else tensor(mask)
     if x.dtype is not bool_:
         raise DTypeError(f"{name}: the mask must be bool, got {x.dtype.name}")
-    return expanded(x, shape)
+    try:
+        return expanded(x, shape)
+    except ShapeError:
+        raise ShapeError(
+            f"{name}: a mask of shape {tuple(x.shape)} does not broadcast to the input's "
+            f"shape {shape}"
+        ) from None
 
 
 def expanded(x: Tensor, shape: tuple[int, ...]) -> Tensor:

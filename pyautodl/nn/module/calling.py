@@ -115,7 +115,7 @@ class Calling(Hooks):
                 continue
             if axis is None:  # (n, c, ...) or (c, ...), by the number of kernel sizes
                 axis = x.ndim - 1 - len(self.__dict__.get("kernel_size", (0, 0)))
-            if 0 <= axis < x.ndim and x.shape[axis] != expected:
+            if axis in (0, 1) and axis < x.ndim and x.shape[axis] != expected:
                 return (
                     f"{type(self).__name__}({attribute}={x.shape[axis]}, ...): axis "
                     f"{axis} of the input {tuple(x.shape)} holds the channels"

@@ -101,9 +101,14 @@ def _one_axis(name: str, x: Array, dim: int) -> Ints:
     return axes
 
 
+def _shown(name: str) -> str:
+    """As the user calls it: max_dim is the one of max(x, dim)."""
+    return name.removesuffix("_dim")
+
+
 def _place(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
     def rule(x: Array, dim: int, keepdim: bool = False) -> tuple[Spec, ...]:
-        shape = reduced_shape(x.shape, _one_axis(name, x, dim), keepdim)
+        shape = reduced_shape(x.shape, _one_axis(_shown(name), x, dim), keepdim)
         return Spec(shape, x.dtype), Spec(shape, int64)
 
     def forward(
@@ -137,10 +142,11 @@ def _place(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
         return values.squeeze(dim), indices.squeeze(dim)
 
     def errors() -> Iterator[ErrorCase]:
+        shown = _shown(name)
         yield ErrorCase(
-            (grid(2),), {"dim": 1}, IndexError, f"{name}: dim must be from -1"
+            (grid(2),), {"dim": 1}, IndexError, f"{shown}: dim must be from -1"
         )
-        match = rf"{name}: axes \(0,\) of shape \(0,\) have no elements"
+        match = rf"{shown}: axes \(0,\) of shape \(0,\) have no elements"
         yield ErrorCase((np.zeros(0),), {"dim": 0}, ShapeError, match)
 
     return register(
