@@ -13,10 +13,14 @@ from pyautodl.data import (
     Dataset,
     IterableDataset,
     Normalizer,
+    RandomSampler,
     RandomShift,
+    Sampler,
     SequentialSampler,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     load_digits,
     permutation,
     random_split,
@@ -244,6 +248,84 @@ def test_batch_sampler_length():
         for drop in (False, True):
             sampler = BatchSampler(SequentialSampler(range(n)), 3, drop)
             assert len(list(sampler)) == len(sampler)
+
+
+def test_samplers_depend_on_seed_and_epoch_alone():
+    seeded = {"generator": ad.Generator().manual_seed(3)}
+
+    def samplers():
+        yield RandomSampler(range(50), **seeded)
+        yield RandomSampler(range(50), replacement=True, **seeded)
+        yield SubsetRandomSampler(list(range(7, 57)), **seeded)
+        yield WeightedRandomSampler(ad.rand(50) + 1, 50, **seeded)
+        yield WeightedRandomSampler(ad.ones(50), 50, replacement=False, **seeded)
+
+    ad.manual_seed(0)
+    first = [[list(each), list(each)] for each in samplers()]
+    ad.manual_seed(0)
+    ad.rand(0)
+    assert first == [[list(each), list(each)] for each in samplers()]
+    for one, other in first:
+        assert len(one) == 50
+        assert one != other
+    counts = [len(set(one)) for one, _ in first]
+    assert counts[0] == counts[2] == counts[4] == 50
+    assert 20 < counts[1] < 45
+    assert 20 < counts[3] < 45
+
+
+def test_random_sampler_draws_as_many_as_asked():
+    twice = list(RandomSampler(range(4), num_samples=10))
+    assert sorted(twice[:4]) == sorted(twice[4:8]) == [0, 1, 2, 3]
+    assert len(twice) == 10
+    drawn = list(RandomSampler(range(4), replacement=True, num_samples=1000))
+    assert set(drawn) == {0, 1, 2, 3}
+    data = [1, 2]
+    sampler = RandomSampler(data)
+    data.append(3)
+    assert len(sampler) == len(list(sampler)) == 3
+
+
+def test_weighted_sampler_follows_the_weights():
+    sampler = WeightedRandomSampler([1, 0, 3], 4000)
+    counts = ad.bincount(ad.tensor(list(sampler)), minlength=3).tolist()
+    assert counts[1] == 0
+    assert counts[0] / 4000 == pytest.approx(0.25, abs=0.03)
+    balanced = DataLoader(
+        (ad.arange(3),), 2, sampler=WeightedRandomSampler([1, 1, 1], 6)
+    )
+    assert len(balanced) == len(list(balanced)) == 3
+
+
+def test_samplers_refuse():
+    for make, match in (
+        (lambda: RandomSampler([]), "RandomSampler: expected a positive whole number"),
+        (
+            lambda: WeightedRandomSampler([1.0], 0),
+            "positive whole number of samples, got 0",
+        ),
+        (lambda: WeightedRandomSampler([[1.0]], 1), r"one axis, got shape \(1, 1\)"),
+        (lambda: WeightedRandomSampler([1.0], 1, "no"), "must be a bool, got 'no'"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            make()
+    with pytest.raises(TypeError, match="must be a bool"):
+        RandomSampler(range(3), ad.Generator())
+
+
+def test_classes_take_the_type_of_their_samples():
+    class Backwards(Sampler[int]):
+        def __iter__(self):
+            return iter([2, 1, 0])
+
+    class Numbers(Dataset[int]):
+        def __getitem__(self, index):
+            return index
+
+        def __len__(self):
+            return 3
+
+    assert [x.item() for x in DataLoader(Numbers(), sampler=Backwards())] == [2, 1, 0]
 
 
 def test_permutation_is_one():

@@ -312,6 +312,8 @@ SCHEDULES = [
     ("ConstantLR", {"factor": 0.3, "total_iters": 4}),
     ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
     ("PolynomialLR", {"total_iters": 8, "power": 2.0}),
+    ("MultiplicativeLR", {"lr_lambda": lambda k: 0.5 + 0.1 * k}),
+    ("CyclicLR", {"base_lr": 0.3, "max_lr": 1.0, "step_size_up": 3}),
 ]
 
 
@@ -405,11 +407,67 @@ def test_one_cycle_moves_momentum_the_other_way() -> None:
     assert momenta[0] == pytest.approx(0.95)
     assert momenta[2] == pytest.approx(0.85)
     schedule.step()
-    with pytest.raises(ValueError, match="stepped 11 times, past its end after total_steps=10"):
+    with pytest.raises(
+        ValueError, match="stepped 11 times, past its end after total_steps=10"
+    ):
         schedule.step()
     adam = optim.Adam([ad.ones(1, requires_grad=True)])
     lr_scheduler.OneCycleLR(adam, 1.0, total_steps=10)
     assert adam.param_groups[0]["betas"] == (pytest.approx(0.95), 0.999)
+
+
+# mode, other options, what PyTorch 2.13 sets (SGD with momentum, base 1, peak 3, two steps
+# up), momentum after two steps
+CYCLES = [
+    ({}, [1, 2, 3, 2, 1, 2, 3], 0.8),
+    ({"step_size_down": 1}, [1, 2, 3, 1, 2, 3, 1], 0.8),
+    ({"mode": "triangular2"}, [1, 2, 3, 2, 1, 1.5, 2], 0.8),
+    (
+        {"mode": "exp_range", "gamma": 0.5},
+        [1, 1.5, 1.5, 1.125, 1, 1.03125, 1.03125],
+        0.875,
+    ),
+    ({"scale_fn": lambda cycle: 1 / cycle}, [1, 2, 3, 2, 1, 1.5, 2], 0.8),
+    (
+        {"scale_fn": lambda step: step, "scale_mode": "iterations"},
+        [1, 2, 5, 4, 1, 6, 13],
+        0.7,
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "lrs", "momentum"), CYCLES)
+def test_cycles_as_pytorch(
+    options: dict[str, object], lrs: list[float], momentum: float
+) -> None:
+    optimizer = _optimizer(0.1)
+    schedule = lr_scheduler.CyclicLR(optimizer, 1.0, 3.0, step_size_up=2, **options)
+    assert _lrs(optimizer, schedule, 2) == pytest.approx(lrs[:2])
+    assert optimizer.param_groups[0]["momentum"] == pytest.approx(momentum)
+    assert _lrs(optimizer, schedule, 5) == pytest.approx(lrs[2:])
+    assert "scale_fn" not in schedule.state_dict()
+
+
+def test_cycles_are_refused() -> None:
+    adam = optim.Adam([ad.ones(1, requires_grad=True)])
+    lr_scheduler.CyclicLR(adam, 0.1, 1.0)
+    assert adam.param_groups[0]["betas"] == (0.9, 0.999)
+    for options, match in (
+        ({"mode": "square"}, "mode must be one of triangular, triangular2, exp_range"),
+        ({"scale_mode": "epoch"}, "scale_mode must be cycle or iterations"),
+        ({"step_size_up": 0}, "positive numbers of steps"),
+        ({"max_lr": [1.0, 2.0]}, "expected 1 values for max_lr, got 2"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            lr_scheduler.CyclicLR(adam, **{"base_lr": 0.1, "max_lr": 1.0, **options})
+
+
+def test_schedules_that_move_momentum_need_one() -> None:
+    rms = optim.RMSprop([ad.ones(1, requires_grad=True)])
+    adagrad = optim.Adagrad([ad.ones(1, requires_grad=True)])
+    lr_scheduler.CyclicLR(rms, 0.1, 1.0)
+    with pytest.raises(ValueError, match="CyclicLR: the optimizer has no momentum"):
+        lr_scheduler.CyclicLR(adagrad, 0.1, 1.0)
 
 
 def test_plateau() -> None:

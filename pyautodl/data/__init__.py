@@ -18,6 +18,7 @@ from pyautodl.data.sampler import (
     Sampler,
     SequentialSampler,
     SubsetRandomSampler,
+    WeightedRandomSampler,
     permutation,
 )
 from pyautodl.data.split import (

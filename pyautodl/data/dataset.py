@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import GenericAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +38,9 @@ class Dataset:
         >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
         [[0, 1], [4, 9]]
     """
+
+    # as in class Mine(Dataset[Tensor])
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define __getitem__")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import GenericAlias
+from typing import Any, ClassVar
 
-from pyautodl.functional.random import randperm
+from pyautodl.backends.dtypes import float64
+from pyautodl.functional.creation import as_tensor
+from pyautodl.functional.random import multinomial, randint, randperm
 from pyautodl.random import Generator, default_generator
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "SubsetRandomSampler",
+    "WeightedRandomSampler",
     "permutation",
 ]
 
@@ -29,8 +33,11 @@ def permutation(n: int, seed: int, epoch: int) -> list[int]:
         >>> sorted(permutation(4, seed=0, epoch=1))
         [0, 1, 2, 3]
     """
-    generator = Generator().manual_seed(seed).set_stream(_SHUFFLE_STREAM + epoch)
-    return randperm(n, generator=generator).tolist()
+    return randperm(n, generator=_generator_of(seed, epoch)).tolist()
+
+
+def _generator_of(seed: int, epoch: int) -> Generator:
+    return Generator().manual_seed(seed).set_stream(_SHUFFLE_STREAM + epoch)
 
 
 class Sampler:
@@ -47,6 +54,9 @@ class Sampler:
         >>> [x.tolist() for (x,) in DataLoader((ad.arange(3),), 2, sampler=Backwards())]
         [[2, 1], [0]]
     """
+
+    # as in class Mine(Sampler[int])
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__")
@@ -71,40 +81,102 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class RandomSampler(Sampler):
-    """All samples in a new order each epoch, decided by seed and epoch alone.
+class _DrawnSampler(Sampler):
+    """Sample numbers that the seed of a generator and the epoch alone decide.
+
+    Attributes:
+        generator: whose seed counts; None: the default one.
+        epoch: the number of the next pass.
+        num_samples: how many are drawn in a pass.
+    """
+
+    num_samples: int
+
+    def __init__(self, generator: Generator | None) -> None:
+        self.generator = generator
+        self.epoch = 0
+
+    def _draw(self, generator: Generator) -> list[Any]:
+        """The samples of one pass, with a generator that is that pass's own."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        seed = (self.generator or default_generator).initial_seed()
+        drawn = self._draw(_generator_of(seed, self.epoch))
+        self.epoch += 1
+        return iter(drawn)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+def _check_count(name: str, num_samples: Any) -> None:
+    if not isinstance(num_samples, int) or num_samples <= 0:
+        raise ValueError(
+            f"{name}: expected a positive whole number of samples, got {num_samples!r}"
+        )
+
+
+class RandomSampler(_DrawnSampler):
+    """Samples in a new order each epoch, decided by seed and epoch alone.
 
     Args:
         data_source: what has a length.
+        replacement: draw each sample from all, so that some come twice and others never.
+        num_samples: how many to draw; default as many as there are. More than these, drawn
+            without replacement, are several orders in a row.
         generator: whose seed counts; default the default generator.
+
+    Raises:
+        ValueError: num_samples is not a positive whole number.
 
     Example:
         >>> from pyautodl.data import RandomSampler
         >>> sorted(RandomSampler(range(3)))
         [0, 1, 2]
+        >>> len(list(RandomSampler(range(3), replacement=True, num_samples=8)))
+        8
     """
 
-    def __init__(self, data_source: Any, generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if not isinstance(replacement, bool):
+            raise TypeError(
+                f"RandomSampler: replacement must be a bool, got {replacement!r}"
+            )
+        super().__init__(generator)
         self.data_source = data_source
-        self.generator = generator
-        self.epoch = 0
+        self.replacement = replacement
+        self._num_samples = num_samples
+        _check_count("RandomSampler", self.num_samples)
 
-    def __iter__(self) -> Iterator[int]:
-        seed = (self.generator or default_generator).initial_seed()
-        order = permutation(len(self.data_source), seed, self.epoch)
-        self.epoch += 1
-        return iter(order)
+    @property
+    def num_samples(self) -> int:  # type: ignore[override]
+        """How many are drawn in a pass; the data may grow between passes."""
+        given = self._num_samples
+        return len(self.data_source) if given is None else given
 
-    def __len__(self) -> int:
-        return len(self.data_source)
+    def _draw(self, generator: Generator) -> list[int]:
+        n, count = len(self.data_source), self.num_samples
+        if self.replacement:
+            return randint(n, (count,), generator=generator).tolist()
+        order: list[int] = []
+        while len(order) < count:
+            order += randperm(n, generator=generator).tolist()
+        return order[:count]
 
 
-class SubsetRandomSampler(RandomSampler):
+class SubsetRandomSampler(_DrawnSampler):
     """Given samples in a new order each epoch.
 
     Args:
         indices: what to draw from, without replacement.
-        generator: where the order comes from; default: the default one.
+        generator: whose seed counts; default the default generator.
 
     Example:
         >>> from pyautodl.data import SubsetRandomSampler
@@ -113,10 +185,64 @@ class SubsetRandomSampler(RandomSampler):
     """
 
     def __init__(self, indices: Any, generator: Generator | None = None) -> None:
-        super().__init__(list(indices), generator)
+        super().__init__(generator)
+        self.indices = indices
 
-    def __iter__(self) -> Iterator[int]:
-        return iter([self.data_source[i] for i in super().__iter__()])
+    @property
+    def num_samples(self) -> int:  # type: ignore[override]
+        """How many indices there are."""
+        return len(self.indices)
+
+    def _draw(self, generator: Generator) -> list[Any]:
+        order = randperm(len(self.indices), generator=generator)
+        return [self.indices[i] for i in order.tolist()]
+
+
+class WeightedRandomSampler(_DrawnSampler):
+    """Samples with given weights, as for classes of different sizes.
+
+    Args:
+        weights: one for each sample; they need not sum to 1.
+        num_samples: how many to draw.
+        replacement: whether a sample may be drawn again.
+        generator: whose seed counts, with the epoch; default the default generator.
+
+    Raises:
+        ValueError: num_samples is not a positive whole number, or the weights have other
+            than one axis.
+
+    Example:
+        >>> from pyautodl.data import WeightedRandomSampler
+        >>> list(WeightedRandomSampler([0.0, 1.0, 0.0], 4))
+        [1, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        weights: Any,
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        _check_count("WeightedRandomSampler", num_samples)
+        if not isinstance(replacement, bool):
+            raise ValueError(
+                f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}"
+            )
+        super().__init__(generator)
+        self.weights = as_tensor(weights, dtype=float64)
+        if self.weights.ndim != 1:
+            raise ValueError(
+                "WeightedRandomSampler: expected weights with one axis, got shape "
+                f"{tuple(self.weights.shape)}"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+
+    def _draw(self, generator: Generator) -> list[int]:
+        return multinomial(
+            self.weights, self.num_samples, self.replacement, generator=generator
+        ).tolist()
 
 
 class BatchSampler(Sampler):

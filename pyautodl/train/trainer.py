@@ -341,7 +341,7 @@ class Trainer:
         generator = Generator().manual_seed(self.seed)
         sampler: Any = SequentialSampler(dataset)
         if shuffle:
-            sampler = RandomSampler(dataset, generator)
+            sampler = RandomSampler(dataset, generator=generator)
         batches = BatchSampler(sampler, batch_size, drop_last=False)
         if training and len(dataset) % batch_size == 1 and len(dataset) > batch_size:
             if _has_batch_norm(self.model):

@@ -1,0 +1,114 @@
+"""What every schedule is: a pure function of the number of steps done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.optim.optimizer import Optimizer
+
+__all__ = ["LRScheduler", "for_each_group"]
+
+
+class LRScheduler:
+    """The base of schedules; a subclass says `lr_at`.
+
+    Args:
+        optimizer: whose step size to set.
+        last_epoch: the number of the last step done, -1 at the start; to go on from
+            another number the groups need `initial_lr`.
+    """
+
+    # whether it sets the step size from the start, whatever other schedules did
+    _alone = False
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}: expected an Optimizer, got "
+                f"{type(optimizer).__name__}"
+            )
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", float(group["lr"]))
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"{type(self).__name__}: group {i} has no initial_lr, which is "
+                    "needed to go on from a step"
+                )
+        self.optimizer = optimizer
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._step_count = 0
+        self._last_lr: list[float] = []
+        self._start()
+
+    def _start(self) -> None:
+        beside_another = self.last_epoch == -1 and not self._alone
+        self._step_count += 1
+        self.last_epoch += 1
+        lrs = self.get_lr()
+        if beside_another:
+            groups = self.optimizer.param_groups
+            lrs = [
+                lr if group["lr"] == base else float(group["lr"]) * lr / (base or 1.0)
+                for lr, base, group in zip(lrs, self.base_lrs, groups)
+            ]
+        self._set(lrs)
+
+    def lr_at(self, step: float, group: int = 0) -> float:
+        """Return the step size after so many steps, whatever was done before.
+
+        Args:
+            step: how many steps are done.
+            group: the number of the parameter group.
+        """
+        raise NotImplementedError
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go on by one step, or to a given one."""
+        self._step_count += 1
+        before = self.last_epoch
+        self.last_epoch = before + 1 if epoch is None else epoch  # type: ignore[assignment]
+        lrs = []
+        for i, group in enumerate(self.optimizer.param_groups):
+            lr, current = self.lr_at(self.last_epoch, i), float(group["lr"])
+            old = self.lr_at(before, i) if epoch is None else current
+            if current != old and old != 0:
+                # set by somebody else: another schedule, to be multiplied with
+                lr = current * lr / old
+            lrs.append(lr)
+        self._set(lrs)
+
+    def _set(self, lrs: list[float]) -> None:
+        for group, lr in zip(self.optimizer.param_groups, lrs):
+            group["lr"] = lr
+        self._last_lr = lrs
+
+    def get_last_lr(self) -> list[float]:
+        """Return the step sizes that were last set, one for each group."""
+        return self._last_lr
+
+    def get_lr(self) -> list[float]:
+        """Return the step sizes of the current step, one for each group."""
+        return [self.lr_at(self.last_epoch, i) for i in range(len(self.base_lrs))]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed schedule needs."""
+        return {
+            key: value
+            for key, value in self.__dict__.items()
+            if key not in ("optimizer", "lr_lambdas", "scale_fn", "_schedulers")
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken; sets the step size too."""
+        self.__dict__.update(state_dict)
+        self._set(list(self._last_lr))
+
+
+def for_each_group(groups: int, name: str, value: Any) -> list[float]:
+    """A value for each parameter group, of one for all or one for each."""
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * groups
+    if len(values) != groups:
+        raise ValueError(f"expected {groups} values for {name}, got {len(values)}")
+    return [float(each) for each in values]
