@@ -342,6 +342,56 @@ def test_written_values_take_their_gradient():
     np.testing.assert_array_equal(v.grad.numpy(), np.full((2, 5), 3.0))
 
 
+# indices into (3, 4), a value for each place, what PyTorch 2.13 makes of zeros
+PUTS = [
+    ((ad.tensor([0, 2, 0]), ad.tensor([1, 3, 1])), [3], {(0, 1): 4.0, (2, 3): 2.0}),
+    ((ad.tensor([-1, 2]),), [2, 4], {(2, j): 6.0 + 2 * j for j in range(4)}),
+    ((ad.eye(3, 4).bool(),), [3], {(0, 0): 1.0, (1, 1): 2.0, (2, 2): 3.0}),
+]
+
+
+@pytest.mark.parametrize(("indices", "shape", "sums"), PUTS)
+def test_index_put_adds_what_meets(indices, shape, sums):
+    values = ad.arange(1.0, np.prod(shape) + 1).reshape(*shape)
+    expected = np.zeros((3, 4), np.float32)
+    for place, value in sums.items():
+        expected[place] = value
+    x = ad.zeros(3, 4)
+    assert x.index_put_(indices, values, accumulate=True) is x
+    np.testing.assert_array_equal(x.numpy(), expected)
+    again = ad.index_put(x, indices, values, True)
+    np.testing.assert_array_equal(again.numpy(), 2 * expected)
+    np.testing.assert_array_equal(x.numpy(), expected)
+    one = ad.zeros(3, 4).index_put_(indices, ad.tensor(1.0))
+    np.testing.assert_array_equal(one.numpy(), expected != 0)
+
+
+def test_index_put_has_gradients():
+    x = ad.tensor(np.zeros((3, 4)), requires_grad=True)
+    values = ad.tensor(np.arange(3.0), requires_grad=True)
+    for rows, accumulate in (([0, 2, 1], False), ([0, 2, 0], True)):
+        indices = (ad.tensor(rows), ad.tensor([1, 3, 1]))
+        ad.autograd.gradcheck(
+            lambda x, v, i=indices, a=accumulate: ad.index_put(x, i, v, a) ** 2,
+            (x + 1, values),
+        )
+    mask = ad.tensor(np.eye(3, 4, dtype=bool))
+    one = ad.tensor(np.array(2.0), requires_grad=True)
+    ad.autograd.gradcheck(lambda x, v: ad.index_put(x, (mask,), v, True) ** 2, (x, one))
+    with pytest.raises(GradError, match=r"^index_put_: a leaf"):
+        x.index_put_(indices, values)
+
+
+def test_index_put_is_refused():
+    x = ad.zeros(3, 4)
+    with pytest.raises(TypeError, match="expected a tuple of index tensors"):
+        x.index_put_(ad.tensor([0]), ad.ones(4))
+    with pytest.raises(ShapeError, match=r"^index_put_: a value of shape"):
+        x.index_put_((ad.tensor([0, 1]),), ad.ones(3))
+    with pytest.raises(IndexError, match=r"index 3 .* out of range"):
+        x.index_put_((ad.tensor([3]),), ad.ones(4))
+
+
 def test_write_of_a_shifted_part_of_itself():
     x = ad.arange(5)
     x[1:] = x[:-1]

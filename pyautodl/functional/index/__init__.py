@@ -8,6 +8,7 @@ from pyautodl.functional.index import (
     tables,
 )
 from pyautodl.functional.index.along_axis import *
+from pyautodl.functional.index.brackets import *
 from pyautodl.functional.index.gather_scatter import *
 from pyautodl.functional.index.masks import *
 from pyautodl.functional.index.tables import *
@@ -15,6 +16,7 @@ from pyautodl.functional.index.tables import *
 # embedding and one_hot stand in nn.functional, not in torch itself
 __all__ = [
     *along_axis.__all__,
+    *brackets.__all__,
     *gather_scatter.__all__,
     *masks.__all__,
     *(name for name in tables.__all__ if name == "bincount"),

@@ -16,9 +16,17 @@ from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.index.masks import nonzero
 from pyautodl.functional.views import broadcast_shapes, flatten
 from pyautodl.ops.copy import COPY, FLIP
-from pyautodl.ops.index import INDEX_COPY, INDEX_SELECT, MASKED_SELECT, RAVEL_INDEX
+from pyautodl.ops.index import (
+    INDEX_ADD,
+    INDEX_COPY,
+    INDEX_SELECT,
+    MASKED_SELECT,
+    RAVEL_INDEX,
+)
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
 from pyautodl.tensor import Tensor, apply, call, method
+
+__all__ = ["index_put"]
 
 
 class _Slices:
@@ -343,33 +351,101 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         ShapeError: the value does not broadcast.
         GradError: the tensor is a leaf that requires a gradient.
     """
-    parsed = _Key(self, key)
-    source = as_value(value, self)
-    if source._array.storage is self._array.storage:
+    _write("__setitem__", self, key, value)
+
+
+def _write(
+    name: str, x: Tensor, key: Any, value: Any, accumulate: bool = False
+) -> None:
+    """Write a value into the part that a key names, or add it to what stands there."""
+    parsed = _Key(x, key)
+    source = as_value(value, x)
+    if source._array.storage is x._array.storage:
         source = apply(COPY, source)
-    target = _part(self, parsed)
-    target._check_inplace("__setitem__")
+    target = _part(x, parsed)
+    target._check_inplace(name)
     if parsed.mask is not None and source.numel() == 1:
         one = apply(RESHAPE, source, shape=())
-        target._assign("__setitem__", call("where", parsed.mask, one, target))
+        if accumulate:
+            one = call("add", target, one)
+        target._assign(name, call("where", parsed.mask, one, target))
         return
     kept = tuple(parsed.kept)
     flips = tuple(parsed.flips)
     if not parsed.indices:
-        source = _broadcast(source, kept)
+        source = _broadcast(name, source, kept)
         source = _restored(source, target._array.shape, flips)
-        target._assign("__setitem__", source)
+        target._assign(name, source)
         return
-    x = apply(FLIP, target, dims=flips) if flips else target
+    part = apply(FLIP, target, dims=flips) if flips else target
     places = _Places(parsed)
-    merged = places.merge(apply(RESHAPE, x, shape=kept))
-    source = apply(RESHAPE, _broadcast(source, places.result), shape=places.line)
-    written = apply(INDEX_COPY, merged, places.flat, source, dim=places.at)
+    merged = places.merge(apply(RESHAPE, part, shape=kept))
+    source = _broadcast(name, source, places.result)
+    source = apply(RESHAPE, source, shape=places.line)
+    op = INDEX_ADD if accumulate else INDEX_COPY
+    written = apply(op, merged, places.flat, source, dim=places.at)
     result = _restored(places.unmerge(written), target._array.shape, flips)
-    target._assign("__setitem__", result)
+    target._assign(name, result)
 
 
-def _broadcast(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+@method
+def index_put_(
+    self: Tensor, indices: Sequence[Tensor], values: Any, accumulate: bool = False
+) -> Tensor:
+    """Write values where indices meet, in place: `self[indices] = values`.
+
+    Args:
+        self: the tensor.
+        indices: a tuple of integer or bool tensors, for as many axes from the first on.
+        values: what is written; it broadcasts.
+        accumulate: add to what stands there, also several times to one place; else of
+            places that are named twice the later value stays.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+        ShapeError: the values do not broadcast.
+        TypeError: `indices` is not a tuple of tensors.
+        GradError: the tensor is a leaf that requires a gradient.
+    """
+    if not isinstance(indices, (tuple, list)) or not all(
+        isinstance(each, Tensor) for each in indices
+    ):
+        raise TypeError(
+            f"index_put_: expected a tuple of index tensors, got {indices!r}"
+        )
+    _write("index_put_", self, tuple(indices), values, accumulate)
+    return self
+
+
+@method
+def index_put(
+    input: Tensor, indices: Sequence[Tensor], values: Any, accumulate: bool = False
+) -> Tensor:
+    """Return a copy in which values are written where indices meet.
+
+    Args:
+        input: the tensor that is copied first.
+        indices: a tuple of integer or bool tensors, for as many axes from the first on.
+        values: what is written; it broadcasts.
+        accumulate: add to what stands there, also several times to one place; else of
+            places that are named twice the later value stays.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+        ShapeError: the values do not broadcast.
+        TypeError: `indices` is not a tuple of tensors.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> rows, columns = ad.tensor([0, 1, 0]), ad.tensor([2, 0, 2])
+        >>> ad.index_put(ad.zeros(2, 3), (rows, columns), ad.ones(3), accumulate=True)
+        tensor([[0., 0., 2.],
+                [1., 0., 0.]])
+    """
+    return index_put_(input.clone(), indices, values, accumulate)
+
+
+def _broadcast(name: str, source: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A value in the shape of what it is written to; axes of size 1 in front drop."""
     extra = source.ndim - len(shape)
     if extra > 0 and source._array.shape[:extra] == (1,) * extra:
@@ -378,7 +454,7 @@ def _broadcast(source: Tensor, shape: tuple[int, ...]) -> Tensor:
         return expanded(source, shape)
     except ShapeError:
         raise ShapeError(
-            f"__setitem__: a value of shape {tuple(source.shape)} does not broadcast to "
+            f"{name}: a value of shape {tuple(source.shape)} does not broadcast to "
             f"the part of shape {shape}"
         ) from None
 
