@@ -1,6 +1,7 @@
 """Deep learning on the CPU: PyTorch's names, autograd in Python, kernels in C."""
 
 import importlib as _importlib
+from math import e, inf, nan, pi
 from typing import Any as _Any
 
 from pyautodl import autograd, cuda, functional, nn, ops
@@ -65,6 +66,8 @@ double = float64
 short = int16
 int = int32
 long = int64
+strided = "strided"
+newaxis = None
 
 get_num_threads = native.get_num_threads
 set_num_threads = native.set_num_threads
@@ -85,10 +88,14 @@ _LATER = {
     "utils": "pyautodl.utils",
 }
 _LATER_NAMES = {
+    "are_deterministic_algorithms_enabled": "pyautodl.determinism",
+    "get_float32_matmul_precision": "pyautodl.determinism",
     "load": "pyautodl.serialization",
     "profile": "pyautodl.profiler",
     "save": "pyautodl.serialization",
+    "set_float32_matmul_precision": "pyautodl.determinism",
     "show_config": "pyautodl.config",
+    "use_deterministic_algorithms": "pyautodl.determinism",
 }
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["device_count", "is_available", "manual_seed_all"]
+__all__ = [
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "manual_seed",
+    "manual_seed_all",
+    "synchronize",
+]
 
 
 def is_available() -> bool:
@@ -33,4 +40,31 @@ def manual_seed_all(seed: int) -> None:
     Example:
         >>> import pyautodl as ad
         >>> ad.cuda.manual_seed_all(0)
+    """
+
+
+def manual_seed(seed: int) -> None:
+    """Do nothing: there are no devices whose generators to seed.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.manual_seed(0)
+    """
+
+
+def empty_cache() -> None:
+    """Do nothing; `pyautodl.empty_cache` gives back the CPU's.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.empty_cache()
+    """
+
+
+def synchronize(device: object = None) -> None:
+    """Do nothing: what was called is done.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cuda.synchronize()
     """

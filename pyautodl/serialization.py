@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pyautodl._version import __version__
 from pyautodl.backends.dtypes import as_dtype
 from pyautodl.errors import CheckpointError
 from pyautodl.functional.creation import tensor
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, device
 
 __all__ = ["atomic_write", "load", "read_metadata", "save", "save_tensors"]
 
@@ -29,17 +29,18 @@ _VERSION = "pyautodl.version"
 
 
 def save(
-    obj: Any, f: str | os.PathLike[str], metadata: dict[str, str] | None = None
+    obj: Any,
+    f: str | os.PathLike[str] | IO[bytes],
+    metadata: dict[str, str] | None = None,
 ) -> None:
     """Save nested dicts, lists and tuples of tensors and plain values.
 
-    The file is written beside its place and renamed, so that a crash leaves the old
-    one.
+    A file is written beside its place and renamed, so that a crash leaves the old one.
 
     Args:
         obj: what to save: a state_dict, or anything made of dicts, lists, tuples,
             tensors, arrays, numbers, strings, bools and None.
-        f: the path of the file.
+        f: the path of the file, or what has `write`.
         metadata: further entries of the file's metadata, for other programs.
 
     Raises:
@@ -59,7 +60,11 @@ def save(
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     tree = json.dumps(_encode(obj, "", tensors))
     entries = {**(metadata or {}), _TREE: tree, _VERSION: __version__}
-    atomic_write(f, to_bytes(tensors, entries))
+    content = to_bytes(tensors, entries)
+    if isinstance(f, (str, os.PathLike)):
+        atomic_write(f, content)
+    else:
+        f.write(content)
 
 
 def save_tensors(
@@ -105,18 +110,43 @@ def _mode_of(target: Path) -> int:
     return 0o666 & ~mask
 
 
-def load(f: str | os.PathLike[str]) -> Any:
+def load(
+    f: str | os.PathLike[str] | IO[bytes],
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+) -> Any:
     """Load what `save` has saved; of another program's file a dict of its tensors.
 
     Args:
-        f: the path of the file.
+        f: the path of the file, or what has `read`.
+        map_location: where the tensors shall be: 'cpu' or None; functions and dicts, by
+            which PyTorch maps devices, are without effect, as there is one.
+        pickle_module, weights_only, mmap: without effect: files hold no code.
 
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointError: the file is damaged or is no safetensors file.
+
+    Example:
+        >>> import io
+        >>> import pyautodl as ad
+        >>> file = io.BytesIO()
+        >>> ad.save([1, ad.ones(2)], file)
+        >>> _ = file.seek(0)
+        >>> ad.load(file, map_location="cpu")
+        [1, tensor([1., 1.])]
     """
-    path = os.fspath(f)
-    entries, arrays = _read(path, with_tensors=True)
+    if isinstance(map_location, (str, device)):
+        device(map_location)
+    if isinstance(f, (str, os.PathLike)):
+        path = os.fspath(f)
+        entries, arrays = _read(path, with_tensors=True)
+    else:
+        path = str(getattr(f, "name", "the stream"))
+        entries, arrays = _parse(f.read(), path)
     try:
         tree = json.loads(entries[_TREE]) if _TREE in entries else None
     except ValueError as error:
@@ -164,6 +194,23 @@ def _read(
         ) from error
 
 
+def _parse(
+    content: bytes, name: str
+) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
+    """Metadata and tensors of a file's bytes."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        arrays = from_bytes(content)
+        size = int.from_bytes(content[:8], "little")
+        return json.loads(content[8 : 8 + size]).get("__metadata__") or {}, arrays
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(
+            f"load: {name!r} is damaged or is no safetensors file ({error})"
+        ) from error
+
+
 def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:
     """A value as JSON: plain ones as they are, others as {kind: content}."""
     if value is None or isinstance(value, (bool, int, str)):
@@ -194,6 +241,7 @@ def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> 
     raise TypeError(
         f"save: {path or 'the value'} is a {type(value).__name__}; expected tensors, "
         "numbers, strings, None, or dicts, lists and tuples of them"
+        + ("; likely fix: .state_dict()" if hasattr(value, "state_dict") else "")
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pyautodl.autograd.gradcheck import gradcheck, gradgradcheck
 from pyautodl.backends import native
+from pyautodl.functional.creation import tensor
 from pyautodl.nn.module import Module
 from pyautodl.random import manual_seed
 from pyautodl.tensor import Tensor
@@ -237,11 +238,11 @@ def check_loss(
     """
     rng = np.random.default_rng(seed)
     x = (
-        Tensor(rng.standard_normal((8, 3)))
+        tensor(rng.standard_normal((8, 3)))
         if input is None
         else input.detach().double()
     )
-    t = Tensor(rng.random(x.shape)) if target is None else target.detach()
+    t = tensor(rng.random(x.shape)) if target is None else target.detach()
     t = t.double() if t.is_floating_point() else t
     examples = {"the example": x, "a thousand times the example": x * 1000}
     if t.shape == x.shape and t.is_floating_point():

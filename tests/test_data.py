@@ -219,6 +219,16 @@ def test_loader_collates_what_datasets_give():
     assert batch["word"] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "rows", [ad.arange(6).reshape(3, 2), np.arange(6).reshape(3, 2)]
+)
+def test_batches_of_one_tensor_are_tensors(rows):
+    for options in ({}, {"collate_fn": ad.stack}):
+        batches = list(DataLoader(rows, 2, **options))
+        assert [batch.tolist() for batch in batches] == [[[0, 1], [2, 3]], [[4, 5]]]
+    assert [x.tolist() for x in DataLoader(rows, None)] == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_loader_takes_iterable_datasets():
     class Count(IterableDataset):
         def __iter__(self):

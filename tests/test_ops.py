@@ -388,8 +388,8 @@ def test_a_wrong_gradient_is_found_and_named() -> None:
         def backward(ctx: Any, g: Tensor) -> Tensor:
             values = np.array(g._array.numpy())
             values[1, 2] *= 1.01
-            return Tensor(values)
+            return pyautodl.tensor(values)
 
-    x = Tensor(np.ones((2, 3))).requires_grad_()
+    x = pyautodl.tensor(np.ones((2, 3))).requires_grad_()
     with pytest.raises(GradcheckError, match=r"input 0 \(2, 3\), entry \(1, 2\)"):
         gradcheck(Wrong.apply, (x,))

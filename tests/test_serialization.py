@@ -1,12 +1,13 @@
 """Saving and loading nested values."""
 
+import io
 import math
 
 import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl.errors import CheckpointError
+from pyautodl.errors import BackendError, CheckpointError
 
 
 def test_everything_comes_back(tmp_path):
@@ -78,3 +79,30 @@ def test_permissions_of_a_replaced_file_stay(tmp_path):
     path.chmod(0o640)
     ad.save(2, path)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_streams(tmp_path):
+    stream = io.BytesIO()
+    ad.save({"x": ad.arange(3), "n": 2}, stream)
+    content = stream.getvalue()
+    found = ad.load(io.BytesIO(content), map_location=ad.device("cpu"))
+    assert (found["x"].tolist(), found["n"]) == ([0, 1, 2], 2)
+    with open(tmp_path / "x", "wb") as file:
+        ad.save([ad.ones(1)], file)
+    with open(tmp_path / "x", "rb") as file:
+        assert ad.load(file)[0].tolist() == [1.0]
+    for damaged in (b"", content[:50], content[:-8]):
+        with pytest.raises(CheckpointError, match="damaged"):
+            ad.load(io.BytesIO(damaged))
+
+
+def test_load_takes_the_arguments_of_pytorch(tmp_path):
+    path = tmp_path / "x"
+    ad.save({"x": ad.ones(1)}, path)
+    for where in (None, "cpu", ad.device("cpu"), {"cuda:0": "cpu"}, lambda x, _: x):
+        found = ad.load(path, map_location=where, weights_only=True)
+        assert found["x"].tolist() == [1.0]
+    with pytest.raises(BackendError, match="cuda"):
+        ad.load(path, map_location="cuda")
+    with pytest.raises(TypeError, match=r"a Linear; .* likely fix: .state_dict"):
+        ad.save(ad.nn.Linear(1, 1), path)

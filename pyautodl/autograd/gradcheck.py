@@ -15,6 +15,7 @@ import numpy as np
 from pyautodl.autograd.gradients import grad
 from pyautodl.backends.dtypes import float64
 from pyautodl.errors import PyautodlError
+from pyautodl.functional.creation import tensor
 from pyautodl.graph import MODE
 from pyautodl.tensor import Tensor, make
 
@@ -198,7 +199,7 @@ def _random_grads(
     grads = []
     for y in _differentiable(func(*inputs)):
         shape = tuple(y.shape)
-        leaf = Tensor(rng.standard_normal((*shape, 2) if gaps else shape))
+        leaf = tensor(rng.standard_normal((*shape, 2) if gaps else shape))
         if gaps:
             view = leaf._array.view(shape, leaf._array.strides[:-1])
             leaf = make(view, None, False)
@@ -263,7 +264,7 @@ class _Check:
         found = grad(
             [y for y, _ in used],
             [self.inputs[i] for i in self.numbers],
-            [Tensor(d) for _, d in used],
+            [tensor(d) for _, d in used],
             retain_graph=True,
             allow_unused=True,
         )

@@ -460,3 +460,10 @@ def _addressed(
         for one in each if isinstance(each, list) else (each,):
             found.append((one.place, one.shift * DTYPES[one.code].itemsize))
     return found
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch's, which scripts set and ask
+    if name in ("cudnn", "mps"):
+        return importlib.import_module(f"pyautodl.backends.{name}")
+    raise AttributeError(f"module 'pyautodl.backends' has no attribute {name!r}")

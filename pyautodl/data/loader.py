@@ -12,7 +12,7 @@ import numpy as np
 from pyautodl.data.dataset import IterableDataset, as_dataset
 from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautodl.functional.copy import stack
-from pyautodl.functional.creation import tensor
+from pyautodl.functional.creation import as_tensor, tensor
 from pyautodl.random import Generator, default_generator
 from pyautodl.tensor import Tensor
 
@@ -53,6 +53,22 @@ def default_collate(batch: list[Any]) -> Any:
     )
 
 
+class _Rows:
+    """The rows of one tensor as samples."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = as_tensor(rows)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        return self.rows.index_select(0, indices)
+
+
 class DataLoader:
     """Iterates over a dataset in batches, each epoch in a new order if `shuffle`.
 
@@ -60,7 +76,8 @@ class DataLoader:
     there are or what else was drawn.
 
     Args:
-        dataset: a dataset, or a tuple of tensors or arrays.
+        dataset: a dataset, or a tuple of tensors or arrays, whose batches are tuples; of
+            one tensor or array batches are tensors.
         batch_size: samples in a batch; None gives single samples.
         shuffle: draw in a new order each epoch.
         sampler: where sample numbers come from instead.
@@ -107,6 +124,8 @@ class DataLoader:
         transform: Callable[..., Any] | None = None,
     ) -> None:
         iterable = isinstance(dataset, IterableDataset)
+        if isinstance(dataset, (Tensor, np.ndarray)):
+            dataset = _Rows(dataset)
         self.dataset = dataset if iterable else as_dataset(dataset)
         if not iterable and len(self.dataset) == 0:
             raise ValueError("DataLoader: the dataset is empty")

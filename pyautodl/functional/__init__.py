@@ -9,6 +9,7 @@ from pyautodl.functional.eltwise import *
 from pyautodl.functional.explain_conv import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
+from pyautodl.functional.limits import *
 from pyautodl.functional.loss import *
 from pyautodl.functional.matmul import *
 from pyautodl.functional.norm import *
@@ -18,6 +19,7 @@ from pyautodl.functional.reduce import *
 from pyautodl.functional.rnn import *
 from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
+from pyautodl.functional.typed import *
 from pyautodl.functional.views import *
 
 # a function may bear the name of another family (norm): the order above, by name, leaves
@@ -30,6 +32,7 @@ _FAMILIES = (
     "explain_conv",
     "index",
     "interpolate",
+    "limits",
     "loss",
     "matmul",
     "norm",
@@ -39,6 +42,7 @@ _FAMILIES = (
     "rnn",
     "softmax",
     "sort",
+    "typed",
     "views",
 )
 

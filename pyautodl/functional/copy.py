@@ -287,15 +287,21 @@ def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat(tensors, dim)
 
 
-def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+def concatenate(
+    tensors: Sequence[Tensor], axis: int = 0, *, dim: int | None = None
+) -> Tensor:
     """Put tensors one after the other along an axis, as `cat`.
+
+    Args:
+        tensors: as there.
+        axis, dim: the axis, by either name.
 
     Example:
         >>> import pyautodl as ad
         >>> ad.concatenate((ad.zeros(2), ad.ones(1)))
         tensor([0., 0., 1.])
     """
-    return cat(tensors, axis)
+    return cat(tensors, axis if dim is None else dim)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

@@ -34,6 +34,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "is_floating_point",
     "is_tensor",
     "linspace",
     "logspace",
@@ -236,6 +237,17 @@ def is_tensor(obj: Any) -> bool:
         (True, False)
     """
     return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Return whether the element type is a float.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.is_floating_point(ad.ones(1)), ad.is_floating_point(ad.arange(1))
+        (True, False)
+    """
+    return input.is_floating_point()
 
 
 def numel(input: Tensor) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyautodl.functional.creation import as_tensor
 from pyautodl.tensor import Tensor
 
 __all__ = ["Buffer", "Parameter"]
@@ -26,7 +27,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        super().__init__(data)
+        super().__init__(as_tensor([] if data is None else data))
         self.requires_grad = requires_grad
 
 
@@ -49,5 +50,5 @@ class Buffer(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
-        super().__init__(data)
+        super().__init__(as_tensor([] if data is None else data))
         self.persistent = persistent

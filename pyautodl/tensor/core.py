@@ -14,6 +14,7 @@ from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import Edge, Node, run_backward
+from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND, Protocols
 from pyautodl.tensor.views import view_edge
 
@@ -26,6 +27,9 @@ class Tensor(Protocols):
     Tensors are made by `tensor`, `zeros`, `rand`, ... and by computing with tensors.
     With `requires_grad=True` a tensor is a leaf of the graph: `backward()` of what is
     computed from it fills its `grad`.
+
+    As PyTorch's older constructor `Tensor(2, 3)` is a tensor of that shape, which is not
+    set, and `Tensor([1, 2])` one of the default element type.
 
     Example:
         >>> import pyautodl as ad
@@ -50,12 +54,11 @@ class Tensor(Protocols):
         "grad",
     )
 
-    def __init__(self, data: Any = None, *, requires_grad: bool = False) -> None:
-        source = (
-            data
-            if isinstance(data, Tensor)
-            else BOUND["tensor"]([] if data is None else data)
-        )
+    def __init__(self, *data: Any, requires_grad: bool = False) -> None:
+        if len(data) == 1 and isinstance(data[0], Tensor):
+            source = data[0]
+        else:
+            source = BOUND["sized"](data, get_default_dtype())
         self._setup(source._array, None, requires_grad)
 
     def _setup(self, array: Array, edge: Edge | None, requires_grad: bool) -> None:

@@ -140,6 +140,8 @@ class Properties:
         """Return the number of axes."""
         return len(self._array.shape)
 
+    ndimension = dim
+
     def numel(self) -> int:
         """Return the number of elements."""
         return self._array.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, float64
+from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise.arithmetic import operator
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.eltwise.compare import COMPARISONS, LOGIC, WHERE
@@ -256,7 +257,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 def _number_as_tensor(number: Any, beside: Any) -> Tensor:
     """Of two numbers the first, in a type that holds both."""
     kind = type(number + beside) if not isinstance(number, bool) else type(beside)
-    return Tensor(kind(number))
+    return tensor(kind(number))
 
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:

@@ -27,6 +27,9 @@ from pyautodl.optim.lr_scheduler.joined import ChainedScheduler, SequentialLR
 from pyautodl.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from pyautodl.optim.lr_scheduler.scheduler import LRScheduler
 
+# the name it had before PyTorch 2
+_LRScheduler = LRScheduler
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

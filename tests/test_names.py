@@ -1,0 +1,92 @@
+"""Names of PyTorch's that scripts use beside tensors and layers."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+
+
+def test_tensors_of_sizes_and_of_values() -> None:
+    assert tuple(ad.Tensor(2, 3).shape) == (2, 3)
+    assert tuple(ad.Tensor(ad.ones(4, 5).size()).shape) == (4, 5)
+    assert tuple(ad.Tensor().shape) == (0,)
+    for values in ([1, 2], (1, 2), np.array([1, 2]), ad.tensor([1.0, 2.0])):
+        x = ad.Tensor(values)
+        assert (x.dtype, x.tolist()) == (ad.float32, [1.0, 2.0])
+    parameter = ad.nn.Parameter(ad.Tensor(3, 2))
+    assert tuple(parameter.shape) == (3, 2)
+    assert ad.nn.Parameter([1.0]).dtype == ad.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("FloatTensor", ad.float32),
+        ("DoubleTensor", ad.float64),
+        ("LongTensor", ad.int64),
+        ("IntTensor", ad.int32),
+        ("ShortTensor", ad.int16),
+        ("CharTensor", ad.int8),
+        ("ByteTensor", ad.uint8),
+        ("BoolTensor", ad.bool),
+    ],
+)
+def test_constructors_of_one_type(name: str, dtype: ad.dtype) -> None:
+    make = getattr(ad, name)
+    assert make([1, 0]).dtype == make(np.array([1.5, 0])).dtype == dtype
+    assert make([[1, 0]]).tolist() == [[1, 0]]
+    assert tuple(make(2, 3).shape) == (2, 3)
+    assert isinstance(make(1), make)
+    assert not isinstance(
+        ad.zeros(1, dtype=ad.int8 if dtype != ad.int8 else None), make
+    )
+    assert ad.ones(2).type(make).dtype == dtype
+
+
+def test_limits() -> None:
+    for dtype in (ad.float32, ad.float64):
+        info, expected = ad.finfo(dtype), np.finfo(dtype.numpy)
+        assert (info.max, info.min) == (expected.max, expected.min)
+        assert (info.eps, info.tiny) == (expected.eps, expected.tiny)
+    assert ad.finfo().bits == 32
+    assert ad.iinfo(ad.int64).max == sys.maxsize
+    assert ad.iinfo(ad.uint8).min == 0
+    with pytest.raises(TypeError, match="expected a floating type, got int64"):
+        ad.finfo(ad.int64)
+    with pytest.raises(TypeError, match="expected an integer type, got float32"):
+        ad.iinfo(ad.float32)
+
+
+def test_constants() -> None:
+    assert (ad.inf, ad.pi, ad.e) == (math.inf, math.pi, math.e)
+    assert math.isnan(ad.nan)
+    assert tuple(ad.ones(2)[:, ad.newaxis].shape) == (2, 1)
+    assert ad.ones(1).layout == ad.strided
+
+
+def test_switches_of_scripts() -> None:
+    assert not ad.backends.cudnn.is_available()
+    assert not ad.backends.mps.is_available()
+    before = ad.backends.cudnn.benchmark
+    ad.backends.cudnn.benchmark = before
+    ad.cuda.manual_seed(0)
+    ad.cuda.empty_cache()
+    ad.use_deterministic_algorithms(True, warn_only=True)
+    assert ad.are_deterministic_algorithms_enabled()
+    with pytest.raises(ValueError, match="got 'low'"):
+        ad.set_float32_matmul_precision("low")
+    with pytest.raises(AttributeError, match="no attribute 'cuda'"):
+        ad.backends.cuda  # noqa: B018
+    assert issubclass(ad.optim.lr_scheduler.StepLR, ad.optim.lr_scheduler._LRScheduler)
+
+
+def test_other_spellings() -> None:
+    x = ad.ones(2, 3)
+    assert x.ndimension() == 2
+    assert ad.is_floating_point(x)
+    assert tuple(ad.concatenate([x, x], dim=1).shape) == (2, 6)
