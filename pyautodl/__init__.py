@@ -4,7 +4,7 @@ import importlib as _importlib
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
-from pyautodl import autograd, cuda, functional, nn, ops
+from pyautodl import autograd, cuda, functional, ops
 from pyautodl._version import __version__
 from pyautodl.autograd.grad_mode import (
     enable_grad,
@@ -80,6 +80,7 @@ set_cache_limit = native.set_cache_limit
 _LATER = {
     "data": "pyautodl.data",
     "models": "pyautodl.models",
+    "nn": "pyautodl.nn",
     "optim": "pyautodl.optim",
     "plot": "pyautodl.plot",
     "profiler": "pyautodl.profiler",

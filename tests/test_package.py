@@ -45,10 +45,10 @@ def test_e1_extension_is_small(compiled):
 
 def test_e2_import_is_fast():
     code = (
-        "import time, numpy; began = time.process_time(); import pyautodl; "
-        "print(time.process_time() - began)"
+        "import time, numpy; began = time.thread_time(); import pyautodl; "
+        "print(time.thread_time() - began)"
     )
-    # the processor's time, as other tests run beside this one
+    # the time on the processor, as other tests run beside this one
     assert any(float(_python(code)[1]) < 0.05 for _ in range(25))
 
 
