@@ -5,8 +5,10 @@ import sys
 from pyautodl.functional.conv import *
 from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
+from pyautodl.functional.derived import *
 from pyautodl.functional.eltwise import *
 from pyautodl.functional.explain_conv import *
+from pyautodl.functional.grids import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
 from pyautodl.functional.limits import *
@@ -19,6 +21,7 @@ from pyautodl.functional.reduce import *
 from pyautodl.functional.rnn import *
 from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
+from pyautodl.functional.statistics import *
 from pyautodl.functional.typed import *
 from pyautodl.functional.views import *
 
@@ -28,8 +31,10 @@ _FAMILIES = (
     "conv",
     "copy",
     "creation",
+    "derived",
     "eltwise",
     "explain_conv",
+    "grids",
     "index",
     "interpolate",
     "limits",
@@ -42,6 +47,7 @@ _FAMILIES = (
     "rnn",
     "softmax",
     "sort",
+    "statistics",
     "typed",
     "views",
 )

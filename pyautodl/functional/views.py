@@ -19,7 +19,7 @@ from pyautodl.ops.views import (
     UNFOLD,
     along,
 )
-from pyautodl.tensor import Tensor, apply, method
+from pyautodl.tensor import Tensor, apply, inplace_view, method
 
 __all__ = [
     "adjoint",
@@ -785,3 +785,8 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim != 2:
         raise ShapeError(f"diag: expected 1 or 2 axes, got shape {tuple(input.shape)}")
     return apply(DIAGONAL, input, offset=diagonal, dim1=0, dim2=1)
+
+
+for _view_function in (squeeze, unsqueeze, transpose, swapaxes, swapdims, t):
+    _changed = inplace_view(_view_function)
+    setattr(Tensor, _changed.__name__, _changed)

@@ -16,7 +16,7 @@ from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.views import rebase
 
-__all__ = ["inplace", "method", "overwrite"]
+__all__ = ["inplace", "inplace_view", "method", "overwrite"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -128,6 +128,28 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     changed.__name__ = changed.__qualname__ = name
     changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
+    return changed
+
+
+def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The variant of a view function that gives the tensor itself the view's shape."""
+    name = f"{function.__name__}_"
+
+    @functools.wraps(function)
+    def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._check_inplace(name)
+        view = function(self, *args, **kwargs)
+        if view is self:
+            return self
+        self._array = view._array
+        self._edge = view._edge
+        self._requires_grad = view._requires_grad
+        if self._base is not None:
+            self._base_changes = self._base._changes
+        return self
+
+    changed.__name__ = changed.__qualname__ = name
+    changed.__doc__ = f"Apply `{function.__name__}` to the tensor itself and return it."
     return changed
 
 

@@ -116,6 +116,9 @@ class Protocols(Properties):
             raise TypeError("iter: a 0-dimensional tensor can't be iterated over")
         return iter([self[i] for i in range(self._array.shape[0])])
 
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any())
+
     def __hash__(self) -> int:
         return id(self)
 

@@ -1,0 +1,199 @@
+"""Index pairs, products of sets, and matrices put together along the diagonal."""
+
+from __future__ import annotations
+
+from itertools import combinations as choices
+from itertools import combinations_with_replacement
+from typing import Any
+
+from pyautodl.backends.dtypes import as_dtype, bool_, int64
+from pyautodl.errors import ShapeError
+from pyautodl.functional.copy import cat, meshgrid, pad, stack, tril, triu
+from pyautodl.functional.creation import ones, tensor
+from pyautodl.functional.index import nonzero
+from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
+from pyautodl.tensor import Tensor, method
+
+__all__ = [
+    "block_diag",
+    "cartesian_prod",
+    "combinations",
+    "diagflat",
+    "trace",
+    "tril_indices",
+    "triu_indices",
+]
+
+
+@method
+def trace(input: Tensor) -> Tensor:
+    """Return the sum of a matrix's diagonal.
+
+    Raises:
+        ShapeError: the input is no matrix.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
+        tensor(5)
+    """
+    if input.ndim != 2:
+        raise ShapeError(f"trace: expected a matrix, got shape {tuple(input.shape)}")
+    return diagonal(input).sum()
+
+
+@method
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """Make a matrix with all elements of the input on a diagonal.
+
+    Args:
+        input: a tensor; its order is that of memory.
+        offset: how far above the main diagonal; below, if negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.diagflat(ad.tensor([1, 2]))
+        tensor([[1, 0],
+                [0, 2]])
+    """
+    return diag(flatten(input), offset)
+
+
+@method
+def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Set the main diagonal of a matrix, in place.
+
+    Args:
+        self: a matrix.
+        fill_value: a number.
+        wrap: not supported.
+
+    Raises:
+        ShapeError: the tensor is no matrix.
+        GradError: the tensor is a leaf that requires a gradient.
+    """
+    if wrap:
+        raise NotImplementedError("fill_diagonal_: wrap is not supported")
+    if self.ndim != 2:
+        raise ShapeError(
+            f"fill_diagonal_: expected a matrix, got shape {tuple(self.shape)}"
+        )
+    places = tril(triu(ones(self.shape, dtype=bool_)))
+    return self.masked_fill_(places, fill_value)
+
+
+def _indices(part: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:
+    places = nonzero(part(ones(row, col, dtype=bool_), offset)).t()
+    return places.to(int64 if dtype is None else as_dtype(dtype)).contiguous()
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Return rows and columns of the lower triangle of a matrix.
+
+    Args:
+        row, col: the shape of the matrix.
+        offset: how far above the main diagonal it ends; below, if negative.
+        dtype: of the indices; default int64.
+        device: 'cpu' or None.
+
+    Shape:
+        (2, count)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tril_indices(2, 2)
+        tensor([[0, 1, 1],
+                [0, 0, 1]])
+    """
+    return _indices(tril, row, col, offset, dtype)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Return rows and columns of the upper triangle of a matrix.
+
+    Args:
+        row, col: the shape of the matrix.
+        offset: how far above the main diagonal it begins; below, if negative.
+        dtype: of the indices; default int64.
+        device: 'cpu' or None.
+
+    Shape:
+        (2, count)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.triu_indices(2, 2, offset=1)
+        tensor([[0],
+                [1]])
+    """
+    return _indices(triu, row, col, offset, dtype)
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """Return all ways to take one element of each line.
+
+    Args:
+        tensors: with one axis.
+
+    Shape:
+        (n), (m) -> (n m, 2); one line alone stays a line.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cartesian_prod(ad.tensor([1, 2]), ad.tensor([3, 4])).tolist()
+        [[1, 3], [1, 4], [2, 3], [2, 4]]
+    """
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([flatten(each) for each in meshgrid(*tensors)], dim=1)
+
+
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Return all choices of r elements of a line, in their order.
+
+    Args:
+        input: a tensor with one axis.
+        r: how many are chosen.
+        with_replacement: whether an element may be chosen again.
+
+    Raises:
+        ShapeError: the input has other than one axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.combinations(ad.tensor([1, 2, 3])).tolist()
+        [[1, 2], [1, 3], [2, 3]]
+    """
+    if input.ndim != 1:
+        raise ShapeError(f"combinations: expected a line, got {tuple(input.shape)}")
+    make = combinations_with_replacement if with_replacement else choices
+    places = list(make(range(len(input)), r))
+    chosen = tensor(places, dtype=int64).reshape(-1)
+    return input[chosen].reshape(len(places), r)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """Put matrices one after the other along the diagonal, with zeros beside them.
+
+    Args:
+        tensors: matrices; a line is a row, a number one element.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.block_diag(ad.tensor([[1, 2]]), ad.tensor([[3]]))
+        tensor([[1, 2, 0],
+                [0, 0, 3]])
+    """
+    blocks = [atleast_2d(each) for each in tensors]
+    width = sum(each.shape[1] for each in blocks)
+    rows = []
+    before = 0
+    for each in blocks:
+        after = width - before - each.shape[1]
+        rows.append(pad(each, (before, after)))
+        before += each.shape[1]
+    return cat(rows)

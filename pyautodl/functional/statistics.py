@@ -1,0 +1,246 @@
+"""Statistics of samples: quantiles, the most frequent value, covariance, histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import tensor
+from pyautodl.functional.eltwise import logical_and
+from pyautodl.functional.index import bincount, gather
+from pyautodl.functional.reduce import ValuesIndices, cumsum, norm
+from pyautodl.functional.sort import searchsorted, sort
+from pyautodl.functional.views import diagonal, flatten, movedim
+from pyautodl.ops.axes import normalize_axis
+from pyautodl.tensor import Tensor, call, method
+
+__all__ = ["bucketize", "corrcoef", "cov", "dist", "histc", "mode", "quantile"]
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "nearest", "midpoint")
+
+
+@method
+def quantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """Return the value below which a part q of the elements lies; NaN if one is NaN.
+
+    Args:
+        input: a floating tensor.
+        q: from 0 to 1: a number, or a line of them, which becomes the first axis.
+        dim: the axis; None means all elements.
+        keepdim: keep the axis with size 1.
+        interpolation: between the two neighbours: 'linear', 'lower', 'higher', 'nearest'
+            or 'midpoint'.
+
+    Raises:
+        ValueError: q is out of range, or the interpolation unknown.
+        ShapeError: there are no elements, or q has several axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.quantile(ad.tensor([3.0, 1.0, 2.0, 5.0]), ad.tensor([0.5, 0.9]))
+        tensor([2.5000, 4.4000])
+    """
+    if interpolation not in _INTERPOLATIONS:
+        raise ValueError(
+            f"quantile: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
+            f"{interpolation!r}"
+        )
+    parts = q if isinstance(q, Tensor) else tensor(float(q), dtype=input.dtype)
+    if parts.ndim > 1:
+        raise ShapeError(f"quantile: expected q with one axis, got {tuple(q.shape)}")
+    if not bool(logical_and(parts >= 0, parts <= 1).all()):
+        raise ValueError(f"quantile: q must be from 0 to 1, got {q}")
+    x = flatten(input) if dim is None or not input.ndim else input
+    axis = normalize_axis("quantile", dim or 0, x.ndim, x.shape)
+    n = x.shape[axis]
+    if n == 0:
+        raise ShapeError(f"quantile: shape {tuple(input.shape)} has no elements")
+    line = movedim(x, axis, -1)
+    found = _at(sort(line).values, parts.reshape(-1) * (n - 1), interpolation)
+    holes = line.isnan().any(-1, keepdim=True)
+    found = movedim(found.masked_fill(holes, float("nan")), -1, 0)
+    if keepdim:
+        kept = [1] * input.ndim
+        if dim is not None and input.ndim:
+            kept = [*input.shape]
+            kept[axis] = 1
+        found = found.reshape(-1, *kept)
+    return found if parts.ndim else found[0]
+
+
+def _at(line: Tensor, places: Tensor, interpolation: str) -> Tensor:
+    """What stands at places between whole numbers, along the last axis."""
+    if interpolation == "nearest":
+        return line.index_select(-1, places.round().long())
+    low, high = places.floor(), places.ceil()
+    below, above = (line.index_select(-1, each.long()) for each in (low, high))
+    if interpolation in ("lower", "higher"):
+        return below if interpolation == "lower" else above
+    weight = (high - low) * 0.5 if interpolation == "midpoint" else places - low
+    return below + (above - below) * weight.to(line.dtype)
+
+
+@method
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
+    """Return the most frequent value along an axis, the smallest of several.
+
+    Args:
+        input: a tensor.
+        dim: the axis.
+        keepdim: keep the axis with size 1.
+
+    Returns:
+        (values, indices), the index that of the value's last place
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.mode(ad.tensor([2, 3, 1, 3])).values
+        tensor(3)
+    """
+    axis = normalize_axis("mode", dim, input.ndim, input.shape)
+    x = input if input.ndim else input.reshape(1)
+    n = x.shape[axis]
+    if n == 0:
+        raise ShapeError(f"mode: axis {axis} of shape {tuple(x.shape)} has no elements")
+    values, order = sort(x, axis)
+    starts = values.narrow(axis, 1, n - 1) != values.narrow(axis, 0, n - 1)
+    first = starts.new_zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :])).long()
+    runs = call("cat", first, cumsum(starts.long(), axis), dim=axis)
+    sizes = call("full", shape=tuple(x.shape), value=0, dtype=runs.dtype)
+    sizes = sizes.scatter_add(axis, runs, sizes + 1)
+    # the last place of the first of the longest runs
+    best = sizes.argmax(axis, keepdim=True)
+    count = gather(sizes, axis, best)
+    last = (runs < best).sum(axis, keepdim=True) + count - 1
+    indices = gather(order, axis, last)
+    found = gather(x, axis, indices)
+    if not (keepdim and input.ndim):
+        found, indices = found.squeeze(axis), indices.squeeze(axis)
+    return ValuesIndices(found, indices)
+
+
+@method
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None
+) -> Tensor:
+    """Return the covariance matrix of variables.
+
+    Args:
+        input: a variable in each row, an observation in each column; a line is one variable.
+        correction: what is subtracted from the number of observations.
+        fweights, aweights: not supported.
+
+    Raises:
+        ShapeError: the input has more than two axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cov(ad.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+        tensor([[ 1., -1.],
+                [-1.,  1.]])
+    """
+    if fweights is not None or aweights is not None:
+        raise NotImplementedError("cov: fweights and aweights are not supported")
+    if input.ndim > 2:
+        raise ShapeError(f"cov: expected up to 2 axes, got {tuple(input.shape)}")
+    x = input if input.ndim == 2 else input.reshape(1, -1)
+    x = x - x.mean(1, keepdim=True)
+    found = x @ x.t() / (x.shape[1] - correction)
+    return found if input.ndim == 2 else found.reshape(())
+
+
+@method
+def corrcoef(input: Tensor) -> Tensor:
+    """Return the correlation matrix of variables, a row each.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.corrcoef(ad.tensor([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]))
+        tensor([[ 1., -1.],
+                [-1.,  1.]])
+    """
+    c = cov(input)
+    if not c.ndim:
+        return c / c
+    width = diagonal(c).sqrt()
+    return (c / width[:, None] / width[None, :]).clamp(-1, 1)
+
+
+@method
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """Return the p-norm of the difference of two tensors.
+
+    Args:
+        input, other: tensors that broadcast.
+        p: the exponent.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.dist(ad.tensor([3.0, 0.0]), ad.tensor([0.0, 4.0]))
+        tensor(5.)
+    """
+    return norm(input - other, p)
+
+
+@method
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Count elements in bins of equal width; what lies outside is passed over.
+
+    Args:
+        input: a floating tensor.
+        bins: how many.
+        min, max: where the first begins and the last ends; if both are equal, at the
+            smallest and the largest element.
+
+    Raises:
+        ValueError: there is no bin, or max is below min.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.histc(ad.tensor([0.1, 0.9, 1.0, 3.0]), bins=2, min=0, max=2)
+        tensor([2., 1.])
+    """
+    if bins < 1 or max < min:
+        raise ValueError(
+            f"histc: expected bins above 0 and max at least min, got {bins} bins from "
+            f"{min} to {max}"
+        )
+    x = flatten(input.detach())
+    if min == max and x.numel():
+        min, max = x.min().item(), x.max().item()
+    if min == max:
+        min, max = min - 1, max + 1
+    x = x[(x >= min) & (x <= max)]
+    # what equals max belongs to the last
+    places = ((x - min) * (bins / (max - min))).long().clamp(max=bins - 1)
+    return bincount(places, minlength=bins).to(input.dtype)
+
+
+@method
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """Return the number of the bucket of each element.
+
+    Args:
+        input: a tensor or a number.
+        boundaries: where buckets begin, in order.
+        out_int32: return int32 instead of int64.
+        right: an element that equals a boundary is behind it.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.bucketize(ad.tensor([1, 3, 6]), ad.tensor([1, 3, 5]))
+        tensor([0, 1, 3])
+    """
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)

@@ -1,0 +1,232 @@
+"""Functions that are made of others, against NumPy, with their gradients."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl.autograd import gradcheck, gradgradcheck
+from pyautodl.errors import GradError, ShapeError
+
+X = np.random.default_rng(0).standard_normal((4, 5))
+SQUARE = X[:, :4]
+WHOLE = np.array([[3, 1, 3, 2], [0, 2, 1, 1]])
+
+# name, arguments (arrays become tensors), expected
+CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
+    ("quantile", (X, 0.3), {}, np.quantile(X, 0.3)),
+    (
+        "quantile",
+        (X, np.array([0.1, 0.9])),
+        {"dim": 1},
+        np.quantile(X, [0.1, 0.9], axis=1),
+    ),
+    (
+        "quantile",
+        (X, 0.4),
+        {"dim": 0, "keepdim": True},
+        np.quantile(X, 0.4, axis=0, keepdims=True),
+    ),
+    ("quantile", (X, 0.5), {"keepdim": True}, np.quantile(X, 0.5, keepdims=True)),
+    *(
+        (
+            "quantile",
+            (X, 0.3),
+            {"dim": 1, "interpolation": how},
+            np.quantile(X, 0.3, axis=1, method=how),
+        )
+        for how in ("lower", "higher", "nearest", "midpoint")
+    ),
+    ("quantile", (np.array([1.0, np.nan]), 0.0), {}, np.array(np.nan)),
+    ("cov", (X,), {}, np.cov(X)),
+    ("cov", (X[0],), {"correction": 0}, np.cov(X[0], bias=True)),
+    ("corrcoef", (X,), {}, np.corrcoef(X)),
+    ("dist", (X, 2 * X), {}, np.linalg.norm(X)),
+    ("dist", (X, X[0] + 9), {"p": 1}, np.abs(X - X[0] - 9).sum()),
+    ("histc", (X,), {"bins": 5}, np.histogram(X, 5)[0]),
+    (
+        "histc",
+        (X,),
+        {"bins": 4, "min": -1, "max": 1},
+        np.histogram(X, 4, (-1, 1))[0],
+    ),
+    ("bucketize", (X, np.array([-1.0, 0.0])), {}, np.digitize(X, [-1, 0])),
+    ("trace", (X,), {}, np.trace(X)),
+    ("diagflat", (X[:2, :2],), {"offset": -1}, np.diagflat(X[:2, :2], -1)),
+    ("tril_indices", (3, 4), {"offset": 1}, np.array(np.tril_indices(3, 1, 4))),
+    ("triu_indices", (3, 4), {"offset": -1}, np.array(np.triu_indices(3, -1, 4))),
+    (
+        "cartesian_prod",
+        (np.arange(2), np.arange(3)),
+        {},
+        np.array([(i, j) for i in range(2) for j in range(3)]),
+    ),
+    (
+        "combinations",
+        (np.arange(4),),
+        {"r": 3},
+        np.array(list(itertools.combinations(range(4), 3))),
+    ),
+    (
+        "combinations",
+        (np.arange(3),),
+        {"with_replacement": True},
+        np.array(list(itertools.combinations_with_replacement(range(3), 2))),
+    ),
+    ("diff", (X,), {"n": 2}, np.diff(X, 2)),
+    ("diff", (WHOLE,), {"dim": 0}, np.diff(WHOLE, axis=0)),
+    ("diff", (X,), {"n": 9}, np.zeros((4, 0))),
+    ("trapezoid", (X,), {"dx": 0.5}, np.trapezoid(X, dx=0.5)),
+    ("trapz", (X, X[:, 0]), {"dim": 0}, np.trapezoid(X, X[:, 0], axis=0)),
+    ("logaddexp", (X, 3 * X[0]), {}, np.logaddexp(X, 3 * X[0])),
+    ("logit", (np.array([0.1, 0.5]),), {}, np.log([1 / 9, 1])),
+    ("logit", (np.array([0.0]),), {"eps": 0.5}, np.zeros(1)),
+    ("xlogy", (X, X**2), {}, X * np.log(X**2)),
+    ("xlogy", (np.zeros(2), np.array([0, np.nan])), {}, np.array([0, np.nan])),
+    ("deg2rad", (X,), {}, np.deg2rad(X)),
+    ("rad2deg", (X,), {}, np.rad2deg(X)),
+    ("cross", (X[:, :3], X[:, 2:]), {"dim": 1}, np.cross(X[:, :3], X[:, 2:])),
+    ("cross", (X[:3], X[1:]), {}, np.cross(X[:3], X[1:], axis=0)),
+    *(
+        ("matrix_power", (SQUARE, n), {}, np.linalg.matrix_power(SQUARE, n))
+        for n in range(6)
+    ),
+    ("isin", (WHOLE, np.array([3, 0])), {}, np.isin(WHOLE, [3, 0])),
+    ("isin", (WHOLE, 1), {"invert": True}, WHOLE != 1),
+    ("isin", (WHOLE, np.zeros(0, int)), {}, np.zeros((2, 4), bool)),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "options", "expected"), CASES)
+def test_values_as_numpy(
+    name: str, given: tuple[Any, ...], options: dict[str, Any], expected: Any
+) -> None:
+    tensors = [ad.tensor(x) if isinstance(x, np.ndarray) else x for x in given]
+    found = getattr(ad, name)(*tensors, **options)
+    assert tuple(found.shape) == np.shape(expected)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+SMOOTH = ("quantile", "cov", "corrcoef", "dist", "trace", "diagflat", "diff")
+SMOOTH += ("trapezoid", "logaddexp", "xlogy", "deg2rad", "cross", "matrix_power")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "options"),
+    [
+        (name, given, options)
+        for name, given, options, expected in CASES
+        if name in SMOOTH and np.isfinite(expected).all() and np.size(expected)
+        if given[0].dtype == float
+    ],
+)
+def test_gradients(name: str, given: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def function(*inputs: ad.Tensor) -> ad.Tensor:
+        rest = [ad.tensor(x) if isinstance(x, np.ndarray) else x for x in given[1:]]
+        # a product of one factor or none is no function to differentiate twice
+        return getattr(ad, name)(inputs[0] * 1, *rest, **options) + inputs[0].sum() ** 2
+
+    x = ad.tensor(given[0], requires_grad=True)
+    gradcheck(function, (x,))
+    gradgradcheck(function, (x,))
+
+
+def test_most_frequent_values() -> None:
+    values, indices = ad.mode(ad.tensor(WHOLE))
+    assert values.tolist() == [3, 1]
+    assert indices.tolist() == [2, 3]
+    values, indices = ad.tensor(WHOLE).mode(0, keepdim=True)
+    assert values.tolist() == [[0, 1, 1, 1]]
+    assert indices.tolist() == [[1, 0, 1, 1]]
+    assert ad.mode(ad.tensor(5)).values.item() == 5
+    x = ad.tensor([1.0, 2.0, 2.0], requires_grad=True)
+    x.mode().values.backward()
+    assert x.grad.tolist() == [0, 0, 1]
+
+
+def test_blocks_and_diagonals() -> None:
+    x = ad.ones(2, 3, requires_grad=True)
+    blocks = ad.block_diag(x, ad.tensor([2.0]), ad.tensor(3.0))
+    assert tuple(blocks.shape) == (4, 5)
+    assert blocks.sum().item() == 11
+    blocks.sum().backward()
+    assert x.grad.tolist() == [[1, 1, 1]] * 2
+    y = ad.zeros(2, 3)
+    assert y.fill_diagonal_(4) is y
+    assert y.tolist() == [[4, 0, 0], [0, 4, 0]]
+
+
+def test_bad_arguments() -> None:
+    for make, error, match in (
+        (lambda: ad.quantile(ad.ones(2), 1.5), ValueError, "q must be from 0 to 1"),
+        (lambda: ad.quantile(ad.ones(0), 0.5), ShapeError, "no elements"),
+        (
+            lambda: ad.quantile(ad.ones(2), 0.5, interpolation="cubic"),
+            ValueError,
+            "must be one of linear, lower",
+        ),
+        (lambda: ad.mode(ad.ones(0)), ShapeError, "no elements"),
+        (lambda: ad.trace(ad.ones(2)), ShapeError, "expected a matrix"),
+        (lambda: ad.ones(2).fill_diagonal_(1), ShapeError, "expected a matrix"),
+        (lambda: ad.cross(ad.ones(2), ad.ones(2)), ShapeError, "axis of size 3"),
+        (lambda: ad.matrix_power(ad.ones(2, 3), 2), ShapeError, "square matrices"),
+        (lambda: ad.histc(ad.ones(2), 0), ValueError, "bins above 0"),
+        (lambda: ad.cov(ad.ones(1, 1, 1)), ShapeError, "up to 2 axes"),
+        (lambda: ad.combinations(ad.ones(1, 1)), ShapeError, "expected a line"),
+    ):
+        with pytest.raises(error, match=match):
+            make()
+
+
+def test_membership() -> None:
+    x = ad.tensor([[1, 2], [3, 4]])
+    assert 3 in x
+    assert 5 not in x
+    assert x[0] in x
+
+
+# ---- views in place ----
+
+
+def test_views_in_place() -> None:
+    x = ad.arange(6).reshape(1, 2, 3)
+    memory = x.data_ptr()
+    assert x.squeeze_(0) is x
+    assert tuple(x.shape) == (2, 3)
+    assert tuple(x.t_().shape) == (3, 2)
+    assert tuple(x.unsqueeze_(1).shape) == (3, 1, 2)
+    assert tuple(x.transpose_(0, 2).shape) == (2, 1, 3)
+    assert x.squeeze_().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert x.data_ptr() == memory
+
+
+def test_gradients_pass_views_in_place() -> None:
+    x = ad.tensor(X, requires_grad=True)
+    y = x * 2
+    row = y[1]
+    y.unsqueeze_(0).transpose_(1, 2)
+    row.mul_(3)
+    (y * y).sum().backward()
+    expected = 8 * X
+    expected[1] *= 9
+    np.testing.assert_allclose(x.grad.numpy(), expected)
+    np.testing.assert_allclose(y.detach().numpy()[0].T[1], 6 * X[1])
+    part = (x * 1)[:, 1:]
+    part.t_()
+    part.mul_(2)
+    assert tuple(part.shape) == (4, 4)
+    with pytest.raises(GradError, match=r"^unsqueeze_: a leaf"):
+        x.unsqueeze_(0)
+
+
+def test_positional_encoding_as_it_is_written() -> None:
+    place = ad.arange(0, 4, dtype=ad.float).unsqueeze_(1)
+    table = ad.zeros(4, 6)
+    scale = ad.exp(ad.arange(0, 6, 2).float() * -(math.log(10000.0) / 6))
+    table[:, 0::2] = ad.sin(place * scale)
+    assert table[1, 0].item() == pytest.approx(math.sin(1))
