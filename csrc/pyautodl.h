@@ -782,6 +782,40 @@ typedef struct {
     int64_t maximize;
 } adagrad_step_args;
 
+/* hyper: lr, rho, eps, weight decay */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array squares;
+    pyad_array moves;
+    pyad_array steps;
+    int64_t maximize;
+} adadelta_step_args;
+
+/* hyper: lr, beta1, beta2, eps, weight decay */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array means;
+    pyad_array largest;
+    pyad_array steps;
+    int64_t maximize;
+} adamax_step_args;
+
+/* hyper: lr, beta1, beta2, eps, weight decay */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array means;
+    pyad_array squares;
+    pyad_array steps;
+    int64_t decoupled;
+    int64_t maximize;
+} radam_step_args;
+
 /* out (float64): the norm, and the number of the first gradient that is not finite or -1. p: 1, 2,
  * or 0 for the largest size */
 typedef struct {

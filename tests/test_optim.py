@@ -75,6 +75,43 @@ def test_nesterov_by_hand() -> None:
         assert w.item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "first", "eighth"),
+    [
+        (
+            optim.Adadelta,
+            {"lr": 2.0, "rho": 0.8},
+            [0.995527867, -1.995527864],
+            [0.958661955, -1.958482442],
+        ),
+        (optim.Adamax, {"lr": 0.1}, [0.9, -1.9], [0.454914136, -1.446749559]),
+        (
+            optim.RAdam,
+            {"lr": 0.1, "betas": (0.9, 0.99)},
+            [0.8, -0.8],
+            [-0.145646001, 0.847113462],
+        ),
+    ],
+)
+def test_steps_as_pytorch(
+    kind: type[optim.Optimizer],
+    options: dict[str, object],
+    first: list[float],
+    eighth: list[float],
+) -> None:
+    # what PyTorch 2.13 makes of the same
+    w = ad.tensor([1.0, -2.0], dtype=ad.float64, requires_grad=True)
+    optimizer = kind([w], **options)
+    found = []
+    for i in range(8):
+        optimizer.zero_grad()
+        (w**2 * ad.tensor([1.0, 3.0], dtype=ad.float64) * (1 + i % 3)).sum().backward()
+        optimizer.step()
+        found.append(w.tolist())
+    assert found[0] == pytest.approx(first, abs=1e-8)
+    assert found[7] == pytest.approx(eighth, abs=1e-8)
+
+
 # ---- backends, threads, instruction sets ----
 
 KINDS = [
@@ -85,6 +122,10 @@ KINDS = [
     (optim.AdamW, {"lr": 0.1, "maximize": True}),
     (optim.RMSprop, {"lr": 0.01, "centered": True, "momentum": 0.9}),
     (optim.Adagrad, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.2}),
+    (optim.Adadelta, {"lr": 0.5, "weight_decay": 0.1}),
+    (optim.Adamax, {"lr": 0.1, "weight_decay": 0.1}),
+    (optim.RAdam, {"lr": 0.1, "betas": (0.9, 0.5), "weight_decay": 0.1}),
+    (optim.RAdam, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 

@@ -241,6 +241,125 @@ static int K(adagrad_step)(const void *args, const team *t) {
 
 PYAD_RECORD(adagrad_step, adagrad_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
 
+/* ---- Adadelta ---- */
+
+/* Zeiler, "ADADELTA: an adaptive learning rate method", 2012 */
+static int K(adadelta_step)(const void *args, const team *t) {
+    const adadelta_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec minus_lr = v_set1((REAL)-h[0]), rho = v_set1((REAL)h[1]);
+    const vec fresh = v_set1((REAL)(1 - h[1])), eps = v_set1((REAL)h[2]);
+    const vec decay = v_set1((REAL)h[3]);
+    const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[3] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict square = K(table_data)(&a->squares, w.i);
+        REAL *restrict moves = K(table_data)(&a->moves, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            vec s = v_fma(fresh, g * g, rho * K(load_part)(square + k, left));
+            vec d = K(load_part)(moves + k, left);
+            vec move = v_sqrt(d + eps) / v_sqrt(s + eps) * g;
+            K(store_part)(square + k, s, left);
+            K(store_part)(moves + k, v_fma(fresh, move * move, rho * d), left);
+            K(store_part)(param + k, v_fma(minus_lr, move, p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(adadelta_step, adadelta_step_args, 8 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- Adamax ---- */
+
+/* Kingma and Ba, "Adam", 2015, section 7.1 */
+static int K(adamax_step)(const void *args, const team *t) {
+    const adamax_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec fresh = v_set1((REAL)(1 - h[1])), keep = v_set1((REAL)h[2]);
+    const vec eps = v_set1((REAL)h[3]), decay = v_set1((REAL)h[4]);
+    const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const double step = K(next_step)(&a->steps, w.i);
+        const vec size = v_set1((REAL)(-h[0] / (1 - K(power)(h[1], step))));
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict mean = K(table_data)(&a->means, w.i);
+        REAL *restrict largest = K(table_data)(&a->largest, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            vec m = K(load_part)(mean + k, left);
+            m = v_fma(fresh, g - m, m);
+            vec top = v_max(K(load_part)(largest + k, left) * keep, v_max(g, -g) + eps);
+            K(store_part)(mean + k, m, left);
+            K(store_part)(largest + k, top, left);
+            K(store_part)(param + k, v_fma(size, m / top, p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(adamax_step, adamax_step_args, 7 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- RAdam ---- */
+
+/* How far the step is trusted, 0 while its variance can't be known: Liu et al., "On the variance of
+ * the adaptive learning rate and beyond", 2020 */
+static double K(rectification)(double beta2, double step) {
+    const double power = K(power)(beta2, step), most = 2 / (1 - beta2) - 1;
+    const double length = most - 2 * step * power / (1 - power);
+    if (length <= 5) return 0;
+    return sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)) *
+           sqrt(1 - power);
+}
+
+static int K(radam_step)(const void *args, const team *t) {
+    const radam_step_args *a = args;
+    const double *h = a->hyper.data;
+    const double lr = h[0], beta1 = h[1], beta2 = h[2];
+    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
+    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
+    const vec fresh2 = v_set1((REAL)(1 - beta2));
+    const int decays = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w, &a->grads)) {
+        const double step = K(next_step)(&a->steps, w.i);
+        const double trust = K(rectification)(beta2, step);
+        const double scale = -lr / (1 - K(power)(beta1, step));
+        const vec size = v_set1((REAL)(trust > 0 ? scale * trust : scale));
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict mean = K(table_data)(&a->means, w.i);
+        REAL *restrict square = K(table_data)(&a->squares, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            if (decays && a->decoupled) p *= decay;
+            if (decays && !a->decoupled) g = v_fma(decay, p, g);
+            vec m = K(load_part)(mean + k, left), s = K(load_part)(square + k, left);
+            m = v_fma(fresh1, g - m, m);
+            s = v_fma(fresh2, g * g, keep2 * s);
+            K(store_part)(mean + k, m, left);
+            K(store_part)(square + k, s, left);
+            if (trust > 0) m /= v_sqrt(s) + eps;
+            K(store_part)(param + k, v_fma(size, m, p), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 0, 0)
+
 /* ---- the norm of all gradients ---- */
 
 /* a part's largest size or its sum, and the first tensor with an element that is not finite */

@@ -1,7 +1,9 @@
 """Optimizers, and schedules of their step sizes."""
 
 from pyautodl.optim import lr_scheduler
+from pyautodl.optim.adadelta import Adadelta
 from pyautodl.optim.adam import Adam, AdamW
+from pyautodl.optim.adam_variants import Adamax, RAdam
 from pyautodl.optim.adaptive import Adagrad, RMSprop
 from pyautodl.optim.groups import no_decay_groups
 from pyautodl.optim.optimizer import Optimizer
@@ -9,10 +11,13 @@ from pyautodl.optim.sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Optimizer",
+    "RAdam",
     "RMSprop",
     "lr_scheduler",
     "no_decay_groups",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.optim.optimizer import Optimizer, ParamGroup
+from pyautodl.optim.optimizer import (
+    Optimizer,
+    ParamGroup,
+    check_betas,
+    check_not_negative,
+)
 
 __all__ = ["Adam", "AdamW"]
 
@@ -65,12 +70,8 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         name = type(self).__name__
-        for option, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
-            if not value >= 0:
-                raise ValueError(f"{name}: {option} must not be negative, got {value}")
-        for i, beta in enumerate(betas):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{name}: betas[{i}] must be in [0, 1), got {beta}")
+        check_not_negative(name, lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(name, betas)
         defaults = {
             "lr": lr,
             "betas": tuple(betas),

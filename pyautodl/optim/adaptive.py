@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.backends import Array, empty_strides_like
-from pyautodl.optim.optimizer import Optimizer, ParamGroup, filled
+from pyautodl.optim.optimizer import Optimizer, ParamGroup, check_not_negative, filled
 
 __all__ = ["Adagrad", "RMSprop"]
-
-
-def _check(name: str, **options: float) -> None:
-    for option, value in options.items():
-        if not value >= 0:
-            raise ValueError(f"{name}: {option} must not be negative, got {value}")
 
 
 class RMSprop(Optimizer):
@@ -65,8 +59,8 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        _check("RMSprop", lr=lr, alpha=alpha, eps=eps)
-        _check("RMSprop", weight_decay=weight_decay, momentum=momentum)
+        check_not_negative("RMSprop", lr=lr, alpha=alpha, eps=eps)
+        check_not_negative("RMSprop", weight_decay=weight_decay, momentum=momentum)
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -137,8 +131,12 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        _check("Adagrad", lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
-        _check("Adagrad", initial_accumulator_value=initial_accumulator_value)
+        check_not_negative(
+            "Adagrad", lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps
+        )
+        check_not_negative(
+            "Adagrad", initial_accumulator_value=initial_accumulator_value
+        )
         defaults = {
             "lr": lr,
             "lr_decay": lr_decay,

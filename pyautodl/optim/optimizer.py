@@ -400,6 +400,20 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def check_not_negative(name: str, **options: float) -> None:
+    """Raise for an option below 0."""
+    for option, value in options.items():
+        if not value >= 0:
+            raise ValueError(f"{name}: {option} must not be negative, got {value}")
+
+
+def check_betas(name: str, betas: Sequence[float]) -> None:
+    """Raise for a factor of a running mean that is not in [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0 <= beta < 1:
+            raise ValueError(f"{name}: betas[{i}] must be in [0, 1), got {beta}")
+
+
 def _check_param(param: Any) -> None:
     if not isinstance(param, Tensor):
         raise TypeError(f"params: expected tensors, got {type(param).__name__}")

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "adadelta_step",
     "adagrad_step",
     "adam_step",
+    "adamax_step",
     "grad_clamp",
     "grad_norm",
     "grad_scale",
+    "radam_step",
     "rmsprop_step",
     "sgd_step",
 ]
@@ -120,6 +123,81 @@ def adagrad_step(
             g = g + decay * param
         total += g * g
         param -= rate * g / (np.sqrt(total) + eps)
+
+
+def adadelta_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    squares: Table,
+    moves: Table,
+    steps: Table,
+    maximize: int,
+) -> None:
+    lr, rho, eps, decay = (float(each) for each in hyper)
+    for i, (grad, param, square) in enumerate(zip(grads, params, squares)):
+        steps[i] += 1
+        g = -grad if maximize else grad
+        if decay != 0:
+            g = g + decay * param
+        square *= rho
+        square += (1 - rho) * g * g
+        move = np.sqrt(moves[i] + eps) / np.sqrt(square + eps) * g
+        moves[i] *= rho
+        moves[i] += (1 - rho) * move * move
+        param -= lr * move
+
+
+def adamax_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    means: Table,
+    largest: Table,
+    steps: Table,
+    maximize: int,
+) -> None:
+    lr, beta1, beta2, eps, decay = (float(each) for each in hyper)
+    for i, (grad, param, mean) in enumerate(zip(grads, params, means)):
+        steps[i] += 1
+        g = -grad if maximize else grad
+        if decay != 0:
+            g = g + decay * param
+        mean += (1 - beta1) * (g - mean)
+        largest[i][...] = np.maximum(beta2 * largest[i], np.abs(g) + eps)
+        param -= lr / (1 - beta1 ** float(steps[i].item())) * mean / largest[i]
+
+
+def radam_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    means: Table,
+    squares: Table,
+    steps: Table,
+    decoupled: int,
+    maximize: int,
+) -> None:
+    lr, beta1, beta2, eps, decay = (float(each) for each in hyper)
+    most = 2 / (1 - beta2) - 1
+    for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
+        steps[i] += 1
+        step = float(steps[i].item())
+        g = -grad if maximize else grad
+        if decoupled:
+            param *= 1 - lr * decay
+        elif decay != 0:
+            g = g + decay * param
+        mean += (1 - beta1) * (g - mean)
+        square *= beta2
+        square += (1 - beta2) * g * g
+        length = most - 2 * step * beta2**step / (1 - beta2**step)
+        move = mean
+        if length > 5:
+            known = (length - 4) * (length - 2) * most
+            trust = np.sqrt(known / ((most - 4) * (most - 2) * length))
+            move = mean * trust * np.sqrt(1 - beta2**step) / (np.sqrt(square) + eps)
+        param -= lr / (1 - beta1**step) * move
 
 
 def grad_norm(grads: Table, out: NDArray, p: float) -> None:
