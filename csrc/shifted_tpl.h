@@ -40,6 +40,13 @@ V_INLINE vec K(columns_max)(const REAL *x, int64_t n, int64_t step, int64_t widt
 /* exp(x - shift) for x up to shift; where the largest x is infinite, shift is 0, and 1 */
 V_INLINE vec K(exp_shifted)(vec x, vec shift) { return K(exp_below)(v_min((vec){0}, x - shift)); }
 
+/* Ask for what a few rows hold at p and below it, where a cache line begins. Asked for between two
+ * steps of arithmetic, memory works beside it; a whole row at once it would have to wait for. */
+V_INLINE void K(fetch_ahead)(const REAL *p, int64_t stride, int64_t rows) {
+    if ((uintptr_t)p % 64 >= VECTOR_BYTES) return;
+    for (int64_t i = 0; i < rows; i++) __builtin_prefetch(p + i * stride, 0, 2);
+}
+
 /* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
 V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
                                 REAL *sum) {

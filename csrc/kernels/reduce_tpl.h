@@ -5,6 +5,7 @@
  * 2048 elements (or 64 rows) and meet in double, so that a float32 sum is good to a few units in
  * the last place.
  */
+#include "axis.h"
 #include "math_tpl.h"
 #include "reduce/reduction.h"
 #include "shifted_tpl.h"

@@ -73,14 +73,15 @@ V_INLINE void K(columns)(int kind, const REAL *a, const REAL *b, REAL *out, int6
 
 /* ---- blocks of columns, row by row: many rows are in no cache, and come in long pieces ---- */
 
-#define BLOCK_COLUMNS 256
+#define LINE (64 / (int64_t)sizeof(REAL))
+#define BLOCK_COLUMNS (64 * LINE)
 
-/* Call a row that will come soon into L2: at a distance that is a multiple of 4096 bytes, as it often
- * is, few rows have a place in L1. */
-V_INLINE void K(fetch_row)(const REAL *row, int64_t width) {
-    for (int64_t i = 0; i < width; i += 64 / (int64_t)sizeof(REAL)) {
-        __builtin_prefetch(row + i, 0, 2);
-    }
+/* a few columns of one row; `last` is a factor or, for the logarithm, what is subtracted */
+V_INLINE void K(block_result)(int kind, const REAL *x, const REAL *largest, const REAL *last,
+                              REAL *y, int64_t width, int full) {
+    const vec d = K(take)(x, width, full) - K(take)(largest, width, full);
+    const vec s = K(take)(last, width, full);
+    K(put)(y, kind == LOG_SOFTMAX ? d - s : K(exp_below)(d) * s, width, full);
 }
 
 /* Twice over the data: the largest and the sum of exponentials below it, then the result. */
@@ -90,12 +91,11 @@ V_INLINE void K(block_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t 
     for (int64_t i = 0; i < width; i++) largest[i] = (REAL)-INFINITY;
     for (int64_t j = 0; j < n; j += RISE_ROWS) {
         const int64_t rows = pyad_min(RISE_ROWS, n - j);
+        const int64_t next = pyad_max(0, pyad_min(RISE_ROWS, n - j - RISE_ROWS));
         const REAL *from = x + j * step;
-        for (int64_t k = RISE_ROWS; k < 2 * RISE_ROWS && j + k < n; k++) {
-            K(fetch_row)(from + k * step, width);
-        }
         int64_t i = 0;
         for (; rows == RISE_ROWS && i + VL <= width; i += VL) {
+            K(fetch_ahead)(from + RISE_ROWS * step + i, step, next);
             K(columns_rise)(from + i, step, RISE_ROWS, VL, largest + i, sum + i);
         }
         for (; i < width; i += VL) {
@@ -115,60 +115,68 @@ V_INLINE void K(block_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t 
         v_store_n(largest + i, top, lanes);
         v_store_n(sum + i, kind == LOG_SOFTMAX ? v_log(total) : factor, lanes);
     }
-    for (int64_t j = 0; j < n; j++) {
-        const REAL *from = x + j * step;
-        if (j + RISE_ROWS < n) K(fetch_row)(from + RISE_ROWS * step, width);
-        for (int64_t i = 0; i < width; i += VL) {
-            const int64_t lanes = pyad_min(VL, width - i);
-            const vec d = v_load_n(from + i, lanes) - v_load_n(largest + i, lanes);
-            const vec s = v_load_n(sum + i, lanes);
-            v_store_n(y + j * step + i, kind == LOG_SOFTMAX ? d - s : K(exp_below)(d) * s, lanes);
+    for (int64_t j = 0; j < n; j++, x += step, y += step) {
+        const int64_t next = j + RISE_ROWS < n;
+        int64_t i = 0;
+        for (; i + VL <= width; i += VL) {
+            K(fetch_ahead)(x + RISE_ROWS * step + i, step, next);
+            K(fetch_ahead)(y + RISE_ROWS * step + i, step, next);
+            K(block_result)(kind, x + i, largest + i, sum + i, y + i, VL, 1);
         }
+        if (i < width) K(block_result)(kind, x + i, largest + i, sum + i, y + i, width - i, 0);
     }
 }
 
-/* as columns_bwd */
+/* as columns_bwd: a few columns of one row */
+V_INLINE void K(block_total)(int kind, const REAL *g, const REAL *y, REAL *sum, int64_t width,
+                             int full) {
+    const vec each = K(take)(g, width, full), s = K(take)(sum, width, full);
+    K(put)(sum,
+           kind == LOG_SOFTMAX_BWD ? s + each : v_fma(each, K(take)(y, width, full), s), width,
+           full);
+}
+
+V_INLINE void K(block_slope)(int kind, const REAL *g, const REAL *y, const REAL *sum, REAL *dx,
+                             int64_t width, int full) {
+    const vec each = K(take)(g, width, full), out = K(take)(y, width, full);
+    const vec s = K(take)(sum, width, full);
+    K(put)(dx,
+           kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), s, each) : out * (each - s), width,
+           full);
+}
+
 V_INLINE void K(block_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
                            int64_t step, int64_t width) {
     REAL sum[BLOCK_COLUMNS] = {0};
-    for (int64_t j = 0; j < n; j++) {
-        if (j + RISE_ROWS < n) {
-            K(fetch_row)(a + (j + RISE_ROWS) * step, width);
-            if (kind != LOG_SOFTMAX_BWD) K(fetch_row)(y + (j + RISE_ROWS) * step, width);
+    for (int64_t j = 0; j < n; j++, a += step, y += step) {
+        const int64_t next = j + RISE_ROWS < n;
+        int64_t i = 0;
+        for (; i + VL <= width; i += VL) {
+            K(fetch_ahead)(a + RISE_ROWS * step + i, step, next);
+            if (kind != LOG_SOFTMAX_BWD) K(fetch_ahead)(y + RISE_ROWS * step + i, step, next);
+            K(block_total)(kind, a + i, y + i, sum + i, VL, 1);
         }
-        for (int64_t i = 0; i < width; i += VL) {
-            const int64_t lanes = pyad_min(VL, width - i), at = j * step + i;
-            const vec g = v_load_n(a + at, lanes), s = v_load_n(sum + i, lanes);
-            v_store_n(sum + i,
-                      kind == LOG_SOFTMAX_BWD ? s + g : v_fma(g, v_load_n(y + at, lanes), s),
-                      lanes);
-        }
+        if (i < width) K(block_total)(kind, a + i, y + i, sum + i, width - i, 0);
     }
-    for (int64_t j = 0; j < n; j++) {
-        if (j + RISE_ROWS < n) {
-            K(fetch_row)(a + (j + RISE_ROWS) * step, width);
-            K(fetch_row)(y + (j + RISE_ROWS) * step, width);
+    a -= n * step;
+    y -= n * step;
+    for (int64_t j = 0; j < n; j++, a += step, y += step, dx += step) {
+        const int64_t next = j + RISE_ROWS < n;
+        int64_t i = 0;
+        for (; i + VL <= width; i += VL) {
+            K(fetch_ahead)(a + RISE_ROWS * step + i, step, next);
+            K(fetch_ahead)(y + RISE_ROWS * step + i, step, next);
+            K(fetch_ahead)(dx + RISE_ROWS * step + i, step, next);
+            K(block_slope)(kind, a + i, y + i, sum + i, dx + i, VL, 1);
         }
-        for (int64_t i = 0; i < width; i += VL) {
-            const int64_t lanes = pyad_min(VL, width - i), at = j * step + i;
-            const vec g = v_load_n(a + at, lanes), out = v_load_n(y + at, lanes);
-            const vec s = v_load_n(sum + i, lanes);
-            v_store_n(dx + at,
-                      kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), s, g) : out * (g - s),
-                      lanes);
-        }
+        if (i < width) K(block_slope)(kind, a + i, y + i, sum + i, dx + i, width - i, 0);
     }
-}
-
-/* Columns that one thread takes together: many, but a few pieces of the whole remain. */
-static int64_t K(block_width)(axis_view v) {
-    int64_t wanted = v.outer * v.inner / 4 / VL * VL;
-    return pyad_min(BLOCK_COLUMNS, pyad_max(wanted, 4 * VL));
 }
 
 V_INLINE void K(softmax_blocks)(int kind, const REAL *a, const REAL *b, REAL *out, axis_view v,
                                 const team *t) {
-    int64_t width = K(block_width)(v), blocks = pyad_ceil_div(v.inner, width), begin, end;
+    int64_t width = axis_columns(t, v.outer, v.inner, BLOCK_COLUMNS, LINE);
+    int64_t blocks = pyad_ceil_div(v.inner, width), begin, end;
     team_range(t, v.outer * blocks, 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t column = u % blocks * width, now = pyad_min(width, v.inner - column);
@@ -347,4 +355,5 @@ PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 
 
 #undef IS_BWD
 #undef BLOCK_COLUMNS
+#undef LINE
 #endif

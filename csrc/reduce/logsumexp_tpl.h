@@ -87,9 +87,11 @@ static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, con
     for (int64_t c = 0; c < columns; c++) max[c] = (REAL)-INFINITY;
     for (int64_t i = 0; i < rows; i += RISE_ROWS) {
         const int64_t more = pyad_min(RISE_ROWS, rows - i);
+        const int64_t next = pyad_max(0, pyad_min(RISE_ROWS, rows - i - RISE_ROWS));
         const REAL *p = x + i * stride;
         int64_t c = 0;
         for (; more == RISE_ROWS && c + VL <= columns; c += VL) {
+            K(fetch_ahead)(p + RISE_ROWS * stride + c, stride, next);
             K(columns_rise)(p + c, stride, RISE_ROWS, VL, max + c, sum + c);
         }
         for (; c < columns; c += VL) {

@@ -35,7 +35,9 @@ typedef double K(total);
 typedef int64_t K(total);
 #define SCAN_OUT int64_t
 #endif
-#define SCAN_SIDE 256 /* neighbouring lines that run together */
+#define SCAN_SIDE 1024 /* neighbouring lines that run together, at most */
+#define SCAN_APART 256 /* the same where each needs a cache line of its own */
+#define SCAN_BATCH 128 /* of these, before the memory of some more is asked for */
 #define SCAN_CACHE_LINE (64 / (int64_t)sizeof(ELEM))
 
 /* A line whose elements lie side by side: total = total op x, in a register. vectors of
@@ -117,19 +119,23 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             const int64_t at = reverse ? l->n - 1 - i : i;                                       \
             const ELEM *restrict p = x + at * l->step[1];                                        \
             SCAN_OUT *restrict q = out + at * l->step[0];                                        \
+            int64_t begin = 0;                                                                   \
             if (so == 1 && sx == 1) {                                                            \
                 const int64_t ahead = (reverse ? -4 : 4) * (i + 4 < l->n);                       \
-                for (int64_t c = 0; c < side; c += SCAN_CACHE_LINE) {                            \
-                    __builtin_prefetch(p + c + ahead * l->step[1], 0, 2);                        \
-                    __builtin_prefetch(q + c + ahead * l->step[0], 1, 2);                        \
+                for (; begin + SCAN_BATCH <= side; begin += SCAN_BATCH) {                        \
+                    const ELEM *from = p + begin + ahead * l->step[1];                           \
+                    SCAN_OUT *to = q + begin + ahead * l->step[0];                               \
+                    for (int64_t c = 0; c < SCAN_BATCH; c += SCAN_CACHE_LINE) {                  \
+                        __builtin_prefetch(from + c, 0, 2);                                      \
+                        __builtin_prefetch(to + c, 1, 2);                                        \
+                    }                                                                            \
+                    for (int64_t c = begin; c < begin + SCAN_BATCH; c++) {                       \
+                        total[c] = combine(total[c], (K(total))p[c]);                            \
+                        q[c] = (SCAN_OUT)total[c];                                               \
+                    }                                                                            \
                 }                                                                                \
-                for (int64_t c = 0; c < side; c++) {                                             \
-                    total[c] = combine(total[c], (K(total))p[c]);                                \
-                    q[c] = (SCAN_OUT)total[c];                                                   \
-                }                                                                                \
-                continue;                                                                        \
             }                                                                                    \
-            for (int64_t c = 0; c < side; c++) {                                                 \
+            for (int64_t c = begin; c < side; c++) {                                             \
                 total[c] = combine(total[c], (K(total))p[c * sx]);                               \
                 q[c * so] = (SCAN_OUT)total[c];                                                  \
             }                                                                                    \
@@ -144,9 +150,12 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
         const int64_t wide = last >= 0 ? l.outer.shape[last] : 1;                                \
         const int64_t so = last >= 0 ? l.outer.stride[0][last] : 0;                              \
         const int64_t sx = last >= 0 ? l.outer.stride[1][last] : 0;                              \
-        const int64_t group = alone ? 1 : SCAN_SIDE, blocks = pyad_ceil_div(wide, group);        \
+        const int64_t outer = walk_outer(&l.outer, pyad_max(last, 0));                           \
+        const int64_t most = so == 1 && sx == 1 ? SCAN_SIDE : SCAN_APART;                        \
+        const int64_t group = alone ? 1 : axis_columns(t, outer, wide, most, SCAN_CACHE_LINE);   \
+        const int64_t blocks = pyad_ceil_div(wide, group);                                       \
         int64_t begin, end;                                                                      \
-        team_range(t, walk_outer(&l.outer, pyad_max(last, 0)) * blocks, 1, &begin, &end);        \
+        team_range(t, outer * blocks, 1, &begin, &end);                                          \
         for (int64_t item = begin; item < end; item++) {                                         \
             const int64_t at = item % blocks * group;                                            \
             SCAN_OUT *out = (SCAN_OUT *)a->out.data + at * so;                                   \
@@ -158,7 +167,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             if (alone) {                                                                         \
                 K(name##_line)(out, x, l.n, a->reverse);                                         \
             } else {                                                                             \
-                const int64_t side = pyad_min(SCAN_SIDE, wide - at);                             \
+                const int64_t side = pyad_min(group, wide - at);                                 \
                 K(name##_side)(out, x, &l, side, so, sx, a->reverse);                            \
             }                                                                                    \
         }                                                                                        \
@@ -206,9 +215,11 @@ PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
 #undef SCAN
 #undef SCAN_LINE
 #undef SCAN_CACHE_LINE
+#undef SCAN_BATCH
 #undef SCAN_LANES
 #undef SCAN_STEPS
 #undef SCAN_OUT
 #undef SCAN_SIDE
+#undef SCAN_APART
 #undef SCAN_ADD
 #undef SCAN_MUL
