@@ -1,7 +1,8 @@
 """The exceptions that pyautodl raises on purpose.
 
 Each derives from the built-in class that fits it, so that code which catches
-`ValueError` or `TypeError` keeps working.
+`ValueError` or `TypeError` keeps working, and from the `RuntimeError` that PyTorch raises
+in its place.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class PyautodlError(Exception):
     """The common base of the exceptions of this library."""
 
 
-class ShapeError(PyautodlError, ValueError):
+class ShapeError(PyautodlError, ValueError, RuntimeError):
     """Shapes, sizes or axes do not fit the operation."""
 
 
-class DTypeError(PyautodlError, TypeError):
+class DTypeError(PyautodlError, TypeError, RuntimeError):
     """An element type does not fit the operation."""
 
 

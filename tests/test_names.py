@@ -85,6 +85,20 @@ def test_switches_of_scripts() -> None:
     assert issubclass(ad.optim.lr_scheduler.StepLR, ad.optim.lr_scheduler._LRScheduler)
 
 
+def test_errors_are_caught_as_those_of_pytorch() -> None:
+    x = ad.ones(2, 3)
+    for wrong in (
+        lambda: x @ x,
+        lambda: x.view(4),
+        lambda: ad.nn.Linear(2, 2)(x),
+        lambda: ad.nn.functional.linear(x, x.double()),
+    ):
+        with pytest.raises(RuntimeError):
+            wrong()
+    with pytest.raises(ValueError, match="matmul"):
+        x @ x
+
+
 def test_other_spellings() -> None:
     x = ad.ones(2, 3)
     assert x.ndimension() == 2

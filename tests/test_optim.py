@@ -334,6 +334,45 @@ def test_n58_biases_and_normalisation_do_not_decay() -> None:
     assert model.weight.max().item() == pytest.approx(0.99)
 
 
+class Momentum(optim.Optimizer):
+    """As users write one."""
+
+    def __init__(self, params: object, lr: float = 0.1) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @ad.no_grad()
+    def step(self, closure: object = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["step"] = 0
+                    state["mean"] = ad.zeros_like(p)
+                state["step"] += 1
+                state["mean"].mul_(0.5).add_(p.grad)
+                p.add_(state["mean"], alpha=-group["lr"])
+
+
+def test_optimizers_without_a_kernel() -> None:
+    w = ad.ones(2, requires_grad=True)
+    first = Momentum([w])
+    schedule = lr_scheduler.StepLR(first, 1, gamma=0.5)
+    for _ in range(2):
+        first.zero_grad()
+        w.sum().backward()
+        first.step()
+        schedule.step()
+    # 1 - 0.1 * 1 - 0.05 * 1.5
+    assert w.tolist() == pytest.approx([0.825, 0.825])
+    second = Momentum([w])
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert second.param_groups[0]["lr"] == 0.025
+    assert second.state[w]["step"] == 2
+    assert second.state[w]["mean"].tolist() == [1.5, 1.5]
+    with pytest.raises(NotImplementedError, match="Optimizer must define step"):
+        optim.Optimizer([w], {}).step()
+
+
 # ---- schedules ----
 
 

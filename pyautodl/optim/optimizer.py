@@ -114,11 +114,28 @@ class Optimizer:
         defaults: the options of groups that do not give their own.
 
     A subclass says what its kernel reads: `hyper` names the options in the order of the
-    kernel's buffer, `states` and `flags` give the rest.
+    kernel's buffer, `states` and `flags` give the rest. One without a kernel writes `step`
+    itself, with what it keeps for a parameter in `self.state[parameter]`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> class Descent(ad.optim.Optimizer):
+        ...     def __init__(self, params, lr):
+        ...         super().__init__(params, {"lr": lr})
+        ...     @ad.no_grad()
+        ...     def step(self, closure=None):
+        ...         for group in self.param_groups:
+        ...             for p in group["params"]:
+        ...                 p.sub_(group["lr"] * p.grad)
+        >>> w = ad.tensor([1.0], requires_grad=True)
+        >>> (3 * w).sum().backward()
+        >>> Descent([w], lr=0.1).step()
+        >>> w.detach()
+        tensor([0.7000])
     """
 
-    kernel: ClassVar[str]
-    hyper: ClassVar[tuple[str, ...]]
+    kernel: ClassVar[str] = ""
+    hyper: ClassVar[tuple[str, ...]] = ()
     # options of PyTorch that choose an implementation there and mean nothing here
     hints: ClassVar[tuple[str, ...]] = ("foreach", "fused", "capturable")
 
@@ -213,7 +230,12 @@ class Optimizer:
 
         Returns:
             What the closure returned.
+
+        Raises:
+            NotImplementedError: the class has no kernel and no step of its own.
         """
+        if not self.kernel:
+            raise NotImplementedError(f"{type(self).__name__} must define step")
         loss = None
         if closure is not None:
             with enable_grad():
@@ -374,7 +396,10 @@ class Optimizer:
                 state[key] = copy.deepcopy(entries)
             else:
                 state[param] = {
-                    name: _loaded(name, value, param) for name, value in entries.items()
+                    name: _loaded(name, value, param)
+                    if self.kernel or isinstance(value, Tensor)
+                    else copy.deepcopy(value)
+                    for name, value in entries.items()
                 }
         self.state = state
         for theirs, mine in zip(saved, self.param_groups):
