@@ -51,6 +51,10 @@ from pyautodl.functional.eltwise.unary import (
     sigmoid,
     tanh,
 )
+from pyautodl.functional.grid_sample import (
+    affine_grid,
+    grid_sample,
+)
 from pyautodl.functional.index import (
     embedding,
     one_hot,
@@ -146,6 +150,7 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -179,6 +184,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",
