@@ -52,7 +52,7 @@ class WithTarget(nn.Module):
         return self.loss(*inputs, self.target)
 
 
-VECTOR, SEQUENCE = _normal(3, 8), _normal(2, 4, 6)
+VECTOR, SEQUENCE, MEMORY = _normal(3, 8), _normal(2, 4, 6), _normal(3, 4, 6)
 IMAGE, VOLUME = _normal(2, 4, 5, 5), _normal(1, 2, 3, 4, 4)
 ONE, TWO = _normal(3, 4), _normal(3, 4, 1)[:, :, 0]
 
@@ -99,6 +99,22 @@ CASES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {
     "LSTMCell": [((8, 3), (VECTOR,))],
     "GRUCell": [((8, 3), (VECTOR,))],
     "RNNCell": [((8, 3), (VECTOR,))],
+    "MultiheadAttention": [
+        ((6, 2), (SEQUENCE, MEMORY, _normal(3, 4, 6))),
+        (
+            (6, 2, 0.0, False, False, False, 6, 6, True),
+            (SEQUENCE, _normal(2, 3, 6), _normal(1, 2, 3, 6)[0]),
+        ),
+    ],
+    "TransformerEncoderLayer": [((6, 2, 4, 0.0, "gelu"), (SEQUENCE,))],
+    "TransformerDecoderLayer": [((6, 2, 4, 0.0, "gelu"), (SEQUENCE, MEMORY))],
+    "TransformerEncoder": [
+        ((nn.TransformerEncoderLayer(6, 2, 4, 0.0, "gelu"), 2), (SEQUENCE,))
+    ],
+    "TransformerDecoder": [
+        ((nn.TransformerDecoderLayer(6, 2, 4, 0.0, "gelu"), 1), (SEQUENCE, MEMORY))
+    ],
+    "Transformer": [((6, 2, 1, 1, 4, 0.0, "gelu"), (MEMORY, SEQUENCE))],
 }
 for _name in ("AlphaDropout", "Dropout", "FeatureAlphaDropout"):
     CASES[_name] = [((0.4,), (VECTOR,))]

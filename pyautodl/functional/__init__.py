@@ -2,13 +2,16 @@
 
 import sys
 
+from pyautodl.functional.attention import *
 from pyautodl.functional.conv import *
 from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
 from pyautodl.functional.derived import *
 from pyautodl.functional.eltwise import *
 from pyautodl.functional.explain_conv import *
+from pyautodl.functional.grid_sample import *
 from pyautodl.functional.grids import *
+from pyautodl.functional.gumbel import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
 from pyautodl.functional.limits import *
@@ -28,13 +31,16 @@ from pyautodl.functional.views import *
 # a function may bear the name of another family (norm): the order above, by name, leaves
 # the function in the package's namespace
 _FAMILIES = (
+    "attention",
     "conv",
     "copy",
     "creation",
     "derived",
     "eltwise",
     "explain_conv",
+    "grid_sample",
     "grids",
+    "gumbel",
     "index",
     "interpolate",
     "limits",

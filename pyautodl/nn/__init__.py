@@ -4,6 +4,7 @@ import sys
 
 from pyautodl.nn import functional, init, utils
 from pyautodl.nn.activation import *
+from pyautodl.nn.attention import *
 from pyautodl.nn.container import *
 from pyautodl.nn.conv import *
 from pyautodl.nn.dropout import *
@@ -21,12 +22,14 @@ from pyautodl.nn.pool import *
 from pyautodl.nn.reduce import *
 from pyautodl.nn.rnn import *
 from pyautodl.nn.softmax import *
+from pyautodl.nn.transformer import *
 
 _FAMILIES = (
     "module",
     "parameter",
     "container",
     "activation",
+    "attention",
     "conv",
     "dropout",
     "embedding",
@@ -41,6 +44,7 @@ _FAMILIES = (
     "reduce",
     "rnn",
     "softmax",
+    "transformer",
 )
 
 __all__ = ["functional", "init", "utils"]

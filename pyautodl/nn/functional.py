@@ -3,6 +3,9 @@
 Each stands in its family under pyautodl.functional; here they are brought together.
 """
 
+from pyautodl.functional.attention import (
+    scaled_dot_product_attention,
+)
 from pyautodl.functional.conv import (
     conv1d,
     conv2d,
@@ -54,6 +57,9 @@ from pyautodl.functional.eltwise.unary import (
 from pyautodl.functional.grid_sample import (
     affine_grid,
     grid_sample,
+)
+from pyautodl.functional.gumbel import (
+    gumbel_softmax,
 )
 from pyautodl.functional.index import (
     embedding,
@@ -186,6 +192,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -229,6 +236,7 @@ __all__ = [
     "relu6",
     "relu_",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "selu_",
     "sigmoid",
