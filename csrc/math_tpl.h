@@ -323,11 +323,20 @@ V_INLINE vec v_log1p(vec x) {
     return v_select(x == (vec){0}, x, K(v_log_edges)(u, r));
 }
 
-/* log(1 + x) for 0 <= x <= 1: 1 + x is below sqrt(2), or halved it is */
+/* log(1 + x) for 0 <= x <= 1 */
 V_INLINE vec K(v_log1p_unit)(vec x) {
-    mask near = x < v_set1(PICK(0.41421357, 0.41421356237309503));
+#if DTYPE == PYAD_FLOAT32
+    static const REAL c[] = { /* (log(1 + x) - x) / x^2 */
+        -0.4999999698f, 0.3333284189f, -0.2498652617f, 0.1985410623f, -0.1584756572f, 0.1156184545f,
+        -0.06675772506f, 0.02522405435f, -0.004466211601f
+    };
+    return v_fma(x * x, v_poly(x, c), x);
+#else
+    /* 1 + x is below sqrt(2), or halved it is */
+    mask near = x < v_set1(0.41421356237309503);
     vec f = v_select(near, x, (REAL)0.5 * (x - (REAL)1));
     return K(v_log_core)(f, v_select(near, (vec){0}, v_set1((REAL)1)), (vec){0});
+#endif
 }
 
 /* log(m) in two parts, m in [sqrt(1/2), sqrt(2)) */

@@ -151,7 +151,7 @@ V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - K(v_softplus_tail)
 
 V_INLINE vec K(v_softplus)(vec x, vec beta, vec threshold) {
     vec scaled = x * beta;
-    vec bent = (v_max(ZERO, scaled) + K(v_softplus_tail)(scaled)) / beta;
+    vec bent = (v_max(ZERO, scaled) + K(v_softplus_tail)(scaled)) * (ONE / beta);
     return v_select(scaled > threshold, x, bent);
 }
 
