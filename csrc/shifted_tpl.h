@@ -149,6 +149,10 @@ TILE_CALL K(transpose_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
     }
 }
 
+/* Whether rows of n classes are whole vectors: then results that take few operations are made row by
+ * row, which costs less than to turn a tile of them back. The bits are the same. */
+static inline int K(fills_vectors)(int64_t n) { return n % VL == 0; }
+
 /* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
 
 V_INLINE REAL K(row_max)(const REAL *x, int64_t n) {

@@ -566,6 +566,23 @@ V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const
     }
 }
 
+TILE_CALL K(tile_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
+                         int64_t rows, const K(unit_slopes) *s) {
+    REAL tx[TILE_SIZE], tp[TILE_SIZE];
+    K(transpose_in)(x, tx, e->v.n, rows);
+    if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, rows);
+    K(columns_slopes)(e, mixed, tx, probs != NULL ? tp : NULL, tx, VL, VL, 1, s);
+    K(transpose_out)(tx, dx, e->v.n, rows);
+}
+
+TILE_CALL K(rows_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
+                         int64_t rows, const K(unit_slopes) *s) {
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t from = i * e->v.n;
+        K(row_slopes)(e, mixed, x + from, probs != NULL ? probs + from : NULL, dx + from, i, s);
+    }
+}
+
 V_INLINE void K(layout_slopes)(const K(classes) *e, int mixed, int64_t first, int64_t width,
                                const K(unit_slopes) *s, REAL *out) {
     int64_t at = K(element)(e, first, 0);
@@ -577,17 +594,10 @@ V_INLINE void K(layout_slopes)(const K(classes) *e, int mixed, int64_t first, in
         } else {
             K(columns_slopes)(e, mixed, x, probs, dx, e->v.inner, width, 0, s);
         }
-    } else if (e->v.n <= TILE_CLASSES) {
-        REAL tx[TILE_SIZE], tp[TILE_SIZE];
-        K(transpose_in)(x, tx, e->v.n, width);
-        if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, width);
-        K(columns_slopes)(e, mixed, tx, probs != NULL ? tp : NULL, tx, VL, VL, 1, s);
-        K(transpose_out)(tx, dx, e->v.n, width);
+    } else if (e->v.n <= TILE_CLASSES && !K(fills_vectors)(e->v.n)) {
+        K(tile_slopes)(e, mixed, x, probs, dx, width, s);
     } else {
-        for (int64_t i = 0; i < width; i++) {
-            int64_t from = i * e->v.n;
-            K(row_slopes)(e, mixed, x + from, probs != NULL ? probs + from : NULL, dx + from, i, s);
-        }
+        K(rows_slopes)(e, mixed, x, probs, dx, width, s);
     }
 }
 

@@ -24,11 +24,10 @@ enum { SOFTMAX, LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX_BWD, LOG_SOFTMAX_BWD };
 
 /* ---- columns: element j of column i is at a[j * step + i] ---- */
 
-V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
-                             int64_t width, int full) {
-    vec largest = K(columns_max)(x, n, step, width, full), sum = {0}, more = {0};
-    /* a row whose entries are all masked */
-    if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
+/* the sums of exponentials, each of which is also stored in y but for the logarithm */
+V_INLINE vec K(columns_exp)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
+                            int64_t width, int full, vec largest) {
+    vec sum = {0}, more = {0};
     for (int64_t j = 0; j < n; j++) {
         vec e = K(exp_below)(K(take)(x + j * step, width, full) - largest);
         if (kind != LOG_SOFTMAX) K(put)(y + j * step, e, width, full);
@@ -37,7 +36,15 @@ V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_
         more = sum;
         sum = next;
     }
-    sum += more;
+    return sum + more;
+}
+
+V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
+                             int64_t width, int full) {
+    vec largest = K(columns_max)(x, n, step, width, full);
+    /* a row whose entries are all masked */
+    if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
+    const vec sum = K(columns_exp)(kind, x, y, n, step, width, full, largest);
     vec scale = v_set1((REAL)1) / sum, shift = v_log(sum);
     if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
     for (int64_t j = 0; j < n; j++) {
@@ -47,18 +54,34 @@ V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_
     }
 }
 
-/* g in a, the output in y; dx may be a */
-V_INLINE void K(columns_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
-                             int64_t step, int64_t width, int full) {
+/* what an element adds to the sum of its line: g, or g times the output at y */
+V_INLINE vec K(add_slope)(int kind, vec sum, vec g, const REAL *y, int64_t width, int full) {
+    return kind == LOG_SOFTMAX_BWD ? sum + g : v_fma(g, K(take)(y, width, full), sum);
+}
+
+/* g at a, the output at y; dx may be a */
+V_INLINE void K(put_slope)(int kind, const REAL *a, const REAL *y, vec sum, REAL *dx, int64_t width,
+                           int full) {
+    const vec g = K(take)(a, width, full), out = K(take)(y, width, full);
+    K(put)(dx, kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), sum, g) : out * (g - sum), width,
+           full);
+}
+
+V_INLINE vec K(columns_total)(int kind, const REAL *a, const REAL *y, int64_t n, int64_t step,
+                              int64_t width, int full) {
     vec sum = {0};
     for (int64_t j = 0; j < n; j++) {
-        vec g = K(take)(a + j * step, width, full);
-        sum = kind == LOG_SOFTMAX_BWD ? sum + g : v_fma(g, K(take)(y + j * step, width, full), sum);
+        const vec g = K(take)(a + j * step, width, full);
+        sum = K(add_slope)(kind, sum, g, y + j * step, width, full);
     }
+    return sum;
+}
+
+V_INLINE void K(columns_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
+                             int64_t step, int64_t width, int full) {
+    const vec sum = K(columns_total)(kind, a, y, n, step, width, full);
     for (int64_t j = 0; j < n; j++) {
-        vec g = K(take)(a + j * step, width, full), out = K(take)(y + j * step, width, full);
-        vec d = kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), sum, g) : out * (g - sum);
-        K(put)(dx + j * step, d, width, full);
+        K(put_slope)(kind, a + j * step, y + j * step, sum, dx + j * step, width, full);
     }
 }
 
@@ -131,18 +154,7 @@ V_INLINE void K(block_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t 
 V_INLINE void K(block_total)(int kind, const REAL *g, const REAL *y, REAL *sum, int64_t width,
                              int full) {
     const vec each = K(take)(g, width, full), s = K(take)(sum, width, full);
-    K(put)(sum,
-           kind == LOG_SOFTMAX_BWD ? s + each : v_fma(each, K(take)(y, width, full), s), width,
-           full);
-}
-
-V_INLINE void K(block_slope)(int kind, const REAL *g, const REAL *y, const REAL *sum, REAL *dx,
-                             int64_t width, int full) {
-    const vec each = K(take)(g, width, full), out = K(take)(y, width, full);
-    const vec s = K(take)(sum, width, full);
-    K(put)(dx,
-           kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), s, each) : out * (each - s), width,
-           full);
+    K(put)(sum, K(add_slope)(kind, s, each, y, width, full), width, full);
 }
 
 V_INLINE void K(block_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int64_t n,
@@ -167,9 +179,12 @@ V_INLINE void K(block_bwd)(int kind, const REAL *a, const REAL *y, REAL *dx, int
             K(fetch_ahead)(a + RISE_ROWS * step + i, step, next);
             K(fetch_ahead)(y + RISE_ROWS * step + i, step, next);
             K(fetch_ahead)(dx + RISE_ROWS * step + i, step, next);
-            K(block_slope)(kind, a + i, y + i, sum + i, dx + i, VL, 1);
+            K(put_slope)(kind, a + i, y + i, v_load(sum + i), dx + i, VL, 1);
         }
-        if (i < width) K(block_slope)(kind, a + i, y + i, sum + i, dx + i, width - i, 0);
+        if (i < width) {
+            const vec total = v_load_n(sum + i, width - i);
+            K(put_slope)(kind, a + i, y + i, total, dx + i, width - i, 0);
+        }
     }
 }
 
@@ -191,11 +206,50 @@ V_INLINE void K(softmax_blocks)(int kind, const REAL *a, const REAL *b, REAL *ou
 
 /* ---- tiles: up to VL short rows, transposed ---- */
 
+/* the gradient of one row */
+V_INLINE void K(row_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n, vec sum) {
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t width = pyad_min(VL, n - i);
+        K(put_slope)(kind, g + i, y + i, sum, dx + i, width, width == VL);
+    }
+}
+
+/* log-softmax of one row */
+V_INLINE void K(row_logs)(const REAL *x, REAL *y, int64_t n, vec largest, vec shift) {
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t width = pyad_min(VL, n - i);
+        K(put)(y + i, (K(take)(x + i, width, width == VL) - largest) - shift, width, width == VL);
+    }
+}
+
+/* What follows from few operations on the rows themselves is not turned back. */
+V_INLINE void K(tile_by_rows)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n,
+                              int64_t rows, const REAL *ta, const REAL *tb) {
+    REAL first[VECTOR_BYTES / sizeof(REAL)], last[VECTOR_BYTES / sizeof(REAL)];
+    if (IS_BWD(kind)) {
+        v_store(first, K(columns_total)(kind, ta, tb, n, VL, VL, 1));
+        for (int64_t i = 0; i < rows; i++) {
+            K(row_slopes)(kind, a + i * n, b + i * n, out + i * n, n, v_set1(first[i]));
+        }
+    } else {
+        const vec largest = K(columns_max)(ta, n, VL, VL, 1);
+        v_store(first, largest);
+        v_store(last, v_log(K(columns_exp)(kind, ta, NULL, n, VL, VL, 1, largest)));
+        for (int64_t i = 0; i < rows; i++) {
+            K(row_logs)(a + i * n, out + i * n, n, v_set1(first[i]), v_set1(last[i]));
+        }
+    }
+}
+
 V_INLINE void K(tile)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n, int64_t rows) {
     REAL ta[TILE_SIZE];
     REAL tb[TILE_SIZE];
     K(transpose_in)(a, ta, n, rows);
     if (IS_BWD(kind)) K(transpose_in)(b, tb, n, rows);
+    if ((IS_BWD(kind) || kind == LOG_SOFTMAX) && K(fills_vectors)(n)) {
+        K(tile_by_rows)(kind, a, b, out, n, rows, ta, tb);
+        return;
+    }
     K(columns)(kind, ta, tb, ta, n, VL, VL, 1);
     K(transpose_out)(ta, out, n, rows);
 }
@@ -227,17 +281,9 @@ V_INLINE void K(row_bwd)(int kind, const REAL *g, const REAL *y, REAL *dx, int64
     vec a = {0};
     for (int64_t i = 0; i < n; i += VL) {
         int64_t width = pyad_min(VL, n - i);
-        vec each = K(take)(g + i, width, width == VL);
-        a = kind == LOG_SOFTMAX_BWD ? a + each
-                                    : v_fma(each, K(take)(y + i, width, width == VL), a);
+        a = K(add_slope)(kind, a, K(take)(g + i, width, width == VL), y + i, width, width == VL);
     }
-    vec sum = v_set1(v_sum(a));
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t width = pyad_min(VL, n - i);
-        vec each = K(take)(g + i, width, width == VL), out = K(take)(y + i, width, width == VL);
-        vec d = kind == LOG_SOFTMAX_BWD ? v_fma(-K(exp_below)(out), sum, each) : out * (each - sum);
-        K(put)(dx + i, d, width, width == VL);
-    }
+    K(row_slopes)(kind, g, y, dx, n, v_set1(v_sum(a)));
 }
 
 /* ---- the whole array ---- */
