@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyautodl.functional import loss as F
@@ -23,11 +24,14 @@ __all__ = [
     "LogDiceLoss",
     "MSELoss",
     "MarginRankingLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
     "PoissonNLLLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
 
 
@@ -649,4 +653,108 @@ class TripletMarginLoss(_Loss):
             self.eps,
             self.swap,
             reduction=self.reduction,
+        )
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) for any distance d.
+
+    Args:
+        distance_function: d; default the Euclidean distance.
+        margin: by how much negatives should lie farther away.
+        swap: use the distance of positive and negative if it is the smaller one.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> a, b, c = ad.tensor([[0.0]]), ad.tensor([[1.0]]), ad.tensor([[1.5]])
+        >>> ad.nn.TripletMarginWithDistanceLoss(margin=2.0)(a, b, c)
+        tensor(1.5000)
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.distance_function = distance_function
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
+
+
+class MultiMarginLoss(_WeightedLoss):
+    """By how much other classes' scores come too close to the right one's.
+
+    Args:
+        p: 1 or 2.
+        margin: how far the right score should be above the others.
+        weight: a factor for each class.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (n, c) and (n,), or (c,) and () -> () or, with 'none', the target's shape
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.MultiMarginLoss()(ad.tensor([[0.5, 0.0]]), ad.tensor([0]))
+        tensor(0.2500)
+    """
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Tensor | None = None,
+        size_average: Any = None,
+        reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(weight, size_average, reduce, reduction)
+        if p not in (1, 2):
+            raise ValueError(f"MultiMarginLoss: p must be 1 or 2, got {p}")
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multi_margin_loss(
+            input, target, self.p, self.margin, self.weight, reduction=self.reduction
+        )
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """The binary cross-entropy of scores, averaged over the labels.
+
+    Args:
+        weight: a factor for each label.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (..., c) both -> () or, with 'none', (...)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.MultiLabelSoftMarginLoss()(ad.zeros(1, 2), ad.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_soft_margin_loss(
+            input, target, self.weight, reduction=self.reduction
         )

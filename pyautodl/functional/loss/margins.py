@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional.loss.arguments import prepare, reduced, refuse_old_arguments
+from pyautodl.functional.eltwise.activation import logsigmoid
+from pyautodl.functional.loss.arguments import (
+    prepare,
+    reduced,
+    refuse_old_arguments,
+    spread,
+    to_classes,
+)
 from pyautodl.ops.pair_loss import (
     BINARY_CROSS_ENTROPY_WITH_LOGITS,
     check_pair,
@@ -17,8 +25,11 @@ __all__ = [
     "cosine_embedding_loss",
     "hinge_embedding_loss",
     "margin_ranking_loss",
+    "multi_margin_loss",
+    "multilabel_soft_margin_loss",
     "soft_margin_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 
@@ -236,3 +247,145 @@ def triplet_margin_loss(
     if swap:
         far = far.minimum(distance(positive, negative))
     return reduced((distance(anchor, positive) - far + margin).clamp(min=0), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return max(0, d(anchor, positive) - d(anchor, negative) + margin) for any d.
+
+    Args:
+        anchor: vectors.
+        positive: vectors that should lie close to them.
+        negative: vectors that should lie farther away.
+        distance_function: d; default the Euclidean distance, as in `triplet_margin_loss`.
+        margin: by how much.
+        swap: use the distance of positive and negative if it is the smaller one.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> a, b, c = ad.tensor([[0.0]]), ad.tensor([[1.0]]), ad.tensor([[1.5]])
+        >>> def square(x, y):
+        ...     return ((x - y) ** 2).sum(-1)
+        >>> F.triplet_margin_with_distance_loss(a, b, c, distance_function=square)
+        tensor(0.)
+    """
+    name = "triplet_margin_with_distance_loss"
+    check_pair(name, anchor._array, positive._array)
+    check_pair(name, anchor._array, negative._array)
+    check_reduction(name, reduction)
+    distance = distance_function or _euclidean
+    far = distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return reduced((distance(anchor, positive) - far + margin).clamp(min=0), reduction)
+
+
+def _euclidean(x: Tensor, y: Tensor) -> Tensor:
+    # PyTorch's epsilon
+    return (x - y + 1e-6).norm(2, -1)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return by how much other classes' scores come too close to the right one's.
+
+    It is the mean over classes of max(0, margin - x[target] + x[class])^p, without the
+    right one.
+
+    Args:
+        input: scores.
+        target: class numbers.
+        p: 1 or 2.
+        margin: how far the right score should be above the others.
+        weight: a factor for each class, by which the target's loss is multiplied.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (n, c) and (n,), or (c,) and () -> () or, with 'none', the target's shape
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ValueError: p is neither 1 nor 2.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> F.multi_margin_loss(ad.tensor([[0.5, 0.0]]), ad.tensor([0]))
+        tensor(0.2500)
+    """
+    name = "multi_margin_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    check_reduction(name, reduction)
+    if p not in (1, 2):
+        raise ValueError(f"{name}: p must be 1 or 2, got {p}")
+    if input.ndim not in (1, 2) or target.shape != input.shape[:-1]:
+        raise ShapeError(
+            f"{name}: expected input (n, c) and target (n,), or (c,) and (), got "
+            f"{tuple(input.shape)} and target {tuple(target.shape)}"
+        )
+    places = to_classes(name, input, target).unsqueeze(-1)
+    lack = (margin - input.gather(-1, places) + input).clamp(min=0)
+    lack = lack.scatter(-1, places, 0.0)
+    lack = lack if p == 1 else lack * lack
+    if weight is not None:
+        lack = lack * weight[places]
+    return reduced(lack.mean(-1), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the binary cross-entropy of scores, averaged over the labels.
+
+    Args:
+        input: scores, a label each on the last axis.
+        target: 1 where a label applies, else 0.
+        weight: a factor for each label.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (..., c) both -> () or, with 'none', (...)
+
+    Raises:
+        ShapeError: input and target have different shapes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> F.multilabel_soft_margin_loss(ad.zeros(1, 2), ad.tensor([[1.0, 0.0]]))
+        tensor(0.6931)
+    """
+    name = "multilabel_soft_margin_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    target = prepare(name, input, target, reduction)
+    loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    weight = spread(name, weight, input)
+    return reduced((loss if weight is None else loss * weight).mean(-1), reduction)
