@@ -79,6 +79,7 @@ set_cache_limit = native.set_cache_limit
 # imported when they are first used, so that `import pyautodl` stays fast
 _LATER = {
     "data": "pyautodl.data",
+    "distributions": "pyautodl.distributions",
     "models": "pyautodl.models",
     "nn": "pyautodl.nn",
     "optim": "pyautodl.optim",
