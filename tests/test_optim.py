@@ -373,6 +373,63 @@ def test_optimizers_without_a_kernel() -> None:
         optim.Optimizer([w], {}).step()
 
 
+# ---- L-BFGS ----
+
+
+def _rosenbrock(w: ad.Tensor) -> ad.Tensor:
+    return (1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2
+
+
+def _minimize(
+    steps: int,
+    state: dict[str, object] | None = None,
+    at: object = (-1.2, 1.0),
+    **options,
+) -> tuple[list[float], optim.Optimizer]:
+    w = ad.tensor(at, dtype=ad.float64, requires_grad=True)
+    optimizer = optim.LBFGS([w], **options)
+    if state is not None:
+        optimizer.load_state_dict(copy.deepcopy(state))
+
+    def closure() -> ad.Tensor:
+        optimizer.zero_grad()
+        loss = _rosenbrock(w)
+        loss.backward()
+        return loss
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return w.tolist(), optimizer
+
+
+def test_lbfgs_finds_the_bottom_of_a_valley() -> None:
+    found, optimizer = _minimize(4, line_search_fn="strong_wolfe")
+    (state,) = optimizer.state.values()
+    # as PyTorch 2.13
+    assert found == pytest.approx([0.9999814210791366, 0.9999619651810989], rel=1e-9)
+    assert state["func_evals"] == 46
+    found, optimizer = _minimize(3, lr=0.1, history_size=2, max_iter=5)
+    assert found == pytest.approx([-1.056349771953122, 1.0611480246057685], rel=1e-9)
+
+
+def test_lbfgs_goes_on_where_it_was_saved() -> None:
+    options = {"line_search_fn": "strong_wolfe", "max_iter": 4}
+    whole, _ = _minimize(4, **options)
+    half, optimizer = _minimize(2, **options)
+    again, _ = _minimize(2, optimizer.state_dict(), half, **options)
+    assert again == whole
+
+
+def test_lbfgs_refuses() -> None:
+    w, v = (ad.ones(1, requires_grad=True) for _ in range(2))
+    with pytest.raises(ValueError, match="None or 'strong_wolfe', got 'armijo'"):
+        optim.LBFGS([w], line_search_fn="armijo")
+    with pytest.raises(ValueError, match="one group of parameters, got 2"):
+        optim.LBFGS([{"params": [w]}, {"params": [v]}])
+    with pytest.raises(ValueError, match="step needs a closure"):
+        optim.LBFGS([w]).step()
+
+
 # ---- schedules ----
 
 

@@ -6,10 +6,12 @@ from pyautodl.optim.adam import Adam, AdamW
 from pyautodl.optim.adam_variants import Adamax, RAdam
 from pyautodl.optim.adaptive import Adagrad, RMSprop
 from pyautodl.optim.groups import no_decay_groups
+from pyautodl.optim.lbfgs import LBFGS
 from pyautodl.optim.optimizer import Optimizer
 from pyautodl.optim.sgd import SGD
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
