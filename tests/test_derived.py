@@ -183,6 +183,20 @@ def test_bad_arguments() -> None:
             make()
 
 
+def test_rows_and_columns_are_cut_apart() -> None:
+    x = ad.arange(8).reshape(2, 4)
+    assert [each.tolist() for each in ad.vsplit(x, 2)] == [
+        [[0, 1, 2, 3]],
+        [[4, 5, 6, 7]],
+    ]
+    assert [each.shape[1] for each in x.hsplit((1,))] == [1, 3]
+    assert [each.tolist() for each in ad.arange(4).hsplit(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(ShapeError, match="vsplit: expected 2 axes"):
+        ad.vsplit(x[0], 2)
+    with pytest.raises(ShapeError, match="hsplit: expected at least one axis"):
+        ad.hsplit(ad.tensor(1), 1)
+
+
 def test_membership() -> None:
     x = ad.tensor([[1, 2], [3, 4]])
     assert 3 in x

@@ -103,4 +103,6 @@ def test_other_spellings() -> None:
     x = ad.ones(2, 3)
     assert x.ndimension() == 2
     assert ad.is_floating_point(x)
+    assert x.pin_memory() is x
+    assert not x.is_pinned()
     assert tuple(ad.concatenate([x, x], dim=1).shape) == (2, 6)

@@ -10,7 +10,7 @@ from pyautodl.data.dataset import (
     as_dataset,
 )
 from pyautodl.data.digits import load_digits
-from pyautodl.data.loader import DataLoader, default_collate
+from pyautodl.data.loader import DataLoader, default_collate, get_worker_info
 from pyautodl.data.normalize import Normalizer
 from pyautodl.data.sampler import (
     BatchSampler,

@@ -16,7 +16,7 @@ from pyautodl.functional.creation import as_tensor, tensor
 from pyautodl.random import Generator, default_generator
 from pyautodl.tensor import Tensor
 
-__all__ = ["DataLoader", "default_collate"]
+__all__ = ["DataLoader", "default_collate", "get_worker_info"]
 
 # batches that workers prepare ahead, for each of them
 _AHEAD = 2
@@ -51,6 +51,17 @@ def default_collate(batch: list[Any]) -> Any:
     raise TypeError(
         f"default_collate: can't stack {type(first).__name__}; pass your own collate_fn"
     )
+
+
+def get_worker_info() -> None:
+    """Return None, as PyTorch does outside of worker processes: workers are threads.
+
+    An IterableDataset is read by one thread alone, so there is nothing to share out.
+
+    Example:
+        >>> from pyautodl.data import get_worker_info
+        >>> get_worker_info()
+    """
 
 
 class _Rows:

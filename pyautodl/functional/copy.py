@@ -234,6 +234,12 @@ def _cpu(self: Tensor) -> Tensor:
     return self
 
 
+@method
+def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """Return the tensor: there is no device to which memory would have to be pinned."""
+    return self
+
+
 @method("cuda")
 def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Raise BackendError: there is no such device."""

@@ -34,6 +34,7 @@ __all__ = [
     "diag_embed",
     "diagonal",
     "flatten",
+    "hsplit",
     "moveaxis",
     "movedim",
     "narrow",
@@ -51,6 +52,7 @@ __all__ = [
     "unbind",
     "unflatten",
     "unsqueeze",
+    "vsplit",
 ]
 
 
@@ -671,6 +673,48 @@ def tensor_split(
         parts.append(narrow(input, axis, start, max(stop - start, 0)))
         start = stop
     return tuple(parts)
+
+
+@method
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Cut columns apart, the second axis or that of a line, as `tensor_split`.
+
+    Args:
+        input: a tensor.
+        indices_or_sections: how many pieces, or the places to cut at.
+
+    Raises:
+        ShapeError: the input has no axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.hsplit(ad.tensor([[1, 2], [3, 4]]), 2)[0].tolist()
+        [[1], [3]]
+    """
+    if not input.ndim:
+        raise ShapeError("hsplit: expected at least one axis, got shape ()")
+    return tensor_split(input, indices_or_sections, min(input.ndim - 1, 1))
+
+
+@method
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Cut rows apart, as `tensor_split`.
+
+    Args:
+        input: a tensor with two axes or more.
+        indices_or_sections: how many pieces, or the places to cut at.
+
+    Raises:
+        ShapeError: the input has fewer axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.vsplit(ad.tensor([[1, 2], [3, 4]]), 2)[0].tolist()
+        [[1, 2]]
+    """
+    if input.ndim < 2:
+        raise ShapeError(f"vsplit: expected 2 axes or more, got {tuple(input.shape)}")
+    return tensor_split(input, indices_or_sections, 0)
 
 
 @method

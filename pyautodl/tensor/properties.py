@@ -206,6 +206,10 @@ class Properties:
         """False: there are no complex types."""
         return False
 
+    def is_pinned(self) -> bool:
+        """False: there is no device to which memory would have to be pinned."""
+        return False
+
     def is_shared(self) -> bool:
         """Whether NumPy or another library sees the same memory."""
         return self._array.storage.is_shared()
