@@ -392,6 +392,65 @@ def test_index_put_is_refused():
         x.index_put_((ad.tensor([3]),), ad.ones(4))
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("padding", [None, 1])
+def test_bags_of_rows(mode, padding):
+    table = np.random.default_rng(0).standard_normal((6, 3))
+    weight = ad.tensor(table, requires_grad=True)
+    line, starts = [4, 1, 1, 0, 5, 2], [0, 2, 2, 5]
+    expected = np.zeros((4, 3))
+    for i, (begin, end) in enumerate(zip(starts, [*starts[1:], len(line)])):
+        rows = [table[j] for j in line[begin:end] if j != padding]
+        if rows:
+            expected[i] = getattr(np, mode)(rows, axis=0)
+    options = {"mode": mode, "padding_idx": padding}
+    found = F.embedding_bag(ad.tensor(line), weight, ad.tensor(starts), **options)
+    np.testing.assert_allclose(found.detach().numpy(), expected)
+    ends = ad.tensor([*starts, len(line)])
+    again = F.embedding_bag(
+        ad.tensor(line), weight, ends, include_last_offset=True, **options
+    )
+    np.testing.assert_array_equal(again.detach().numpy(), found.detach().numpy())
+    square = F.embedding_bag(ad.tensor([line[:3], line[3:]]), weight, **options)
+    parts = F.embedding_bag(ad.tensor(line), weight, ad.tensor([0, 3]), **options)
+    np.testing.assert_array_equal(square.detach().numpy(), parts.detach().numpy())
+    if mode != "max":
+        ad.autograd.gradcheck(
+            lambda w: F.embedding_bag(ad.tensor(line), w, ad.tensor(starts), **options),
+            (weight,),
+        )
+
+
+def test_bags_with_weights_and_wrong_ones():
+    weight, line = ad.eye(3), ad.tensor([0, 1, 2])
+    factors = ad.tensor([2.0, 3.0, 4.0])
+    found = F.embedding_bag(
+        line, weight, ad.tensor([0, 1]), mode="sum", per_sample_weights=factors
+    )
+    assert found.tolist() == [[2, 0, 0], [0, 3, 4]]
+    layer = nn.EmbeddingBag.from_pretrained(weight, mode="sum")
+    assert layer(line.reshape(1, 3)).tolist() == [[1, 1, 1]]
+    assert str(layer) == "EmbeddingBag(3, 3, mode='sum')"
+    for call, error, match in (
+        (lambda: F.embedding_bag(line, weight), ShapeError, "or .k. with offsets"),
+        (
+            lambda: F.embedding_bag(line, weight, ad.tensor([1])),
+            ShapeError,
+            "from 0 on",
+        ),
+        (lambda: F.embedding_bag(line, weight, mode="min"), ValueError, "one of sum"),
+        (
+            lambda: F.embedding_bag(
+                line, weight, ad.tensor([0]), per_sample_weights=factors
+            ),
+            ValueError,
+            "go with mode 'sum'",
+        ),
+    ):
+        with pytest.raises(error, match=match):
+            call()
+
+
 def test_write_of_a_shifted_part_of_itself():
     x = ad.arange(5)
     x[1:] = x[:-1]

@@ -66,6 +66,10 @@ CASES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {
     "Flatten": [((), (IMAGE,))],
     "Unflatten": [((1, (2, 4)), (VECTOR,))],
     "Embedding": [((10, 3), (_integers(10, 2, 5),))],
+    "EmbeddingBag": [
+        ((10, 3), (_integers(10, 2, 5),)),
+        ((10, 3, None, 2.0, False, "sum"), (_integers(10, 7), ad.tensor([0, 3, 3]))),
+    ],
     "CosineSimilarity": [((), (ONE, TWO))],
     "PairwiseDistance": [((), (ONE, TWO))],
     "Softmax2d": [((), (IMAGE,))],

@@ -8,6 +8,7 @@ from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
 from pyautodl.functional.derived import *
 from pyautodl.functional.eltwise import *
+from pyautodl.functional.embedding_bag import *
 from pyautodl.functional.explain_conv import *
 from pyautodl.functional.grid_sample import *
 from pyautodl.functional.grids import *
@@ -37,6 +38,7 @@ _FAMILIES = (
     "creation",
     "derived",
     "eltwise",
+    "embedding_bag",
     "explain_conv",
     "grid_sample",
     "grids",

@@ -9,6 +9,7 @@ from pyautodl.nn.container import *
 from pyautodl.nn.conv import *
 from pyautodl.nn.dropout import *
 from pyautodl.nn.embedding import *
+from pyautodl.nn.embedding_bag import *
 from pyautodl.nn.flatten import *
 from pyautodl.nn.fold import *
 from pyautodl.nn.interpolate import *
@@ -33,6 +34,7 @@ _FAMILIES = (
     "conv",
     "dropout",
     "embedding",
+    "embedding_bag",
     "flatten",
     "fold",
     "interpolate",

@@ -54,6 +54,9 @@ from pyautodl.functional.eltwise.unary import (
     sigmoid,
     tanh,
 )
+from pyautodl.functional.embedding_bag import (
+    embedding_bag,
+)
 from pyautodl.functional.grid_sample import (
     affine_grid,
     grid_sample,
@@ -188,6 +191,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
