@@ -9,7 +9,7 @@ from typing import Any
 from pyautodl.backends.dtypes import as_dtype, bool_, int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import cat, meshgrid, pad, stack, tril, triu
-from pyautodl.functional.creation import ones, tensor
+from pyautodl.functional.creation import eye, ones, tensor
 from pyautodl.functional.index import nonzero
 from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
 from pyautodl.tensor import Tensor, method
@@ -78,8 +78,7 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
         raise ShapeError(
             f"fill_diagonal_: expected a matrix, got shape {tuple(self.shape)}"
         )
-    places = tril(triu(ones(self.shape, dtype=bool_)))
-    return self.masked_fill_(places, fill_value)
+    return self.masked_fill_(eye(*self.shape, dtype=bool_), fill_value)
 
 
 def _indices(part: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:

@@ -41,6 +41,28 @@ def _activation(activation: Activation) -> Callable[[Tensor], Tensor]:
     return known[activation]
 
 
+def _attended(
+    attention: MultiheadAttention,
+    x: Tensor,
+    source: Tensor,
+    mask: Tensor | None,
+    padding: Tensor | None,
+    is_causal: bool,
+) -> Tensor:
+    """What x finds in a source: means of its values, without the weights."""
+    found, _ = attention(
+        x,
+        source,
+        source,
+        key_padding_mask=padding,
+        need_weights=False,
+        attn_mask=mask,
+        is_causal=is_causal,
+    )
+    result: Tensor = found
+    return result
+
+
 class _Layer(Module):
     """What the layers share: self-attention, the small network, norms."""
 
@@ -130,15 +152,8 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
-            return self.self_attn(
-                x,
-                x,
-                x,
-                key_padding_mask=src_key_padding_mask,
-                need_weights=False,
-                attn_mask=src_mask,
-                is_causal=is_causal,
-            )[0]
+            masks = (src_mask, src_key_padding_mask, is_causal)
+            return _attended(self.self_attn, x, x, *masks)
 
         return self._with(2, self._with(1, src, attend), self._network)
 
@@ -198,26 +213,12 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
     ) -> Tensor:
         def attend(x: Tensor) -> Tensor:
-            return self.self_attn(
-                x,
-                x,
-                x,
-                key_padding_mask=tgt_key_padding_mask,
-                need_weights=False,
-                attn_mask=tgt_mask,
-                is_causal=tgt_is_causal,
-            )[0]
+            masks = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+            return _attended(self.self_attn, x, x, *masks)
 
         def look_up(x: Tensor) -> Tensor:
-            return self.multihead_attn(
-                x,
-                memory,
-                memory,
-                key_padding_mask=memory_key_padding_mask,
-                need_weights=False,
-                attn_mask=memory_mask,
-                is_causal=memory_is_causal,
-            )[0]
+            masks = (memory_mask, memory_key_padding_mask, memory_is_causal)
+            return _attended(self.multihead_attn, x, memory, *masks)
 
         x = self._with(2, self._with(1, tgt, attend), look_up)
         return self._with(3, x, self._network)

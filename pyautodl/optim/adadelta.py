@@ -71,6 +71,3 @@ class Adadelta(Optimizer):
 
     def states(self, group: ParamGroup) -> tuple[str | None, ...]:
         return "square_avg", "acc_delta", "step"
-
-    def flags(self, group: ParamGroup, first: bool) -> tuple[int, ...]:
-        return (int(group["maximize"]),)

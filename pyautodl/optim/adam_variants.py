@@ -76,9 +76,6 @@ class Adamax(Optimizer):
     def states(self, group: ParamGroup) -> tuple[str | None, ...]:
         return "exp_avg", "exp_inf", "step"
 
-    def flags(self, group: ParamGroup, first: bool) -> tuple[int, ...]:
-        return (int(group["maximize"]),)
-
 
 class RAdam(Optimizer):
     """Adam that starts with plain momentum, until the size of steps can be trusted.

@@ -153,9 +153,6 @@ class Adagrad(Optimizer):
     def states(self, group: ParamGroup) -> tuple[str | None, ...]:
         return "sum", "step"
 
-    def flags(self, group: ParamGroup, first: bool) -> tuple[int, ...]:
-        return (int(group["maximize"]),)
-
     def new_state(self, name: str, param: Array, group: ParamGroup) -> Array:
         if name == "step":
             return super().new_state(name, param, group)

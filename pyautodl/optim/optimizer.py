@@ -168,8 +168,8 @@ class Optimizer:
         raise NotImplementedError
 
     def flags(self, group: ParamGroup, first: bool) -> tuple[int, ...]:
-        """The kernel's integers."""
-        raise NotImplementedError
+        """The kernel's integers, the last of which is always whether to go uphill."""
+        return (int(group["maximize"]),)
 
     def new_state(self, name: str, param: Array, group: ParamGroup) -> Array:
         """The first value of an entry: 0, laid out as the parameter."""

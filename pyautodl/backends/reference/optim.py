@@ -23,6 +23,12 @@ NDArray = np.ndarray[Any, Any]
 Table = list[NDArray]
 
 
+def _gradient(grad: NDArray, param: NDArray, decay: float, maximize: int) -> NDArray:
+    """What a step follows: the gradient, uphill negated, with the decay's part."""
+    g = -grad if maximize else grad
+    return g + decay * param if decay != 0 else g
+
+
 def sgd_step(
     grads: Table,
     hyper: NDArray,
@@ -34,9 +40,7 @@ def sgd_step(
 ) -> None:
     lr, momentum, dampening, decay = (float(each) for each in hyper)
     for i, (grad, param) in enumerate(zip(grads, params)):
-        g = -grad if maximize else grad
-        if decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, decay, maximize)
         if momentum != 0 and buffers is not None:
             buffer = buffers[i]
             buffer[...] = g if first else momentum * buffer + (1 - dampening) * g
@@ -60,11 +64,9 @@ def adam_step(
     for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
         steps[i] += 1
         step = float(steps[i].item())
-        g = -grad if maximize else grad
         if decoupled:
             param *= 1 - lr * decay
-        elif decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
         mean += (1 - beta1) * (g - mean)
         square *= beta2
         square += (1 - beta2) * g * g
@@ -90,9 +92,7 @@ def rmsprop_step(
     lr, alpha, eps, decay, momentum = (float(each) for each in hyper)
     for i, (grad, param, square) in enumerate(zip(grads, params, squares)):
         steps[i] += 1
-        g = -grad if maximize else grad
-        if decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, decay, maximize)
         square *= alpha
         square += (1 - alpha) * g * g
         width = square
@@ -118,9 +118,7 @@ def adagrad_step(
     for grad, param, total, step in zip(grads, params, sums, steps):
         rate = lr / (1 + float(step.item()) * lr_decay)
         step += 1
-        g = -grad if maximize else grad
-        if decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, decay, maximize)
         total += g * g
         param -= rate * g / (np.sqrt(total) + eps)
 
@@ -137,9 +135,7 @@ def adadelta_step(
     lr, rho, eps, decay = (float(each) for each in hyper)
     for i, (grad, param, square) in enumerate(zip(grads, params, squares)):
         steps[i] += 1
-        g = -grad if maximize else grad
-        if decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, decay, maximize)
         square *= rho
         square += (1 - rho) * g * g
         move = np.sqrt(moves[i] + eps) / np.sqrt(square + eps) * g
@@ -160,9 +156,7 @@ def adamax_step(
     lr, beta1, beta2, eps, decay = (float(each) for each in hyper)
     for i, (grad, param, mean) in enumerate(zip(grads, params, means)):
         steps[i] += 1
-        g = -grad if maximize else grad
-        if decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, decay, maximize)
         mean += (1 - beta1) * (g - mean)
         largest[i][...] = np.maximum(beta2 * largest[i], np.abs(g) + eps)
         param -= lr / (1 - beta1 ** float(steps[i].item())) * mean / largest[i]
@@ -183,11 +177,9 @@ def radam_step(
     for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
         steps[i] += 1
         step = float(steps[i].item())
-        g = -grad if maximize else grad
         if decoupled:
             param *= 1 - lr * decay
-        elif decay != 0:
-            g = g + decay * param
+        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
         mean += (1 - beta1) * (g - mean)
         square *= beta2
         square += (1 - beta2) * g * g

@@ -24,9 +24,12 @@ class _Reparameterization:
     """A hook that sets a module's weight before each call.
 
     Attributes:
+        label: the function that attaches such hooks.
         name: of the weight.
         dim: the axis of outputs.
     """
+
+    label: str
 
     def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
@@ -34,7 +37,6 @@ class _Reparameterization:
 
     def attach(self, module: Module, **parts: Tensor) -> None:
         """Put parts in the weight's place: parameters, and buffers if they are none."""
-        _check_free(type(self), module, self.name)
         del module._parameters[self.name]
         module.__dict__.pop(self.name, None)
         for ending, part in parts.items():
@@ -68,22 +70,27 @@ class _Reparameterization:
         module.register_parameter(self.name, Parameter(weight.detach()))
 
 
-def _check_free(kind: type, module: Module, name: str) -> None:
-    if not isinstance(module._parameters.get(name), Parameter):
+def _parameter(kind: type[_Reparameterization], module: Module, name: str) -> Parameter:
+    """The weight that a hook shall compute."""
+    weight = module._parameters.get(name)
+    if not isinstance(weight, Parameter):
         raise ValueError(
-            f"{kind.label}: {type(module).__name__} has no parameter {name!r}"  # type: ignore[attr-defined]
+            f"{kind.label}: {type(module).__name__} has no parameter {name!r}"
         )
+    return weight
 
 
-def _remove(kind: type, module: Module, name: str, *endings: str) -> Module:
+def _remove(
+    kind: type[_Reparameterization], module: Module, name: str, *endings: str
+) -> Module:
     for key, hook in module._forward_pre_hooks.items():
         found = getattr(hook, "call", hook)
-        if isinstance(found, kind) and found.name == name:  # type: ignore[attr-defined]
-            found.detach_from(module, *endings)  # type: ignore[attr-defined]
+        if isinstance(found, kind) and found.name == name:
+            found.detach_from(module, *endings)
             del module._forward_pre_hooks[key]
             return module
     raise ValueError(
-        f"remove_{kind.label}: {type(module).__name__} has none on {name!r}"  # type: ignore[attr-defined]
+        f"remove_{kind.label}: {type(module).__name__} has none on {name!r}"
     )
 
 
@@ -118,12 +125,10 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     Source: Salimans and Kingma, "Weight normalization", 2016.
     """
-    weight = getattr(module, name, None)
-    if dim is not None and dim < 0 and isinstance(weight, Tensor):
+    weight = _parameter(_WeightNorm, module, name)
+    if dim is not None and dim < 0:
         dim += weight.ndim
     hook = _WeightNorm(name, dim)
-    _check_free(_WeightNorm, module, name)
-    assert isinstance(weight, Tensor)  # noqa: S101
     length = Parameter(hook.length(weight.detach()))
     hook.attach(module, g=length, v=Parameter(weight.detach()))
     return module
@@ -209,11 +214,10 @@ def spectral_norm(
     Source: Miyato et al., "Spectral normalization for generative adversarial networks",
     2018.
     """
+    weight = _parameter(_SpectralNorm, module, name)
     if dim is None:
         dim = int(type(module).__name__.startswith("ConvTranspose"))
     hook = _SpectralNorm(name, dim, n_power_iterations, eps)
-    _check_free(_SpectralNorm, module, name)
-    weight = getattr(module, name)
     with no_grad():
         matrix = hook.matrix(weight.detach())
         u, v = (
