@@ -87,17 +87,21 @@ class Node:
         self.needs = needs
         self.edges = edges
         self.outputs = outputs
-        self.number = next(_numbers)
-        self.released = False
         self.packed: list[Saved | None] | None = saved
-        stack = _STACK.modules
-        self.module = weakref.ref(stack[-1]) if stack else None
         if info is not None:
             self.info = info
+        self.place()
+
+    def place(self) -> None:
+        """Note when and in which module the call was made."""
+        self.number = next(_numbers)
+        self.released = False
+        stack = _STACK.modules
+        self.module = weakref.ref(stack[-1]) if stack else None
         if MODE.anomaly:
             import traceback
 
-            self.traceback = traceback.extract_stack()[:-2]
+            self.traceback = traceback.extract_stack()[:-3]
 
     @property
     def name(self) -> str:

@@ -31,20 +31,19 @@ def record(
     )
 
 
+_new = object.__new__
+
+
 def record_planned(
     op: Op,
     plan: Any,
     attrs: Mapping[str, Any],
+    needs: tuple[bool, ...],
     arrays: Sequence[Array | None],
     edges: Sequence[Edge | None],
     result: Array | tuple[Array, ...],
 ) -> Node:
     """Make the node of a call that has run by its plan."""
-    needs = plan.needs
-    if needs is None:
-        needs = plan.all
-        if None in edges:
-            needs = tuple([edge is not None for edge in edges])
     places = plan.places.get(needs)
     if places is None:
         places = plan.places[needs] = op.saves(needs) if op.saves is not None else ()
@@ -75,18 +74,20 @@ def record_planned(
                 saved.append(keep(array, edge, output))
             else:
                 saved.append((array, edge, output, storage.version, None))
-    return Node(
-        op,
-        attrs,
-        plan.shapes,
-        plan.dtypes,
-        needs,
-        edges,
-        saved,
-        plan.count,
-        plan.info,
-        plan,
-    )
+    node = _new(Node)
+    node.op = op
+    node.plan = plan
+    node.attrs = attrs
+    node.shapes = plan.shapes
+    node.dtypes = plan.dtypes
+    node.needs = needs
+    node.edges = edges
+    node.outputs = plan.count
+    node.packed = saved
+    if plan.info is not None:
+        node.info = plan.info
+    node.place()
+    return node
 
 
 def makes(node: Node, x: Any) -> bool:

@@ -57,22 +57,18 @@ class Plan:
         places: which of the inputs and, after them, outputs are saved, by which inputs
             need a gradient; filled as they come.
         count: how many outputs the op has.
-        all: what `needs` is if every input needs a gradient.
         shown: which of what `call` gives are the op's outputs, as an index; None: all. The
             rest is for the gradient.
-        needs: which inputs need a gradient, where that is fixed.
         info: what the gradient gets to know besides arrays.
     """
 
     __slots__ = (
-        "all",
         "call",
         "count",
         "differentiable",
         "dtypes",
         "floats",
         "info",
-        "needs",
         "places",
         "shapes",
         "shown",
@@ -80,7 +76,6 @@ class Plan:
     )
 
     call: Callable[[Sequence[Any], Any], Any]
-    all: tuple[bool, ...]
     shapes: tuple[Ints | None, ...]
     dtypes: tuple[DType | None, ...]
 
@@ -90,7 +85,6 @@ class Plan:
         self.floats = floats
         self.shown: int | slice | None = None
         self.info: Any = None
-        self.needs: tuple[bool, ...] | None = None
         self.differentiable = any(spec.dtype.category == FLOATING for spec in specs)
         self.places: dict[tuple[bool, ...], Any] = {}
 
@@ -246,7 +240,6 @@ def _new_plan(
     plan = op.plan(*inputs, **attrs) if op.params is None else op.plan(*inputs)  # type: ignore[misc]
     plan.shapes = tuple([None if x is None else x.shape for x in inputs])
     plan.dtypes = tuple([None if x is None else x.dtype for x in inputs])
-    plan.all = (True,) * len(inputs)
     if len(op.plans) >= MOST:
         op.plans.clear()
     op.plans[key] = plan

@@ -320,7 +320,6 @@ class Watch:
             shown = slice(len(outputs))
         trace = Trace(self, outputs, parts, shown, self._again(type(ctx)))
         trace.places[self.needs] = tuple(places)
-        trace.needs = self.needs
         trace.info = ctx.info
         return trace
 
@@ -384,7 +383,6 @@ class Trace(Plan):
         super().__init__([Spec(each.shape, each.dtype) for each in outputs])
         self.shapes = tuple([None if x is None else x.shape for x in watch.arrays])
         self.dtypes = tuple([None if x is None else x.dtype for x in watch.arrays])
-        self.all = (True,) * len(watch.arrays)
         self._steps = tuple(watch.steps)
         self._again = again
         self.shown = shown

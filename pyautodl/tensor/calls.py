@@ -66,7 +66,7 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
     edges: list[Edge | None] = []
-    needed = False
+    wanted: list[bool] = []
     for x in inputs:
         if isinstance(x, Tensor):
             if x._base is not None:
@@ -75,45 +75,39 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
             arrays.append(array)
             layouts.append(array._layout or array.layout())
             if x._requires_grad:
-                needed = True
                 edges.append(x._edge or (x, 0))
-            else:
-                edges.append(None)
+                wanted.append(True)
+                continue
         elif x is None:
             arrays.append(None)
             layouts.append(None)
-            edges.append(None)
         else:
             array = _constant_array(op, x, inputs)
             arrays.append(array)
             layouts.append(array.layout())
-            edges.append(None)
-    recording = needed and MODE.enabled
+        edges.append(None)
+        wanted.append(False)
+    needs = tuple(wanted)
+    recording = True in needs
+    if recording and not MODE.enabled:
+        recording, needs = False, (False,) * len(needs)
     if op.plan is not None:
         plan = look_up(op, layouts, arrays, attrs)
         floats = op.params(**attrs) if attrs and op.params else plan.floats
     else:
-        needs = (
-            tuple([edge is not None for edge in edges])
-            if recording
-            else (False,) * len(edges)
-        )
         plan, key, floats = find_trace(op, layouts, needs, attrs)
     if plan is not None:
         result = plan.call(arrays, floats)
-        recording = recording and plan.differentiable
-        node = (
-            record_planned(op, plan, attrs, arrays, edges, result)
-            if recording
-            else None
-        )
+        node = None
+        if recording and plan.differentiable:
+            node = record_planned(op, plan, attrs, needs, arrays, edges, result)
         if plan.shown is not None:
             result = result[plan.shown]
     else:
         recording = _differentiable(op.rule(*arrays, **attrs)) and recording
         ctx = Context(attrs)
-        wanted = needs if recording else (False,) * len(arrays)
-        result = run_rule(op, ctx, key, arrays, wanted, attrs)
+        saving = needs if recording else (False,) * len(arrays)
+        result = run_rule(op, ctx, key, arrays, saving, attrs)
         node = record(op, ctx, needs, arrays, edges, result) if recording else None
     if type(result) is tuple:
         many = tuple([_output(node, i, array) for i, array in enumerate(result)])
