@@ -134,6 +134,30 @@ def test_a_trace_keeps_no_memory() -> None:
     assert ad.memory_stats()["allocated_bytes"] == before
 
 
+def _allocated() -> int:
+    return native.memory_stats()["allocated_bytes"]
+
+
+def test_what_steps_make_for_each_other_is_freed() -> None:
+    # copied into the kernel's layout first
+    x = ad.ones(2, 9, 3).transpose(1, 2)
+    ad.max_pool1d(x, 3)
+    used = _allocated()
+    for _ in range(3):
+        ad.max_pool1d(x, 3)
+        assert _allocated() == used
+
+
+def test_a_step_that_fails_frees_what_the_others_made() -> None:
+    x = ad.ones(2, 9, 3).transpose(1, 2)
+    classes = ad.full((2, 9), 7, dtype=ad.int64)
+    used = _allocated()
+    for _ in range(3):
+        with pytest.raises(IndexError, match=r"cross_entropy: .* 7"):
+            F.cross_entropy(x, classes)
+        assert _allocated() == used
+
+
 def test_another_backend_gets_its_own() -> None:
     x = ad.randn(3, 4)
     want = F.softmax(x, 1)

@@ -32,14 +32,17 @@ from pyautodl.backends.array import (
     pack_layout,
 )
 from pyautodl.backends.dtypes import DTYPES, DType
-from pyautodl.backends.launch import launcher
+from pyautodl.backends.launch import Give, Launch, Result, launcher
 from pyautodl.errors import BackendError
 
 __all__ = [
     "BACKENDS",
     "Array",
+    "Give",
+    "KernelCall",
     "Made",
     "Prepared",
+    "Result",
     "Seen",
     "Storage",
     "Table",
@@ -60,6 +63,7 @@ __all__ = [
     "keep_prepared",
     "observe",
     "prepare",
+    "prepare_chain",
     "run",
     "see",
     "use_backend",
@@ -336,7 +340,17 @@ class Made(NamedTuple):
     seen: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
-Prepared = Callable[[Sequence[Array | None], Sequence[float]], Any]
+class KernelCall(NamedTuple):
+    """A call of a kernel, as `prepare` takes it."""
+
+    name: str
+    reads: Sequence[Seen | list[Seen]]
+    writes: Sequence[Made | Seen | None]
+    ints: Sequence[int]
+    floats: Sequence[float] = ()
+
+
+Prepared = Callable[[Sequence[Array | None], Any], Any]
 
 
 def is_direct() -> bool:
@@ -359,7 +373,11 @@ def prepare(
     """
     backend = _choose(name, _code_of(reads, writes))
     if backend == "native" and _observer is None:
-        return _prepare_native(name, reads, writes, ints, floats)
+        launch = _launch(name, reads, writes, ints, floats)
+        given = 1 + max(
+            [place for place, _ in launch.addressed if place is not None] or [-1]
+        )
+        return launcher([launch], given, bare=len(launch.made) == 1)
     run_kernel = _make_call(backend, name)
     fixed = floats
 
@@ -377,6 +395,29 @@ def prepare(
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     return call
+
+
+def prepare_chain(
+    steps: Sequence[KernelCall | Give],
+    given: int,
+    more: int,
+    results: Sequence[Result],
+    bare: bool,
+) -> Prepared | None:
+    """The function that takes steps one after the other, see `launcher`; None if one of
+    them calls a kernel that is not compiled.
+    """
+    if _observer is not None:
+        return None
+    launches: list[Launch | Give] = []
+    for each in steps:
+        if not isinstance(each, KernelCall):
+            launches.append(each)
+        elif _choose(each.name, _code_of(each.reads, each.writes)) == "native":
+            launches.append(_launch(*each))
+        else:
+            return None
+    return launcher(launches, given, more, results, bare)
 
 
 def _code_of(
@@ -412,13 +453,13 @@ def _see(inputs: Sequence[Array | None], seen: Seen) -> Array | None:
     return x.view(shape, strides, x.offset + shift)
 
 
-def _prepare_native(
+def _launch(
     name: str,
     reads: Sequence[Seen | list[Seen]],
     writes: Sequence[Made | Seen | None],
     ints: Sequence[int],
     floats: Sequence[float],
-) -> Prepared:
+) -> Launch:
     layouts: list[Any] = [
         [_layout(one) for one in each] if isinstance(each, list) else _layout(each)
         for each in reads
@@ -436,15 +477,15 @@ def _prepare_native(
         nbytes.append(prod(shape) * dtype.itemsize)
         made.append((i, nbytes[-1], shape, strides, dtype, layout))
     given = [each for each in writes if isinstance(each, Seen)]
-    addressed = _addressed([*reads, *given])
+    addressed = tuple(_addressed([*reads, *given]))
     count = native.float_count(name)
     changing = count > 0 and not floats
     fixed = (0.0,) * count if changing else floats
     prepared = native.prepare(name, layouts, nbytes, ints, fixed)
     lists = any(isinstance(each, list) for each in reads)
     direct = not (changing or given or lists or len(reads) > 3)
-    given_floats = None if changing else fixed
-    return launcher(name, prepared, addressed, made, given_floats, direct)
+    given_floats = None if changing else tuple(fixed)
+    return Launch(name, prepared, addressed, tuple(made), given_floats, direct)
 
 
 def _layout(seen: Seen) -> bytes | None:

@@ -13,11 +13,15 @@ from typing import Any
 
 from pyautodl.backends import (
     Array,
+    KernelCall,
     Made,
+    Prepared,
     Seen,
+    contiguous_strides,
     empty,
     keep_prepared,
     prepare,
+    prepare_chain,
     run,
     see,
 )
@@ -132,6 +136,26 @@ class KernelPlan(Plan):
         )
         return self.call(inputs, floats)
 
+    def after(self, copies: Sequence[KernelCall], places: Ints) -> Prepared | None:
+        """Copies, then the kernel, as one function if that can be.
+
+        Args:
+            copies: each of one array.
+            places: for each input what it is then, itself or the copy number
+                `len(places)` and after.
+        """
+        reads = [
+            each if each.place is None else each._replace(place=places[each.place])
+            for each in self._reads
+        ]
+        first = len(places) + len(copies)
+        made = [each for each in self._writes if each is not None]
+        results = [(first + i, None) for i in range(len(made))]
+        last = KernelCall(self._kernel, reads, self._writes, self._ints, self.floats)
+        return prepare_chain(
+            [*copies, last], len(places), 0, results, bare=len(made) == 1
+        )
+
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         outputs: list[Array] = []
         written: list[Array | None] = []
@@ -195,6 +219,26 @@ class CopiedPlan(OuterPlan):
     ) -> None:
         super().__init__(inner)
         self._place, self._strides = place, strides
+        self.call = self._first_call
+
+    def _first_call(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        self.call = self._chain(inputs) or self.around
+        return self.call(inputs, floats)
+
+    def _chain(self, inputs: Sequence[Any]) -> Prepared | None:
+        """What copies all that has to be copied and runs the kernel, if that is all."""
+        copies: list[KernelCall] = []
+        places = list(range(len(inputs)))
+        plan: Plan = self
+        while isinstance(plan, CopiedPlan):
+            x = inputs[plan._place]
+            made = Made(x.shape, x.dtype, plan._strides or contiguous_strides(x.shape))
+            copies.append(KernelCall("copy", [seen(plan._place, x)], [made], ()))
+            places[plan._place] = len(inputs) + len(copies) - 1
+            plan = plan._inner
+        return (
+            plan.after(copies, tuple(places)) if isinstance(plan, KernelPlan) else None
+        )
 
     def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         return self._inner.call(self._copied(inputs), floats)

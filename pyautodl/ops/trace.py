@@ -2,7 +2,7 @@
 
 What a forward rule does follows from the layouts of its inputs, its attributes and which
 inputs need a gradient: it makes arrays, runs kernels on them and says what to save. So the
-first call of a kind is watched, and later ones of that kind repeat its kernel calls, each
+first call of a kind is watched, and later ones of that kind repeat its kernel calls, all
 prepared. Arrays that a call changes (running statistics, a generator's state) are
 attributes that the op names; each call brings its own. Rules that look at values can't be
 repeated and are not traced.
@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from pyautodl.backends import (
     Array,
+    Give,
+    KernelCall,
     Made,
     Prepared,
     Seen,
@@ -25,6 +27,7 @@ from pyautodl.backends import (
     is_constant,
     keep_prepared,
     prepare,
+    prepare_chain,
     witnessed,
 )
 from pyautodl.backends.array import READS
@@ -61,9 +64,8 @@ class _Part(NamedTuple):
         """Whether that is the value itself."""
         return not self.shift and self.layout == value.layout()
 
-    def of(self, values: Sequence[Any]) -> Array:
-        """The array, given the values."""
-        value = values[self.place]
+    def of(self, value: Any) -> Array:
+        """The array, given the value."""
         start, dtype = value.offset + self.shift, value.dtype
         return Array(value.storage, start, self.shape, self.strides, dtype, self.layout)
 
@@ -181,7 +183,8 @@ class Watch:
     ) -> None:
         self.op, self.arrays, self.needs, self.attrs = op, arrays, needs, attrs
         self.plain, self.held = _set_apart(op, attrs)
-        self.steps: list[Prepared] = []
+        # kernel calls, and what gives a value without one
+        self.steps: list[KernelCall | Give] = []
         # the inputs, what else the call changes, then what kernels wrote and constants;
         # kept, so that no memory comes twice
         self.values: list[Array | None] = [*arrays, *self.held]
@@ -229,7 +232,7 @@ class Watch:
         except _Refused:
             self._refused = True
             return
-        self.steps.append(prepare(name, seen, made, tuple(ints), tuple(floats)))
+        self.steps.append(KernelCall(name, seen, made, tuple(ints), tuple(floats)))
         pairs = zip(writes, made)
         self.values += [x for x, how in pairs if isinstance(how, Made)]
 
@@ -241,7 +244,7 @@ class Watch:
         if type(array) is not Array:
             raise _Refused
         if self._place(array) is None and is_constant(array):
-            self._add(array, lambda values, floats: array)
+            self._add(array, lambda: array)
         return self._part(array).seen(array.dtype)
 
     def _make(self, array: Any) -> Made | Seen | None:
@@ -258,10 +261,10 @@ class Watch:
                 return Made(array.shape, dtype, array.strides)
             # a part of what nothing was written to so far
             whole = Array(storage, 0, (size,), (1,), dtype)
-            self._add(whole, lambda values, floats: empty((size,), dtype))
+            self._add(whole, lambda: empty((size,), dtype))
         return self._part(array).seen(array.dtype)
 
-    def _add(self, array: Array, step: Prepared) -> None:
+    def _add(self, array: Array, step: Give) -> None:
         """Let a step that runs no kernel give the array."""
         self.steps.append(step)
         self.values.append(array)
@@ -355,6 +358,13 @@ def _is_plain(value: Any) -> bool:
     return type(value) in _PLAIN
 
 
+def _prepared(step: KernelCall | Give) -> Prepared:
+    if isinstance(step, KernelCall):
+        return prepare(*step)
+    give = step
+    return lambda values, floats: give()
+
+
 # what a kernel's refusal comes as
 _FAILURES = (IndexError, ValueError, MemoryError)
 
@@ -370,7 +380,7 @@ class Trace(Plan):
         again: the rule itself.
     """
 
-    __slots__ = ("_again", "_counted", "_parts", "_steps")
+    __slots__ = ("_again", "_counted", "_launch", "_results", "_steps")
 
     def __init__(
         self,
@@ -383,35 +393,35 @@ class Trace(Plan):
         super().__init__([Spec(each.shape, each.dtype) for each in outputs])
         self.shapes = tuple([None if x is None else x.shape for x in watch.arrays])
         self.dtypes = tuple([None if x is None else x.dtype for x in watch.arrays])
-        self._steps = tuple(watch.steps)
         self._again = again
         self.shown = shown
         self._counted = watch.counted
-        whole = [watch.values[part.place] for part in parts]
-        self._parts = tuple(
+        self._results = tuple(
             [
-                part.place if part.shows(value) else part
-                for part, value in zip(parts, whole)
+                (part.place, None if part.shows(watch.values[part.place]) else part.of)
+                for part in parts
             ]
         )
-        made = tuple(range(watch.given, len(watch.values)))
-        single = len(self._steps) == 1 and self._parts == made
-        # a step gives a single array bare
-        single = single and (len(made) > 1 or shown is None)
-        self.call = self._run_single if single else self._run
+        given, more = len(watch.arrays), len(watch.held)
+        bare = self.shown is None
+        self._launch = prepare_chain(watch.steps, given, more, self._results, bare)
+        self._steps: tuple[Prepared, ...] = ()
+        self.call = self._relaunch
+        if self._launch is None:
+            self._steps = tuple([_prepared(each) for each in watch.steps])
+            self.call = self._repeat
 
-    def _run_single(self, inputs: Sequence[Any], held: Held) -> Any:
-        values = [*inputs, *held] if held else inputs
+    def _relaunch(self, inputs: Sequence[Any], held: Held) -> Any:
         try:
-            results = self._steps[0](values, ())
+            results = self._launch(inputs, held)  # type: ignore[misc]
         except _FAILURES:
             self._again(inputs, held)
             raise
         for place, by in self._counted:
-            values[place].storage.version += by
+            (*inputs, *held)[place].storage.version += by
         return results
 
-    def _run(self, inputs: Sequence[Any], held: Held) -> Any:
+    def _repeat(self, inputs: Sequence[Any], held: Held) -> Any:
         values = [*inputs, *held]
         try:
             for step in self._steps:
@@ -426,7 +436,7 @@ class Trace(Plan):
         for place, by in self._counted:
             values[place].storage.version += by
         results = [
-            part.of(values) if isinstance(part, _Part) else values[part]
-            for part in self._parts
+            values[place] if view is None else view(values[place])
+            for place, view in self._results
         ]
         return results[0] if self.shown is None else tuple(results)
