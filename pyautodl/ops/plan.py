@@ -52,7 +52,8 @@ class Plan:
     """What a call comes to.
 
     Attributes:
-        specs: the outputs' shapes and element types.
+        specs: the outputs' shapes and element types; of a shape that depends on values the
+            largest.
         call: (inputs, floats) -> the output, or a tuple of them; a trace takes the arrays
             that it changes in place of floats.
         floats: the kernel's, unless the op computes them from its attributes.
@@ -295,6 +296,7 @@ def planned(
     plan: Callable[..., Plan],
     saves: Callable[[tuple[bool, ...]], Places] | None = None,
     params: Callable[..., tuple[float, ...]] | None = None,
+    rule: Callable[..., tuple[Spec, ...]] | None = None,
     **more: Any,
 ) -> Op:
     """An op whose every call is a plan: its rule and forward follow from that.
@@ -306,10 +308,11 @@ def planned(
         saves: saves(needs) -> which of the inputs and outputs the gradient needs.
         params: the attributes as the kernel's floats; the plan then does not depend on
             them and does not get them.
+        rule: the op's, where shapes depend on values.
         **more: the other fields of the record.
     """
 
-    def rule(*arrays: Any, **attrs: Any) -> tuple[Spec, ...]:
+    def plan_rule(*arrays: Any, **attrs: Any) -> tuple[Spec, ...]:
         found: Plan = find_plan(op, arrays, attrs)
         return found.specs
 
@@ -323,6 +326,8 @@ def planned(
             ctx.save(*[None if i is None else values[i] for i in saves(needs)])
         return result if found.shown is None else result[found.shown]
 
-    op = Op(name, rule, forward, plan=plan, saves=saves, params=params, **more)
+    op = Op(
+        name, rule or plan_rule, forward, plan=plan, saves=saves, params=params, **more
+    )
     keep_prepared(op.plans)
     return op

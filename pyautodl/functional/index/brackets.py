@@ -21,6 +21,7 @@ from pyautodl.ops.index import (
     INDEX_COPY,
     INDEX_SELECT,
     MASKED_SELECT,
+    NONZERO,
     RAVEL_INDEX,
 )
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
@@ -99,20 +100,13 @@ class _Key(_Slices):
         flips: axes of what the slice leaves that run backwards.
         shape: the shape after that, with the new axes of None.
         indices: (axis of that shape, tensor of integers).
-        mask: the one mask that covers the whole tensor, if there is nothing else.
     """
 
     def __init__(self, x: Tensor, key: Any) -> None:
         shape = x._array.shape
         super().__init__()
         self.indices: list[tuple[int, Tensor]] = []
-        self.mask: Tensor | None = None
-        items = _items(key, shape)
-        if len(items) == 1 and isinstance(items[0], Tensor):
-            only = items[0]
-            if only.dtype is bool_ and only._array.shape == shape and shape:
-                self.mask = only
-        for item in items:
+        for item in _items(key, shape):
             self._add(item, shape)
 
     def _add(self, item: Any, shape: tuple[int, ...]) -> None:
@@ -293,6 +287,24 @@ def _plain_window(
     return None if key.is_whole(shape) else key.slices
 
 
+def _whole_mask(x: Tensor, key: Any) -> Tensor | None:
+    """The mask that covers the whole tensor, if the key is one."""
+    item = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    if isinstance(item, np.ndarray) and item.dtype == np.bool_:
+        item = tensor(item)
+    if not isinstance(item, Tensor) or item._array.dtype is not bool_:
+        return None
+    shape = x._array.shape
+    return item if shape and item._array.shape == shape else None
+
+
+def _chosen_rows(x: Tensor, mask: Tensor) -> Tensor:
+    """x[mask] for a line: parts along the first axis."""
+    places = apply(NONZERO, mask)
+    line = apply(RESHAPE, places, shape=places._array.shape[:1])
+    return apply(INDEX_SELECT, x, line, dim=0)
+
+
 def _rows(x: Tensor, index: Tensor) -> Tensor:
     """x[index] for integers: parts along the first axis."""
     shape = x._array.shape
@@ -316,16 +328,20 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     """
     kind = type(key)
     if kind is Tensor:
-        if key._array.dtype is int64 and key._array.shape and self._array.shape:
+        index, shape = key._array, self._array.shape
+        if index.dtype is int64 and index.shape and shape:
             return _rows(self, key)
+        if index.dtype is bool_ and index.shape == shape[:1] != shape:
+            return _chosen_rows(self, key)
     else:
         parts = _plain_parts(key if kind is tuple else (key,))
         window = None if parts is None else _plain_window(self._array.shape, parts)
         if window is not None:
             return apply(SLICE, self, **window)
+    mask = _whole_mask(self, key)
+    if mask is not None:
+        return apply(MASKED_SELECT, self, mask)
     parsed = _Key(self, key)
-    if parsed.mask is not None:
-        return apply(MASKED_SELECT, self, parsed.mask)
     x = _part(self, parsed)
     if parsed.flips:
         x = apply(FLIP, x, dims=tuple(parsed.flips))
@@ -358,18 +374,20 @@ def _write(
     name: str, x: Tensor, key: Any, value: Any, accumulate: bool = False
 ) -> None:
     """Write a value into the part that a key names, or add it to what stands there."""
-    parsed = _Key(x, key)
     source = as_value(value, x)
     if source._array.storage is x._array.storage:
         source = apply(COPY, source)
-    target = _part(x, parsed)
-    target._check_inplace(name)
-    if parsed.mask is not None and source.numel() == 1:
+    mask = _whole_mask(x, key) if source.numel() == 1 else None
+    if mask is not None:
+        x._check_inplace(name)
         one = apply(RESHAPE, source, shape=())
         if accumulate:
-            one = call("add", target, one)
-        target._assign(name, call("where", parsed.mask, one, target))
+            one = call("add", x, one)
+        x._assign(name, call("where", mask, one, x))
         return
+    parsed = _Key(x, key)
+    target = _part(x, parsed)
+    target._check_inplace(name)
     kept = tuple(parsed.kept)
     flips = tuple(parsed.flips)
     if not parsed.indices:

@@ -8,11 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, empty, run
-from pyautodl.backends.dtypes import bool_, int64
+from pyautodl.backends import (
+    Array,
+    KernelCall,
+    Made,
+    Seen,
+    contiguous_strides,
+    empty,
+    empty_strides_like,
+    prepare_chain,
+    run,
+)
+from pyautodl.backends.array import READS
+from pyautodl.backends.dtypes import DType, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.index.common import NDArray, check_same
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.index.common import Ints, NDArray, check_same
+from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
+from pyautodl.ops.record import ErrorCase, Places, Sample, Spec, register
 from pyautodl.ops.views import copied, grid
 
 __all__ = ["MASKED_SCATTER", "MASKED_SELECT", "NONZERO"]
@@ -25,9 +37,45 @@ def _check_mask(name: str, mask: Array) -> None:
 
 def _count(mask: Array) -> int:
     """How many elements are set."""
-    total = empty((1,) * mask.ndim, int64)
-    run("sum", (mask,), (total,), (), (1.0,))
-    return int(total.numpy().item())
+    return int(_count_plan(0, mask).call((mask,), ()).item())
+
+
+def _count_plan(place: int, mask: Array) -> KernelPlan:
+    """The count of what is set in input number `place`."""
+    shape = (1,) * mask.ndim
+    made = Made(shape, int64, contiguous_strides(shape))
+    return KernelPlan("sum", [seen(place, mask)], [made], (), (1.0,))
+
+
+class _ChosenPlan(Plan):
+    """A kernel that gives something for each element that a mask sets.
+
+    Args:
+        kernel: it reads the inputs, the mask last.
+        place: which input the mask is.
+        mask: the mask.
+        dtype: of the output.
+        more: the shape of what each element gives.
+    """
+
+    __slots__ = ("_count", "_dtype", "_kernel", "_more")
+
+    def __init__(
+        self, kernel: str, place: int, mask: Array, dtype: DType, more: Ints = ()
+    ) -> None:
+        super().__init__([Spec((mask.size, *more), dtype)])
+        self._kernel, self._dtype, self._more = kernel, dtype, more
+        self._count = _count_plan(place, mask)
+        self.call = self._choose
+
+    def _choose(self, inputs: Any, floats: Any) -> Array:
+        count = self._count.call(inputs, ()).item()
+        out = empty((count, *self._more), self._dtype)
+        run(self._kernel, inputs, (out,))
+        return out
+
+    def forward(self, ctx: Any, inputs: Any, floats: Any) -> Array:
+        return self._choose(inputs, floats)
 
 
 def _nonzero_rule(mask: Array) -> tuple[Spec, ...]:
@@ -35,10 +83,9 @@ def _nonzero_rule(mask: Array) -> tuple[Spec, ...]:
     return (Spec((_count(mask), mask.ndim), int64),)
 
 
-def _nonzero_forward(ctx: Any, needs: Any, mask: Array) -> Array:
-    out: Array = ctx.empty((_count(mask), mask.ndim), int64)
-    run("nonzero", (mask,), (out,))
-    return out
+def _nonzero_plan(mask: Array) -> Plan:
+    _check_mask("nonzero", mask)
+    return _ChosenPlan("nonzero", 0, mask, int64, (mask.ndim,))
 
 
 def _nonzero_samples() -> Iterator[Sample]:
@@ -53,10 +100,10 @@ def _nonzero_errors() -> Iterator[ErrorCase]:
 
 
 NONZERO = register(
-    Op(
-        name="nonzero",
+    planned(
+        "nonzero",
+        _nonzero_plan,
         rule=_nonzero_rule,
-        forward=_nonzero_forward,
         samples=_nonzero_samples,
         errors=_nonzero_errors,
         reference=np.argwhere,
@@ -64,20 +111,22 @@ NONZERO = register(
 )
 
 
-def _masked_select_rule(x: Array, mask: Array) -> tuple[Spec, ...]:
+def _masked_select_plan(x: Array, mask: Array) -> Plan:
     _check_mask("masked_select", mask)
     if x.shape != mask.shape:
         raise ShapeError(
             f"masked_select: expected a mask of shape {x.shape}, got {mask.shape}"
         )
+    return _ChosenPlan("masked_select", 1, mask, x.dtype)
+
+
+def _masked_select_rule(x: Array, mask: Array) -> tuple[Spec, ...]:
+    _masked_select_plan(x, mask)
     return (Spec((_count(mask),), x.dtype),)
 
 
-def _masked_select_forward(ctx: Any, needs: Any, x: Array, mask: Array) -> Array:
-    out: Array = ctx.empty((_count(mask),), x.dtype)
-    run("masked_select", (x, mask), (out,))
-    ctx.save(mask)
-    return out
+def _saves_mask(needs: tuple[bool, ...]) -> Places:
+    return (1,)
 
 
 def _masked_select_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -109,10 +158,11 @@ def _masked_select_errors() -> Iterator[ErrorCase]:
 
 
 MASKED_SELECT = register(
-    Op(
-        name="masked_select",
+    planned(
+        "masked_select",
+        _masked_select_plan,
+        _saves_mask,
         rule=_masked_select_rule,
-        forward=_masked_select_forward,
         vjp=_masked_select_vjp,
         samples=_masked_select_samples,
         errors=_masked_select_errors,
@@ -121,28 +171,49 @@ MASKED_SELECT = register(
 )
 
 
-def _masked_scatter_rule(x: Array, mask: Array, src: Array) -> tuple[Spec, ...]:
+class _ScatterPlan(Plan):
+    """A copy of an array, with the elements of another where a mask is set."""
+
+    __slots__ = ("_chain", "_count")
+
+    def __init__(self, x: Array, mask: Array, src: Array) -> None:
+        super().__init__([Spec(x.shape, x.dtype)])
+        strides = empty_strides_like(x.shape, x.strides)
+        copy = KernelCall("copy", [seen(0, x)], [Made(x.shape, x.dtype, strides)], ())
+        out = Seen(3, x.dtype.code, x.shape, strides)
+        write = KernelCall("masked_scatter", [seen(2, src), seen(1, mask)], [out], ())
+        self._chain = prepare_chain([copy, write], 3, 0, [(3, None)], bare=True)
+        self._count = _count_plan(1, mask)
+        self.call = self._scatter
+
+    def _scatter(self, inputs: Any, floats: Any) -> Array:
+        x, mask, src = inputs
+        count = self._count.call(inputs, ()).item()
+        READS.count -= 1  # what is done does not depend on it
+        if count > src.size:
+            raise ShapeError(
+                f"masked_scatter: the mask has {count} elements set, the source "
+                f"{src.size} elements (shape {src.shape})"
+            )
+        if self._chain is not None:
+            found: Array = self._chain(inputs, floats)
+            return found
+        out = copied(x, empty(x.shape, x.dtype, empty_strides_like(x.shape, x.strides)))
+        run("masked_scatter", (src, mask), (out,))
+        return out
+
+    def forward(self, ctx: Any, inputs: Any, floats: Any) -> Array:
+        return self._scatter(inputs, floats)
+
+
+def _masked_scatter_plan(x: Array, mask: Array, src: Array) -> Plan:
     _check_mask("masked_scatter", mask)
     check_same("masked_scatter", x, src)
     if x.shape != mask.shape:
         raise ShapeError(
             f"masked_scatter: expected a mask of shape {x.shape}, got {mask.shape}"
         )
-    if _count(mask) > src.size:
-        raise ShapeError(
-            f"masked_scatter: the mask has {_count(mask)} elements set, the source "
-            f"{src.size} elements (shape {src.shape})"
-        )
-    return (Spec(x.shape, x.dtype),)
-
-
-def _masked_scatter_forward(
-    ctx: Any, needs: Any, x: Array, mask: Array, src: Array
-) -> Array:
-    out = copied(x, ctx.empty_like(x))
-    run("masked_scatter", (src, mask), (out,))
-    ctx.save(mask)
-    return out
+    return _ScatterPlan(x, mask, src)
 
 
 def _masked_scatter_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -178,10 +249,10 @@ def _masked_scatter_errors() -> Iterator[ErrorCase]:
 
 
 MASKED_SCATTER = register(
-    Op(
-        name="masked_scatter",
-        rule=_masked_scatter_rule,
-        forward=_masked_scatter_forward,
+    planned(
+        "masked_scatter",
+        _masked_scatter_plan,
+        _saves_mask,
         vjp=_masked_scatter_vjp,
         samples=_masked_scatter_samples,
         errors=_masked_scatter_errors,
