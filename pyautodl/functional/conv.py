@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
@@ -20,7 +19,8 @@ from pyautodl.ops.conv import (
     LINEAR,
     shape_text,
 )
-from pyautodl.tensor import Tensor, apply
+from pyautodl.ops.record import kept_attributes
+from pyautodl.tensor import Tensor, apply, apply_known
 
 # Tensor.unfold, by which pyautodl.unfold would be understood, is another function
 __all__ = [
@@ -96,10 +96,7 @@ def _attributes(
         for what, each in (("input", input), ("weight", weight)):
             check_tensor(f"conv{axes}d", each, what)
         raise
-    try:
-        return _known_attributes(axes, *shapes, *numbers)
-    except TypeError:  # a list among the numbers, or what is no number at all
-        return _find_attributes(axes, *shapes, *numbers)
+    return _find_attributes(axes, *shapes, *numbers)
 
 
 def conv_attributes(x: Ints, weight: Tensor, *numbers: Any) -> tuple[Any, ...]:
@@ -108,6 +105,7 @@ def conv_attributes(x: Ints, weight: Tensor, *numbers: Any) -> tuple[Any, ...]:
     return tuple(_find_attributes(len(shape) - 2, x, shape, *numbers).values())
 
 
+@kept_attributes
 def _find_attributes(
     axes: int,
     x: Ints,
@@ -116,7 +114,7 @@ def _find_attributes(
     padding: Any,
     dilation: Any,
     groups: int,
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     name = f"conv{axes}d"
     strides = each_axis(name, "stride", stride, axes)
     dilations = each_axis(name, "dilation", dilation, axes)
@@ -129,10 +127,6 @@ def _find_attributes(
     }
 
 
-# `typed`: True and 1.0 are not 1
-_known_attributes = lru_cache(maxsize=1024, typed=True)(_find_attributes)
-
-
 def _conv(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
 ) -> Tensor:
@@ -141,9 +135,9 @@ def _conv(
         # the weights' packed form is kept
         return conv_epilogue(input, weight, None, bias, LINEAR, *numbers)
     if input.ndim != axes + 1:
-        y: Tensor = apply(CONV, input, weight, bias, **attrs)
+        y: Tensor = apply_known(CONV, (input, weight, bias), attrs)
         return y
-    return _batched(input, axes, lambda x: apply(CONV, x, weight, bias, **attrs))
+    return _batched(input, axes, lambda x: apply_known(CONV, (x, weight, bias), attrs))
 
 
 def conv_relu(
@@ -151,7 +145,7 @@ def conv_relu(
 ) -> Tensor:
     """relu(conv(input, weight, bias)) in one kernel, recorded as one call, for batches."""
     attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
-    y: Tensor = apply(CONV_RELU, input, weight, bias, **attrs)
+    y: Tensor = apply_known(CONV_RELU, (input, weight, bias), attrs)
     return y
 
 

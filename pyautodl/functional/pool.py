@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.ops.pool import ADAPTIVE_AVG_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, MAX_POOL
-from pyautodl.ops.record import Op
-from pyautodl.tensor import Tensor, apply
+from pyautodl.ops.record import Op, kept_attributes
+from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -92,18 +91,15 @@ def _max_pool(
 def _apply_windows(
     op: Op, attributes: Any, axes: int, input: Tensor, numbers: tuple[Any, ...]
 ) -> Any:
-    """Apply an op; its attributes for such numbers are kept."""
-    try:
-        attrs = attributes(axes, *numbers)
-    except TypeError:  # a list among the numbers, or what is no number at all
-        attrs = attributes.__wrapped__(axes, *numbers)
+    """Apply an op with the attributes for such numbers."""
+    attrs = attributes(axes, *numbers)
     if len(input._array.shape) == axes + 2:
-        return apply(op, input, **attrs)
-    return _batched(f"{op.name}{axes}d", input, axes, lambda x: apply(op, x, **attrs))
+        return apply_known(op, (input,), attrs)
+    name = f"{op.name}{axes}d"
+    return _batched(name, input, axes, lambda x: apply_known(op, (x,), attrs))
 
 
-# `typed`: True and 1.0 are not 1
-@lru_cache(maxsize=1024, typed=True)
+@kept_attributes
 def _max_attributes(
     axes: int,
     kernel_size: Any,
@@ -298,7 +294,7 @@ def _avg_pool(
     return out
 
 
-@lru_cache(maxsize=1024, typed=True)
+@kept_attributes
 def _avg_attributes(
     axes: int,
     kernel_size: Any,
@@ -427,7 +423,8 @@ def _adaptive(
     if len(sizes) == 1:
         sizes = tuple(sizes) * axes
     # None keeps the input's size
-    spatial = input.shape[max(input.ndim - axes, 0) :]
+    shape = input._array.shape
+    spatial = shape[max(len(shape) - axes, 0) :]
     if len(sizes) == len(spatial):
         sizes = [now if size is None else size for size, now in zip(sizes, spatial)]
     attrs["output_size"] = _each(name, "output_size", tuple(sizes), axes)

@@ -26,7 +26,7 @@ from pyautodl.backends import (
     see,
 )
 from pyautodl.backends.dtypes import FLOATING, DType
-from pyautodl.ops.record import Op, Places, Spec
+from pyautodl.ops.record import Attributes, Op, Places, Spec
 
 __all__ = [
     "MOST",
@@ -273,7 +273,10 @@ def look_up(
 ) -> Any:
     """The same, given the layouts of the inputs."""
     if attrs and op.params is None:
-        kinds += attrs.items()
+        if type(attrs) is Attributes:
+            kinds.append(attrs)
+        else:
+            kinds += attrs.items()
     key = tuple(kinds)
     return op.plans.get(key) or _new_plan(op, key, inputs, attrs)
 

@@ -7,12 +7,23 @@ samples and error cases; the graph knows nothing of an op beyond this record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, wraps
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import DType
 
-__all__ = ["OPS", "ErrorCase", "Op", "Places", "Sample", "Spec", "register"]
+__all__ = [
+    "OPS",
+    "Attributes",
+    "ErrorCase",
+    "Op",
+    "Places",
+    "Sample",
+    "Spec",
+    "kept_attributes",
+    "register",
+]
 
 # numbers of inputs and, after them, outputs; None: nothing
 Places = tuple[int | None, ...]
@@ -23,6 +34,36 @@ class Spec(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: DType
+
+
+class Attributes(dict[str, Any]):
+    """The attributes of calls, made once for the same arguments and never changed.
+
+    As part of a key they stand for themselves: nobody has to look at their values.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def kept_attributes(
+    find: Callable[..., dict[str, Any]],
+) -> Callable[..., dict[str, Any]]:
+    """The function `find`, which gives attributes, with those of former calls kept."""
+
+    # `typed`: True and 1.0 are not 1
+    @lru_cache(maxsize=1024, typed=True)
+    def kept(*arguments: Any) -> Attributes:
+        return Attributes(find(*arguments))
+
+    @wraps(find)
+    def attributes(*arguments: Any) -> dict[str, Any]:
+        try:
+            return kept(*arguments)
+        except TypeError:  # a list among them, or what is no number at all
+            return find(*arguments)
+
+    return attributes
 
 
 class Sample(NamedTuple):

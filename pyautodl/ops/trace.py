@@ -33,7 +33,7 @@ from pyautodl.backends import (
 from pyautodl.backends.array import READS
 from pyautodl.backends.dtypes import DType
 from pyautodl.ops.plan import MOST, Plan
-from pyautodl.ops.record import Op, Spec
+from pyautodl.ops.record import Attributes, Op, Spec
 
 __all__ = ["Trace", "find_trace", "run_rule", "signs_of_zeros"]
 
@@ -86,7 +86,11 @@ def find_trace(
     held: Held = ()
     if op.changes:
         attrs, held = _set_apart(op, attrs)
-    key: Key = (*kinds, needs, *attrs.items())
+    key: Key
+    if type(attrs) is Attributes:
+        key = (*kinds, needs, attrs)
+    else:
+        key = (*kinds, needs, *attrs.items())
     if op.name in _with_zeros:
         key += signs_of_zeros(attrs)
     try:

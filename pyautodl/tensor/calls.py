@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.views import mark_views
 
-__all__ = ["NUMBERS", "apply", "call", "call_unrecorded"]
+__all__ = ["NUMBERS", "apply", "apply_known", "call", "call_unrecorded"]
 
 # what stands for a 0-dimensional tensor
 NUMBERS: Any = (int, float, np.generic)
@@ -63,6 +63,11 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     Returns:
         A tensor, or a tuple of them where the op has several outputs.
     """
+    return apply_known(op, inputs, attrs)
+
+
+def apply_known(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+    """`apply` with attributes that are kept, see `Attributes`."""
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
     edges: list[Edge | None] = []
@@ -147,7 +152,7 @@ def _warn_if_released(
             warnings.warn(
                 "add: a tensor whose graph backward has already freed is added to another, "
                 "which keeps the graphs of all steps alive; use loss.item()",
-                stacklevel=4,
+                stacklevel=5,
             )
             edge[0].released = False
             return
