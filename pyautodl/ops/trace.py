@@ -104,8 +104,11 @@ def find_trace(
 
 def signs_of_zeros(attrs: Mapping[str, Any]) -> tuple[float, ...]:
     """What tells 0.0 from -0.0: they are one key and two numbers."""
-    zeros = [v for v in attrs.values() if type(v) is float and v == 0]
-    return tuple([math.copysign(1.0, each) for each in zeros])
+    signs: tuple[float, ...] = ()
+    for value in attrs.values():
+        if type(value) is float and value == 0:
+            signs += (math.copysign(1.0, value),)
+    return signs
 
 
 def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
@@ -322,6 +325,8 @@ class Watch:
                     place = (place, _index(self.arrays, original))
             places.append(place)
         parts = [self._part(each) for each in outputs + hidden]
+        self._make_as_shown(parts)
+        parts = [self._part(each) for each in outputs + hidden]
         shown: int | slice | None = 0 if hidden else None
         if type(result) is tuple:
             shown = slice(len(outputs))
@@ -329,6 +334,36 @@ class Watch:
         trace.places[self.needs] = tuple(places)
         trace.info = ctx.info
         return trace
+
+    def _make_as_shown(self, parts: Sequence[_Part]) -> None:
+        """Let kernels make what is given in one other shape, as of a reduction without
+        its axes, in that shape at once.
+        """
+        place = self.given
+        for i, step in enumerate(self.steps):
+            if not isinstance(step, KernelCall):
+                place += 1
+                continue
+            writes = list(step.writes)
+            for j, made in enumerate(writes):
+                if not isinstance(made, Made):
+                    continue
+                shown = {each for each in parts if each.place == place}
+                if len(shown) == 1:
+                    writes[j] = self._as_shown(place, made, *shown)
+                place += 1
+            self.steps[i] = step._replace(writes=writes)
+
+    def _as_shown(self, place: int, made: Made, part: _Part) -> Made:
+        value: Any = self.values[place]
+        if part.shift or math.prod(part.shape) != value.size:
+            return made
+        shown = value.view(part.shape, part.strides)
+        if not shown.is_dense():
+            return made
+        self.values[place] = shown
+        seen = (made.shape, made.strides)
+        return Made(part.shape, made.dtype, part.strides, seen)
 
     def _again(self, context: Any) -> Callable[[Sequence[Any], Held], Any]:
         """The rule itself, which says what is wrong where a kernel fails."""
