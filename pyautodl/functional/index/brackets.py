@@ -24,8 +24,9 @@ from pyautodl.ops.index import (
     NONZERO,
     RAVEL_INDEX,
 )
+from pyautodl.ops.record import Attributes
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
-from pyautodl.tensor import Tensor, apply, call, method
+from pyautodl.tensor import Tensor, apply, apply_known, call, method
 
 __all__ = ["index_put"]
 
@@ -82,6 +83,15 @@ class _Slices:
         self.kept.append(size)
         self._take(start if size else 0, size, step)
 
+    def add(self, item: Any, shape: tuple[int, ...]) -> None:
+        """Take a slice or a place of the next axis, or add an axis for None."""
+        if item is None:
+            self.kept.append(1)
+        elif isinstance(item, slice):
+            self.add_slice(item, shape[self._axis])
+        else:
+            self.add_int(item, shape)
+
     def add_int(self, item: int, shape: tuple[int, ...]) -> None:
         """Take one place of the next axis."""
         n = shape[self._axis]
@@ -110,19 +120,15 @@ class _Key(_Slices):
             self._add(item, shape)
 
     def _add(self, item: Any, shape: tuple[int, ...]) -> None:
-        if item is None:
-            self.kept.append(1)
-        elif isinstance(item, bool):
+        if isinstance(item, bool):
             # as a mask without axes: one element of a new axis, or none
             place = tensor([0] if item else [], dtype=int64)
             self.indices.append((len(self.kept), place))
             self.kept.append(1)
-        elif isinstance(item, slice):
-            self.add_slice(item, shape[self._axis])
         elif isinstance(item, Tensor):
             self._add_tensor(item, shape)
         else:
-            self.add_int(item, shape)
+            self.add(item, shape)
 
     def _add_tensor(self, item: Tensor, shape: tuple[int, ...]) -> None:
         if item.dtype is not bool_:
@@ -145,6 +151,11 @@ class _Key(_Slices):
 def _items(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """The parts of a key: one for each axis, None and bool for new ones."""
     parts = [_item(each) for each in (key if isinstance(key, tuple) else (key,))]
+    return _filled(parts, shape)
+
+
+def _filled(parts: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """The same with slices for ... and at the end."""
     used = sum(
         each.ndim if isinstance(each, Tensor) and each.dtype is bool_ else 1
         for each in parts
@@ -246,10 +257,12 @@ class _Places:
 
 
 def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Integers, and slices as (start, stop, step); None if there is anything else."""
+    """Integers, None, ..., and slices as (start, stop, step); None if there is anything
+    else.
+    """
     parts: list[Any] = []
     for item in key:
-        if type(item) is int:
+        if type(item) is int or item is None or item is Ellipsis:
             parts.append(item)
         elif type(item) is slice:
             bounds = (item.start, item.stop, item.step)
@@ -265,26 +278,34 @@ def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
 @lru_cache(maxsize=8192)
 def _plain_window(
     shape: tuple[int, ...], parts: tuple[Any, ...]
-) -> dict[str, tuple[int, ...]] | None:
-    """The attributes of the slice that such parts name, None where it takes more.
+) -> tuple[Attributes | None, tuple[int, ...] | None] | None:
+    """The attributes of the slice that such parts name, and the shape with new axes, both
+    only where they change something; None where it takes more.
 
     What is wrong is left to `_Key`, which says so.
     """
-    if len(parts) > len(shape):
+    items = [slice(*each) if isinstance(each, tuple) else each for each in parts]
+    if any([isinstance(each, slice) and (each.step or 1) < 0 for each in items]):
         return None
     key = _Slices()
-    for item, n in zip(parts, shape):
-        if isinstance(item, int):
-            if not -n <= item < n:
-                return None
-            key.add_int(item, shape)
-        else:
-            if item[2] is not None and item[2] <= 0:
-                return None
-            key.add_slice(slice(*item), n)
-    for n in shape[len(parts) :]:
-        key.add_slice(slice(None), n)
-    return None if key.is_whole(shape) else key.slices
+    try:
+        for item in _filled(items, shape):
+            key.add(item, shape)
+    except (IndexError, ValueError):
+        return None
+    window = None if key.is_whole(shape) else Attributes(key.slices)
+    left = [n for i, n in enumerate(key.sizes) if i not in key.drop]
+    kept = None if left == key.kept else tuple(key.kept)
+    return None if window is None and kept is None else (window, kept)
+
+
+def _window(
+    x: Tensor, window: Attributes | None, kept: tuple[int, ...] | None
+) -> Tensor:
+    """The view that `_plain_window` describes."""
+    if window is not None:
+        x = apply_known(SLICE, (x,), window)
+    return x if kept is None else apply(RESHAPE, x, shape=kept)
 
 
 def _whole_mask(x: Tensor, key: Any) -> Tensor | None:
@@ -337,7 +358,7 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
         parts = _plain_parts(key if kind is tuple else (key,))
         window = None if parts is None else _plain_window(self._array.shape, parts)
         if window is not None:
-            return apply(SLICE, self, **window)
+            return _window(self, *window)
     mask = _whole_mask(self, key)
     if mask is not None:
         return apply(MASKED_SELECT, self, mask)
