@@ -250,7 +250,8 @@ def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    if isinstance(tensors, Tensor) or not all(isinstance(x, Tensor) for x in tensors):
+    are_tensors = [isinstance(x, Tensor) for x in tensors]
+    if isinstance(tensors, Tensor) or not all(are_tensors):
         raise TypeError(f"{name}: expected a tuple or list of tensors")
     if not tensors:
         raise ShapeError(f"{name}: expected at least one tensor")
@@ -655,19 +656,11 @@ def pad(
         >>> ad.nn.functional.pad(ad.tensor([1.0, 2.0]), (1, 2))
         tensor([0., 1., 2., 0., 0.])
     """
-    shape = input._array.shape
-    widths = tuple([int(n) for n in pad])
-    if len(widths) % 2 or len(widths) > 2 * len(shape):
-        raise ShapeError(
-            f"pad: expected two widths for each of at most {len(shape)} axes, got "
-            f"{widths} (shape {shape})"
-        )
-    front = (0,) * (len(shape) - len(widths) // 2)
-    before, after = front + widths[-2::-2], front + widths[::-2]
+    before, after = _pad_widths(input._array.shape, tuple(pad))
     if mode == "constant":
         constant = 0.0 if value is None else value
         # a call with 0 and one with -0.0 would count as the same
-        if input.dtype.category == FLOATING and isinstance(constant, int):
+        if input._array.dtype.category == FLOATING and isinstance(constant, int):
             constant = float(constant)
         return apply(PAD, input, before=before, after=after, value=constant)
     if mode not in ("reflect", "replicate", "circular"):
@@ -678,6 +671,21 @@ def pad(
     if value is not None:
         raise ValueError(f"pad: value is for mode 'constant', not {mode!r}")
     return _pad_by_index(input, before, after, mode)
+
+
+@lru_cache(maxsize=1024)
+def _pad_widths(
+    shape: tuple[int, ...], pad: tuple[Any, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Before and after each axis."""
+    widths = tuple([int(n) for n in pad])
+    if len(widths) % 2 or len(widths) > 2 * len(shape):
+        raise ShapeError(
+            f"pad: expected two widths for each of at most {len(shape)} axes, got "
+            f"{widths} (shape {shape})"
+        )
+    front = (0,) * (len(shape) - len(widths) // 2)
+    return front + widths[-2::-2], front + widths[::-2]
 
 
 def _pad_by_index(

@@ -54,6 +54,8 @@ def _promote(x: Tensor, y: Tensor) -> DType:
 def _weak(name: str, value: Any, beside: Tensor) -> tuple[Tensor, DType]:
     """A number as a constant, and the element type of the operation."""
     mine = beside._array.dtype
+    if type(value) in (int, float) and mine.category == FLOATING:
+        return constant(value, mine), mine
     if isinstance(value, (np.ndarray, list, tuple)):
         other = BOUND["tensor"](value)
         dtype = _promote(beside, other)

@@ -416,8 +416,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     x = check_tensor("clamp", input)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _clamp_between(x, min, max)
+    floating = x._array.dtype.category == FLOATING
     for bound in (min, max):
-        if bound is not None:
+        if bound is not None and not (floating and type(bound) in (int, float)):
             x = operands("clamp", x, bound)[0]
     if x._array.dtype.category == FLOATING:
         low = -np.inf if min is None else float(min)

@@ -34,6 +34,8 @@ def to_float(name: str, x: Tensor, like: Tensor, what: str = "target") -> Tensor
     """Whole numbers and bools as floats; floats stay, so that a mix is seen."""
     check_tensor(name, like)
     check_tensor(name, x, what)
+    if x._array.dtype is like._array.dtype:
+        return x
     if x.dtype.category != FLOATING and like.dtype.category == FLOATING:
         return x.to(like.dtype)
     return x
