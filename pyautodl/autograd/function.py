@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pyautodl.errors import GradError
-from pyautodl.graph import MODE, Edge, Node, Saved, keep
+from pyautodl.graph import MODE, Edge, Node, Saved, keep, make_node
 from pyautodl.ops.record import Op
 from pyautodl.tensor import Tensor, call, make
 
@@ -163,7 +163,9 @@ class Function:
         if recording:
             saved = ctx.pack(args, edges, outputs)
             kinds, needs = (ctx.shapes, ctx.dtypes), ctx.needs_input_grad
-            node = Node(cls._op, {}, *kinds, needs, edges, saved, len(outputs), ctx)
+            node = make_node(
+                cls._op, {}, *kinds, needs, edges, saved, len(outputs), ctx
+            )
         results = [
             _finish(ctx, y, (node, i) if node is not None else None, args)
             for i, y in enumerate(outputs)

@@ -12,7 +12,7 @@ how one is made and how an op is applied (`bind`).
 from pyautodl.graph.backward import run_backward
 from pyautodl.graph.binding import bind
 from pyautodl.graph.mode import MODE
-from pyautodl.graph.node import Node
+from pyautodl.graph.node import Node, make_node
 from pyautodl.graph.record import makes, record, record_planned
 from pyautodl.graph.saved import Context, Edge, Saved, keep
 
@@ -24,6 +24,7 @@ __all__ = [
     "Saved",
     "bind",
     "keep",
+    "make_node",
     "makes",
     "record",
     "record_planned",

@@ -19,7 +19,7 @@ from pyautodl.ops.record import Op
 if TYPE_CHECKING:
     from traceback import FrameSummary
 
-__all__ = ["Node"]
+__all__ = ["Node", "make_node"]
 
 _numbers = itertools.count()
 _STACK = _context.STACK
@@ -66,42 +66,18 @@ class Node:
     # of a ReLU: whether its input's node can apply its mask, see `makes`
     masked_below = False
 
-    def __init__(
-        self,
-        op: Op,
-        attrs: Mapping[str, Any],
-        shapes: Sequence[tuple[int, ...] | None],
-        dtypes: Sequence[DType | None],
-        needs: Sequence[bool],
-        edges: Sequence[Edge | None],
-        saved: list[Saved | None],
-        outputs: int,
-        info: Any = None,
-        plan: Any = None,
-    ) -> None:
-        self.op = op
-        self.plan = plan
-        self.attrs = attrs
-        self.shapes = shapes
-        self.dtypes = dtypes
-        self.needs = needs
-        self.edges = edges
-        self.outputs = outputs
-        self.packed: list[Saved | None] | None = saved
-        if info is not None:
-            self.info = info
-        self.place()
-
-    def place(self) -> None:
-        """Note when and in which module the call was made."""
-        self.number = next(_numbers)
-        self.released = False
-        stack = _STACK.modules
-        self.module = weakref.ref(stack[-1]) if stack else None
-        if MODE.anomaly:
-            import traceback
-
-            self.traceback = traceback.extract_stack()[:-3]
+    op: Op
+    plan: Any
+    attrs: Mapping[str, Any]
+    shapes: Sequence[tuple[int, ...] | None]
+    dtypes: Sequence[DType | None]
+    needs: Sequence[bool]
+    edges: Sequence[Edge | None]
+    outputs: int
+    packed: list[Saved | None] | None
+    number: int
+    module: weakref.ref[Any] | None
+    released: bool
 
     @property
     def name(self) -> str:
@@ -186,3 +162,39 @@ class Node:
     def saved_count(self) -> int:
         """How many arrays are kept."""
         return len(self.packed or ())
+
+
+def make_node(
+    op: Op,
+    attrs: Mapping[str, Any],
+    shapes: Sequence[tuple[int, ...] | None],
+    dtypes: Sequence[DType | None],
+    needs: Sequence[bool],
+    edges: Sequence[Edge | None],
+    saved: list[Saved | None],
+    outputs: int,
+    info: Any = None,
+    plan: Any = None,
+) -> Node:
+    """The node of a call that has run; see the class, whose constructor would take longer."""
+    node = Node()
+    node.op = op
+    node.plan = plan
+    node.attrs = attrs
+    node.shapes = shapes
+    node.dtypes = dtypes
+    node.needs = needs
+    node.edges = edges
+    node.outputs = outputs
+    node.packed = saved
+    node.number = next(_numbers)
+    node.released = False
+    stack = _STACK.modules
+    node.module = weakref.ref(stack[-1]) if stack else None
+    if info is not None:
+        node.info = info
+    if MODE.anomaly:
+        import traceback
+
+        node.traceback = traceback.extract_stack()[:-2]
+    return node

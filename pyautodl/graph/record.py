@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyautodl.backends import Array
-from pyautodl.graph.node import Node
+from pyautodl.graph.node import Node, make_node
 from pyautodl.graph.saved import Context, Edge, Saved, keep
 from pyautodl.ops.record import Op
 
@@ -26,12 +26,9 @@ def record(
     shapes = [None if a is None else a.shape for a in arrays]
     dtypes = [None if a is None else a.dtype for a in arrays]
     saved = ctx.take_saved(arrays, edges, outputs)
-    return Node(
+    return make_node(
         op, ctx.attrs, shapes, dtypes, needs, edges, saved, len(outputs), ctx.info
     )
-
-
-_new = object.__new__
 
 
 def record_planned(
@@ -74,20 +71,18 @@ def record_planned(
                 saved.append(keep(array, edge, output))
             else:
                 saved.append((array, edge, output, storage.version, None))
-    node = _new(Node)
-    node.op = op
-    node.plan = plan
-    node.attrs = attrs
-    node.shapes = plan.shapes
-    node.dtypes = plan.dtypes
-    node.needs = needs
-    node.edges = edges
-    node.outputs = plan.count
-    node.packed = saved
-    if plan.info is not None:
-        node.info = plan.info
-    node.place()
-    return node
+    return make_node(
+        op,
+        attrs,
+        plan.shapes,
+        plan.dtypes,
+        needs,
+        edges,
+        saved,
+        plan.count,
+        plan.info,
+        plan,
+    )
 
 
 def makes(node: Node, x: Any) -> bool:
