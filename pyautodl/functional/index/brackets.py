@@ -19,6 +19,7 @@ from pyautodl.ops.copy import COPY, FLIP
 from pyautodl.ops.index import (
     INDEX_ADD,
     INDEX_COPY,
+    INDEX_ROWS,
     INDEX_SELECT,
     MASKED_SELECT,
     NONZERO,
@@ -326,17 +327,6 @@ def _chosen_rows(x: Tensor, mask: Tensor) -> Tensor:
     return apply(INDEX_SELECT, x, line, dim=0)
 
 
-def _rows(x: Tensor, index: Tensor) -> Tensor:
-    """x[index] for integers: parts along the first axis."""
-    shape = x._array.shape
-    places = index if index._array.ndim == 1 else flatten(index)
-    places = apply(RAVEL_INDEX, places, sizes=shape[:1])
-    rows = apply(INDEX_SELECT, x, places, dim=0)
-    if places is index or index._array.ndim == 1:
-        return rows
-    return apply(RESHAPE, rows, shape=(*index._array.shape, *shape[1:]))
-
-
 @method("__getitem__")
 def _getitem(self: Tensor, key: Any) -> Tensor:
     """Return the part of the tensor that a key names, a view where it can be one.
@@ -351,7 +341,7 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     if kind is Tensor:
         index, shape = key._array, self._array.shape
         if index.dtype is int64 and index.shape and shape:
-            return _rows(self, key)
+            return apply(INDEX_ROWS, self, key)
         if index.dtype is bool_ and index.shape == shape[:1] != shape:
             return _chosen_rows(self, key)
     else:

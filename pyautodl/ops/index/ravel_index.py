@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.ops.index.common import Ints, NDArray, check_index, named_error
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["RAVEL_INDEX"]
+__all__ = ["RAVEL_INDEX", "ravelled"]
 
 
 def _ravel_index_rule(*indices: Array, sizes: Ints) -> tuple[Spec, ...]:
@@ -32,10 +32,14 @@ def _ravel_index_rule(*indices: Array, sizes: Ints) -> tuple[Spec, ...]:
 
 
 def _ravel_index_forward(ctx: Any, needs: Any, *indices: Array, sizes: Ints) -> Array:
-    out: Array = ctx.empty(indices[0].shape, int64)
-    limits = _line(sizes)
+    return ravelled(indices, sizes)
+
+
+def ravelled(indices: Sequence[Array], sizes: Ints) -> Array:
+    """One flat index for those of axes of such sizes."""
+    out = empty(indices[0].shape, int64)
     try:
-        run("ravel_index", (list(indices), limits), (out,))
+        run("ravel_index", (list(indices), _line(sizes)), (out,))
     except IndexError as error:
         raise named_error("index", "ravel_index", error) from None
     return out
