@@ -62,6 +62,7 @@ __all__ = [
     "is_direct",
     "keep_prepared",
     "observe",
+    "pack_layout",
     "prepare",
     "prepare_chain",
     "run",

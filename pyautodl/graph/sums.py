@@ -5,10 +5,18 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pyautodl.backends import Array, empty, empty_strides_like, run
+from pyautodl.backends import (
+    Array,
+    Prepared,
+    empty,
+    empty_strides_like,
+    keep_prepared,
+    prepare,
+    run,
+)
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.mode import MODE
-from pyautodl.graph.saved import Context
+from pyautodl.ops.plan import MOST, seen
 from pyautodl.ops.record import OPS
 
 __all__ = ["Masked", "Sum", "accumulate", "add", "value_of"]
@@ -99,9 +107,25 @@ def value_of(held: Any) -> Any:
 
 def add_into(target: Array, other: Array) -> None:
     """target += other, by the op's own kernel."""
-    ctx = Context({}, out=target)
-    OPS["add"].forward(ctx, (False, False), target, other)
+    key = (target._layout or target.layout(), other._layout or other.layout())
+    found = _adders.get(key)
+    if found is None:
+        if len(_adders) >= MOST:
+            _adders.clear()
+        found = _adders[key] = _prepare_adder(target, other)
+    found((target, other), ())
     target.storage.version += 1
+
+
+# by the layouts of both arrays
+_adders: dict[tuple[bytes, bytes], Prepared] = {}
+keep_prepared(_adders)
+
+
+def _prepare_adder(target: Array, other: Array) -> Prepared:
+    OPS["add"].rule(target, other)
+    reads = [seen(0, target), seen(1, other)]
+    return prepare("add", reads, reads[:1], ())
 
 
 def accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:

@@ -20,6 +20,7 @@ from pyautodl.backends import (
     contiguous_strides,
     empty,
     keep_prepared,
+    pack_layout,
     prepare,
     prepare_chain,
     run,
@@ -180,10 +181,11 @@ class ViewPlan(Plan):
     def __init__(self, x: Array, shape: Ints, strides: Ints, shift: int = 0) -> None:
         super().__init__([Spec(shape, x.dtype)])
         dtype = x.dtype
+        layout = pack_layout(dtype.code, shape, strides)
 
         def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
             x = inputs[0]
-            return Array(x.storage, x.offset + shift, shape, strides, dtype)
+            return Array(x.storage, x.offset + shift, shape, strides, dtype, layout)
 
         self.call = call
 
