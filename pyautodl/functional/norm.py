@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.dtypes import DType
 from pyautodl.ops.norm import (
     BATCH_NORM,
     BATCH_NORM_EVAL,
@@ -210,15 +213,16 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise ValueError(f"{name}: expected running statistics to normalise with")
         return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
-    if input.ndim < 3 or input[0, 0].numel() == 1:
+    shape = input._array.shape
+    if len(shape) < 3 or prod(shape[2:]) == 1:
         raise ValueError(
             f"{name}: expected an input (n, c, ...) of more than one value a channel, "
-            f"got {tuple(input.shape)}"
+            f"got {shape}"
         )
     if running_mean is not None and running_var is not None:
         _move_running(input, running_mean, running_var, momentum)
     affine = _affine(weight, bias)
-    return apply(GROUP_NORM, input, *affine, groups=input.shape[1], eps=eps)
+    return apply(GROUP_NORM, input, *affine, groups=shape[1], eps=eps)
 
 
 def _move_running(input: Tensor, mean: Tensor, var: Tensor, momentum: float) -> None:
@@ -295,8 +299,14 @@ def rms_norm(
     """
     size = _size(normalized_shape)
     if eps is None:
-        eps = float(np.finfo(input.dtype.numpy).eps) if input.is_floating_point() else 0
+        eps = _smallest_step(input._array.dtype)
     return apply(RMS_NORM, input, *_affine(weight), normalized_shape=size, eps=eps)
+
+
+@cache
+def _smallest_step(dtype: DType) -> float:
+    """From 1 to the next number."""
+    return float(np.finfo(dtype.numpy).eps) if dtype.is_floating_point else 0
 
 
 def _size(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

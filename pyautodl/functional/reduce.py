@@ -607,10 +607,8 @@ def normalize(
     if out is not None:
         raise NotImplementedError("normalize: out is not supported")
     size = norm(input, p, dim, True)
-    floor = call("full", shape=(), value=eps, dtype=size.dtype)
-    one = call("full", shape=(), value=1.0, dtype=size.dtype)
     # 0 / 0 counts as 0, so that the gradient is not the huge 1 / eps
-    scale = call("div", one, call("maximum", size, floor))
+    scale = call("div", 1.0, call("maximum", size, float(eps)))
     scale = call("mul", scale, div_or_zero(call, size, size).detach())
     return call("mul", input, scale)
 
@@ -639,8 +637,7 @@ def cosine_similarity(
     axis = normalize_axis("cosine_similarity", dim, len(shape), shape)
     x, y = (apply(EXPAND, each, shape=shape) for each in (x, y))
     dot = sum(call("mul", x, y), axis)
-    floor = call("full", shape=(), value=eps, dtype=x.dtype)
-    sizes = [call("maximum", norm(each, 2.0, axis), floor) for each in (x, y)]
+    sizes = [call("maximum", norm(each, 2.0, axis), float(eps)) for each in (x, y)]
     return call("div", dot, call("mul", *sizes))
 
 

@@ -118,10 +118,14 @@ def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
     for name in op.changes:
         value = plain.get(name)
         if type(value) is tuple:
-            plain[name] = tuple(
-                [None if x is None else x._layout or x.layout() for x in value]
-            )
-            held += [x for x in value if x is not None]
+            layouts: list[bytes | None] = []
+            for x in value:
+                if x is None:
+                    layouts.append(None)
+                else:
+                    layouts.append(x._layout or x.layout())
+                    held.append(x)
+            plain[name] = tuple(layouts)
         elif value is not None:
             plain[name] = value.layout()
             held.append(value)
