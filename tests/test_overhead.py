@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
+import pyautodl.nn.functional as F
 from pyautodl import backends, nn
 
 native = pytest.mark.skipif(
@@ -81,6 +82,38 @@ def test_a_small_recorded_call_enters_few_functions(name: str) -> None:
     x = matrix()
     assert CALLS[name](x).grad_fn is not None
     assert entered(lambda: CALLS[name](x)) <= 20
+
+
+# how many at most, and the call
+PARTS: dict[str, tuple[int, Callable[[ad.Tensor], ad.Tensor]]] = {
+    "conv2d": (33, lambda x: F.conv2d(x.view(1, 2, 4, 8), KERNEL)),
+    "max_pool2d": (35, lambda x: F.max_pool2d(x.view(1, 2, 4, 8), 2)),
+    "avg_pool2d": (33, lambda x: F.avg_pool2d(x.view(1, 2, 4, 8), 2)),
+    "batch_norm": (20, lambda x: F.batch_norm(x, None, None, training=True)),
+    "layer_norm": (20, lambda x: F.layer_norm(x, (8,))),
+    "group_norm": (20, lambda x: F.group_norm(x, 2)),
+    "cross_entropy": (25, lambda x: F.cross_entropy(x, CLASSES)),
+    "mse_loss": (18, lambda x: F.mse_loss(x, x)),
+    "pad": (18, lambda x: F.pad(x, (1, 1))),
+    "cat": (18, lambda x: ad.cat((x, x))),
+    "stack": (18, lambda x: ad.stack((x, x))),
+    "indices": (20, lambda x: x[CLASSES]),
+    "mask": (30, lambda x: x[MASK]),
+    "rows of a mask": (56, lambda x: x[MASK[0]]),
+    "new axis": (18, lambda x: x[..., None]),
+}
+KERNEL = ad.ones(2, 2, 3, 3)
+CLASSES = ad.arange(8)
+MASK = ad.ones(8, 8, dtype=ad.bool)
+
+
+@native
+@pytest.mark.parametrize("name", PARTS)
+def test_a_layer_a_loss_or_a_part_enters_few_functions(name: str) -> None:
+    most, call = PARTS[name]
+    x = matrix()
+    assert call(x).grad_fn is not None
+    assert entered(lambda: call(x)) <= most
 
 
 def make_step(batch: int) -> Callable[[], None]:

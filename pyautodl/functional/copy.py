@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -250,17 +250,25 @@ def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    are_tensors = [isinstance(x, Tensor) for x in tensors]
-    if isinstance(tensors, Tensor) or not all(are_tensors):
-        raise TypeError(f"{name}: expected a tuple or list of tensors")
-    if not tensors:
+    if isinstance(tensors, Tensor):
+        raise _no_tensors(name)
+    xs: list[Tensor] = []
+    mixed = False
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise _no_tensors(name)
+        xs.append(x)
+        mixed = mixed or x._array.dtype is not xs[0]._array.dtype
+    if not xs:
         raise ShapeError(f"{name}: expected at least one tensor")
-    dtype = tensors[0]._array.dtype
-    if all([x._array.dtype is dtype for x in tensors]):
-        return list(tensors)
-    for x in tensors[1:]:
-        dtype = promote_types(dtype, x.dtype)
-    return [_cast(x, dtype) for x in tensors]
+    if not mixed:
+        return xs
+    dtype = reduce(promote_types, [x.dtype for x in xs])
+    return [_cast(x, dtype) for x in xs]
+
+
+def _no_tensors(name: str) -> TypeError:
+    return TypeError(f"{name}: expected a tuple or list of tensors")
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

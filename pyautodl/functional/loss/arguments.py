@@ -32,10 +32,11 @@ def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:
 
 def to_float(name: str, x: Tensor, like: Tensor, what: str = "target") -> Tensor:
     """Whole numbers and bools as floats; floats stay, so that a mix is seen."""
+    if isinstance(like, Tensor) and isinstance(x, Tensor):
+        if x._array.dtype is like._array.dtype:
+            return x
     check_tensor(name, like)
     check_tensor(name, x, what)
-    if x._array.dtype is like._array.dtype:
-        return x
     if x.dtype.category != FLOATING and like.dtype.category == FLOATING:
         return x.to(like.dtype)
     return x
@@ -43,12 +44,12 @@ def to_float(name: str, x: Tensor, like: Tensor, what: str = "target") -> Tensor
 
 def to_classes(name: str, input: Tensor, target: Tensor) -> Tensor:
     """Class numbers of any whole type as int64."""
+    if isinstance(input, Tensor) and isinstance(target, Tensor):
+        dtype = target._array.dtype
+        whole = dtype is not int64 and dtype.category == INTEGRAL
+        return target.to(int64) if whole else target
     check_tensor(name, input)
-    check_tensor(name, target, "target")
-    dtype = target._array.dtype
-    if dtype is not int64 and dtype.category == INTEGRAL:
-        return target.to(int64)
-    return target
+    return check_tensor(name, target, "target")
 
 
 def spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:

@@ -91,8 +91,8 @@ def cross_entropy(
 
 
 def _warn_if_softmax(input: Tensor) -> None:
-    node = input.grad_fn
-    if node is not None and node.name in _SOFTMAXES:
+    node = input.edge_source()
+    if node is not None and node.op.name in _SOFTMAXES:
         warnings.warn(
             "cross_entropy: the input is the output of a softmax, which cross_entropy "
             "applies itself; pass the logits, or use categorical_cross_entropy",
