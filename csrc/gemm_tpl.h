@@ -1,40 +1,37 @@
-/* The packed matrix product C = A B that matmul, convolution and recurrent layers share.
+/* The matrix product C = A B that matmul, linear layers and recurrent layers share.
  *
  * Include it in a template, inside #ifdef REAL. What it offers:
  *
- *   K(gemm_problem)    m, n, k; how A (m x k) and B (k x n) are packed; where C goes; the epilogue
- *   K(gemm_run)        by the whole team: every thread calls it with the same problem
- *   K(gemm_solo)       by one thread alone, for a batch whose products the threads share out
- *   K(gemm_strided)    either, for matrices with any strides: chooses ways without packing for
- *                      vectors, few rows and small products
- *   K(gemm_scratch_bytes), K(gemm_shared_bytes), K(gemm_solo_bytes)    for PYAD_RECORD; they
- *                      depend on nothing but ISA and dtype
+ *   K(gemm_problem)      m, n, k; where C goes; the epilogue
+ *   K(gemm_strided)      for matrices with any strides: chooses ways of their own for vectors, few
+ *                        rows and outer products
+ *   K(gemm_tiled)        for a B that only a function of yours can read
+ *   K(gemm_sum_columns)  the sums beside such a product: the gradient of a bias
+ *   K(gemm_scratch_bytes), for PYAD_RECORD; it depends on nothing but ISA and dtype
  *
- * gemm_run(p, t, scratch, shared): `scratch` is gemm_scratch_bytes() of the thread's own, `shared`
- * gemm_shared_bytes() that all threads see. It returns when this thread's part of C is written; a
- * team_barrier must stand between two runs that use the same `shared`, or that read what the first
- * wrote. gemm_solo(p, scratch) needs gemm_solo_bytes() of scratch. All memory 64-byte aligned.
+ * The products are called by every thread of a team with the same problem, or by one alone
+ * (nth == 1), and return when this thread's part of C is written; no thread reads what another
+ * wrote. `scratch` is gemm_scratch_bytes() of the thread's own, 64-byte aligned.
  *
- * Packing. A pack function writes one panel: `lanes` rows of A (or columns of B) from number `lane`
- * on, for the sum's indices k .. k+depth-1, as dst[d * width + l]; lanes <= width. What it writes
- * into lanes beyond `lanes` does not matter, and it may write up to VL - 1 elements past the end of
- * an A panel (not of a B panel, whose width is a multiple of VL). `lane`, `k` and `depth` are
- * arbitrary. For strided matrices there are K(gemm_pack_rows) and K(gemm_pack_cols) over a
- * K(gemm_matrix), both over K(gemm_pack_panel), which copies or transposes whole vectors; a
- * convolution brings its own and so never stores its column matrix.
+ * Packing. A pack function writes one panel: `lanes` columns of B from number `lane` on, for the
+ * sum's indices k .. k+depth-1, as dst[d * width + l]; lanes <= width, a multiple of VL. What it
+ * writes into lanes beyond `lanes` does not matter. For strided matrices there is
+ * K(gemm_pack_panel), which copies or transposes whole vectors.
  *
  * Epilogue, once the sum is complete: v = sum (+ old C) (+ bias of the column) (+ bias of the row)
  * (+ residual), then the activation. Absent pointers are NULL; zero-initialise the struct.
  *
- * Order of the sums. gemm_run sums every element of C over k one by one within blocks of GEMM_KC
- * and adds the blocks in order; nothing else (threads, tile, position in C, m, n) enters.
- * gemm_strided chooses among several orders by sizes and strides alone. So the bits never depend on
- * the threads.
+ * Order of the sums. gemm_tiled sums every element of C over k one by one within blocks that k
+ * alone decides on, and adds the blocks in order; nothing else (threads, tile, position in C, m, n)
+ * enters. gemm_strided chooses among several orders by sizes and strides alone. So the bits never
+ * depend on the threads.
  *
- * Loops (after Goto and van de Geijn, BLIS): columns by GEMM_NC, k by as many GEMM_KC as fit the
- * packed B; the team packs that part of B once (double-buffered: one barrier a part); then each
- * thread takes its own rows by GEMM_MC and k by GEMM_KC, packs that block of A for its L2, and runs
- * B panels (outer) by A panels (inner) through the tile of GEMM_MR x NR sums held in registers.
+ * Loops (after Goto and van de Geijn, BLIS): each thread takes its own rows and panels of columns;
+ * rows by GEMM_MC and k by GEMM_KC, a block of A that stays in L2; panels of NR columns of B, each
+ * of which stays near L1; tiles of GEMM_MR x NR sums held in registers. A block of A is read where
+ * it lies unless its rows displace each other in the caches. A panel of B is, too, if its rows are
+ * whole lines; else the thread packs it for itself once a block: what other threads have packed
+ * would have to come out of their caches, which takes longer.
  */
 #ifndef PYAD_GEMM_ACTIVATIONS
 #define PYAD_GEMM_ACTIVATIONS
@@ -49,9 +46,8 @@ enum {
 #define GEMM_F64_SHARE (4 / (int64_t)sizeof(REAL) + 1) /* 2 for float32, 1 for float64 */
 #define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
-#define GEMM_AREA_NOW (GEMM_DIRECT_AREA * GEMM_F64_SHARE / 2)
-#define GEMM_DEPTH (2 * GEMM_KC) /* of sums in place; a panel of B then fits the scratch */
-#define GEMM_PART (GEMM_KC * GEMM_NC_NOW) /* elements of one buffer of packed B */
+#define GEMM_LINE (64 / (int64_t)sizeof(REAL))   /* elements of a line of the caches */
+#define GEMM_PAGE (4096 / (int64_t)sizeof(REAL)) /* rows so far apart fall on one set of L1 */
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -61,10 +57,6 @@ typedef void (*K(gemm_pack_fn))(const void *context, REAL *dst, int64_t width, i
 
 typedef struct {
     int64_t m, n, k;
-    K(gemm_pack_fn) pack_a; /* lanes are rows of A */
-    const void *a;          /* its context */
-    K(gemm_pack_fn) pack_b; /* lanes are columns of B */
-    const void *b;
     REAL *c;
     int64_t c_row, c_col; /* strides in elements */
     int accumulate;       /* add to C instead of overwriting it */
@@ -76,11 +68,17 @@ typedef struct {
     REAL p0, p1;
 } K(gemm_problem);
 
-/* A strided matrix, as context of the two pack functions below. */
 typedef struct {
     const REAL *data;
     int64_t row, col; /* strides in elements */
 } K(gemm_matrix);
+
+/* B: a matrix, or, if `pack` is there, what it reads from its context. */
+typedef struct {
+    K(gemm_matrix) matrix;
+    K(gemm_pack_fn) pack;
+    const void *context;
+} K(gemm_right);
 
 /* ---- packing ---- */
 
@@ -184,24 +182,6 @@ static void K(gemm_pack_panel)(REAL *restrict dst, int64_t width, int64_t lanes,
             }
         }
     }
-}
-
-/* A K(gemm_matrix) as A. */
-static __attribute__((unused)) void K(gemm_pack_rows)(const void *context, REAL *dst, int64_t width,
-                                                      int64_t lane, int64_t lanes, int64_t k,
-                                                      int64_t depth) {
-    const K(gemm_matrix) *a = context;
-    K(gemm_pack_panel)(dst, width, lanes, depth, a->data + lane * a->row + k * a->col, a->row,
-                       a->col);
-}
-
-/* A K(gemm_matrix) as B. */
-static __attribute__((unused)) void K(gemm_pack_cols)(const void *context, REAL *dst, int64_t width,
-                                                      int64_t lane, int64_t lanes, int64_t k,
-                                                      int64_t depth) {
-    const K(gemm_matrix) *b = context;
-    K(gemm_pack_panel)(dst, width, lanes, depth, b->data + lane * b->col + k * b->row, b->col,
-                       b->row);
 }
 
 /* ---- the tile ---- */
@@ -347,7 +327,7 @@ static void K(gemm_update_plain)(REAL *restrict c, int64_t step, const REAL *res
     }
 }
 
-/* Call the lines of C that a tile will be added to into L2, while the tile is computed. Not L1,
+/* Call the lines of C that a tile will write into L2, while the tile is computed. Not L1,
  * where rows at a distance of a power of two would displace each other and the packed panels. */
 GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t rows,
                                   int64_t col) {
@@ -396,12 +376,12 @@ typedef struct {
 } K(gemm_patch);
 
 /* The sums of a tile into C: straight from the registers where they are all there is to it. The
- * tile has rows for `s`, or one more, and a whole number of vectors. */
+ * rows are as many as a tile may have, and the tile has a whole number of vectors. */
 GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
                               const K(gemm_tile_fn)(*tiles)[2], int64_t depth, const REAL *a,
                               int64_t a_lane, int64_t a_depth, const REAL *b, int64_t b_depth) {
-    const K(gemm_tile_fn) run = tiles[(s->rows + (s->rows > 1)) / 2][s->cols > VL];
-    int whole = (s->cols == VL || s->cols == GEMM_NR) && (s->rows % 2 == 0 || s->rows == 1);
+    const K(gemm_tile_fn) run = tiles[s->rows / 2][s->cols > VL];
+    int whole = s->cols == VL || s->cols == GEMM_NR;
     if (whole && p->c_col == 1 && (!s->last || K(gemm_is_plain)(p))) {
         REAL *c = p->c + s->row * p->c_row + s->col;
         run(depth, a, a_lane, a_depth, b, b_depth, c, p->c_row, s->add);
@@ -412,26 +392,16 @@ GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
     K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
 }
 
-/* ---- the loops of the packed product ---- */
-
-static inline int64_t K(gemm_scratch_bytes)(void) {
-    return ((GEMM_MC_NOW + GEMM_MR) * GEMM_KC + VL) * (int64_t)sizeof(REAL) / 64 * 64 + 64;
-}
-
-static inline int64_t K(gemm_shared_bytes)(void) { return 2 * GEMM_PART * (int64_t)sizeof(REAL); }
-
-static inline __attribute__((unused)) int64_t K(gemm_solo_bytes)(void) {
-    return K(gemm_scratch_bytes)() + GEMM_PART * (int64_t)sizeof(REAL);
-}
+/* ---- who does what ---- */
 
 /* How the threads share C: `down` x `across` parts, and the part of this thread. */
 typedef struct {
     int64_t down, across, row, col;
 } K(gemm_grid);
 
-/* The grid whose largest part is the smallest; of equals the one with most threads over rows, since
- * the packed product packs B once for all but each thread its own rows of A. `packing` is how many
- * rows cost as much as packing a panel of B for oneself. */
+/* The grid whose largest part is the smallest; of equals the one with most threads over rows, whose
+ * parts are A's and C's memory in order. `packing` is how many rows cost as much as packing a panel
+ * of B for a block of rows. */
 static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, const team *t) {
     K(gemm_grid) best = {1, 1, 0, 0};
     int64_t least = INT64_MAX;
@@ -440,7 +410,7 @@ static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, c
         int64_t across = t->nth / down;
         int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
         int64_t cols = pyad_ceil_div(pyad_ceil_div(n, GEMM_NR), across) * GEMM_NR;
-        int64_t cost = (rows + packing) * cols;
+        int64_t cost = (rows + packing * pyad_ceil_div(rows, GEMM_MC_NOW)) * cols;
         if (cost < least) {
             least = cost;
             best = (K(gemm_grid)){down, across, t->ith / across, t->ith % across};
@@ -454,6 +424,12 @@ GEMM_INLINE int64_t K(gemm_cut)(int64_t count, int64_t index, int64_t of) {
     return of == 1 ? count * index : count * index / of;
 }
 
+/* A length of nearly equal parts of `count`, at most `most` (a multiple of `unit`) each. */
+GEMM_INLINE int64_t K(gemm_even)(int64_t count, int64_t most, int64_t unit) {
+    if (count <= most) return count;
+    return pyad_ceil_div(count, pyad_ceil_div(count, most) * unit) * unit;
+}
+
 /* The height of the panels into which `rows` rows are cut: even, near GEMM_MR, nearly no rest. */
 static int64_t K(gemm_height)(int64_t rows) {
     if (rows <= GEMM_MR) return (rows + 1) / 2 * 2;
@@ -461,69 +437,98 @@ static int64_t K(gemm_height)(int64_t rows) {
     return pyad_ceil_div(rows, 2 * panels) * 2;
 }
 
-/* One part of packed B: columns col .. col+cols-1, k .. k+depth-1. Its blocks of GEMM_KC follow one
- * another, in each the panels. */
+/* Heights that have a tile: even, or 1. */
+static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows; }
+
+/* ---- the loops ---- */
+
+/* packed panels of B, then a block of A and what its packing writes past the end */
+static inline int64_t K(gemm_scratch_bytes)(void) {
+    int64_t elements = GEMM_KC * GEMM_NC_NOW + (GEMM_MC_NOW + GEMM_MR) * GEMM_KC + VL;
+    return elements * (int64_t)sizeof(REAL) / 64 * 64 + 64;
+}
+
+/* Rows row .. row_end-1, sums over k .. k+depth-1, panels begin .. end-1 of columns. Of several
+ * blocks of rows, the first one packs what panels of B must be, and the others find them. */
 typedef struct {
-    REAL *data;
-    int64_t col, cols, k, depth;
-} K(gemm_part);
+    int64_t row, row_end, k, depth, begin, end;
+    int several, packed;
+} K(gemm_block);
 
-/* This thread's share of the panels of a part. */
-static void K(gemm_pack_part)(const K(gemm_problem) *p, const K(gemm_part) *part, const team *t) {
-    int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
-    int64_t blocks = pyad_ceil_div(part->depth, GEMM_KC);
-    int64_t begin, end;
-    team_range(t, panels * blocks, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t k = i / panels * GEMM_KC;
-        int64_t col = i % panels * GEMM_NR;
-        int64_t depth = pyad_min(GEMM_KC, part->depth - k);
-        int64_t lanes = pyad_min(GEMM_NR, part->cols - col);
-        int64_t width = lanes <= VL ? VL : GEMM_NR;
-        REAL *dst = part->data + k * panels * GEMM_NR + col * depth;
-        p->pack_b(p->b, dst, width, part->col + col, lanes, part->k + k, depth);
-    }
+/* The block's rows of A, where they lie or packed, as panels of `height` rows. */
+typedef struct {
+    const REAL *data;
+    int64_t height, panel, lane, step; /* rows; from panel to panel, row to row, k to k */
+    const K(gemm_tile_fn) (*tiles)[2];
+} K(gemm_left);
+
+/* Whether elements a tile needs at once, or a block needs again, displace each other. */
+static int K(gemm_collides)(const K(gemm_matrix) *a, const K(gemm_block) *s) {
+    if (s->row_end - s->row <= 2 * GEMM_MR && s->end - s->begin <= 2) return 0;
+    if (a->row != 1 && a->col != 1) return 1;
+    if (a->row == 1 && GEMM_MR < GEMM_LINE / 2) return 1;
+    return (a->row == 1 ? a->col : a->row) % GEMM_PAGE == 0;
 }
 
-/* Rows row .. row+rows-1, packed in `a`, times panels begin .. end-1 of one block of packed B. */
-static void K(gemm_block)(const K(gemm_problem) *p, const REAL *a, int64_t row, int64_t rows,
-                          int64_t height, const REAL *b, const K(gemm_part) *part, int64_t begin,
-                          int64_t end, int64_t k, int64_t depth) {
-    K(gemm_patch) s = {.add = p->accumulate || k > 0, .last = k + depth == p->k};
-    for (int64_t j = begin; j < end; j++) {
-        s.col = part->col + j * GEMM_NR;
-        s.cols = pyad_min(GEMM_NR, part->cols - j * GEMM_NR);
-        for (int64_t i = 0; i < rows; i += height) {
-            s.row = row + i;
-            s.rows = pyad_min(height, rows - i);
-            K(gemm_prefetch)(p, s.row, s.rows, s.col);
-            K(gemm_fill)(p, &s, K(gemm_tiles), depth, a + i * depth, 1, height,
-                         b + j * GEMM_NR * depth, s.cols > VL ? GEMM_NR : VL);
-        }
+static K(gemm_left) K(gemm_take_rows)(const K(gemm_matrix) *a, const K(gemm_block) *s,
+                                      REAL *packed) {
+    const REAL *from = a->data + s->row * a->row + s->k * a->col;
+    int64_t rows = s->row_end - s->row, height = K(gemm_height)(rows);
+    if (!K(gemm_collides)(a, s)) {
+        return (K(gemm_left)){from, height, height * a->row, a->row, a->col,
+                              a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes)};
     }
+    for (int64_t i = 0; i < rows; i += height) {
+        K(gemm_pack_panel)(packed + i * s->depth, height, pyad_min(height, rows - i), s->depth,
+                           from + i * a->row, a->row, a->col);
+    }
+    return (K(gemm_left)){packed, height, height * s->depth, 1, height, K(gemm_tiles)};
 }
 
-/* This thread's part of C, as far as the part of packed B goes. */
-static void K(gemm_use_part)(const K(gemm_problem) *p, const K(gemm_part) *part,
-                             const K(gemm_grid) *grid, REAL *a) {
-    int64_t panels = pyad_ceil_div(part->cols, GEMM_NR);
-    int64_t begin = K(gemm_cut)(panels, grid->col, grid->across);
-    int64_t end = K(gemm_cut)(panels, grid->col + 1, grid->across);
-    int64_t pairs = pyad_ceil_div(p->m, 2);
-    int64_t row = K(gemm_cut)(pairs, grid->row, grid->down) * 2;
-    int64_t row_end = pyad_min(p->m, K(gemm_cut)(pairs, grid->row + 1, grid->down) * 2);
-    if (begin == end) return;
-    for (int64_t i = row; i < row_end; i += GEMM_MC_NOW) {
-        int64_t rows = pyad_min(GEMM_MC_NOW, row_end - i);
-        int64_t height = K(gemm_height)(rows);
-        for (int64_t k = 0; k < part->depth; k += GEMM_KC) {
-            int64_t depth = pyad_min(GEMM_KC, part->depth - k);
-            for (int64_t l = 0; l < rows; l += height) {
-                p->pack_a(p->a, a + l * depth, height, i + l, pyad_min(height, rows - l),
-                          part->k + k, depth);
-            }
-            K(gemm_block)(p, a, i, rows, height, part->data + k * panels * GEMM_NR, part, begin,
-                          end, part->k + k, depth);
+/* A panel of columns of B, where it lies or packed. */
+typedef struct {
+    const REAL *data;
+    int64_t step, col, cols; /* from k to k; the columns */
+} K(gemm_panel);
+
+/* Whether panels of B are read where they lie: their rows are whole lines, or read so rarely that
+ * packing would cost more, and do not displace each other before the next block of rows. */
+static int K(gemm_in_place)(const K(gemm_right) *b, const K(gemm_block) *s, int64_t cols) {
+    if (b->pack != NULL || b->matrix.col != 1 || cols % VL != 0) return 0;
+    if (!s->several && s->row_end - s->row < 64) return 1;
+    return b->matrix.row % GEMM_LINE == 0 && b->matrix.row % GEMM_PAGE != 0;
+}
+
+static K(gemm_panel) K(gemm_take_columns)(const K(gemm_problem) *p, const K(gemm_right) *b,
+                                          const K(gemm_block) *s, int64_t number, REAL *packed) {
+    int64_t col = number * GEMM_NR, cols = pyad_min(GEMM_NR, p->n - col);
+    const K(gemm_matrix) *m = &b->matrix;
+    const REAL *from = m->data + s->k * m->row + col * m->col;
+    if (K(gemm_in_place)(b, s, cols)) return (K(gemm_panel)){from, m->row, col, cols};
+    int64_t width = cols > VL ? GEMM_NR : VL;
+    if (s->several) packed += (number - s->begin) * GEMM_NR * s->depth;
+    if (s->packed) return (K(gemm_panel)){packed, width, col, cols};
+    if (b->pack != NULL) {
+        b->pack(b->context, packed, width, col, cols, s->k, s->depth);
+    } else {
+        K(gemm_pack_panel)(packed, width, cols, s->depth, from, m->col, m->row);
+    }
+    return (K(gemm_panel)){packed, width, col, cols};
+}
+
+/* The block's rows times a panel. */
+static void K(gemm_multiply)(const K(gemm_problem) *p, const K(gemm_block) *block,
+                             const K(gemm_left) *a, const K(gemm_panel) *b) {
+    K(gemm_patch) s = {.col = b->col, .cols = b->cols, .add = p->accumulate || block->k > 0,
+                       .last = block->k + block->depth == p->k};
+    const REAL *from = a->data;
+    for (int64_t row = block->row; row < block->row_end; row += a->height, from += a->panel) {
+        int64_t end = pyad_min(row + a->height, block->row_end);
+        K(gemm_prefetch)(p, row, end - row, s.col);
+        for (s.row = row; s.row < end; s.row += s.rows) {
+            s.rows = K(gemm_fit)(end - s.row);
+            K(gemm_fill)(p, &s, a->tiles, block->depth, from + (s.row - row) * a->lane, a->lane,
+                         a->step, b->data, b->step);
         }
     }
 }
@@ -540,109 +545,46 @@ static void K(gemm_empty)(const K(gemm_problem) *p, const team *t) {
     }
 }
 
-static void K(gemm_run)(const K(gemm_problem) *p, const team *t, void *scratch, void *shared) {
+static void K(gemm_do_block)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                             const K(gemm_right) *b, const K(gemm_block) *s, REAL *scratch) {
+    K(gemm_left) left = K(gemm_take_rows)(a, s, scratch + GEMM_KC * GEMM_NC_NOW);
+    for (int64_t j = s->begin; j < s->end; j++) {
+        K(gemm_panel) right = K(gemm_take_columns)(p, b, s, j, scratch);
+        K(gemm_multiply)(p, s, &left, &right);
+    }
+}
+
+static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                          const K(gemm_right) *b, const team *t, REAL *scratch) {
     if (p->k == 0) {
         K(gemm_empty)(p, t);
         return;
     }
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, 0, t);
-    int64_t columns = pyad_min(pyad_ceil_div(p->n, GEMM_NR) * GEMM_NR, GEMM_NC_NOW);
-    int64_t depth = columns == 0 ? p->k : GEMM_PART / columns / GEMM_KC * GEMM_KC;
-    int64_t turn = 0;
-    for (int64_t col = 0; col < p->n; col += columns) {
-        for (int64_t k = 0; k < p->k; k += depth, turn ^= t->nth > 1) {
-            K(gemm_part) part = {(REAL *)shared + turn * GEMM_PART, col,
-                                 pyad_min(columns, p->n - col), k, pyad_min(depth, p->k - k)};
-            K(gemm_pack_part)(p, &part, t);
-            team_barrier(t);
-            if (t->ith < grid.down * grid.across) K(gemm_use_part)(p, &part, &grid, scratch);
-        }
-    }
-}
-
-static __attribute__((unused)) void K(gemm_solo)(const K(gemm_problem) *p, void *scratch) {
-    const team alone = {.ith = 0, .nth = 1};
-    K(gemm_run)(p, &alone, scratch, (char *)scratch + K(gemm_scratch_bytes)());
-}
-
-/* ---- strided matrices: packed, in place, or what is too thin for tiles ---- */
-
-/* Heights that have a tile: even, or 1. */
-static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows; }
-
-_Static_assert(GEMM_DEPTH * GEMM_NR <= GEMM_MC_NOW * GEMM_KC, "a panel of B fits the scratch");
-
-/* What one step of the product in place does: rows row .. row_end-1, sums over k .. k+depth-1. */
-typedef struct {
-    int64_t row, row_end, k, depth;
-} K(gemm_step);
-
-/* One panel of columns (b, b_step) times the rows of A where they lie. */
-static void K(gemm_direct_panel)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                                 const K(gemm_step) *step, const REAL *b, int64_t b_step,
-                                 int64_t col, int64_t cols) {
-    int64_t height = K(gemm_height)(step->row_end - step->row);
-    const K(gemm_tile_fn)(*tiles)[2] = a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes);
-    const REAL *from = a->data + step->k * a->col;
-    K(gemm_patch) s = {.row = step->row, .col = col, .cols = cols,
-                       .add = p->accumulate || step->k > 0,
-                       .last = step->k + step->depth == p->k};
-    for (; s.row < step->row_end; s.row += s.rows) {
-        s.rows = K(gemm_fit)(pyad_min(height, step->row_end - s.row));
-        K(gemm_fill)(p, &s, tiles, step->depth, from + s.row * a->row, a->row, a->col, b, b_step);
-    }
-}
-
-/* Panels begin .. end-1 of B, in place if its rows lie along memory, but for a panel whose width is
- * no whole number of vectors; else each is packed for the rows of this step. */
-static void K(gemm_direct_step)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                                const K(gemm_matrix) *b, const K(gemm_step) *s, int64_t begin,
-                                int64_t end, REAL *scratch) {
-    for (int64_t j = begin * GEMM_NR; j < pyad_min(p->n, end * GEMM_NR); j += GEMM_NR) {
-        int64_t cols = pyad_min(GEMM_NR, p->n - j);
-        const REAL *from = b->data + s->k * b->row + j * b->col;
-        int64_t step = b->row;
-        if (b->col != 1 || cols % VL != 0) {
-            step = cols > VL ? GEMM_NR : VL;
-            K(gemm_pack_panel)(scratch, step, cols, s->depth, from, b->col, b->row);
-            from = scratch;
-        }
-        K(gemm_direct_panel)(p, a, s, from, step, j, cols);
-    }
-}
-
-/* A is read where it lies, by as many rows as stay in L2, and B, a panel at a time, for each. */
-static void K(gemm_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                           const K(gemm_matrix) *b, const team *t, REAL *scratch) {
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, b->col == 1 ? 0 : 8, t);
+    int packs = b->pack != NULL || b->matrix.col != 1;
+    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, packs ? 8 : 0, t);
     if (t->ith >= grid.down * grid.across) return;
-    int64_t panels = pyad_ceil_div(p->n, GEMM_NR);
-    int64_t begin = K(gemm_cut)(panels, grid.col, grid.across);
-    int64_t end = K(gemm_cut)(panels, grid.col + 1, grid.across);
-    int64_t pairs = pyad_ceil_div(p->m, 2);
+    int64_t panels = pyad_ceil_div(p->n, GEMM_NR), pairs = pyad_ceil_div(p->m, 2);
+    int64_t row = K(gemm_cut)(pairs, grid.row, grid.down) * 2;
     int64_t row_end = pyad_min(p->m, K(gemm_cut)(pairs, grid.row + 1, grid.down) * 2);
-    int64_t depth = p->k, most = p->m;
-    if (depth > GEMM_DEPTH) depth = pyad_ceil_div(depth, pyad_ceil_div(depth, GEMM_DEPTH));
-    if (most * depth > GEMM_AREA_NOW) {
-        most = pyad_max(GEMM_AREA_NOW / depth / GEMM_MR, 1) * GEMM_MR;
-    }
-    for (int64_t row = K(gemm_cut)(pairs, grid.row, grid.down) * 2; row < row_end; row += most) {
-        for (int64_t k = 0; k < p->k; k += depth) {
-            K(gemm_step) s = {row, pyad_min(row_end, row + most), k, pyad_min(depth, p->k - k)};
-            K(gemm_direct_step)(p, a, b, &s, begin, end, scratch);
+    int64_t end = K(gemm_cut)(panels, grid.col + 1, grid.across);
+    int64_t depth = K(gemm_even)(p->k, GEMM_KC, 1);
+    int64_t rows = K(gemm_even)(row_end - row, GEMM_MC_NOW, GEMM_MR);
+    K(gemm_block) s = {.begin = K(gemm_cut)(panels, grid.col, grid.across),
+                       .several = rows < row_end - row};
+    for (; s.begin < end; s.begin = s.end) {
+        s.end = pyad_min(end, s.begin + GEMM_NC_NOW / GEMM_NR);
+        for (s.k = 0; s.k < p->k; s.k += s.depth) {
+            s.depth = pyad_min(depth, p->k - s.k);
+            for (s.row = row; s.row < row_end; s.row = s.row_end) {
+                s.row_end = pyad_min(row_end, s.row + rows);
+                s.packed = s.row > row;
+                K(gemm_do_block)(p, a, b, &s, scratch);
+            }
         }
     }
 }
 
-/* Whether that is fast: what of A or of B is used again and again stays in L2, and the rows of a
- * tile do not displace each other in L1, as they do at a distance of 4 KiB. */
-static int K(gemm_is_direct)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                             const K(gemm_matrix) *b) {
-    int64_t depth = pyad_min(p->k, GEMM_DEPTH);
-    if (b->col != 1 && b->row != 1) return 0;
-    if (a->row * (int64_t)sizeof(REAL) % 4096 == 0 && p->m > 2 * GEMM_MR) return 0;
-    return p->m * depth <= GEMM_AREA_NOW || p->n * depth <= GEMM_AREA_NOW / 2;
-}
+/* ---- what is too thin for tiles ---- */
 
 /* nv vectors of columns of a one-row product, B's rows along memory. */
 GEMM_INLINE void K(gemm_row_of)(const int64_t nv, int64_t depth, const REAL *restrict a,
@@ -803,31 +745,57 @@ static void K(gemm_turn)(K(gemm_problem) *p, K(gemm_matrix) *a, K(gemm_matrix) *
     *b = (K(gemm_matrix)){left.data, left.col, left.row};
 }
 
-/* C = A B for strided A and B, by the team (every thread calls it; a barrier between two runs, as
- * for gemm_run) or alone (t->nth == 1, shared then being scratch + gemm_scratch_bytes()). p says
- * everything but how to pack. The way taken depends on sizes and strides only. */
+/* C = A B for strided A and B, by the team or alone. The way taken depends on sizes and strides
+ * only. */
 static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *problem,
                                                     K(gemm_matrix) a, K(gemm_matrix) b,
-                                                    const team *t, void *scratch, void *shared) {
+                                                    const team *t, void *scratch) {
     K(gemm_problem) p = *problem;
-    if (p.k == 0) {
-        K(gemm_empty)(&p, t);
-        return;
-    }
     if ((p.n == 1 && p.m > 1) || (p.m > 1 && p.c_row == 1 && p.c_col != 1)) {
         K(gemm_turn)(&p, &a, &b);
     }
     if (p.k == 1 && b.col == 1) {
         K(gemm_outer)(&p, &a, &b, t);
-    } else if (p.m == 1 && p.n > 1 && b.col == 1) {
+    } else if (p.k > 0 && p.m == 1 && p.n > 1 && b.col == 1) {
         K(gemm_row)(&p, &a, &b, t);
-    } else if (p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
+    } else if (p.k > 0 && p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
         K(gemm_dots)(&p, &a, &b, t);
-    } else if (K(gemm_is_direct)(&p, &a, &b)) {
-        K(gemm_direct)(&p, &a, &b, t, scratch);
     } else {
-        p.pack_a = K(gemm_pack_rows), p.a = &a;
-        p.pack_b = K(gemm_pack_cols), p.b = &b;
-        K(gemm_run)(&p, t, scratch, shared);
+        K(gemm_tiled)(&p, &a, &(K(gemm_right)){.matrix = b}, t, scratch);
+    }
+}
+
+/* ---- sums of columns ---- */
+
+#define GEMM_SUM_ROWS 128 /* rows before their sum is added to the total: keeps it precise */
+
+/* nv vectors of columns of which the last one has `n`. */
+GEMM_INLINE void K(gemm_sum_of)(const int64_t nv, const K(gemm_matrix) *x, int64_t rows,
+                                int64_t col, int64_t n, REAL *out, int64_t step) {
+    const REAL *from = x->data + col * x->col;
+    vec total[4] = {{0}};
+    for (int64_t i = 0; i < rows; i += GEMM_SUM_ROWS) {
+        vec sum[4] = {{0}};
+        for (int64_t r = i; r < pyad_min(rows, i + GEMM_SUM_ROWS); r++) {
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+                const REAL *at = from + r * x->row + j * VL * x->col;
+                sum[j] += K(gemm_load_row)(at, x->col, j == nv - 1 ? n : VL);
+            }
+        }
+        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) total[j] += sum[j];
+    }
+    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+        K(gemm_store_row)(out + (col + j * VL) * step, step, total[j], j == nv - 1 ? n : VL);
+    }
+}
+
+/* Column number j of x into out[j * step], for begin <= j < end. */
+static __attribute__((unused)) void K(gemm_sum_columns)(const K(gemm_matrix) *x, int64_t rows,
+                                                        int64_t begin, int64_t end, REAL *out,
+                                                        int64_t step) {
+    int64_t j = begin;
+    for (; j + 4 * VL <= end; j += 4 * VL) K(gemm_sum_of)(4, x, rows, j, VL, out, step);
+    for (; j < end; j += VL) {
+        K(gemm_sum_of)(1, x, rows, j, pyad_min(VL, end - j), out, step);
     }
 }

@@ -1,5 +1,5 @@
 /* Tiles of MR x NR sums, as in gemm_tpl.h, over rows of columns that were copied (im2col_tpl.h).
- * Rows are copied as they lie, not interleaved as gemm_run packs them: copies of whole runs cost
+ * Rows are copied as they lie, not interleaved as gemm_tpl.h packs them: copies of whole runs cost
  * next to nothing, a transposition would cost a tenth of the product, and a tile reads rows a
  * constant distance apart just as well.
  *

@@ -1,18 +1,16 @@
 /* x86-64 with AVX2 and FMA; compiled with -mavx2 -mfma. */
 #define VECTOR_BYTES 32
 
-/* gemm_tpl.h: 6 x 16 float tiles are 12 of the 16 registers; a packed A block is 147 KB of L2 */
+/* gemm_tpl.h: 6 x 16 float tiles are 12 of the 16 registers; a block of A is 147 KB of L2 */
 #define GEMM_MR 6
 #define GEMM_NV 2
 #define GEMM_KC 256
 #define GEMM_MC 144
-#define GEMM_NC 2048
-/* products without packing: dot products by tiles, for at most so many rows; A and B read in place
- * while the part of A or B that is read again and again has at most so many elements (L2) */
+#define GEMM_NC 1024
+/* dot products by tiles, for at most so many rows */
 #define GEMM_DOT_ROWS 2
 #define GEMM_DOT_COLS 4
 #define GEMM_DOTS_MOST 6
-#define GEMM_DIRECT_AREA 98304
 
 /* conv_tpl.h: bytes of a row of a packed tile, which stays in L1 with the weights that meet it;
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */

@@ -1,18 +1,16 @@
 /* x86-64 with AVX-512 F, DQ, BW, VL; compiled with 64-byte vectors preferred. */
 #define VECTOR_BYTES 64
 
-/* gemm_tpl.h: 14 x 32 float tiles are 28 of the 32 registers; a packed A block is 258 KB of L2 */
+/* gemm_tpl.h: 14 x 32 float tiles are 28 of the 32 registers; a block of A is 538 KB of L2 */
 #define GEMM_MR 14
 #define GEMM_NV 2
-#define GEMM_KC 384
-#define GEMM_MC 168
-#define GEMM_NC 2048
-/* products without packing: dot products by tiles, for at most so many rows; A and B read in place
- * while the part of A or B that is read again and again has at most so many elements (L2) */
+#define GEMM_KC 400
+#define GEMM_MC 336
+#define GEMM_NC 1024
+/* dot products by tiles, for at most so many rows */
 #define GEMM_DOT_ROWS 4
 #define GEMM_DOT_COLS 4
 #define GEMM_DOTS_MOST 8
-#define GEMM_DIRECT_AREA 131072
 
 /* conv_tpl.h: bytes of a row of a packed tile, which stays in L1 with the weights that meet it;
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */

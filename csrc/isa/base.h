@@ -7,12 +7,10 @@
 #define GEMM_KC 256
 #define GEMM_MC 96
 #define GEMM_NC 1024
-/* products without packing: dot products by tiles, for at most so many rows; A and B read in place
- * while the part of A or B that is read again and again has at most so many elements (L2) */
+/* dot products by tiles, for at most so many rows */
 #define GEMM_DOT_ROWS 2
 #define GEMM_DOT_COLS 4
 #define GEMM_DOTS_MOST 4
-#define GEMM_DIRECT_AREA 49152
 
 /* conv_tpl.h: bytes of a row of a packed tile, which stays in L1 with the weights that meet it;
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */

@@ -48,7 +48,7 @@ static void K(matmul_bias)(K(gemm_problem) *p, const pyad_array *bias, int64_t i
 }
 
 static void K(matmul_one)(const matmul_args *p, const K(matmul_sizes) *s, int64_t index,
-                          const team *t, void *scratch, void *shared) {
+                          const team *t) {
     int64_t r = p->out.ndim - 2, c = p->out.ndim - 1;
     K(gemm_problem) problem = {
         .m = s->m, .n = s->n, .k = s->k,
@@ -61,30 +61,21 @@ static void K(matmul_one)(const matmul_args *p, const K(matmul_sizes) *s, int64_
     K(gemm_matrix) b = {(const REAL *)p->b.data + K(matmul_offset)(&p->b, index), p->b.stride[r],
                         p->b.stride[c]};
     K(matmul_bias)(&problem, &p->bias, index);
-    K(gemm_strided)(&problem, a, b, t, scratch, shared);
+    K(gemm_strided)(&problem, a, b, t, t->scratch);
 }
 
 static int K(matmul)(const void *args, const team *t) {
     const matmul_args *p = args;
     K(matmul_sizes) s = K(matmul_measure)(p);
     if (s.count >= t->nth && t->nth > 1) {
-        const team alone = {.ith = 0, .nth = 1};
-        char *shared = (char *)t->scratch + K(gemm_scratch_bytes)();
+        const team alone = {.ith = 0, .nth = 1, .scratch = t->scratch};
         int64_t begin, end;
         team_range(t, s.count, 1, &begin, &end);
-        for (int64_t i = begin; i < end; i++) K(matmul_one)(p, &s, i, &alone, t->scratch, shared);
+        for (int64_t i = begin; i < end; i++) K(matmul_one)(p, &s, i, &alone);
         return PYAD_OK;
     }
-    for (int64_t i = 0; i < s.count; i++) {
-        if (i > 0) team_barrier(t);
-        K(matmul_one)(p, &s, i, t, t->scratch, t->shared);
-    }
+    for (int64_t i = 0; i < s.count; i++) K(matmul_one)(p, &s, i, t);
     return PYAD_OK;
-}
-
-/* nth may turn out smaller than asked for, so both ways are provided for. */
-static int64_t K(matmul_scratch_bytes)(const matmul_args *p) {
-    return K(matmul_measure)(p).count > 1 ? K(gemm_solo_bytes)() : K(gemm_scratch_bytes)();
 }
 
 /* multiplications and additions in the time of an element operation: two threads from 64^3 on */
@@ -134,49 +125,29 @@ static int64_t K(matmul_cost)(const matmul_args *p) {
 }
 
 #ifdef REAL
-PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), K(matmul_scratch_bytes)(a),
-            K(gemm_shared_bytes)())
+PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), K(gemm_scratch_bytes)(), 0)
 
 /* ---- the gradients of a linear layer's weight and bias ---- */
-
-#define LINEAR_ROWS 128 /* rows before their sum is added to the total: keeps it precise */
-
-/* Columns from .. from+n-1 (n <= VL) of the sum of the rows, by blocks in order. */
-static void K(linear_grad_columns)(const linear_grad_args *p, int64_t from, int64_t n) {
-    const REAL *g = (const REAL *)p->g.data + from * p->g.stride[1];
-    int64_t rows = p->g.shape[0];
-    vec total = {0};
-    for (int64_t i = 0; i < rows; i += LINEAR_ROWS) {
-        vec sum = {0};
-        for (int64_t r = i; r < pyad_min(rows, i + LINEAR_ROWS); r++) {
-            sum += K(gemm_load_row)(g + r * p->g.stride[0], p->g.stride[1], n);
-        }
-        total += sum;
-    }
-    K(gemm_store_row)((REAL *)p->bias.data + from * p->bias.stride[0], p->bias.stride[0], total, n);
-}
 
 static int K(linear_grad)(const void *args, const team *t) {
     const linear_grad_args *p = args;
     int64_t begin, end;
+    K(gemm_matrix) g = {p->g.data, p->g.stride[0], p->g.stride[1]};
     team_range(t, p->bias.shape[0], VL, &begin, &end);
-    for (int64_t j = begin; j < end; j += VL) {
-        K(linear_grad_columns)(p, j, pyad_min(VL, end - j));
-    }
+    K(gemm_sum_columns)(&g, p->g.shape[0], begin, end, p->bias.data, p->bias.stride[0]);
     K(gemm_problem) problem = {
         .m = p->g.shape[1], .n = p->x.shape[1], .k = p->g.shape[0],
         .c = p->weight.data, .c_row = p->weight.stride[0], .c_col = p->weight.stride[1],
     };
-    K(gemm_matrix) a = {p->g.data, p->g.stride[1], p->g.stride[0]};
+    K(gemm_matrix) a = {g.data, g.col, g.row};
     K(gemm_matrix) b = {p->x.data, p->x.stride[0], p->x.stride[1]};
-    K(gemm_strided)(&problem, a, b, t, t->scratch, t->shared);
+    K(gemm_strided)(&problem, a, b, t, t->scratch);
     return PYAD_OK;
 }
 
 PYAD_RECORD(linear_grad, linear_grad_args,
             pyad_numel(&a->weight) * a->g.shape[0] / MATMUL_SPEED + pyad_numel(&a->weight),
-            K(gemm_scratch_bytes)(), K(gemm_shared_bytes)())
-#undef LINEAR_ROWS
+            K(gemm_scratch_bytes)(), 0)
 #else
 PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), 0, 0)
 #endif

@@ -51,7 +51,7 @@ static int K(rnn_fwd)(const void *args, const team *t) {
     K(rnn_memory) m = K(rnn_lay_out)(&r, t);
     K(rnn_add_offsets)(&r, &m, &a->sizes, t);
     const REAL *bias = K(rnn_bias)(a, &r, m.bias, t);
-    if (r.along == 0) K(rnn_fwd_inputs)(a, &r, bias, t, m.products);
+    if (r.along == 0) K(rnn_fwd_inputs)(a, &r, bias, t);
     K(rnn_pack_units)(a, &r, m.packed, t);
     if (t->nth > 1) team_barrier(t);
     K(rnn_part) part = K(rnn_share)(&r, t);
@@ -97,13 +97,8 @@ static int K(rnn_bwd)(const void *args, const team *t) {
         K(rnn_bwd_block)(a, &r, &part, m.packed, buffer, b, pyad_min(height, part.end - b), t);
     }
     team_barrier(t);
-    if (a->dx.data != NULL) K(rnn_dx)(a, &r, t, m.products);
-    if (r.rows == 0) {
-        K(rnn_dw_empty)(a, t);
-    } else if (a->dw_ih.data != NULL || a->dw_hh.data != NULL || a->db_ih.data != NULL ||
-               a->db_hh.data != NULL) {
-        K(rnn_dw)(a, &r, t, m.products);
-    }
+    if (a->dx.data != NULL) K(rnn_dx)(a, &r, t);
+    K(rnn_weight_grads)(a, &r, t);
     return PYAD_OK;
 }
 

@@ -258,11 +258,11 @@ static void K(rnn_pack_units)(const rnn_fwd_args *a, const K(rnn) *r, REAL *pack
 
 /* The input's part of all sums, into gates. */
 static void K(rnn_fwd_inputs)(const rnn_fwd_args *a, const K(rnn) *r, const REAL *bias,
-                              const team *t, void *products) {
+                              const team *t) {
     K(gemm_problem) p = {.m = r->rows, .n = r->gates * r->hidden, .k = r->inputs,
                          .c = a->gates.data, .c_row = r->row, .c_col = 1, .bias_col = bias};
     K(gemm_strided)(&p, (K(gemm_matrix)){a->x.data, a->x.stride[0], a->x.stride[1]},
                     (K(gemm_matrix)){a->w_ih.data, a->w_ih.stride[1], a->w_ih.stride[0]}, t,
-                    t->scratch, products);
+                    t->scratch);
     if (t->nth > 1) team_barrier(t);
 }

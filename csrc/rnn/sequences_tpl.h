@@ -87,13 +87,12 @@ static int64_t K(rnn_shared_bytes)(int64_t hidden, int64_t gates, int64_t steps,
     int64_t own = K(rnn_packed_size)(hidden, along + hidden, gates) +
                   K(rnn_state_size)(hidden, along);
     return K(rnn_round)(steps + 1) * 8 + K(rnn_round)(gates * hidden) * (int64_t)sizeof(REAL) +
-           pyad_max(own * (int64_t)sizeof(REAL), K(gemm_shared_bytes)());
+           own * (int64_t)sizeof(REAL);
 }
 
 typedef struct {
     int64_t *offsets;
     REAL *bias;
-    void *products; /* gemm's; the same memory as the next two */
     REAL *packed;
     REAL *state; /* of a block whose units the threads share out */
 } K(rnn_memory);
@@ -103,7 +102,6 @@ static K(rnn_memory) K(rnn_lay_out)(const K(rnn) *r, const team *t) {
     m.offsets = t->shared;
     m.bias = (REAL *)(m.offsets + K(rnn_round)(r->steps + 1));
     m.packed = m.bias + K(rnn_round)(r->gates * r->hidden);
-    m.products = m.packed;
     m.state = m.packed + K(rnn_packed_size)(r->hidden, r->along + r->hidden, r->gates);
     return m;
 }

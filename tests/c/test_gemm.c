@@ -1,4 +1,4 @@
-/* The packed matrix product against a plain double loop.
+/* The matrix product against a plain double loop.
  *
  * The matmul kernel is called through the door, in every instruction set of the machine, with 1, 2
  * and 4 threads, whose bits must agree. What it does not use of gemm_tpl.h (accumulation, biases of
@@ -157,7 +157,7 @@ static const int64_t shapes[][4] = {
     {1, 0, 3, 4},    {1, 3, 0, 4},   {1, 3, 4, 0},      {0, 3, 4, 5},    {1, 1, 1, 1},
     {1, 1, 1, 300},  {1, 1, 200, 9}, {1, 200, 1, 70},   {1, 1, 37, 131}, {1, 2, 67, 45},
     {1, 5, 30, 260}, {1, 8, 33, 40}, {1, 9, 17, 400},   {1, 13, 31, 7},  {1, 15, 33, 65},
-    {3, 7, 5, 9},    {5, 16, 40, 3}, {2, 170, 35, 390}, {1, 61, 95, 17}, {1, 300, 10, 20},
+    {3, 7, 5, 9},    {5, 16, 40, 3}, {2, 170, 35, 390}, {1, 61, 95, 17}, {1, 400, 10, 20},
 };
 
 static void test_matmul_kernel(void **unused) {
@@ -173,12 +173,16 @@ static void test_matmul_kernel(void **unused) {
     }
 }
 
-/* More columns than one part of packed B, and sums over several blocks. */
-static void test_many_parts(void **unused) {
+/* More rows, columns and terms of a sum than a block has, and, in both operands, rows that fall on
+ * the same sets of the caches. */
+static void test_many_blocks(void **unused) {
     (void)unused;
     FOR_EACH_ISA(isa) {
         check_shape(PYAD_FLOAT32, 1, 19, 2100, 70, COLUMNS * LAYOUTS);
         check_shape(PYAD_FLOAT32, 1, 18, 34, 14000, COLUMNS * LAYOUTS);
+        check_shape(PYAD_FLOAT32, 1, 701, 1100, 9, COLUMNS * LAYOUTS);
+        check_shape(PYAD_FLOAT32, 1, 70, 40, 1024, ROWS);
+        check_shape(PYAD_FLOAT64, 1, 1024, 1024, 7, COLUMNS);
     }
 }
 
@@ -195,7 +199,7 @@ static void test_integers_wrap(void **unused) {
 
 /* ---- the header ---- */
 
-/* A pack function as a convolution has it: A is never stored, a[i, d] = i - 2 d. */
+/* A pack function for a B that is never stored, b[d, j] = j - 2 d. */
 static void pack_ramp(const void *context, double *dst, int64_t width, int64_t lane, int64_t lanes,
                       int64_t k, int64_t depth) {
     assert_null(context);
@@ -206,24 +210,45 @@ static void pack_ramp(const void *context, double *dst, int64_t width, int64_t l
     }
 }
 
+static const team alone = {.ith = 0, .nth = 1};
+
 static void test_implicit_operand(void **unused) {
     (void)unused;
     enum { M = 101, N = 21, K_ = 600 };
-    double *b = memory(K_ * N * 8), *c = memory(M * N * 8);
-    for (int64_t i = 0; i < K_ * N; i++) b[i] = next();
-    gemm_matrix_f64 right = {b, N, 1};
-    gemm_problem_f64 p = {.m = M, .n = N, .k = K_, .pack_a = pack_ramp, .c = c, .c_row = N,
-                          .c_col = 1, .pack_b = gemm_pack_cols_f64, .b = &right};
-    void *scratch = scratch_of(gemm_solo_bytes_f64());
-    gemm_solo_f64(&p, scratch);
+    double *a = memory(M * K_ * 8), *c = memory(M * N * 8);
+    for (int64_t i = 0; i < M * K_; i++) a[i] = next();
+    gemm_matrix_f64 left = {a, K_, 1};
+    gemm_right_f64 right = {.pack = pack_ramp};
+    gemm_problem_f64 p = {.m = M, .n = N, .k = K_, .c = c, .c_row = N, .c_col = 1};
+    void *scratch = scratch_of(gemm_scratch_bytes_f64());
+    gemm_tiled_f64(&p, &left, &right, &alone, scratch);
     for (int64_t i = 0; i < M; i++) {
         for (int64_t j = 0; j < N; j++) {
             double sum = 0;
-            for (int64_t d = 0; d < K_; d++) sum += (double)(i - 2 * d) * b[d * N + j];
+            for (int64_t d = 0; d < K_; d++) sum += a[i * K_ + d] * (double)(j - 2 * d);
             assert_true(fabs(sum - c[i * N + j]) < 1e-8);
         }
     }
-    free(b), free(c), free(scratch);
+    free(a), free(c), free(scratch);
+}
+
+static void test_sums_of_columns(void **unused) {
+    (void)unused;
+    enum { ROWS_ = 300, COLS = 70, STEP = 3 };
+    double *x = memory(ROWS_ * COLS * 8), out[COLS * STEP];
+    for (int64_t i = 0; i < ROWS_ * COLS; i++) x[i] = next();
+    for (int turned = 0; turned < 2; turned++) {
+        gemm_matrix_f64 m = {x, turned ? 1 : COLS, turned ? ROWS_ : 1};
+        for (int i = 0; i < COLS * STEP; i++) out[i] = -1;
+        gemm_sum_columns_f64(&m, ROWS_, 5, COLS, out, STEP);
+        for (int64_t j = 0; j < COLS; j++) {
+            double sum = 0;
+            for (int64_t i = 0; i < ROWS_; i++) sum += x[i * m.row + j * m.col];
+            assert_true(j < 5 ? out[j * STEP] == -1 : fabs(out[j * STEP] - sum) < 1e-9);
+            assert_true(out[j * STEP + 1] == -1);
+        }
+    }
+    free(x);
 }
 
 /* accumulate, both biases and a residual, by both ways into C of any strides */
@@ -237,20 +262,17 @@ static void test_epilogue(void **unused) {
     for (int i = 0; i < N; i++) bias_col[i] = (float)next();
     for (int i = 0; i < M * N; i++) residual[i] = (float)next();
     gemm_matrix_f32 left = {a, K_, 1}, right = {b, N, 1};
-    void *scratch = scratch_of(gemm_solo_bytes_f32());
-    const team alone = {.ith = 0, .nth = 1};
+    void *scratch = scratch_of(gemm_scratch_bytes_f32());
     for (int turned = 0; turned < 2; turned++) {
         for (int i = 0; i < M * N * 2; i++) c[0][i] = c[1][i] = (float)i;
-        gemm_problem_f32 p = {.m = M, .n = N, .k = K_, .pack_a = gemm_pack_rows_f32, .a = &left,
-                              .pack_b = gemm_pack_cols_f32, .b = &right, .accumulate = 1,
+        gemm_problem_f32 p = {.m = M, .n = N, .k = K_, .accumulate = 1,
                               .c_row = turned ? 2 : 2 * N, .c_col = turned ? 2 * M : 2,
                               .bias_col = bias_col, .bias_row = bias_row, .residual = residual,
                               .residual_row = N, .residual_col = 1};
         p.c = c[0];
-        gemm_solo_f32(&p, scratch);
+        gemm_tiled_f32(&p, &left, &(gemm_right_f32){.matrix = right}, &alone, scratch);
         p.c = c[1];
-        gemm_strided_f32(&p, left, right, &alone, scratch,
-                         (char *)scratch + gemm_scratch_bytes_f32());
+        gemm_strided_f32(&p, left, right, &alone, scratch);
         for (int i = 0; i < M; i++) {
             for (int j = 0; j < N; j++) {
                 int64_t at = i * p.c_row + j * p.c_col;
@@ -290,10 +312,10 @@ static void test_nan_passes_the_clamp(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul_kernel),    cmocka_unit_test(test_many_parts),
+        cmocka_unit_test(test_matmul_kernel),    cmocka_unit_test(test_many_blocks),
         cmocka_unit_test(test_integers_wrap),    cmocka_unit_test(test_implicit_operand),
-        cmocka_unit_test(test_epilogue),         cmocka_unit_test(test_transposing_pack),
-        cmocka_unit_test(test_nan_passes_the_clamp),
+        cmocka_unit_test(test_sums_of_columns),  cmocka_unit_test(test_epilogue),
+        cmocka_unit_test(test_transposing_pack), cmocka_unit_test(test_nan_passes_the_clamp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
