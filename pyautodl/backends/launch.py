@@ -201,14 +201,17 @@ class _Text:
         return address + (f" + {shift}" if shift else "")
 
     def lines(self) -> Iterator[str]:
-        """Step after step: run it, take what it made, free what no later one needs."""
+        """What comes without a kernel, then call after call: run it, take what it made,
+        free what no later one needs.
+        """
         waiting: list[int] = []
         for i, pattern in enumerate(self._patterns):
-            places = self._places[i]
             if pattern is None:
-                yield f"v{places[0]} = g{i}()"
+                yield f"v{self._places[i][0]} = g{i}()"
+        for i, pattern in enumerate(self._patterns):
+            if pattern is None:
                 continue
-            numbers = pattern[1]
+            places, numbers = self._places[i], pattern[1]
             taken = [f"a{place}" for place in places] or ["status"]
             yield f"{taken[0]} = {self._call(i, pattern)}"
             yield f"if not {taken[0]}:"

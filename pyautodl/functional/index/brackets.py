@@ -338,7 +338,9 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
         IndexError: an index is out of range, or there are too many.
     """
     kind = type(key)
-    if kind is Tensor:
+    if kind is list or kind is np.ndarray:
+        key = _item(key)
+    if isinstance(key, Tensor):
         index, shape = key._array, self._array.shape
         if index.dtype is int64 and index.shape and shape:
             return apply(INDEX_ROWS, self, key)
