@@ -236,7 +236,7 @@ class _Places:
         """x with its indexed axes as one."""
         if self.order:
             x = apply(PERMUTE, x, dims=self.order)
-        return apply(RESHAPE, x, shape=(*self.before, self.merged, *self.after))
+        return _shaped(x, (*self.before, self.merged, *self.after))
 
     def unmerge(self, x: Tensor) -> Tensor:
         """The way back."""
@@ -320,6 +320,11 @@ def _whole_mask(x: Tensor, key: Any) -> Tensor | None:
     return item if shape and item._array.shape == shape else None
 
 
+def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """x in a shape, itself where it has that."""
+    return x if x._array.shape == shape else apply(RESHAPE, x, shape=shape)
+
+
 def _chosen_rows(x: Tensor, mask: Tensor) -> Tensor:
     """x[mask] for a line: parts along the first axis."""
     places = apply(NONZERO, mask)
@@ -359,12 +364,11 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     if parsed.flips:
         x = apply(FLIP, x, dims=tuple(parsed.flips))
     kept = tuple(parsed.kept)
-    if x._array.shape != kept:
-        x = apply(RESHAPE, x, shape=kept)
+    x = _shaped(x, kept)
     if parsed.indices:
         places = _Places(parsed)
         x = apply(INDEX_SELECT, places.merge(x), places.flat, dim=places.at)
-        return apply(RESHAPE, x, shape=places.result)
+        return _shaped(x, places.result)
     # x[...] is a tensor of its own, too
     return call("alias", x) if x is self else x
 
@@ -492,6 +496,5 @@ def _broadcast(name: str, source: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _restored(x: Tensor, shape: tuple[int, ...], flips: Sequence[int]) -> Tensor:
     """What stands in the order of the key, in that of the tensor."""
-    if x._array.shape != shape:
-        x = apply(RESHAPE, x, shape=shape)
+    x = _shaped(x, shape)
     return apply(FLIP, x, dims=tuple(flips)) if flips else x
