@@ -19,22 +19,31 @@ static inline vec v_abs(vec a) { return (vec)((mask)a & ~(mask)v_set1((REAL)-0.0
 
 static inline mask v_isnan(vec a) { return a != a; }
 
+/* Every element's partner, `half` before or behind it; a shuffle, as `half` is constant. */
+static inline vec K(v_partners)(vec a, const int half) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    mask_item from[lanes];
+    mask order;
+#pragma GCC unroll 16
+    for (int l = 0; l < lanes; l++) from[l] = l ^ half;
+    memcpy(&order, from, sizeof order);
+    return __builtin_shuffle(a, order);
+}
+
 /* The sum of the elements, halves first: a fixed order for each width. */
 static inline REAL v_sum(vec a) {
-    REAL part[VECTOR_BYTES / sizeof(REAL)];
-    v_store(part, a);
-    for (int64_t half = VL / 2; half > 0; half /= 2) {
-        for (int64_t i = 0; i < half; i++) part[i] += part[i + half];
+#pragma GCC unroll 4
+    for (int half = VECTOR_BYTES / sizeof(REAL) / 2; half > 0; half /= 2) {
+        a += K(v_partners)(a, half);
     }
-    return part[0];
+    return a[0];
 }
 
 /* The largest element; without NaN. */
 static inline REAL v_hmax(vec a) {
-    REAL part[VECTOR_BYTES / sizeof(REAL)];
-    v_store(part, a);
-    for (int64_t half = VL / 2; half > 0; half /= 2) {
-        for (int64_t i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+#pragma GCC unroll 4
+    for (int half = VECTOR_BYTES / sizeof(REAL) / 2; half > 0; half /= 2) {
+        a = v_max(a, K(v_partners)(a, half));
     }
-    return part[0];
+    return a[0];
 }

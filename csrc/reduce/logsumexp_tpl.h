@@ -50,6 +50,8 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
         sum += K(exp_shifted)(v_load(x + i), shift);
         more += K(exp_shifted)(v_load(x + i + VL), shift);
+        __builtin_prefetch(x + n + i, 0, 3);
+        __builtin_prefetch(x + n + i + VL, 0, 3);
     }
     for (; i < n; i += VL) {
         const int64_t count = pyad_min(VL, n - i);
