@@ -9,7 +9,10 @@
 #define TILE_CLASSES 32
 /* rows of columns whose exponentials are taken in together */
 #define RISE_ROWS 8
-#define TILE_SIZE (TILE_CLASSES * VECTOR_BYTES / sizeof(REAL))
+/* so many tiles are made together: the constants of long loops leave the registers for a call */
+#define STRIP_TILES 16
+#define STRIP_VECTORS (2 * TILE_CLASSES)
+#define STRIP_SIZE (STRIP_VECTORS * VECTOR_BYTES / sizeof(REAL))
 
 V_INLINE vec K(take)(const REAL *p, int64_t width, int full) {
     return full ? v_load(p) : v_load_n(p, width);
@@ -45,6 +48,12 @@ V_INLINE vec K(exp_shifted)(vec x, vec shift) { return K(exp_below)(v_min((vec){
 V_INLINE void K(fetch_ahead)(const REAL *p, int64_t stride, int64_t rows) {
     if ((uintptr_t)p % 64 >= VECTOR_BYTES) return;
     for (int64_t i = 0; i < rows; i++) __builtin_prefetch(p + i * stride, 0, 2);
+}
+
+/* Ask for the cache line that will be written at p, if one begins there: a burst of stores would wait
+ * for line after line. */
+V_INLINE void K(claim_ahead)(const REAL *p) {
+    if ((uintptr_t)p % 64 < VECTOR_BYTES) __builtin_prefetch(p, 1, 3);
 }
 
 /* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */
@@ -87,11 +96,12 @@ V_INLINE void K(join_pairs)(const REAL *restrict tile, REAL *restrict y) {
     }
 }
 
-/* Lane j of vector i becomes lane i of vector j: halves, quarters, ... of pairs change places. */
-V_INLINE void K(transpose_square)(vec *v) {
+/* Lane j of vector i becomes lane i of vector j: halves, quarters, ... of pairs change places. Of
+ * fewer vectors than lanes, each group of as many lanes is turned for itself. */
+V_INLINE void K(transpose_square)(vec *v, const int size) {
     enum { lanes = VECTOR_BYTES / sizeof(REAL) };
 #pragma GCC unroll 4
-    for (int by = 1; by < lanes; by *= 2) {
+    for (int by = 1; by < size; by *= 2) {
         mask_item low[lanes], high[lanes];
         mask from_low, from_high;
 #pragma GCC unroll 16
@@ -102,7 +112,7 @@ V_INLINE void K(transpose_square)(vec *v) {
         memcpy(&from_low, low, sizeof low);
         memcpy(&from_high, high, sizeof high);
 #pragma GCC unroll 16
-        for (int i = 0; i < lanes; i++) {
+        for (int i = 0; i < size; i++) {
             if (i & by) continue;
             const vec a = v[i], b = v[i + by];
             v[i] = __builtin_shuffle(a, b, from_low);
@@ -111,18 +121,67 @@ V_INLINE void K(transpose_square)(vec *v) {
     }
 }
 
-TILE_CALL K(transpose_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
+/* lanes of a before `from`, of b from there on */
+V_INLINE vec K(join_lanes)(vec a, vec b, const int from) {
     enum { lanes = VECTOR_BYTES / sizeof(REAL) };
-    if (n == 2 && rows == VL) {
-        K(split_pairs)(x, tile);
-        return;
+    mask_item behind[lanes];
+    mask m;
+#pragma GCC unroll 16
+    for (int l = 0; l < lanes; l++) behind[l] = l < from ? 0 : -1;
+    memcpy(&m, behind, sizeof m);
+    return v_select(m, b, a);
+}
+
+/* VL rows of n <= size: row i of each group of lanes beside the first. Reads VL elements more. */
+V_INLINE void K(narrow_in)(const REAL *x, REAL *tile, int64_t n, const int size) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    vec v[lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < size; i++) {
+        v[i] = v_load(x + i * n);
+#pragma GCC unroll 4
+        for (int from = size; from < lanes; from += size) {
+            v[i] = K(join_lanes)(v[i], v_load(x + (i + from) * n - from), from);
+        }
     }
+    K(transpose_square)(v, size);
+#pragma GCC unroll 16
+    for (int i = 0; i < size; i++) {
+        if (i < n) v_store(tile + i * VL, v[i]);
+    }
+}
+
+/* VL rows; reads up to VL elements more. */
+V_INLINE void K(whole_in)(const REAL *x, REAL *tile, int64_t n) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    if (n == 2) {
+        K(split_pairs)(x, tile);
+    } else if (n <= lanes / 4) {
+        K(narrow_in)(x, tile, n, lanes / 4);
+    } else if (n <= lanes / 2) {
+        K(narrow_in)(x, tile, n, lanes / 2);
+    } else {
+        for (int64_t j = 0; j < n; j += lanes) {
+            vec v[lanes];
+#pragma GCC unroll 16
+            for (int i = 0; i < lanes; i++) v[i] = v_load(x + i * n + j);
+            K(transpose_square)(v, lanes);
+#pragma GCC unroll 16
+            for (int i = 0; i < lanes; i++) {
+                if (j + i < n) v_store(tile + (j + i) * VL, v[i]);
+            }
+        }
+    }
+}
+
+V_INLINE void K(part_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
     for (int64_t j = 0; j < n; j += lanes) {
         const int64_t width = pyad_min(lanes, n - j);
         vec v[lanes];
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) v[i] = i < rows ? v_load_n(x + i * n + j, width) : (vec){0};
-        K(transpose_square)(v);
+        K(transpose_square)(v, lanes);
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) {
             if (i < width) v_store(tile + (j + i) * VL, v[i]);
@@ -130,28 +189,62 @@ TILE_CALL K(transpose_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
     }
 }
 
-TILE_CALL K(transpose_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
-    if (n == 2 && rows == VL) {
-        K(join_pairs)(tile, y);
-        return;
-    }
-    for (int64_t j = 0; j < n; j += lanes) {
-        const int64_t width = pyad_min(lanes, n - j);
-        vec v[lanes];
-#pragma GCC unroll 16
-        for (int i = 0; i < lanes; i++) v[i] = i < width ? v_load(tile + (j + i) * VL) : (vec){0};
-        K(transpose_square)(v);
-#pragma GCC unroll 16
-        for (int i = 0; i < lanes; i++) {
-            if (i < rows) v_store_n(y + i * n + j, v[i], width);
+/* rows of n elements to tiles, one behind the other; `readable` elements are at x */
+TILE_CALL K(transpose_in)(const REAL *x, REAL *tiles, int64_t n, int64_t rows, int64_t readable) {
+    for (int64_t r = 0; r < rows; r += VL) {
+        if (rows - r >= VL && (r + VL) * n + VL <= readable) {
+            K(whole_in)(x + r * n, tiles + r * n, n);
+        } else {
+            K(part_in)(x + r * n, tiles + r * n, n, pyad_min(VL, rows - r));
         }
     }
 }
 
-/* Whether rows of n classes are whole vectors: then results that take few operations are made row by
- * row, which costs less than to turn a tile of them back. The bits are the same. */
-static inline int K(fills_vectors)(int64_t n) { return n % VL == 0; }
+/* The columns from the last: a row's last vector may reach into the next row, which comes later. */
+V_INLINE void K(tile_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    for (int64_t j = (n - 1) / lanes * lanes; j >= 0; j -= lanes) {
+        const int64_t width = pyad_min(lanes, n - j);
+        vec v[lanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) v[i] = i < width ? v_load(tile + (j + i) * VL) : (vec){0};
+        K(transpose_square)(v, lanes);
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++) {
+            if (i * n + j + lanes <= rows * n) {
+                v_store(y + i * n + j, v[i]);
+            } else if (i < rows) {
+                v_store_n(y + i * n + j, v[i], width);
+            }
+        }
+    }
+}
+
+TILE_CALL K(transpose_out)(const REAL *tiles, REAL *y, int64_t n, int64_t rows) {
+    for (int64_t r = 0; r < rows; r += VL) {
+        if (n == 2 && rows - r >= VL) {
+            K(join_pairs)(tiles + r * n, y + r * n);
+        } else {
+            K(tile_out)(tiles + r * n, y + r * n, n, pyad_min(VL, rows - r));
+        }
+    }
+}
+
+/* how many rows of n elements are a strip */
+static inline int64_t K(strip_rows)(int64_t n) { return pyad_min(STRIP_TILES, STRIP_VECTORS / n) * VL; }
+
+/* Of VL short rows, which are n whole vectors as they lie: the row of each element. */
+V_INLINE void K(rows_of_elements)(int64_t n, mask *row_of) {
+    const vec share = v_set1((REAL)1) / v_set1((REAL)n);
+    for (int64_t j = 0; j < n; j++) {
+        vec middle;
+        for (int64_t i = 0; i < VL; i++) middle[i] = (REAL)(j * VL + i) + (REAL)0.5;
+        row_of[j] = __builtin_convertvector(middle * share, mask);
+    }
+}
+
+/* for each element what its row has */
+V_INLINE vec K(of_rows)(vec each, mask row_of) { return __builtin_shuffle(each, row_of); }
 
 /* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
 
@@ -167,13 +260,16 @@ V_INLINE REAL K(row_max)(const REAL *x, int64_t n) {
     return v_hmax(v_max(v_max(a, b), v_load(x + n - VL)));
 }
 
-/* the sum of exp(x - largest), each of which is also stored in y if that is not NULL */
+/* the sum of exp(x - largest), each of which is also stored in y if that is not NULL; meanwhile the
+ * next row is on its way, of which the largest will be looked for at memory's pace */
 V_INLINE REAL K(row_exp)(const REAL *x, REAL largest, REAL *y, int64_t n) {
     vec a = {0}, b = {0}, shift = v_set1(largest);
     int64_t i = 0;
     for (; i + 2 * VL <= n; i += 2 * VL) {
         vec e = K(exp_below)(v_load(x + i) - shift);
         vec f = K(exp_below)(v_load(x + i + VL) - shift);
+        __builtin_prefetch(x + n + i, 0, 3);
+        __builtin_prefetch(x + n + i + VL, 0, 3);
         if (y != NULL) v_store(y + i, e), v_store(y + i + VL, f);
         a += e;
         b += f;

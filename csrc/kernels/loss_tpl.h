@@ -27,6 +27,8 @@ enum { PAIR_MSE, PAIR_L1, PAIR_HUBER, PAIR_SMOOTH_L1, PAIR_BCE, PAIR_BCE_LOGITS,
 /* so many elements are added in REAL before the sum goes on in double */
 #define PAIR_RUN 1024
 #define LOWEST_LOG (-100)
+/* how far before its use a unit of rows is asked for */
+#define UNITS_AHEAD 4
 #endif
 
 #if DTYPE == PYAD_FLOAT32
@@ -289,6 +291,7 @@ static K(classes) K(classes_of)(const pyad_array *x, const pyad_array *target,
 }
 
 static inline int64_t K(element)(const K(classes) *e, int64_t row, int64_t c) {
+    if (e->v.inner == 1) return row * e->v.n + c; /* divisions take long */
     return (row / e->v.inner * e->v.n + c) * e->v.inner + row % e->v.inner;
 }
 
@@ -303,16 +306,23 @@ static inline int K(is_live)(const K(classes) *e, int64_t row) {
     return e->labels == NULL || e->labels[row] != e->ignore;
 }
 
+/* Whether labels [begin, end) are classes or ignored; without branches, so vectors of them. */
+static inline int K(labels_fit)(const K(classes) *e, int64_t begin, int64_t end) {
+    uint64_t outside = 0;
+    for (int64_t r = begin; r < end; r++) {
+        outside |= ((uint64_t)e->labels[r] >= (uint64_t)e->v.n) & (e->labels[r] != e->ignore);
+    }
+    return outside == 0;
+}
+
 /* Labels outside the classes are an error before anything is written. */
 static int K(check_labels)(const K(classes) *e, const team *t) {
     if (e->labels == NULL) return PYAD_OK;
     int64_t begin, end;
     team_range(t, e->rows, 64, &begin, &end);
-    for (int64_t r = begin; r < end; r++) {
-        int64_t label = e->labels[r];
-        if ((label >= 0 && label < e->v.n) || label == e->ignore) continue;
-        team_fail(t, PYAD_ERROR_INDEX, r, label, e->v.n);
-        break;
+    if (!K(labels_fit)(e, begin, end)) {
+        while (K(labels_fit)(e, begin, begin + 1)) begin++;
+        team_fail(t, PYAD_ERROR_INDEX, begin, e->labels[begin], e->v.n);
     }
     team_barrier(t);
     return team_failed(t);
@@ -336,6 +346,37 @@ static inline int64_t K(unit)(const K(classes) *e, int64_t u, int64_t *width) {
 
 #define LANES (VECTOR_BYTES / sizeof(REAL))
 
+/* Of each row of a unit: its class, -1 where it is ignored or no row, and the weight of that class,
+ * there 0. Where targets are probabilities, class 0 and weight 1. */
+typedef struct {
+    mask_item label[LANES];
+    REAL weight[LANES];
+} K(unit_targets);
+
+V_INLINE void K(targets_of)(const K(classes) *e, int64_t first, int64_t width, K(unit_targets) *t) {
+    int64_t labels[LANES] = {0};
+    if (e->labels != NULL && width == VL) {
+        memcpy(labels, e->labels + first, sizeof labels);
+    } else if (e->labels != NULL) {
+        for (int64_t i = 0; i < width; i++) labels[i] = e->labels[first + i];
+    }
+    for (int64_t i = 0; i < VL; i++) {
+        const int live = (i < width) & ((e->labels == NULL) | (labels[i] != e->ignore));
+        t->label[i] = live ? (mask_item)labels[i] : -1;
+        t->weight[i] = live ? (REAL)1 : (REAL)0;
+    }
+    if (e->weight == NULL || e->labels == NULL) return;
+    for (int64_t i = 0; i < width; i++) {
+        if (t->label[i] >= 0) t->weight[i] = e->weight[t->label[i]];
+    }
+}
+
+V_INLINE mask K(label_lanes)(const K(unit_targets) *t) {
+    mask label;
+    memcpy(&label, t->label, sizeof label);
+    return label;
+}
+
 /* Of each row of a unit: its largest logit, the sum of exp(logit - largest), and of the target
  * distribution q its sum (mass) and the sum of q * (logit - largest) (dot). */
 typedef struct {
@@ -348,13 +389,16 @@ V_INLINE vec K(distribution)(const K(classes) *e, vec probs, int64_t c) {
     return e->weight != NULL ? q * v_set1(e->weight[c]) : q;
 }
 
+/* meanwhile asks for as much at `ahead`, if that is not NULL */
 V_INLINE void K(columns_sums)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs,
-                              int64_t step, int64_t width, int full, K(unit_sums) *s) {
+                              int64_t step, int64_t width, int full, const REAL *ahead,
+                              K(unit_sums) *s) {
     int64_t n = e->v.n;
     vec largest = K(columns_max)(x, n, step, width, full), sum = {0}, mass = {0}, dot = {0};
     vec more = {0};
     for (int64_t c = 0; c < n; c++) {
         vec shifted = K(take)(x + c * step, width, full) - largest;
+        if (ahead != NULL) K(fetch_ahead)(ahead + c * VL, 0, 1);
         /* two sums, each of which waits for itself alone */
         vec next = more + K(exp_below)(shifted);
         more = sum;
@@ -398,81 +442,107 @@ V_INLINE void K(row_sums)(const K(classes) *e, int mixed, const REAL *x, const R
     s->dot[i] = v_sum(dot);
 }
 
-V_INLINE void K(layout_sums)(const K(classes) *e, int mixed, int64_t first, int64_t width,
+/* of tiles */
+TILE_CALL K(strip_sums)(const K(classes) *e, int mixed, const REAL *tx, const REAL *tp,
+                        int64_t rows, const REAL *ahead, K(unit_sums) *s) {
+    const int64_t size = VL * e->v.n;
+    for (int64_t r = 0; r < rows; r += VL, tx += size, ahead += size, s++) {
+        K(columns_sums)(e, mixed, tx, tp, VL, VL, 1, ahead, s);
+        if (tp != NULL) tp += size;
+    }
+}
+
+/* of `rows` rows from `first` on: a strip, or one unit */
+V_INLINE void K(layout_sums)(const K(classes) *e, int mixed, int64_t first, int64_t rows,
                              K(unit_sums) *s) {
     int64_t at = K(element)(e, first, 0);
     const REAL *x = e->x + at, *probs = e->probs != NULL ? e->probs + at : NULL;
     if (e->v.inner > 1) {
-        if (width == VL) {
-            K(columns_sums)(e, mixed, x, probs, e->v.inner, VL, 1, s);
+        if (rows == VL) {
+            K(columns_sums)(e, mixed, x, probs, e->v.inner, VL, 1, NULL, s);
         } else {
-            K(columns_sums)(e, mixed, x, probs, e->v.inner, width, 0, s);
+            K(columns_sums)(e, mixed, x, probs, e->v.inner, rows, 0, NULL, s);
         }
     } else if (e->v.n <= TILE_CLASSES) {
-        REAL tx[TILE_SIZE], tp[TILE_SIZE];
-        K(transpose_in)(x, tx, e->v.n, width);
-        if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, width);
-        K(columns_sums)(e, mixed, tx, probs != NULL ? tp : NULL, VL, VL, 1, s);
+        const int64_t readable = (e->rows - first) * e->v.n;
+        REAL tx[STRIP_SIZE], tp[STRIP_SIZE];
+        K(transpose_in)(x, tx, e->v.n, rows, readable);
+        if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, rows, readable);
+        K(strip_sums)(e, mixed, tx, probs != NULL ? tp : NULL, rows, x + rows * e->v.n, s);
     } else {
-        for (int64_t i = 0; i < width; i++) {
+        for (int64_t i = 0; i < rows; i++) {
             int64_t from = i * e->v.n;
             K(row_sums)(e, mixed, x + from, probs != NULL ? probs + from : NULL, i, s);
         }
     }
 }
 
-static void K(sums_of_unit)(const K(classes) *e, int64_t first, int64_t width, K(unit_sums) *s) {
+static void K(sums_of_rows)(const K(classes) *e, int64_t first, int64_t rows, K(unit_sums) *s) {
     if (e->probs != NULL || e->spread != 0) {
-        K(layout_sums)(e, 1, first, width, s);
+        K(layout_sums)(e, 1, first, rows, s);
     } else {
-        K(layout_sums)(e, 0, first, width, s);
-    }
-    if (e->labels == NULL) return;
-    const REAL *x = e->x + K(element)(e, first, 0);
-    int64_t step = K(row_step)(e);
-    for (int64_t i = 0; i < width; i++) {
-        if (!K(is_live)(e, first + i)) continue;
-        int64_t label = e->labels[first + i];
-        REAL q = e->keep * K(class_weight)(e, label);
-        s->mass[i] += q;
-        s->dot[i] += q * (x[i * step + label * e->v.inner] - s->largest[i]);
+        K(layout_sums)(e, 0, first, rows, s);
     }
 }
 
-/* Losses of a unit's rows into `loss`, and what softmax needs again into `stats`. */
-static void K(unit_losses)(const K(classes) *e, int64_t first, int64_t width, REAL *stats,
-                           REAL *loss) {
-    K(unit_sums) s;
-    memset(&s, 0, sizeof s);
-    K(sums_of_unit)(e, first, width, &s);
-    vec sum = v_load(s.sum);
-    v_store_n(stats + first, v_load(s.largest), width);
+/* the logits of the rows' own classes */
+V_INLINE vec K(own_logits)(const K(classes) *e, int64_t first, int64_t width,
+                           const K(unit_targets) *t) {
+    const REAL *x = e->x + K(element)(e, first, 0);
+    const int64_t row = K(row_step)(e), inner = e->v.inner;
+    REAL own[LANES] = {0};
+    for (int64_t i = 0; i < width; i++) {
+        own[i] = x[i * row + (t->label[i] < 0 ? 0 : (int64_t)t->label[i]) * inner];
+    }
+    return v_load(own);
+}
+
+/* Losses of a unit's rows, 0 where they are ignored, and into `stats` what softmax needs again. */
+V_INLINE void K(unit_losses)(const K(classes) *e, int64_t first, int64_t width,
+                             const K(unit_targets) *t, const K(unit_sums) *s, REAL *stats,
+                             REAL *loss) {
+    const vec largest = v_load(s->largest), sum = v_load(s->sum);
+    vec mass = v_load(s->mass), dot = v_load(s->dot);
+    if (e->labels != NULL) {
+        const vec q = v_set1(e->keep) * v_load(t->weight);
+        mass += q;
+        dot += q * (K(own_logits)(e, first, width, t) - largest);
+    }
+    v_store_n(stats + first, largest, width);
     v_store_n(stats + e->rows + first, v_set1((REAL)1) / sum, width);
-    v_store(loss, v_fma(v_load(s.mass), v_log(sum), -v_load(s.dot)));
+    v_store(loss, v_select(K(label_lanes)(t) >= 0, v_fma(mass, v_log(sum), -dot), (vec){0}));
 }
 
 /* ---- sums over rows, for mean and sum ---- */
 
-/* The weight of a row in a mean. */
-static inline double K(row_weight)(const K(classes) *e, int64_t row) {
-    return e->labels == NULL ? 1.0 : (double)K(class_weight)(e, e->labels[row]);
+#define WIDE (sizeof(double) / sizeof(REAL))
+
+/* of the rows of a block, lane by lane */
+typedef struct {
+    vec_t_f64 loss[WIDE], weight[WIDE];
+} K(block_sums);
+
+/* Adds a unit's losses and weights to the sums, or stores the losses in `out`. */
+V_INLINE void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, const REAL *loss,
+                          const K(unit_targets) *t, REAL *out, K(block_sums) *sums) {
+    if (e->reduction == REDUCE_NONE) {
+        v_store_n(out + first, v_load(loss), width);
+        return;
+    }
+    for (int64_t p = 0; p < (int64_t)WIDE; p++) {
+        sums->loss[p] += v_widen(loss + p * (VL / (int64_t)WIDE));
+        sums->weight[p] += v_widen(t->weight + p * (VL / (int64_t)WIDE));
+    }
 }
 
-/* Adds a unit's losses to sums[0] and weights to sums[1], or stores the losses in `out`. */
-static void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, const REAL *loss,
-                        REAL *out, double *sums) {
-    double total = sums[0], weight = sums[1];
-    for (int64_t i = 0; i < width; i++) {
-        int live = K(is_live)(e, first + i);
-        if (e->reduction == REDUCE_NONE) {
-            out[first + i] = live ? loss[i] : (REAL)0;
-        } else if (live) {
-            total += (double)loss[i];
-            weight += K(row_weight)(e, first + i);
-        }
+/* The sums of a block of rows at its place in `sums`. */
+static inline void K(keep_sums)(const K(block_sums) *block, int64_t b, double *sums) {
+    sums[2 * b] = sums[2 * b + 1] = 0;
+    for (int64_t i = 0; i < VL; i++) {
+        const int64_t doubles = VL / (int64_t)WIDE;
+        sums[2 * b] += block->loss[i / doubles][i % doubles];
+        sums[2 * b + 1] += block->weight[i / doubles][i % doubles];
     }
-    sums[0] = total;
-    sums[1] = weight;
 }
 
 /* The blocks' sums to the loss; divisor: what a mean was divided by, else 1. */
@@ -500,14 +570,27 @@ static int K(cross_entropy_fwd)(const void *args, const team *t) {
     double *sums = t->shared;
     int64_t first, last, units = K(count_units)(&e), width;
     REAL losses[LANES], *out = a->loss.data;
+    K(unit_targets) targets;
+    K(unit_sums) strip[STRIP_TILES];
+    memset(strip, 0, sizeof *strip);
+    const int tiled = e.v.inner == 1 && e.v.n <= TILE_CLASSES;
+    const int64_t together = tiled ? K(strip_rows)(e.v.n) / VL : 1;
     team_range(t, LOSS_BLOCKS, 1, &first, &last);
     for (int64_t b = first; b < last; b++) {
-        sums[2 * b] = sums[2 * b + 1] = 0;
-        for (int64_t u = units * b / LOSS_BLOCKS; u < units * (b + 1) / LOSS_BLOCKS; u++) {
-            int64_t row = K(unit)(&e, u, &width);
-            K(unit_losses)(&e, row, width, a->stats.data, losses);
-            K(add_rows)(&e, row, width, losses, out, sums + 2 * b);
+        K(block_sums) block = {0};
+        const int64_t stop = units * (b + 1) / LOSS_BLOCKS;
+        for (int64_t u = units * b / LOSS_BLOCKS; u < stop; u += together) {
+            const int64_t now = pyad_min(together, stop - u), row = K(unit)(&e, u, &width);
+            const int64_t rows = tiled ? pyad_min(now * VL, e.rows - row) : width;
+            K(sums_of_rows)(&e, row, rows, strip);
+            for (int64_t i = 0; i < rows; i += VL) {
+                width = pyad_min(VL, rows - i);
+                K(targets_of)(&e, row + i, width, &targets);
+                K(unit_losses)(&e, row + i, width, &targets, &strip[i / VL], a->stats.data, losses);
+                K(add_rows)(&e, row + i, width, losses, &targets, out, &block);
+            }
         }
+        K(keep_sums)(&block, b, sums);
     }
     K(finish_loss)(&e, t, out, a->divisor.data);
     return PYAD_OK;
@@ -526,34 +609,35 @@ static inline REAL K(common_factor)(const K(classes) *e, const REAL *g, const RE
     return e->reduction == REDUCE_NONE || *divisor == 0 ? 0 : g[0] / *divisor;
 }
 
-/* Of each row of a unit: largest logit, factor / sum of exp * mass (0: ignored), factor. */
+/* Of each row of a unit: largest logit, factor / sum of exp * mass, factor, and what is subtracted
+ * at its own class; all 0 where it is ignored. */
 typedef struct {
-    REAL largest[LANES], scale[LANES], factor[LANES], live[LANES];
+    REAL largest[LANES], scale[LANES], factor[LANES], own[LANES];
+    mask label;
 } K(unit_slopes);
 
-/* factor * (mass * softmax(x) - q), but for the label's own term */
+/* factor * (mass * softmax(x) - q) */
 V_INLINE void K(columns_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs,
                                 REAL *dx, int64_t step, int64_t width, int full,
                                 const K(unit_slopes) *s) {
-    vec largest = v_load(s->largest), scale = v_load(s->scale), factor = v_load(s->factor);
-    mask live = v_load(s->live) != (vec){0};
+    const vec largest = v_load(s->largest), scale = v_load(s->scale), factor = v_load(s->factor);
+    const vec own = v_load(s->own);
+    const mask label = s->label;
     for (int64_t c = 0; c < e->v.n; c++) {
         vec d = K(exp_below)(K(take)(x + c * step, width, full) - largest) * scale;
         if (mixed) {
             vec p = probs != NULL ? K(take)(probs + c * step, width, full) : (vec){0};
             d = v_fma(-factor, K(distribution)(e, p, c), d);
         }
-        K(put)(dx + c * step, v_select(live, d, (vec){0}), width, full);
+        d -= v_select(label == (mask_item)c, own, (vec){0});
+        K(put)(dx + c * step, v_select(label >= 0, d, (vec){0}), width, full);
     }
 }
 
+/* the same but for the row's own class */
 V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs,
                             REAL *dx, int64_t i, const K(unit_slopes) *s) {
     int64_t n = e->v.n;
-    if (s->live[i] == 0) {
-        memset(dx, 0, (size_t)n * sizeof(REAL));
-        return;
-    }
     vec largest = v_set1(s->largest[i]), scale = v_set1(s->scale[i]);
     for (int64_t c = 0; c < n; c += VL) {
         int64_t width = pyad_min(VL, n - c);
@@ -568,23 +652,49 @@ V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const
 
 TILE_CALL K(tile_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
                          int64_t rows, const K(unit_slopes) *s) {
-    REAL tx[TILE_SIZE], tp[TILE_SIZE];
-    K(transpose_in)(x, tx, e->v.n, rows);
-    if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, rows);
+    REAL tx[STRIP_SIZE], tp[STRIP_SIZE];
+    K(transpose_in)(x, tx, e->v.n, rows, rows * e->v.n);
+    if (probs != NULL) K(transpose_in)(probs, tp, e->v.n, rows, rows * e->v.n);
     K(columns_slopes)(e, mixed, tx, probs != NULL ? tp : NULL, tx, VL, VL, 1, s);
     K(transpose_out)(tx, dx, e->v.n, rows);
 }
 
+/* Short rows as they lie, as one long row. */
+TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const mask *row_of,
+                         const K(unit_slopes) *s) {
+    const vec largest = v_load(s->largest), scale = v_load(s->scale);
+    const mask live = s->label >= 0;
+    const int some_ignored = v_any(~live);
+    for (int64_t i = 0; i < rows * n; i += VL, row_of++) {
+        const int64_t width = pyad_min(VL, rows * n - i);
+        const int full = width == VL;
+        vec d = K(take)(x + i, width, full) - K(of_rows)(largest, *row_of);
+        d = K(exp_below)(d) * K(of_rows)(scale, *row_of);
+        K(fetch_ahead)(x + UNITS_AHEAD * VL * n + i, 0, 1);
+        K(claim_ahead)(dx + VL * n + i);
+        if (some_ignored) d = v_select((mask)K(of_rows)((vec)live, *row_of), d, (vec){0});
+        K(put)(dx + i, d, width, full);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        if (s->label[i] >= 0) dx[i * n + s->label[i]] -= s->own[i];
+    }
+}
+
 TILE_CALL K(rows_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
                          int64_t rows, const K(unit_slopes) *s) {
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t from = i * e->v.n;
-        K(row_slopes)(e, mixed, x + from, probs != NULL ? probs + from : NULL, dx + from, i, s);
+    const int64_t n = e->v.n;
+    for (int64_t i = 0; i < rows; i++, x += n, dx += n) {
+        if (s->label[i] < 0) {
+            memset(dx, 0, (size_t)n * sizeof(REAL));
+            continue;
+        }
+        K(row_slopes)(e, mixed, x, probs != NULL ? probs + i * n : NULL, dx, i, s);
+        dx[s->label[i]] -= s->own[i];
     }
 }
 
 V_INLINE void K(layout_slopes)(const K(classes) *e, int mixed, int64_t first, int64_t width,
-                               const K(unit_slopes) *s, REAL *out) {
+                               const mask *row_of, const K(unit_slopes) *s, REAL *out) {
     int64_t at = K(element)(e, first, 0);
     const REAL *x = e->x + at, *probs = e->probs != NULL ? e->probs + at : NULL;
     REAL *dx = out + at;
@@ -594,18 +704,17 @@ V_INLINE void K(layout_slopes)(const K(classes) *e, int mixed, int64_t first, in
         } else {
             K(columns_slopes)(e, mixed, x, probs, dx, e->v.inner, width, 0, s);
         }
-    } else if (e->v.n <= TILE_CLASSES && !K(fills_vectors)(e->v.n)) {
+    } else if (e->v.n > TILE_CLASSES) {
+        K(rows_slopes)(e, mixed, x, probs, dx, width, s);
+    } else if (mixed) {
         K(tile_slopes)(e, mixed, x, probs, dx, width, s);
     } else {
-        K(rows_slopes)(e, mixed, x, probs, dx, width, s);
+        K(flat_slopes)(x, dx, e->v.n, width, row_of, s);
     }
 }
 
-/* the sum of a row's target distribution */
+/* the sum of a row's target distribution, of probabilities */
 static REAL K(mass_of_row)(const K(classes) *e, int64_t row) {
-    if (e->labels != NULL) {
-        return e->keep * K(class_weight)(e, e->labels[row]) + e->spread_mass;
-    }
     REAL mass = 0;
     const REAL *p = e->probs + K(element)(e, row, 0);
     for (int64_t c = 0; c < e->v.n; c++) {
@@ -615,28 +724,31 @@ static REAL K(mass_of_row)(const K(classes) *e, int64_t row) {
 }
 
 static void K(unit_gradient)(const K(classes) *e, int64_t first, int64_t width, const REAL *g,
-                             REAL common, const REAL *stats, REAL *dx) {
+                             REAL common, const REAL *stats, const mask *row_of, REAL *dx) {
+    K(unit_targets) t;
+    K(targets_of)(e, first, width, &t);
     K(unit_slopes) s;
-    memset(&s, 0, sizeof s);
-    for (int64_t i = 0; i < width; i++) {
-        int64_t row = first + i;
-        if (!K(is_live)(e, row)) continue;
-        s.live[i] = 1;
-        s.largest[i] = stats[row];
-        s.factor[i] = K(row_factor)(e, g, common, row);
-        s.scale[i] = s.factor[i] * stats[e->rows + row] * K(mass_of_row)(e, row);
-    }
-    if (e->probs != NULL || e->spread != 0) {
-        K(layout_slopes)(e, 1, first, width, &s, dx);
+    s.label = K(label_lanes)(&t);
+    const vec zero = {0}, weight = v_load(t.weight);
+    vec factor = e->reduction == REDUCE_NONE ? v_load_n(g + first, width) : v_set1(common);
+    factor = v_select(s.label >= 0, factor, zero);
+    vec mass = v_fma(v_set1(e->keep), weight, v_set1(e->spread_mass)), own = zero;
+    if (e->labels != NULL) {
+        own = factor * e->keep * weight;
     } else {
-        K(layout_slopes)(e, 0, first, width, &s, dx);
+        REAL each[LANES] = {0};
+        for (int64_t i = 0; i < width; i++) each[i] = K(mass_of_row)(e, first + i);
+        mass = v_load(each);
     }
-    if (e->labels == NULL) return;
-    int64_t at = K(element)(e, first, 0), step = K(row_step)(e);
-    for (int64_t i = 0; i < width; i++) {
-        if (s.live[i] == 0) continue;
-        int64_t label = e->labels[first + i];
-        dx[at + i * step + label * e->v.inner] -= s.factor[i] * e->keep * K(class_weight)(e, label);
+    const vec scale = factor * v_load_n(stats + e->rows + first, width) * mass;
+    v_store(s.largest, v_load_n(stats + first, width));
+    v_store(s.scale, scale);
+    v_store(s.factor, factor);
+    v_store(s.own, own);
+    if (e->probs != NULL || e->spread != 0) {
+        K(layout_slopes)(e, 1, first, width, row_of, &s, dx);
+    } else {
+        K(layout_slopes)(e, 0, first, width, row_of, &s, dx);
     }
 }
 
@@ -645,11 +757,13 @@ static int K(cross_entropy_bwd)(const void *args, const team *t) {
     K(classes) e = K(classes_of)(&a->x, &a->target, &a->weight, a->ignore_index, a->reduction,
                                  a->smoothing);
     int64_t begin, end, width;
+    mask row_of[TILE_CLASSES];
     REAL common = K(common_factor)(&e, a->g.data, a->divisor.data);
+    if (e.v.inner == 1 && e.v.n <= TILE_CLASSES) K(rows_of_elements)(e.v.n, row_of);
     team_range(t, K(count_units)(&e), 1, &begin, &end);
     for (int64_t u = begin; u < end; u++) {
         int64_t row = K(unit)(&e, u, &width);
-        K(unit_gradient)(&e, row, width, a->g.data, common, a->stats.data, a->dx.data);
+        K(unit_gradient)(&e, row, width, a->g.data, common, a->stats.data, row_of, a->dx.data);
     }
     return PYAD_OK;
 }
@@ -675,14 +789,19 @@ static int K(nll_fwd)(const void *args, const team *t) {
     if (K(check_labels)(&e, t)) return PYAD_ERROR_INDEX;
     double *sums = t->shared;
     int64_t first, last;
-    REAL *out = a->loss.data;
+    REAL losses[LANES] = {0}, *out = a->loss.data;
+    K(unit_targets) targets;
     team_range(t, LOSS_BLOCKS, 1, &first, &last);
     for (int64_t b = first; b < last; b++) {
-        sums[2 * b] = sums[2 * b + 1] = 0;
-        for (int64_t r = e.rows * b / LOSS_BLOCKS; r < e.rows * (b + 1) / LOSS_BLOCKS; r++) {
-            REAL loss = K(nll_of_row)(&e, r);
-            K(add_rows)(&e, r, 1, &loss, out, sums + 2 * b);
+        K(block_sums) block = {0};
+        const int64_t stop = e.rows * (b + 1) / LOSS_BLOCKS;
+        for (int64_t r = e.rows * b / LOSS_BLOCKS; r < stop; r += VL) {
+            const int64_t width = pyad_min(VL, stop - r);
+            K(targets_of)(&e, r, width, &targets);
+            for (int64_t i = 0; i < VL; i++) losses[i] = i < width ? K(nll_of_row)(&e, r + i) : 0;
+            K(add_rows)(&e, r, width, losses, &targets, out, &block);
         }
+        K(keep_sums)(&block, b, sums);
     }
     K(finish_loss)(&e, t, out, a->divisor.data);
     return PYAD_OK;
@@ -726,6 +845,7 @@ PYAD_RECORD(nll_fwd, nll_fwd_args, 8 * pyad_numel(&a->target), 0, BLOCK_SUMS)
 PYAD_RECORD(nll_bwd, nll_bwd_args, pyad_numel(&a->dx), 0, 0)
 
 #undef BLOCK_SUMS
+#undef WIDE
 #undef LANES
 #undef PAIR_SWITCH
 #undef SMALLEST_NORMAL

@@ -3,8 +3,9 @@
  * Memory is [outer][n][inner] (axis.h). Four loop orders:
  *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows; of many rows,
  *                      blocks of columns row by row
- *   inner = 1, small n tiles: VL rows are transposed into a buffer and treated as columns, since
- *                      a row alone would not fill a vector and end in a sum across its lanes
+ *   inner = 1, small n tiles: VL rows are transposed into a buffer and summed up as columns, since
+ *                      a row alone would not fill a vector and end in a sum across its lanes;
+ *                      what takes few operations is then done to the rows as they lie
  *   inner = 1          rows: along n
  * Each goes over its data three times (largest, sum, result), which stay in the cache. Every column
  * and row is computed for itself, so the split among threads changes nothing.
@@ -24,11 +25,15 @@ enum { SOFTMAX, LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX_BWD, LOG_SOFTMAX_BWD };
 
 /* ---- columns: element j of column i is at a[j * step + i] ---- */
 
-/* the sums of exponentials, each of which is also stored in y but for the logarithm */
+/* the sums of exponentials, each of which is also stored in y but for the logarithm; meanwhile asks
+ * for what will be read at `ahead` and written at `result`, if these are not NULL */
 V_INLINE vec K(columns_exp)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
-                            int64_t width, int full, vec largest) {
+                            int64_t width, int full, vec largest, const REAL *ahead,
+                            const REAL *result) {
     vec sum = {0}, more = {0};
     for (int64_t j = 0; j < n; j++) {
+        if (ahead != NULL) K(fetch_ahead)(ahead + j * VL, 0, 1);
+        if (result != NULL) K(claim_ahead)(result + j * VL);
         vec e = K(exp_below)(K(take)(x + j * step, width, full) - largest);
         if (kind != LOG_SOFTMAX) K(put)(y + j * step, e, width, full);
         /* two sums, each of which waits for itself alone */
@@ -44,7 +49,7 @@ V_INLINE void K(columns_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_
     vec largest = K(columns_max)(x, n, step, width, full);
     /* a row whose entries are all masked */
     if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
-    const vec sum = K(columns_exp)(kind, x, y, n, step, width, full, largest);
+    const vec sum = K(columns_exp)(kind, x, y, n, step, width, full, largest, NULL, NULL);
     vec scale = v_set1((REAL)1) / sum, shift = v_log(sum);
     if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
     for (int64_t j = 0; j < n; j++) {
@@ -204,7 +209,7 @@ V_INLINE void K(softmax_blocks)(int kind, const REAL *a, const REAL *b, REAL *ou
     }
 }
 
-/* ---- tiles: up to VL short rows, transposed ---- */
+/* ---- strips of short rows: sums from transposed tiles, results where a row's elements lie ---- */
 
 /* the gradient of one row */
 V_INLINE void K(row_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n, vec sum) {
@@ -214,51 +219,106 @@ V_INLINE void K(row_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, in
     }
 }
 
-/* log-softmax of one row */
-V_INLINE void K(row_logs)(const REAL *x, REAL *y, int64_t n, vec largest, vec shift) {
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t width = pyad_min(VL, n - i);
-        K(put)(y + i, (K(take)(x + i, width, width == VL) - largest) - shift, width, width == VL);
+/* of each row of a strip: the largest element and its factor or, for the logarithm, shift */
+typedef struct {
+    vec largest[STRIP_TILES], last[STRIP_TILES];
+} K(strip_stats);
+
+/* Exponentials stay in the tiles if these are to be turned back. */
+TILE_CALL K(strip_sums)(int kind, REAL *tiles, int64_t n, int64_t rows, int keep,
+                        const REAL *ahead, const REAL *result, K(strip_stats) *s) {
+    for (int64_t r = 0; r < rows; r += VL, tiles += VL * n, ahead += VL * n, result += VL * n) {
+        vec largest = K(columns_max)(tiles, n, VL, VL, 1), sum;
+        /* a row whose entries are all masked */
+        if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
+        if (keep) {
+            sum = K(columns_exp)(SOFTMAX, tiles, tiles, n, VL, VL, 1, largest, ahead, result);
+        } else {
+            sum = K(columns_exp)(LOG_SOFTMAX, tiles, NULL, n, VL, VL, 1, largest, ahead, result);
+        }
+        s->largest[r / VL] = largest;
+        vec scale = v_set1((REAL)1) / sum;
+        if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
+        s->last[r / VL] = kind == LOG_SOFTMAX ? v_log(sum) : scale;
     }
 }
 
-/* What follows from few operations on the rows themselves is not turned back. */
-V_INLINE void K(tile_by_rows)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n,
-                              int64_t rows, const REAL *ta, const REAL *tb) {
-    REAL first[VECTOR_BYTES / sizeof(REAL)], last[VECTOR_BYTES / sizeof(REAL)];
-    if (IS_BWD(kind)) {
-        v_store(first, K(columns_total)(kind, ta, tb, n, VL, VL, 1));
-        for (int64_t i = 0; i < rows; i++) {
-            K(row_slopes)(kind, a + i * n, b + i * n, out + i * n, n, v_set1(first[i]));
+TILE_CALL K(strip_scale)(REAL *tiles, int64_t n, int64_t rows, const K(strip_stats) *s) {
+    for (int64_t r = 0; r < rows; r += VL, tiles += VL * n) {
+        const vec scale = s->last[r / VL];
+        for (int64_t i = 0; i < VL * n; i += VL) v_store(tiles + i, v_load(tiles + i) * scale);
+    }
+}
+
+TILE_CALL K(flat_results)(int kind, const REAL *x, REAL *y, int64_t n, int64_t rows,
+                          const mask *row_of, const K(strip_stats) *s) {
+    for (int64_t r = 0; r < rows; r += VL) {
+        const vec largest = s->largest[r / VL], last = s->last[r / VL];
+        const int64_t begin = r * n, end = pyad_min(VL, rows - r) * n;
+        for (int64_t i = 0; i < end; i += VL) {
+            const int64_t width = pyad_min(VL, end - i);
+            const mask row = row_of[i / VL];
+            const vec d = K(take)(x + begin + i, width, width == VL) - K(of_rows)(largest, row);
+            const vec each = K(of_rows)(last, row);
+            const vec result = kind == LOG_SOFTMAX ? d - each : K(exp_below)(d) * each;
+            K(put)(y + begin + i, result, width, width == VL);
         }
+    }
+}
+
+V_INLINE void K(strip_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t rows,
+                           int64_t readable, const mask *row_of) {
+    REAL tiles[STRIP_SIZE];
+    K(strip_stats) stats;
+    /* to turn a tile of narrow rows costs more than to take the exponentials again */
+    const int turned = kind != LOG_SOFTMAX && (n == 2 || n > VL / 2);
+    K(transpose_in)(x, tiles, n, rows, readable);
+    K(strip_sums)(kind, tiles, n, rows, turned, x + rows * n, y, &stats);
+    if (turned) {
+        K(strip_scale)(tiles, n, rows, &stats);
+        K(transpose_out)(tiles, y, n, rows);
     } else {
-        const vec largest = K(columns_max)(ta, n, VL, VL, 1);
-        v_store(first, largest);
-        v_store(last, v_log(K(columns_exp)(kind, ta, NULL, n, VL, VL, 1, largest)));
-        for (int64_t i = 0; i < rows; i++) {
-            K(row_logs)(a + i * n, out + i * n, n, v_set1(first[i]), v_set1(last[i]));
+        K(flat_results)(kind, x, y, n, rows, row_of, &stats);
+    }
+}
+
+TILE_CALL K(flat_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n, int64_t rows,
+                         const mask *row_of, const REAL *tiles) {
+    for (int64_t r = 0; r < rows; r += VL, tiles += VL * n) {
+        vec sum = {0};
+        for (int64_t j = 0; j < n; j++) sum += v_load(tiles + j * VL);
+        const int64_t begin = r * n, end = begin + pyad_min(VL, rows - r) * n;
+        for (int64_t i = begin; i < end; i += VL) {
+            const int64_t width = pyad_min(VL, end - i);
+            K(fetch_ahead)(g + rows * n + i, 0, 1);
+            K(fetch_ahead)(y + rows * n + i, 0, 1);
+            K(claim_ahead)(dx + VL * n + i);
+            K(put_slope)(kind, g + i, y + i, K(of_rows)(sum, row_of[(i - begin) / VL]), dx + i,
+                         width, width == VL);
         }
     }
 }
 
-V_INLINE void K(tile)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n, int64_t rows) {
-    REAL ta[TILE_SIZE];
-    REAL tb[TILE_SIZE];
-    K(transpose_in)(a, ta, n, rows);
-    if (IS_BWD(kind)) K(transpose_in)(b, tb, n, rows);
-    if ((IS_BWD(kind) || kind == LOG_SOFTMAX) && K(fills_vectors)(n)) {
-        K(tile_by_rows)(kind, a, b, out, n, rows, ta, tb);
-        return;
+V_INLINE void K(strip_bwd)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n,
+                           int64_t rows, int64_t readable, const mask *row_of) {
+    REAL tiles[STRIP_SIZE], products[STRIP_SIZE];
+    if (kind == LOG_SOFTMAX_BWD) {
+        K(transpose_in)(g, tiles, n, rows, readable);
+    } else {
+        for (int64_t i = 0; i < rows * n; i += VL) {
+            const int64_t width = pyad_min(VL, rows * n - i);
+            v_store(products + i, v_load_n(g + i, width) * v_load_n(y + i, width));
+        }
+        K(transpose_in)(products, tiles, n, rows, STRIP_SIZE);
     }
-    K(columns)(kind, ta, tb, ta, n, VL, VL, 1);
-    K(transpose_out)(ta, out, n, rows);
+    K(flat_slopes)(kind, g, y, dx, n, rows, row_of, tiles);
 }
 
 /* Few classes in columns are copied, as three passes go over them and their stride is often a
  * multiple of 4096 bytes: all of a column's elements then compete for a few places of the cache. */
 
 V_INLINE void K(copied_columns)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step) {
-    REAL tile[TILE_SIZE];
+    REAL tile[STRIP_SIZE];
     for (int64_t j = 0; j < n; j++) v_store(tile + j * VL, v_load(x + j * step));
     K(columns_fwd)(kind, tile, tile, n, VL, VL, 1);
     for (int64_t j = 0; j < n; j++) v_store(y + j * step, v_load(tile + j * VL));
@@ -310,9 +370,16 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
     int64_t begin, end;
     team_range(t, v.outer, VL, &begin, &end);
     if (v.n <= TILE_CLASSES) {
-        for (int64_t r = begin; r < end; r += VL) {
-            int64_t at = r * v.n;
-            K(tile)(kind, a + at, b + at, out + at, v.n, pyad_min(VL, end - r));
+        const int64_t strip = K(strip_rows)(v.n);
+        mask row_of[TILE_CLASSES];
+        K(rows_of_elements)(v.n, row_of);
+        for (int64_t r = begin; r < end; r += strip) {
+            const int64_t at = r * v.n, rows = pyad_min(strip, end - r), readable = end * v.n - at;
+            if (IS_BWD(kind)) {
+                K(strip_bwd)(kind, a + at, b + at, out + at, v.n, rows, readable, row_of);
+            } else {
+                K(strip_fwd)(kind, a + at, out + at, v.n, rows, readable, row_of);
+            }
         }
         return;
     }
