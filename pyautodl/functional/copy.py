@@ -34,9 +34,9 @@ from pyautodl.functional.views import (
 )
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST, CAT, COPY, FLIP, PAD, ROLL, STACK, TRI
-from pyautodl.ops.record import OPS
+from pyautodl.ops.record import OPS, named_attributes
 from pyautodl.ops.views import EXPAND, RESHAPE
-from pyautodl.tensor import Tensor, apply, device, method
+from pyautodl.tensor import Tensor, apply, apply_known, device, method
 
 __all__ = [
     "cat",
@@ -248,6 +248,8 @@ def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 # ---- joins ----
 
+_along = named_attributes("dim")
+
 
 def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, Tensor):
@@ -288,7 +290,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     xs = _promoted("cat", tensors)
     shaped = [x for x in xs if x._array.shape != (0,)]
-    return apply(CAT, *(shaped or xs), dim=dim)
+    return apply_known(CAT, shaped or xs, _along(dim))
 
 
 def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -331,7 +333,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         tensor([[0., 1.],
                 [0., 1.]])
     """
-    return apply(STACK, *_promoted("stack", tensors), dim=dim)
+    return apply_known(STACK, _promoted("stack", tensors), _along(dim))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:

@@ -24,10 +24,14 @@ from pyautodl.ops.norm import (
     LAYER_NORM,
     RMS_NORM,
 )
-from pyautodl.ops.record import OPS
-from pyautodl.tensor import Tensor, apply
+from pyautodl.ops.record import OPS, named_attributes
+from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+
+
+_in_groups = named_attributes("groups", "eps")
+_of_rows = named_attributes("normalized_shape", "eps")
 
 
 def _affine(*parameters: Tensor | None) -> list[Tensor | None]:
@@ -167,7 +171,8 @@ def group_norm(
     Source:
         Wu and He, Group Normalization (2018)
     """
-    return apply(GROUP_NORM, input, *_affine(weight, bias), groups=num_groups, eps=eps)
+    inputs = (input, *_affine(weight, bias))
+    return apply_known(GROUP_NORM, inputs, _in_groups(num_groups, eps))
 
 
 def instance_norm(
@@ -221,8 +226,8 @@ def instance_norm(
         )
     if running_mean is not None and running_var is not None:
         _move_running(input, running_mean, running_var, momentum)
-    affine = _affine(weight, bias)
-    return apply(GROUP_NORM, input, *affine, groups=shape[1], eps=eps)
+    inputs = (input, *_affine(weight, bias))
+    return apply_known(GROUP_NORM, inputs, _in_groups(shape[1], eps))
 
 
 def _move_running(input: Tensor, mean: Tensor, var: Tensor, momentum: float) -> None:
@@ -263,10 +268,8 @@ def layer_norm(
     Source:
         Ba, Kiros and Hinton, Layer Normalization (2016)
     """
-    size = _size(normalized_shape)
-    return apply(
-        LAYER_NORM, input, *_affine(weight, bias), normalized_shape=size, eps=eps
-    )
+    inputs = (input, *_affine(weight, bias))
+    return apply_known(LAYER_NORM, inputs, _of_rows(_size(normalized_shape), eps))
 
 
 def rms_norm(
@@ -297,10 +300,10 @@ def rms_norm(
     Source:
         Zhang and Sennrich, Root Mean Square Layer Normalization (2019)
     """
-    size = _size(normalized_shape)
     if eps is None:
         eps = _smallest_step(input._array.dtype)
-    return apply(RMS_NORM, input, *_affine(weight), normalized_shape=size, eps=eps)
+    inputs = (input, *_affine(weight))
+    return apply_known(RMS_NORM, inputs, _of_rows(_size(normalized_shape), eps))
 
 
 @cache

@@ -11,7 +11,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
-from pyautodl.ops.record import Op
+from pyautodl.ops.record import Op, named_attributes
 from pyautodl.ops.reduce import (
     ALL,
     AMAX,
@@ -36,6 +36,7 @@ from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import (
     Tensor,
     apply,
+    apply_known,
     call,
     get_default_dtype,
     method,
@@ -250,6 +251,9 @@ def _correction(unbiased: bool | None, correction: float | None) -> float:
     return 1.0 if correction is None else float(correction)
 
 
+_of_spread = named_attributes("dim", "correction", "keepdim")
+
+
 def _spread(
     op: Op, x: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any
 ) -> Tensor:
@@ -257,7 +261,7 @@ def _spread(
         # std(x, unbiased)
         dim, unbiased = None, dim
     by = _correction(unbiased, correction)
-    return apply(op, x, dim=_dims(dim), correction=by, keepdim=keepdim)
+    return apply_known(op, (x,), _of_spread(_dims(dim), by, keepdim))
 
 
 @method
@@ -415,6 +419,9 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
+_of_best = named_attributes("dim", "keepdim")
+
+
 def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> Any:
     """max and min: of all, along an axis, or of two tensors."""
     if dim is None:
@@ -423,7 +430,7 @@ def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> 
         return apply(ops[0], x)
     if isinstance(dim, Tensor):
         return call("maximum" if name == "max" else "minimum", *operands(name, x, dim))
-    return ValuesIndices(*apply(ops[1], x, dim=dim, keepdim=keepdim))
+    return ValuesIndices(*apply_known(ops[1], (x,), _of_best(dim, keepdim)))
 
 
 @method

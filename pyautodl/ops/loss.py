@@ -233,7 +233,7 @@ def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
         warnings.warn(
             f"{name}: every target is ignored (or has weight 0), so the loss is 0 and "
             "so are its gradients",
-            stacklevel=6,
+            stacklevel=5,
         )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Sample",
     "Spec",
     "kept_attributes",
+    "named_attributes",
     "register",
 ]
 
@@ -64,6 +65,11 @@ def kept_attributes(
             return find(*arguments)
 
     return attributes
+
+
+def named_attributes(*names: str) -> Callable[..., dict[str, Any]]:
+    """The function of values that gives them as attributes of such names, kept."""
+    return kept_attributes(lambda *values: dict(zip(names, values, strict=True)))
 
 
 class Sample(NamedTuple):

@@ -8,10 +8,11 @@ from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.pair_loss import check_pair, check_reduction
-from pyautodl.ops.record import OPS
+from pyautodl.ops.record import OPS, named_attributes
 from pyautodl.tensor import Tensor, apply
 
 __all__ = [
+    "by_reduction",
     "prepare",
     "reduced",
     "refuse_old_arguments",
@@ -19,6 +20,9 @@ __all__ = [
     "to_classes",
     "to_float",
 ]
+
+
+by_reduction = named_attributes("reduction")
 
 
 def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:

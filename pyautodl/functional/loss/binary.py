@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.loss.arguments import refuse_old_arguments, spread, to_float
+from pyautodl.functional.loss.arguments import (
+    by_reduction,
+    refuse_old_arguments,
+    spread,
+    to_float,
+)
 from pyautodl.ops.pair_loss import (
     BINARY_CROSS_ENTROPY,
     BINARY_CROSS_ENTROPY_WITH_LOGITS,
 )
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor, apply_known
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
 
@@ -52,7 +57,7 @@ def binary_cross_entropy(
     inputs: list[Tensor | None] = [input, to_float(name, target, input)]
     if weight is not None:
         inputs.append(spread(name, weight, input))
-    return apply(BINARY_CROSS_ENTROPY, *inputs, reduction=reduction)
+    return apply_known(BINARY_CROSS_ENTROPY, inputs, by_reduction(reduction))
 
 
 def binary_cross_entropy_with_logits(
@@ -95,4 +100,5 @@ def binary_cross_entropy_with_logits(
         inputs.append(spread(name, weight, input))
     if pos_weight is not None:
         inputs.append(spread(name, pos_weight, input))
-    return apply(BINARY_CROSS_ENTROPY_WITH_LOGITS, *inputs, reduction=reduction)
+    attrs = by_reduction(reduction)
+    return apply_known(BINARY_CROSS_ENTROPY_WITH_LOGITS, inputs, attrs)

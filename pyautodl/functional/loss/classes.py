@@ -17,11 +17,13 @@ from pyautodl.ops.loss import (
     refuse_class_weight,
 )
 from pyautodl.ops.pair_loss import check_reduction
-from pyautodl.tensor import Tensor, apply
+from pyautodl.ops.record import named_attributes
+from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = ["categorical_cross_entropy", "cross_entropy", "nll_loss"]
 
 
+_of_classes = named_attributes("ignore_index", "reduction", "label_smoothing")
 _SOFTMAXES = ("softmax", "masked_softmax")
 
 
@@ -81,13 +83,8 @@ def cross_entropy(
         if weight.requires_grad and MODE.enabled and inputs[1].dtype is int64:
             refuse_class_weight("cross_entropy")
         inputs.append(weight)
-    return apply(
-        CROSS_ENTROPY,
-        *inputs,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
+    attrs = _of_classes(ignore_index, reduction, label_smoothing)
+    return apply_known(CROSS_ENTROPY, inputs, attrs)
 
 
 def _warn_if_softmax(input: Tensor) -> None:
@@ -139,13 +136,7 @@ def nll_loss(
     inputs = [input, to_classes("nll_loss", input, target)]
     if weight is not None:
         inputs.append(weight)
-    return apply(
-        NLL_LOSS,
-        *inputs,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=0.0,
-    )
+    return apply_known(NLL_LOSS, inputs, _of_classes(ignore_index, reduction, 0.0))
 
 
 def categorical_cross_entropy(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional.loss.arguments import reduced, refuse_old_arguments, to_float
+from pyautodl.functional.loss.arguments import (
+    by_reduction,
+    reduced,
+    refuse_old_arguments,
+    to_float,
+)
 from pyautodl.ops.pair_loss import (
     HUBER_LOSS,
     L1_LOSS,
@@ -14,7 +19,7 @@ from pyautodl.ops.pair_loss import (
     check_reduction,
 )
 from pyautodl.ops.record import Op
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
@@ -53,7 +58,7 @@ def mse_loss(
     refuse_old_arguments("mse_loss", size_average, reduce)
     target = to_float("mse_loss", target, input)
     if weight is None:
-        return apply(MSE_LOSS, input, target, reduction=reduction)
+        return apply_known(MSE_LOSS, (input, target), by_reduction(reduction))
     return _weighted(MSE_LOSS, input, target, weight, reduction)
 
 
@@ -91,7 +96,7 @@ def l1_loss(
     refuse_old_arguments("l1_loss", size_average, reduce)
     target = to_float("l1_loss", target, input)
     if weight is None:
-        return apply(L1_LOSS, input, target, reduction=reduction)
+        return apply_known(L1_LOSS, (input, target), by_reduction(reduction))
     return _weighted(L1_LOSS, input, target, weight, reduction)
 
 
