@@ -47,6 +47,11 @@ static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x
     for (int64_t i = whole; i < n; i++) shift += (double)x[i];
     shift /= (double)n;
     for (int64_t i = 0; i < whole; i += lanes) {
+#if DTYPE == PYAD_FLOAT64
+        /* the next run, whose mean would be found at memory's pace; floats take longer to widen */
+        __builtin_prefetch(x + n + i, 0, 3);
+        __builtin_prefetch(x + n + i + lanes / 2, 0, 3);
+#endif
         for (int l = 0; l < lanes; l++) {
             const double d = (double)x[i + l] - shift;
             sum[l] += d;
