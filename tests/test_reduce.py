@@ -231,3 +231,20 @@ def test_errors_name_the_function_that_was_called():
         ad.ones(2, 3).copy_(ad.ones(4))
     with pytest.raises(ShapeError, match=r"^fill_: expected one value"):
         ad.ones(2, 3).fill_(ad.ones(3))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [2, 3, 7, 8, 16, 17, 32])
+@pytest.mark.parametrize("rows", [1, 15, 40, 1000])
+def test_logsumexp_of_short_rows(rows: int, columns: int, dtype: str) -> None:
+    """Tiles of rows, the last of them in part; infinite and unknown elements."""
+    rng = np.random.default_rng(rows * columns)
+    x = (30 * rng.standard_normal((rows, columns))).astype(dtype)
+    x[rng.integers(rows)] = -np.inf
+    for special in (np.inf, -np.inf, np.nan):
+        x[rng.integers(rows), rng.integers(columns)] = special
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp.reduce(x.astype(np.float64), 1)
+    near = 4 * np.finfo(dtype).eps
+    found = ad.logsumexp(ad.tensor(x), 1).numpy()
+    np.testing.assert_allclose(found, expected, rtol=near, atol=near)

@@ -1,5 +1,6 @@
 /* log of the sum of exp(x - max), max added again. A run or a few rows sum below a maximum of
- * their own; when two sums meet, the one below the lower maximum shrinks.
+ * their own; when two sums meet, the one below the lower maximum shrinks. Of short rows VL are summed
+ * at a time, as columns of a transposed tile.
  */
 
 typedef struct {
@@ -122,9 +123,54 @@ static inline void K(logsumexp_finish)(const void *args, const K(exponents) *sta
 #define IN_ORDER 0
 #include "reduction_tpl.h"
 
+/* Whether lines of few elements lie one after the other, and so do their results. */
+static inline int K(are_short_rows)(const reduction *r) {
+    const int64_t n = r->inputs;
+    return n > 1 && n <= TILE_CLASSES && r->kept.ndim == 1 && r->reduced.ndim == 1 &&
+           r->reduced.stride[0][0] == 1 && r->kept.stride[0][0] == n && r->kept.stride[1][0] == 1;
+}
+
+/* Of a strip's tiles, one row a lane; meanwhile asks for as much at `ahead`. */
+TILE_CALL K(logsumexp_strip)(const REAL *tiles, REAL *out, int64_t n, int64_t rows,
+                             const REAL *ahead) {
+    for (int64_t r = 0; r < rows; r += VL, tiles += VL * n, ahead += VL * n) {
+        vec best = -V_INF, sum = {0}, more = {0};
+        for (int64_t j = 0; j < n; j++) best = v_max(v_load(tiles + j * VL), best);
+        const vec shift = v_select(best - best == (vec){0}, best, (vec){0});
+        for (int64_t j = 0; j < n; j++) {
+            K(fetch_ahead)(ahead + j * VL, 0, 1);
+            /* two sums, each of which waits for itself alone */
+            const vec next = more + K(exp_shifted)(v_load(tiles + j * VL), shift);
+            more = sum;
+            sum = next;
+        }
+        sum += more;
+        sum = v_select((best == V_INF) & ~v_isnan(sum), V_INF, sum);
+        v_store_n(out + r, v_log(sum) + shift, pyad_min(VL, rows - r));
+    }
+}
+
+static void K(logsumexp_short_rows)(const reduction *r, const REAL *x, REAL *out, const team *t) {
+    const int64_t n = r->inputs, strip = K(strip_rows)(n);
+    int64_t begin, end;
+    REAL tiles[STRIP_SIZE];
+    team_range(t, r->outputs, VL, &begin, &end);
+    for (int64_t i = begin; i < end; i += strip) {
+        const int64_t rows = pyad_min(strip, end - i);
+        K(transpose_in)(x + i * n, tiles, n, rows, (r->outputs - i) * n);
+        K(logsumexp_strip)(tiles, out + i, n, rows, x + (i + rows) * n);
+    }
+}
+
 static int K(logsumexp)(const void *args, const team *t) {
     const reduce_args *a = args;
-    K(logsumexp_reduce)(a, &a->x, &a->out, t);
+    reduction r;
+    reduction_init(&r, &a->x, &a->out, 0);
+    if (K(are_short_rows)(&r)) {
+        K(logsumexp_short_rows)(&r, a->x.data, a->out.data, t);
+    } else {
+        K(logsumexp_reduce)(a, &a->x, &a->out, t);
+    }
     return PYAD_OK;
 }
 PYAD_RECORD(logsumexp, reduce_args, 16 * pyad_numel(&a->x), 0,
