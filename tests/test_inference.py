@@ -374,3 +374,118 @@ def test_a_warm_chain_is_copied_and_pickled_without_it():
             other[5].bias.zero_()
             assert not other(x).numpy().any()
         assert model(x).numpy().tobytes() == y.numpy().tobytes()
+
+
+# ---- residual blocks ----
+
+
+class Joined(nn.Module):
+    """A block whose two ways of calling its layers can be compared."""
+
+    def __init__(self, layers, shortcut=None):
+        super().__init__()
+        self.layers, self.shortcut = nn.ModuleList(layers), shortcut
+
+    def residual(self, x):
+        return x if self.shortcut is None else self.shortcut(x)
+
+    def forward(self, x):
+        return nn.run_in_sequence(self, list(self.layers), x, self.residual(x))
+
+    def one_by_one(self, x):
+        y = one_by_one(self.layers[:-1], x)
+        return self.layers[-1](y + self.residual(x))
+
+
+def join(*layers, shortcut=None):
+    ad.manual_seed(8)
+    return Joined(layers, shortcut).eval()
+
+
+def conv(inside, out, size, **more):
+    return nn.Conv2d(inside, out, size, padding=size // 2, **more)
+
+
+JOINED = [
+    join(conv(16, 16, 3, bias=False), trained_norm(nn.BatchNorm2d(16)), nn.ReLU()),
+    join(
+        *(conv(16, 8, 1), nn.ReLU(), conv(8, 32, 3, stride=2), nn.LeakyReLU(0.2)),
+        shortcut=nn.Sequential(conv(16, 32, 1, stride=2), nn.BatchNorm2d(32)),
+    ),
+    join(conv(16, 16, 3, groups=16), trained_norm(nn.BatchNorm2d(16)), nn.ReLU6()),
+    # what the last kernel can't take along
+    join(conv(16, 16, 3), nn.Tanh()),
+    join(conv(16, 16, 3), nn.ReLU(), nn.ReLU()),
+    join(conv(16, 16, 3), nn.MaxPool2d(3, 1, padding=1), nn.ReLU()),
+    join(nn.Identity(), nn.ReLU()),
+    join(nn.ReLU()),
+    # a shortcut that is broadcast
+    join(conv(16, 16, 3), nn.ReLU(), shortcut=nn.AdaptiveAvgPool2d(1)),
+]
+IMAGES = [
+    ad.randn(2, 16, 6, 6),
+    ad.randn(2, 16, 6, 6).contiguous(memory_format=ad.channels_last),
+    ad.randn(1, 16, 9, 12),
+]
+
+
+@pytest.mark.parametrize("block", JOINED)
+def test_a_shortcut_is_added_before_the_last_layer(block):
+    with ad.no_grad():
+        for x in IMAGES * 3:
+            np.testing.assert_allclose(
+                block(x), block.one_by_one(x), rtol=1e-4, atol=1e-5
+            )
+    x = IMAGES[0].clone().requires_grad_()
+    y = IMAGES[0].clone().requires_grad_()
+    block(x).square().sum().backward()
+    block.one_by_one(y).square().sum().backward()
+    np.testing.assert_allclose(x.grad, y.grad, rtol=1e-4, atol=1e-4)
+
+
+@compiled
+def test_a_residual_block_is_as_many_kernels_as_convolutions():
+    block = ad.models.BasicBlock(16, 16).eval()
+    x = ad.randn(1, 16, 8, 8).contiguous(memory_format=ad.channels_last)
+    with ad.no_grad():
+        first = block(x).numpy().tobytes()
+        assert all(block(x).numpy().tobytes() == first for _ in range(3))
+        with ad.profile() as profile:
+            block(x)
+    names = [each.name for each in profile.events]
+    assert names.count("conv_epilogue") == 2
+    assert not {"batch_norm", "relu", "add"} & set(names)
+
+
+def test_a_joined_chain_follows_changes():
+    block = join(conv(4, 4, 3), trained_norm(nn.BatchNorm2d(4)), nn.ReLU())
+    x, seen = ad.randn(2, 4, 6, 6), []
+    with ad.no_grad():
+        y = [block(x) for _ in range(3)][-1]
+        handle = block.layers[2].register_forward_hook(lambda *a: seen.append(a[2]))
+        np.testing.assert_allclose(block(x), y, rtol=1e-5, atol=1e-6)
+        handle.remove()
+        assert len(seen) == 1
+        block.layers[2] = nn.LeakyReLU(0.5)
+        np.testing.assert_allclose(block(x), block.one_by_one(x), rtol=1e-4, atol=1e-5)
+        block.layers[0].weight.mul_(2.0)
+        np.testing.assert_allclose(block(x), block.one_by_one(x), rtol=1e-4, atol=1e-5)
+        block.train()
+        count = block.layers[1].num_batches_tracked.item()
+        block(x)
+        assert block.layers[1].num_batches_tracked.item() == count + 1
+        other = pickle.loads(pickle.dumps(block.eval()))
+        np.testing.assert_allclose(other(x), block(x), rtol=1e-5, atol=1e-6)
+
+
+def test_errors_of_a_joined_chain_name_the_layer():
+    block = join(conv(4, 4, 3), nn.ReLU())
+    with ad.no_grad():
+        for _ in range(2):
+            with pytest.raises(ad.ShapeError, match="but x has 5") as caught:
+                block(ad.ones(1, 5, 6, 6))
+            assert "layer `layers.0` Conv2d(4, 4" in str(caught.value)
+            block(ad.ones(1, 4, 6, 6))
+        block.shortcut = nn.Conv2d(4, 3, 1)
+        with pytest.raises(ad.ShapeError, match="broadcast"):
+            block(ad.ones(1, 4, 6, 6))

@@ -133,7 +133,7 @@ def _conv(
     attrs = _attributes(axes, input, weight, *numbers)
     if not MODE.enabled and input.ndim == axes + 2:
         # the weights' packed form is kept
-        return conv_epilogue(input, weight, None, bias, LINEAR, *numbers)
+        return conv_epilogue(input, weight, None, bias, None, LINEAR, *numbers)
     if input.ndim != axes + 1:
         y: Tensor = apply_known(CONV, (input, weight, bias), attrs)
         return y
@@ -154,16 +154,18 @@ def conv_epilogue(
     weight: Tensor,
     scale: Tensor | None,
     bias: Tensor | None,
+    residual: Tensor | None,
     activation: tuple[int, float, float],
     *numbers: Any,
 ) -> Tensor:
-    """activation(scale * conv(input, weight) + bias) without a gradient, for batches.
+    """activation(scale * conv(input, weight) + bias + residual) without a gradient, for
+    batches.
 
     `activation` is the kernel's number for it and two parameters, `numbers` are stride,
     padding, dilation and groups.
     """
     attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
-    reads = (input, weight, scale, bias, None)
+    reads = (input, weight, scale, bias, residual)
     y: Tensor = apply(CONV_EPILOGUE, *reads, activation=activation, **attrs)
     return y
 

@@ -35,9 +35,10 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        layers = (self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu)
+        y: Tensor = nn.run_in_sequence(self, layers, x, shortcut)
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -68,10 +69,14 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        layers = (
+            *(self.conv1, self.bn1, self.relu),
+            *(self.conv2, self.bn2, self.relu),
+            *(self.conv3, self.bn3, self.relu),
+        )
+        y: Tensor = nn.run_in_sequence(self, layers, x, shortcut)
+        return y
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
@@ -155,7 +160,8 @@ class ResNet(nn.Module):
                 )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        stem = (self.conv1, self.bn1, self.relu, self.maxpool)
+        x = nn.run_in_sequence(self, stem, x)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 

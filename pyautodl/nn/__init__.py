@@ -22,6 +22,7 @@ from pyautodl.nn.parameter import *
 from pyautodl.nn.pool import *
 from pyautodl.nn.reduce import *
 from pyautodl.nn.rnn import *
+from pyautodl.nn.sequence import *
 from pyautodl.nn.softmax import *
 from pyautodl.nn.transformer import *
 
@@ -45,6 +46,7 @@ _FAMILIES = (
     "pool",
     "reduce",
     "rnn",
+    "sequence",
     "softmax",
     "transformer",
 )

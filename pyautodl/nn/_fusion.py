@@ -1,6 +1,7 @@
-"""A convolution with the batch norm and the activation behind it, as one kernel.
+"""A convolution with the batch norm, the shortcut and the activation behind it, as one
+kernel.
 
-Where no gradient is recorded `Sequential` looks for such runs of layers. What the user
+Where no gradient is recorded `run_in_sequence` looks for such runs of layers. What the user
 wrote stays as it is: only layers of exactly these types, without hooks, whose call could
 not be told from the fused one but for the rounding.
 
@@ -24,7 +25,7 @@ from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from pyautodl.ops.conv import LINEAR
+from pyautodl.ops.conv import LINEAR, conv_shape
 from pyautodl.ops.conv_call import ConvCall, conv_call
 from pyautodl.tensor import Tensor, make
 
@@ -52,21 +53,26 @@ class Chain:
 
     Args:
         modules: the modules.
+        joins: add a shortcut before the last of them, an activation.
     """
 
-    __slots__ = ("_links", "_modules", "_steps")
+    __slots__ = ("_end", "_joins", "_links", "_modules", "_steps")
 
-    def __init__(self, modules: Sequence[Module]) -> None:
-        self._modules = tuple(modules)
+    def __init__(self, modules: Sequence[Module], joins: bool = False) -> None:
+        self._modules, self._joins = tuple(modules), joins
         self._links: list[tuple[Module, Any, Any, tuple[Any, ...]]] = []
         self._steps: list[Any] = []
+        # the activation behind the sum, and what decides how it runs
+        self._end: tuple[Module, Any] | None = None
+        body = self._modules[:-1] if joins else self._modules
         place = 0
-        while place < len(modules):
-            place += self._add(place)
+        while place < len(body):
+            place += self._add(body[place : place + 3])
+        if joins:
+            self._join(self._modules[-1])
 
-    def _add(self, place: int) -> int:
-        """Add the step that begins at a module; returns how many modules it is."""
-        modules = self._modules[place : place + 3]
+    def _add(self, modules: tuple[Module, ...]) -> int:
+        """Add the step that begins with a module; returns how many modules it is."""
         conv, second, third, *_ = (*modules, None, None)
         if type(conv) not in _NORM_OF:
             self._steps.append(conv)
@@ -82,23 +88,51 @@ class Chain:
         follower, found = (second, state[2]) if norm is None else (third, state[3])
         activation = found if type(follower) in _ACTIVATIONS else None
         count = 1 + (norm is not None) + (activation is not None)
-        link = _Link(self._modules[place : place + count], norm, activation or LINEAR)
+        link = _Link(modules[:count], norm, activation or LINEAR)
         self._steps[-1].links.append(link)
         return count
 
-    def holds(self, modules: Sequence[Module]) -> bool:
+    def _join(self, activation: Module) -> None:
+        """Let the last link add the shortcut, if it is the last step and has no activation
+        of its own; else that is a step by itself.
+        """
+        found = _state_of(activation) if type(activation) in _ACTIVATIONS else None
+        self._end = (activation, found)
+        last = self._steps[-1] if self._steps else None
+        if found and type(last) is _Run and last.links[-1].activation == LINEAR:
+            last.links[-1].end, last.links[-1].activation = activation, found
+        else:
+            self._steps.append(_Sum(activation))
+
+    def holds(self, modules: Sequence[Module], joins: bool = False) -> bool:
         """Whether a chain of these modules would be the same now."""
-        if self._modules != tuple(modules):
+        if self._modules != tuple(modules) or self._joins != joins:
             return False
         for conv, second, third, state in self._links:
             if _state(conv, second, third) != state:
                 return False
-        return True
+        return self._end is None or _state_of(self._end[0]) == self._end[1]
 
-    def __call__(self, input: Any) -> Any:
-        for step in self._steps:
+    def __call__(self, input: Any, shortcut: Any = None) -> Any:
+        if not self._joins:
+            for step in self._steps:
+                input = step(input)
+            return input
+        for step in self._steps[:-1]:
             input = step(input)
-        return input
+        return self._steps[-1](input, shortcut)
+
+
+class _Sum:
+    """The shortcut, then the activation behind it."""
+
+    __slots__ = ("_activation",)
+
+    def __init__(self, activation: Module) -> None:
+        self._activation = activation
+
+    def __call__(self, input: Any, shortcut: Any) -> Any:
+        return self._activation(input + shortcut)
 
 
 def _state(conv: Any, second: Any, third: Any) -> tuple[Any, ...]:
@@ -128,15 +162,20 @@ def _activation_of(module: Any) -> Activation:
 
 
 class _Link:
-    """A convolution, maybe with a batch norm and an activation behind it."""
+    """A convolution, maybe with a batch norm and an activation behind it.
 
-    __slots__ = ("_affine", "activation", "conv", "modules", "norm")
+    Attributes:
+        end: the activation behind the sum with a shortcut, if the link adds one.
+    """
+
+    __slots__ = ("_affine", "activation", "conv", "end", "modules", "norm")
 
     def __init__(
         self, modules: Sequence[Module], norm: Any, activation: Activation
     ) -> None:
         self.modules, self.norm, self.activation = modules, norm, activation
         self.conv: Any = modules[0]
+        self.end: Module | None = None
         # of what the norm's scale and shift were made, and these
         self._affine: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
 
@@ -160,22 +199,38 @@ class _Link:
             kept = self._affine = (state, *_affine_of(norm, bias))
         return kept[1], kept[2]
 
-    def __call__(self, input: Any) -> Any:
-        conv = self.conv
-        if not isinstance(input, Tensor) or input.ndim != conv.axes + 2:
+    def __call__(self, input: Any, shortcut: Any = None) -> Any:
+        if not self._fits(input, shortcut):
             for module in self.modules:
                 input = module(input)
-            return input
+            return input if self.end is None else self.end(input + shortcut)
+        conv = self.conv
         _context.push(conv)
         try:
             factors = self.affine()
-            reads = (input, conv.weight, *factors, self.activation)
-            return conv_epilogue(*reads, *self.numbers)
+            reads = (input, conv.weight, *factors, shortcut)
+            return conv_epilogue(*reads, self.activation, *self.numbers)
         except Exception as error:
             _context.annotate(error, conv._likely_fix(error, (input,)))
             raise
         finally:
             _context.pop()
+
+    def _fits(self, input: Any, shortcut: Any) -> bool:
+        """Whether the kernel takes them: a batch, and a shortcut as large as the output."""
+        if not isinstance(input, Tensor) or input.ndim != self.conv.axes + 2:
+            return False
+        if self.end is None:
+            return True
+        if not isinstance(shortcut, Tensor) or shortcut.dtype is not input.dtype:
+            return False
+        weight = self.conv.weight
+        try:
+            numbers = conv_attributes(input.shape, weight, *self.numbers)
+            shape = conv_shape(input.shape, weight.shape, None, *numbers)
+        except PyautodlError:  # the kernel's check says where that is
+            return True
+        return shortcut.shape == shape
 
 
 class _Calls:
@@ -186,7 +241,7 @@ class _Calls:
     def __init__(self, calls: Sequence[ConvCall], era: object) -> None:
         self.calls, self.era = calls, era
         self.run = native.sequence([each.prepared for each in calls])
-        # x, weight, packed weight, scale, bias, no residual, output
+        # x, weight, packed weight, scale, bias, shortcut, output
         self.pack = Struct(f"={7 * len(calls)}Q").pack
         between = [each.nbytes for each in calls[:-1]]
         self.sizes = (max(between[::2], default=0), max(between[1::2], default=0))
@@ -199,50 +254,53 @@ class _Run:
 
     def __init__(self) -> None:
         self.links: list[_Link] = []
-        self._calls: dict[tuple[bytes, str], _Calls] = {}
+        self._calls: dict[tuple[bytes, bytes | None, str], _Calls] = {}
 
-    def __call__(self, input: Any) -> Any:
-        output = self._at_once(input) if isinstance(input, Tensor) else None
-        if output is not None:
-            return output
-        for link in self.links:
+    def __call__(self, input: Any, shortcut: Any = None) -> Any:
+        joins = self.links[-1].end is not None
+        if isinstance(input, Tensor) and isinstance(shortcut, Tensor) == joins:
+            output = self._at_once(input, shortcut)
+            if output is not None:
+                return output
+        for link in self.links[:-1]:
             input = link(input)
-        return input
+        return self.links[-1](input, shortcut)
 
-    def _at_once(self, input: Tensor) -> Tensor | None:
+    def _at_once(self, input: Tensor, shortcut: Tensor | None) -> Tensor | None:
         """All links by one call; None where something is not ready for that."""
         era = _era.get("now")
         if era is None:
             if not is_direct():
                 return None
             era = _era.setdefault("now", object())
-        if input._base is not None:
-            input._follow_base()
-        x = input._array
-        key = (x.layout(), native.current_isa())
+        x, added = _array_of(input), None if shortcut is None else _array_of(shortcut)
+        layout = None if added is None else added.layout()
+        key = (x.layout(), layout, native.current_isa())
         calls = self._calls.get(key)
         if calls is None or calls.era is not era:
-            calls = self._prepare(x, era)
+            calls = self._prepare(x, added, era)
             if calls is None:
                 return None
             if len(self._calls) >= _MOST:
                 self._calls.clear()
             self._calls[key] = calls
-        output = self._run(calls, x)
+        output = self._run(calls, x, added)
         if output is None:
             self._calls.pop(key, None)
         return output
 
-    def _prepare(self, x: Array, era: object) -> _Calls | None:
+    def _prepare(self, x: Array, added: Array | None, era: object) -> _Calls | None:
         if any(link.conv.weight._array.storage.prepared is None for link in self.links):
             return None
         calls: list[ConvCall] = []
         for link in self.links:
             if len(x.shape) != link.conv.axes + 2:
                 return None
+            residual = None if link.end is None else added
             try:
                 numbers = conv_attributes(x.shape, link.conv.weight, *link.numbers)
-                call = conv_call(x, *_arrays_of(link), link.activation, *numbers)
+                reads = (x, *_arrays_of(link), residual)
+                call = conv_call(*reads, link.activation, *numbers)
             except PyautodlError:  # the link itself says where that is
                 return None
             if call is None:
@@ -252,7 +310,7 @@ class _Run:
             x = x.view(call.made.shape, call.made.strides)
         return _Calls(calls, era)
 
-    def _run(self, calls: _Calls, x: Array) -> Tensor | None:
+    def _run(self, calls: _Calls, x: Array, added: Array | None) -> Tensor | None:
         made, nbytes = calls.calls[-1].made, calls.calls[-1].nbytes
         storage = new_storage(nbytes)
         between = [new_storage(size) if size else storage for size in calls.sizes]
@@ -262,13 +320,21 @@ class _Run:
             found = call.addresses(*_arrays_of(link))
             if found is None:
                 return None
+            residual = 0 if link.end is None or added is None else added.address
             target = storage.address if i == last else between[i % 2].address
-            addresses += (source, *found, 0, target)
+            addresses += (source, *found, residual, target)
             source = target
         calls.run(calls.pack(*addresses))
         return make(
             Array(storage, 0, made.shape, made.strides, made.dtype), None, False
         )
+
+
+def _array_of(x: Tensor) -> Array:
+    """The array of a tensor, of a view as its base is now."""
+    if x._base is not None:
+        x._follow_base()
+    return x._array
 
 
 def _arrays_of(link: _Link) -> tuple[Array, Array | None, Array | None]:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Self, overload
 
-from pyautodl.autograd.grad_mode import is_grad_enabled
-from pyautodl.nn._fusion import Chain
-from pyautodl.nn._recorded import run_recorded
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
+from pyautodl.nn.sequence import run_in_sequence
 from pyautodl.tensor import Tensor
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
@@ -120,22 +118,7 @@ class Sequential(_Numbered):
         """Feed the input through all modules; a layer and its ReLU as one, and where no
         gradient is recorded runs of convolution, batch norm and activation.
         """
-        if not is_grad_enabled():
-            return self._fused()(input)
-        return run_recorded(list(self._modules.values()), input)
-
-    def _fused(self) -> Chain:
-        """The modules as a chain, kept while they are as they were."""
-        modules = list(self._modules.values())
-        chain: Chain | None = self.__dict__.get("_chain")
-        if chain is None or not chain.holds(modules):  # type: ignore[arg-type]
-            chain = self.__dict__["_chain"] = Chain(modules)  # type: ignore[arg-type]
-        return chain
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state.pop("_chain", None)
-        return state
+        return run_in_sequence(self, list(self._modules.values()), input)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

@@ -19,7 +19,13 @@ Ints = tuple[int, ...]
 
 
 class ConvCall:
-    """The call for arrays of one layout; `packed` is the weight's packed form.
+    """The call for arrays of one layout.
+
+    Args:
+        reads: x, weight, its packed form, scale, bias, residual.
+        made: the output.
+        numbers: the kernel, its integers and floats.
+        key: of the packed form.
 
     Attributes:
         prepared: for `native.sequence`.
@@ -31,7 +37,7 @@ class ConvCall:
 
     def __init__(
         self,
-        reads: tuple[Array, Array, Array, Array | None, Array | None],
+        reads: tuple[Array | None, ...],
         made: Made,
         numbers: tuple[str, Ints, Sequence[float]],
         key: Key,
@@ -41,10 +47,10 @@ class ConvCall:
         layouts = [None if each is None else each.layout() for each in reads]
         out = pack_layout(made.dtype.code, made.shape, made.strides)
         kernel, ints, floats = numbers
-        arrays = [*layouts, None, out]
+        arrays = [*layouts, out]
         self.prepared = native.prepare(kernel, arrays, [self.nbytes], ints, floats)
         self._key = key
-        self._layouts = (layouts[1], *layouts[3:])
+        self._layouts = (layouts[1], *layouts[3:5])
 
     def addresses(
         self, weight: Array, scale: Array | None, bias: Array | None
@@ -70,6 +76,7 @@ def conv_call(
     weight: Array,
     scale: Array | None,
     bias: Array | None,
+    residual: Array | None,
     activation: tuple[int, float, float],
     *numbers: Any,
 ) -> ConvCall | None:
@@ -89,6 +96,12 @@ def conv_call(
     if packed is None:
         return None
     made = Made(out, x.dtype, channels_last_strides(out))
+    if residual is not None and (residual.shape, residual.strides, residual.dtype) != (
+        made.shape,
+        made.strides,
+        made.dtype,
+    ):
+        return None
     number, *floats = activation
-    reads = (x, weight, packed, scale, bias)
+    reads = (x, weight, packed, scale, bias, residual)
     return ConvCall(reads, made, (way.kernel, (*way.ints, number), floats), key)

@@ -47,7 +47,9 @@ class Module(Calling, State, Modes, Text):
             state[name] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        state = self.__dict__.copy()
+        state.pop("_chain", None)  # of prepared calls, which are of this process
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

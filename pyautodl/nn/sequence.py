@@ -1,0 +1,59 @@
+"""`run_in_sequence`: layers one after the other, in as few kernels as that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyautodl.autograd.grad_mode import is_grad_enabled
+from pyautodl.nn._fusion import Chain
+from pyautodl.nn._recorded import run_recorded
+from pyautodl.nn.module import Module
+
+__all__ = ["run_in_sequence"]
+
+
+def run_in_sequence(
+    owner: Module, layers: Sequence[Any], input: Any, shortcut: Any = None
+) -> Any:
+    """Call layers one after the other, fused as in `Sequential`.
+
+    For a module whose layers have names of their own: what it computes is what calling
+    them in turn would, but a layer and the ReLU behind it are one kernel, and where no
+    gradient is recorded a convolution, the batch norm, the shortcut and the activation
+    behind it are.
+
+    Args:
+        owner: the module that calls them, always with the same layers; it keeps how they
+            are fused.
+        layers: the modules.
+        input: of the first one.
+        shortcut: a tensor to add before the last layer, the activation of a residual block.
+
+    Returns:
+        The output of the last layer.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> class Block(nn.Module):
+        ...     def __init__(self, channels):
+        ...         super().__init__()
+        ...         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        ...         self.norm = nn.BatchNorm2d(channels)
+        ...         self.relu = nn.ReLU()
+        ...     def forward(self, x):
+        ...         layers = (self.conv, self.norm, self.relu)
+        ...         return nn.run_in_sequence(self, layers, x, shortcut=x)
+        >>> Block(2).eval()(ad.zeros(1, 2, 4, 4)).shape
+        pyautodl.Size([1, 2, 4, 4])
+    """
+    joins = shortcut is not None
+    if not is_grad_enabled():
+        chain: Chain | None = owner.__dict__.get("_chain")
+        if chain is None or not chain.holds(layers, joins):
+            chain = owner.__dict__["_chain"] = Chain(layers, joins)
+        return chain(input, shortcut)
+    if not joins:
+        return run_recorded(layers, input)
+    return layers[-1](run_recorded(layers[:-1], input) + shortcut)
