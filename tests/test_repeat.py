@@ -13,7 +13,7 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.backends import native
 from pyautodl.ops.record import OPS
-from pyautodl.ops.repeat import REPEATS
+from pyautodl.ops.repeat import REPEATS, Chained
 
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
 
@@ -73,6 +73,18 @@ def test_most_rules_are_repeated() -> None:
     for _ in range(4):
         F.cross_entropy(layer(ad.randn(2, 1, 8, 8)), ad.tensor([0, 1])).backward()
     assert _repeats() >= 6
+
+
+def test_rules_of_kernels_and_views_are_one_function() -> None:
+    net = ad.nn.Sequential(
+        ad.nn.Linear(5, 4), ad.nn.ReLU(), ad.nn.Linear(4, 3), ad.nn.Tanh()
+    )
+    x = ad.randn(6, 5, requires_grad=True)
+    REPEATS.clear()
+    for _ in range(4):
+        (net(x) @ x[:, :3].T).mean().backward()
+    kinds = [type(each) for each in REPEATS.values()]
+    assert kinds.count(Chained) >= 5, kinds
 
 
 def test_one_tensor_twice_is_told_from_two() -> None:

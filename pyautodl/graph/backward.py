@@ -272,9 +272,11 @@ def _repeated_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
     key = kind_of(node)
     for grad in grads:
         if grad is None:
+            arrays.append(None)
             key.append(None)
         else:
             array = grad._array
+            arrays.append(array)
             key.append(array._layout or array.layout())
     kind = tuple(key)
     repeat = REPEATS.get(kind, NEW)

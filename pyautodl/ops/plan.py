@@ -138,6 +138,33 @@ class KernelPlan(Plan):
         )
         return self.call(inputs, floats)
 
+    def kernel_call(
+        self,
+        places: Sequence[int],
+        shifts: Sequence[int] | None = None,
+        floats: Sequence[float] | None = None,
+    ) -> KernelCall:
+        """The call as one of several, for which the inputs have other places.
+
+        Args:
+            places: of each input.
+            shifts: how many elements from the start of what is there an input begins;
+                default: none.
+            floats: the kernel's; default: the plan's.
+        """
+        reads = []
+        for each in self._reads:
+            if each.place is not None:
+                shift = each.shift + (shifts[each.place] if shifts else 0)
+                each = each._replace(place=places[each.place], shift=shift)
+            reads.append(each)
+        given = self.floats if floats is None else floats
+        return KernelCall(self._kernel, reads, self._writes, self._ints, given)
+
+    def count_made(self) -> int:
+        """How many arrays the kernel makes."""
+        return sum(each is not None for each in self._writes)
+
     def after(self, copies: Sequence[KernelCall], places: Ints) -> Prepared | None:
         """Copies, then the kernel, as one function if that can be.
 
@@ -146,17 +173,11 @@ class KernelPlan(Plan):
             places: for each input what it is then, itself or the copy number
                 `len(places)` and after.
         """
-        reads = [
-            each if each.place is None else each._replace(place=places[each.place])
-            for each in self._reads
-        ]
+        last = self.kernel_call(places)
         first = len(places) + len(copies)
-        made = [each for each in self._writes if each is not None]
-        results = [(first + i, None) for i in range(len(made))]
-        last = KernelCall(self._kernel, reads, self._writes, self._ints, self.floats)
-        return prepare_chain(
-            [*copies, last], len(places), 0, results, bare=len(made) == 1
-        )
+        made = self.count_made()
+        results = [(first + i, None) for i in range(made)]
+        return prepare_chain([*copies, last], len(places), 0, results, bare=made == 1)
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         outputs: list[Array] = []
@@ -176,10 +197,11 @@ class KernelPlan(Plan):
 class ViewPlan(Plan):
     """Another view of the first input's memory, `shift` elements further on."""
 
-    __slots__ = ()
+    __slots__ = ("shift",)
 
     def __init__(self, x: Array, shape: Ints, strides: Ints, shift: int = 0) -> None:
         super().__init__([Spec(shape, x.dtype)])
+        self.shift = shift
         dtype = x.dtype
         layout = pack_layout(dtype.code, shape, strides)
 

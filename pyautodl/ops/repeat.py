@@ -3,20 +3,21 @@
 Which ops a vjp calls, on what, follows from the plan of the forward call (layouts,
 attributes, which inputs need a gradient) and the layouts of the gradients that come in.
 So the first call of a kind is watched, and later ones of that kind repeat the plans of its
-calls, on arrays, without a tensor in between.
+calls, on arrays, without a tensor in between; where each is one kernel or a view, as one
+function of kernel calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pyautodl.backends import Array, keep_prepared
+from pyautodl.backends import Array, Prepared, keep_prepared, prepare_chain
 from pyautodl.backends.array import READS
-from pyautodl.ops.plan import MOST
+from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
 from pyautodl.ops.trace import signs_of_zeros
 
-__all__ = ["NEW", "REPEATS", "Repeat", "kind_of", "watch_gradients"]
+__all__ = ["NEW", "REPEATS", "Chained", "Repeat", "kind_of", "watch_gradients"]
 
 Key = tuple[Any, ...]
 # the result of a call, its plan (None: there is none yet, False: there will be none), its
@@ -24,7 +25,7 @@ Key = tuple[Any, ...]
 Called = tuple[Any, Any, Sequence[Array | None], Any]
 
 # by plan, needs and layouts; None where the rule can't be repeated
-REPEATS: dict[Key, Repeat | None] = {}
+REPEATS: dict[Key, Repeat | Chained | None] = {}
 keep_prepared(REPEATS)
 # stands for what is not there so far
 NEW: Any = object()
@@ -61,7 +62,7 @@ def watch_gradients(
         call: (op's name, inputs, attributes) -> `Called`.
     """
     seen, reads = _Seen(node), READS.count
-    watch = _Watch([*seen.saved, *grads], call)
+    watch = _Watch(seen.saved, grads, call)
     results: tuple[Any, ...] = node.op.vjp(watch.call, seen, node.needs, *grads)
     if READS.count != reads:
         watch.repeatable = False
@@ -76,11 +77,14 @@ class _Watch:
     """Notes the calls of a vjp.
 
     Args:
-        given: the saved tensors and the gradients.
+        saved, grads: the tensors that the vjp is given.
         call: see `watch_gradients`.
     """
 
-    def __init__(self, given: Sequence[Any], call: Callable[..., Called]) -> None:
+    def __init__(
+        self, saved: Sequence[Any], grads: Sequence[Any], call: Callable[..., Called]
+    ) -> None:
+        given = [*saved, *grads]
         self._call = call
         # None, what is given, then what calls gave; all kept, so that no id comes twice
         self._tensors: list[Any] = [None, *given]
@@ -89,6 +93,7 @@ class _Watch:
         # None: not this time, as a kernel is not prepared yet, or what is given is not apart
         self.repeatable: bool | None = len(set(present)) == len(present) or None
         self._steps: list[tuple[Any, ...]] = []
+        self._kernels = _Kernels(len(saved), len(given))
 
     def call(self, op: str, *inputs: Any, **attrs: Any) -> Any:
         """Run an op."""
@@ -100,6 +105,8 @@ class _Watch:
         else:
             places = tuple([self._place(*each) for each in zip(inputs, arrays)])
             self._steps.append((plan.call, plan.shown, places, floats))
+            if self.repeatable:
+                self._kernels.add(plan, places, floats)
         for each in result if type(result) is tuple else (result,):
             self._add(each)
         return result
@@ -118,14 +125,101 @@ class _Watch:
             self.repeatable = False
             return 0
         self._steps.append((lambda inputs, floats: array, None, (), ()))
+        self._kernels.add_constant(array)
         return self._add(array)
 
-    def repeat(self, results: Sequence[Any]) -> Repeat | None:
+    def repeat(self, results: Sequence[Any]) -> Repeat | Chained | None:
         """How to do the same again; None if a result came from elsewhere."""
-        places = [self._places.get(id(x)) for x in results]
+        places = [0 if x is None else self._places.get(id(x)) for x in results]
         if None in places:
             return None
-        return Repeat(self._steps, places)
+        return self._kernels.chain(places) or Repeat(self._steps, places)
+
+
+class _Value(NamedTuple):
+    """What a place holds, among the arrays of a chain.
+
+    Attributes:
+        number: of the array.
+        shift: of a view, how many elements from the array's start.
+        view: what makes the view of the array; None: it is the array.
+    """
+
+    number: int
+    shift: int = 0
+    view: Callable[[Any], Any] | None = None
+
+
+class _Kernels:
+    """The calls of a vjp as kernel calls alone, if that is all that they are.
+
+    Args:
+        saved: how many of the tensors that are given are saved; the others are gradients.
+        given: how many there are.
+    """
+
+    def __init__(self, saved: int, given: int) -> None:
+        self._saved, self._given, self._arrays = saved, given, given
+        # of each place; the first is that of nothing
+        self._values = [_Value(i) for i in range(-1, given)]
+        self._steps: list[Any] = []
+        self._complete = True
+
+    def add(self, plan: Any, places: Sequence[int], floats: Sequence[float]) -> None:
+        """Add a call, whose results get the next places."""
+        if not self._complete:
+            return
+        values = [self._values[place] for place in places]
+        if type(plan) is ViewPlan:
+            of, call = values[0], plan.call
+            self._values.append(
+                _Value(of.number, of.shift + plan.shift, _after(of.view, call))
+            )
+        elif type(plan) is KernelPlan:
+            numbers = [each.number for each in values]
+            shifts = [each.shift for each in values]
+            self._steps.append(plan.kernel_call(numbers, shifts, floats))
+            made = [_Value(self._arrays + i) for i in range(plan.count_made())]
+            self._arrays += len(made)
+            shown: Any = made if plan.shown is None else made[plan.shown]
+            self._values += shown if isinstance(shown, list) else [shown]
+        else:
+            self._complete = False
+
+    def add_constant(self, array: Array | None) -> None:
+        """Add an array that is the same at each call, and gets the next place."""
+        self._steps.append(lambda: array)
+        self._values.append(_Value(self._arrays))
+        self._arrays += 1
+
+    def chain(self, places: Sequence[Any]) -> Chained | None:
+        """All calls as one function whose results have these places, if that can be."""
+        if not self._complete or not self._steps:
+            return None
+        values = [self._values[place] for place in places]
+        made: list[_Value] = []
+        results: list[tuple[bool, int] | None] = []
+        for value in values:
+            if value.number < 0:
+                results.append(None)
+            elif self._saved <= value.number < self._given and value.view is None:
+                results.append((False, value.number - self._saved))
+            else:
+                if value not in made:
+                    made.append(value)
+                results.append((True, made.index(value)))
+        shown = [(each.number, each.view) for each in made]
+        call = prepare_chain(self._steps, self._given, 0, shown, bare=False)
+        return None if call is None else Chained(call, results)
+
+
+def _after(
+    first: Callable[[Any], Any] | None, call: Callable[..., Any]
+) -> Callable[[Any], Any]:
+    """The view that a plan's call makes of an array or of a view of it."""
+    if first is None:
+        return lambda array: call((array,), ())
+    return lambda array: call((first(array),), ())
 
 
 class Repeat:
@@ -143,13 +237,18 @@ class Repeat:
         self._steps, self._places = tuple(steps), tuple(places)
 
     def __call__(
-        self, saved: Sequence[Any], grads: Sequence[Any], make: Callable[..., Any]
+        self, arrays: Sequence[Any], grads: Sequence[Any], make: Callable[..., Any]
     ) -> tuple[Any, ...]:
-        """The gradients of the inputs, given arrays and tensors."""
-        values: list[Any] = [None, *saved]
-        first = len(values)
-        values += [None if grad is None else grad._array for grad in grads]
+        """The gradients of the inputs.
+
+        Args:
+            arrays: what is saved, then those of `grads`.
+            grads: the gradients that come in.
+            make: makes a tensor.
+        """
+        values: list[Any] = [None, *arrays]
         last = len(values)
+        first = last - len(grads)
         for call, shown, places, floats in self._steps:
             made = call([values[i] for i in places], floats)
             if shown is not None:
@@ -171,3 +270,32 @@ class Repeat:
                     found = tensors[place] = make(values[place], None, False)
                 results.append(found)
         return tuple(results)
+
+
+class Chained:
+    """The same where all calls are one function.
+
+    Args:
+        call: the function.
+        results: of each input's gradient whether it is made, and which of what is made, or
+            of the gradients that come in, it is; None: there is none.
+    """
+
+    __slots__ = ("_call", "_results")
+
+    def __init__(
+        self, call: Prepared, results: Sequence[tuple[bool, int] | None]
+    ) -> None:
+        self._call, self._results = call, tuple(results)
+
+    def __call__(
+        self, arrays: Sequence[Any], grads: Sequence[Any], make: Callable[..., Any]
+    ) -> tuple[Any, ...]:
+        """See `Repeat`."""
+        made = [make(array, None, False) for array in self._call(arrays, ())]
+        return tuple(
+            [
+                None if each is None else (made if each[0] else grads)[each[1]]
+                for each in self._results
+            ]
+        )
