@@ -422,6 +422,16 @@ def test_user_may_rename_keys_when_loading() -> None:
 # ---- copies ----
 
 
+def test_what_a_call_left_on_a_module_is_copied_without_its_graph() -> None:
+    net = Net()
+    net.last = net(ad.ones(3))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert twin.last.tolist() == net.last.tolist()
+        assert twin.last.grad_fn is None
+        assert twin.last.data_ptr() != net.last.data_ptr()
+    assert net.last.grad_fn is not None
+
+
 def test_deepcopy_and_pickle_keep_ties_and_values() -> None:
     net = Net()
     net(ad.ones(3)).sum().backward()

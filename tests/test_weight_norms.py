@@ -35,8 +35,11 @@ def test_length_and_direction(
     nn.init.zeros_(layer.bias)
     before = layer(x).detach().numpy()
     assert nn.utils.weight_norm(layer, dim=dim) is layer
-    copy.deepcopy(layer)
-    np.testing.assert_allclose(layer(x).detach().numpy(), before, atol=1e-6)
+    for twin in (copy.deepcopy(layer), layer):
+        np.testing.assert_allclose(twin(x).detach().numpy(), before, atol=1e-6)
+    twin = copy.deepcopy(layer)  # its weight has a graph now
+    np.testing.assert_allclose(twin(x).detach().numpy(), before, atol=1e-6)
+    assert twin.weight_v is not layer.weight_v
     assert [name for name, _ in layer.named_parameters()] == [
         "bias",
         "weight_g",

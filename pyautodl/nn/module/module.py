@@ -13,6 +13,7 @@ from pyautodl.nn.module.members import REGISTRIES
 from pyautodl.nn.module.modes import Modes
 from pyautodl.nn.module.state import State
 from pyautodl.nn.module.text import Text
+from pyautodl.tensor import Tensor
 
 __all__ = ["Module"]
 
@@ -47,9 +48,16 @@ class Module(Calling, State, Modes, Text):
             state[name] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+        # what a call has left can be copied without its graph alone
+        state = {key: _without_graph(value) for key, value in self.__dict__.items()}
         state.pop("_chain", None)  # of prepared calls, which are of this process
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+def _without_graph(value: Any) -> Any:
+    if isinstance(value, Tensor) and value.grad_fn is not None:
+        return value.detach()
+    return value
