@@ -386,8 +386,12 @@ def test_index_put_is_refused():
     x = ad.zeros(3, 4)
     with pytest.raises(TypeError, match="expected a tuple of index tensors"):
         x.index_put_(ad.tensor([0]), ad.ones(4))
+    with pytest.raises(TypeError, match=r"^index_put: expected a tuple"):
+        ad.index_put(x, ad.tensor([0]), ad.ones(4))
     with pytest.raises(ShapeError, match=r"^index_put_: a value of shape"):
         x.index_put_((ad.tensor([0, 1]),), ad.ones(3))
+    with pytest.raises(ShapeError, match=r"^index_put: a value of shape"):
+        ad.index_put(x, (ad.tensor([0, 1]),), ad.ones(3))
     with pytest.raises(IndexError, match=r"index 3 .* out of range"):
         x.index_put_((ad.tensor([3]),), ad.ones(4))
 

@@ -442,13 +442,7 @@ def index_put_(
         TypeError: `indices` is not a tuple of tensors.
         GradError: the tensor is a leaf that requires a gradient.
     """
-    if not isinstance(indices, (tuple, list)) or not all(
-        isinstance(each, Tensor) for each in indices
-    ):
-        raise TypeError(
-            f"index_put_: expected a tuple of index tensors, got {indices!r}"
-        )
-    _write("index_put_", self, tuple(indices), values, accumulate)
+    _write("index_put_", self, _tensors_of("index_put_", indices), values, accumulate)
     return self
 
 
@@ -477,7 +471,16 @@ def index_put(
         tensor([[0., 0., 2.],
                 [1., 0., 0.]])
     """
-    return index_put_(input.clone(), indices, values, accumulate)
+    output = input.clone()
+    _write("index_put", output, _tensors_of("index_put", indices), values, accumulate)
+    return output
+
+
+def _tensors_of(name: str, indices: Any) -> tuple[Tensor, ...]:
+    if isinstance(indices, (tuple, list)):
+        if all(isinstance(each, Tensor) for each in indices):
+            return tuple(indices)
+    raise TypeError(f"{name}: expected a tuple of index tensors, got {indices!r}")
 
 
 def _broadcast(name: str, source: Tensor, shape: tuple[int, ...]) -> Tensor:
