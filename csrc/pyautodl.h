@@ -478,6 +478,8 @@ typedef struct {
     int64_t padding[3];
     int64_t dilation[3];
     int64_t adaptive;
+    int64_t relu; /* y = max(0, winner); where that is 0, cell is -1, the number of none; without
+                     indices */
 } max_pool_fwd_args;
 
 typedef struct {

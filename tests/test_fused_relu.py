@@ -1,4 +1,4 @@
-"""A layer and the ReLU behind it in a Sequential, recorded as one call."""
+"""A layer and the ReLU beside it in a Sequential, recorded as one call."""
 
 from __future__ import annotations
 
@@ -40,6 +40,59 @@ def test_a_layer_with_relu_trains_as_the_two_do(make, shape):
     for got, want in zip(*both):
         assert ad.allclose(got, want, rtol=1e-12, atol=1e-12)
     assert ad.autograd.gradcheck(fused, (x,))
+
+
+_POOLED = [
+    ([nn.Conv1d(3, 4, 3), nn.ReLU(), nn.MaxPool1d(2)], (2, 3, 11)),
+    ([nn.Conv2d(3, 20, 3), nn.ReLU(), nn.MaxPool2d(2)], (2, 3, 10, 13)),
+    ([nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)], (2, 3, 9, 9)),
+    ([nn.Conv3d(1, 2, 2), nn.ReLU(), nn.MaxPool3d(2, ceil_mode=True)], (2, 1, 6, 6, 6)),
+    ([nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d((2, 1), dilation=2)], (2, 3, 8, 5)),
+    ([nn.ReLU(), nn.MaxPool2d(17, padding=8, stride=5)], (2, 3, 20, 21)),
+    ([nn.ReLU(), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()], (2, 3, 6, 6)),
+    ([nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)], (3, 10, 10)),
+]
+
+
+@pytest.mark.parametrize(("layers", "shape"), _POOLED)
+def test_pooling_with_relu_has_the_bits_of_the_two(layers, shape):
+    ad.manual_seed(1)
+    model = nn.Sequential(*layers)
+    x = ad.randn(*shape) - 0.5
+    x.view(-1)[::7] = 0.0
+    x.view(-1)[5] = float("nan") if type(layers[0]) is nn.ReLU else 0.0
+    x.requires_grad_()
+    both = []
+    for call in (model, lambda x: _one_by_one(layers, x)):
+        y = call(x)
+        leaves = (x, *model.parameters())
+        g = ad.linspace(-1, 1, y.numel()).view(y.shape)
+        grads = ad.autograd.grad(y * y, leaves, g, create_graph=True)
+        second = ad.autograd.grad(sum((v * v).sum() for v in grads), leaves)
+        both.append([y, *grads, *second])
+    for got, want in zip(*both):
+        assert got.detach().numpy().tobytes() == want.detach().numpy().tobytes()
+
+
+def _one_by_one(layers, x):
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def test_pooling_takes_the_relu_before_it_if_nobody_looks():
+    conv, relu, pool = nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)
+    model, x, seen = nn.Sequential(conv, relu, pool), ad.randn(2, 1, 8, 8), []
+    assert model(x).grad_fn.next_functions[0][0].name == "conv"
+    for layer in (conv, relu, pool):
+        handle = layer.register_forward_hook(lambda m, i, o: seen.append(m))
+        model(x)
+        handle.remove()
+    assert seen == [conv, relu, pool]
+    pool.return_indices = True
+    y, indices = model(x)
+    assert y.grad_fn.next_functions[0][0].name == "conv_relu"
+    assert indices.shape == y.shape
 
 
 def test_a_layer_with_relu_is_one_node():

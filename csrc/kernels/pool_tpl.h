@@ -10,7 +10,8 @@
  * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
  *
  * The winner of a max-pool window is kept as its cell number. It starts as the first cell and gives
- * way only to what is larger, or to NaN unless it is NaN itself: ties go to the first.
+ * way only to what is larger, or to NaN unless it is NaN itself: ties go to the first. With a ReLU
+ * behind, a window whose largest is not positive has no winner, so that no gradient comes back.
  */
 #ifdef REAL
 #include "window.h"
@@ -50,6 +51,7 @@ typedef struct {
     int64_t *indices;
     int64_t with_padding;
     int64_t divisor;
+    int64_t relu;
 } pool_job;
 
 /* One pixel's window: cells inside along each axis, the first one's number and element. */
@@ -154,6 +156,10 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
         }
     }
     for (int64_t k = 0; k < wide; k++) {
+        if (j->relu) {
+            winner[k] |= best[k] <= v_set1(0);
+            best[k] = v_max(v_set1(0), best[k]);
+        }
         K(pool_store)(y + out + k * VL, best[k], live);
         K(pool_store_cells)(j->cells, out + k * VL, winner[k], live);
     }
@@ -386,6 +392,7 @@ static int K(max_pool_fwd)(const void *args, const team *t) {
                                                    a->dilation, a->adaptive),
                                 &a->cell);
     j.indices = a->indices.data;
+    j.relu = a->relu;
     K(pool_forward)(POOL_MAX, &j, a->x.data, a->y.data, t);
     return PYAD_OK;
 }

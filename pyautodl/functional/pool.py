@@ -74,6 +74,15 @@ def _batched(
     return out.squeeze(0)
 
 
+def max_pool_relu(input: Tensor, numbers: tuple[Any, ...]) -> Tensor:
+    """Max pooling of a batch with a ReLU, before or behind, which is the same; `numbers` are
+    the other arguments of `max_pool2d`, which return no indices.
+    """
+    attrs = _max_attributes(input.ndim - 2, *numbers, True)
+    y: Tensor = apply_known(MAX_POOL, (input,), attrs)
+    return y
+
+
 def _max_pool(
     axes: int,
     input: Tensor,
@@ -108,6 +117,7 @@ def _max_attributes(
     dilation: Any,
     ceil_mode: bool,
     return_indices: bool,
+    relu: bool = False,
 ) -> dict[str, Any]:
     name = f"max_pool{axes}d"
     kernel = _each(name, "kernel_size", kernel_size, axes)
@@ -118,6 +128,7 @@ def _max_attributes(
         "dilation": _each(name, "dilation", dilation, axes),
         "ceil_mode": bool(ceil_mode),
         "return_indices": bool(return_indices),
+        "relu": relu,
     }
 
 

@@ -208,7 +208,9 @@ def _max_windows(
     return _windows(name, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _max_rule(x: Array, return_indices: bool = False, **attrs: Any) -> tuple[Spec, ...]:
+def _max_rule(
+    x: Array, return_indices: bool = False, relu: bool = False, **attrs: Any
+) -> tuple[Spec, ...]:
     return _max_specs(x, _max_windows(x, **attrs)[0], return_indices)
 
 
@@ -217,10 +219,11 @@ def _max_forward(
     needs: Sequence[bool],
     x: Array,
     return_indices: bool = False,
+    relu: bool = False,
     **attrs: Any,
 ) -> Any:
     shape, window = _max_windows(x, **attrs)
-    return _run_max(ctx, needs, x, shape, (*window, 0), return_indices)
+    return _run_max(ctx, needs, x, shape, (*window, 0), return_indices, relu)
 
 
 def _adaptive_max_rule(
@@ -250,7 +253,9 @@ def _run_max(
     shape: Ints,
     window: Ints,
     return_indices: bool,
+    relu: bool = False,
 ) -> Any:
+    """`relu`: of windows whose largest element is not positive none wins."""
     x = ensure_channels_last(ctx, x)
     strides = channels_last_strides(shape)
     y = ctx.empty(shape, x.dtype, strides)
@@ -260,7 +265,7 @@ def _run_max(
         cell = ctx.empty(shape, kind, strides)
     if return_indices:
         indices = ctx.empty(shape, int64, strides)
-    run("max_pool_fwd", (x,), (y, cell, indices), window)
+    run("max_pool_fwd", (x,), (y, cell, indices), (*window, int(relu)))
     if needs[0]:
         ctx.save(cell)
         ctx.info = window
@@ -464,6 +469,14 @@ def _max_samples() -> Iterator[Sample]:
     yield Sample((odd,), attrs, gradient=False)
     large = _max_attrs((18, 18), (1, 2), (9, 9))
     yield Sample((_distinct(10, 1, 17, 20, 21),), large, gradient=False)
+    # with a ReLU behind it, of about half of the windows nothing is left
+    half = _distinct(11, 2, 3, 4, 6) - 4.93
+    yield Sample((half,), {**_max_attrs((2, 2)), "relu": True})
+    overlapping = {**_max_attrs((3, 3), (2, 2), (1, 1)), "relu": True}
+    yield Sample((_distinct(12, 1, 17, 7, 7) - 35.03,), overlapping)
+    yield Sample((odd - 1,), overlapping, gradient=False)
+    wide = _distinct(13, 1, 17, 20, 21) - 355.03
+    yield Sample((wide,), {**large, "relu": True}, gradient=False)
 
 
 def _max_errors() -> Iterator[ErrorCase]:

@@ -48,7 +48,7 @@ def _span(table, axis, size, outputs, adaptive, o):  # type: ignore[no-untyped-d
 
 
 @_jit
-def _max_fwd(x, y, cell, indices, table, adaptive):  # type: ignore[no-untyped-def]
+def _max_fwd(x, y, cell, indices, table, adaptive, relu):  # type: ignore[no-untyped-def]
     _, _, depth, height, width = x.shape
     batch, channels, od, oh, ow = y.shape
     kh, kw = table[0, 1], table[0, 2]
@@ -73,6 +73,9 @@ def _max_fwd(x, y, cell, indices, table, adaptive):  # type: ignore[no-untyped-d
                                         number = ((dc + i) * kh + hc + j) * kw + wc + k
                                         position = (pd * height + ph) * width + pw
                         y[n, c, d, h, w] = best
+                        if relu and best <= 0:
+                            y[n, c, d, h, w] = 0
+                            number = -1
                         if cell.size:
                             cell[n, c, d, h, w] = number
                         if indices.size:
@@ -86,6 +89,7 @@ def _max_move(grad, cell, out, table, adaptive, spread):  # type: ignore[no-unty
     _, _, depth, height, width = inputs.shape
     batch, channels, od, oh, ow = outputs.shape
     kh, kw = table[0, 1], table[0, 2]
+    cells = table[0, 0] * kh * kw
     for n in range(batch):
         for d in range(od):
             d0, dc, _, ds = _span(table, 0, depth, od, adaptive, d)
@@ -95,6 +99,10 @@ def _max_move(grad, cell, out, table, adaptive, spread):  # type: ignore[no-unty
                     w0, wc, _, ws = _span(table, 2, width, ow, adaptive, w)
                     for c in range(channels):
                         number = np.int64(cell[n, c, d, h, w])
+                        if number < 0 or number >= cells:  # none won
+                            if not spread:
+                                out[n, c, d, h, w] = 0
+                            continue
                         pd = d0 + (number // (kh * kw) - dc) * ds
                         ph = h0 + (number // kw % kh - hc) * hs
                         pw = w0 + (number % kw - wc) * ws
@@ -148,7 +156,8 @@ def max_pool_fwd(
     """Largest element of each window; its cell number; its flat input position."""
     cells = _NO_CELLS if cell is None else _lift(cell)
     positions = _NO_INDICES if indices is None else _lift(indices)
-    _max_fwd(_lift(x), _lift(y), cells, positions, _table(ints, 4), ints[12])
+    table = _table(ints, 4)
+    _max_fwd(_lift(x), _lift(y), cells, positions, table, *ints[12:14])
 
 
 def max_pool_bwd(gy: NDArray, cell: NDArray, gx: NDArray, *ints: int) -> None:

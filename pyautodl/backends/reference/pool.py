@@ -107,8 +107,11 @@ def max_pool_fwd(
     # a window of -inf alone, whose first cell is padding
     winner = np.where(is_inside, winner, first_inside)
     y[...] = np.take_along_axis(patches, winner[..., None], -1)[..., 0]
+    if ints[13]:
+        winner = np.where(y <= 0, -1, winner)
+        y[...] = np.where(y <= 0, 0, y)
     if cell is not None:
-        _lift(cell)[...] = winner
+        _lift(cell)[...] = winner.astype(cell.dtype)
     if indices is not None:
         _lift(indices)[...] = _flat_positions(winner, x.shape, axes, kernel)
 
