@@ -5,7 +5,7 @@
 
 /* large enough for a call */
 #define TILE_CALL static __attribute__((noinline, unused)) void
-/* rows up to this long are transposed into tiles */
+/* rows up to this long may be transposed into tiles */
 #define TILE_CLASSES 32
 /* rows of columns whose exponentials are taken in together */
 #define RISE_ROWS 8
@@ -246,7 +246,7 @@ V_INLINE void K(rows_of_elements)(int64_t n, mask *row_of) {
 /* for each element what its row has */
 V_INLINE vec K(of_rows)(vec each, mask row_of) { return __builtin_shuffle(each, row_of); }
 
-/* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
+/* ---- rows: n >= VL contiguous elements ---- */
 
 V_INLINE REAL K(row_max)(const REAL *x, int64_t n) {
     vec a = v_load(x), b = a;
@@ -260,9 +260,10 @@ V_INLINE REAL K(row_max)(const REAL *x, int64_t n) {
     return v_hmax(v_max(v_max(a, b), v_load(x + n - VL)));
 }
 
-/* the sum of exp(x - largest), each of which is also stored in y if that is not NULL; meanwhile the
- * next row is on its way, of which the largest will be looked for at memory's pace */
-V_INLINE REAL K(row_exp)(const REAL *x, REAL largest, REAL *y, int64_t n) {
+/* The sum of exp(x - largest), each of which is also stored in y if `keep`; else y, if not NULL, is
+ * asked for. Meanwhile the next row is on its way, of which the largest will be looked for at
+ * memory's pace. */
+V_INLINE REAL K(row_exp)(const REAL *x, REAL largest, REAL *y, int keep, int64_t n) {
     vec a = {0}, b = {0}, shift = v_set1(largest);
     int64_t i = 0;
     for (; i + 2 * VL <= n; i += 2 * VL) {
@@ -270,14 +271,16 @@ V_INLINE REAL K(row_exp)(const REAL *x, REAL largest, REAL *y, int64_t n) {
         vec f = K(exp_below)(v_load(x + i + VL) - shift);
         __builtin_prefetch(x + n + i, 0, 3);
         __builtin_prefetch(x + n + i + VL, 0, 3);
-        if (y != NULL) v_store(y + i, e), v_store(y + i + VL, f);
+        if (keep) v_store(y + i, e), v_store(y + i + VL, f);
+        if (!keep && y != NULL) K(claim_ahead)(y + i), K(claim_ahead)(y + i + VL);
         a += e;
         b += f;
     }
     for (; i < n; i += VL) {
         int64_t width = pyad_min(VL, n - i);
         vec e = K(exp_below)(v_load_n(x + i, width) - shift);
-        if (y != NULL) v_store_n(y + i, e, width);
+        if (keep) v_store_n(y + i, e, width);
+        if (!keep && y != NULL) K(claim_ahead)(y + i);
         a += v_select(K(first_lanes)(width), e, (vec){0});
     }
     return v_sum(a + b);

@@ -41,7 +41,7 @@ def test_n19_masked_entries_have_no_value_and_no_gradient(hidden, dim):
     assert np.isfinite(x.grad.numpy()).all()
 
 
-@pytest.mark.parametrize("size", [3, 50])
+@pytest.mark.parametrize("size", [2, 3, 32, 50])
 @pytest.mark.parametrize("dim", [0, 1])
 def test_n19_row_without_entries_is_zero(size, dim):
     x = leaf(np.ones((size, size)))
@@ -103,6 +103,26 @@ def test_large_logits_do_not_overflow():
 
 
 # ---- the axis ----
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_rows_of_every_short_length(name, dtype):
+    random = np.random.default_rng(0)
+    for n in [*range(1, 50), 64, 67]:
+        x = leaf(random.standard_normal((37, n)), dtype)
+        g = random.standard_normal((37, n)).astype(dtype)
+        y = getattr(F, name)(x, 1)
+        y.backward(ad.tensor(g))
+        e = np.exp(x.detach().numpy().astype(np.float64))
+        p = e / e.sum(1, keepdims=True)
+        if name == "softmax":
+            expected, slope = p, p * (g - (g * p).sum(1, keepdims=True))
+        else:
+            expected, slope = np.log(p), g - p * g.sum(1, keepdims=True)
+        bound = 1e-5 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(y.detach().numpy(), expected, bound, bound)
+        np.testing.assert_allclose(x.grad.numpy(), slope, bound, bound)
 
 
 @pytest.mark.parametrize(("ndim", "axis"), [(0, 0), (1, 0), (2, 1), (3, 0), (4, 1)])

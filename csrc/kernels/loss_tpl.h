@@ -427,7 +427,7 @@ V_INLINE void K(row_sums)(const K(classes) *e, int mixed, const REAL *x, const R
                           int64_t i, K(unit_sums) *s) {
     int64_t n = e->v.n;
     s->largest[i] = K(row_max)(x, n);
-    s->sum[i] = K(row_exp)(x, s->largest[i], NULL, n);
+    s->sum[i] = K(row_exp)(x, s->largest[i], NULL, 0, n);
     s->mass[i] = s->dot[i] = 0;
     if (!mixed) return;
     vec mass = {0}, dot = {0}, largest = v_set1(s->largest[i]);

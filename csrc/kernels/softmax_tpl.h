@@ -1,8 +1,9 @@
 /* Softmax and log-softmax along any axis of a dense array, and their gradients.
  *
- * Memory is [outer][n][inner] (axis.h). Four loop orders:
+ * Memory is [outer][n][inner] (axis.h). The loop orders:
  *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows; of many rows,
  *                      blocks of columns row by row
+ *   inner = 1, n = 2   pairs: each element and its partner are in one vector
  *   inner = 1, small n tiles: VL rows are transposed into a buffer and summed up as columns, since
  *                      a row alone would not fill a vector and end in a sum across its lanes;
  *                      what takes few operations is then done to the rows as they lie
@@ -20,6 +21,9 @@
 #define PYAD_SOFTMAX_KINDS
 enum { SOFTMAX, LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX_BWD, LOG_SOFTMAX_BWD };
 #endif
+
+/* elements of rows whose logarithms are taken together: they stay in the first cache */
+#define ROWS_TOGETHER 1024
 
 #define IS_BWD(kind) ((kind) >= SOFTMAX_BWD)
 
@@ -209,6 +213,24 @@ V_INLINE void K(softmax_blocks)(int kind, const REAL *a, const REAL *b, REAL *ou
     }
 }
 
+/* ---- which short rows are taken in tiles: those that take longer one by one ---- */
+
+/* whole vectors from here on: to turn a tile back costs more than sums across lanes */
+#define SOFTMAX_WHOLE (2 * VL)
+/* to the last: the logarithms of many rows are one, and nothing is turned back */
+#define LOG_SOFTMAX_TILES TILE_CLASSES
+/* gradients: to transpose products for their sums pays while a vector holds a few rows; of the
+ * logarithm there is less to transpose, and an exponential for each vector, be it full or not */
+#define SOFTMAX_BWD_TILES (VL / 4)
+#define LOG_SOFTMAX_BWD_TILES (VL / 2)
+
+static inline int K(in_tiles)(int kind, int64_t n) {
+    if (kind == LOG_SOFTMAX) return n <= LOG_SOFTMAX_TILES;
+    if (kind == SOFTMAX_BWD) return n <= SOFTMAX_BWD_TILES;
+    if (kind == LOG_SOFTMAX_BWD) return n <= LOG_SOFTMAX_BWD_TILES;
+    return n <= TILE_CLASSES && (n < SOFTMAX_WHOLE || n % VL != 0);
+}
+
 /* ---- strips of short rows: sums from transposed tiles, results where a row's elements lie ---- */
 
 /* the gradient of one row */
@@ -271,7 +293,7 @@ V_INLINE void K(strip_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t 
     REAL tiles[STRIP_SIZE];
     K(strip_stats) stats;
     /* to turn a tile of narrow rows costs more than to take the exponentials again */
-    const int turned = kind != LOG_SOFTMAX && (n == 2 || n > VL / 2);
+    const int turned = kind != LOG_SOFTMAX && n > VL / 2;
     K(transpose_in)(x, tiles, n, rows, readable);
     K(strip_sums)(kind, tiles, n, rows, turned, x + rows * n, y, &stats);
     if (turned) {
@@ -314,6 +336,28 @@ V_INLINE void K(strip_bwd)(int kind, const REAL *g, const REAL *y, REAL *dx, int
     K(flat_slopes)(kind, g, y, dx, n, rows, row_of, tiles);
 }
 
+/* ---- rows of two: each element meets its partner in the vector ---- */
+
+V_INLINE void K(pairs)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n) {
+    for (int64_t i = 0; i < n; i += VL) {
+        const int64_t width = pyad_min(VL, n - i);
+        const int full = width == VL;
+        const vec x = K(take)(a + i, width, full);
+        if (IS_BWD(kind)) {
+            const vec each = K(add_slope)(kind, (vec){0}, x, b + i, width, full);
+            const vec sum = each + K(v_partners)(each, 1);
+            K(put_slope)(kind, a + i, b + i, sum, out + i, width, full);
+            continue;
+        }
+        vec largest = v_max(x, K(v_partners)(x, 1));
+        if (kind == MASKED_SOFTMAX) largest = v_select(largest == -V_INF, (vec){0}, largest);
+        const vec e = K(exp_below)(x - largest), sum = e + K(v_partners)(e, 1);
+        vec scale = v_set1((REAL)1) / sum;
+        if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
+        K(put)(out + i, e * scale, width, full);
+    }
+}
+
 /* Few classes in columns are copied, as three passes go over them and their stride is often a
  * multiple of 4096 bytes: all of a column's elements then compete for a few places of the cache. */
 
@@ -324,16 +368,31 @@ V_INLINE void K(copied_columns)(int kind, const REAL *x, REAL *y, int64_t n, int
     for (int64_t j = 0; j < n; j++) v_store(y + j * step, v_load(tile + j * VL));
 }
 
-/* ---- rows: n contiguous elements, n > TILE_CLASSES >= VL ---- */
+/* ---- rows: n contiguous elements; forward n >= VL ---- */
 
 V_INLINE void K(row_fwd)(int kind, const REAL *x, REAL *y, int64_t n) {
     REAL largest = K(row_max)(x, n);
     if (kind == MASKED_SOFTMAX && largest == (REAL)-INFINITY) largest = 0;
-    REAL sum = K(row_exp)(x, largest, kind == LOG_SOFTMAX ? NULL : y, n);
-    REAL shift = v_log(v_set1(sum))[0];
-    REAL scale = kind == MASKED_SOFTMAX && sum == 0 ? 0 : 1 / sum;
-    for (int64_t i = 0; i < n; i++) {
-        y[i] = kind == LOG_SOFTMAX ? (x[i] - largest) - shift : y[i] * scale;
+    const REAL sum = K(row_exp)(x, largest, y, 1, n);
+    const REAL scale = kind == MASKED_SOFTMAX && sum == 0 ? 0 : 1 / sum;
+    for (int64_t i = 0; i < n; i++) y[i] *= scale;
+}
+
+/* up to VL rows, whose logarithms are taken together */
+V_INLINE void K(rows_logs)(const REAL *x, REAL *y, int64_t n, int64_t rows) {
+    REAL largest[VECTOR_BYTES / sizeof(REAL)], last[VECTOR_BYTES / sizeof(REAL)];
+    v_store(last, v_set1((REAL)1));
+    for (int64_t i = 0; i < rows; i++) {
+        largest[i] = K(row_max)(x + i * n, n);
+        last[i] = K(row_exp)(x + i * n, largest[i], y + i * n, 0, n);
+    }
+    v_store(last, v_log(v_load(last)));
+    for (int64_t i = 0; i < rows; i++, x += n, y += n) {
+        for (int64_t j = 0; j < n; j += VL) {
+            const int64_t width = pyad_min(VL, n - j);
+            const vec d = K(take)(x + j, width, width == VL) - v_set1(largest[i]);
+            K(put)(y + j, d - v_set1(last[i]), width, width == VL);
+        }
     }
 }
 
@@ -369,7 +428,11 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
                               const team *t) {
     int64_t begin, end;
     team_range(t, v.outer, VL, &begin, &end);
-    if (v.n <= TILE_CLASSES) {
+    if (v.n == 2 && kind != LOG_SOFTMAX) {
+        K(pairs)(kind, a + 2 * begin, b + 2 * begin, out + 2 * begin, 2 * (end - begin));
+        return;
+    }
+    if (K(in_tiles)(kind, v.n)) {
         const int64_t strip = K(strip_rows)(v.n);
         mask row_of[TILE_CLASSES];
         K(rows_of_elements)(v.n, row_of);
@@ -383,10 +446,13 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
         }
         return;
     }
-    for (int64_t r = begin; r < end; r++) {
-        int64_t at = r * v.n;
+    const int64_t together = kind == LOG_SOFTMAX ? pyad_max(1, pyad_min(VL, ROWS_TOGETHER / v.n)) : 1;
+    for (int64_t r = begin; r < end; r += together) {
+        const int64_t at = r * v.n;
         if (IS_BWD(kind)) {
             K(row_bwd)(kind, a + at, b + at, out + at, v.n);
+        } else if (kind == LOG_SOFTMAX) {
+            K(rows_logs)(a + at, out + at, v.n, pyad_min(together, end - r));
         } else {
             K(row_fwd)(kind, a + at, out + at, v.n);
         }
@@ -466,6 +532,11 @@ PYAD_RECORD(log_softmax_bwd, softmax_bwd_args, 8 * pyad_numel(&a->y), 0, 0)
 PYAD_RECORD(masked_softmax_fwd, masked_softmax_fwd_args, 10 * pyad_numel(&a->x), 0, 0)
 PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 0, 0)
 
+#undef SOFTMAX_WHOLE
+#undef LOG_SOFTMAX_TILES
+#undef SOFTMAX_BWD_TILES
+#undef LOG_SOFTMAX_BWD_TILES
+#undef ROWS_TOGETHER
 #undef IS_BWD
 #undef BLOCK_COLUMNS
 #undef LINE
