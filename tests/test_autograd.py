@@ -181,6 +181,21 @@ def test_tensor_hooks_see_and_replace_gradients() -> None:
     assert log[-1] == 5.0
 
 
+def test_a_gradient_that_is_implied_may_be_changed() -> None:
+    for shape in ((), (1,), (1, 1)):
+        x = ad.ones(shape).requires_grad_()
+        (given,) = ad.autograd.grad(x, x)
+        given.add_(5)
+        y = x * 3
+        y.retain_grad()
+        y.register_hook(lambda g: g.mul_(2))
+        y.backward()
+        assert x.grad.item() == 6.0
+        assert y.grad.item() == 2.0
+        y.grad.add_(5)
+        assert (ad.zeros(shape) + 1.0).item() == 1.0
+
+
 # ---- changes in place ----
 
 

@@ -8,6 +8,7 @@ array knows its address; a NumPy view of it is made only when somebody asks for 
 from __future__ import annotations
 
 import math
+import operator
 import struct
 import weakref
 from functools import lru_cache
@@ -48,7 +49,9 @@ _ALIGNMENT = 64
 _pack_address = struct.Struct("<Q").pack
 _put_address = struct.Struct("<Q").pack_into
 # by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
-_UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
+_ITEMS = [struct.Struct(f"={code}") for code in "fdqihbB?"]
+_PACK = [each.pack for each in _ITEMS]
+_UNPACK = [each.unpack for each in _ITEMS]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
 
 
@@ -212,6 +215,15 @@ class Array:
         )[0]
         return number
 
+    def set_item(self, value: float) -> None:
+        """Write the first element of an array of floats."""
+        if self._ndarray is not None or not native.available:
+            self.numpy().flat[0] = value
+            READS.count -= 1  # nobody has looked at a value that was there
+        else:
+            number = _PACK[self.dtype.code](value)
+            native.buffer(self.address, self.dtype.itemsize)[:] = number
+
     def export(self) -> np.ndarray[Any, Any]:
         """The same for users: while it lives the memory counts as shared."""
         READS.count += 1
@@ -335,12 +347,16 @@ def pack_layout(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> 
 
 @lru_cache(maxsize=8192)
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides of a C-ordered array."""
+    """Strides of a C-ordered array.
+
+    Raises:
+        TypeError: a size is no integer; kept strides of (2, 3.0) would be those of (2, 3).
+    """
     strides = []
     step = 1
     for size in reversed(shape):
         strides.append(step)
-        step *= max(size, 1)
+        step *= max(operator.index(size), 1)
     return tuple(reversed(strides))
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pyautodl import backends
 from pyautodl.backends import Array
-from pyautodl.backends.dtypes import DTYPES, FLOATING, DType
+from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import Edge, Node, run_backward
 from pyautodl.tensor.properties import get_default_dtype
@@ -313,11 +312,13 @@ def _check_differentiable(dtype: DType) -> None:
         )
 
 
-@lru_cache(maxsize=1024)
-def _ones(shape: tuple[int, ...], code: int) -> Array:
-    """A kept constant 1 as an array of that shape, of one element."""
-    one = backends.constant(1.0, DTYPES[code])
-    return one.view(shape, (0,) * len(shape))
+def _new_one(shape: tuple[int, ...], dtype: DType) -> Array:
+    """An array of the one element 1; not the kept constant, as hooks and whoever is given
+    the gradient may change it.
+    """
+    one = backends.empty(shape, dtype)
+    one.set_item(1.0)
+    return one
 
 
 def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
@@ -329,7 +330,7 @@ def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
                 f"backward: the tensor has shape {array.shape}; a gradient is implied for "
                 "one element alone, so reduce it (.sum(), .mean()) or pass `gradient`"
             )
-        return make(_ones(array.shape, array.dtype.code), None, False)
+        return make(_new_one(array.shape, array.dtype), None, False)
     if gradient._array.shape != array.shape:
         raise ShapeError(
             f"backward: the gradient has shape {gradient._array.shape}, the tensor "
