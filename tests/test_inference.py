@@ -376,6 +376,30 @@ def test_a_warm_chain_is_copied_and_pickled_without_it():
         assert model(x).numpy().tobytes() == y.numpy().tobytes()
 
 
+class Named(nn.Module):
+    """Says itself what is pickled, and has what it calls its chain."""
+
+    def __init__(self):
+        super().__init__()
+        self._chain = [1, 2]
+        self.conv, self.relu = nn.Conv2d(3, 4, 3), nn.ReLU()
+
+    def forward(self, x):
+        return nn.run_in_sequence(self, (self.conv, self.relu), x)
+
+    def __getstate__(self):
+        return dict(self.__dict__)
+
+
+def test_a_module_may_have_a_chain_and_a_state_of_its_own():
+    model, x = Named(), ad.randn(2, 3, 5, 5)
+    with ad.no_grad():
+        y = [model(x) for _ in range(4)][-1]
+        for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert other._chain == [1, 2]
+            assert other(x).numpy().tobytes() == y.numpy().tobytes()
+
+
 # ---- residual blocks ----
 
 

@@ -104,6 +104,10 @@ class Chain:
         else:
             self._steps.append(_Sum(activation))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copies and pickles have none: prepared calls are of this process
+        return type(None), ()
+
     def holds(self, modules: Sequence[Module], joins: bool = False) -> bool:
         """Whether a chain of these modules would be the same now."""
         if self._modules != tuple(modules) or self._joins != joins:

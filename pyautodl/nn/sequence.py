@@ -12,6 +12,9 @@ from pyautodl.nn.module import Module
 
 __all__ = ["run_in_sequence"]
 
+# where a module keeps its chain; no attribute has such a name
+_KEPT = "chain of run_in_sequence"
+
 
 def run_in_sequence(
     owner: Module, layers: Sequence[Any], input: Any, shortcut: Any = None
@@ -50,9 +53,9 @@ def run_in_sequence(
     """
     joins = shortcut is not None
     if not is_grad_enabled():
-        chain: Chain | None = owner.__dict__.get("_chain")
+        chain: Chain | None = owner.__dict__.get(_KEPT)
         if chain is None or not chain.holds(layers, joins):
-            chain = owner.__dict__["_chain"] = Chain(layers, joins)
+            chain = owner.__dict__[_KEPT] = Chain(layers, joins)
         return chain(input, shortcut)
     if not joins:
         return run_recorded(layers, input)

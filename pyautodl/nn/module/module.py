@@ -49,9 +49,7 @@ class Module(Calling, State, Modes, Text):
 
     def __getstate__(self) -> dict[str, Any]:
         # what a call has left can be copied without its graph alone
-        state = {key: _without_graph(value) for key, value in self.__dict__.items()}
-        state.pop("_chain", None)  # of prepared calls, which are of this process
-        return state
+        return {key: _without_graph(value) for key, value in self.__dict__.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
