@@ -233,6 +233,12 @@ def test_errors_name_the_function_that_was_called():
         ad.ones(2, 3).fill_(ad.ones(3))
 
 
+def test_dims_may_be_of_numpy():
+    x = ad.ones(2, 3)
+    for name in ("sum", "mean", "var", "amax", "logsumexp"):
+        assert getattr(x, name)(dim=np.int64(1)).shape == (2,)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("columns", [2, 3, 7, 8, 16, 17, 32])
 @pytest.mark.parametrize("rows", [1, 15, 40, 1000])

@@ -89,6 +89,7 @@ def make_call(name: str) -> _Call:
         BackendError: there is no such kernel; when called, no variant for the dtype.
         IndexError: when called, an index is out of range.
         MemoryError: when called, there is no memory for scratch.
+        TypeError: when called, a number is of another type than the kernel's.
         ValueError: when called, the kernel refuses an argument.
     """
     if name not in _signatures:
@@ -118,7 +119,10 @@ def make_call(name: str) -> _Call:
                 tables.append(memory)
             else:
                 parts.append(a.desc())
-        parts.append(pack_numbers(*ints, *floats))
+        try:
+            parts.append(pack_numbers(*ints, *floats))
+        except struct.error as error:
+            raise _wrong_numbers(name, ints, floats) from error
         args = join(parts)
         if len(args) != nbytes:
             raise _wrong_counts(name, reads, writes)
@@ -147,6 +151,7 @@ def prepare(
     Raises:
         BackendError: there is no such kernel, or it takes other arguments.
         MemoryError: an output is larger than any memory.
+        TypeError: a number is of another type than the kernel's.
     """
     number, n_reads, n_writes, n_ints, n_floats = _signatures[name]
     if (len(layouts), len(nbytes)) != (n_reads + n_writes, n_writes) or (
@@ -155,7 +160,11 @@ def prepare(
         raise _wrong_counts(name, layouts[:-n_writes], layouts[-n_writes:])
     tables: list[Any] = []  # their memory, alive until C has copied it
     arrays = [_without_address(each, tables) for each in layouts]
-    args = b"".join(arrays) + struct.pack(f"={n_ints}q{n_floats}d", *ints, *floats)
+    try:
+        numbers = struct.pack(f"={n_ints}q{n_floats}d", *ints, *floats)
+    except struct.error as error:
+        raise _wrong_numbers(name, ints, floats) from error
+    args = b"".join(arrays) + numbers
     try:
         sizes = _ffi.new("int64_t[]", [-1 if n is None else n for n in nbytes])
     except OverflowError:  # more than C can count
@@ -226,6 +235,14 @@ def _wrong_counts(
         f"{name}: the compiled kernel takes {n_reads} arrays to read and {n_writes} to "
         f"write, got {len(reads)} and {len(writes)}; if the sources changed, run "
         "python setup.py build_ext --inplace"
+    )
+
+
+def _wrong_numbers(name: str, ints: Sequence[Any], floats: Sequence[Any]) -> TypeError:
+    _, _, _, n_ints, n_floats = _signatures[name]
+    return TypeError(
+        f"{name}: expected {n_ints} integers of 64 bits and {n_floats} floats, got "
+        f"{tuple(ints)} and {tuple(floats)}"
     )
 
 

@@ -123,7 +123,7 @@ def _find_attributes(
         "stride": strides,
         "padding": pads,
         "dilation": dilations,
-        "groups": groups,
+        "groups": each_axis(name, "groups", groups, 1)[0],
     }
 
 

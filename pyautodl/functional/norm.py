@@ -6,6 +6,7 @@ digits and constant inputs give exactly the bias.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Sequence
 from functools import cache
@@ -172,7 +173,7 @@ def group_norm(
         Wu and He, Group Normalization (2018)
     """
     inputs = (input, *_affine(weight, bias))
-    return apply_known(GROUP_NORM, inputs, _in_groups(num_groups, eps))
+    return apply_known(GROUP_NORM, inputs, _in_groups(operator.index(num_groups), eps))
 
 
 def instance_norm(
@@ -315,7 +316,12 @@ def _smallest_step(dtype: DType) -> float:
 def _size(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(normalized_shape, int):
         return (normalized_shape,)
-    return tuple(normalized_shape)
+    try:
+        return tuple(map(operator.index, normalized_shape))
+    except TypeError:
+        raise TypeError(
+            f"normalized_shape must be integers, got {normalized_shape!r}"
+        ) from None
 
 
 def local_response_norm(

@@ -6,6 +6,8 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_, uint8
 from pyautodl.errors import ShapeError
 from pyautodl.functional.views import broadcast_shapes
@@ -101,7 +103,9 @@ def _floating(x: Tensor) -> Tensor:
 
 
 def _dims(dim: Dim) -> int | tuple[int, ...] | None:
-    return dim if dim is None or isinstance(dim, int) else tuple(dim)
+    if dim is None or isinstance(dim, int):
+        return dim
+    return int(dim) if isinstance(dim, np.integer) else tuple(dim)
 
 
 # ---- sums and means ----

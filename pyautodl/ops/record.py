@@ -55,13 +55,17 @@ def kept_attributes(
     # `typed`: True and 1.0 are not 1
     @lru_cache(maxsize=1024, typed=True)
     def kept(*arguments: Any) -> Attributes:
+        for each in arguments:
+            # of a tuple's elements it sees no types: what (1.0,) means would be kept for (1,)
+            if type(each) is tuple and not {int, tuple}.issuperset(map(type, each)):
+                raise TypeError
         return Attributes(find(*arguments))
 
     @wraps(find)
     def attributes(*arguments: Any) -> dict[str, Any]:
         try:
             return kept(*arguments)
-        except TypeError:  # a list among them, or what is no number at all
+        except TypeError:  # what can't be kept, or what is no number at all
             return find(*arguments)
 
     return attributes
