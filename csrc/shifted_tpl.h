@@ -236,9 +236,9 @@ static inline int64_t K(strip_rows)(int64_t n) { return pyad_min(STRIP_TILES, ST
 /* Of VL short rows, which are n whole vectors as they lie: the row of each element. */
 V_INLINE void K(rows_of_elements)(int64_t n, mask *row_of) {
     const vec share = v_set1((REAL)1) / v_set1((REAL)n);
-    for (int64_t j = 0; j < n; j++) {
-        vec middle;
-        for (int64_t i = 0; i < VL; i++) middle[i] = (REAL)(j * VL + i) + (REAL)0.5;
+    vec middle;
+    for (int64_t i = 0; i < VL; i++) middle[i] = (REAL)i + (REAL)0.5;
+    for (int64_t j = 0; j < n; j++, middle += v_set1((REAL)VL)) {
         row_of[j] = __builtin_convertvector(middle * share, mask);
     }
 }

@@ -537,12 +537,18 @@ V_INLINE void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, con
 
 /* The sums of a block of rows at its place in `sums`. */
 static inline void K(keep_sums)(const K(block_sums) *block, int64_t b, double *sums) {
-    sums[2 * b] = sums[2 * b + 1] = 0;
     for (int64_t i = 0; i < VL; i++) {
         const int64_t doubles = VL / (int64_t)WIDE;
         sums[2 * b] += block->loss[i / doubles][i % doubles];
         sums[2 * b + 1] += block->weight[i / doubles][i % doubles];
     }
+}
+
+/* This thread's blocks, whose sums are 0 as yet. */
+static inline void K(own_blocks)(const team *t, int64_t *first, int64_t *last) {
+    double *sums = t->shared;
+    team_range(t, LOSS_BLOCKS, 1, first, last);
+    memset(sums + 2 * *first, 0, (size_t)(*last - *first) * 2 * sizeof *sums);
 }
 
 /* The blocks' sums to the loss; divisor: what a mean was divided by, else 1. */
@@ -575,11 +581,12 @@ static int K(cross_entropy_fwd)(const void *args, const team *t) {
     memset(strip, 0, sizeof *strip);
     const int tiled = e.v.inner == 1 && e.v.n <= TILE_CLASSES;
     const int64_t together = tiled ? K(strip_rows)(e.v.n) / VL : 1;
-    team_range(t, LOSS_BLOCKS, 1, &first, &last);
+    K(own_blocks)(t, &first, &last);
     for (int64_t b = first; b < last; b++) {
+        const int64_t start = units * b / LOSS_BLOCKS, stop = units * (b + 1) / LOSS_BLOCKS;
+        if (start == stop) continue; /* most blocks of a small batch */
         K(block_sums) block = {0};
-        const int64_t stop = units * (b + 1) / LOSS_BLOCKS;
-        for (int64_t u = units * b / LOSS_BLOCKS; u < stop; u += together) {
+        for (int64_t u = start; u < stop; u += together) {
             const int64_t now = pyad_min(together, stop - u), row = K(unit)(&e, u, &width);
             const int64_t rows = tiled ? pyad_min(now * VL, e.rows - row) : width;
             K(sums_of_rows)(&e, row, rows, strip);
@@ -791,12 +798,14 @@ static int K(nll_fwd)(const void *args, const team *t) {
     int64_t first, last;
     REAL losses[LANES] = {0}, *out = a->loss.data;
     K(unit_targets) targets;
-    team_range(t, LOSS_BLOCKS, 1, &first, &last);
+    const int64_t units = pyad_ceil_div(e.rows, VL);
+    K(own_blocks)(t, &first, &last);
     for (int64_t b = first; b < last; b++) {
+        const int64_t start = units * b / LOSS_BLOCKS, stop = units * (b + 1) / LOSS_BLOCKS;
+        if (start == stop) continue;
         K(block_sums) block = {0};
-        const int64_t stop = e.rows * (b + 1) / LOSS_BLOCKS;
-        for (int64_t r = e.rows * b / LOSS_BLOCKS; r < stop; r += VL) {
-            const int64_t width = pyad_min(VL, stop - r);
+        for (int64_t r = start * VL; r < pyad_min(stop * VL, e.rows); r += VL) {
+            const int64_t width = pyad_min(VL, e.rows - r);
             K(targets_of)(&e, r, width, &targets);
             for (int64_t i = 0; i < VL; i++) losses[i] = i < width ? K(nll_of_row)(&e, r + i) : 0;
             K(add_rows)(&e, r, width, losses, &targets, out, &block);

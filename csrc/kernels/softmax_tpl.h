@@ -288,12 +288,16 @@ TILE_CALL K(flat_results)(int kind, const REAL *x, REAL *y, int64_t n, int64_t r
     }
 }
 
+/* Whether exponentials are turned back; of narrow rows they are rather taken again. */
+static inline int K(are_turned)(int kind, int64_t n) {
+    return (kind == SOFTMAX || kind == MASKED_SOFTMAX) && n > VL / 2;
+}
+
 V_INLINE void K(strip_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t rows,
                            int64_t readable, const mask *row_of) {
     REAL tiles[STRIP_SIZE];
     K(strip_stats) stats;
-    /* to turn a tile of narrow rows costs more than to take the exponentials again */
-    const int turned = kind != LOG_SOFTMAX && n > VL / 2;
+    const int turned = K(are_turned)(kind, n);
     K(transpose_in)(x, tiles, n, rows, readable);
     K(strip_sums)(kind, tiles, n, rows, turned, x + rows * n, y, &stats);
     if (turned) {
@@ -435,7 +439,7 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
     if (K(in_tiles)(kind, v.n)) {
         const int64_t strip = K(strip_rows)(v.n);
         mask row_of[TILE_CLASSES];
-        K(rows_of_elements)(v.n, row_of);
+        if (!K(are_turned)(kind, v.n)) K(rows_of_elements)(v.n, row_of);
         for (int64_t r = begin; r < end; r += strip) {
             const int64_t at = r * v.n, rows = pyad_min(strip, end - r), readable = end * v.n - at;
             if (IS_BWD(kind)) {
