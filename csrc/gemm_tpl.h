@@ -92,15 +92,8 @@ GEMM_INLINE void K(gemm_exchange)(vec *v, const int half) {
     GEMM_UNROLL for (int i = 0; i < (int)VL; i++) {
         if (i & half) continue;
         vec a = v[i], b = v[i + half];
-#if defined(__clang__)
-        for (int l = 0; l < (int)VL; l++) {
-            v[i][l] = first[l] < VL ? a[first[l]] : b[first[l] - VL];
-            v[i + half][l] = second[l] < VL ? a[second[l]] : b[second[l] - VL];
-        }
-#else
-        v[i] = __builtin_shuffle(a, b, first);
-        v[i + half] = __builtin_shuffle(a, b, second);
-#endif
+        v[i] = V_SHUFFLE_TWO(a, b, first);
+        v[i + half] = V_SHUFFLE_TWO(a, b, second);
     }
 }
 

@@ -115,8 +115,8 @@ V_INLINE void K(transpose_square)(vec *v, const int size) {
         for (int i = 0; i < size; i++) {
             if (i & by) continue;
             const vec a = v[i], b = v[i + by];
-            v[i] = __builtin_shuffle(a, b, from_low);
-            v[i + by] = __builtin_shuffle(a, b, from_high);
+            v[i] = V_SHUFFLE_TWO(a, b, from_low);
+            v[i + by] = V_SHUFFLE_TWO(a, b, from_high);
         }
     }
 }
@@ -244,7 +244,7 @@ V_INLINE void K(rows_of_elements)(int64_t n, mask *row_of) {
 }
 
 /* for each element what its row has */
-V_INLINE vec K(of_rows)(vec each, mask row_of) { return __builtin_shuffle(each, row_of); }
+V_INLINE vec K(of_rows)(vec each, mask row_of) { return V_SHUFFLE(each, row_of); }
 
 /* ---- rows: n >= VL contiguous elements ---- */
 

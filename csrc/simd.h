@@ -42,6 +42,26 @@
 #define v_hmax K(v_hmax)
 #define v_widen K(v_widen)
 
+/* Element number order[i] of a, or of a and then b, as element i. Clang has no name for a shuffle
+ * whose order is a vector, and makes one of the loop. */
+#if defined(__clang__)
+#define V_SHUFFLE(a, order) V_SHUFFLE_TWO(a, a, order)
+#define V_SHUFFLE_TWO(a, b, order)                                                               \
+    ({                                                                                           \
+        __typeof__((a) + (b)) first_ = (a), second_ = (b), shuffled_ = first_;                   \
+        __typeof__(+(order)) order_ = (order);                                                   \
+        enum { lanes_ = sizeof first_ / sizeof first_[0] };                                      \
+        for (int lane_ = 0; lane_ < lanes_; lane_++) {                                           \
+            shuffled_[lane_] = order_[lane_] & lanes_ ? second_[order_[lane_] % lanes_]          \
+                                                      : first_[order_[lane_] % lanes_];          \
+        }                                                                                        \
+        shuffled_;                                                                               \
+    })
+#else
+#define V_SHUFFLE(a, order) __builtin_shuffle(a, order)
+#define V_SHUFFLE_TWO(a, b, order) __builtin_shuffle(a, b, order)
+#endif
+
 /* one element of a mask */
 typedef int32_t mask_item_f32;
 typedef int64_t mask_item_f64;

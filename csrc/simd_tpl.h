@@ -27,7 +27,7 @@ static inline vec K(v_partners)(vec a, const int half) {
 #pragma GCC unroll 16
     for (int l = 0; l < lanes; l++) from[l] = l ^ half;
     memcpy(&order, from, sizeof order);
-    return __builtin_shuffle(a, order);
+    return V_SHUFFLE(a, order);
 }
 
 /* The sum of the elements, halves first: a fixed order for each width. */

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,23 @@ def test_e3_no_numpy_headers(compiled):
 def test_e9_no_openmp(compiled):
     assert b"libgomp" not in EXTENSION.read_bytes()
     assert "-fopenmp" not in (ROOT / "setup.py").read_text()
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="needs clang")
+@pytest.mark.parametrize(
+    "template", sorted(each.name for each in ROOT.glob("csrc/kernels/*_tpl.h"))
+)
+def test_kernels_are_c_for_clang_too(template):
+    defines = [
+        "-DISA=base",
+        '-DISA_FILE="isa/base.h"',
+        f'-DTEMPLATE="kernels/{template}"',
+    ]
+    command = ["clang", "-std=c11", "-fsyntax-only", "-Icsrc", *defines]
+    done = subprocess.run(
+        [*command, "csrc/isa/unit.c"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_version_is_one():

@@ -75,11 +75,11 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             memcpy(&part, x + at, sizeof part);                                                  \
             vec_t_f64 v = __builtin_convertvector(part, vec_t_f64);                              \
             for (int k = 0; k < SCAN_STEPS; k++) {                                               \
-                v = combine(v, __builtin_shuffle(v, first, from[k]));                            \
+                v = combine(v, V_SHUFFLE_TWO(v, first, from[k]));                                \
             }                                                                                    \
             part = __builtin_convertvector(combine(total, v), K(scan_part));                     \
             memcpy(out + at, &part, sizeof part);                                                \
-            total = combine(total, __builtin_shuffle(v, end));                                   \
+            total = combine(total, V_SHUFFLE(v, end));                                           \
         }                                                                                        \
         double rest = total[0];                                                                  \
         for (int64_t i = whole; i < n; i++) {                                                    \
