@@ -82,29 +82,6 @@ typedef struct {
 
 /* ---- packing ---- */
 
-/* One step of a transpose: of each pair of vectors whose numbers differ in bit `half`, the lanes
- * with that bit of the first and those without it of the second change places. */
-GEMM_INLINE void K(gemm_exchange)(vec *v, const int half) {
-    mask number, first, second;
-    for (int i = 0; i < (int)VL; i++) number[i] = i;
-    first = number + (((number & half) != 0) & ((int)VL - half));
-    second = first + half;
-    GEMM_UNROLL for (int i = 0; i < (int)VL; i++) {
-        if (i & half) continue;
-        vec a = v[i], b = v[i + half];
-        v[i] = V_SHUFFLE_TWO(a, b, first);
-        v[i + half] = V_SHUFFLE_TWO(a, b, second);
-    }
-}
-
-/* VL vectors become their transpose, in place so that they stay in registers. */
-GEMM_INLINE void K(gemm_transpose)(vec *v) {
-    if (VL > 8) K(gemm_exchange)(v, 8);
-    if (VL > 4) K(gemm_exchange)(v, 4);
-    if (VL > 2) K(gemm_exchange)(v, 2);
-    K(gemm_exchange)(v, 1);
-}
-
 /* `count` <= VL elements of VL lanes, those past `lanes` zero, as `count` vectors. */
 GEMM_INLINE void K(gemm_load_turned)(const REAL *src, int64_t lane_step, int64_t lanes,
                                      int64_t count, vec *v) {
@@ -112,7 +89,7 @@ GEMM_INLINE void K(gemm_load_turned)(const REAL *src, int64_t lane_step, int64_t
         const REAL *from = src + i * lane_step;
         v[i] = i >= lanes ? (vec){0} : count == VL ? v_load(from) : v_load_n(from, count);
     }
-    K(gemm_transpose)(v);
+    K(v_transpose)(v, (int)VL);
 }
 
 /* lanes side by side in memory: copy. */
@@ -136,14 +113,14 @@ GEMM_INLINE void K(gemm_pack_turn_group)(REAL *dst, int64_t width, int64_t lanes
         GEMM_UNROLL for (int64_t i = 0; i < VL; i++) {
             v[i] = v_load(src + pyad_min(i, lanes - 1) * lane_step + d);
         }
-        K(gemm_transpose)(v);
+        K(v_transpose)(v, (int)VL);
         GEMM_UNROLL for (int64_t i = 0; i < VL; i++) v_store(dst + i * width, v[i]);
     }
     if (d == depth) return;
     for (int64_t i = 0; i < VL; i++) {
         v[i] = v_load_n(src + pyad_min(i, lanes - 1) * lane_step + d, depth - d);
     }
-    K(gemm_transpose)(v);
+    K(v_transpose)(v, (int)VL);
     for (int64_t i = 0; i < depth - d; i++) v_store(dst + i * width, v[i]);
 }
 

@@ -96,31 +96,6 @@ V_INLINE void K(join_pairs)(const REAL *restrict tile, REAL *restrict y) {
     }
 }
 
-/* Lane j of vector i becomes lane i of vector j: halves, quarters, ... of pairs change places. Of
- * fewer vectors than lanes, each group of as many lanes is turned for itself. */
-V_INLINE void K(transpose_square)(vec *v, const int size) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
-#pragma GCC unroll 4
-    for (int by = 1; by < size; by *= 2) {
-        mask_item low[lanes], high[lanes];
-        mask from_low, from_high;
-#pragma GCC unroll 16
-        for (int l = 0; l < lanes; l++) {
-            low[l] = l & by ? lanes + l - by : l;
-            high[l] = l & by ? lanes + l : l + by;
-        }
-        memcpy(&from_low, low, sizeof low);
-        memcpy(&from_high, high, sizeof high);
-#pragma GCC unroll 16
-        for (int i = 0; i < size; i++) {
-            if (i & by) continue;
-            const vec a = v[i], b = v[i + by];
-            v[i] = V_SHUFFLE_TWO(a, b, from_low);
-            v[i + by] = V_SHUFFLE_TWO(a, b, from_high);
-        }
-    }
-}
-
 /* lanes of a before `from`, of b from there on */
 V_INLINE vec K(join_lanes)(vec a, vec b, const int from) {
     enum { lanes = VECTOR_BYTES / sizeof(REAL) };
@@ -144,7 +119,7 @@ V_INLINE void K(narrow_in)(const REAL *x, REAL *tile, int64_t n, const int size)
             v[i] = K(join_lanes)(v[i], v_load(x + (i + from) * n - from), from);
         }
     }
-    K(transpose_square)(v, size);
+    K(v_transpose)(v, size);
 #pragma GCC unroll 16
     for (int i = 0; i < size; i++) {
         if (i < n) v_store(tile + i * VL, v[i]);
@@ -165,7 +140,7 @@ V_INLINE void K(whole_in)(const REAL *x, REAL *tile, int64_t n) {
             vec v[lanes];
 #pragma GCC unroll 16
             for (int i = 0; i < lanes; i++) v[i] = v_load(x + i * n + j);
-            K(transpose_square)(v, lanes);
+            K(v_transpose)(v, lanes);
 #pragma GCC unroll 16
             for (int i = 0; i < lanes; i++) {
                 if (j + i < n) v_store(tile + (j + i) * VL, v[i]);
@@ -181,7 +156,7 @@ V_INLINE void K(part_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
         vec v[lanes];
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) v[i] = i < rows ? v_load_n(x + i * n + j, width) : (vec){0};
-        K(transpose_square)(v, lanes);
+        K(v_transpose)(v, lanes);
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) {
             if (i < width) v_store(tile + (j + i) * VL, v[i]);
@@ -208,7 +183,7 @@ V_INLINE void K(tile_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
         vec v[lanes];
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) v[i] = i < width ? v_load(tile + (j + i) * VL) : (vec){0};
-        K(transpose_square)(v, lanes);
+        K(v_transpose)(v, lanes);
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; i++) {
             if (i * n + j + lanes <= rows * n) {

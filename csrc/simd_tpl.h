@@ -47,3 +47,29 @@ static inline REAL v_hmax(vec a) {
     }
     return a[0];
 }
+
+/* Lane j of vector i becomes lane i of vector j: halves, quarters, ... of pairs change places. Of
+ * fewer vectors than lanes, each group of as many lanes is turned for itself. In place, so that they
+ * stay in registers. */
+static inline __attribute__((always_inline)) void K(v_transpose)(vec *v, const int size) {
+    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+#pragma GCC unroll 4
+    for (int by = 1; by < size; by *= 2) {
+        mask_item low[lanes], high[lanes];
+        mask from_low, from_high;
+#pragma GCC unroll 16
+        for (int l = 0; l < lanes; l++) {
+            low[l] = l & by ? lanes + l - by : l;
+            high[l] = l & by ? lanes + l : l + by;
+        }
+        memcpy(&from_low, low, sizeof low);
+        memcpy(&from_high, high, sizeof high);
+#pragma GCC unroll 16
+        for (int i = 0; i < size; i++) {
+            if (i & by) continue;
+            const vec a = v[i], b = v[i + by];
+            v[i] = V_SHUFFLE_TWO(a, b, from_low);
+            v[i + by] = V_SHUFFLE_TWO(a, b, from_high);
+        }
+    }
+}

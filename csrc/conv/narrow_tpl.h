@@ -223,7 +223,7 @@ static __attribute__((noinline)) void K(narrow_turn)(const REAL *const *from, in
             } else {
                 for (int64_t l = 0; l < VL; l++) v[l] = v_load_n(at[l] + k, n);
             }
-            K(gemm_transpose)(v);
+            K(v_transpose)(v, (int)VL);
             GEMM_UNROLL for (int64_t l = 0; l < VL; l++) v_store(turned + (k + l) * VL, v[l]);
         }
         for (int64_t l = 0; l < VL; l++) {

@@ -311,7 +311,7 @@ static void K(conv_weight_rows)(const im2col_view *v, const conv_cut *c, const R
             turned[i] = sum;
             if (++tap == taps) tap = 0, channel++;
         }
-        K(gemm_transpose)(turned);
+        K(v_transpose)(turned, (int)VL);
         for (int64_t l = 0; l < n; l++) {
             K(gemm_store_row)(dw + l * c->depth + e, 1, turned[l], count);
         }

@@ -126,7 +126,7 @@ static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd
     }
     for (int64_t e = 0; e < 9 * count; e += VL) {
         int64_t n = pyad_min(VL, 9 * count - e);
-        K(gemm_transpose)(taps + e);
+        K(v_transpose)(taps + e, (int)VL);
         for (int64_t l = 0; l < lanes; l++) {
             K(gemm_store_row)(dw + l * s->channels * 9 + e, 1, taps[e + l], n);
         }
