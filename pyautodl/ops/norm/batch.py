@@ -24,6 +24,7 @@ from pyautodl.ops.norm.examples import (
 )
 from pyautodl.ops.norm.shared import (
     Running,
+    call_gradient,
     channel_shape,
     check_channels,
     check_like,
@@ -34,11 +35,10 @@ from pyautodl.ops.norm.shared import (
     grad_outputs,
     grad_specs,
     in_order,
+    saved_of,
     scale_and_shift,
-    spread_out,
     standardise,
     those_present,
-    wanted_by,
     with_relu,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -100,12 +100,10 @@ def _batch_norm_forward(
 def _batch_norm_vjp(
     call: Any, ctx: Any, needs: Any, g: Any, relu: bool = False
 ) -> tuple[Any, ...]:
-    *inputs, stats = ctx.saved
-    x, weight, bias = (*inputs, None, None)[:3]
-    wanted = wanted_by(needs)
+    x, weight, bias, stats = saved_of(ctx)
     reads = (g, x, weight, bias if relu else None, stats)
-    found = call("batch_norm_grad", *reads, training=True, relu=relu, wanted=wanted)
-    return tuple(spread_out(found, wanted)[: len(needs)])
+    attrs = {"training": True, "relu": relu}
+    return call_gradient(call, "batch_norm_grad", reads, needs, **attrs)
 
 
 def _batch_norm_composition(

@@ -22,6 +22,7 @@ from pyautodl.ops.norm.examples import (
 )
 from pyautodl.ops.norm.shared import (
     Ints,
+    call_gradient,
     channel_shape,
     check_channels,
     check_like,
@@ -31,11 +32,10 @@ from pyautodl.ops.norm.shared import (
     grad_outputs,
     grad_specs,
     in_order,
+    saved_of,
     scale_and_shift,
-    spread_out,
     standardise,
     those_present,
-    wanted_by,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
@@ -88,12 +88,10 @@ def _group_norm_forward(
 
 
 def _group_norm_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-    *inputs, stats = ctx.saved
-    x, weight, _ = (*inputs, None, None)[:3]
-    wanted = wanted_by(needs)
+    x, weight, _, stats = saved_of(ctx)
     groups = ctx.attrs["groups"]
-    found = call("group_norm_grad", g, x, weight, stats, groups=groups, wanted=wanted)
-    return tuple(spread_out(found, wanted)[: len(needs)])
+    reads = (g, x, weight, stats)
+    return call_gradient(call, "group_norm_grad", reads, needs, groups=groups)
 
 
 def _group_norm_composition(

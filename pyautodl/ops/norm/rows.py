@@ -21,6 +21,7 @@ from pyautodl.ops.norm.examples import (
 )
 from pyautodl.ops.norm.shared import (
     Ints,
+    call_gradient,
     check_like,
     check_stats,
     check_types,
@@ -28,11 +29,10 @@ from pyautodl.ops.norm.shared import (
     grad_outputs,
     grad_specs,
     in_order,
+    saved_of,
     scale_and_shift,
-    spread_out,
     standardise,
     those_present,
-    wanted_by,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
@@ -129,21 +129,10 @@ def _rms_norm_forward(
 
 def _make_row_vjp(center: int) -> Any:
     def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-        *inputs, stats = ctx.saved
-        x, weight, _ = (*inputs, None, None)[:3]
-        wanted = wanted_by(needs)
-        size = ctx.attrs["normalized_shape"]
-        found = call(
-            "layer_norm_grad",
-            g,
-            x,
-            weight,
-            stats,
-            normalized_shape=size,
-            center=center,
-            wanted=wanted,
-        )
-        return tuple(spread_out(found, wanted)[: len(needs)])
+        x, weight, _, stats = saved_of(ctx)
+        attrs = {"normalized_shape": ctx.attrs["normalized_shape"], "center": center}
+        reads = (g, x, weight, stats)
+        return call_gradient(call, "layer_norm_grad", reads, needs, **attrs)
 
     return vjp
 

@@ -14,6 +14,7 @@ from pyautodl.ops.record import Spec
 __all__ = [
     "Ints",
     "Running",
+    "call_gradient",
     "channel_shape",
     "check_channels",
     "check_like",
@@ -25,12 +26,12 @@ __all__ = [
     "grad_outputs",
     "grad_specs",
     "in_order",
+    "saved_of",
     "scale_and_shift",
     "scaled",
     "spread_out",
     "standardise",
     "those_present",
-    "wanted_by",
     "with_relu",
 ]
 
@@ -109,9 +110,22 @@ def spread_out(found: Any, wanted: tuple[bool, ...]) -> list[Any]:
     return [next(each) if want else None for want in wanted]
 
 
-def wanted_by(needs: Any) -> tuple[bool, ...]:
-    """Which of the gradients of input, weight and bias are wanted."""
-    return tuple((*needs, False, False)[:3])
+def saved_of(ctx: Any) -> tuple[Any, Any, Any, Any]:
+    """Input, weight, bias and statistics that a forward pass saved."""
+    *inputs, stats = ctx.saved
+    x, weight, bias = (*inputs, None, None)[:3]
+    return x, weight, bias, stats
+
+
+def call_gradient(
+    call: Any, name: str, reads: tuple[Any, ...], needs: Any, **attrs: Any
+) -> tuple[Any, ...]:
+    """The gradients of the inputs that need one, by the op that gives those of input,
+    weight and bias that are wanted.
+    """
+    wanted = tuple((*needs, False, False)[:3])
+    found = call(name, *reads, wanted=wanted, **attrs)
+    return tuple(spread_out(found, wanted)[: len(needs)])
 
 
 def those_present(arrays: list[Array | None]) -> Any:
