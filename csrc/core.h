@@ -77,6 +77,46 @@ enum {
     PYAD_NUM_KERNELS
 };
 
+/* ---- the floating-point mode of the thread ---- */
+
+/* As the compiler may not move a load over these, a kernel that reads its args between them runs
+ * wholly in the mode. */
+static inline uint64_t pyad_float_mode(void) {
+#if defined(__x86_64__)
+    uint32_t mode;
+    __asm__ volatile("stmxcsr %0" : "=m"(mode) : : "memory");
+    return mode;
+#elif defined(__aarch64__)
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode) : : "memory");
+    return mode;
+#else
+    return 0;
+#endif
+}
+
+static inline void pyad_set_float_mode(uint64_t mode) {
+#if defined(__x86_64__)
+    const uint32_t low = (uint32_t)mode;
+    __asm__ volatile("ldmxcsr %0" : : "m"(low) : "memory");
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+#else
+    (void)mode;
+#endif
+}
+
+/* Take subnormal numbers for 0, read and written; returns the mode before, to be set again. */
+static inline uint64_t pyad_flush_subnormal(void) {
+    const uint64_t mode = pyad_float_mode();
+#if defined(__x86_64__)
+    pyad_set_float_mode(mode | 0x8040); /* flush to zero, denormals are zero */
+#elif defined(__aarch64__)
+    pyad_set_float_mode(mode | 1u << 24); /* FZ */
+#endif
+    return mode;
+}
+
 /* Templates are included once per dtype with these defined:
  *   REAL or INT   the element type       SUFFIX   f32, f64, i64, i32, i16, i8, u8, b8
  *   DTYPE         PYAD_FLOAT32 ... PYAD_BOOL, for #if
@@ -89,6 +129,20 @@ enum {
 /* Registers kernel `name`, whose args struct is `args_type`; the three sizes are expressions over
  * `a` (the args) and `nth`. Stands after the kernel in its template. */
 #define PYAD_RECORD(name, args_type, work_, scratch_, shared_)                                   \
+    PYAD_RECORD_RUN(name, K(name), args_type, work_, scratch_, shared_)
+
+/* The same for a kernel that runs with subnormal numbers taken for 0: sums of products and optimizer
+ * steps, where they count for nothing, yet cost some processors a hundred times the work. */
+#define PYAD_RECORD_FLUSHED(name, args_type, work_, scratch_, shared_)                           \
+    static int PYAD_JOIN(name##_flushed, SUFFIX)(const void *args, const team *t) {              \
+        const uint64_t mode = pyad_flush_subnormal();                                            \
+        const int status = K(name)(args, t);                                                     \
+        pyad_set_float_mode(mode);                                                               \
+        return status;                                                                           \
+    }                                                                                            \
+    PYAD_RECORD_RUN(name, PYAD_JOIN(name##_flushed, SUFFIX), args_type, work_, scratch_, shared_)
+
+#define PYAD_RECORD_RUN(name, run_, args_type, work_, scratch_, shared_)                         \
     static int64_t PYAD_JOIN(name##_work, SUFFIX)(const void *p, int64_t nth) {                  \
         const args_type *a = p;                                                                  \
         (void)a, (void)nth;                                                                      \
@@ -105,7 +159,7 @@ enum {
         return (int64_t)(shared_);                                                               \
     }                                                                                            \
     const pyad_kernel PYAD_JOIN(PYAD_JOIN(name##_record, SUFFIX), ISA) = {                       \
-        K(name), PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),              \
+        run_, PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),              \
         PYAD_JOIN(name##_shared, SUFFIX)};
 
 #endif

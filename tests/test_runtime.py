@@ -50,6 +50,37 @@ def _train(steps=3, seed=0):
     return losses
 
 
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_subnormal_numbers_are_zero_in_sums_of_products_alone(dtype):
+    tiny = 1e-40 if dtype is ad.float32 else 1e-310
+    x = ad.full((64, 64), tiny, dtype=dtype)
+    image = ad.full((1, 4, 16, 16), tiny, dtype=dtype)
+    weight = ad.ones(4, 4, 3, 3, dtype=dtype)
+    for threads in (1, 2):
+        with native.exact_threads(threads):
+            assert not (x @ ad.ones(64, 64, dtype=dtype)).any()
+            for algorithm in ("im2col", "winograd"):
+                with ad.use_conv_algorithm(algorithm):
+                    assert not F.conv2d(image, weight, padding=1).any()
+            assert (x * 0.5).all()
+            assert x.sum().item() == pytest.approx(64 * 64 * tiny, rel=1e-3)
+            assert ad.isfinite(x.log()).all()
+
+
+@pytest.mark.parametrize("optimizer", [ad.optim.SGD, ad.optim.RMSprop])
+def test_momentum_without_gradients_decays_to_zero(optimizer):
+    # 0.9 times a few times the smallest subnormal number is rounded to itself: it would stay
+    # for ever, and some processors take a hundred times as long for it
+    parameter = nn.Parameter(ad.ones(1000))
+    step = optimizer([parameter], lr=0.01, momentum=0.9)
+    parameter.grad = ad.full((1000,), 1e-30)
+    step.step()
+    parameter.grad = ad.zeros(1000)
+    for _ in range(1200):
+        step.step()
+    assert not step.state[parameter]["momentum_buffer"].any()
+
+
 def test_e7_bits_do_not_depend_on_threads():
     with native.exact_threads(1):
         expected = _train()

@@ -114,11 +114,11 @@ static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
     return K(narrow_cut_of)(&s, &cut) ? sizeof(K(narrow_scratch)) : sizeof(K(conv_scratch));
 }
 
-PYAD_RECORD(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
-            pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch))),
-            K(conv_fwd_shared_bytes)(a))
-PYAD_RECORD(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
-            K(conv_bwd_x_scratch_bytes)(a), K(conv_bwd_x_shared_bytes)(a))
+PYAD_RECORD_FLUSHED(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
+                    pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch))),
+                    K(conv_fwd_shared_bytes)(a))
+PYAD_RECORD_FLUSHED(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
+                    K(conv_bwd_x_scratch_bytes)(a), K(conv_bwd_x_shared_bytes)(a))
 
 /* ---- conv_bwd_w ---- */
 
@@ -167,6 +167,6 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
     return elements * (int64_t)sizeof(REAL);
 }
 
-PYAD_RECORD(conv_bwd_w, conv_bwd_w_args, K(conv_work)(&a->dy, &a->dw),
-            sizeof(K(conv_sums_scratch)), K(conv_bwd_w_shared_bytes)(a))
+PYAD_RECORD_FLUSHED(conv_bwd_w, conv_bwd_w_args, K(conv_work)(&a->dy, &a->dw),
+                    sizeof(K(conv_sums_scratch)), K(conv_bwd_w_shared_bytes)(a))
 #endif

@@ -125,7 +125,7 @@ static int64_t K(matmul_cost)(const matmul_args *p) {
 }
 
 #ifdef REAL
-PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), K(gemm_scratch_bytes)(), 0)
+PYAD_RECORD_FLUSHED(matmul, matmul_args, K(matmul_cost)(a), K(gemm_scratch_bytes)(), 0)
 
 /* ---- the gradients of a linear layer's weight and bias ---- */
 
@@ -145,9 +145,9 @@ static int K(linear_grad)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(linear_grad, linear_grad_args,
-            pyad_numel(&a->weight) * a->g.shape[0] / MATMUL_SPEED + pyad_numel(&a->weight),
-            K(gemm_scratch_bytes)(), 0)
+PYAD_RECORD_FLUSHED(linear_grad, linear_grad_args,
+                    pyad_numel(&a->weight) * a->g.shape[0] / MATMUL_SPEED + pyad_numel(&a->weight),
+                    K(gemm_scratch_bytes)(), 0)
 #else
 PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), 0, 0)
 #endif

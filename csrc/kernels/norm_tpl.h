@@ -406,8 +406,8 @@ static inline int64_t K(bn_scratch)(const batch_norm_bwd_args *a) {
 
 PYAD_RECORD(batch_norm_fwd, batch_norm_fwd_args, 3 * pyad_numel(&a->x), 0,
             BN_SHARED(a->x.shape[1]))
-PYAD_RECORD(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), K(bn_scratch)(a),
-            BN_SHARED(a->x.shape[1]))
+PYAD_RECORD_FLUSHED(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), K(bn_scratch)(a),
+                    BN_SHARED(a->x.shape[1]))
 
 /* ---- group norm: one sample at a time, each by one thread ---- */
 
@@ -520,8 +520,8 @@ static int K(group_norm_bwd)(const void *args, const team *t) {
 
 PYAD_RECORD(group_norm_fwd, group_norm_fwd_args, 3 * pyad_numel(&a->x),
             GN_SCRATCH(a->x.shape[1]), 0)
-PYAD_RECORD(group_norm_bwd, group_norm_bwd_args, 6 * pyad_numel(&a->x),
-            GN_SCRATCH(a->x.shape[1]) + a->x.shape[1] * 8, AFFINE_SHARED(a->x.shape[1]))
+PYAD_RECORD_FLUSHED(group_norm_bwd, group_norm_bwd_args, 6 * pyad_numel(&a->x),
+                    GN_SCRATCH(a->x.shape[1]) + a->x.shape[1] * 8, AFFINE_SHARED(a->x.shape[1]))
 
 /* ---- layer norm and RMS norm: rows of n contiguous elements ---- */
 
@@ -696,7 +696,8 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
 }
 
 PYAD_RECORD(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(layer_norm_bwd, layer_norm_bwd_args, 8 * pyad_numel(&a->x), 0, a->n <= LN_SHORT ? AFFINE_SHARED(a->n) : 0)
+PYAD_RECORD_FLUSHED(layer_norm_bwd, layer_norm_bwd_args, 8 * pyad_numel(&a->x), 0,
+                    a->n <= LN_SHORT ? AFFINE_SHARED(a->n) : 0)
 
 #undef DL
 #undef dvec

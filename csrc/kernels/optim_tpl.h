@@ -103,7 +103,7 @@ static int K(sgd_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(sgd_step, sgd_step_args, 2 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(sgd_step, sgd_step_args, 2 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- Adam ---- */
 
@@ -168,7 +168,7 @@ static int K(adam_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(adam_step, adam_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(adam_step, adam_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- RMSprop ---- */
 
@@ -210,7 +210,7 @@ static int K(rmsprop_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(rmsprop_step, rmsprop_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(rmsprop_step, rmsprop_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- Adagrad ---- */
 
@@ -239,7 +239,7 @@ static int K(adagrad_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(adagrad_step, adagrad_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(adagrad_step, adagrad_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- Adadelta ---- */
 
@@ -273,7 +273,7 @@ static int K(adadelta_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(adadelta_step, adadelta_step_args, 8 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(adadelta_step, adadelta_step_args, 8 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- Adamax ---- */
 
@@ -308,7 +308,7 @@ static int K(adamax_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(adamax_step, adamax_step_args, 7 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(adamax_step, adamax_step_args, 7 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- RAdam ---- */
 
@@ -358,7 +358,7 @@ static int K(radam_step)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD_FLUSHED(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 0, 0)
 
 /* ---- the norm of all gradients ---- */
 

@@ -71,11 +71,11 @@ static int64_t K(rnn_steps)(const pyad_array *x, const pyad_array *sizes, int64_
     return sizes->data != NULL ? sizes->shape[0] : batch > 0 ? x->shape[0] / batch : 0;
 }
 
-PYAD_RECORD(rnn_fwd, rnn_fwd_args,
-            K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->hn.shape[0], 1),
-            K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
-            K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
-                                K(rnn_steps)(&a->x, &a->sizes, a->hn.shape[0]), a->x.shape[1]))
+PYAD_RECORD_FLUSHED(rnn_fwd, rnn_fwd_args,
+                    K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->hn.shape[0], 1),
+                    K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
+                    K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
+                                        K(rnn_steps)(&a->x, &a->sizes, a->hn.shape[0]), a->x.shape[1]))
 
 static int K(rnn_bwd)(const void *args, const team *t) {
     const rnn_bwd_args *a = args;
@@ -102,11 +102,11 @@ static int K(rnn_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(rnn_bwd, rnn_bwd_args,
-            K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->batch, 2),
-            K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
-            K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
-                                K(rnn_steps)(&a->x, &a->sizes, a->batch), a->x.shape[1]))
+PYAD_RECORD_FLUSHED(rnn_bwd, rnn_bwd_args,
+                    K(rnn_work)(&a->x, &a->w_ih, &a->w_hh, a->batch, 2),
+                    K(rnn_scratch_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind), a->x.shape[1]),
+                    K(rnn_shared_bytes)(a->w_hh.shape[1], K(rnn_gates)(a->kind),
+                                        K(rnn_steps)(&a->x, &a->sizes, a->batch), a->x.shape[1]))
 
 #undef RNN_PAD
 #undef RNN_PANEL

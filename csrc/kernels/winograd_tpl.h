@@ -45,7 +45,7 @@ static int K(winograd_weight)(const void *args, const team *t) {
     return 0;
 }
 
-PYAD_RECORD(winograd_weight, winograd_weight_args, 4 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD_FLUSHED(winograd_weight, winograd_weight_args, 4 * pyad_numel(&a->out), 0, 0)
 
 /* ---- winograd_fwd ---- */
 
@@ -86,8 +86,8 @@ static int64_t K(winograd_fwd_shared_bytes)(const winograd_fwd_args *a) {
     return size * (int64_t)sizeof(REAL);
 }
 
-PYAD_RECORD(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a),
-            K(winograd_fwd_scratch_bytes)(a), K(winograd_fwd_shared_bytes)(a))
+PYAD_RECORD_FLUSHED(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a),
+                    K(winograd_fwd_scratch_bytes)(a), K(winograd_fwd_shared_bytes)(a))
 
 /* ---- winograd_bwd_w ---- */
 
@@ -113,6 +113,6 @@ static int64_t K(winograd_bwd_w_shared_bytes)(const winograd_bwd_w_args *a) {
     return K(winograd_pool_size)(&s) * (int64_t)sizeof(REAL);
 }
 
-PYAD_RECORD(winograd_bwd_w, winograd_bwd_w_args, K(winograd_bwd_w_cost)(a), 0,
-            K(winograd_bwd_w_shared_bytes)(a))
+PYAD_RECORD_FLUSHED(winograd_bwd_w, winograd_bwd_w_args, K(winograd_bwd_w_cost)(a), 0,
+                    K(winograd_bwd_w_shared_bytes)(a))
 #endif

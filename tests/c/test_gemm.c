@@ -183,6 +183,33 @@ static void test_many_blocks(void **unused) {
         check_shape(PYAD_FLOAT32, 1, 701, 1100, 9, COLUMNS * LAYOUTS);
         check_shape(PYAD_FLOAT32, 1, 70, 40, 1024, ROWS);
         check_shape(PYAD_FLOAT64, 1, 1024, 1024, 7, COLUMNS);
+        check_shape(PYAD_FLOAT32, 1, 1024, 40, 33, COLUMNS);
+    }
+}
+
+/* Below the smallest normal number a factor is 0, and so is a product; the caller's own arithmetic
+ * stays as it was. */
+static void test_subnormal_numbers_are_zero(void **unused) {
+    (void)unused;
+    static const double factors[][2] = {{1e-40, 1}, {1e-25, 1e-15}, {1e-310, 1}, {1e-200, 1e-110}};
+    volatile float tiny = 1e-40f;
+    FOR_EACH_ISA(isa) {
+        for (int i = 0; i < 4; i++) {
+            int64_t dtype = i < 2 ? PYAD_FLOAT32 : PYAD_FLOAT64;
+            matmul_args p = {.a = matrices(dtype, 1, 64, 9, ROWS),
+                             .b = matrices(dtype, 1, 9, 64, ROWS),
+                             .out = matrices(dtype, 1, 64, 64, ROWS)};
+            for (int64_t j = 0; j < 64 * 9; j++) {
+                put_value(p.a.data, dtype, j, factors[i][0]);
+                put_value(p.b.data, dtype, j, factors[i][1]);
+            }
+            run_kernel_ok(PYAD_ID_matmul, p, 2);
+            for (int64_t j = 0; j < 64 * 64; j++) {
+                assert_true(value_at(p.out.data, dtype, j) == 0);
+            }
+            assert_true(tiny * 0.5f != 0);
+            free(p.a.data), free(p.b.data), free(p.out.data);
+        }
     }
 }
 
@@ -313,6 +340,7 @@ static void test_nan_passes_the_clamp(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul_kernel),    cmocka_unit_test(test_many_blocks),
+        cmocka_unit_test(test_subnormal_numbers_are_zero),
         cmocka_unit_test(test_integers_wrap),    cmocka_unit_test(test_implicit_operand),
         cmocka_unit_test(test_sums_of_columns),  cmocka_unit_test(test_epilogue),
         cmocka_unit_test(test_transposing_pack), cmocka_unit_test(test_nan_passes_the_clamp),
