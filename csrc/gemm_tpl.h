@@ -48,6 +48,9 @@ enum {
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
 #define GEMM_LINE (64 / (int64_t)sizeof(REAL))   /* elements of a line of the caches */
 #define GEMM_PAGE (4096 / (int64_t)sizeof(REAL)) /* rows so far apart fall on one set of L1 */
+/* steps of a sum that take as long as reading what is packed, from L2, and what is not yet there */
+#define GEMM_AHEAD 8
+#define GEMM_FAR_AHEAD 24
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -154,7 +157,28 @@ static void K(gemm_pack_panel)(REAL *restrict dst, int64_t width, int64_t lanes,
     }
 }
 
+/* A whole block of a matrix whose columns lie along memory, as panels of `height` rows: column by
+ * column, so that what lies side by side is read at once. */
+static void K(gemm_pack_columns)(REAL *restrict packed, int64_t height, int64_t rows, int64_t depth,
+                                 const REAL *restrict from, int64_t step) {
+    for (int64_t d = 0; d < depth; d++, from += step, packed += height) {
+        REAL *to = packed;
+        for (int64_t i = 0; i < rows; i += height, to += height * depth) {
+            int64_t count = pyad_min(height, rows - i);
+            for (int64_t l = 0; l < count; l += VL) {
+                int64_t n = pyad_min(VL, count - l);
+                v_store_n(to + l, v_load_n(from + i + l, n), n);
+            }
+        }
+    }
+}
+
 /* ---- the tile ---- */
+
+/* Ask for the nv vectors of B that a tile reads some steps of the sum later. */
+GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t nv) {
+    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) __builtin_prefetch(later + j * VL);
+}
 
 /* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
  * at a[i * a_lane + d * a_depth]; with `add`, what was there is added to the sum. rows, nv and the
@@ -170,6 +194,7 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
     for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
         vec right[GEMM_NV];
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
+        K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             vec left = v_set1(a[i * a_lane]);
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
@@ -448,7 +473,10 @@ static K(gemm_left) K(gemm_take_rows)(const K(gemm_matrix) *a, const K(gemm_bloc
         return (K(gemm_left)){from, height, height * a->row, a->row, a->col,
                               a->row == 1 ? K(gemm_tiles) : K(gemm_tiles_lanes)};
     }
-    for (int64_t i = 0; i < rows; i += height) {
+    if (a->row == 1) {
+        K(gemm_pack_columns)(packed, height, rows, s->depth, from, a->col);
+    }
+    for (int64_t i = 0; i < rows && a->row != 1; i += height) {
         K(gemm_pack_panel)(packed + i * s->depth, height, pyad_min(height, rows - i), s->depth,
                            from + i * a->row, a->row, a->col);
     }
