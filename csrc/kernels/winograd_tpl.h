@@ -14,8 +14,8 @@
  * winograd_fwd also computes the input gradient: a convolution of the output's gradient with the
  * weights turned around (`transposed`). Columns, here, are the channels that are written.
  *
- * The loops stand in the folder winograd: forward_tpl.h, few_tpl.h where tiles are few, and
- * weight_grad_tpl.h. Weights are mapped in each call, or once by winograd_weight (`prepared`).
+ * The loops stand in the folder winograd: forward_tpl.h and weight_grad_tpl.h, few_forward_tpl.h and
+ * few_weight_grad_tpl.h where tiles are few. Weights are mapped in each call, or once by winograd_weight (`prepared`).
  *
  * Every number is computed in one order that only the shape enters, so bits do not depend on
  * threads. Scratch depends on channels: neither batch nor image enters.
@@ -28,8 +28,9 @@
 #include "winograd/blocks_tpl.h"
 #include "winograd/weights_tpl.h"
 #include "winograd/forward_tpl.h"
-#include "winograd/few_tpl.h"
+#include "winograd/few_forward_tpl.h"
 #include "winograd/weight_grad_tpl.h"
+#include "winograd/few_weight_grad_tpl.h"
 
 /* Products that are left, in units of the work that PYAD_WORK_GRAIN counts. */
 static int64_t K(winograd_work)(const winograd_shape *s) {
@@ -94,6 +95,10 @@ PYAD_RECORD_FLUSHED(winograd_fwd, winograd_fwd_args, K(winograd_fwd_cost)(a),
 static int K(winograd_bwd_w)(const void *args, const team *t) {
     const winograd_bwd_w_args *a = args;
     winograd_shape s = winograd_shape_of(&a->x, &a->dy, a->padding);
+    if (K(winograd_sums_few)(&s)) {
+        K(winograd_weight_few)(&s, a, t);
+        return 0;
+    }
     K(winograd_pool) p = K(winograd_pool_of)(&s, t->shared);
     for (int64_t column = 0; column < s.columns; column += s.group) {
         /* the group before is collected, and the first finds columns it lacks at zero */
@@ -110,9 +115,12 @@ static int64_t K(winograd_bwd_w_cost)(const winograd_bwd_w_args *a) {
 
 static int64_t K(winograd_bwd_w_shared_bytes)(const winograd_bwd_w_args *a) {
     winograd_shape s = winograd_shape_of(&a->x, &a->dy, a->padding);
-    return K(winograd_pool_size)(&s) * (int64_t)sizeof(REAL);
+    int64_t size = K(winograd_pool_size)(&s);
+    if (K(winograd_sums_few)(&s)) size = K(winograd_few_sums_shared)(&s);
+    return size * (int64_t)sizeof(REAL);
 }
 
-PYAD_RECORD_FLUSHED(winograd_bwd_w, winograd_bwd_w_args, K(winograd_bwd_w_cost)(a), 0,
+PYAD_RECORD_FLUSHED(winograd_bwd_w, winograd_bwd_w_args, K(winograd_bwd_w_cost)(a),
+                    WINOGRAD_POINTS * WINOGRAD_SQUARE * (int64_t)sizeof(REAL),
                     K(winograd_bwd_w_shared_bytes)(a))
 #endif

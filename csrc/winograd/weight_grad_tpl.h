@@ -2,6 +2,8 @@
  * times mapped gradients, a number for each point, channel and column, then mapped to 3 x 3
  * weights (G' s G).
  *
+ * Where all tiles are one block, few_weight_grad_tpl.h does better.
+ *
  * Loops: groups of columns; blocks of tiles, which the team maps into shared memory; points and
  * columns, shared out to the threads, each of which adds to sums of its own; channels by
  * WINOGRAD_HEIGHT and tiles, for which the sums stay in registers.
@@ -43,7 +45,11 @@ GEMM_INLINE void K(winograd_sum_of)(const REAL *v, const REAL *w, int64_t w_pane
     }
     for (int64_t t = 0; t < tiles; t++, v += VL, w += VL) {
         vec right[GEMM_NV];
-        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) right[j] = v_load(w + j * w_panel);
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
+            right[j] = v_load(w + j * w_panel);
+            K(gemm_read_ahead)(w + j * w_panel + GEMM_FAR_AHEAD * VL, 1);
+        }
+        K(gemm_read_ahead)(v + GEMM_FAR_AHEAD * VL, 1);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             vec each = v_set1(v[i]);
             GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
@@ -74,15 +80,20 @@ static void K(winograd_add_products)(const winograd_shape *s, const K(winograd_p
     }
 }
 
+/* The sum of the vectors of some tiles. */
+static vec K(winograd_add_up)(const REAL *w, int64_t tiles) {
+    vec sum = {0};
+    for (int64_t t = 0; t < tiles; t++) sum += v_load(w + t * VL);
+    return sum;
+}
+
 /* Add the sums of a block's pixels, the gradient of the bias. */
 static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int64_t tiles,
                                  int add) {
     for (int64_t j = 0; j < GEMM_NR; j += VL) {
         const REAL *w = K(winograd_at)(&p->w, WINOGRAD_BIAS, (column + j) / VL, 0);
         vec sum = add ? v_load(p->bias + column + j) : (vec){0};
-        vec part = {0};
-        for (int64_t t = 0; t < tiles; t++) part += v_load(w + t * VL);
-        v_store(p->bias + column + j, sum + part);
+        v_store(p->bias + column + j, sum + K(winograd_add_up)(w, tiles));
     }
 }
 
@@ -106,16 +117,22 @@ static void K(winograd_sum_block)(const winograd_shape *s, const K(winograd_pool
     }
 }
 
-/* dw of VL columns from `column` (of the group) on, for VL channels from `channel` on. */
-static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd_pool) *p,
-                                       int64_t channel, int64_t column, int64_t lanes, REAL *dw) {
+/* Sums of some channels and VL columns: steps from point to point and from channel to channel. */
+typedef struct {
+    const REAL *data;
+    int64_t point, channel;
+} K(winograd_sums);
+
+/* dw of VL columns, `lanes` of which are there, for VL channels from `channel` on. */
+static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd_sums) *sums,
+                                       int64_t channel, int64_t lanes, REAL *dw) {
     vec taps[(9 + 1) * VECTOR_BYTES / sizeof(REAL)];
-    int64_t rows = p->v.panels * VL, count = pyad_min(VL, s->channels - channel);
+    int64_t count = pyad_min(VL, s->channels - channel);
     for (int64_t c = 0; c < count; c++) {
         vec half[18], line[WINOGRAD_SIDE];
-        const REAL *from = p->sums + (channel + c) * s->group + column;
+        const REAL *from = sums->data + c * sums->channel;
         for (int i = 0; i < WINOGRAD_SIDE; i++) {
-            GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++, from += rows * s->group) {
+            GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++, from += sums->point) {
                 line[j] = v_load(from);
             }
             K(winograd_kernel_line)(line, 1, half + 3 * i, 1);
@@ -142,7 +159,9 @@ static void K(winograd_collect)(const winograd_shape *s, const K(winograd_pool) 
         int64_t lanes = pyad_min(VL, end - j);
         REAL *rows = dw + (first + j) * s->channels * 9;
         for (int64_t c = 0; c < s->channels; c += VL) {
-            K(winograd_collect_square)(s, p, c, j, lanes, rows + 9 * c);
+            K(winograd_sums) sums = {p->sums + c * s->group + j, p->v.panels * VL * s->group,
+                                     s->group};
+            K(winograd_collect_square)(s, &sums, c, lanes, rows + 9 * c);
         }
         if (db != NULL) K(gemm_store_row)(db + first + j, 1, v_load(p->bias + j), lanes);
     }
