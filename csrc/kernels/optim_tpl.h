@@ -1,9 +1,10 @@
 /* Optimizer steps and gradient clipping over all parameters of a group in one call.
  *
  * Parameters, gradients and states come as tables of dense arrays that lie alike, so each is a flat
- * run of memory. The team splits the elements of all of them, laid end to end, into equal parts in
- * whole vectors; a thread walks over the tensors that its part touches. One pass reads and writes
- * every array once, which is what the step costs.
+ * run of memory. The team splits each of them into equal parts in whole vectors: what the kernels
+ * before and after have of a tensor in their caches is then mostly the same thread's, and none has
+ * all that went out of them. One pass reads and writes every array once, which is what the step
+ * costs.
  *
  * Hyperparameters are read from a float64 array that the optimizer's group keeps, so that a
  * schedule works for a recorded step too.
@@ -30,31 +31,23 @@ static int64_t K(table_numel)(const pyad_array *table) {
     return n;
 }
 
-/* How a thread's part of the elements runs over the tensors. */
+/* A thread's part of each tensor in turn. */
 typedef struct {
-    int64_t begin, end; /* of the whole, still to do */
-    int64_t start;      /* of the current tensor */
-    int64_t i;          /* the tensor */
-    int64_t from, to;   /* in the tensor */
+    const pyad_array *table;
+    const team *team;
+    int64_t i, from, to; /* the tensor; elements of it */
 } K(walk);
 
 static inline K(walk) K(walk_part)(const pyad_array *table, const team *t) {
-    K(walk) w = {0, 0, 0, -1, 0, 0};
-    team_range(t, K(table_numel)(table), OPTIM_BLOCK, &w.begin, &w.end);
-    return w;
+    return (K(walk)){table, t, -1, 0, 0};
 }
 
-/* Go on to the next tensor of the part; 0 at its end. */
-static inline int K(walk_next)(K(walk) *w, const pyad_array *table) {
-    while (w->begin < w->end) {
-        if (w->i >= 0) w->start += pyad_numel(K(table_entry)(table, w->i));
-        w->i++;
-        int64_t n = pyad_numel(K(table_entry)(table, w->i));
-        if (w->start + n <= w->begin) continue;
-        w->from = w->begin - w->start;
-        w->to = pyad_min(n, w->end - w->start);
-        w->begin = w->start + w->to;
-        return 1;
+/* Go on to the next tensor that has a part; 0 at the end. */
+static inline int K(walk_next)(K(walk) *w) {
+    while (++w->i < w->table->shape[0]) {
+        int64_t n = pyad_numel(K(table_entry)(w->table, w->i));
+        team_range(w->team, n, OPTIM_BLOCK, &w->from, &w->to);
+        if (w->from < w->to) return 1;
     }
     return 0;
 }
@@ -85,7 +78,7 @@ static int K(sgd_step)(const void *args, const team *t) {
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[3] != 0, remembers = h[1] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
@@ -138,7 +131,7 @@ static int K(adam_step)(const void *args, const team *t) {
     const vec fresh2 = v_set1((REAL)(1 - beta2));
     const int decays = h[4] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
         const vec size = v_set1((REAL)(-lr / (1 - K(power)(beta1, step))));
         const vec correct = v_set1((REAL)(1 / sqrt(1 - K(power)(beta2, step))));
@@ -181,7 +174,7 @@ static int K(rmsprop_step)(const void *args, const team *t) {
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[3] != 0, remembers = h[4] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict square = K(table_data)(&a->squares, w.i);
@@ -221,7 +214,7 @@ static int K(adagrad_step)(const void *args, const team *t) {
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[2] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const double done = K(next_step)(&a->steps, w.i) - 1;
         const vec minus_lr = v_set1((REAL)(-h[0] / (1 + done * h[1])));
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
@@ -253,7 +246,7 @@ static int K(adadelta_step)(const void *args, const team *t) {
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[3] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict square = K(table_data)(&a->squares, w.i);
@@ -286,7 +279,7 @@ static int K(adamax_step)(const void *args, const team *t) {
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[4] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
         const vec size = v_set1((REAL)(-h[0] / (1 - K(power)(h[1], step))));
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
@@ -332,7 +325,7 @@ static int K(radam_step)(const void *args, const team *t) {
     const vec fresh2 = v_set1((REAL)(1 - beta2));
     const int decays = h[4] != 0;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
         const double trust = K(rectification)(beta2, step);
         const double scale = -lr / (1 - K(power)(beta1, step));
@@ -427,14 +420,14 @@ static double K(sum_of_sizes)(const REAL *g, int64_t n, double scale, int square
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
-/* Part i of OPTIM_PARTS of all elements: the largest size (p = 0), or the sum of the sizes (1) or
+/* Part i of OPTIM_PARTS of each tensor: the largest size (p = 0), or the sum of the sizes (1) or
  * their squares (2), each size times `scale`. */
 static K(norm_part) K(norm_of_part)(const pyad_array *grads, int64_t part, double p,
                                     double scale) {
     const team as_thread = {part, OPTIM_PARTS, NULL, NULL, NULL};
     K(walk) w = K(walk_part)(grads, &as_thread);
     K(norm_part) r = {0, -1};
-    while (K(walk_next)(&w, grads)) {
+    while (K(walk_next)(&w)) {
         const REAL *g = K(table_data)(grads, w.i) + w.from;
         if (p != 0) {
             r.value += K(sum_of_sizes)(g, w.to - w.from, scale, p == 2);
@@ -484,8 +477,9 @@ static int K(grad_norm)(const void *args, const team *t) {
     }
     if (t->ith == 0) {
         double bad = -1;
-        for (int64_t i = OPTIM_PARTS - 1; i >= 0; i--) {
-            if (largest[i].bad >= 0) bad = largest[i].bad;
+        for (int64_t i = 0; i < OPTIM_PARTS; i++) {
+            double found = largest[i].bad;
+            if (found >= 0 && (bad < 0 || found < bad)) bad = found;
         }
         double *out = a->out.data;
         out[0] = norm;
@@ -504,7 +498,7 @@ static int K(grad_scale)(const void *args, const team *t) {
     if (factor >= 1) return PYAD_OK;
     const vec by = v_set1((REAL)factor);
     K(walk) w = K(walk_part)(&a->out, t);
-    while (K(walk_next)(&w, &a->out)) {
+    while (K(walk_next)(&w)) {
         REAL *restrict g = K(table_data)(&a->out, w.i);
         FOR_VECTORS(w, k, left) K(store_part)(g + k, K(load_part)(g + k, left) * by, left);
     }
@@ -518,7 +512,7 @@ static int K(grad_clamp)(const void *args, const team *t) {
     const grad_clamp_args *a = args;
     const vec high = v_set1((REAL)a->limit), low = -high;
     K(walk) w = K(walk_part)(&a->grads, t);
-    while (K(walk_next)(&w, &a->grads)) {
+    while (K(walk_next)(&w)) {
         REAL *restrict g = K(table_data)(&a->grads, w.i);
         FOR_VECTORS(w, k, left) {
             vec x = K(load_part)(g + k, left);
