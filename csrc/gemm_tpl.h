@@ -175,9 +175,11 @@ static void K(gemm_pack_columns)(REAL *restrict packed, int64_t height, int64_t 
 
 /* ---- the tile ---- */
 
-/* Ask for the nv vectors of B that a tile reads some steps of the sum later. */
-GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t nv) {
-    GEMM_UNROLL for (int64_t j = 0; j < nv; j++) __builtin_prefetch(later + j * VL);
+/* Ask for `count` elements that a tile reads some steps of the sum later. They may begin anywhere
+ * in a line. */
+GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t count) {
+    GEMM_UNROLL for (int64_t j = 0; j < count; j += GEMM_LINE) __builtin_prefetch(later + j);
+    if (count % GEMM_LINE > GEMM_LINE / 2) __builtin_prefetch(later + count - 1);
 }
 
 /* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
@@ -194,7 +196,8 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
     for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
         vec right[GEMM_NV];
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
-        K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv);
+        K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv * VL);
+        if (a_lane == 1) K(gemm_read_ahead)(a + GEMM_AHEAD * a_depth, rows);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             vec left = v_set1(a[i * a_lane]);
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {

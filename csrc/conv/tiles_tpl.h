@@ -64,7 +64,7 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
         for (int64_t d = p->depths[s]; d > 0; d--, a += a_depth, b += b_depth) {
             vec right[GEMM_NV];
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
-            K(gemm_read_ahead)(b + GEMM_FAR_AHEAD * b_depth, nv);
+            K(gemm_read_ahead)(b + GEMM_FAR_AHEAD * b_depth, nv * VL);
             GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
                 vec left = v_set1(a[i * a_lane]);
                 GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {

@@ -37,7 +37,7 @@ GEMM_INLINE void K(winograd_tile_of)(const K(winograd_product) *p, const int64_t
         for (int64_t d = pyad_min(VL, p->channels - c); d > 0; d--, left++, u += WINOGRAD_WIDTH) {
             vec right[GEMM_NV];
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(u + j * VL);
-            K(gemm_read_ahead)(u + GEMM_FAR_AHEAD * WINOGRAD_WIDTH, nv);
+            K(gemm_read_ahead)(u + GEMM_FAR_AHEAD * WINOGRAD_WIDTH, nv * VL);
             GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
                 vec each = v_set1(left[i * VL]);
                 GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {

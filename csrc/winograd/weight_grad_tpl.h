@@ -47,9 +47,9 @@ GEMM_INLINE void K(winograd_sum_of)(const REAL *v, const REAL *w, int64_t w_pane
         vec right[GEMM_NV];
         GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
             right[j] = v_load(w + j * w_panel);
-            K(gemm_read_ahead)(w + j * w_panel + GEMM_FAR_AHEAD * VL, 1);
+            K(gemm_read_ahead)(w + j * w_panel + GEMM_FAR_AHEAD * VL, VL);
         }
-        K(gemm_read_ahead)(v + GEMM_FAR_AHEAD * VL, 1);
+        K(gemm_read_ahead)(v + GEMM_FAR_AHEAD * VL, rows);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             vec each = v_set1(v[i]);
             GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
