@@ -37,8 +37,12 @@
 #define RNN_PAD VL
 /* weights of the input that stay in L2 beside the recurrent ones */
 #define RNN_INPUT_BYTES 524288
+/* where the sums of panel number p begin: [row][column] */
+#define RNN_PANEL(p) ((p) * RNN_ROWS * GEMM_NR)
 /* sums of a panel of all gates */
-#define RNN_SUMS (4 * RNN_ROWS * GEMM_NR)
+#define RNN_SUMS RNN_PANEL(4)
+/* panels that one row meets at once: the sums of one are too few to keep the processor busy */
+#define RNN_TOGETHER 4
 
 #include "rnn/sequences_tpl.h"
 #include "rnn/forward_tpl.h"

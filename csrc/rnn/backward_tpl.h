@@ -76,8 +76,6 @@ typedef struct {
     int64_t step;
 } K(rnn_grads_now);
 
-#define RNN_PANEL(i) ((i) * RNN_ROWS * GEMM_NR)
-
 /* The cells of one step: this thread's units of `count` sequences from `begin` on. */
 static void K(rnn_bwd_cells)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn_part) *p,
                              int64_t now, int64_t begin, int64_t count,
@@ -143,6 +141,7 @@ static void K(rnn_bwd_block)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn
     int64_t hidden = r->hidden, step = K(rnn_round)(hidden) + RNN_PAD, first = begin * hidden;
     int64_t from = p->first * GEMM_NR, to = pyad_min(p->last * GEMM_NR, hidden);
     int64_t depth = r->gates * hidden, d_row = a->d.stride[0], panels = p->last - p->first;
+    int64_t whole = panels - (to - (p->last - 1) * GEMM_NR <= VL);
     K(rnn_grads_now) grads = {buffer, buffer + RNN_PANEL(K(rnn_panels)(hidden)), step};
     const REAL *dhn = a->dhn.data == NULL ? NULL : (const REAL *)a->dhn.data + first;
     const REAL *dcn = a->dcn.data == NULL ? NULL : (const REAL *)a->dcn.data + first;
@@ -160,10 +159,11 @@ static void K(rnn_bwd_block)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn
         const REAL *d = (const REAL *)a->d.data + (K(rnn_offset)(r, now) + begin) * d_row;
         /* nobody asks for what goes on to the first state */
         int64_t needed = a->dh0.data == NULL ? pyad_min(left, count) : count;
-        for (int64_t i = 0; i < panels && needed > 0; i++) {
-            int64_t panel = s % 2 ? p->last - 1 - i : p->first + i;
+        for (int64_t i = 0, together; i < panels && needed > 0; i += together) {
+            together = needed == 1 && whole - i >= RNN_TOGETHER ? RNN_TOGETHER : 1;
+            int64_t panel = s % 2 && needed > 1 ? p->last - 1 - i : p->first + i;
             K(rnn_multiply)(d, d_row, needed, depth, packed + panel * GEMM_NR * depth,
-                            K(rnn_width)(pyad_min(GEMM_NR, hidden - panel * GEMM_NR)),
+                            K(rnn_width)(pyad_min(GEMM_NR, hidden - panel * GEMM_NR)), together,
                             grads.dh + RNN_PANEL(panel));
         }
         if (left < count) K(rnn_bwd_drain)(a, r, p, &grads, begin, left, count - left);

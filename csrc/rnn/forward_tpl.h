@@ -6,7 +6,7 @@
 typedef struct {
     const REAL *own;  /* what the sums lack: the bias, or the input's part; NULL: nothing */
     const REAL *back; /* and of GRU's last gate the recurrent part: its bias, or NULL */
-    const REAL *sums; /* of a panel: those of slot s at s * RNN_ROWS * GEMM_NR */
+    const REAL *sums; /* of a panel: those of slot s at RNN_PANEL(s) */
     const REAL *h;    /* the state before */
     REAL *c, *cell;   /* the cell's state; where it is kept, or NULL */
     REAL *gates, *state, *y;
@@ -14,7 +14,7 @@ typedef struct {
 } K(rnn_row);
 
 GEMM_INLINE vec K(rnn_sum)(const K(rnn_row) *w, int64_t slot, int64_t l) {
-    return v_load(w->sums + slot * RNN_ROWS * GEMM_NR + l);
+    return v_load(w->sums + RNN_PANEL(slot) + l);
 }
 
 /* unit j is column l of the panel */
@@ -104,18 +104,16 @@ static void K(rnn_drain)(REAL *to, int64_t hidden, const REAL *from, int64_t ste
  * slot 3. */
 static void K(rnn_fwd_sums)(const K(rnn) *r, const REAL *packed, int64_t panel, int64_t rows,
                             const REAL *state, int64_t step, REAL *sums) {
-    const int64_t slot = RNN_ROWS * GEMM_NR, along = r->along, depth = along + r->hidden;
+    const int64_t along = r->along, depth = along + r->hidden;
+    const int64_t full = r->kind == PYAD_GRU ? 2 : r->gates;
     int64_t width = K(rnn_width)(pyad_min(GEMM_NR, r->hidden - panel * GEMM_NR));
     packed += panel * r->gates * GEMM_NR * depth;
-    for (int64_t g = 0; g < r->gates; g++, packed += GEMM_NR * depth) {
-        if (r->kind != PYAD_GRU || g < 2) {
-            K(rnn_multiply)(state, step, rows, depth, packed, width, sums + g * slot);
-            continue;
-        }
-        if (along > 0) K(rnn_multiply)(state, step, rows, along, packed, width, sums + 2 * slot);
-        K(rnn_multiply)(state + along, step, rows, r->hidden, packed + along * width, width,
-                        sums + 3 * slot);
-    }
+    K(rnn_multiply)(state, step, rows, depth, packed, width, full, sums);
+    if (full == r->gates) return;
+    packed += full * GEMM_NR * depth;
+    if (along > 0) K(rnn_multiply)(state, step, rows, along, packed, width, 1, sums + RNN_PANEL(2));
+    K(rnn_multiply)(state + along, step, rows, r->hidden, packed + along * width, width, 1,
+                    sums + RNN_PANEL(3));
 }
 
 /* Where a block of sequences keeps its states, with rows `step` apart, the inputs before them. */

@@ -160,14 +160,42 @@ static int64_t K(rnn_block)(const K(rnn_part) *p) {
 
 static inline int64_t K(rnn_width)(int64_t lanes) { return lanes <= VL ? VL : GEMM_NR; }
 
-/* rows x depth at `a` times a packed panel: sums[i * GEMM_NR + l]. */
+/* One row times whole panels: sums of panel p at RNN_PANEL(p). */
+static void K(rnn_multiply_row)(const REAL *restrict a, int64_t depth, const REAL *restrict packed,
+                                REAL *restrict sums) {
+    vec sum[RNN_TOGETHER][GEMM_NV] = {{{0}}};
+    for (int64_t d = 0; d < depth; d++, packed += GEMM_NR) {
+        vec left = v_set1(a[d]);
+        GEMM_UNROLL for (int64_t p = 0; p < RNN_TOGETHER; p++) {
+            GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
+                vec right = v_load(packed + p * GEMM_NR * depth + j * VL);
+                sum[p][j] = v_fma(left, right, sum[p][j]);
+            }
+        }
+    }
+    GEMM_UNROLL for (int64_t p = 0; p < RNN_TOGETHER; p++) {
+        GEMM_UNROLL for (int64_t j = 0; j < GEMM_NV; j++) {
+            v_store(sums + RNN_PANEL(p) + j * VL, sum[p][j]);
+        }
+    }
+}
+
+/* rows x depth at `a` times `count` packed panels as wide as `width`: sums[i * GEMM_NR + l] of row
+ * i, for panel p from RNN_PANEL(p) on. */
 static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t depth,
-                            const REAL *panel, int64_t width, REAL *sums) {
-    int64_t height = K(gemm_height)(rows);
-    for (int64_t i = 0, now; i < rows; i += now) {
-        now = K(gemm_fit)(pyad_min(height, rows - i));
-        K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width,
-                                                 sums + i * GEMM_NR, GEMM_NR, 0);
+                            const REAL *packed, int64_t width, int64_t count, REAL *sums) {
+    int64_t height = K(gemm_height)(rows), p = 0;
+    for (; rows == 1 && width > VL && count - p >= RNN_TOGETHER; p += RNN_TOGETHER) {
+        K(rnn_multiply_row)(a, depth, packed + p * GEMM_NR * depth, sums + RNN_PANEL(p));
+    }
+    for (; p < count; p++) {
+        const REAL *panel = packed + p * GEMM_NR * depth;
+        REAL *to = sums + RNN_PANEL(p);
+        for (int64_t i = 0, now; i < rows; i += now) {
+            now = K(gemm_fit)(pyad_min(height, rows - i));
+            K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width,
+                                                     to + i * GEMM_NR, GEMM_NR, 0);
+        }
     }
 }
 

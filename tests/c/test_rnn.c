@@ -34,12 +34,12 @@ static void make(layer *l, pyad_array *a, int64_t rows, int64_t columns, uint64_
 }
 
 static void choose(layer *l, uint64_t *random) {
-    static const int64_t widths[] = {1, 3, 8, 16, 17, 33, 40};
+    static const int64_t widths[] = {1, 3, 8, 16, 17, 33, 40, 140};
     static const int64_t batches[] = {1, 2, 5, 17, 60};
     l->steps = number_in(random, 1, 4);
     l->batch = batches[number_in(random, 0, 4)];
-    l->inputs = widths[number_in(random, 0, 6)];
-    l->hidden = widths[number_in(random, 0, 6)];
+    l->inputs = widths[number_in(random, 0, 7)];
+    l->hidden = widths[number_in(random, 0, 7)];
     l->gates = l->kind == PYAD_LSTM ? 4 : l->kind == PYAD_GRU ? 3 : 1;
     l->slots = l->kind == PYAD_GRU ? 4 : l->gates;
     l->packed = number_in(random, 0, 1);
@@ -102,6 +102,8 @@ static void free_layer(layer *l) {
 
 /* ---- plain loops ---- */
 
+#define MOST_UNITS 140
+
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 static double dot(const pyad_array *w, int64_t row, const double *x) {
@@ -115,7 +117,7 @@ static double bias_at(const pyad_array *b, int64_t i) { return b->data == NULL ?
 /* One cell: h and c before become h and c after. */
 static void plain_cell(const layer *l, const double *x, double *h, double *c) {
     int64_t n = l->hidden;
-    double own[4][64] = {{0}}, back[4][64] = {{0}};
+    double own[4][MOST_UNITS] = {{0}}, back[4][MOST_UNITS] = {{0}};
     for (int64_t g = 0; g < l->gates; g++) {
         for (int64_t j = 0; j < n; j++) {
             own[g][j] = dot(&l->fwd.w_ih, g * n + j, x) + bias_at(&l->fwd.b_ih, g * n + j);
@@ -139,7 +141,7 @@ static void plain_cell(const layer *l, const double *x, double *h, double *c) {
 static void check_forward(const layer *l) {
     double tolerance = 30 * precision_of(l->dtype);
     for (int64_t b = 0; b < l->batch; b++) {
-        double x[64], h[64] = {0}, c[64] = {0};
+        double x[MOST_UNITS], h[MOST_UNITS] = {0}, c[MOST_UNITS] = {0};
         for (int64_t j = 0; j < l->hidden && l->state; j++) {
             h[j] = get(&l->fwd.h0, b * l->hidden + j);
             if (l->kind == PYAD_LSTM) c[j] = get(&l->fwd.c0, b * l->hidden + j);
