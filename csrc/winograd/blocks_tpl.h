@@ -11,6 +11,10 @@
 #define PYAD_WINOGRAD_BLOCKS
 #define WINOGRAD_BIAS 36 /* the point behind the last of a mapped gradient: its plain sum */
 #define WINOGRAD_LINE 64 /* bytes of a cache line */
+
+/* Rows of the 6 x 6 points that are mapped, as bits: row 0, rows 1 and 2, which share sums, rows 3
+ * and 4, row 5. */
+#define WINOGRAD_ALL_ROWS 15
 #endif
 
 /* Mapped pixels of some tiles: a vector of channels for each (point, panel of VL channels, tile).
@@ -154,10 +158,11 @@ GEMM_INLINE void K(winograd_window_rows)(const K(winograd_source) *d, const int 
     GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
 }
 
-/* Map the windows of tiles first .. first+count-1 into tiles `to` .. of a block. */
+/* Map the windows of tiles first .. first+count-1 into tiles `to` .. of a block: some rows of their
+ * points. */
 static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pixels) *x,
-                                    int64_t first, int64_t count, const K(winograd_block) *v,
-                                    int64_t to) {
+                                    int64_t first, int64_t count, int rows,
+                                    const K(winograd_block) *v, int64_t to) {
     _Alignas(64) REAL room[WINOGRAD_POINTS * VECTOR_BYTES / sizeof(REAL)];
     int64_t step = K(winograd_point_step)(v);
     for (int64_t t = 0; t < count; t++) {
@@ -171,10 +176,10 @@ static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pi
             K(winograd_source) d = K(winograd_see)(x, image + p * VL, at.y - s->pad_h,
                                                    at.x - s->pad_w, WINOGRAD_SIDE, lanes, room);
             REAL *out = K(winograd_at)(v, 0, p, to + t);
-            K(winograd_window_rows)(&d, 0, out, step);
-            K(winograd_window_rows)(&d, 1, out, step);
-            K(winograd_window_rows)(&d, 3, out, step);
-            K(winograd_window_rows)(&d, 5, out, step);
+            if (rows & 1) K(winograd_window_rows)(&d, 0, out, step);
+            if (rows & 2) K(winograd_window_rows)(&d, 1, out, step);
+            if (rows & 4) K(winograd_window_rows)(&d, 3, out, step);
+            if (rows & 8) K(winograd_window_rows)(&d, 5, out, step);
         }
     }
 }
@@ -217,10 +222,12 @@ GEMM_INLINE vec K(winograd_gradient_sum)(const K(winograd_source) *d) {
     return sum;
 }
 
-/* Map the gradients of tiles first .. first+count-1, `columns` channels from `column` on. */
+/* Map the gradients of tiles first .. first+count-1, `columns` channels from `column` on: some rows
+ * of their points, and the plain sum with the first. */
 static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_pixels) *dy,
                                       int64_t column, int64_t columns, int64_t first,
-                                      int64_t count, const K(winograd_block) *w, int64_t to) {
+                                      int64_t count, int rows, const K(winograd_block) *w,
+                                      int64_t to) {
     _Alignas(64) REAL room[16 * VECTOR_BYTES / sizeof(REAL)];
     int64_t step = K(winograd_point_step)(w);
     for (int64_t t = 0; t < count; t++) {
@@ -233,11 +240,11 @@ static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_
             K(winograd_source) d = K(winograd_see)(dy, image + p * VL, at.y, at.x, WINOGRAD_STEP,
                                                    pyad_min(VL, columns - p * VL), room);
             REAL *out = K(winograd_at)(w, 0, p, to + t);
-            K(winograd_gradient_rows)(&d, 0, out, step);
-            K(winograd_gradient_rows)(&d, 1, out, step);
-            K(winograd_gradient_rows)(&d, 3, out, step);
-            K(winograd_gradient_rows)(&d, 5, out, step);
-            v_store(out + WINOGRAD_BIAS * step, K(winograd_gradient_sum)(&d));
+            if (rows & 1) K(winograd_gradient_rows)(&d, 0, out, step);
+            if (rows & 2) K(winograd_gradient_rows)(&d, 1, out, step);
+            if (rows & 4) K(winograd_gradient_rows)(&d, 3, out, step);
+            if (rows & 8) K(winograd_gradient_rows)(&d, 5, out, step);
+            if (rows & 1) v_store(out + WINOGRAD_BIAS * step, K(winograd_gradient_sum)(&d));
         }
     }
 }

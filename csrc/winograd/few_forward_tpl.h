@@ -61,7 +61,7 @@ static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) 
     REAL *mapped =
         (REAL *)t->scratch + K(winograd_block_size)(WINOGRAD_WIDTH, tiles + GEMM_MR);
     team_range(t, tiles, 1, &begin, &end);
-    K(winograd_map_windows)(s, &x, begin, end - begin, &job->v, begin);
+    K(winograd_map_windows)(s, &x, begin, end - begin, WINOGRAD_ALL_ROWS, &job->v, begin);
     team_barrier(t);
     team_range(t, pyad_ceil_div(s->columns, WINOGRAD_WIDTH), 1, &begin, &end);
     for (int64_t panel = begin; panel < end; panel++) {

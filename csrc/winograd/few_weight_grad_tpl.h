@@ -91,8 +91,9 @@ static void K(winograd_weight_few)(const winograd_shape *s, const winograd_bwd_w
     K(winograd_block) w = {v.data + K(winograd_block_size)(s->channels, tiles),
                            K(winograd_few_columns)(s) / VL, tiles};
     team_range(t, tiles, 1, &begin, &end);
-    K(winograd_map_windows)(s, &x, begin, end - begin, &v, begin);
-    K(winograd_map_gradients)(s, &dy, 0, s->columns, begin, end - begin, &w, begin);
+    K(winograd_map_windows)(s, &x, begin, end - begin, WINOGRAD_ALL_ROWS, &v, begin);
+    K(winograd_map_gradients)(s, &dy, 0, s->columns, begin, end - begin, WINOGRAD_ALL_ROWS, &w,
+                              begin);
     team_barrier(t);
     K(winograd_do_squares)(s, a, &v, &w, t);
 }

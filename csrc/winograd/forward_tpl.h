@@ -188,7 +188,7 @@ static void K(winograd_run)(const K(winograd_job) *job, int64_t begin, int64_t e
     K(winograd_pixels) x = {job->x, s->height, s->width, s->channels};
     for (int64_t i = begin; i < end; i += WINOGRAD_TILES) {
         int64_t tiles = pyad_min(WINOGRAD_TILES, end - i);
-        K(winograd_map_windows)(s, &x, i, tiles, &job->v, 0);
+        K(winograd_map_windows)(s, &x, i, tiles, WINOGRAD_ALL_ROWS, &job->v, 0);
         int64_t next = i + tiles;
         int64_t turns = WINOGRAD_POINTS * pyad_ceil_div(to - from, GEMM_NR) *
                         pyad_ceil_div(tiles, GEMM_MR);

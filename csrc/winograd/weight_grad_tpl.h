@@ -4,9 +4,10 @@
  *
  * Where all tiles are one block, few_weight_grad_tpl.h does better.
  *
- * Loops: groups of columns; blocks of tiles, which the team maps into shared memory; points and
- * columns, shared out to the threads, each of which adds to sums of its own; channels by
- * WINOGRAD_HEIGHT and tiles, for which the sums stay in registers.
+ * Loops: groups of columns; blocks of tiles, which are mapped; points and columns, for each of which
+ * a thread adds to the sums; channels by WINOGRAD_HEIGHT and tiles, for which the sums stay in
+ * registers. Of two or three threads each maps and sums its own rows of points, so that nothing
+ * goes from one's cache to the other's but the sums, in the end.
  */
 
 #ifndef PYAD_WINOGRAD_WEIGHT_GRAD
@@ -97,21 +98,46 @@ static void K(winograd_add_bias)(const K(winograd_pool) *p, int64_t column, int6
     }
 }
 
+/* The points of a thread, and who shares them with it. */
+typedef struct {
+    team team; /* this thread's number among those, and how many they are */
+    int rows;  /* of points, as bits */
+    int points[WINOGRAD_POINTS];
+    int64_t count; /* of points */
+} K(winograd_task);
+
+/* Rows of points need nothing of each other: two or three parts of the team, if its threads are that
+ * many or a multiple of it. */
+static K(winograd_task) K(winograd_task_of)(const team *t) {
+    static const int parts_rows[3][3] = {{WINOGRAD_ALL_ROWS}, {1 | 2, 4 | 8}, {1 | 8, 2, 4}};
+    static const int bits[WINOGRAD_SIDE] = {1, 2, 2, 4, 4, 8};
+    int64_t parts = t->nth % 2 == 0 ? 2 : t->nth % 3 == 0 ? 3 : 1, members = t->nth / parts;
+    K(winograd_task) p = {.team = *t, .rows = parts_rows[parts - 1][t->ith / members]};
+    p.team.ith = t->ith % members;
+    p.team.nth = members;
+    for (int point = 0; point < WINOGRAD_POINTS; point++) {
+        if (p.rows & bits[point / WINOGRAD_SIDE]) p.points[p.count++] = point;
+    }
+    return p;
+}
+
 /* Tiles of sums of one block that are this thread's, about. */
-static int64_t K(winograd_turns)(const winograd_shape *s, int64_t columns, const team *t) {
-    int64_t pairs = WINOGRAD_POINTS * pyad_ceil_div(columns, GEMM_NR) / t->nth;
+static int64_t K(winograd_turns)(const winograd_shape *s, int64_t columns,
+                                 const K(winograd_task) *mine) {
+    int64_t pairs = mine->count * pyad_ceil_div(columns, GEMM_NR) / mine->team.nth;
     return pyad_max(1, pairs) * pyad_ceil_div(s->channels, WINOGRAD_HEIGHT);
 }
 
 /* This thread's (point, columns) pairs of one block. */
 static void K(winograd_sum_block)(const winograd_shape *s, const K(winograd_pool) *p,
                                   int64_t columns, int64_t tiles, int add,
-                                  K(winograd_ahead) *ahead, const team *t) {
+                                  K(winograd_ahead) *ahead,
+                                  const K(winograd_task) *mine) {
     int64_t across = pyad_ceil_div(columns, GEMM_NR);
     int64_t begin, end;
-    team_range(t, WINOGRAD_POINTS * across, 1, &begin, &end);
+    team_range(&mine->team, mine->count * across, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        int64_t point = i / across, column = i % across * GEMM_NR;
+        int64_t point = mine->points[i / across], column = i % across * GEMM_NR;
         K(winograd_add_products)(s, p, point, column, tiles, add, ahead);
         if (point == 0) K(winograd_add_bias)(p, column, tiles, add);
     }
@@ -167,27 +193,39 @@ static void K(winograd_collect)(const winograd_shape *s, const K(winograd_pool) 
     }
 }
 
+/* Map the tiles of a block from number `first` on that are this thread's. */
+static void K(winograd_map_block)(const winograd_shape *s, const K(winograd_pool) *p,
+                                  const K(winograd_pixels) *x, const K(winograd_pixels) *dy,
+                                  int64_t column, int64_t columns, int64_t first, int64_t tiles,
+                                  const K(winograd_task) *mine) {
+    int64_t begin, end;
+    team_range(&mine->team, tiles, 1, &begin, &end);
+    K(winograd_map_windows)(s, x, first + begin, end - begin, mine->rows, &p->v, begin);
+    K(winograd_map_gradients)(s, dy, column, columns, first + begin, end - begin, mine->rows, &p->w,
+                              begin);
+}
+
 /* Sums of a group over all tiles, then its weights. */
 static void K(winograd_weight_group)(const winograd_shape *s, const K(winograd_pool) *p,
                                      const winograd_bwd_w_args *a, int64_t column, int64_t columns,
                                      const team *t) {
     K(winograd_pixels) x = {a->x.data, s->height, s->width, s->channels};
     K(winograd_pixels) dy = {a->dy.data, s->out_height, s->out_width, s->columns};
-    int64_t all = winograd_tiles(s), begin, end;
+    K(winograd_task) mine = K(winograd_task_of)(t);
+    int meet = mine.team.nth > 1;
+    int64_t all = winograd_tiles(s), begin, end, turns = K(winograd_turns)(s, columns, &mine);
     for (int64_t i = 0; i < all; i += s->sum_tiles) {
-        int64_t tiles = pyad_min(s->sum_tiles, all - i);
-        team_range(t, tiles, 1, &begin, &end);
-        K(winograd_map_windows)(s, &x, i + begin, end - begin, &p->v, begin);
-        K(winograd_map_gradients)(s, &dy, column, columns, i + begin, end - begin, &p->w, begin);
-        team_barrier(t);
-        int64_t next = i + tiles, turns = K(winograd_turns)(s, columns, t);
-        team_range(t, pyad_max(0, pyad_min(s->sum_tiles, all - next)), 1, &begin, &end);
+        int64_t tiles = pyad_min(s->sum_tiles, all - i), next = i + tiles;
+        K(winograd_map_block)(s, p, &x, &dy, column, columns, i, tiles, &mine);
+        if (meet) team_barrier(t);
+        team_range(&mine.team, pyad_max(0, pyad_min(s->sum_tiles, all - next)), 1, &begin, &end);
         K(winograd_ahead) ahead[2] = {
             K(winograd_look_ahead)(s, &x, WINOGRAD_SIDE - s->pad_h, next + begin, next + end,
                                    turns),
             K(winograd_look_ahead)(s, &dy, WINOGRAD_STEP, next + begin, next + end, turns)};
-        K(winograd_sum_block)(s, p, columns, tiles, i > 0, ahead, t);
-        team_barrier(t);
+        K(winograd_sum_block)(s, p, columns, tiles, i > 0, ahead, &mine);
+        if (meet) team_barrier(t);
     }
+    if (!meet) team_barrier(t);
     K(winograd_collect)(s, p, column, columns, a->dw.data, a->db.data, t);
 }
