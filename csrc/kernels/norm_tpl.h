@@ -22,6 +22,8 @@
 #define LN_CHUNK 128
 /* elements of gradients behind a ReLU that are computed at a time; they stay in the first cache */
 #define BN_GATED 2048
+/* elements of the second pass at a time, enough for the memory to run along */
+#define BN_BACK 8192
 #endif
 
 /* ---- vectors of double ---- */
@@ -234,6 +236,10 @@ static inline K(bn_memory) K(bn_memory_of)(const team *t, int64_t c) {
     return (K(bn_memory)){sums, (REAL *)(void *)(sums + PYAD_NORM_BLOCKS * 2 * c)};
 }
 
+/* Rows that the second pass takes at a time, from the last to the first: what the first pass has read
+ * last is still in the caches. */
+static inline int64_t K(rows_back)(int64_t c) { return pyad_max(1, BN_BACK / c); }
+
 static inline void K(row_block)(int64_t rows, int64_t b, int64_t *begin, int64_t *end) {
     *begin = rows * b / PYAD_NORM_BLOCKS;
     *end = rows * (b + 1) / PYAD_NORM_BLOCKS;
@@ -314,7 +320,10 @@ static int K(batch_norm_fwd)(const void *args, const team *t) {
     team_barrier(t);
     team_range(t, rows, 1, &begin, &end);
     REAL low = a->relu ? 0 : -(REAL)INFINITY;
-    K(apply_rows)(x, a->y.data, begin, end, c, mean, scale, offset, low);
+    for (; begin < end; end = first) {
+        first = pyad_max(begin, end - K(rows_back)(c));
+        K(apply_rows)(x, a->y.data, first, end, c, mean, scale, offset, low);
+    }
     return PYAD_OK;
 }
 
@@ -394,8 +403,11 @@ static int K(batch_norm_bwd)(const void *args, const team *t) {
     if (a->dx.data == NULL) return PYAD_OK;
     const REAL *mean = m.constants;
     team_range(t, rows, 1, &begin, &end);
-    K(apply_slopes)(a->g.data, x, a->dx.data, begin, end, c, mean, mean + c, mean + 2 * c,
-                    mean + 3 * c, gate.offset);
+    for (; begin < end; end = first) {
+        first = pyad_max(begin, end - K(rows_back)(c));
+        K(apply_slopes)(a->g.data, x, a->dx.data, first, end, c, mean, mean + c, mean + 2 * c,
+                        mean + 3 * c, gate.offset);
+    }
     return PYAD_OK;
 }
 
