@@ -41,6 +41,7 @@
 #define v_sum K(v_sum)
 #define v_hmax K(v_hmax)
 #define v_widen K(v_widen)
+#define v_from_bytes K(v_from_bytes)
 
 /* Element number order[i] of a, or of a and then b, as element i. Clang has no name for a shuffle
  * whose order is a vector, and makes one of the loop. */
@@ -145,6 +146,30 @@ static inline vec_t_f64 v_widen_f64(const double *p) {
     vec_t_f64 a;
     memcpy(&a, p, sizeof a);
     return a;
+}
+
+/* As many bytes at p as a vector has elements, as whole numbers; compilers make a conversion that
+ * widens so far of single elements. */
+static inline mask_t_f32 v_from_bytes_f32(const void *p) {
+#if VECTOR_BYTES == 64
+    return (mask_t_f32)_mm512_cvtepu8_epi32(_mm_loadu_si128(p));
+#elif VECTOR_BYTES == 32
+    return (mask_t_f32)_mm256_cvtepu8_epi32(_mm_loadu_si64(p));
+#else
+    const uint8_t *b = p;
+    return (mask_t_f32){b[0], b[1], b[2], b[3]};
+#endif
+}
+
+static inline mask_t_f64 v_from_bytes_f64(const void *p) {
+#if VECTOR_BYTES == 64
+    return (mask_t_f64)_mm512_cvtepu8_epi64(_mm_loadu_si64(p));
+#elif VECTOR_BYTES == 32
+    return (mask_t_f64)_mm256_cvtepu8_epi64(_mm_loadu_si32(p));
+#else
+    const uint8_t *b = p;
+    return (mask_t_f64){b[0], b[1]};
+#endif
 }
 
 /* a > b ? a : b and a < b ? a : b: NaN of `a` is dropped, of `b` kept. */

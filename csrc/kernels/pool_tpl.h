@@ -117,11 +117,7 @@ POOL_INLINE void K(pool_store_cells)(pool_cells to, int64_t at, mask cell, int64
 POOL_INLINE mask K(pool_load_cells)(pool_cells from, int64_t at, int64_t live) {
     char part[VECTOR_BYTES] = {0}, *p = from.data + at * from.bytes;
     if (live < VL) K(pool_copy)(part, p, live * from.bytes);
-    if (from.bytes == 1) {
-        pool_bytes narrow;
-        memcpy(&narrow, live == VL ? p : part, sizeof narrow);
-        return __builtin_convertvector(narrow, mask);
-    }
+    if (from.bytes == 1) return v_from_bytes(live == VL ? p : part);
     pool_words narrow;
     memcpy(&narrow, live == VL ? p : part, sizeof narrow);
     return __builtin_convertvector(narrow, mask);
