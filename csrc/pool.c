@@ -274,6 +274,15 @@ double pyad_read_float(int64_t address, int64_t dtype) {
     return dtype == PYAD_FLOAT32 ? (double)*(const float *)number : *(const double *)number;
 }
 
+void pyad_write_float(int64_t address, int64_t dtype, double value) {
+    void *number = (void *)(intptr_t)address;
+    if (dtype == PYAD_FLOAT32) {
+        *(float *)number = (float)value;
+    } else {
+        *(double *)number = value;
+    }
+}
+
 void pyad_get_memory_stats(pyad_memory_stats *stats) {
     pthread_mutex_lock(&pool.mutex);
     *stats = pool.stats;

@@ -114,7 +114,9 @@ void pyad_free(void *block);
 /* the same with addresses as integers, as Python keeps them */
 int64_t pyad_allocate_address(int64_t nbytes);
 void pyad_free_address(int64_t address);
-double pyad_read_float(int64_t address, int64_t dtype); /* PYAD_FLOAT32 or PYAD_FLOAT64 */
+/* one number of PYAD_FLOAT32 or PYAD_FLOAT64 */
+double pyad_read_float(int64_t address, int64_t dtype);
+void pyad_write_float(int64_t address, int64_t dtype, double value);
 void pyad_get_memory_stats(pyad_memory_stats *stats);
 void pyad_reset_peak_memory(void);
 void pyad_empty_cache(void);

@@ -49,9 +49,7 @@ _ALIGNMENT = 64
 _pack_address = struct.Struct("<Q").pack
 _put_address = struct.Struct("<Q").pack_into
 # by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
-_ITEMS = [struct.Struct(f"={code}") for code in "fdqihbB?"]
-_PACK = [each.pack for each in _ITEMS]
-_UNPACK = [each.unpack for each in _ITEMS]
+_UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
 
 
@@ -221,8 +219,7 @@ class Array:
             self.numpy().flat[0] = value
             READS.count -= 1  # nobody has looked at a value that was there
         else:
-            number = _PACK[self.dtype.code](value)
-            native.buffer(self.address, self.dtype.itemsize)[:] = number
+            native.write_float(self.address, self.dtype.code, value)
 
     def export(self) -> np.ndarray[Any, Any]:
         """The same for users: while it lives the memory counts as shared."""

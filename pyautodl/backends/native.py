@@ -48,6 +48,7 @@ __all__ = [
     "set_num_threads",
     "unavailable_reason",
     "use_isa",
+    "write_float",
 ]
 
 try:
@@ -474,14 +475,15 @@ if available:
     # the first output, 0 where the call failed
     call_prepared: Callable[[Any, int, int, int], int] = _lib.pyad_call
     call_packed: Callable[[Any, bytes], int] = _lib.pyad_call_packed
-    # the number at an address, given its dtype's code
+    # the number at an address, read or written, given its dtype's code
     read_float: Callable[[int, int], float] = _lib.pyad_read_float
+    write_float: Callable[[int, int, float], None] = _lib.pyad_write_float
     # the address of output i of this thread's last call
     output: Callable[[int], int] = _lib.pyad_output
     free: Callable[[int], None] = _lib.pyad_free_address
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    call_prepared = call_packed = output = read_float = _absent
+    call_prepared = call_packed = output = read_float = write_float = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     allocate: Any = _absent  # type: ignore[no-redef]
     buffer: Any = _absent  # type: ignore[no-redef]
