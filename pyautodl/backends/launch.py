@@ -143,6 +143,21 @@ def _written_out(
 class _Text:
     """The lines that run the calls.
 
+    For `a.permute(2, 1, 0).matmul(b)`, where kernel 0 copies `a` in order for kernel 1,
+    they stand in the function that `_written_out` makes like this::
+
+        def launch(inputs, floats):
+            a2 = call_prepared(p0, inputs[0].address, 0, 0)
+            if not a2:
+                raise failure(n0)
+            a3 = call_prepared(p1, a2, inputs[1].address, 0)
+            if not a3:
+                free(a2)
+                raise failure(n1)
+            v3 = whole(a3, d3_0, d3_1, d3_2, d3_3, d3_4)
+            free(a2)
+            return v3
+
     Args:
         patterns, given, more: see `_written_out`.
         kept: the numbers of the arrays that are returned.
