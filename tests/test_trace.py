@@ -301,3 +301,64 @@ def test_calls_of_one_kind_in_two_threads() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def _with_forward(monkeypatch: pytest.MonkeyPatch, before: Any) -> Any:
+    """cumsum, whose forward rule calls `before(x)` first, and no trace of it so far."""
+    op = OPS["cumsum"]
+    op.plans.clear()
+    forward = op.forward
+
+    def changed(ctx: Any, needs: Any, x: Array, **attrs: Any) -> Any:
+        before(x)
+        return forward(ctx, needs, x, **attrs)
+
+    monkeypatch.setattr(op, "forward", changed)
+    return op
+
+
+def _in_thread(work: Any) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def test_a_read_in_another_thread_is_not_the_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    op = _with_forward(monkeypatch, lambda x: _in_thread(x.item))
+    apply(op, ad.ones(3), dim=0)
+    assert _traces(op)
+    op.plans.clear()
+
+
+def test_a_read_that_another_thread_takes_back_is_not_the_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_read, watching = threading.Event(), threading.Event()
+    item, main = Array.item, threading.get_ident()
+
+    def slow_item(array: Array) -> Any:
+        value = item(array)
+        if threading.get_ident() != main:
+            has_read.set()
+            watching.wait(60)
+        return value
+
+    # takes its read of how many are set back
+    other = threading.Thread(
+        target=lambda: ad.ones(2).masked_scatter(ad.tensor([True, False]), ad.ones(2))
+    )
+
+    def before(x: Array) -> None:
+        x.item()
+        watching.set()
+        other.join()
+
+    monkeypatch.setattr(Array, "item", slow_item)
+    op = _with_forward(monkeypatch, before)
+    other.start()
+    assert has_read.wait(60)
+    apply(op, ad.ones(3), dim=0)
+    assert not _traces(op)
+    op.plans.clear()

@@ -11,8 +11,11 @@ import math
 import operator
 import struct
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -32,12 +35,14 @@ __all__ = [
     "channels_last_strides",
     "constant",
     "contiguous_strides",
+    "counted_reads",
     "dense_order",
     "empty",
     "empty_strides_like",
     "from_numpy",
     "is_constant",
     "new_storage",
+    "note_reads",
     "pack_layout",
     "whole",
 ]
@@ -53,13 +58,29 @@ _UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
 
 
-class _Reads:
-    """How often Python has looked at more of an array than its layout."""
+# how often Python has looked at more of an array than its layout, of each thread that
+# counts: by one number for all, a read would be missed when another thread takes one back
+READS: dict[int, int] = {}
 
-    count = 0
+
+def note_reads(times: int = 1) -> None:
+    """Count reads of this thread; asked only `if READS`, as nobody counts mostly."""
+    thread = get_ident()
+    if thread in READS:
+        READS[thread] += times
 
 
-READS = _Reads()
+@contextmanager
+def counted_reads() -> Iterator[Callable[[], int]]:
+    """Let the block ask how often its thread has read since it began."""
+    thread = get_ident()
+    is_first = thread not in READS
+    before = READS.setdefault(thread, 0)
+    try:
+        yield lambda: READS[thread] - before
+    finally:
+        if is_first:
+            del READS[thread]
 
 
 class Storage:
@@ -196,16 +217,22 @@ class Array:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A NumPy view of the same memory."""
-        READS.count += 1
+        if READS:
+            note_reads()
+        return self._view()
+
+    def _view(self) -> np.ndarray[Any, Any]:
+        """The same, to write to: nobody looks at a value that is there."""
         if self._ndarray is not None:
             return self._ndarray
         return np.asarray(_MemoryView(self))
 
     def item(self) -> float | int | bool:
         """The first element as a Python number, without a NumPy view."""
-        READS.count += 1
+        if READS:
+            note_reads()
         if self._ndarray is not None or not native.available:
-            return self.numpy().flat[0].item()
+            return self._view().flat[0].item()
         if self.dtype.category == FLOATING:
             return native.read_float(self.address, self.dtype.code)
         number: float | int | bool = _UNPACK[self.dtype.code](
@@ -216,14 +243,14 @@ class Array:
     def set_item(self, value: float) -> None:
         """Write the first element of an array of floats."""
         if self._ndarray is not None or not native.available:
-            self.numpy().flat[0] = value
-            READS.count -= 1  # nobody has looked at a value that was there
+            self._view().flat[0] = value
         else:
             native.write_float(self.address, self.dtype.code, value)
 
     def export(self) -> np.ndarray[Any, Any]:
         """The same for users: while it lives the memory counts as shared."""
-        READS.count += 1
+        if READS:
+            note_reads()
         if self._ndarray is not None:
             return self._ndarray
         view = _MemoryView(self)
@@ -435,8 +462,7 @@ def constant(value: float | int | bool, dtype: DType) -> Array:
 @lru_cache(maxsize=1024)
 def _constant(value: float | int | bool, sign: float, code: int) -> Array:
     array = empty((), DTYPES[code])
-    array.numpy()[()] = value
-    READS.count -= 1  # nobody has looked at a value that was there
+    array._view()[()] = value
     return as_constant(array)
 
 

@@ -8,7 +8,7 @@ with its memory, and lives as long as that does or until it is written to.
 from __future__ import annotations
 
 from pyautodl.backends import Array, current_backend, empty, native, run
-from pyautodl.backends.array import READS
+from pyautodl.backends.array import READS, note_reads
 
 __all__ = ["Key", "kept_weight", "key_of", "prepared_weight"]
 
@@ -37,7 +37,8 @@ def prepared_weight(
     """What `kernel` makes of `weight`, an array of `shape`; None at first sight, if others
     may write to the weight unseen, or if no compiled kernel will read it.
     """
-    READS.count += 1
+    if READS:
+        note_reads()
     storage = weight.storage
     if storage.is_shared() or current_backend() != "native":
         return None

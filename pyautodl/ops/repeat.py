@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pyautodl.backends import Array, Prepared, keep_prepared, prepare_chain
-from pyautodl.backends.array import READS
+from pyautodl.backends.array import counted_reads
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
 from pyautodl.ops.trace import signs_of_zeros
 
@@ -61,11 +61,13 @@ def watch_gradients(
         node, grads: see `Node.gradients`.
         call: (op's name, inputs, attributes) -> `Called`.
     """
-    seen, reads = _Seen(node), READS.count
+    seen = _Seen(node)
     watch = _Watch(seen.saved, grads, call)
-    results: tuple[Any, ...] = node.op.vjp(watch.call, seen, node.needs, *grads)
-    if READS.count != reads:
-        watch.repeatable = False
+    results: tuple[Any, ...]
+    with counted_reads() as reads:
+        results = node.op.vjp(watch.call, seen, node.needs, *grads)
+        if reads():
+            watch.repeatable = False
     if len(REPEATS) >= MOST:
         REPEATS.clear()
     if watch.repeatable is not None:

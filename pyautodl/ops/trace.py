@@ -30,7 +30,7 @@ from pyautodl.backends import (
     prepare_chain,
     witnessed,
 )
-from pyautodl.backends.array import READS
+from pyautodl.backends.array import counted_reads
 from pyautodl.backends.dtypes import DType
 from pyautodl.ops.plan import MOST, Plan
 from pyautodl.ops.record import Attributes, Op, Spec
@@ -217,12 +217,12 @@ class Watch:
 
     def run(self, ctx: Any) -> Any:
         """Run the forward rule."""
-        reads = READS.count
-        # the shape rule may look at values, too
-        self.op.rule(*self.arrays, **self.attrs)
-        with witnessed(self._note) as watching:
-            result = self.op.forward(ctx, self.needs, *self.arrays, **self.attrs)
-        self._refused |= not watching or READS.count != reads
+        with counted_reads() as reads:
+            # the shape rule may look at values, too
+            self.op.rule(*self.arrays, **self.attrs)
+            with witnessed(self._note) as watching:
+                result = self.op.forward(ctx, self.needs, *self.arrays, **self.attrs)
+            self._refused |= not watching or reads() != 0
         after = enumerate(zip(self._given_versions(), self._versions))
         self.counted = tuple([(i, new - old) for i, (new, old) in after if new != old])
         return result

@@ -19,7 +19,7 @@ from pyautodl.backends import (
     prepare_chain,
     run,
 )
-from pyautodl.backends.array import READS
+from pyautodl.backends.array import READS, note_reads
 from pyautodl.backends.dtypes import DType, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.index.common import Ints, NDArray, check_same
@@ -189,7 +189,8 @@ class _ScatterPlan(Plan):
     def _scatter(self, inputs: Any, floats: Any) -> Array:
         x, mask, src = inputs
         count = self._count.call(inputs, ()).item()
-        READS.count -= 1  # what is done does not depend on it
+        if READS:
+            note_reads(-1)  # what is done does not depend on it
         if count > src.size:
             raise ShapeError(
                 f"masked_scatter: the mask has {count} elements set, the source "
