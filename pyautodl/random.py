@@ -15,6 +15,7 @@ import numpy as np
 
 from pyautodl import backends
 from pyautodl.backends.dtypes import int64, uint8
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, make
 from pyautodl.tensor import device as _device
 
@@ -34,7 +35,7 @@ _DEFAULT_SEED = 67280421310721
 
 
 def _as_int64(seed: int) -> int:
-    seed = int(seed)
+    seed = integer("manual_seed", "seed", seed)
     if not -(2**63) <= seed < 2**64:
         raise ValueError(
             f"manual_seed: expected a seed from -2**63 to 2**64 - 1, got {seed}"

@@ -260,11 +260,11 @@ def test_a_kind_met_first_with_one_array_twice_is_traced() -> None:
 def test_attributes_of_wrong_types_are_not_kept_for_right_ones() -> None:
     x = ad.ones(2, 3, 5, 7)
     for _ in range(2):
-        with pytest.raises(TypeError, match=r"^var: dim must be an int, got 2.0"):
+        with pytest.raises(TypeError, match=r"^var: dim must be integers, got \(2.0"):
             x.var((2.0,))
         with pytest.raises(TypeError, match=r"normalized_shape must be integers, got"):
             F.layer_norm(x, (7.0,))
-        with pytest.raises(TypeError, match="conv2d: groups must be integers"):
+        with pytest.raises(TypeError, match="conv2d: groups must be an int"):
             F.conv2d(x, ad.ones(4, 3, 2, 2), groups=1.0)  # type: ignore[arg-type]
         with pytest.raises(TypeError):
             F.group_norm(x, 3.0)  # type: ignore[arg-type]
@@ -276,9 +276,13 @@ def test_attributes_of_wrong_types_are_not_kept_for_right_ones() -> None:
 
 def test_a_number_that_is_none_for_the_kernel_is_a_type_error() -> None:
     x, classes = ad.ones(2, 3), ad.tensor([0, 1])
-    for wrong in (None, 0.5, 2**70):
-        with pytest.raises(TypeError, match=r"cross_entropy.*: expected 2 integers"):
-            F.cross_entropy(x, classes, ignore_index=wrong)
+    with pytest.raises(TypeError, match=r"cross_entropy.*: expected 2 integers"):
+        F.cross_entropy(x, classes, ignore_index=2**70)
+    for wrong in (None, 0.5):
+        with pytest.raises(
+            TypeError, match="cross_entropy: ignore_index must be an int"
+        ):
+            F.cross_entropy(x, classes, ignore_index=wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"layer_norm.*got .* \('x',\)"):
         F.layer_norm(x, (3,), eps="x")
 

@@ -449,7 +449,8 @@ def empty(
 @lru_cache(maxsize=8192)
 def _plan(shape: tuple[int, ...], itemsize: int) -> tuple[int, tuple[int, ...]]:
     """The bytes of a new array, and its strides in C order."""
-    return prod(shape) * itemsize, contiguous_strides(shape)
+    # kept for (2, 3) the bytes of (2.0, 3) would be no integer either
+    return operator.index(prod(shape)) * itemsize, contiguous_strides(shape)
 
 
 def constant(value: float | int | bool, dtype: DType) -> Array:

@@ -6,6 +6,7 @@ BackendError, all but `free`.
 
 from __future__ import annotations
 
+import operator
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -340,7 +341,7 @@ def set_cache_limit(nbytes: int) -> None:
 
 def _checked_threads(n: Any, what: str) -> int:
     try:
-        count = int(n)
+        count = int(n) if isinstance(n, str) else operator.index(n)
     except (TypeError, ValueError):
         count = 0
     if not 1 <= count <= MAX_THREADS:

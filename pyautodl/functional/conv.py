@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from pyautodl.ops.conv import (
     LINEAR,
     shape_text,
 )
+from pyautodl.ops.integers import each_axis, integer
 from pyautodl.ops.record import kept_attributes
 from pyautodl.tensor import Tensor, apply, apply_known
 
@@ -34,22 +34,6 @@ __all__ = [
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
-
-
-def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:
-    """One number for all axes, or one each, as a tuple of ints."""
-    if type(value) is int:
-        return (value,) * axes
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) == 1:
-        values *= axes
-    try:
-        numbers = tuple([operator.index(each) for each in values])
-    except TypeError:
-        raise TypeError(f"{name}: {what} must be integers, got {value!r}") from None
-    if len(numbers) != axes:
-        raise ShapeError(f"{name}: {what} must be one number or {axes}, got {value!r}")
-    return numbers
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -96,6 +80,9 @@ def _attributes(
         for what, each in (("input", input), ("weight", weight)):
             check_tensor(f"conv{axes}d", each, what)
         raise
+    if type(numbers[1]) is not str:
+        # what is kept does not depend on them
+        return _find_attributes(axes, None, None, *numbers)
     return _find_attributes(axes, *shapes, *numbers)
 
 
@@ -108,13 +95,14 @@ def conv_attributes(x: Ints, weight: Tensor, *numbers: Any) -> tuple[Any, ...]:
 @kept_attributes
 def _find_attributes(
     axes: int,
-    x: Ints,
-    weight: Ints,
+    x: Any,
+    weight: Any,
     stride: Any,
     padding: Any,
     dilation: Any,
     groups: int,
 ) -> dict[str, Any]:
+    """The shapes `x` and `weight` matter to padding in words alone."""
     name = f"conv{axes}d"
     strides = each_axis(name, "stride", stride, axes)
     dilations = each_axis(name, "dilation", dilation, axes)
@@ -123,7 +111,7 @@ def _find_attributes(
         "stride": strides,
         "padding": pads,
         "dilation": dilations,
-        "groups": each_axis(name, "groups", groups, 1)[0],
+        "groups": integer(name, "groups", groups),
     }
 
 
@@ -307,6 +295,7 @@ def _conv_transpose(
     dilations = each_axis(name, "dilation", dilation, axes)
     paddings = each_axis(name, "padding", padding, axes)
     extra = each_axis(name, "output_padding", output_padding, axes)
+    groups = integer(name, "groups", groups)
     if any(not 0 <= e < max(s, d, 1) for e, s, d in zip(extra, strides, dilations)):
         raise ValueError(
             f"{name}: output_padding must be smaller than stride or dilation, got "

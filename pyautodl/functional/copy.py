@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import (
-    FLOATING,
     DType,
     as_dtype,
     bool_,
@@ -34,7 +33,8 @@ from pyautodl.functional.views import (
 )
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST, CAT, COPY, FLIP, PAD, ROLL, STACK, TRI
-from pyautodl.ops.record import OPS, named_attributes
+from pyautodl.ops.integers import integer, integers, one_or_several, shape_from
+from pyautodl.ops.record import OPS, by_dim, kept_attributes
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import Tensor, apply, apply_known, device, method
 
@@ -248,8 +248,6 @@ def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 # ---- joins ----
 
-_along = named_attributes("dim")
-
 
 def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, Tensor):
@@ -290,7 +288,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     xs = _promoted("cat", tensors)
     shaped = [x for x in xs if x._array.shape != (0,)]
-    return apply_known(CAT, shaped or xs, _along(dim))
+    return apply_known(CAT, shaped or xs, by_dim(dim))
 
 
 def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -333,7 +331,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         tensor([[0., 1.],
                 [0., 1.]])
     """
-    return apply_known(STACK, _promoted("stack", tensors), _along(dim))
+    return apply_known(STACK, _promoted("stack", tensors), by_dim(dim))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -442,8 +440,7 @@ def _repeat(self: Tensor, *repeats: Any) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [1, 2, 1, 2]])
     """
-    many = repeats[0] if repeats and isinstance(repeats[0], (tuple, list)) else repeats
-    counts = tuple(int(n) for n in many)
+    counts = shape_from("repeat", repeats, "repeats")
     shape = tuple(self.shape)
     if len(counts) < len(shape) or min(counts, default=0) < 0:
         raise ShapeError(
@@ -480,14 +477,14 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
         tensor([[1, 1, 1],
                 [2, 2, 2]])
     """
-    counts = tuple(dims)
+    counts = shape_from("tile", (dims,), "dims")
     return _repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
 @method("tile")
 def _tile(self: Tensor, *dims: Any) -> Tensor:
     """Return `tile(self, dims)`."""
-    return tile(self, dims[0] if dims and isinstance(dims[0], (tuple, list)) else dims)
+    return tile(self, shape_from("tile", dims, "dims"))
 
 
 @method
@@ -537,6 +534,12 @@ def repeat_interleave(
 # ---- turns ----
 
 
+def _several(name: str, what: str, value: Any) -> tuple[int, ...]:
+    """One integer or several, as a tuple."""
+    given = one_or_several(name, what, value)
+    return given if isinstance(given, tuple) else (given,)
+
+
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     """Return the tensor with the order along some axes reversed, as a copy.
 
@@ -549,13 +552,13 @@ def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
         >>> ad.flip(ad.tensor([1, 2, 3]), (0,))
         tensor([3, 2, 1])
     """
-    return apply(FLIP, input, dims=(dims,) if isinstance(dims, int) else tuple(dims))
+    return apply(FLIP, input, dims=_several("flip", "dims", dims))
 
 
 @method("flip")
 def _flip(self: Tensor, *dims: Any) -> Tensor:
     """Return `flip(self, dims)`."""
-    return flip(self, dims[0] if dims and isinstance(dims[0], (tuple, list)) else dims)
+    return flip(self, shape_from("flip", dims, "dims"))
 
 
 @method
@@ -602,13 +605,13 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         >>> ad.roll(ad.tensor([1, 2, 3]), 1)
         tensor([3, 1, 2])
     """
-    steps = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
-    if dims is None or dims == ():
+    steps = _several("roll", "shifts", shifts)
+    axes = () if dims is None else _several("roll", "dims", dims)
+    if not axes:
         if len(steps) != 1:
             raise ShapeError(f"roll: several shifts, {steps}, need as many dims")
         rolled = apply(ROLL, flatten(input), shifts=steps, dims=(0,))
         return apply(RESHAPE, rolled, shape=tuple(input.shape))
-    axes = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
     return apply(ROLL, input, shifts=steps, dims=axes)
 
 
@@ -627,8 +630,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         tensor([[2, 4],
                 [1, 3]])
     """
+    k, dims = integer("rot90", "k", k), integers("rot90", "dims", dims)
     if len(dims) != 2:
-        raise ShapeError(f"rot90: expected two dims, got {tuple(dims)}")
+        raise ShapeError(f"rot90: expected two dims, got {dims}")
     if k % 4 == 0:
         return clone(input)
     if k % 4 == 2:
@@ -666,13 +670,10 @@ def pad(
         >>> ad.nn.functional.pad(ad.tensor([1.0, 2.0]), (1, 2))
         tensor([0., 1., 2., 0., 0.])
     """
-    before, after = _pad_widths(input._array.shape, tuple(pad))
+    shape = input._array.shape
     if mode == "constant":
         constant = 0.0 if value is None else value
-        # a call with 0 and one with -0.0 would count as the same
-        if input._array.dtype.category == FLOATING and isinstance(constant, int):
-            constant = float(constant)
-        return apply(PAD, input, before=before, after=after, value=constant)
+        return apply_known(PAD, (input,), _padded(shape, pad, constant))
     if mode not in ("reflect", "replicate", "circular"):
         raise ValueError(
             "pad: mode must be 'constant', 'reflect', 'replicate' or 'circular', got "
@@ -680,15 +681,20 @@ def pad(
         )
     if value is not None:
         raise ValueError(f"pad: value is for mode 'constant', not {mode!r}")
-    return _pad_by_index(input, before, after, mode)
+    return _pad_by_index(input, *_pad_widths(shape, pad), mode)
 
 
-@lru_cache(maxsize=1024)
+@kept_attributes
+def _padded(shape: tuple[int, ...], pad: Any, value: Any) -> dict[str, Any]:
+    before, after = _pad_widths(shape, pad)
+    return {"before": before, "after": after, "value": value}
+
+
 def _pad_widths(
-    shape: tuple[int, ...], pad: tuple[Any, ...]
+    shape: tuple[int, ...], pad: Any
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Before and after each axis."""
-    widths = tuple([int(n) for n in pad])
+    widths = integers("pad", "pad", pad)
     if len(widths) % 2 or len(widths) > 2 * len(shape):
         raise ShapeError(
             f"pad: expected two widths for each of at most {len(shape)} axes, got "
@@ -746,6 +752,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
         tensor([[1., 0.],
                 [1., 1.]])
     """
+    diagonal = integer("tril", "diagonal", diagonal)
     return apply(TRI, input, diagonal=diagonal, upper=False)
 
 
@@ -763,4 +770,5 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
         tensor([[1., 1.],
                 [0., 1.]])
     """
+    diagonal = integer("triu", "diagonal", diagonal)
     return apply(TRI, input, diagonal=diagonal, upper=True)

@@ -13,6 +13,7 @@ from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
+from pyautodl.ops.integers import integer, shape_from
 from pyautodl.tensor import (
     BOUND,
     Tensor,
@@ -261,16 +262,12 @@ def numel(input: Tensor) -> int:
     return input.numel()
 
 
-def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
-    """The shape from f(2, 3) or f((2, 3))."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
-    shape = []
-    for each in size:
-        if isinstance(each, float) or isinstance(each, bool):
-            raise TypeError(f"{name}: sizes must be integers, got {each!r}")
-        shape.append(int(each))
-    return tuple(shape)
+def sizes_from(name: str, size: Sequence[Any]) -> tuple[int, ...]:
+    """The shape from f(2, 3) or f((2, 3)); a bool is rather another argument."""
+    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if bool in map(type, given):
+        raise TypeError(f"{name}: sizes must be integers, got {given!r}")
+    return shape_from(name, given)
 
 
 def _filled(
@@ -307,7 +304,7 @@ def zeros(
         tensor([[0., 0., 0.],
                 [0., 0., 0.]])
     """
-    return _filled("zeros", _sizes("zeros", size), 0, dtype, device, requires_grad)
+    return _filled("zeros", sizes_from("zeros", size), 0, dtype, device, requires_grad)
 
 
 def ones(
@@ -326,7 +323,7 @@ def ones(
         >>> ad.ones(3)
         tensor([1., 1., 1.])
     """
-    return _filled("ones", _sizes("ones", size), 1, dtype, device, requires_grad)
+    return _filled("ones", sizes_from("ones", size), 1, dtype, device, requires_grad)
 
 
 def empty(
@@ -346,7 +343,7 @@ def empty(
         pyautodl.Size([2, 3])
     """
     _check_device(device)
-    shape = _sizes("empty", size)
+    shape = sizes_from("empty", size)
     if any(n < 0 for n in shape):
         raise ShapeError(f"empty: sizes must not be negative, got {shape}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
@@ -379,7 +376,7 @@ def full(
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     if dtype is None and not isinstance(value, float):
         dtype = as_dtype(type(value))
-    shape = _sizes("full", size if isinstance(size, (tuple, list)) else (size,))
+    shape = sizes_from("full", size if isinstance(size, (tuple, list)) else (size,))
     return _filled("full", shape, value, dtype, device, requires_grad)
 
 
@@ -604,10 +601,11 @@ def linspace(
         >>> ad.linspace(0, 1, 5)
         tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
+    steps = integer("linspace", "steps", steps)
     if steps < 0:
         raise ValueError(f"linspace: steps must not be negative, got {steps}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    values = np.linspace(float(start), float(end), int(steps))
+    values = np.linspace(float(start), float(end), steps)
     return _sequence(values, kind, device, requires_grad)
 
 
@@ -638,7 +636,8 @@ def logspace(
         tensor([  1.,  10., 100.])
     """
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    values = np.logspace(float(start), float(end), int(steps), base=base)
+    steps = integer("logspace", "steps", steps)
+    values = np.logspace(float(start), float(end), steps, base=base)
     return _sequence(values, kind, device, requires_grad)
 
 
@@ -666,7 +665,9 @@ def eye(
                 [0., 1.]])
     """
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return _sequence(np.eye(n, m), kind, device, requires_grad)
+    rows = integer("eye", "n", n)
+    columns = rows if m is None else integer("eye", "m", m)
+    return _sequence(np.eye(rows, columns), kind, device, requires_grad)
 
 
 @method

@@ -22,6 +22,7 @@ from pyautodl.functional.reduce import logsumexp
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, method, operands
 
 __all__ = [
@@ -62,7 +63,7 @@ def diff(
     """
     x = cat([each for each in (prepend, input, append) if each is not None], dim)
     axis = normalize_axis("diff", dim, x.ndim, x.shape)
-    for _ in range(n):
+    for _ in range(integer("diff", "n", n)):
         size = max(x.shape[axis] - 1, 0)
         start = min(1, x.shape[axis])
         after, before = x.narrow(axis, start, size), x.narrow(axis, 0, size)
@@ -230,6 +231,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         tensor([[1., 3.],
                 [0., 1.]])
     """
+    n = integer("matrix_power", "n", n)
     if n < 0:
         raise NotImplementedError(f"matrix_power: n must be at least 0, got {n}")
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:

@@ -9,6 +9,7 @@ from pyautodl.functional.index import embedding, index_add
 from pyautodl.functional.index.arguments import as_index
 from pyautodl.functional.sort import searchsorted
 from pyautodl.functional.views import broadcast_to
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor
 
 __all__ = ["embedding_bag"]
@@ -70,6 +71,7 @@ def embedding_bag(
     places = places.reshape(-1)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     if padding_idx is not None:
+        padding_idx = integer("embedding_bag", "padding_idx", padding_idx)
         kept = ne(places, padding_idx % weight.shape[0])
         places, bags = places[kept], bags[kept]
         factors = None if factors is None else factors[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from pyautodl.functional.conv import conv_padding, each_axis
+from pyautodl.functional.conv import conv_padding
 from pyautodl.ops.conv import conv_shape
 from pyautodl.ops.conv_algorithm import (
     ConvShape,
@@ -14,6 +14,7 @@ from pyautodl.ops.conv_algorithm import (
     get_conv_algorithm,
     winograd_obstacle,
 )
+from pyautodl.ops.integers import each_axis, integer, integers
 
 __all__ = ["ConvExplanation", "explain_conv"]
 
@@ -80,7 +81,14 @@ def explain_conv(
            im2col         4163.03 M    1.13
            definition     3699.38 M    1.00
     """
-    shape = _shape(tuple(input), tuple(weight), stride, padding, dilation, groups)
+    shape = _shape(
+        integers("explain_conv", "input", input),
+        integers("explain_conv", "weight", weight),
+        stride,
+        padding,
+        dilation,
+        integer("explain_conv", "groups", groups),
+    )
     costs = estimate_costs(shape)
     taken = chosen_algorithm(shape)
     return ConvExplanation(

@@ -12,6 +12,7 @@ from pyautodl.functional.creation import arange, linspace, ones, zeros
 from pyautodl.functional.eltwise import logical_and, where
 from pyautodl.functional.matmul import matmul
 from pyautodl.functional.views import broadcast_to
+from pyautodl.ops.integers import integers
 from pyautodl.tensor import Tensor
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -42,12 +43,13 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         tensor([[[[-0.5000,  0.5000],
                   [ 0.5000,  0.5000]]]])
     """
+    size = integers("affine_grid", "size", size)
     n, _, *spatial = size
     axes = len(spatial)
     if axes not in (2, 3) or tuple(theta.shape) != (n, axes, axes + 1):
         raise ShapeError(
             "affine_grid: expected theta (n, 2, 3) for a size (n, c, h, w) or (n, 3, 4) "
-            f"for (n, c, d, h, w), got {tuple(theta.shape)} for {tuple(size)}"
+            f"for (n, c, d, h, w), got {tuple(theta.shape)} for {size}"
         )
     lines = [_centres(s, bool(align_corners), theta) for s in spatial]
     shape = tuple(spatial)

@@ -12,6 +12,7 @@ from pyautodl.functional.copy import cat, meshgrid, pad, stack, tril, triu
 from pyautodl.functional.creation import eye, ones, tensor
 from pyautodl.functional.index import nonzero
 from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, method
 
 __all__ = [
@@ -169,6 +170,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     """
     if input.ndim != 1:
         raise ShapeError(f"combinations: expected a line, got {tuple(input.shape)}")
+    r = integer("combinations", "r", r)
     make = combinations_with_replacement if with_replacement else choices
     places = list(make(range(len(input)), r))
     chosen = tensor(places, dtype=int64).reshape(-1)

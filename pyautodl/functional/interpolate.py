@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional import pool
+from pyautodl.ops.integers import each_axis
 from pyautodl.ops.interpolate import INTERPOLATE
 from pyautodl.ops.resample import RESAMPLE
 from pyautodl.tensor import Tensor, apply
@@ -83,7 +84,7 @@ def interpolate(
             raise ValueError(
                 "interpolate: recompute_scale_factor needs scale_factor, got size"
             )
-        output_size = pool._each("interpolate", "size", size, axes)
+        output_size = each_axis("interpolate", "size", size, axes)
     else:
         scales = _factors(scale_factor, axes)
         output_size = _scaled(input, scales)
@@ -247,7 +248,7 @@ def _factor(name: str, what: str, value: int, input: Tensor, axes: int) -> int:
         raise ShapeError(
             f"{name}: expected at least {axes} axes, got x {tuple(input.shape)}"
         )
-    (number,) = pool._each(name, what, value, 1)
+    (number,) = each_axis(name, what, value, 1)
     if number < 1:
         raise ValueError(f"{name}: {what} must be at least 1, got {number}")
     return number

@@ -9,6 +9,7 @@ from typing import Any
 from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
+from pyautodl.ops.integers import integer, one_or_several
 from pyautodl.ops.matmul import LINEAR, LINEAR_RELU, MATMUL
 from pyautodl.tensor import Tensor, apply, call, constant, method, operands
 
@@ -531,16 +532,18 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 
 def _meeting_axes(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
-    if isinstance(dims, int):
+    if not isinstance(dims, (tuple, list)):
+        dims = integer("tensordot", "dims", dims)
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise ShapeError(
                 f"tensordot: dims must be from 0 to {min(a.ndim, b.ndim)}, got {dims}"
             )
         pair: Sequence[Any] = (range(a.ndim - dims, a.ndim), range(dims))
     else:
-        pair = [[axis] if isinstance(axis, int) else axis for axis in dims]
-    axes_a = [_axis("tensordot", a, int(i)) for i in pair[0]]
-    axes_b = [_axis("tensordot", b, int(i)) for i in pair[1]]
+        pair = [one_or_several("tensordot", "dims", each) for each in dims]
+        pair = [each if isinstance(each, tuple) else (each,) for each in pair]
+    axes_a = [_axis("tensordot", a, i) for i in pair[0]]
+    axes_b = [_axis("tensordot", b, i) for i in pair[1]]
     sizes = [a.shape[i] for i in axes_a], [b.shape[i] for i in axes_b]
     repeated = len(set(axes_a)) != len(axes_a) or len(set(axes_b)) != len(axes_b)
     if sizes[0] != sizes[1] or repeated:

@@ -6,7 +6,6 @@ digits and constant inputs give exactly the bias.
 
 from __future__ import annotations
 
-import operator
 import weakref
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import DType
+from pyautodl.ops.integers import integer, one_or_several
 from pyautodl.ops.norm import (
     BATCH_NORM,
     BATCH_NORM_EVAL,
@@ -25,14 +25,20 @@ from pyautodl.ops.norm import (
     LAYER_NORM,
     RMS_NORM,
 )
-from pyautodl.ops.record import OPS, named_attributes
+from pyautodl.ops.record import OPS, kept_attributes
 from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 
-_in_groups = named_attributes("groups", "eps")
-_of_rows = named_attributes("normalized_shape", "eps")
+@kept_attributes
+def _in_groups(groups: int, eps: float) -> dict[str, Any]:
+    return {"groups": integer("group_norm", "num_groups", groups), "eps": eps}
+
+
+@kept_attributes
+def _of_rows(name: str, normalized_shape: Any, eps: float) -> dict[str, Any]:
+    return {"normalized_shape": row_shape(name, normalized_shape), "eps": eps}
 
 
 def _affine(*parameters: Tensor | None) -> list[Tensor | None]:
@@ -173,7 +179,7 @@ def group_norm(
         Wu and He, Group Normalization (2018)
     """
     inputs = (input, *_affine(weight, bias))
-    return apply_known(GROUP_NORM, inputs, _in_groups(operator.index(num_groups), eps))
+    return apply_known(GROUP_NORM, inputs, _in_groups(num_groups, eps))
 
 
 def instance_norm(
@@ -270,7 +276,8 @@ def layer_norm(
         Ba, Kiros and Hinton, Layer Normalization (2016)
     """
     inputs = (input, *_affine(weight, bias))
-    return apply_known(LAYER_NORM, inputs, _of_rows(_size(normalized_shape), eps))
+    attrs = _of_rows("layer_norm", normalized_shape, eps)
+    return apply_known(LAYER_NORM, inputs, attrs)
 
 
 def rms_norm(
@@ -304,7 +311,7 @@ def rms_norm(
     if eps is None:
         eps = _smallest_step(input._array.dtype)
     inputs = (input, *_affine(weight))
-    return apply_known(RMS_NORM, inputs, _of_rows(_size(normalized_shape), eps))
+    return apply_known(RMS_NORM, inputs, _of_rows("rms_norm", normalized_shape, eps))
 
 
 @cache
@@ -313,15 +320,10 @@ def _smallest_step(dtype: DType) -> float:
     return float(np.finfo(dtype.numpy).eps) if dtype.is_floating_point else 0
 
 
-def _size(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(normalized_shape, int):
-        return (normalized_shape,)
-    try:
-        return tuple(map(operator.index, normalized_shape))
-    except TypeError:
-        raise TypeError(
-            f"normalized_shape must be integers, got {normalized_shape!r}"
-        ) from None
+def row_shape(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the last axes, of one number or several."""
+    given = one_or_several(name, "normalized_shape", normalized_shape)
+    return given if isinstance(given, tuple) else (given,)
 
 
 def local_response_norm(
@@ -356,6 +358,7 @@ def local_response_norm(
             "local_response_norm: expected an input (n, c, ...), got "
             f"{tuple(input.shape)}"
         )
+    size = integer("local_response_norm", "size", size)
     squares: Any = input * input
     total: Any = squares
     channels = input.shape[1]

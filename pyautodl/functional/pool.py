@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 from pyautodl.errors import ShapeError
+from pyautodl.ops.integers import each_axis, integer
 from pyautodl.ops.pool import ADAPTIVE_AVG_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, MAX_POOL
 from pyautodl.ops.record import Op, kept_attributes
 from pyautodl.tensor import Tensor, apply, apply_known
@@ -33,27 +33,11 @@ __all__ = [
 ]
 
 
-def _each(name: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
-    """One number for all axes, or one each, as a tuple of ints."""
-    if type(value) is int:
-        return (value,) * axes
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-    if len(values) == 1:
-        values *= axes
-    try:
-        numbers = tuple([operator.index(each) for each in values])
-    except TypeError:
-        raise TypeError(f"{name}: {what} must be integers, got {value!r}") from None
-    if len(numbers) != axes:
-        raise ShapeError(f"{name}: {what} must be one number or {axes}, got {value!r}")
-    return numbers
-
-
 def _stride(name: str, stride: Any, kernel: tuple[int, ...]) -> tuple[int, ...]:
     """The steps between windows; PyTorch takes an empty stride for none, too."""
     if stride is None or (isinstance(stride, (tuple, list)) and not stride):
         return kernel
-    return _each(name, "stride", stride, len(kernel))
+    return each_axis(name, "stride", stride, len(kernel))
 
 
 def _batched(
@@ -120,12 +104,12 @@ def _max_attributes(
     relu: bool = False,
 ) -> dict[str, Any]:
     name = f"max_pool{axes}d"
-    kernel = _each(name, "kernel_size", kernel_size, axes)
+    kernel = each_axis(name, "kernel_size", kernel_size, axes)
     return {
         "kernel_size": kernel,
         "stride": _stride(name, stride, kernel),
-        "padding": _each(name, "padding", padding, axes),
-        "dilation": _each(name, "dilation", dilation, axes),
+        "padding": each_axis(name, "padding", padding, axes),
+        "dilation": each_axis(name, "dilation", dilation, axes),
         "ceil_mode": bool(ceil_mode),
         "return_indices": bool(return_indices),
         "relu": relu,
@@ -316,14 +300,17 @@ def _avg_attributes(
     divisor_override: int | None,
 ) -> dict[str, Any]:
     name = f"avg_pool{axes}d"
-    kernel = _each(name, "kernel_size", kernel_size, axes)
+    kernel = each_axis(name, "kernel_size", kernel_size, axes)
+    divisor = divisor_override
+    if divisor is not None:
+        divisor = integer(name, "divisor_override", divisor)
     return {
         "kernel_size": kernel,
         "stride": _stride(name, stride, kernel),
-        "padding": _each(name, "padding", padding, axes),
+        "padding": each_axis(name, "padding", padding, axes),
         "ceil_mode": bool(ceil_mode),
         "count_include_pad": bool(count_include_pad),
-        "divisor_override": divisor_override,
+        "divisor_override": divisor,
     }
 
 
@@ -438,7 +425,7 @@ def _adaptive(
     spatial = shape[max(len(shape) - axes, 0) :]
     if len(sizes) == len(spatial):
         sizes = [now if size is None else size for size, now in zip(sizes, spatial)]
-    attrs["output_size"] = _each(name, "output_size", tuple(sizes), axes)
+    attrs["output_size"] = each_axis(name, "output_size", tuple(sizes), axes)
     return _batched(name, input, axes, lambda x: apply(op, x, **attrs))
 
 

@@ -6,12 +6,13 @@ seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pyautodl.backends import Array, empty_strides_like
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, as_dtype, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.functional.creation import sizes_from
+from pyautodl.ops.integers import integer
 from pyautodl.ops.random import (
     DROPOUT,
     RANDOM_BERNOULLI,
@@ -72,15 +73,6 @@ def _state(generator: Generator | None) -> Array:
             f"generator: expected a Generator, got {type(generator).__name__}"
         )
     return generator.array
-
-
-def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
-    """The shape from f(2, 3) or f((2, 3))."""
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
-    if any(isinstance(each, (float, bool)) for each in size):
-        raise TypeError(f"{name}: sizes must be integers, got {tuple(size)}")
-    return tuple([int(each) for each in size])
 
 
 def _float_dtype(dtype: Any) -> Any:
@@ -147,7 +139,7 @@ def rand(
     """
     _only_default("rand", out=out)
     _placed(device)
-    attrs = {"shape": _sizes("rand", size), "dtype": _float_dtype(dtype)}
+    attrs = {"shape": sizes_from("rand", size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=_state(generator))
     return _finish(drawn, requires_grad)
 
@@ -171,7 +163,7 @@ def randn(
     """
     _only_default("randn", out=out)
     _placed(device)
-    attrs = {"shape": _sizes("randn", size), "dtype": _float_dtype(dtype)}
+    attrs = {"shape": sizes_from("randn", size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=_state(generator))
     return _finish(drawn, requires_grad)
 
@@ -186,8 +178,8 @@ def _integers(
         RANDOM_INTEGERS,
         shape=shape,
         dtype=drawn_as,
-        low=int(low),
-        high=int(high),
+        low=integer("randint", "low", low),
+        high=integer("randint", "high", high),
         state=_state(generator),
     )
     return drawn if drawn_as is kind else drawn.to(kind)
@@ -241,7 +233,7 @@ def randint(
         low = given.pop()
     if given or size is None or high is None:
         raise TypeError("randint: expected (high, size) or (low, high, size)")
-    shape = _sizes("randint", (size,))
+    shape = sizes_from("randint", (size,))
     drawn = _integers(shape, dtype, 0 if low is None else low, high, generator)
     return _finish(drawn, requires_grad)
 
@@ -271,7 +263,9 @@ def randperm(
     """
     _only_default("randperm", out=out)
     _placed(device)
-    drawn = apply(RANDOM_PERMUTATION, n=int(n), state=_state(generator))
+    drawn = apply(
+        RANDOM_PERMUTATION, n=integer("randperm", "n", n), state=_state(generator)
+    )
     if dtype is not None and as_dtype(dtype) is not int64:
         drawn = drawn.to(as_dtype(dtype))
     return _finish(drawn, requires_grad)
@@ -412,7 +406,7 @@ def normal(
     if not tensors:
         if size is None:
             raise TypeError("normal: expected a size, as mean and std are numbers")
-        attrs = {"shape": _sizes("normal", (size,)), "dtype": _float_dtype(dtype)}
+        attrs = {"shape": sizes_from("normal", (size,)), "dtype": _float_dtype(dtype)}
         floats = {"mean": float(mean), "std": float(std)}
         drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
         return _finish(drawn, requires_grad)
@@ -497,12 +491,13 @@ def multinomial(
         raise ShapeError(
             f"multinomial: expected weights (k,) or (rows, k), got {tuple(input.shape)}"
         )
+    draws = integer("multinomial", "num_samples", num_samples)
     weights = input.detach() if input.ndim == 2 else input.detach().reshape(1, -1)
-    if replacement or num_samples == 1:
+    if replacement or draws == 1:
         state = _state(generator)
-        drawn = apply(RANDOM_MULTINOMIAL, weights, draws=int(num_samples), state=state)
+        drawn = apply(RANDOM_MULTINOMIAL, weights, draws=draws, state=state)
     else:
-        drawn = _without_replacement(weights, int(num_samples), generator)
+        drawn = _without_replacement(weights, draws, generator)
     return drawn if input.ndim == 2 else drawn.reshape(-1)
 
 

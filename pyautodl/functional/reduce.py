@@ -6,14 +6,13 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_, uint8
 from pyautodl.errors import ShapeError
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
-from pyautodl.ops.record import Op, named_attributes
+from pyautodl.ops.integers import integer, one_or_several
+from pyautodl.ops.record import Op, by_dim, kept_attributes
 from pyautodl.ops.reduce import (
     ALL,
     AMAX,
@@ -102,10 +101,20 @@ def _floating(x: Tensor) -> Tensor:
     return x if x.dtype.category == FLOATING else _cast(x, get_default_dtype())
 
 
-def _dims(dim: Dim) -> int | tuple[int, ...] | None:
-    if dim is None or isinstance(dim, int):
+def _dims(name: str, dim: Dim) -> int | tuple[int, ...] | None:
+    if dim is None or type(dim) is int:
         return dim
-    return int(dim) if isinstance(dim, np.integer) else tuple(dim)
+    return one_or_several(name, "dim", dim)
+
+
+@kept_attributes
+def _of_axes(name: str, dim: Any, keepdim: bool) -> dict[str, Any]:
+    return {"dim": _dims(name, dim), "keepdim": keepdim}
+
+
+def _reduced(op: Op, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    y: Tensor = apply_known(op, (x,), _of_axes(op.name, dim, keepdim))
+    return y
 
 
 # ---- sums and means ----
@@ -134,7 +143,7 @@ def sum(
         >>> ad.sum(ad.tensor([[1, 2], [3, 4]]), 0)
         tensor([4, 6])
     """
-    return apply(SUM, _cast(input, dtype), dim=_dims(dim), keepdim=keepdim)
+    return _reduced(SUM, _cast(input, dtype), dim, keepdim)
 
 
 @method
@@ -157,7 +166,7 @@ def mean(
         >>> ad.mean(ad.tensor([1.0, 2.0, 6.0]))
         tensor(3.)
     """
-    return apply(MEAN, _cast(input, dtype), dim=_dims(dim), keepdim=keepdim)
+    return _reduced(MEAN, _cast(input, dtype), dim, keepdim)
 
 
 @method
@@ -255,7 +264,9 @@ def _correction(unbiased: bool | None, correction: float | None) -> float:
     return 1.0 if correction is None else float(correction)
 
 
-_of_spread = named_attributes("dim", "correction", "keepdim")
+@kept_attributes
+def _of_spread(name: str, dim: Any, by: float, keepdim: bool) -> dict[str, Any]:
+    return {"dim": _dims(name, dim), "correction": by, "keepdim": keepdim}
 
 
 def _spread(
@@ -265,7 +276,7 @@ def _spread(
         # std(x, unbiased)
         dim, unbiased = None, dim
     by = _correction(unbiased, correction)
-    return apply_known(op, (x,), _of_spread(_dims(dim), by, keepdim))
+    return apply_known(op, (x,), _of_spread(op.name, dim, by, keepdim))
 
 
 @method
@@ -386,7 +397,7 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.amax(ad.tensor([[1, 5], [4, 2]]), 1)
         tensor([5, 4])
     """
-    return apply(AMAX, input, dim=_dims(dim), keepdim=keepdim)
+    return _reduced(AMAX, input, dim, keepdim)
 
 
 @method
@@ -403,7 +414,7 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.amin(ad.tensor([[1, 5], [4, 2]]), 1)
         tensor([1, 2])
     """
-    return apply(AMIN, input, dim=_dims(dim), keepdim=keepdim)
+    return _reduced(AMIN, input, dim, keepdim)
 
 
 @method
@@ -423,7 +434,9 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
-_of_best = named_attributes("dim", "keepdim")
+@kept_attributes
+def _of_best(name: str, dim: Any, keepdim: bool) -> dict[str, Any]:
+    return {"dim": integer(name, "dim", dim), "keepdim": keepdim}
 
 
 def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> Any:
@@ -434,7 +447,7 @@ def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> 
         return apply(ops[0], x)
     if isinstance(dim, Tensor):
         return call("maximum" if name == "max" else "minimum", *operands(name, x, dim))
-    return ValuesIndices(*apply_known(ops[1], (x,), _of_best(dim, keepdim)))
+    return ValuesIndices(*apply_known(ops[1], (x,), _of_best(name, dim, keepdim)))
 
 
 @method
@@ -554,7 +567,7 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def _truth(op: Op, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
-    truth = apply(op, x, dim=_dims(dim), keepdim=keepdim)
+    truth = _reduced(op, x, dim, keepdim)
     return call("cast", truth, dtype=uint8) if x.dtype is uint8 else truth
 
 
@@ -593,7 +606,9 @@ def norm(
             f"norm: p must be 'fro', a number from 0 on, inf or -inf, got {p!r}"
         )
     power = 2.0 if p is None or p == "fro" else float(p)
-    return apply(NORM, _cast(input, dtype), p=power, dim=_dims(dim), keepdim=keepdim)
+    return apply(
+        NORM, _cast(input, dtype), p=power, dim=_dims("norm", dim), keepdim=keepdim
+    )
 
 
 def normalize(
@@ -717,7 +732,9 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
         >>> ad.logsumexp(ad.tensor([1000.0, 1000.0]), 0)
         tensor(1000.6932)
     """
-    return apply(LOGSUMEXP, _floating(input), dim=_dims(dim), keepdim=keepdim)
+    return apply(
+        LOGSUMEXP, _floating(input), dim=_dims("logsumexp", dim), keepdim=keepdim
+    )
 
 
 method("logsumexp")(logsumexp)
@@ -739,7 +756,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
         tensor([1, 3, 6])
     """
-    return apply(CUMSUM, _cast(input, dtype), dim=dim)
+    return apply_known(CUMSUM, (_cast(input, dtype),), by_dim(dim))
 
 
 @method(inplace=True)
@@ -756,4 +773,4 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         >>> ad.cumprod(ad.tensor([1, 2, 3]), 0)
         tensor([1, 2, 6])
     """
-    return apply(CUMPROD, _cast(input, dtype), dim=dim)
+    return apply_known(CUMPROD, (_cast(input, dtype),), by_dim(dim))

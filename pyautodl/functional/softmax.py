@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from pyautodl.ops.record import by_dim
 from pyautodl.ops.softmax import LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX
-from pyautodl.tensor import Tensor, apply, method
+from pyautodl.tensor import Tensor, apply, apply_known, method
 
 __all__ = ["log_softmax", "masked_softmax", "softmax"]
 
@@ -55,7 +56,7 @@ def softmax(
         tensor([0.5000, 0.5000])
     """
     input, axis = _prepare("softmax", input, dim, _stacklevel, dtype)
-    return apply(SOFTMAX, input, dim=axis)
+    return apply_known(SOFTMAX, (input,), by_dim(axis))
 
 
 @method
@@ -84,7 +85,7 @@ def log_softmax(
         tensor([-0.6931, -0.6931])
     """
     input, axis = _prepare("log_softmax", input, dim, _stacklevel, dtype)
-    return apply(LOG_SOFTMAX, input, dim=axis)
+    return apply_known(LOG_SOFTMAX, (input,), by_dim(axis))
 
 
 def softmin(
@@ -107,7 +108,7 @@ def softmin(
         tensor([0.5000, 0.5000])
     """
     input, axis = _prepare("softmin", input, dim, _stacklevel, dtype)
-    return apply(SOFTMAX, -input, dim=axis)
+    return apply_known(SOFTMAX, (-input,), by_dim(axis))
 
 
 def masked_softmax(input: Tensor, mask: Tensor, dim: int = -1) -> Tensor:

@@ -13,6 +13,7 @@ from pyautodl.functional.reduce import ValuesIndices
 from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
+from pyautodl.ops.integers import integer
 from pyautodl.ops.sort import KTHVALUE, TOPK
 from pyautodl.tensor import Tensor, apply, method
 
@@ -98,7 +99,8 @@ def topk(
         >>> ad.topk(ad.tensor([3, 1, 2]), 2).values
         tensor([3, 2])
     """
-    return ValuesIndices(*apply(TOPK, input, k=k, dim=dim, descending=largest))
+    count = integer("topk", "k", k)
+    return ValuesIndices(*apply(TOPK, input, k=count, dim=dim, descending=largest))
 
 
 @method
@@ -175,6 +177,8 @@ def unique(
         >>> ad.unique(ad.tensor([3, 1, 3]))
         tensor([1, 3])
     """
+    if dim is not None:
+        dim = integer("unique", "dim", dim)
     unique_values: Any = np.unique  # its overloads know literal flags alone
     found = unique_values(
         input.detach().numpy(),

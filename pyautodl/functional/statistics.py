@@ -12,6 +12,7 @@ from pyautodl.functional.reduce import ValuesIndices, cumsum, norm
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import diagonal, flatten, movedim
 from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, call, method
 
 __all__ = ["bucketize", "corrcoef", "cov", "dist", "histc", "mode", "quantile"]
@@ -155,7 +156,7 @@ def cov(
         raise ShapeError(f"cov: expected up to 2 axes, got {tuple(input.shape)}")
     x = input if input.ndim == 2 else input.reshape(1, -1)
     x = x - x.mean(1, keepdim=True)
-    found = x @ x.t() / (x.shape[1] - correction)
+    found = x @ x.t() / (x.shape[1] - integer("cov", "correction", correction))
     return found if input.ndim == 2 else found.reshape(())
 
 
@@ -210,6 +211,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         >>> ad.histc(ad.tensor([0.1, 0.9, 1.0, 3.0]), bins=2, min=0, max=2)
         tensor([2., 1.])
     """
+    bins = integer("histc", "bins", bins)
     if bins < 1 or max < min:
         raise ValueError(
             f"histc: expected bins above 0 and max at least min, got {bins} bins from "

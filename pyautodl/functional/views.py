@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pyautodl.backends.dtypes import DType
 from pyautodl.errors import ShapeError
 from pyautodl.ops.axes import broadcast_shapes, normalize_axis, resolve_shape
+from pyautodl.ops.integers import integer, one_or_several, shape_from
 from pyautodl.ops.views import (
     DIAGONAL,
     DIAGONAL_SCATTER,
@@ -56,13 +58,6 @@ __all__ = [
 ]
 
 
-def _sizes(sizes: Sequence[Any]) -> tuple[int, ...]:
-    """The numbers of f(2, 3) or f((2, 3))."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = sizes[0]
-    return tuple([size.__index__() for size in sizes])
-
-
 # ---- shapes ----
 
 
@@ -82,21 +77,21 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
         tensor([[0, 1],
                 [2, 3]])
     """
-    return apply(RESHAPE, input, shape=_sizes((shape,)))
+    return apply(RESHAPE, input, shape=shape_from("reshape", (shape,)))
 
 
 @method("reshape")
 def _reshape(self: Tensor, *shape: Any) -> Tensor:
     """Return `reshape(self, shape)`."""
-    return apply(RESHAPE, self, shape=_sizes(shape))
+    return apply(RESHAPE, self, shape=shape_from("reshape", shape))
 
 
 @method("view")
 def _view(self: Tensor, *shape: Any) -> Tensor:
     """Return `reshape(self, shape)`; unlike PyTorch it copies where it must."""
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)):
+    if len(shape) == 1 and isinstance(shape[0], (DType, type)):
         raise NotImplementedError(f"view: expected sizes, got {shape[0]!r}")
-    return reshape(self, _sizes(shape))
+    return apply(RESHAPE, self, shape=shape_from("view", shape))
 
 
 @method
@@ -178,7 +173,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """
     shape = input.shape
     axis = normalize_axis("unflatten", dim, len(shape), shape)
-    parts = resolve_shape("unflatten", (shape[axis],), _sizes((sizes,)))
+    parts = shape_from("unflatten", (sizes,))
+    parts = resolve_shape("unflatten", (shape[axis],), parts)
     return apply(RESHAPE, input, shape=(*shape[:axis], *parts, *shape[axis + 1 :]))
 
 
@@ -295,13 +291,13 @@ def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
         >>> ad.permute(ad.zeros(2, 3, 4), (2, 0, 1)).shape
         pyautodl.Size([4, 2, 3])
     """
-    return apply(PERMUTE, input, dims=_sizes((dims,)))
+    return apply(PERMUTE, input, dims=shape_from("permute", (dims,), "dims"))
 
 
 @method("permute")
 def _permute(self: Tensor, *dims: Any) -> Tensor:
     """Return `permute(self, dims)`."""
-    return apply(PERMUTE, self, dims=_sizes(dims))
+    return apply(PERMUTE, self, dims=shape_from("permute", dims, "dims"))
 
 
 @method("transpose", "swapaxes", "swapdims")
@@ -458,7 +454,7 @@ def _expand(self: Tensor, *sizes: Any) -> Tensor:
         >>> ad.ones(3, 1).expand(2, -1, 4).shape
         pyautodl.Size([2, 3, 4])
     """
-    wanted = _sizes(sizes)
+    wanted = shape_from("expand", sizes)
     if -1 in wanted:
         shape = self._array.shape
         front = len(wanted) - len(shape)
@@ -537,13 +533,14 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     shape = tuple(input.shape)
     axis = normalize_axis("narrow", dim, len(shape), shape)
     n = shape[axis] if shape else 0
-    first = int(start) + n if int(start) < 0 else int(start)
-    if not shape or not 0 <= first <= first + length <= n:
+    begin, size = integer("narrow", "start", start), integer("narrow", "length", length)
+    first = begin + n if begin < 0 else begin
+    if not shape or not 0 <= first <= first + size <= n:
         raise ShapeError(
-            f"narrow: start {start} and length {length} do not fit axis {axis} of "
+            f"narrow: start {begin} and length {size} do not fit axis {axis} of "
             f"shape {shape}"
         )
-    return apply(SLICE, input, **along(len(shape), shape, axis, first, length))
+    return apply(SLICE, input, **along(len(shape), shape, axis, first, size))
 
 
 @method
@@ -566,6 +563,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     shape = tuple(input.shape)
     axis = normalize_axis("select", dim, len(shape), shape)
     n = shape[axis] if shape else 0
+    index = integer("select", "index", index)
     if not shape or not -n <= index < n:
         raise IndexError(
             f"select: index {index} is out of range for axis {axis} of shape {shape}"
@@ -595,9 +593,10 @@ def split(
     """
     shape = tuple(tensor.shape)
     axis = normalize_axis("split", dim, len(shape), shape)
-    if not isinstance(split_size_or_sections, int):
-        return _split(tensor, tuple(split_size_or_sections), axis)
-    n, size = shape[axis] if shape else 0, split_size_or_sections
+    size = one_or_several("split", "the size of a piece", split_size_or_sections)
+    if isinstance(size, tuple):
+        return _split(tensor, size, axis)
+    n = shape[axis] if shape else 0
     if size < 0 or (size == 0 and n):
         raise ShapeError(f"split: the size of a piece must be positive, got {size}")
     pieces = max(-(-n // size), 1) if size else 1
@@ -628,6 +627,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         >>> ad.chunk(ad.arange(5), 2)
         (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    chunks = integer("chunk", "chunks", chunks)
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be positive, got {chunks}")
     shape = tuple(input.shape)
@@ -659,14 +659,15 @@ def tensor_split(
     n = shape[axis] if shape else 0
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        count = indices_or_sections
+    places = one_or_several("tensor_split", "indices_or_sections", indices_or_sections)
+    if isinstance(places, int):
+        count = places
         if count < 1:
             raise ValueError(f"tensor_split: expected at least 1 section, got {count}")
         return _split(
             input, tuple(n // count + (i < n % count) for i in range(count)), axis
         )
-    stops = [*(slice(int(at)).indices(n)[1] for at in indices_or_sections), n]
+    stops = [*(slice(at).indices(n)[1] for at in places), n]
     parts = []
     start = 0
     for stop in stops:
@@ -799,6 +800,7 @@ def diag_embed(
         raise ShapeError(
             f"diag_embed: dim1 and dim2 are the same axis, {dim1} and {dim2}"
         )
+    offset = integer("diag_embed", "offset", offset)
     size = input.shape[-1] + abs(offset)
     shape = list(input.shape[:-1])
     for axis in sorted((i, j)):

@@ -16,6 +16,7 @@ from pyautodl.nn.init import constant_, xavier_uniform_
 from pyautodl.nn.linear import Linear
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor
 
 __all__ = ["MultiheadAttention"]
@@ -72,6 +73,8 @@ class MultiheadAttention(Module):
         if add_bias_kv or add_zero_attn:
             name = "add_bias_kv" if add_bias_kv else "add_zero_attn"
             raise NotImplementedError(f"MultiheadAttention: {name} is not supported")
+        embed_dim = integer("MultiheadAttention", "embed_dim", embed_dim)
+        num_heads = integer("MultiheadAttention", "num_heads", num_heads)
         if num_heads < 1 or embed_dim % num_heads:
             raise ValueError(
                 f"MultiheadAttention: expected embed_dim {embed_dim} to be a multiple of "

@@ -13,6 +13,7 @@ from pyautodl.functional.creation import empty
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
+from pyautodl.ops.integers import each_axis
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -66,7 +67,7 @@ class _ConvNd(Module):
         self.reset_parameters()
 
     def _numbers(self, what: str, value: Any) -> tuple[int, ...]:
-        return conv.each_axis(type(self).__name__, what, value, self.axes)
+        return each_axis(type(self).__name__, what, value, self.axes)
 
     def _check(self) -> None:
         name = type(self).__name__

@@ -11,6 +11,7 @@ from pyautodl.functional.index import embedding
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor
 
 __all__ = ["Embedding"]
@@ -67,6 +68,7 @@ class Embedding(Module):
         if sparse:
             raise NotImplementedError("Embedding: sparse is not supported")
         if padding_idx is not None:
+            padding_idx = integer("Embedding", "padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
                     f"Embedding: padding_idx {padding_idx} is out of range for "

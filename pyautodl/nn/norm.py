@@ -15,9 +15,11 @@ from pyautodl.functional.norm import (
     layer_norm,
     local_response_norm,
     rms_norm,
+    row_shape,
 )
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -397,6 +399,8 @@ class GroupNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        num_groups = integer("GroupNorm", "num_groups", num_groups)
+        num_channels = integer("GroupNorm", "num_channels", num_channels)
         if num_groups < 1 or num_channels % num_groups:
             raise ShapeError(
                 f"GroupNorm: expected channels that divide into {num_groups} groups, "
@@ -463,7 +467,7 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _size(normalized_shape)
+        self.normalized_shape = row_shape(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         kind = {"device": device, "dtype": dtype}
@@ -486,12 +490,6 @@ class LayerNorm(Module):
             f"elementwise_affine={self.elementwise_affine}, "
             f"bias={self.bias is not None}"
         )
-
-
-def _size(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(normalized_shape, int):
-        return (normalized_shape,)
-    return tuple(normalized_shape)
 
 
 class RMSNorm(Module):
@@ -530,7 +528,7 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _size(normalized_shape)
+        self.normalized_shape = row_shape(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight = None

@@ -16,6 +16,7 @@ from pyautodl.nn import init
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.nn.utils.rnn import PackedSequence
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, device, get_default_dtype
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell"]
@@ -86,6 +87,8 @@ class RNNBase(Module):
             raise ValueError(f"{name}: mode must be one of {[*_GATES]}, got {mode!r}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout must be from 0 to 1, got {dropout}")
+        hidden_size = integer(name, "hidden_size", hidden_size)
+        num_layers = integer(name, "num_layers", num_layers)
         if hidden_size <= 0 or num_layers <= 0:
             raise ValueError(
                 f"{name}: hidden_size and num_layers must be positive, got "

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from pyautodl.errors import ShapeError
+from pyautodl.ops.integers import integer
 
 __all__ = [
     "broadcast_shapes",
@@ -26,17 +27,14 @@ def normalize_axis(name: str, dim: Any, ndim: int, shape: Any = None) -> int:
         IndexError: there is no such axis.
         TypeError: `dim` is no integer.
     """
-    try:
-        axis = dim.__index__()
-    except AttributeError:
-        raise TypeError(f"{name}: dim must be an int, got {dim!r}") from None
+    axis = integer(name, "dim", dim)
     limit = max(ndim, 1)
     if not -limit <= axis < limit:
         of = "" if shape is None else f" (shape {tuple(shape)})"
         raise IndexError(
             f"{name}: dim must be from {-limit} to {limit - 1}, got {axis}{of}"
         )
-    return int(axis % limit)
+    return axis % limit
 
 
 def normalize_axes(name: str, dim: Any, shape: Iterable[int]) -> _Shape:

@@ -27,6 +27,7 @@ from pyautodl.backends import (
     see,
 )
 from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.ops.integers import with_integers
 from pyautodl.ops.record import Attributes, Op, Places, Spec
 
 __all__ = [
@@ -295,7 +296,11 @@ def find_plan(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
 def look_up(
     op: Op, kinds: list[Any], inputs: Sequence[Any], attrs: Mapping[str, Any]
 ) -> Any:
-    """The same, given the layouts of the inputs."""
+    """The same, given the layouts of the inputs.
+
+    Integers among attributes that are not kept are ints by now, see `ops.integers`: a plan
+    for 1 would be found for 1.0.
+    """
     if attrs and op.params is None:
         if type(attrs) is Attributes:
             kinds.append(attrs)
@@ -309,6 +314,7 @@ def _new_plan(
     op: Op, key: tuple[Any, ...], inputs: Sequence[Any], attrs: Mapping[str, Any]
 ) -> Any:
     """Make the plan of a call, with all checks, and keep it."""
+    attrs = with_integers(op, attrs)
     plan = op.plan(*inputs, **attrs) if op.params is None else op.plan(*inputs)  # type: ignore[misc]
     plan.shapes = tuple([None if x is None else x.shape for x in inputs])
     plan.dtypes = tuple([None if x is None else x.dtype for x in inputs])

@@ -7,7 +7,8 @@ samples and error cases; the graph knows nothing of an op beyond this record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, wraps
+from functools import wraps
+from marshal import dumps
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,10 +22,15 @@ __all__ = [
     "Places",
     "Sample",
     "Spec",
+    "by_dim",
     "kept_attributes",
     "named_attributes",
     "register",
 ]
+
+# attributes of one op that are kept; more than that, and it starts anew
+_MOST = 1024
+_PLAIN = (int, float, bool, str, type(None))
 
 # numbers of inputs and, after them, outputs; None: nothing
 Places = tuple[int | None, ...]
@@ -52,23 +58,39 @@ def kept_attributes(
 ) -> Callable[..., dict[str, Any]]:
     """The function `find`, which gives attributes, with those of former calls kept."""
 
-    # `typed`: True and 1.0 are not 1
-    @lru_cache(maxsize=1024, typed=True)
-    def kept(*arguments: Any) -> Attributes:
-        for each in arguments:
-            # of a tuple's elements it sees no types: what (1.0,) means would be kept for (1,)
-            if type(each) is tuple and not {int, tuple}.issuperset(map(type, each)):
-                raise TypeError
-        return Attributes(find(*arguments))
+    kept: dict[bytes, Attributes] = {}
 
     @wraps(find)
     def attributes(*arguments: Any) -> dict[str, Any]:
+        # (1, 1), (1.0, 1) and (True, 1) are one key of a dictionary, and other bytes
         try:
-            return kept(*arguments)
-        except TypeError:  # what can't be kept, or what is no number at all
+            key = dumps(arguments, 2)
+        except ValueError:
             return find(*arguments)
+        found = kept.get(key)
+        if found is None:
+            if not _are_plain(arguments):
+                return find(*arguments)
+            if len(kept) >= _MOST:
+                kept.clear()
+            found = kept[key] = Attributes(find(*arguments))
+        return found
 
     return attributes
+
+
+def _are_plain(values: Iterable[Any]) -> bool:
+    """Whether the bytes tell all about values: an array's are its memory alone."""
+    return all(
+        _are_plain(each) if type(each) in (tuple, list) else type(each) in _PLAIN
+        for each in values
+    )
+
+
+@kept_attributes
+def by_dim(dim: Any) -> dict[str, Any]:
+    """The attributes of an op along one axis."""
+    return {"dim": dim}
 
 
 def named_attributes(*names: str) -> Callable[..., dict[str, Any]]:
@@ -125,6 +147,7 @@ class Op:
         behind_relu: vjp of the op and a ReLU behind it, whose mask it finds by itself.
         plan, saves, params: see `plan.planned`, which makes such ops.
         plans: those that were made, by the kind of inputs.
+        integers: see `integers.declared_integers`.
     """
 
     # written out: a dataclass would take as long to make as all ops to declare
@@ -136,6 +159,7 @@ class Op:
         "errors",
         "forward",
         "gradient_of",
+        "integers",
         "keeps_first",
         "name",
         "params",
@@ -190,6 +214,7 @@ class Op:
         self.saves = saves
         self.params = params
         self.plans: dict[tuple[Any, ...], Any] = {}
+        self.integers: Mapping[str, Any] | None = None
 
 
 OPS: dict[str, Op] = {}

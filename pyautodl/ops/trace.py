@@ -32,6 +32,7 @@ from pyautodl.backends import (
 )
 from pyautodl.backends.array import counted_reads
 from pyautodl.backends.dtypes import DType
+from pyautodl.ops.integers import declared_integers
 from pyautodl.ops.plan import MOST, Plan
 from pyautodl.ops.record import Attributes, Op, Spec
 
@@ -89,6 +90,9 @@ def find_trace(
     key: Key
     if type(attrs) is Attributes:
         key = (*kinds, needs, attrs)
+    elif op.integers or (op.integers is None and declared_integers(op)):
+        # the types, too: what is right for 1 must not be found for 1.0
+        key = (*kinds, needs, *attrs.items(), *map(type, attrs.values()))
     else:
         key = (*kinds, needs, *attrs.items())
     if op.name in _with_zeros:

@@ -20,6 +20,7 @@ from pyautodl.graph import (
     record,
     record_planned,
 )
+from pyautodl.ops.integers import with_integers
 from pyautodl.ops.plan import look_up
 from pyautodl.ops.record import OPS, Op, Spec
 from pyautodl.ops.repeat import Called
@@ -109,6 +110,9 @@ def apply_known(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
         if plan.shown is not None:
             result = result[plan.shown]
     else:
+        plain = with_integers(op, attrs)
+        if plain is not attrs:
+            return apply_known(op, inputs, plain)
         recording = _differentiable(op.rule(*arrays, **attrs)) and recording
         ctx = Context(attrs)
         saving = needs if recording else (False,) * len(arrays)

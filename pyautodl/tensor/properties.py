@@ -8,6 +8,7 @@ from typing import Any
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, float32
 from pyautodl.errors import BackendError, DTypeError
+from pyautodl.ops.integers import integer
 
 __all__ = [
     "Properties",
@@ -129,7 +130,8 @@ class Properties:
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of axis `dim`."""
-        return self.shape if dim is None else self._array.shape[dim]
+        shape = self.shape
+        return shape if dim is None else shape[integer("size", "dim", dim)]
 
     @property
     def ndim(self) -> int:
@@ -184,7 +186,8 @@ class Properties:
 
     def stride(self, dim: int | None = None) -> Any:
         """Return how many elements lie between neighbours along each axis, or `dim`."""
-        return self._array.strides if dim is None else self._array.strides[dim]
+        strides = self._array.strides
+        return strides if dim is None else strides[integer("stride", "dim", dim)]
 
     def storage_offset(self) -> int:
         """Return the first element's place in the memory block."""

@@ -9,6 +9,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.graph import makes
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
+from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, apply, call, method, overwrite
 
 __all__ = [
@@ -526,6 +527,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     Source: Dauphin et al., 2016, arXiv:1612.08083.
     """
     x = check_tensor("glu", input)
+    dim = integer("glu", "dim", dim)
     if x.ndim == 0 or x.shape[dim] % 2:
         raise ShapeError(
             f"glu: axis {dim} must have an even size (input {tuple(x.shape)})"
@@ -557,6 +559,7 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
     Source: Goodfellow et al., 2013, arXiv:1302.4389.
     """
     x = check_tensor("maxout", input)
+    pieces, dim = integer("maxout", "pieces", pieces), integer("maxout", "dim", dim)
     if pieces < 1:
         raise ValueError(f"maxout: pieces must be at least 1, got {pieces}")
     if x.ndim == 0 or x.shape[dim] % pieces:

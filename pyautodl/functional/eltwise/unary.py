@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.ops.eltwise.unary import MATH, NAN_TO_NUM, TESTS
+from pyautodl.ops.integers import integer
 from pyautodl.ops.record import Op
 from pyautodl.tensor import Tensor, apply, call, get_default_dtype, method, overwrite
 
@@ -249,9 +250,10 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """
     if check_tensor("round", input)._array.dtype.category != FLOATING:
         return call("copy", input)
+    decimals = integer("round", "decimals", decimals)
     if decimals == 0:
         return apply(MATH["round"], input)
-    scale = 10.0 ** int(decimals)
+    scale = 10.0**decimals
     scaled = apply(MATH["round"], call("mul", input, scale))
     return call("div", scaled, scale)
 

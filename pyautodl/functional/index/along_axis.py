@@ -8,6 +8,7 @@ from pyautodl.functional.index.arguments import as_index, as_line, as_value, exp
 from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index import INDEX_ADD, INDEX_COPY, INDEX_SELECT, RAVEL_INDEX
+from pyautodl.ops.integers import integer
 from pyautodl.ops.views import RESHAPE
 from pyautodl.tensor import Tensor, apply, call, method
 
@@ -32,6 +33,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         tensor([[3, 4],
                 [3, 4]])
     """
+    dim = integer("index_select", "dim", dim)
     return apply(INDEX_SELECT, input, as_line("index_select", index), dim=dim)
 
 

@@ -8,6 +8,7 @@ from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index, expanded
 from pyautodl.functional.views import flatten
 from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_rows
+from pyautodl.ops.integers import integer
 from pyautodl.ops.reduce import NORM
 from pyautodl.tensor import Tensor, apply, call, constant, method
 
@@ -54,6 +55,7 @@ def embedding(
     skip = -1
     if padding_idx is not None:
         rows = weight.shape[0]
+        padding_idx = integer("embedding", "padding_idx", padding_idx)
         if not -rows <= padding_idx < rows:
             raise IndexError(
                 f"embedding: padding_idx {padding_idx} is out of range for {rows} rows"
@@ -98,6 +100,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
                 [0, 0, 1]])
     """
     index = as_index("one_hot", tensor)
+    num_classes = integer("one_hot", "num_classes", num_classes)
     if num_classes == -1:
         if not index.numel():
             raise ValueError("one_hot: no indices to find num_classes from")
@@ -127,7 +130,8 @@ def bincount(
     index = as_index("bincount", input)
     if index.ndim != 1:
         raise ShapeError(f"bincount: expected a line, got shape {tuple(index.shape)}")
-    size = max(int(index.max()) + 1 if index.numel() else 0, minlength)
+    least = integer("bincount", "minlength", minlength)
+    size = max(int(index.max()) + 1 if index.numel() else 0, least)
     if weights is None:
         terms = expanded(constant(1, int64), index._array.shape)
     else:

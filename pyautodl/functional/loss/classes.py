@@ -9,6 +9,7 @@ from pyautodl.backends.dtypes import int64
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.loss.arguments import reduced, refuse_old_arguments, to_classes
 from pyautodl.graph import MODE
+from pyautodl.ops.integers import integer
 from pyautodl.ops.loss import (
     CLAMPED_LOG,
     CROSS_ENTROPY,
@@ -17,13 +18,23 @@ from pyautodl.ops.loss import (
     refuse_class_weight,
 )
 from pyautodl.ops.pair_loss import check_reduction
-from pyautodl.ops.record import named_attributes
+from pyautodl.ops.record import kept_attributes
 from pyautodl.tensor import Tensor, apply, apply_known
 
 __all__ = ["categorical_cross_entropy", "cross_entropy", "nll_loss"]
 
 
-_of_classes = named_attributes("ignore_index", "reduction", "label_smoothing")
+@kept_attributes
+def _of_classes(
+    name: str, ignore_index: int, reduction: str, label_smoothing: float
+) -> dict[str, Any]:
+    return {
+        "ignore_index": integer(name, "ignore_index", ignore_index),
+        "reduction": reduction,
+        "label_smoothing": label_smoothing,
+    }
+
+
 _SOFTMAXES = ("softmax", "masked_softmax")
 
 
@@ -83,7 +94,7 @@ def cross_entropy(
         if weight.requires_grad and MODE.enabled and inputs[1].dtype is int64:
             refuse_class_weight("cross_entropy")
         inputs.append(weight)
-    attrs = _of_classes(ignore_index, reduction, label_smoothing)
+    attrs = _of_classes("cross_entropy", ignore_index, reduction, label_smoothing)
     return apply_known(CROSS_ENTROPY, inputs, attrs)
 
 
@@ -136,7 +147,8 @@ def nll_loss(
     inputs = [input, to_classes("nll_loss", input, target)]
     if weight is not None:
         inputs.append(weight)
-    return apply_known(NLL_LOSS, inputs, _of_classes(ignore_index, reduction, 0.0))
+    attrs = _of_classes("nll_loss", ignore_index, reduction, 0.0)
+    return apply_known(NLL_LOSS, inputs, attrs)
 
 
 def categorical_cross_entropy(
