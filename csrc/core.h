@@ -159,7 +159,7 @@ static inline uint64_t pyad_flush_subnormal(void) {
         return (int64_t)(shared_);                                                               \
     }                                                                                            \
     const pyad_kernel PYAD_JOIN(PYAD_JOIN(name##_record, SUFFIX), ISA) = {                       \
-        run_, PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),              \
+        run_, PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),                 \
         PYAD_JOIN(name##_shared, SUFFIX)};
 
 #endif

@@ -48,7 +48,7 @@ enum {
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
 #define GEMM_LINE (64 / (int64_t)sizeof(REAL))   /* elements of a line of the caches */
 #define GEMM_PAGE (4096 / (int64_t)sizeof(REAL)) /* rows so far apart fall on one set of L1 */
-/* steps of a sum that take as long as reading what is packed, from L2, and what is not yet there */
+/* steps of a sum that take as long as reading from L2, and from beyond */
 #define GEMM_AHEAD 8
 #define GEMM_FAR_AHEAD 24
 #define GEMM_INLINE static inline __attribute__((always_inline))
@@ -478,10 +478,11 @@ static K(gemm_left) K(gemm_take_rows)(const K(gemm_matrix) *a, const K(gemm_bloc
     }
     if (a->row == 1) {
         K(gemm_pack_columns)(packed, height, rows, s->depth, from, a->col);
-    }
-    for (int64_t i = 0; i < rows && a->row != 1; i += height) {
-        K(gemm_pack_panel)(packed + i * s->depth, height, pyad_min(height, rows - i), s->depth,
-                           from + i * a->row, a->row, a->col);
+    } else {
+        for (int64_t i = 0; i < rows; i += height) {
+            K(gemm_pack_panel)(packed + i * s->depth, height, pyad_min(height, rows - i), s->depth,
+                               from + i * a->row, a->row, a->col);
+        }
     }
     return (K(gemm_left)){packed, height, height * s->depth, 1, height, K(gemm_tiles)};
 }

@@ -15,7 +15,8 @@
  * weights turned around (`transposed`). Columns, here, are the channels that are written.
  *
  * The loops stand in the folder winograd: forward_tpl.h and weight_grad_tpl.h, few_forward_tpl.h and
- * few_weight_grad_tpl.h where tiles are few. Weights are mapped in each call, or once by winograd_weight (`prepared`).
+ * few_weight_grad_tpl.h where tiles are few. Weights are mapped in each call, or once by
+ * winograd_weight (`prepared`).
  *
  * Every number is computed in one order that only the shape enters, so bits do not depend on
  * threads. Scratch depends on channels: neither batch nor image enters.

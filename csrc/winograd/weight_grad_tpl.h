@@ -131,8 +131,7 @@ static int64_t K(winograd_turns)(const winograd_shape *s, int64_t columns,
 /* This thread's (point, columns) pairs of one block. */
 static void K(winograd_sum_block)(const winograd_shape *s, const K(winograd_pool) *p,
                                   int64_t columns, int64_t tiles, int add,
-                                  K(winograd_ahead) *ahead,
-                                  const K(winograd_task) *mine) {
+                                  K(winograd_ahead) *ahead, const K(winograd_task) *mine) {
     int64_t across = pyad_ceil_div(columns, GEMM_NR);
     int64_t begin, end;
     team_range(&mine->team, mine->count * across, 1, &begin, &end);
