@@ -151,6 +151,41 @@ def test_whatever_is_an_integer_is_taken(number: int) -> None:
     assert _values(case.function(*case.numbers)) == want
 
 
+def test_several_integers_in_an_array_or_a_tensor_are_taken() -> None:
+    for name, function, numbers in (
+        ("sum", X.sum, (0, 1)),
+        ("var", X.var, (0, 2)),
+        ("logsumexp", X.logsumexp, (0, 1)),
+        ("any", X.any, (1, 2)),
+        ("flip", lambda dims: ad.flip(X, dims), (0, 1)),
+        ("tile", lambda dims: ad.tile(X, dims), (2, 3)),
+        ("tensordot", lambda dims: ad.tensordot(M, M, (dims, dims)), (0, 1)),
+        ("tensordot", lambda dims: ad.tensordot(M, M, dims), ((1,), (0,))),
+        ("layer_norm", lambda shape: F.layer_norm(X, shape), (3, 4)),
+        ("RMSNorm", lambda shape: nn.RMSNorm(shape)(X), (3, 4)),
+    ):
+        want = _values(function(numbers))
+        for kind in (np.array, ad.tensor):
+            assert _values(function(kind(numbers))) == want
+            floats = kind(numbers) * 1.0
+            with pytest.raises(
+                TypeError, match=f"^{name}: .* must be (an int|integers)"
+            ):
+                function(floats)
+
+
+def test_several_integers_are_not_one() -> None:
+    for name, function in (
+        ("softmax: dim", X.softmax),
+        ("topk: k", X.topk),
+        ("reshape: sizes", X.reshape),
+        ("conv2d: stride", lambda n: F.conv2d(IMAGE, FILTERS, stride=n)),
+    ):
+        for several in (np.array([1, 2]), ad.tensor([1, 2]), ad.tensor([1, 2])[:0]):
+            with pytest.raises(TypeError, match=f"^{name} must be (an int|integers)"):
+                function(several)
+
+
 def test_gradients_by_other_integers() -> None:
     for kind in (np.int64, np.array, _Index):
         for function in (
@@ -194,6 +229,13 @@ def test_modules_refuse_what_is_no_integer() -> None:
         (lambda: nn.Embedding(3, 2, 1.0), "Embedding: padding_idx"),  # type: ignore[arg-type]
         (lambda: nn.LSTM(2, 3, 1.5), "LSTM: num_layers"),  # type: ignore[arg-type]
         (lambda: nn.LayerNorm(4.0), "LayerNorm: normalized_shape"),  # type: ignore[arg-type]
+        (lambda: nn.ZeroPad2d(1.0), "ZeroPad2d: padding"),  # type: ignore[arg-type]
     ):
         with pytest.raises(TypeError, match=f"^{what} must be an int"):
             make()
+
+
+def test_layers_that_pad_take_whatever_is_an_integer() -> None:
+    want = _values(nn.ZeroPad2d(1)(IMAGE))
+    for kind in (np.int64, np.array, _Index, ad.tensor):
+        assert _values(nn.ZeroPad2d(kind(1))(IMAGE)) == want  # type: ignore[arg-type]

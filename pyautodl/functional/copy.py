@@ -464,6 +464,12 @@ def _repeat_axis(x: Tensor, axis: int, n: int) -> Tensor:
     return apply(RESHAPE, many, shape=merged)
 
 
+def _several(name: str, what: str, value: Any) -> tuple[int, ...]:
+    """One integer or several, as a tuple."""
+    given = one_or_several(name, what, value)
+    return given if isinstance(given, tuple) else (given,)
+
+
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Return the tensor many times along each axis; `dims` may have fewer numbers.
 
@@ -477,7 +483,7 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
         tensor([[1, 1, 1],
                 [2, 2, 2]])
     """
-    counts = shape_from("tile", (dims,), "dims")
+    counts = _several("tile", "dims", dims)
     return _repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
@@ -532,12 +538,6 @@ def repeat_interleave(
 
 
 # ---- turns ----
-
-
-def _several(name: str, what: str, value: Any) -> tuple[int, ...]:
-    """One integer or several, as a tuple."""
-    given = one_or_several(name, what, value)
-    return given if isinstance(given, tuple) else (given,)
 
 
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:

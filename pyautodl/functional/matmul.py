@@ -532,7 +532,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 
 def _meeting_axes(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
-    if not isinstance(dims, (tuple, list)):
+    # pairs may be the rows of an array or a tensor, too
+    if not isinstance(dims, (tuple, list)) and getattr(dims, "ndim", 0) < 2:
         dims = integer("tensordot", "dims", dims)
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise ShapeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyautodl.functional.copy import pad
 from pyautodl.nn.module import Module
+from pyautodl.ops.integers import one_or_several
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -29,9 +30,8 @@ class _Pad(Module):
     def __init__(self, padding: int | tuple[int, ...], value: float = 0.0) -> None:
         super().__init__()
         sides = 2 * self.ndim
-        self.padding = (
-            (padding,) * sides if isinstance(padding, int) else tuple(padding)
-        )
+        given = one_or_several(type(self).__name__, "padding", padding)
+        self.padding = given if isinstance(given, tuple) else (given,) * sides
         if len(self.padding) != sides:
             raise ValueError(
                 f"{type(self).__name__}: expected an int or {sides} numbers, got {padding}"

@@ -102,8 +102,12 @@ class Protocols(Properties):
         return complex(self.item())
 
     def __index__(self) -> int:
-        if self._array.dtype.category == FLOATING:
-            raise TypeError(f"index: expected an integer tensor, got {self.dtype.name}")
+        array = self._array
+        if array.dtype.category == FLOATING or array.size != 1:
+            raise TypeError(
+                "index: expected an integer tensor of one element, got "
+                f"{array.dtype.name} of shape {tuple(array.shape)}"
+            )
         return int(self.item())
 
     def __len__(self) -> int:
