@@ -160,7 +160,7 @@ static void K(rnn_bwd_block)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn
         /* nobody asks for what goes on to the first state */
         int64_t needed = a->dh0.data == NULL ? pyad_min(left, count) : count;
         for (int64_t i = 0, together; i < panels && needed > 0; i += together) {
-            together = needed == 1 && whole - i >= RNN_TOGETHER ? RNN_TOGETHER : 1;
+            together = needed == 1 && i < whole ? whole : 1;
             int64_t panel = s % 2 && needed > 1 ? p->last - 1 - i : p->first + i;
             K(rnn_multiply)(d, d_row, needed, depth, packed + panel * GEMM_NR * depth,
                             K(rnn_width)(pyad_min(GEMM_NR, hidden - panel * GEMM_NR)), together,
