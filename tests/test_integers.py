@@ -239,3 +239,9 @@ def test_layers_that_pad_take_whatever_is_an_integer() -> None:
     want = _values(nn.ZeroPad2d(1)(IMAGE))
     for kind in (np.int64, np.array, _Index, ad.tensor):
         assert _values(nn.ZeroPad2d(kind(1))(IMAGE)) == want  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [ad.zeros, ad.ones, ad.empty, ad.rand, ad.randn])
+def test_a_size_is_no_tuple(make) -> None:
+    with pytest.raises(TypeError, match="sizes must be integers, got"):
+        make(((2, 3),))

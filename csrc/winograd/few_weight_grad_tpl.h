@@ -36,7 +36,8 @@ typedef struct {
 } K(winograd_squares);
 
 static K(winograd_squares) K(winograd_squares_of)(const winograd_shape *s) {
-    K(winograd_squares) q = {pyad_ceil_div(s->channels, VL), K(winograd_few_columns)(s) / GEMM_NR, 1};
+    K(winograd_squares) q = {pyad_ceil_div(s->channels, VL),
+                             K(winograd_few_columns)(s) / GEMM_NR, 1};
     int64_t bytes = WINOGRAD_POINTS * GEMM_NR * winograd_tiles(s) * (int64_t)sizeof(REAL);
     int64_t groups = pyad_ceil_div(q.across, pyad_max(1, WINOGRAD_FEW_BYTES / bytes));
     q.span = pyad_ceil_div(q.across, groups);

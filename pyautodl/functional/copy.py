@@ -33,7 +33,7 @@ from pyautodl.functional.views import (
 )
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST, CAT, COPY, FLIP, PAD, ROLL, STACK, TRI
-from pyautodl.ops.integers import integer, integers, one_or_several, shape_from
+from pyautodl.ops.integers import integer, integers, several, shape_from
 from pyautodl.ops.record import OPS, by_dim, kept_attributes
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import Tensor, apply, apply_known, device, method
@@ -464,12 +464,6 @@ def _repeat_axis(x: Tensor, axis: int, n: int) -> Tensor:
     return apply(RESHAPE, many, shape=merged)
 
 
-def _several(name: str, what: str, value: Any) -> tuple[int, ...]:
-    """One integer or several, as a tuple."""
-    given = one_or_several(name, what, value)
-    return given if isinstance(given, tuple) else (given,)
-
-
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Return the tensor many times along each axis; `dims` may have fewer numbers.
 
@@ -483,7 +477,7 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
         tensor([[1, 1, 1],
                 [2, 2, 2]])
     """
-    counts = _several("tile", "dims", dims)
+    counts = several("tile", "dims", dims)
     return _repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
@@ -552,7 +546,7 @@ def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
         >>> ad.flip(ad.tensor([1, 2, 3]), (0,))
         tensor([3, 2, 1])
     """
-    return apply(FLIP, input, dims=_several("flip", "dims", dims))
+    return apply(FLIP, input, dims=several("flip", "dims", dims))
 
 
 @method("flip")
@@ -605,8 +599,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         >>> ad.roll(ad.tensor([1, 2, 3]), 1)
         tensor([3, 1, 2])
     """
-    steps = _several("roll", "shifts", shifts)
-    axes = () if dims is None else _several("roll", "dims", dims)
+    steps = several("roll", "shifts", shifts)
+    axes = () if dims is None else several("roll", "dims", dims)
     if not axes:
         if len(steps) != 1:
             raise ShapeError(f"roll: several shifts, {steps}, need as many dims")

@@ -13,7 +13,7 @@ from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
-from pyautodl.ops.integers import integer, shape_from
+from pyautodl.ops.integers import integer, integers
 from pyautodl.tensor import (
     BOUND,
     Tensor,
@@ -267,7 +267,7 @@ def sizes_from(name: str, size: Sequence[Any]) -> tuple[int, ...]:
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     if bool in map(type, given):
         raise TypeError(f"{name}: sizes must be integers, got {given!r}")
-    return shape_from(name, given)
+    return integers(name, "sizes", given)
 
 
 def _filled(

@@ -9,7 +9,7 @@ from typing import Any
 from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
-from pyautodl.ops.integers import integer, one_or_several
+from pyautodl.ops.integers import integer, several
 from pyautodl.ops.matmul import LINEAR, LINEAR_RELU, MATMUL
 from pyautodl.tensor import Tensor, apply, call, constant, method, operands
 
@@ -541,8 +541,7 @@ def _meeting_axes(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]
             )
         pair: Sequence[Any] = (range(a.ndim - dims, a.ndim), range(dims))
     else:
-        pair = [one_or_several("tensordot", "dims", each) for each in dims]
-        pair = [each if isinstance(each, tuple) else (each,) for each in pair]
+        pair = [several("tensordot", "dims", each) for each in dims]
     axes_a = [_axis("tensordot", a, i) for i in pair[0]]
     axes_b = [_axis("tensordot", b, i) for i in pair[1]]
     sizes = [a.shape[i] for i in axes_a], [b.shape[i] for i in axes_b]

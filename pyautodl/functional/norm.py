@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import DType
-from pyautodl.ops.integers import integer, one_or_several
+from pyautodl.ops.integers import integer, several
 from pyautodl.ops.norm import (
     BATCH_NORM,
     BATCH_NORM_EVAL,
@@ -38,7 +38,8 @@ def _in_groups(groups: int, eps: float) -> dict[str, Any]:
 
 @kept_attributes
 def _of_rows(name: str, normalized_shape: Any, eps: float) -> dict[str, Any]:
-    return {"normalized_shape": row_shape(name, normalized_shape), "eps": eps}
+    shape = several(name, "normalized_shape", normalized_shape)
+    return {"normalized_shape": shape, "eps": eps}
 
 
 def _affine(*parameters: Tensor | None) -> list[Tensor | None]:
@@ -318,12 +319,6 @@ def rms_norm(
 def _smallest_step(dtype: DType) -> float:
     """From 1 to the next number."""
     return float(np.finfo(dtype.numpy).eps) if dtype.is_floating_point else 0
-
-
-def row_shape(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """The sizes of the last axes, of one number or several."""
-    given = one_or_several(name, "normalized_shape", normalized_shape)
-    return given if isinstance(given, tuple) else (given,)
 
 
 def local_response_norm(

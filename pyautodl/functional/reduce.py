@@ -732,9 +732,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
         >>> ad.logsumexp(ad.tensor([1000.0, 1000.0]), 0)
         tensor(1000.6932)
     """
-    return apply(
-        LOGSUMEXP, _floating(input), dim=_dims("logsumexp", dim), keepdim=keepdim
-    )
+    return _reduced(LOGSUMEXP, _floating(input), dim, keepdim)
 
 
 method("logsumexp")(logsumexp)

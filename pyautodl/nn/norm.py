@@ -15,11 +15,10 @@ from pyautodl.functional.norm import (
     layer_norm,
     local_response_norm,
     rms_norm,
-    row_shape,
 )
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
-from pyautodl.ops.integers import integer
+from pyautodl.ops.integers import integer, several
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -467,7 +466,9 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = row_shape(type(self).__name__, normalized_shape)
+        self.normalized_shape = several(
+            type(self).__name__, "normalized_shape", normalized_shape
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         kind = {"device": device, "dtype": dtype}
@@ -528,7 +529,9 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = row_shape(type(self).__name__, normalized_shape)
+        self.normalized_shape = several(
+            type(self).__name__, "normalized_shape", normalized_shape
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight = None

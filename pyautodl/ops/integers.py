@@ -21,6 +21,7 @@ __all__ = [
     "integers",
     "not_integer",
     "one_or_several",
+    "several",
     "shape_from",
     "with_integers",
 ]
@@ -85,10 +86,7 @@ def shape_from(name: str, given: Sequence[Any], what: str = "sizes") -> Ints:
     """
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = given[0]
-    try:
-        return tuple(map(index, given))
-    except TypeError:
-        raise not_integer(name, what, "integers", given) from None
+    return integers(name, what, given)
 
 
 def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:
@@ -128,6 +126,12 @@ def one_or_several(name: str, what: str, value: Any) -> int | Ints:
         return tuple(map(index, value))
     except TypeError:
         raise not_integer(name, what, "an int or several", value) from None
+
+
+def several(name: str, what: str, value: Any) -> Ints:
+    """The same as a tuple, be it one integer or several."""
+    given = one_or_several(name, what, value)
+    return given if isinstance(given, tuple) else (given,)
 
 
 # ---- attributes of ops ----
