@@ -64,8 +64,9 @@ class Launch(NamedTuple):
 
 # gives an array without a kernel
 Give = Callable[[], Any]
-# an array's number, and what makes of the array that of the result; None: it is that
-Result = tuple[int, Callable[[Any], Any] | None]
+# an array's number (None: nothing), and what makes of the array that of the result; None:
+# it is that
+Result = tuple[int | None, Callable[[Any], Any] | None]
 _Pattern = tuple[tuple[tuple[int | None, int], ...], tuple[int, ...], int | None, bool]
 
 
@@ -114,7 +115,7 @@ def _written_out(
     patterns: tuple[_Pattern | None, ...],
     given: int,
     more: int,
-    results: tuple[tuple[int, bool], ...],
+    results: tuple[tuple[int | None, bool], ...],
     bare: bool,
 ) -> Callable[..., Any]:
     """What makes such a function for a pattern."""
@@ -168,7 +169,7 @@ class _Text:
         patterns: Sequence[_Pattern | None],
         given: int,
         more: int,
-        kept: set[int],
+        kept: set[int | None],
     ) -> None:
         self._patterns = patterns
         self._given, self._first = given, given + more
@@ -200,8 +201,10 @@ class _Text:
             for j in range(pattern[2] or 0):
                 yield f"f{i}_{j} = f{i}[{j}]"
 
-    def value(self, place: int) -> str:
+    def value(self, place: int | None) -> str:
         """The array of that number."""
+        if place is None:
+            return "None"
         if place < self._given:
             return f"inputs[{place}]"
         if place < self._first:

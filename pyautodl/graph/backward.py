@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.mode import MODE
 from pyautodl.graph.node import Node
+from pyautodl.graph.program import Root, run_program
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import Masked, Sum, accumulate, add, value_of
 from pyautodl.ops.repeat import NEW, REPEATS, kind_of, watch_gradients
@@ -21,7 +21,7 @@ __all__ = ["Walk", "gradients", "run_backward"]
 
 
 def run_backward(
-    roots: Iterable[tuple[Edge, Any]],
+    roots: Sequence[Root],
     retain_graph: bool,
     create_graph: bool,
     targets: Sequence[Edge] | None,
@@ -39,6 +39,15 @@ def run_backward(
     Returns:
         For each target its gradient, None where it was not reached.
     """
+    if (
+        accumulate
+        and targets is None
+        and len(roots) == 1
+        and not (retain_graph or create_graph or MODE.anomaly)
+    ):
+        roots = run_program(*roots[0])
+        if not roots:
+            return []
     walk = Walk(retain_graph, create_graph, targets)
     for edge, grad in roots:
         walk.deliver(edge, grad)
@@ -104,9 +113,14 @@ class Walk:
                 if (id(leaf), 0) in self.wanted:
                     self.found[id(leaf), 0] = _run_hooks(leaf._hooks, value_of(held))
 
-    def _outputs_grads(self, node: Node, sums: list[Any]) -> list[Any]:
-        """The gradients of a node's outputs, after hooks; notes those that are wanted."""
-        grads = [held.value if type(held) is Sum else held for held in sums]
+    def _outputs_grads(self, node: Node, grads: list[Any]) -> list[Any]:
+        """The gradients of a node's outputs, after hooks; notes those that are wanted.
+
+        `grads` has what is pending for them, and is what they are put into.
+        """
+        for i, held in enumerate(grads):
+            if type(held) is Sum:
+                grads[i] = held.value
         if type(grads[0]) is Masked and self._is_seen(node):
             grads[0] = grads[0].value()
         if node.hooks is not None or node.retained is not None:
@@ -145,14 +159,17 @@ class Walk:
         if not self.retain_graph:
             node.release()
         grads.clear()
-        inputs = zip(node.edges, node.needs, results, node.shapes)
-        for i, (edge, need, grad, shape) in enumerate(inputs):
-            if edge is None or not need or grad is None:
+        needs, shapes = node.needs, node.shapes
+        for i, edge in enumerate(node.edges):
+            if edge is None or not needs[i]:
                 continue
-            if grad._array.shape != shape:
+            grad = results[i]
+            if grad is None:
+                continue
+            if grad._array.shape != shapes[i]:
                 raise GradError(
                     f"{node.op.name}: the gradient of input {i} has shape "
-                    f"{grad._array.shape}, expected that of the input, {shape}"
+                    f"{grad._array.shape}, expected that of the input, {shapes[i]}"
                 )
             if useful is None or edge[0] in useful or _key(edge) in self.wanted:  # type: ignore[operator]
                 # the last reference must be the engine's, so that a leaf may take the
@@ -252,32 +269,20 @@ def gradients(node: Node, grads: Sequence[Any], create_graph: bool) -> tuple[Any
             return _plain_gradients(node, grads)
         return _recorded_gradients(node, grads)
     except Exception as error:
-        _annotate(node, error)
+        node.annotate(error)
         raise
 
 
 def _repeated_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
     """The same by what the rule did for another call of the kind."""
-    arrays: list[Array | None] = []
-    if node.packed is None:
+    arrays = node.saved_arrays()
+    if arrays is None:
         return _plain_gradients(node, grads)  # which says what is wrong
-    for each in node.packed:
-        if each is None:
-            arrays.append(None)
-            continue
-        array = each[0]
-        if each[4] is not None or array.storage.version != each[3]:
-            return _plain_gradients(node, grads)
-        arrays.append(array)
     key = kind_of(node)
     for grad in grads:
-        if grad is None:
-            arrays.append(None)
-            key.append(None)
-        else:
-            array = grad._array
-            arrays.append(array)
-            key.append(array._layout or array.layout())
+        array = None if grad is None else grad._array
+        arrays.append(array)
+        key.append(None if array is None else array._layout or array.layout())
     kind = tuple(key)
     repeat = REPEATS.get(kind, NEW)
     if repeat is NEW:
@@ -306,12 +311,6 @@ def _recorded_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
         return node.op.vjp(BOUND.call, node, node.needs, *grads)  # type: ignore[misc]
     finally:
         MODE.enabled = before
-
-
-def _annotate(node: Node, error: Exception) -> None:
-    where = node.where()
-    if where and where not in str(error) and not getattr(error, "__notes__", None):
-        error.add_note(f"in the backward pass of {node.op.name}{where}")
 
 
 def _differentiate_composition(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:

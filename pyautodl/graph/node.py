@@ -123,6 +123,24 @@ class Node:
             tensors.append(make(array, edge, edge is not None))
         return tuple(tensors)
 
+    def saved_arrays(self) -> list[Array | None] | None:
+        """The arrays alone; None if something is wrong with them, or has to be looked at
+        more closely: `saved` does that.
+        """
+        packed = self.packed
+        if packed is None:
+            return None
+        arrays: list[Array | None] = []
+        for each in packed:
+            if each is None:
+                arrays.append(None)
+                continue
+            array, _, _, version, expected = each
+            if expected is not None or array.storage.version != version:
+                return None
+            arrays.append(array)
+        return arrays
+
     def _changed(self, array: Array, how: str) -> str:
         text = (
             f"{self.op.name}: a tensor of shape {array.shape} saved for backward was changed "
@@ -135,6 +153,12 @@ class Node:
         """ " in layer ..." if the call was made in a module that still lives."""
         module = self.module() if self.module is not None else None
         return f" in {_context.describe(module)}" if module is not None else ""
+
+    def annotate(self, error: Exception) -> None:
+        """Say in whose gradient an error came up."""
+        where = self.where()
+        if where and where not in str(error) and not getattr(error, "__notes__", None):
+            error.add_note(f"in the backward pass of {self.op.name}{where}")
 
     def forward_lines(self) -> str:
         """Under detect_anomaly, the lines of the forward call."""

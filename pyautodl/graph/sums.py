@@ -19,7 +19,7 @@ from pyautodl.graph.mode import MODE
 from pyautodl.ops.plan import MOST, seen
 from pyautodl.ops.record import OPS
 
-__all__ = ["Masked", "Sum", "accumulate", "add", "value_of"]
+__all__ = ["Masked", "Sum", "accumulate", "add", "receive", "value_of"]
 
 
 # elements from which on the first sum of two gradients looks for memory to use again
@@ -33,6 +33,8 @@ _ARRAY_REFERENCES = 4
 # in _may_overwrite: the list of what is pending, deliver's variable, add's, the argument and
 # getrefcount's
 _HELD_REFERENCES = 5
+# in receive: its variable and getrefcount's
+_RECEIVED_REFERENCES = 2
 # in accumulate: its variable, the caller's, the argument and getrefcount's
 _TENSOR_REFERENCES = 4
 
@@ -137,14 +139,32 @@ def accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:
             add_into(leaf.grad._array, grad._array)
         return
     array = grad._array
-    like = empty_strides_like(array.shape, leaf._array.strides)
     alone = sys.getrefcount(array.storage) == _UNSHARED and _is_alone(grad, array)
     if create_graph and grad.requires_grad:
         leaf.grad = grad if alone else BOUND.call("mul", grad, 1.0)
         return
+    _put(leaf, array, owned or alone)
+
+
+def receive(leaf: Any, array: Array) -> None:
+    """The same for a gradient without a tensor that is not recorded."""
+    if leaf.grad is not None:
+        add_into(leaf.grad._array, array)
+        return
+    # counted before the call of _put, which would be one more reference
+    alone = (
+        sys.getrefcount(array.storage) == _UNSHARED
+        and sys.getrefcount(array) <= _RECEIVED_REFERENCES
+    )
+    _put(leaf, array, alone)
+
+
+def _put(leaf: Any, array: Array, owned: bool) -> None:
+    """Make an array, or a copy of it, the gradient of a leaf, laid out as that."""
     storage = array.storage
+    like = empty_strides_like(array.shape, leaf._array.strides)
     shared = storage.foreign or storage.exports
-    if not (owned or alone) or array.strides != like or shared:
+    if not owned or array.strides != like or shared:
         copy = empty(array.shape, array.dtype, like)
         run("copy", (array,), (copy,))
         array = copy

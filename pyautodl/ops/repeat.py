@@ -17,7 +17,7 @@ from pyautodl.backends.array import counted_reads
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
 from pyautodl.ops.trace import signs_of_zeros
 
-__all__ = ["NEW", "REPEATS", "Chained", "Repeat", "kind_of", "watch_gradients"]
+__all__ = ["NEW", "REPEATS", "Kind", "Repeat", "kind_of", "watch_gradients"]
 
 Key = tuple[Any, ...]
 # the result of a call, its plan (None: there is none yet, False: there will be none), its
@@ -25,7 +25,7 @@ Key = tuple[Any, ...]
 Called = tuple[Any, Any, Sequence[Array | None], Any]
 
 # by plan, needs and layouts; None where the rule can't be repeated
-REPEATS: dict[Key, Repeat | Chained | None] = {}
+REPEATS: dict[Key, Repeat | None] = {}
 keep_prepared(REPEATS)
 # stands for what is not there so far
 NEW: Any = object()
@@ -130,12 +130,21 @@ class _Watch:
         self._kernels.add_constant(array)
         return self._add(array)
 
-    def repeat(self, results: Sequence[Any]) -> Repeat | Chained | None:
+    def repeat(self, results: Sequence[Any]) -> Repeat | None:
         """How to do the same again; None if a result came from elsewhere."""
-        places = [0 if x is None else self._places.get(id(x)) for x in results]
+        places: list[Any] = [
+            0 if x is None else self._places.get(id(x)) for x in results
+        ]
         if None in places:
             return None
-        return self._kernels.chain(places) or Repeat(self._steps, places)
+        chain = self._kernels.chain(places)
+        run = chain or _written_as_steps(self._steps, places)
+        first, last = self._kernels.saved, self._kernels.given
+        passed = [
+            place - 1 - first if first < place <= last else None for place in places
+        ]
+        kinds = [None if x is None else _kind_of(x._array) for x in results]
+        return Repeat(run, passed, kinds, chain is not None)
 
 
 class _Value(NamedTuple):
@@ -161,7 +170,7 @@ class _Kernels:
     """
 
     def __init__(self, saved: int, given: int) -> None:
-        self._saved, self._given, self._arrays = saved, given, given
+        self.saved, self.given, self._arrays = saved, given, given
         # of each place; the first is that of nothing
         self._values = [_Value(i) for i in range(-1, given)]
         self._steps: list[Any] = []
@@ -194,25 +203,13 @@ class _Kernels:
         self._values.append(_Value(self._arrays))
         self._arrays += 1
 
-    def chain(self, places: Sequence[Any]) -> Chained | None:
+    def chain(self, places: Sequence[int]) -> Prepared | None:
         """All calls as one function whose results have these places, if that can be."""
         if not self._complete or not self._steps:
             return None
         values = [self._values[place] for place in places]
-        made: list[_Value] = []
-        results: list[tuple[bool, int] | None] = []
-        for value in values:
-            if value.number < 0:
-                results.append(None)
-            elif self._saved <= value.number < self._given and value.view is None:
-                results.append((False, value.number - self._saved))
-            else:
-                if value not in made:
-                    made.append(value)
-                results.append((True, made.index(value)))
-        shown = [(each.number, each.view) for each in made]
-        call = prepare_chain(self._steps, self._given, 0, shown, bare=False)
-        return None if call is None else Chained(call, results)
+        shown = [(None if v.number < 0 else v.number, v.view) for v in values]
+        return prepare_chain(self._steps, self.given, 0, shown, bare=False)
 
 
 def _after(
@@ -224,34 +221,20 @@ def _after(
     return lambda array: call((first(array),), ())
 
 
-class Repeat:
-    """The calls of a vjp.
+def _written_as_steps(
+    steps: Sequence[tuple[Any, ...]], results: Sequence[int]
+) -> Prepared:
+    """The calls of a vjp one by one, as a function like that of a chain.
 
     Args:
         steps: (a plan's call, which of its results are shown, places of the inputs among
             nothing, what is given and what steps gave, floats).
-        places: of the gradients of the inputs.
+        results: places of the gradients of the inputs.
     """
 
-    __slots__ = ("_places", "_steps")
-
-    def __init__(self, steps: Sequence[tuple[Any, ...]], places: Sequence[Any]) -> None:
-        self._steps, self._places = tuple(steps), tuple(places)
-
-    def __call__(
-        self, arrays: Sequence[Any], grads: Sequence[Any], make: Callable[..., Any]
-    ) -> tuple[Any, ...]:
-        """The gradients of the inputs.
-
-        Args:
-            arrays: what is saved, then those of `grads`.
-            grads: the gradients that come in.
-            make: makes a tensor.
-        """
+    def run(arrays: Sequence[Any], _: Any) -> tuple[Any, ...]:
         values: list[Any] = [None, *arrays]
-        last = len(values)
-        first = last - len(grads)
-        for call, shown, places, floats in self._steps:
+        for call, shown, places, floats in steps:
             made = call([values[i] for i in places], floats)
             if shown is not None:
                 made = made[shown]
@@ -259,45 +242,62 @@ class Repeat:
                 values += made
             else:
                 values.append(made)
-        results: list[Any] = []
-        tensors: dict[int, Any] = {}
-        for place in self._places:
-            if first <= place < last:
-                results.append(grads[place - first])
-            elif not place or values[place] is None:
-                results.append(None)
-            else:
-                found = tensors.get(place)
-                if found is None:
-                    found = tensors[place] = make(values[place], None, False)
-                results.append(found)
-        return tuple(results)
+        return tuple([values[place] for place in results])
+
+    return run
 
 
-class Chained:
-    """The same where all calls are one function.
+class Kind(NamedTuple):
+    """What is known of a gradient before it is there."""
 
-    Args:
-        call: the function.
-        results: of each input's gradient whether it is made, and which of what is made, or
-            of the gradients that come in, it is; None: there is none.
+    layout: bytes
+    shape: tuple[int, ...]
+
+
+def _kind_of(array: Array) -> Kind:
+    return Kind(array.layout(), array.shape)
+
+
+class Repeat:
+    """The calls of a vjp.
+
+    Attributes:
+        run: (saved arrays and, after them, the gradients that come in; ()) -> the gradients
+            of the inputs, None where there is none.
+        kinds: of these gradients.
+        chained: whether `run` is one function of kernel calls.
     """
 
-    __slots__ = ("_call", "_results")
+    __slots__ = ("_passed", "chained", "kinds", "run")
 
     def __init__(
-        self, call: Prepared, results: Sequence[tuple[bool, int] | None]
+        self,
+        run: Prepared,
+        passed: Sequence[int | None],
+        kinds: Sequence[Kind | None],
+        chained: bool,
     ) -> None:
-        self._call, self._results = call, tuple(results)
+        """`passed` says which of the gradients that come in a result is, if it is one."""
+        self.run, self.chained = run, chained
+        self.kinds = tuple(kinds)
+        self._passed = tuple(
+            [(i, number) for i, number in enumerate(passed) if number is not None]
+        )
 
     def __call__(
         self, arrays: Sequence[Any], grads: Sequence[Any], make: Callable[..., Any]
     ) -> tuple[Any, ...]:
-        """See `Repeat`."""
-        made = [make(array, None, False) for array in self._call(arrays, ())]
-        return tuple(
-            [
-                None if each is None else (made if each[0] else grads)[each[1]]
-                for each in self._results
-            ]
-        )
+        """The gradients of the inputs as tensors.
+
+        Args:
+            arrays: see `run`.
+            grads: the gradients that come in.
+            make: makes a tensor.
+        """
+        results = [
+            None if array is None else make(array, None, False)
+            for array in self.run(arrays, ())
+        ]
+        for i, number in self._passed:
+            results[i] = grads[number]
+        return tuple(results)
