@@ -3,8 +3,8 @@
  * Include it at the top of a kernel template (it is empty for the integer types); v_exp(x) and its
  * kin then work on `vec`. Errors are below 2 ulp over the whole range; infinities, NaN, -0 and
  * subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, without
- * tables or branches on data (but for huge arguments of sin, cos and tan, lane by lane), so the
- * element of a tail equals that of a full vector.
+ * tables or branches on data (but for huge arguments of sin, cos and tan, lane by lane, and where no
+ * lane of pow has an edge to look for), so the element of a tail equals that of a full vector.
  *
  * Polynomials were interpolated at Chebyshev nodes in 60 digits; the comment beside each says of
  * what, on which range.
@@ -57,6 +57,10 @@ typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 #define v_atanh K(v_atanh)
 #define v_erf K(v_erf)
 #define v_erfc K(v_erfc)
+
+#if DTYPE == PYAD_FLOAT32
+#include "wide_math.h"
+#endif
 
 #define V_INF v_set1((REAL)INFINITY)
 #define V_NAN v_set1((REAL)NAN)
@@ -337,26 +341,37 @@ V_INLINE vec K(v_log1p_unit)(vec x) {
 #endif
 }
 
+#if DTYPE == PYAD_FLOAT32
+
+/* log2(x) * scale: those of exact powers are exact */
+V_INLINE vec K(v_log_to_base)(vec x, double scale) {
+    vec_t_f64 halves[2];
+    v_widen_both(x, halves);
+    for (int i = 0; i < 2; i++) halves[i] = wide_log2(halves[i]) * scale;
+    return K(v_log_edges)(x, v_narrow_both(halves));
+}
+
+V_INLINE vec v_log2(vec x) { return K(v_log_to_base)(x, 1.0); }
+V_INLINE vec v_log10(vec x) { return K(v_log_to_base)(x, 0.30102999566398119521); }
+
+#else
+
 /* log(m) in two parts, m in [sqrt(1/2), sqrt(2)) */
 V_INLINE vec K(v_log_two)(vec m, vec *lo) {
     /* (log((1 + s) / (1 - s)) - 2 s - 2/3 s^3) / s^5 in s^2 */
     static const REAL c[] = {
-#if DTYPE == PYAD_FLOAT32
-        0.399999999f, 0.2857153242f, 0.2220469409f, 0.1912230339f
-#else
         0.4, 0.285714285714285645, 0.222222222222285144, 0.181818181796316521,
         0.153846157648487856, 0.133332962457260601, 0.117668255977803599, 0.104560479602255353,
         0.107649531351811867
-#endif
     };
     vec top = m - (REAL)1, low, bottom = K(v_two_sum)(m, v_set1((REAL)1), &low);
     vec s = top / bottom;
     vec back = s * bottom;
     vec s_lo = ((top - back) - K(v_product_error)(s, bottom, back) - s * low) / bottom;
     vec z_lo, z = K(v_two_product)(s, s_lo, s, s_lo, &z_lo);
-    vec q_lo, q = K(v_two_sum)(v_set1(PICK(0.66666662693023682, 0.66666666666666663)),
+    vec q_lo, q = K(v_two_sum)(v_set1((REAL)0.66666666666666663),
                                z * v_poly(z, c), &q_lo);
-    q_lo += v_set1(PICK(3.9736427e-08, 3.7007434154171883e-17));
+    q_lo += v_set1((REAL)3.7007434154171883e-17);
     vec t_lo, t = K(v_two_product)(z, z_lo, q, q_lo, &t_lo);
     t = K(v_two_product)(t, t_lo, s, s_lo, &t_lo);
     vec sum_lo, sum = K(v_quick_sum)((REAL)2 * s, t, &sum_lo);
@@ -373,42 +388,62 @@ V_INLINE vec K(v_add_exponent)(vec k, vec c_hi, vec c_lo, vec a, vec a_lo, vec *
 /* Logarithms to other bases go through two parts, so that those of exact powers are exact. */
 V_INLINE vec v_log2(vec x) {
     vec k, lo, m = K(v_log_two)(K(v_split)(x, &k), &lo);
-    m = K(v_two_product)(m, lo, v_set1(PICK(1.4426950216293335, 1.442695040888963387)),
-                         v_set1(PICK(1.925962855864327e-08, 2.035527374093103e-17)), &lo);
+    m = K(v_two_product)(m, lo, v_set1((REAL)1.442695040888963387),
+                         v_set1((REAL)2.035527374093103e-17), &lo);
     return K(v_log_edges)(x, (m + k) + ((m - ((m + k) - k)) + lo));
 }
 
 V_INLINE vec v_log10(vec x) {
     vec k, lo, m = K(v_log_two)(K(v_split)(x, &k), &lo);
-    m = K(v_two_product)(m, lo, v_set1(PICK(0.43429446220397949, 0.43429448190325181667)),
-                         v_set1(PICK(1.9699271547324e-08, 1.0983196502167651e-17)), &lo);
-    m = K(v_add_exponent)(k, v_set1(PICK(0.30102998018264771, 0.30102999566398114251)),
-                          v_set1(PICK(1.5481331772093654e-08, 5.270742310347265e-17)), m, lo, &lo);
+    m = K(v_two_product)(m, lo, v_set1((REAL)0.43429448190325181667),
+                         v_set1((REAL)1.0983196502167651e-17), &lo);
+    m = K(v_add_exponent)(k, v_set1((REAL)0.30102999566398114251),
+                          v_set1((REAL)5.270742310347265e-17), m, lo, &lo);
     return K(v_log_edges)(x, m + lo);
 }
 
+#endif
+
 /* ---- pow ---- */
 
+#if DTYPE == PYAD_FLOAT32
+/* |x|^y for finite x != 0 */
+V_INLINE vec K(v_pow_core)(vec x, vec y) {
+    vec_t_f64 base[2], power[2];
+    v_widen_both(v_abs(x), base);
+    v_widen_both(y, power);
+    for (int i = 0; i < 2; i++) {
+        /* beyond it float32 has no number; NaN is taken for one */
+        const vec_t_f64 largest = WIDE_OF(200.0);
+        vec_t_f64 e = power[i] * wide_log2(base[i]);
+        e = v_min_f64(v_max_f64(e, -largest), largest);
+        base[i] = wide_exp2(e);
+    }
+    return v_narrow_both(base);
+}
+#else
 /* |x|^y for finite x != 0, by exp(y log|x|) in two parts */
 V_INLINE vec K(v_pow_core)(vec x, vec y) {
     vec k, lo, m = K(v_log_two)(K(v_split)(v_abs(x), &k), &lo);
-    m = K(v_add_exponent)(k, v_set1(PICK(0.69314712285995483, 0.69314718055994528623)),
-                          v_set1(PICK(5.7699988787e-08, 2.3190468138462996e-17)), m, lo, &lo);
+    m = K(v_add_exponent)(k, v_set1((REAL)0.69314718055994528623),
+                          v_set1((REAL)2.3190468138462996e-17), m, lo, &lo);
     /* no larger y is needed: |log x| >= ulp(1) / 2; keeps the halves of y finite */
-    const vec largest = v_set1(PICK(1e10, 1e20));
+    const vec largest = v_set1((REAL)1e20);
     y = v_min(largest, v_max(-largest, y));
     vec e_lo, e = K(v_two_product)(m, lo, y, (vec){0}, &e_lo);
     vec inside = K(v_exp_clamp)(e);
     return K(v_exp_times)(inside, v_select(inside == e, e_lo, (vec){0}), v_set1((REAL)1));
 }
+#endif
 
 /* C99's pow, with its values at the edges */
 V_INLINE vec v_pow(vec x, vec y) {
     const vec zero = {0}, one = v_set1((REAL)1);
+    vec r = K(v_pow_core)(x, y);
+    if (!v_any(~((x > zero) & (x < V_INF) & (v_abs(y) < V_INF)))) return r;
     vec size = v_abs(x), half_y = (REAL)0.5 * y;
     mask whole = v_trunc(y) == y, odd = whole & (v_trunc(half_y) != half_y);
     odd &= v_abs(y) < V_INF;
-    vec r = K(v_pow_core)(x, y);
     /* 0 and infinity to any power are 0 or infinity; y infinite depends on |x| and 1 */
     mask edge = (size == zero) | (size == V_INF);
     r = v_select(edge, v_select((size == zero) == (y > zero), zero, V_INF), r);
@@ -460,17 +495,60 @@ static inline double K(reduce_huge)(double x, int64_t *quadrant) {
     return ((double)top * 0x1p-64 + (double)rest * 0x1p-128) * sign;
 }
 
+#if DTYPE == PYAD_FLOAT32
+
+/* x = n pi/2 + r, |r| <= pi/4: r of both halves, n in the low bits of turns */
+V_INLINE void K(v_reduce_pi)(vec x, vec_t_f64 *r, mask_t_f64 *turns) {
+    v_widen_both(x, r);
+    for (int i = 0; i < 2; i++) r[i] = wide_reduce_pi(r[i], &turns[i]);
+    mask huge = v_abs(x) > v_set1(WIDE_FAR);
+    if (!v_any(huge)) return;
+    for (int64_t i = 0; i < VL; i++) {
+        if (!huge[i] || !(v_abs(x)[i] < INFINITY)) continue;
+        int64_t quadrant, half = i / (VL / 2), lane = i % (VL / 2);
+        double exact = K(reduce_huge)(fabs((double)x[i]), &quadrant);
+        r[half][lane] = x[i] < 0 ? -exact : exact;
+        turns[half][lane] = x[i] < 0 ? -quadrant : quadrant;
+    }
+}
+
+V_INLINE vec v_sin(vec x) {
+    vec_t_f64 r[2];
+    mask_t_f64 turns[2];
+    K(v_reduce_pi)(x, r, turns);
+    for (int i = 0; i < 2; i++) r[i] = wide_sin_of(r[i], turns[i]);
+    return v_narrow_both(r);
+}
+
+V_INLINE vec v_cos(vec x) {
+    vec_t_f64 r[2];
+    mask_t_f64 turns[2];
+    K(v_reduce_pi)(x, r, turns);
+    for (int i = 0; i < 2; i++) r[i] = wide_sin_of(r[i], turns[i] + 1);
+    return v_narrow_both(r);
+}
+
+V_INLINE vec v_tan(vec x) {
+    vec_t_f64 r[2];
+    mask_t_f64 turns[2];
+    K(v_reduce_pi)(x, r, turns);
+    for (int i = 0; i < 2; i++) r[i] = wide_tan_of(r[i], turns[i]);
+    return v_narrow_both(r);
+}
+
+#else
+
 /* x = n pi/2 + r, |r| <= pi/4, in two parts */
 V_INLINE vec K(v_reduce_pi)(vec x, mask *n, vec *lo) {
     vec size = v_abs(x), lo1, lo2;
-    vec k = K(v_round_small)(size * v_set1(PICK(0.636619772, 0.63661977236758134)), n);
+    vec k = K(v_round_small)(size * v_set1((REAL)0.63661977236758134), n);
     /* k times each part of pi/2 but the last is exact */
-    vec r = v_fma(-k, v_set1(PICK(1.5703125, 1.57079632673412561417e+00)), size);
-    r = K(v_two_sum)(r, -k * PICK(0.0004837512969970703125, 6.07710050630396597660e-11), &lo1);
-    r = K(v_two_sum)(r, -k * PICK(7.5495336204767227e-08, 2.02226624871116645580e-21), &lo2);
-    vec rest = k * PICK(2.563344068257089603e-12, 8.47842766036889956997e-32);
+    vec r = v_fma(-k, v_set1((REAL)1.57079632673412561417e+00), size);
+    r = K(v_two_sum)(r, -k * (REAL)6.07710050630396597660e-11, &lo1);
+    r = K(v_two_sum)(r, -k * (REAL)2.02226624871116645580e-21, &lo2);
+    vec rest = k * (REAL)8.47842766036889956997e-32;
     r = K(v_quick_sum)(r, lo1 + (lo2 - rest), lo);
-    mask huge = size > v_set1(PICK(3216.0, 823549.0));
+    mask huge = size > v_set1((REAL)823549);
     if (v_any(huge)) {
         for (int64_t i = 0; i < VL; i++) {
             if (!huge[i] || !(size[i] < (REAL)INFINITY)) continue;
@@ -490,12 +568,8 @@ V_INLINE vec K(v_reduce_pi)(vec x, mask *n, vec *lo) {
 
 V_INLINE vec K(v_sin_quarter)(vec r, vec lo) {
     static const REAL c[] = { /* (sin(r) - r) / r^3 in r^2 */
-#if DTYPE == PYAD_FLOAT32
-        -0.1666666666f, 0.008333331866f, -0.0001984008201f, 2.724931405e-6f
-#else
         -0.166666666666666646, 0.00833333333333092456, -0.000198412698367224178,
         2.75573160838163586e-6, -2.50511279440141876e-8, 1.5917848524808261e-10
-#endif
     };
     vec z = r * r;
     vec bend = v_fma(r * z, v_poly(z, c), lo * v_fma(v_set1((REAL)-0.5), z, v_set1((REAL)1)));
@@ -504,12 +578,8 @@ V_INLINE vec K(v_sin_quarter)(vec r, vec lo) {
 
 V_INLINE vec K(v_cos_quarter)(vec r, vec lo) {
     static const REAL c[] = { /* (cos(r) - 1 + r^2 / 2) / r^4 in r^2 */
-#if DTYPE == PYAD_FLOAT32
-        0.04166666465f, -0.00138883007f, 2.454743721e-5f
-#else
         0.0416666666666666654, -0.00138888888888873823, 0.0000248015872987430693,
         -2.75573172600088382e-7, 2.08761438279931325e-9, -1.13824567780613058e-11
-#endif
     };
     vec z = r * r, half = (REAL)0.5 * z, one = v_set1((REAL)1);
     vec w = one - half;
@@ -537,6 +607,8 @@ V_INLINE vec v_tan(vec x) {
     mask turned = (n & 1) != 0;
     return v_select(turned, -c, s) / v_select(turned, s, c);
 }
+
+#endif
 
 /* ---- the inverses of sin, cos, tan ---- */
 

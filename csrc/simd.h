@@ -148,6 +148,33 @@ static inline vec_t_f64 v_widen_f64(const double *p) {
     return a;
 }
 
+/* Both halves of a vector as doubles. */
+static inline void v_widen_both(vec_t_f32 a, vec_t_f64 *halves) {
+#if VECTOR_BYTES == 64
+    halves[0] = (vec_t_f64)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)a));
+    halves[1] = (vec_t_f64)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)a, 1));
+#elif VECTOR_BYTES == 32
+    halves[0] = (vec_t_f64)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)a));
+    halves[1] = (vec_t_f64)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)a, 1));
+#else
+    halves[0] = (vec_t_f64){a[0], a[1]};
+    halves[1] = (vec_t_f64){a[2], a[3]};
+#endif
+}
+
+static inline vec_t_f32 v_narrow_both(const vec_t_f64 *halves) {
+#if VECTOR_BYTES == 64
+    __m256 low = _mm512_cvtpd_ps((__m512d)halves[0]), high = _mm512_cvtpd_ps((__m512d)halves[1]);
+    return (vec_t_f32)_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+#elif VECTOR_BYTES == 32
+    __m128 low = _mm256_cvtpd_ps((__m256d)halves[0]), high = _mm256_cvtpd_ps((__m256d)halves[1]);
+    return (vec_t_f32)_mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+#else
+    return (vec_t_f32){(float)halves[0][0], (float)halves[0][1], (float)halves[1][0],
+                       (float)halves[1][1]};
+#endif
+}
+
 /* As many bytes at p as a vector has elements, as whole numbers; compilers make a conversion that
  * widens so far of single elements. */
 static inline mask_t_f32 v_from_bytes_f32(const void *p) {
