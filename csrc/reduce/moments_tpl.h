@@ -34,24 +34,31 @@ static inline K(moments) K(moments_of)(double n, double shift, double sum, doubl
     return (K(moments)){n, shift + level, around > 0 || around != around ? around : 0};
 }
 
+/* The mean of n numbers, about: distances from it are small, and moments_of sees to the rest. */
+static inline double K(var_centre)(const REAL *x, int64_t n) {
+    vec sum[4] = {{0}};
+    double total = 0;
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        for (int j = 0; j < 4; j++) sum[j] += v_load(x + i + j * VL);
+    }
+    for (int j = 0; j < 4; j++) total += (double)v_sum(sum[j]);
+    for (; i < n; i++) total += (double)x[i];
+    /* sums overflow where numbers do not */
+    return total - total == 0 ? total / (double)n : (double)x[0];
+}
+
 static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x, int64_t n,
                               int64_t at) {
     enum { lanes = 16 };
-    double sum[lanes] = {0}, squares[lanes] = {0}, shift = 0;
+    double sum[lanes] = {0}, squares[lanes] = {0};
     const int64_t whole = n / lanes * lanes;
+    const double shift = K(var_centre)(x, n);
     (void)at;
     for (int64_t i = 0; i < whole; i += lanes) {
-        for (int l = 0; l < lanes; l++) sum[l] += (double)x[i + l];
-    }
-    for (int l = 0; l < lanes; l++) shift += sum[l], sum[l] = 0;
-    for (int64_t i = whole; i < n; i++) shift += (double)x[i];
-    shift /= (double)n;
-    for (int64_t i = 0; i < whole; i += lanes) {
-#if DTYPE == PYAD_FLOAT64
-        /* the next run, whose mean would be found at memory's pace; floats take longer to widen */
+        /* the next run, whose mean would be found at memory's pace */
         __builtin_prefetch(x + n + i, 0, 3);
-        __builtin_prefetch(x + n + i + lanes / 2, 0, 3);
-#endif
+        if (lanes * sizeof(REAL) > 64) __builtin_prefetch(x + n + i + lanes / 2, 0, 3);
         for (int l = 0; l < lanes; l++) {
             const double d = (double)x[i + l] - shift;
             sum[l] += d;
