@@ -12,6 +12,7 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import nn
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 INF, NAN = math.inf, math.nan
 
@@ -427,6 +428,46 @@ def test_functions_are_within_three_units_in_the_last_place(dtype: str) -> None:
     x, y = np.abs(wide).astype(dtype), rng.uniform(-4, 4, 4000).astype(dtype)
     got = ad.pow(ad.tensor(x), ad.tensor(y)).numpy()
     assert _ulps(got, x.astype(np.longdouble) ** y.astype(np.longdouble)) < 2
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
+@pytest.mark.parametrize("isa", available_isas())
+def test_float32_through_doubles_is_within_one_unit(isa: str) -> None:
+    rng = np.random.default_rng(7)
+    multiples = np.arange(1, 3000) * np.longdouble(np.pi) / 2
+    angles = [rng.uniform(-r, r, 3000) for r in (1e-3, 10, 1e6, 1e9, 1e30)]
+    x = np.concatenate([*angles, multiples, -multiples]).astype(np.float32)
+    sizes = (10.0 ** rng.uniform(-44, 38, 5000)).astype(np.float32)
+    y = rng.uniform(-3, 3, 5000).astype(np.float32)
+    near, large = np.float32(1) + y / 64, y * 300
+    with use_isa(isa):
+        for name in ("sin", "cos", "tan"):
+            got = getattr(ad, name)(ad.tensor(x)).numpy()
+            assert _ulps(got, getattr(np, name)(x.astype(np.longdouble))) < 1, name
+        for name in ("log2", "log10"):
+            got = getattr(ad, name)(ad.tensor(sizes)).numpy()
+            assert _ulps(got, getattr(np, name)(sizes.astype(np.longdouble))) < 1, name
+        for base, power in ((sizes, y), (near, large)):
+            exact = base.astype(np.longdouble) ** power.astype(np.longdouble)
+            held = (exact < 3.4e38) & (exact > 1.2e-38)
+            got = ad.pow(ad.tensor(base), ad.tensor(power)).numpy()
+            assert _ulps(got[held], exact[held]) < 1
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_powers_at_the_edges_are_those_of_c(dtype: str, isa: str) -> None:
+    numbers = [0, 0.5, 1, 2, 3, 1e-40, 2.0**24, 1e38, INF]
+    edges = np.array([s * n for n in numbers for s in (1, -1)] + [NAN], dtype)
+    x, y = (each.ravel() for each in np.meshgrid(edges, edges))
+    with np.errstate(all="ignore"), use_isa(isa):
+        got, want = ad.pow(ad.tensor(x), ad.tensor(y)).numpy(), np.power(x, y)
+    np.testing.assert_allclose(got, want, rtol=1e-5 if dtype == "float32" else 1e-14)
+    numbered = ~np.isnan(want)
+    assert (np.signbit(got) == np.signbit(want))[numbered].all()
+    zeros = ad.tensor(np.array([0.0, -0.0], dtype))
+    for name in ("sin", "tan"):
+        assert np.signbit(getattr(ad, name)(zeros).numpy()).tolist() == [False, True]
 
 
 def test_sin_of_huge_numbers() -> None:
