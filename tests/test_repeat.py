@@ -12,7 +12,6 @@ import pytest
 import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.backends import native
-from pyautodl.graph.program import PROGRAMS
 from pyautodl.ops.record import OPS
 from pyautodl.ops.repeat import REPEATS
 
@@ -38,12 +37,6 @@ def _gradients(case: Any, seed: int) -> list[bytes | None]:
     ]
 
 
-def _forget() -> None:
-    """Nothing was seen so far."""
-    REPEATS.clear()
-    PROGRAMS.clear()
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_repeated_gradients_equal_those_of_the_rule(name: str) -> None:
     failures = oc.Failures()
@@ -51,8 +44,8 @@ def test_repeated_gradients_equal_those_of_the_rule(name: str) -> None:
         if not case.sample.gradient:
             continue
         try:
-            want = [(_forget(), _gradients(case, seed))[1] for seed in range(3)]
-            _forget()
+            want = [(REPEATS.clear(), _gradients(case, seed))[1] for seed in range(3)]
+            REPEATS.clear()
             _gradients(case, 7), _gradients(case, 8)
             got = [_gradients(case, seed) for seed in range(3)]
         except ad.errors.GradError:

@@ -10,9 +10,9 @@ import numpy as np
 
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
+from pyautodl.graph.line import Line, fill_leaves, run_line
 from pyautodl.graph.mode import MODE
 from pyautodl.graph.node import Node
-from pyautodl.graph.program import Root, run_program
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import Masked, Sum, accumulate, add, value_of
 from pyautodl.ops.repeat import NEW, REPEATS, kind_of, watch_gradients
@@ -21,7 +21,7 @@ __all__ = ["Walk", "gradients", "run_backward"]
 
 
 def run_backward(
-    roots: Sequence[Root],
+    roots: Sequence[tuple[Edge, Any]],
     retain_graph: bool,
     create_graph: bool,
     targets: Sequence[Edge] | None,
@@ -39,18 +39,20 @@ def run_backward(
     Returns:
         For each target its gradient, None where it was not reached.
     """
-    if (
-        accumulate
-        and targets is None
-        and len(roots) == 1
-        and not (retain_graph or create_graph or MODE.anomaly)
-    ):
-        roots = run_program(*roots[0])
-        if not roots:
+    line: Line | None = None
+    special = create_graph or targets is not None or MODE.anomaly
+    if accumulate and len(roots) == 1 and not special:
+        edge, grad = roots[0]
+        line = run_line(edge, grad._array, retain_graph)
+        if line.edge is None and fill_leaves(line.leaves, line.found):
             return []
     walk = Walk(retain_graph, create_graph, targets)
-    for edge, grad in roots:
-        walk.deliver(edge, grad)
+    if line is None or line.edge is roots[0][0]:
+        for edge, grad in roots:
+            walk.deliver(edge, grad)
+    else:
+        walk.go_on(line)
+        line = None  # its gradient must be the walk's alone, to be freed or added to
     walk.run()
     if accumulate:
         walk.finish_leaves()
@@ -78,6 +80,16 @@ class Walk:
         self.heap: list[tuple[int, Node]] = []
         # by the leaf's id: the leaf, and the same for it
         self.leaves: dict[int, list[Any]] = {}
+
+    def go_on(self, line: Line) -> None:
+        """Begin with what a line has left."""
+        make = BOUND.make
+        if line.edge is not None:
+            self.deliver(line.edge, make(line.gradient, None, False))
+        line.found.reverse()
+        for leaf in line.leaves:
+            # the last reference must be the engine's here, too
+            self.deliver((leaf, 0), make(line.found.pop(), None, False))
 
     def deliver(self, edge: Edge, grad: Any) -> None:
         """Add a gradient to what an edge leads to."""

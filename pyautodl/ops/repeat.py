@@ -17,7 +17,7 @@ from pyautodl.backends.array import counted_reads
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
 from pyautodl.ops.trace import signs_of_zeros
 
-__all__ = ["NEW", "REPEATS", "Kind", "Repeat", "kind_of", "watch_gradients"]
+__all__ = ["NEW", "REPEATS", "Repeat", "kind_of", "watch_gradients"]
 
 Key = tuple[Any, ...]
 # the result of a call, its plan (None: there is none yet, False: there will be none), its
@@ -71,8 +71,17 @@ def watch_gradients(
     if len(REPEATS) >= MOST:
         REPEATS.clear()
     if watch.repeatable is not None:
-        REPEATS[key] = watch.repeat(results) if watch.repeatable else None
+        complete = _are_complete(node, results)
+        REPEATS[key] = watch.repeat(results, complete) if watch.repeatable else None
     return results
+
+
+def _are_complete(node: Any, results: Sequence[Any]) -> bool:
+    """Whether each input that wants a gradient gets one, of its own shape."""
+    return all(
+        not need or (grad is not None and grad._array.shape == shape)
+        for need, grad, shape in zip(node.needs, results, node.shapes, strict=True)
+    )
 
 
 class _Watch:
@@ -130,7 +139,7 @@ class _Watch:
         self._kernels.add_constant(array)
         return self._add(array)
 
-    def repeat(self, results: Sequence[Any]) -> Repeat | None:
+    def repeat(self, results: Sequence[Any], complete: bool) -> Repeat | None:
         """How to do the same again; None if a result came from elsewhere."""
         places: list[Any] = [
             0 if x is None else self._places.get(id(x)) for x in results
@@ -143,8 +152,7 @@ class _Watch:
         passed = [
             place - 1 - first if first < place <= last else None for place in places
         ]
-        kinds = [None if x is None else _kind_of(x._array) for x in results]
-        return Repeat(run, passed, kinds, chain is not None)
+        return Repeat(run, passed, complete, chain is not None)
 
 
 class _Value(NamedTuple):
@@ -247,39 +255,27 @@ def _written_as_steps(
     return run
 
 
-class Kind(NamedTuple):
-    """What is known of a gradient before it is there."""
-
-    layout: bytes
-    shape: tuple[int, ...]
-
-
-def _kind_of(array: Array) -> Kind:
-    return Kind(array.layout(), array.shape)
-
-
 class Repeat:
     """The calls of a vjp.
 
     Attributes:
         run: (saved arrays and, after them, the gradients that come in; ()) -> the gradients
             of the inputs, None where there is none.
-        kinds: of these gradients.
+        complete: whether each input that wants a gradient gets one, of its own shape.
         chained: whether `run` is one function of kernel calls.
     """
 
-    __slots__ = ("_passed", "chained", "kinds", "run")
+    __slots__ = ("_passed", "chained", "complete", "run")
 
     def __init__(
         self,
         run: Prepared,
         passed: Sequence[int | None],
-        kinds: Sequence[Kind | None],
+        complete: bool,
         chained: bool,
     ) -> None:
         """`passed` says which of the gradients that come in a result is, if it is one."""
-        self.run, self.chained = run, chained
-        self.kinds = tuple(kinds)
+        self.run, self.complete, self.chained = run, complete, chained
         self._passed = tuple(
             [(i, number) for i, number in enumerate(passed) if number is not None]
         )

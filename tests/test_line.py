@@ -1,4 +1,4 @@
-"""A program for a backward pass does what the walk does, and leaves to it what is special."""
+"""Going down a line does what the walk does, and leaves to it what is special."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import nn
 from pyautodl.backends import native
-from pyautodl.graph import backward, program, sums
+from pyautodl.graph import backward, sums
+from pyautodl.graph.line import Line
 from pyautodl.ops.repeat import REPEATS
 
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
@@ -24,7 +25,6 @@ LABELS = ad.tensor([0, 2])
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     REPEATS.clear()
-    program.PROGRAMS.clear()
 
 
 def _mlp() -> tuple[Any, Any]:
@@ -58,7 +58,7 @@ def _loss(net: Any, x: Any) -> Any:
 
 
 def _train(net: Any, x: Any, times: int = 4) -> None:
-    """Run passes, so that there is a program."""
+    """Run passes, so that all rules have been seen."""
     for _ in range(times):
         _loss(net, x).backward()
         net.zero_grad()
@@ -68,29 +68,34 @@ def _bits(net: Any) -> list[bytes]:
     return [p.grad.numpy().tobytes() for p in net.parameters()]
 
 
+def _no_line(edge: Any, gradient: Any, retain_graph: bool) -> Line:
+    """Ends at once."""
+    return Line(edge, gradient, [], [])
+
+
 def _walked(net: Any, run: Callable[[], None]) -> list[bytes]:
     """The gradients of a pass that the walk made."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backward, "run_program", lambda edge, grad: [(edge, grad)])
+        patch.setattr(backward, "run_line", _no_line)
         run()
     found = _bits(net)
     net.zero_grad()
     return found
 
 
-def _no_walk(*args: Any) -> Any:
-    raise AssertionError("the walk was asked")
+def _refuse(*args: Any) -> Any:
+    raise AssertionError("called")
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_a_program_gives_the_bits_of_the_walk(
+def test_a_line_gives_the_bits_of_the_walk(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, x = NETS[name]()
     want = _walked(net, lambda: _loss(net, x).backward())
     _train(net, x)
     loss = _loss(net, x)
-    monkeypatch.setattr(backward, "Walk", _no_walk)
+    monkeypatch.setattr(backward.Walk, "deliver", _refuse)
     loss.backward()
     assert _bits(net) == want
 
@@ -102,14 +107,30 @@ def test_leaves_take_the_memory_of_their_gradients(
     net, x = NETS[name]()
     _train(net, x)
     loss = _loss(net, x)
-    monkeypatch.setattr(sums, "run", _no_walk)  # it copies
+    monkeypatch.setattr(sums, "run", _refuse)  # it copies
     loss.backward()
     storages = [p.grad._array.storage for p in net.parameters()]
     assert len({id(each) for each in storages}) == len(storages)
 
 
-def test_no_more_memory_is_in_use_than_in_a_walk() -> None:
-    net, x = _cnn()
+class _Wide(nn.Module):
+    """A gradient that is large where the line ends, and larger below the branch there."""
+
+    def forward(self, x: Any) -> Any:
+        y = x.reshape(2, 3, 128, 4, 128).sum(3)
+        y = y * 2 + y * 3
+        return y.sin().mean((2, 3))
+
+
+def _wide() -> tuple[Any, Any]:
+    return nn.Sequential(nn.Conv2d(1, 3, 1), _Wide()), ad.randn(2, 1, 256, 256)
+
+
+@pytest.mark.parametrize("make", [_cnn, _wide])
+def test_no_more_memory_is_in_use_than_in_a_walk(
+    make: Callable[[], tuple[Any, Any]],
+) -> None:
+    net, x = make()
     _train(net, x)
 
     def peak() -> int:
@@ -122,7 +143,7 @@ def test_no_more_memory_is_in_use_than_in_a_walk() -> None:
 
     used = peak()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backward, "run_program", lambda edge, grad: [(edge, grad)])
+        patch.setattr(backward, "run_line", _no_line)
         assert used <= peak()
 
 
@@ -213,7 +234,10 @@ def test_a_graph_that_is_freed_and_one_that_is_kept() -> None:
     _train(net, x)
     loss = _loss(net, x)
     loss.backward(retain_graph=True)
+    want = _bits(net)
+    net.zero_grad()
     loss.backward()
+    assert _bits(net) == want
     with pytest.raises(ad.errors.GradError, match="already run through"):
         loss.backward()
     hidden = net[0](x)
@@ -249,6 +273,51 @@ def test_a_branch_gets_the_sum() -> None:
         y = x * 3
         (y.exp() * 0 + y).sum().backward()
         assert x.grad.tolist() == [3, 3]
+
+
+class _Branching(nn.Module):
+    """A line, then a branch; `tied` is a leaf of both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.tied = nn.Linear(5, 5), nn.Linear(5, 5)
+        self.last = nn.Linear(5, 3)
+
+    def forward(self, x: Any) -> Any:
+        y = self.first(x).tanh()
+        y = y + self.tied(y).sigmoid()
+        return self.last(self.tied(self.tied(y).tanh()).tanh())
+
+
+def test_the_walk_goes_on_where_a_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = _Branching(), ad.randn(2, 5)
+    want = _walked(net, lambda: _loss(net, x).backward())
+    _train(net, x)
+    loss = _loss(net, x)
+    ran: list[str] = []
+    monkeypatch.setattr(backward, "gradients", _listed(ran, backward.gradients))
+    loss.backward()
+    assert _bits(net) == want
+    # of the nodes above the branch none
+    assert ran[0] == "add"
+
+
+def _listed(ran: list[str], gradients: Callable[..., Any]) -> Callable[..., Any]:
+    def call(node: Any, *args: Any) -> Any:
+        ran.append(node.op.name)
+        return gradients(node, *args)
+
+    return call
+
+
+def test_leaves_of_a_line_take_their_memory_from_the_walk_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, x = _Branching(), ad.randn(2, 5)
+    _train(net, x)
+    loss = _loss(net, x)
+    monkeypatch.setattr(sums, "run", _refuse)  # it copies
+    loss.backward()
 
 
 def test_anomalies_are_looked_for() -> None:
@@ -310,24 +379,16 @@ def test_a_gradient_that_the_user_has_is_not_taken() -> None:
         assert ad.equal(g, before)
 
 
-def test_long_and_many_lines() -> None:
-    for length in (1, 3, program._LONGEST + 5):
-        x = ad.ones(1, requires_grad=True)
-        for _ in range(4):
-            x.grad = None
-            y = x
-            for _ in range(length):
-                y = y + 1
-            y.sum().backward()
-            assert x.grad.tolist() == [1]
-    assert max(map(len, program.PROGRAMS)) < 6 * program._LONGEST
-    for size in range(1, program._MOST + 5):
-        for _ in range(3):
-            (ad.ones(size, requires_grad=True) * 2).sum().backward()
-    assert len(program.PROGRAMS) <= program._MOST
+def test_a_long_line() -> None:
+    for length in (1, 3, 2000, 2000):
+        x = y = ad.ones(1, requires_grad=True)
+        for _ in range(length):
+            y = y + 1
+        y.sum().backward()
+        assert x.grad.tolist() == [1]
 
 
-def test_another_backend_has_programs_of_its_own() -> None:
+def test_another_backend_runs_its_own_rules() -> None:
     net, x = _mlp()
     _train(net, x)
     with ad.use_backend("reference"):
@@ -340,7 +401,7 @@ def test_another_backend_has_programs_of_its_own() -> None:
         assert ad.allclose(p.grad, each, atol=1e-6)
 
 
-def test_threads_run_one_program_at_a_time_each() -> None:
+def test_threads_go_down_lines_of_the_same_kind() -> None:
     net, x = _mlp()
     want = _walked(net, lambda: _loss(net, x).backward())
     _train(net, x)
