@@ -1,9 +1,9 @@
 /* Optimizer steps and gradient clipping over all parameters of a group in one call.
  *
  * Parameters, gradients and states come as tables of dense arrays that lie alike, so each is a flat
- * run of memory. The team splits each of them into equal parts in whole vectors: what the kernels
- * before and after have of a tensor in their caches is then mostly the same thread's, and none has
- * all that went out of them. One pass reads and writes every array once, which is what the step
+ * run of memory. The team splits each of them, but small ones, into equal parts in whole vectors: what
+ * the kernels before and after have of a tensor in their caches is then mostly the same thread's, and
+ * none has all that went out of them. One pass reads and writes every array once, which is what the step
  * costs.
  *
  * Hyperparameters are read from a float64 array that the optimizer's group keeps, so that a
@@ -14,6 +14,11 @@
 
 /* elements: parts begin at multiples of a cache line */
 #define OPTIM_BLOCK 64
+/* Tensors of fewer elements are the caller's alone, as most kernels that read them are: each line that
+ * two threads write and read in turn takes longer on its way than its elements do. Of a great many of
+ * them the rest is shared all the same. */
+#define OPTIM_SMALL 16384
+#define OPTIM_ALONE 65536
 /* the gradients' norm is summed in so many parts, whatever the number of threads */
 #define OPTIM_PARTS 64
 
@@ -36,17 +41,23 @@ typedef struct {
     const pyad_array *table;
     const team *team;
     int64_t i, from, to; /* the tensor; elements of it */
+    int64_t alone;       /* elements that were the caller's */
 } K(walk);
 
 static inline K(walk) K(walk_part)(const pyad_array *table, const team *t) {
-    return (K(walk)){table, t, -1, 0, 0};
+    return (K(walk)){table, t, -1, 0, 0, 0};
 }
 
 /* Go on to the next tensor that has a part; 0 at the end. */
 static inline int K(walk_next)(K(walk) *w) {
     while (++w->i < w->table->shape[0]) {
         int64_t n = pyad_numel(K(table_entry)(w->table, w->i));
-        team_range(w->team, n, OPTIM_BLOCK, &w->from, &w->to);
+        if (n < OPTIM_SMALL && w->alone + n <= OPTIM_ALONE) {
+            w->from = 0, w->to = w->team->ith == 0 ? n : 0;
+            w->alone += n;
+        } else {
+            team_range(w->team, n, OPTIM_BLOCK, &w->from, &w->to);
+        }
         if (w->from < w->to) return 1;
     }
     return 0;
