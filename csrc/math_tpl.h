@@ -3,8 +3,8 @@
  * Include it at the top of a kernel template (it is empty for the integer types); v_exp(x) and its
  * kin then work on `vec`. Errors are below 2 ulp over the whole range; infinities, NaN, -0 and
  * subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, without
- * tables or branches on data (but for huge arguments of sin, cos and tan, lane by lane, and where no
- * lane of pow has an edge to look for), so the element of a tail equals that of a full vector.
+ * tables, so the element of a tail equals that of a full vector. Branches on data are but for what is
+ * seldom: huge arguments of sin, cos and tan, edges of pow, subnormal results of exp and its kin.
  *
  * Polynomials were interpolated at Chebyshev nodes in 60 digits; the comment beside each says of
  * what, on which range.
@@ -211,14 +211,37 @@ V_INLINE vec K(v_exp_times)(vec x, vec x_lo, vec factor) {
     return K(v_scale)(((r + tail) + (REAL)1) * factor, n);
 }
 
-V_INLINE vec v_exp(vec x) {
-    return K(v_exp_times)(K(v_exp_clamp)(x), (vec){0}, v_set1((REAL)1));
+/* From EXP_LOWEST on exp(x) is a normal number, below EXP_NOTHING it is 0. Some processors take 150
+ * cycles for an operation with a subnormal result: none is made but for a lane that needs it, which is
+ * looked for where any lies below EXP_LOWEST. */
+#define EXP_LOWEST v_set1(PICK(-87.0, -708.0))
+#define EXP_NOTHING v_set1(PICK(-105.0, -747.0))
+#define V_SELDOM static __attribute__((noinline, cold, unused))
+
+/* e, in which subnormal exp(x) are 0, with what they are */
+V_INLINE vec K(v_exp_subnormal)(vec x, vec e) {
+    mask deep = (x < EXP_LOWEST) & (x > EXP_NOTHING);
+    if (!v_any(deep)) return e;
+    vec inside = v_select(deep, x, (vec){0});
+    return v_select(deep, K(v_exp_times)(inside, (vec){0}, v_set1((REAL)1)), e);
 }
 
-/* exp(x) for x <= 0, as logits less the largest are: no overflow; NaN passes. What would be
- * subnormal may be 0. */
+V_INLINE vec K(v_exp_high)(vec x) {
+    return K(v_exp_times)(v_min(v_set1(PICK(90.0, 711.0)), x), (vec){0}, v_set1((REAL)1));
+}
+
+V_SELDOM vec K(v_exp_low)(vec x) {
+    vec e = K(v_exp_high)(v_max(EXP_LOWEST, x));
+    return K(v_exp_subnormal)(x, v_select(x < EXP_LOWEST, (vec){0}, e));
+}
+
+V_INLINE vec v_exp(vec x) {
+    return v_any_less(x, EXP_LOWEST) ? K(v_exp_low)(x) : K(v_exp_high)(x);
+}
+
+/* exp(x) for EXP_LOWEST <= x <= 0; NaN passes */
+V_INLINE vec K(exp_normal)(vec x) {
 #if VECTOR_BYTES == 64
-V_INLINE vec K(exp_below)(vec x) {
     static const REAL c[] = { /* exp(r) for |r| <= ln(2) / 2 */
 #if DTYPE == PYAD_FLOAT32
         1.0f, 1.0f, 0.5f, 0.1666657685f, 0.04166655444f, 0.008363202972f, 0.001392621347f
@@ -230,35 +253,54 @@ V_INLINE vec K(exp_below)(vec x) {
 #endif
     };
     const vec log2e = v_set1(PICK(1.44269504, 1.44269504088896341));
-    x = v_max(v_set1(PICK(-105.0, -747.0)), x);
     vec k = v_fma(x, log2e, v_set1(ROUNDER)) - v_set1(ROUNDER);
     vec r = v_fma(k, -LN2_LO, v_fma(k, -LN2_HI, x));
     return v_times_power(v_poly(r, c), k);
-}
-
-/* the same, where subnormal results count */
-V_INLINE vec K(exp_tail)(vec x) { return K(exp_below)(x); }
 #else
-V_INLINE vec K(exp_below)(vec x) {
-    const vec lowest = v_set1(PICK(-87.0, -708.0));
     mask n;
-    vec r, tail = K(v_exp_reduce)(v_max(lowest, x), (vec){0}, &r, &n);
-    vec power = (vec)((n + EXPONENT_BIAS) << MANTISSA_BITS);
-    return v_select(x < lowest, (vec){0}, ((r + tail) + (REAL)1) * power);
-}
-
-V_INLINE vec K(exp_tail)(vec x) {
-    return K(v_exp_times)(v_max(v_set1(PICK(-105.0, -747.0)), x), (vec){0}, v_set1((REAL)1));
-}
+    vec r, tail = K(v_exp_reduce)(x, (vec){0}, &r, &n);
+    return ((r + tail) + (REAL)1) * (vec)((n + EXPONENT_BIAS) << MANTISSA_BITS);
 #endif
+}
 
-V_INLINE vec v_exp2(vec x) {
-    x = v_max(v_set1(PICK(-151.0, -1076.0)), x);
-    x = v_min(v_set1(PICK(129.0, 1025.0)), x);
+/* exp(x) for x <= 0, as logits less the largest are: no overflow; NaN passes. What would be
+ * subnormal is 0. */
+V_INLINE vec K(exp_below)(vec x) {
+    return v_select(x < EXP_LOWEST, (vec){0}, K(exp_normal)(v_max(EXP_LOWEST, x)));
+}
+
+V_SELDOM vec K(exp_deep)(vec x, vec counted) {
+    return K(v_exp_subnormal)(counted, K(exp_below)(x));
+}
+
+/* the same, where subnormal results count if `counted` is x, and not if it is 0 */
+V_INLINE vec K(exp_tail_where)(vec x, vec counted) {
+    return v_any_less(x, EXP_LOWEST) ? K(exp_deep)(x, counted) : K(exp_normal)(x);
+}
+
+V_INLINE vec K(exp_tail)(vec x) { return K(exp_tail_where)(x, x); }
+
+/* 2^x for x from PICK(-151, -1076) to PICK(129, 1025) */
+V_INLINE vec K(v_exp2_inside)(vec x) {
     mask n, zero;
     vec rest = (x - K(v_round_small)(x, &n)) * v_set1(PICK(0.69314718, 0.69314718055994531));
     vec r, tail = K(v_exp_reduce)(rest, (vec){0}, &r, &zero);
     return K(v_scale)((r + tail) + (REAL)1, n + zero);
+}
+
+#define EXP2_LOWEST v_set1(PICK(-126.0, -1022.0))
+
+/* as v_exp_low */
+V_SELDOM vec K(v_exp2_low)(vec x) {
+    mask low = x < EXP2_LOWEST, deep = low & (x > v_set1(PICK(-151.0, -1076.0)));
+    vec power = v_select(low, (vec){0}, K(v_exp2_inside)(v_max(EXP2_LOWEST, x)));
+    if (!v_any(deep)) return power;
+    return v_select(deep, K(v_exp2_inside)(v_select(deep, x, (vec){0})), power);
+}
+
+V_INLINE vec v_exp2(vec x) {
+    x = v_min(v_set1(PICK(129.0, 1025.0)), x);
+    return v_any_less(x, EXP2_LOWEST) ? K(v_exp2_low)(x) : K(v_exp2_inside)(x);
 }
 
 /* exp(x) - 1 for x no less than where it is -1 */
@@ -282,7 +324,8 @@ V_INLINE vec v_tanh(vec x) {
 }
 
 V_INLINE vec v_sigmoid(vec x) {
-    vec e = K(exp_tail)(-v_abs(x)), one = v_set1((REAL)1);
+    /* of a positive x no subnormal e counts */
+    vec e = K(exp_tail_where)(-v_abs(x), v_min((vec){0}, x)), one = v_set1((REAL)1);
     return v_select(x < (vec){0}, e, one) / (one + e);
 }
 
@@ -781,7 +824,9 @@ V_INLINE vec K(v_erfcx_quick)(vec x) {
 /* the normal distribution up to x, accurate where it is small; *bell is exp(-x^2 / 2) */
 V_INLINE vec K(v_normal)(vec x, vec *bell) {
     vec size = v_min(v_set1(PICK(14.5, 38.7)), v_abs(x));
-    *bell = K(exp_tail)((REAL)-0.5 * size * size);
+    vec square = (REAL)-0.5 * size * size;
+    /* beside the 1 of a positive x no subnormal one counts */
+    *bell = K(exp_tail_where)(square, v_select(x < (vec){0}, square, (vec){0}));
     vec tail = (REAL)0.5 * *bell * K(v_erfcx_quick)(size * PICK(0.707106781, 0.70710678118654752));
     return v_select(x < (vec){0}, tail, (REAL)1 - tail);
 }
@@ -796,7 +841,13 @@ V_INLINE vec v_erfc(vec x) {
     vec size = v_min(v_set1(PICK(10.24, 27.3)), v_abs(x)), square = size * size;
     vec lost = K(v_product_error)(size, size, square);
     vec g = K(v_erfcx)((size - ERFC_CENTRE) / (size + ERFC_CENTRE)) / (size + ERFC_CENTRE);
-    vec far = K(v_exp_times)(-square, -lost, g);
+    /* beyond the results are subnormal and then 0: as v_exp_subnormal */
+    mask deep = size > v_set1(PICK(9.19, 26.5));
+    vec far = K(v_exp_times)(v_select(deep, (vec){0}, -square), -lost, g);
+    far = v_select(deep, (vec){0}, far);
+    if (v_any(deep & (x > (vec){0}) & (x < v_set1(PICK(10.06, 27.23))))) {
+        far = v_select(deep, K(v_exp_times)(-square, -lost, g), far);
+    }
     far = v_select(x < (vec){0}, (REAL)2 - far, far);
     return v_select(size < v_set1((REAL)0.65), (REAL)1 - K(v_erf_near)(x), far);
 }

@@ -38,6 +38,7 @@
 #define v_sqrt K(v_sqrt)
 #define v_isnan K(v_isnan)
 #define v_any K(v_any)
+#define v_any_less K(v_any_less)
 #define v_sum K(v_sum)
 #define v_hmax K(v_hmax)
 #define v_widen K(v_widen)
@@ -264,6 +265,23 @@ static inline int v_any_f32(mask_t_f32 m) {
 }
 
 static inline int v_any_f64(mask_t_f64 m) { return v_any_f32((mask_t_f32)m); }
+
+/* Whether any element of a is less than that of b. */
+static inline int v_any_less_f32(vec_t_f32 a, vec_t_f32 b) {
+#if VECTOR_BYTES == 64
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ) != 0;
+#else
+    return v_any_f32(a < b);
+#endif
+}
+
+static inline int v_any_less_f64(vec_t_f64 a, vec_t_f64 b) {
+#if VECTOR_BYTES == 64
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ) != 0;
+#else
+    return v_any_f64(a < b);
+#endif
+}
 
 /* The first n of a vector's elements at p, 0 <= n <= VL; the others are 0 and not touched. */
 #if VECTOR_BYTES == 64

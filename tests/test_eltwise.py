@@ -470,6 +470,37 @@ def test_powers_at_the_edges_are_those_of_c(dtype: str, isa: str) -> None:
         assert np.signbit(getattr(ad, name)(zeros).numpy()).tolist() == [False, True]
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tails_reach_the_smallest_number_and_then_0(dtype: str, isa: str) -> None:
+    info = np.finfo(dtype)
+    last = float(np.log(np.longdouble(info.smallest_subnormal)))
+    edges = np.concatenate([np.linspace(1.2 * last, 0.7 * last, 401), [-INF, 10 * last]])
+    x = edges.astype(dtype)
+    wide = x.astype(np.longdouble)
+    exact = {
+        "exp": (x, np.exp(wide)),
+        "exp2": (x, np.exp2(wide)),
+        "sigmoid": (x, np.exp(wide)),
+        "erfc": (np.sqrt(-x[:401]), None),
+    }
+    with use_isa(isa):
+        for name, (argument, want) in exact.items():
+            got = getattr(ad, name)(ad.tensor(argument)).numpy()
+            if want is None:
+                numbers = argument.astype(float).tolist()
+                want = np.array([math.erfc(each) for each in numbers], np.longdouble)
+            off = np.abs(got - want)
+            assert (off <= 8 * info.eps * want + 2 * info.smallest_subnormal).all(), name
+        near = {"sigmoid": 1.0, "silu": -x, "softplus": -x, "gelu": -x}
+        for name, want in near.items():
+            function = getattr(F, name, None) or getattr(ad, name)
+            np.testing.assert_array_equal(function(ad.tensor(-x)).numpy(), want)
+        rows = F.softmax(ad.tensor(np.stack([x[:401], x[:401] * 3])), 1).numpy()
+    np.testing.assert_allclose(rows.sum(1), 1, rtol=1e-5)
+
+
 def test_sin_of_huge_numbers() -> None:
     x = np.array([1e22, 2.0**120, -1e300, 3.4e38, 1e5])
     np.testing.assert_allclose(ad.sin(ad.tensor(x)).numpy(), np.sin(x), rtol=1e-14)
