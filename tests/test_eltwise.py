@@ -476,7 +476,9 @@ def test_powers_at_the_edges_are_those_of_c(dtype: str, isa: str) -> None:
 def test_tails_reach_the_smallest_number_and_then_0(dtype: str, isa: str) -> None:
     info = np.finfo(dtype)
     last = float(np.log(np.longdouble(info.smallest_subnormal)))
-    edges = np.concatenate([np.linspace(1.2 * last, 0.7 * last, 401), [-INF, 10 * last]])
+    edges = np.concatenate(
+        [np.linspace(1.2 * last, 0.7 * last, 401), [-INF, 10 * last]]
+    )
     x = edges.astype(dtype)
     wide = x.astype(np.longdouble)
     exact = {
@@ -492,7 +494,9 @@ def test_tails_reach_the_smallest_number_and_then_0(dtype: str, isa: str) -> Non
                 numbers = argument.astype(float).tolist()
                 want = np.array([math.erfc(each) for each in numbers], np.longdouble)
             off = np.abs(got - want)
-            assert (off <= 8 * info.eps * want + 2 * info.smallest_subnormal).all(), name
+            assert (off <= 8 * info.eps * want + 2 * info.smallest_subnormal).all(), (
+                name
+            )
         near = {"sigmoid": 1.0, "silu": -x, "softplus": -x, "gelu": -x}
         for name, want in near.items():
             function = getattr(F, name, None) or getattr(ad, name)
