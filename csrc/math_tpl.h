@@ -375,7 +375,7 @@ V_INLINE vec K(v_log1p_unit)(vec x) {
         -0.4999999698f, 0.3333284189f, -0.2498652617f, 0.1985410623f, -0.1584756572f, 0.1156184545f,
         -0.06675772506f, 0.02522405435f, -0.004466211601f
     };
-    return v_fma(x * x, v_poly(x, c), x);
+    return v_fma(x * v_poly(x, c), x, x); /* the square of a small x would be subnormal */
 #else
     /* 1 + x is below sqrt(2), or halved it is */
     mask near = x < v_set1(0.41421356237309503);

@@ -144,10 +144,12 @@ MAP(nan_to_num, 1, 3, 1,
 #define SQRT_2_PI CONST(0.79788456080286536)
 #define GELU_CUBIC CONST(0.044715)
 
-/* log(1 + exp(-|x|)) */
-V_INLINE vec K(v_softplus_tail)(vec x) { return K(v_log1p_unit)(K(exp_tail)(-v_abs(x))); }
+/* log(1 + exp(-|x|)), subnormal where x is negative: else they would be added to more than 1 */
+V_INLINE vec K(v_softplus_tail)(vec x) {
+    return K(v_log1p_unit)(K(exp_tail_where)(-v_abs(x), v_min(ZERO, x)));
+}
 
-V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - K(v_softplus_tail)(x); }
+V_INLINE vec K(v_logsigmoid)(vec x) { return v_min(ZERO, x) - K(v_softplus_tail)(-x); }
 
 V_INLINE vec K(v_softplus)(vec x, vec beta, vec threshold) {
     vec scaled = x * beta;
