@@ -180,11 +180,10 @@ V_INLINE vec K(v_two_product)(vec ah, vec al, vec bh, vec bl, vec *lo) {
 #define LN2_HI v_set1(PICK(0.693145751953125, 6.93147180369123816490e-01)) /* n * LN2_HI is exact */
 #define LN2_LO v_set1(PICK(1.428606765330187045e-06, 1.90821492927058770002e-10))
 
-/* the argument beyond which exp is infinite, or 0; NaN passes */
-V_INLINE vec K(v_exp_clamp)(vec x) {
-    x = v_max(v_set1(PICK(-105.0, -747.0)), x);
-    return v_min(v_set1(PICK(90.0, 711.0)), x);
-}
+/* exp(x) is 0 below EXP_NOTHING, a normal number from EXP_LOWEST on, infinite above EXP_MOST */
+#define EXP_NOTHING v_set1(PICK(-105.0, -747.0))
+#define EXP_LOWEST v_set1(PICK(-87.0, -708.0))
+#define EXP_MOST v_set1(PICK(90.0, 711.0))
 
 /* x = n ln 2 + r, |r| <= ln(2) / 2; returns exp(r) - 1 - r */
 V_INLINE vec K(v_exp_reduce)(vec x, vec x_lo, vec *r, mask *n) {
@@ -204,18 +203,15 @@ V_INLINE vec K(v_exp_reduce)(vec x, vec x_lo, vec *r, mask *n) {
     return *r * *r * v_poly(*r, c);
 }
 
-/* factor * exp(x + x_lo) for x within v_exp_clamp */
+/* factor * exp(x + x_lo) for x from EXP_NOTHING to EXP_MOST */
 V_INLINE vec K(v_exp_times)(vec x, vec x_lo, vec factor) {
     mask n;
     vec r, tail = K(v_exp_reduce)(x, x_lo, &r, &n);
     return K(v_scale)(((r + tail) + (REAL)1) * factor, n);
 }
 
-/* From EXP_LOWEST on exp(x) is a normal number, below EXP_NOTHING it is 0. Some processors take 150
- * cycles for an operation with a subnormal result: none is made but for a lane that needs it, which is
- * looked for where any lies below EXP_LOWEST. */
-#define EXP_LOWEST v_set1(PICK(-87.0, -708.0))
-#define EXP_NOTHING v_set1(PICK(-105.0, -747.0))
+/* Some processors take 150 cycles for an operation with a subnormal result: none is made but for a lane
+ * that needs it, which is looked for where any lies below EXP_LOWEST. */
 #define V_SELDOM static __attribute__((noinline, cold, unused))
 
 /* e, in which subnormal exp(x) are 0, with what they are */
@@ -227,7 +223,7 @@ V_INLINE vec K(v_exp_subnormal)(vec x, vec e) {
 }
 
 V_INLINE vec K(v_exp_high)(vec x) {
-    return K(v_exp_times)(v_min(v_set1(PICK(90.0, 711.0)), x), (vec){0}, v_set1((REAL)1));
+    return K(v_exp_times)(v_min(EXP_MOST, x), (vec){0}, v_set1((REAL)1));
 }
 
 V_SELDOM vec K(v_exp_low)(vec x) {
@@ -474,7 +470,7 @@ V_INLINE vec K(v_pow_core)(vec x, vec y) {
     const vec largest = v_set1((REAL)1e20);
     y = v_min(largest, v_max(-largest, y));
     vec e_lo, e = K(v_two_product)(m, lo, y, (vec){0}, &e_lo);
-    vec inside = K(v_exp_clamp)(e);
+    vec inside = v_min(EXP_MOST, v_max(EXP_NOTHING, e));
     return K(v_exp_times)(inside, v_select(inside == e, e_lo, (vec){0}), v_set1((REAL)1));
 }
 #endif
@@ -555,21 +551,17 @@ V_INLINE void K(v_reduce_pi)(vec x, vec_t_f64 *r, mask_t_f64 *turns) {
     }
 }
 
-V_INLINE vec v_sin(vec x) {
+/* sin(x + quarters * pi/2) */
+V_INLINE vec K(v_sin_turned)(vec x, const int quarters) {
     vec_t_f64 r[2];
     mask_t_f64 turns[2];
     K(v_reduce_pi)(x, r, turns);
-    for (int i = 0; i < 2; i++) r[i] = wide_sin_of(r[i], turns[i]);
+    for (int i = 0; i < 2; i++) r[i] = wide_sin_of(r[i], turns[i] + quarters);
     return v_narrow_both(r);
 }
 
-V_INLINE vec v_cos(vec x) {
-    vec_t_f64 r[2];
-    mask_t_f64 turns[2];
-    K(v_reduce_pi)(x, r, turns);
-    for (int i = 0; i < 2; i++) r[i] = wide_sin_of(r[i], turns[i] + 1);
-    return v_narrow_both(r);
-}
+V_INLINE vec v_sin(vec x) { return K(v_sin_turned)(x, 0); }
+V_INLINE vec v_cos(vec x) { return K(v_sin_turned)(x, 1); }
 
 V_INLINE vec v_tan(vec x) {
     vec_t_f64 r[2];

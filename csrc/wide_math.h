@@ -88,7 +88,7 @@ V_INLINE vec_t_f64 wide_select(mask_t_f64 m, vec_t_f64 a, vec_t_f64 b) {
     return (vec_t_f64)((m & (mask_t_f64)a) | (~m & (mask_t_f64)b));
 }
 
-/* sin of a number `turns` quarters and r from 0; cos with one quarter more */
+/* sin of a number `turns` quarters and r from 0 */
 V_INLINE vec_t_f64 wide_sin_of(vec_t_f64 r, mask_t_f64 turns) {
     vec_t_f64 s = wide_select((turns & 1) != 0, wide_cos_quarter(r), wide_sin_quarter(r));
     return (vec_t_f64)((mask_t_f64)s ^ ((mask_t_f64)((wide_bits)turns >> 1) << 63));
