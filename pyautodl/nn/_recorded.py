@@ -5,14 +5,18 @@ a Linear, a convolution or a batch norm with a ReLU behind it, and for max pooli
 ReLU before it: one kernel, one node of the graph. Pooling comes first, as of what it
 leaves out no gradient has to be masked. Only layers of exactly these types without hooks,
 so that nobody could have seen what is between them.
+
+Which modules go together follows from their types and is found once; whether somebody
+looks at one of them is asked at each call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyautodl import _context
+from pyautodl._context import STACK
 from pyautodl.functional.conv import conv_relu
 from pyautodl.functional.matmul import linear_relu
 from pyautodl.functional.pool import max_pool_relu
@@ -24,63 +28,113 @@ from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.nn.pool import MaxPool1d, MaxPool2d, MaxPool3d
 from pyautodl.tensor import Tensor
 
-__all__ = ["run_recorded"]
+__all__ = ["Steps"]
+
+Run = Callable[[Any, Any], Any]
 
 
-def run_recorded(modules: Sequence[Any], input: Any) -> Any:
-    """Call modules one after the other, a layer and its ReLU as one."""
-    place, count = 0, len(modules)
-    while place < count:
-        fused = _fused_at(place, modules, input) if place + 1 < count else None
-        if fused is None:
-            input = modules[place](input)
-            place += 1
-        else:
-            input = _call(*fused, input)
-            place += 2
-    return input
+class _Step(NamedTuple):
+    """One call.
+
+    Attributes:
+        modules: those that it stands for.
+        named: the one that nodes and errors name.
+        run: (named, input) -> the output; None: `named` has a call of its own.
+        axes: how many the input must have; 0: it must be a tensor; None: nothing.
+    """
+
+    modules: tuple[Any, ...]
+    named: Any
+    run: Run | None
+    axes: int | None
 
 
-def _fused_at(
-    place: int, modules: Sequence[Any], input: Any
-) -> tuple[Any, Callable[[Any, Tensor], Tensor]] | None:
-    """What stands for a module and the one behind it: the one to name, and the call."""
-    module, follower = modules[place], modules[place + 1]
-    if not isinstance(input, Tensor):
-        return None
-    if type(module) is ReLU:
-        if _is_pool(follower, module) and input.ndim == _POOLED[type(follower)]:
-            return follower, _pool
-        return None
+class Steps:
+    """Modules called one after the other, a layer and its ReLU as one.
+
+    Args:
+        modules: the modules.
+    """
+
+    __slots__ = ("_indices", "_modules", "_steps")
+
+    def __init__(self, modules: Sequence[Any]) -> None:
+        self._modules, self._indices = tuple(modules), _indices(modules)
+        self._steps: list[_Step] = []
+        place = 0
+        while place < len(modules):
+            step = _step_at(place, self._modules)
+            self._steps.append(step)
+            place += len(step.modules)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copies and pickles find their own
+        return type(None), ()
+
+    def holds(self, modules: Sequence[Any]) -> bool:
+        """Whether the steps of these modules would be the same now."""
+        if self._modules != tuple(modules):
+            return False
+        return not self._indices or self._indices == _indices(modules)
+
+    def __call__(self, input: Any) -> Any:
+        stack = STACK.modules
+        push = stack.append if stack else _context.push
+        for modules, named, run, axes in self._steps:
+            if run is None or _is_watched(modules) or not _fits(input, axes):
+                for module in modules:
+                    input = module(input)
+                continue
+            push(named)
+            try:
+                input = run(named, input)
+            except Exception as error:
+                _context.annotate(error, named._likely_fix(error, (input,)))
+                raise
+            finally:
+                stack.pop()
+        return input
+
+
+def _indices(modules: Sequence[Any]) -> tuple[bool, ...]:
+    """Whether each max pooling gives its indices, too."""
+    return tuple([each.return_indices for each in modules if type(each) in _POOLED])
+
+
+def _is_watched(modules: tuple[Any, ...]) -> bool:
+    """Whether hooks see what goes into or out of the modules, or do their work."""
+    for module in modules:
+        if module.has_hooks():
+            return True
+    return False
+
+
+def _fits(input: Any, axes: int | None) -> bool:
+    if axes is None:
+        return True
+    return isinstance(input, Tensor) and axes in (0, len(input._array.shape))
+
+
+def _step_at(place: int, modules: tuple[Any, ...]) -> _Step:
+    """The step that begins with a module."""
+    module, follower, third = (*modules[place : place + 3], None, None)[:3]
+    both = (module, follower)
+    if type(module) is ReLU and _is_pool(follower):
+        return _Step(both, follower, _pool, _POOLED[type(follower)])
     fused = _WITH_RELU.get(type(module))
-    if fused is None or type(follower) is not ReLU:
-        return None
-    if module.has_hooks() or follower.has_hooks():
-        return None
-    if place + 2 < len(modules) and _is_pool(modules[place + 2], follower):
-        return None
-    return module, fused
+    if fused is not None and type(follower) is ReLU and not _is_pool(third):
+        return _Step(both, module, fused, 0)
+    plain = isinstance(module, Module) and type(module).__call__ is Module.__call__
+    return _Step((module,), module, _forward if plain else None, None)
 
 
-def _is_pool(module: Any, relu: ReLU) -> bool:
+def _is_pool(module: Any) -> bool:
     """Whether a module is max pooling that can be one call with the ReLU before it."""
-    return (
-        type(module) in _POOLED
-        and not module.return_indices
-        and not (module.has_hooks() or relu.has_hooks())
-    )
+    return type(module) in _POOLED and not module.return_indices
 
 
-def _call(module: Any, fused: Callable[[Any, Tensor], Tensor], input: Tensor) -> Tensor:
-    """Call what stands for a module, so that nodes and errors name it."""
-    _context.push(module)
-    try:
-        return fused(module, input)
-    except Exception as error:
-        _context.annotate(error, module._likely_fix(error, (input,)))
-        raise
-    finally:
-        _context.pop()
+def _forward(module: Any, input: Any) -> Any:
+    return module.forward(input)
 
 
 def _linear(layer: Any, input: Tensor) -> Tensor:
@@ -107,7 +161,7 @@ def _pool(layer: Any, input: Tensor) -> Tensor:
 # axes of a batch
 _POOLED: dict[Any, int] = {MaxPool1d: 3, MaxPool2d: 4, MaxPool3d: 5}
 
-_WITH_RELU: dict[type[Module], Callable[[Any, Tensor], Tensor]] = {
+_WITH_RELU: dict[type[Module], Run] = {
     Linear: _linear,
     Conv1d: _convolution,
     Conv2d: _convolution,

@@ -7,13 +7,13 @@ from typing import Any
 
 from pyautodl.autograd.grad_mode import is_grad_enabled
 from pyautodl.nn._fusion import Chain
-from pyautodl.nn._recorded import run_recorded
+from pyautodl.nn._recorded import Steps
 from pyautodl.nn.module import Module
 
 __all__ = ["run_in_sequence"]
 
-# where a module keeps its chain; no attribute has such a name
-_KEPT = "chain of run_in_sequence"
+# where a module keeps its chain and its steps; no attribute has such a name
+_CHAIN, _STEPS = "chain of run_in_sequence", "steps of run_in_sequence"
 
 
 def run_in_sequence(
@@ -53,10 +53,13 @@ def run_in_sequence(
     """
     joins = shortcut is not None
     if not is_grad_enabled():
-        chain: Chain | None = owner.__dict__.get(_KEPT)
+        chain: Chain | None = owner.__dict__.get(_CHAIN)
         if chain is None or not chain.holds(layers, joins):
-            chain = owner.__dict__[_KEPT] = Chain(layers, joins)
+            chain = owner.__dict__[_CHAIN] = Chain(layers, joins)
         return chain(input, shortcut)
-    if not joins:
-        return run_recorded(layers, input)
-    return layers[-1](run_recorded(layers[:-1], input) + shortcut)
+    recorded = layers[:-1] if joins else layers
+    steps: Steps | None = owner.__dict__.get(_STEPS)
+    if steps is None or not steps.holds(recorded):
+        steps = owner.__dict__[_STEPS] = Steps(recorded)
+    output = steps(input)
+    return layers[-1](output + shortcut) if joins else output

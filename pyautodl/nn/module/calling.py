@@ -44,13 +44,12 @@ class Calling(Hooks):
 
     def has_hooks(self) -> bool:
         """Return whether a call of this module runs more than its class's forward."""
-        return bool(
-            "forward" in self.__dict__
-            or self._forward_pre_hooks
-            or self._forward_hooks
-            or self._backward_hooks
-            or self._backward_pre_hooks
-        )
+        own = self.__dict__  # four attributes would take longer
+        if own["_forward_pre_hooks"] or own["_forward_hooks"]:
+            return True
+        if own["_backward_pre_hooks"] or own["_backward_hooks"]:
+            return True
+        return "forward" in own
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called: set[int] = set()
