@@ -10,18 +10,19 @@
 #include "core.h"
 #include "simd.h"
 
-#define REAL float
-#define SUFFIX f32
-#define DTYPE PYAD_FLOAT32
+/* first, as functions of float32 call those of double */
+#define REAL double
+#define SUFFIX f64
+#define DTYPE PYAD_FLOAT64
 #include "simd_tpl.h"
 #include TEMPLATE
 #undef REAL
 #undef SUFFIX
 #undef DTYPE
 
-#define REAL double
-#define SUFFIX f64
-#define DTYPE PYAD_FLOAT64
+#define REAL float
+#define SUFFIX f32
+#define DTYPE PYAD_FLOAT32
 #include "simd_tpl.h"
 #include TEMPLATE
 #undef REAL

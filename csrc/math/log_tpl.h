@@ -1,0 +1,132 @@
+/* log, log(1 + x), and the logarithms to the bases 2 and 10.
+ *
+ * x = m 2^k with m around 1. Other bases need more bits than the result has, or those of exact powers
+ * would not be exact: float32 takes doubles, double two parts.
+ */
+
+/* log(1 + f) + k ln 2 + c, 1 + f in [sqrt(1/2), sqrt(2)), c tiny; after FreeBSD's e_log.c */
+V_INLINE vec K(v_log_core)(vec f, vec k, vec c) {
+    /* (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2 */
+    static const REAL coefficients[] = {
+#if DTYPE == PYAD_FLOAT32
+        0.6666666655f, 0.4000012258f, 0.2855073636f, 0.2333276296f
+#else
+        0.666666666666666973, 0.399999999998982728, 0.285714286265336159, 0.222222110437768582,
+        0.18182895750119194, 0.153315016111453277, 0.146191661348879714
+#endif
+    };
+    vec s = f / (f + (REAL)2), z = s * s, half = (REAL)0.5 * f * f;
+    vec r = z * v_poly(z, coefficients);
+    vec tail = v_fma(k, LN2_LO, c);
+    return v_fma(k, LN2_HI, f - (half - v_fma(s, half + r, tail)));
+}
+
+/* The logarithm's values outside (0, inf): of 0, negative numbers, infinity, NaN. */
+V_INLINE vec K(v_log_edges)(vec x, vec result) {
+    result = v_select(x < V_INF, result, x);
+    return v_select(x > (vec){0}, result, v_select(x == (vec){0}, -V_INF, V_NAN));
+}
+
+V_INLINE vec v_log(vec x) {
+    vec k, m = K(v_split)(x, &k);
+    return K(v_log_edges)(x, K(v_log_core)(m - (REAL)1, k, (vec){0}));
+}
+
+V_INLINE vec v_log1p(vec x) {
+    vec u = x + (REAL)1, k, m = K(v_split)(u, &k);
+    /* what u has lost of 1 + x, relative to u */
+    vec lost = v_select(x < v_set1((REAL)1), x - (u - (REAL)1), (REAL)1 - (u - x)) / u;
+    mask near = k == (vec){0};
+    vec r = K(v_log_core)(v_select(near, x, m - (REAL)1), k, v_select(near, (vec){0}, lost));
+    return v_select(x == (vec){0}, x, K(v_log_edges)(u, r));
+}
+
+/* log(1 + x) for 0 <= x <= 1 */
+V_INLINE vec K(v_log1p_unit)(vec x) {
+#if DTYPE == PYAD_FLOAT32
+    static const REAL c[] = { /* (log(1 + x) - x) / x^2 */
+        -0.4999999698f, 0.3333284189f, -0.2498652617f, 0.1985410623f, -0.1584756572f, 0.1156184545f,
+        -0.06675772506f, 0.02522405435f, -0.004466211601f
+    };
+    return v_fma(x * v_poly(x, c), x, x); /* the square of a small x would be subnormal */
+#else
+    /* 1 + x is below sqrt(2), or halved it is */
+    mask near = x < v_set1(0.41421356237309503);
+    vec f = v_select(near, x, (REAL)0.5 * (x - (REAL)1));
+    return K(v_log_core)(f, v_select(near, (vec){0}, v_set1((REAL)1)), (vec){0});
+#endif
+}
+
+#if DTYPE == PYAD_FLOAT32
+
+/* log2(x) * scale: those of exact powers are exact */
+V_INLINE vec K(v_log_to_base)(vec x, double scale) {
+    vec_t_f64 halves[2];
+    v_widen_both(x, halves);
+    for (int i = 0; i < 2; i++) halves[i] = log2_short(halves[i]) * scale;
+    return K(v_log_edges)(x, v_narrow_both(halves));
+}
+
+V_INLINE vec v_log2(vec x) { return K(v_log_to_base)(x, 1.0); }
+V_INLINE vec v_log10(vec x) { return K(v_log_to_base)(x, 0.30102999566398119521); }
+
+#else
+
+/* log2(x) to 35 bits, x positive and normal: eight more than float32 has, as pow needs */
+V_INLINE vec log2_short(vec x) {
+    static const REAL c[] = { /* log2(1 + f) / f, 1 + f in [sqrt(1/2), sqrt(2)] */
+        1.4426950408708794, -0.7213475209631551, 0.4808983601762459, -0.3606736553159396,
+        0.28853739437873954, -0.24045433696411997, 0.20617283226751987, -0.1802710257711494,
+        0.15878356832510718, -0.14349039375280995, 0.14495052999815844, -0.1414478821058739,
+        0.07553790398013412};
+    vec k, f = K(v_split_normal)(x, &k) - (REAL)1;
+    return v_fma(f, v_long_poly(f, c), k);
+}
+
+/* log(m) in two parts, m in [sqrt(1/2), sqrt(2)) */
+V_INLINE vec K(v_log_two)(vec m, vec *lo) {
+    /* (log((1 + s) / (1 - s)) - 2 s - 2/3 s^3) / s^5 in s^2 */
+    static const REAL c[] = {
+        0.4, 0.285714285714285645, 0.222222222222285144, 0.181818181796316521,
+        0.153846157648487856, 0.133332962457260601, 0.117668255977803599, 0.104560479602255353,
+        0.107649531351811867
+    };
+    vec top = m - (REAL)1, low, bottom = K(v_two_sum)(m, v_set1((REAL)1), &low);
+    vec s = top / bottom;
+    vec back = s * bottom;
+    vec s_lo = ((top - back) - K(v_product_error)(s, bottom, back) - s * low) / bottom;
+    vec z_lo, z = K(v_two_product)(s, s_lo, s, s_lo, &z_lo);
+    vec q_lo, q = K(v_two_sum)(v_set1((REAL)0.66666666666666663),
+                               z * v_poly(z, c), &q_lo);
+    q_lo += v_set1((REAL)3.7007434154171883e-17);
+    vec t_lo, t = K(v_two_product)(z, z_lo, q, q_lo, &t_lo);
+    t = K(v_two_product)(t, t_lo, s, s_lo, &t_lo);
+    vec sum_lo, sum = K(v_quick_sum)((REAL)2 * s, t, &sum_lo);
+    return K(v_quick_sum)(sum, sum_lo + (t_lo + (REAL)2 * s_lo), lo);
+}
+
+/* k * (c_hi + c_lo) + (a + a_lo) */
+V_INLINE vec K(v_add_exponent)(vec k, vec c_hi, vec c_lo, vec a, vec a_lo, vec *lo) {
+    vec p_lo, p = K(v_two_product)(k, (vec){0}, c_hi, c_lo, &p_lo);
+    vec s_lo, s = K(v_two_sum)(p, a, &s_lo);
+    return K(v_quick_sum)(s, s_lo + (p_lo + a_lo), lo);
+}
+
+/* Logarithms to other bases go through two parts, so that those of exact powers are exact. */
+V_INLINE vec v_log2(vec x) {
+    vec k, lo, m = K(v_log_two)(K(v_split)(x, &k), &lo);
+    m = K(v_two_product)(m, lo, v_set1((REAL)1.442695040888963387),
+                         v_set1((REAL)2.035527374093103e-17), &lo);
+    return K(v_log_edges)(x, (m + k) + ((m - ((m + k) - k)) + lo));
+}
+
+V_INLINE vec v_log10(vec x) {
+    vec k, lo, m = K(v_log_two)(K(v_split)(x, &k), &lo);
+    m = K(v_two_product)(m, lo, v_set1((REAL)0.43429448190325181667),
+                         v_set1((REAL)1.0983196502167651e-17), &lo);
+    m = K(v_add_exponent)(k, v_set1((REAL)0.30102999566398114251),
+                          v_set1((REAL)5.270742310347265e-17), m, lo, &lo);
+    return K(v_log_edges)(x, m + lo);
+}
+
+#endif
