@@ -372,3 +372,17 @@ def test_nothing_warns_by_itself():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         list(DataLoader((ad.arange(4),), 2, shuffle=True))
+
+
+def test_without_batches_collate_fn_makes_something_of_each_sample():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(range(3))
+
+    for dataset in ([0, 1, 2], Stream()):
+        loader = DataLoader(dataset, batch_size=None, collate_fn=lambda x: 10 * x)
+        assert list(loader) == [0, 10, 20]
+        with pytest.raises(ValueError, match="transform works on batches"):
+            DataLoader(dataset, batch_size=None, transform=lambda x, **more: x)
+        with pytest.raises(ValueError, match="prefetch_factor must be >= 1, got 0"):
+            DataLoader(dataset, prefetch_factor=0)

@@ -381,6 +381,76 @@ def test_damaged_checkpoints_change_nothing(tmp_path):
     assert np.array_equal(_weights(model), before)
 
 
+def test_a_checkpoint_of_another_setup_changes_nothing(tmp_path):
+    def trainer(lrs, features):
+        model = nn.Linear(features, 2)
+        groups = [{"params": [p], "lr": lr} for p, lr in zip(model.parameters(), lrs)]
+        optimizer = ad.optim.SGD(groups, lr=0.1, momentum=0.9)
+        schedule = Schedule(CosineAnnealingLR(optimizer, 5))
+        return Trainer(model, "cross_entropy", optimizer, callbacks=[schedule])
+
+    def fit(trainer, features):
+        data = (ad.randn(8, features), ad.arange(8) % 2)
+        trainer.fit(data, epochs=2, batch_size=4, progress=False)
+
+    first = trainer([0.1, 0.2], 3)
+    fit(first, 3)
+    first.save_checkpoint(tmp_path / "a.ckpt")
+    for lrs, features in (([0.3], 3), ([0.3, 0.4], 5)):
+        other = trainer(lrs, features)
+        fit(other, features)
+        weights, state = _weights(other.model), other.optimizer.state_dict()
+        rates = [group["lr"] for group in other.optimizer.param_groups]
+        epochs = other.callbacks[0].scheduler.last_epoch
+        with pytest.raises(
+            CheckpointError, match=r"nothing is changed: (.|\n)*(groups|size)"
+        ):
+            other.load_checkpoint(tmp_path / "a.ckpt")
+        assert np.array_equal(_weights(other.model), weights)
+        assert [group["lr"] for group in other.optimizer.param_groups] == rates
+        assert other.callbacks[0].scheduler.last_epoch == epochs
+        for key, entries in other.optimizer.state_dict()["state"].items():
+            for name, value in entries.items():
+                assert ad.equal(value, state["state"][key][name])
+
+
+def test_what_is_derived_from_a_layer_or_loss_counts_as_one():
+    class Token(nn.Embedding):
+        pass
+
+    class Norm(nn.BatchNorm1d):
+        pass
+
+    class Loss(nn.CrossEntropyLoss):
+        pass
+
+    class Last(nn.Softmax):
+        pass
+
+    tokens = (ad.arange(12).reshape(6, 2) % 5, ad.arange(6) % 2)
+    model = nn.Sequential(Token(5, 3), nn.Flatten(), nn.Linear(6, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Trainer(model, Loss(), "sgd").fit(tokens, epochs=1, progress=False)
+    with pytest.warns(UserWarning, match="merged into the one before"):
+        Trainer(nn.Sequential(Norm(2), nn.Linear(2, 2)), Loss(), "sgd").fit(
+            (ad.randn(5, 2), ad.arange(5) % 2), epochs=1, batch_size=4, progress=False
+        )
+    with pytest.raises(ValueError, match="remove the last Last"):
+        Trainer(nn.Sequential(nn.Linear(2, 2), Last(1)), Loss(), "sgd")
+
+
+def test_schedules_of_steps_go_on_with_each_batch():
+    make = ad.optim.lr_scheduler
+    optimizer = ad.optim.SGD([ad.ones(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    cyclic = make.CyclicLR(optimizer, 0.1, 1.0, step_size_up=4)
+    one = make.OneCycleLR(optimizer, 1.0, total_steps=10)
+    assert Schedule(cyclic).per_batch
+    assert Schedule(one).per_batch
+    assert not Schedule(cyclic, per_batch=False).per_batch
+    assert not Schedule(make.StepLR(optimizer, 2)).per_batch
+
+
 def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.ckpt"
     ad.save({"x": 1}, path)

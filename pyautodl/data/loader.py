@@ -89,12 +89,13 @@ class DataLoader:
     Args:
         dataset: a dataset, or a tuple of tensors or arrays, whose batches are tuples; of
             one tensor or array batches are tensors.
-        batch_size: samples in a batch; None gives single samples.
+        batch_size: samples in a batch; None gives single samples, or what `collate_fn` makes
+            of each.
         shuffle: draw in a new order each epoch.
         sampler: where sample numbers come from instead.
         batch_sampler: where lists of sample numbers come from instead.
         num_workers: threads that prepare batches ahead.
-        collate_fn: makes a batch of a list of samples.
+        collate_fn: makes a batch of a list of samples, or without batches of one sample.
         pin_memory, timeout, multiprocessing_context, persistent_workers: without effect:
             workers are threads.
         drop_last: leave out a last batch that is not full.
@@ -122,7 +123,7 @@ class DataLoader:
         sampler: Any = None,
         batch_sampler: Any = None,
         num_workers: int = 0,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
+        collate_fn: Callable[[Any], Any] | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
         timeout: float = 0,
@@ -146,6 +147,12 @@ class DataLoader:
             raise ValueError(
                 "DataLoader: shuffle excludes a sampler and an IterableDataset"
             )
+        if prefetch_factor is not None and prefetch_factor < 1:
+            raise ValueError(
+                f"DataLoader: prefetch_factor must be >= 1, got {prefetch_factor}"
+            )
+        if transform is not None and batch_size is None and batch_sampler is None:
+            raise ValueError("DataLoader: transform works on batches; give batch_size")
         if batch_sampler is not None and (batch_size != 1 or sampler or drop_last):
             raise ValueError(
                 "DataLoader: batch_sampler excludes batch_size, sampler and drop_last"
@@ -197,7 +204,7 @@ class DataLoader:
         for sample in self.dataset:
             seen += 1
             if self.batch_size is None:
-                yield sample
+                yield self._single(sample)
                 continue
             batch.append(sample)
             if len(batch) == self.batch_size:
@@ -226,12 +233,15 @@ class DataLoader:
 
     def _load(self, group: Any, epoch: int) -> Any:
         if self.batch_sampler is None:
-            return self.dataset[group]
+            return self._single(self.dataset[group])
         if hasattr(self.dataset, "fetch") and self.collate_fn is None:
             batch = self.dataset.fetch(tensor(group))
         else:
             batch = self._collate([self.dataset[i] for i in group])
         return self._finish(batch, group, epoch)
+
+    def _single(self, sample: Any) -> Any:
+        return sample if self.collate_fn is None else self.collate_fn(sample)
 
     def _collate(self, samples: list[Any]) -> Any:
         return (self.collate_fn or default_collate)(samples)

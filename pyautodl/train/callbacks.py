@@ -6,6 +6,8 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from pyautodl.optim.lr_scheduler import ReduceLROnPlateau
+
 if TYPE_CHECKING:
     from pyautodl.train.trainer import Trainer
 
@@ -145,17 +147,19 @@ class Schedule(Callback):
 
     Args:
         scheduler: a schedule of `optim.lr_scheduler`.
-        per_batch: move on after each step, as one-cycle wants, not after each epoch.
+        per_batch: move on after each step, not after each epoch; default: as the schedule
+            wants it, which is so for OneCycleLR and CyclicLR.
         monitor: the figure that ReduceLROnPlateau is given; default as EarlyStopping's.
     """
 
     def __init__(
         self, scheduler: Any, per_batch: bool | None = None, monitor: str | None = None
     ) -> None:
-        kind = type(scheduler).__name__
         self.scheduler = scheduler
-        self.per_batch = kind == "OneCycleLR" if per_batch is None else per_batch
-        self.on_plateau = kind == "ReduceLROnPlateau"
+        if per_batch is None:
+            per_batch = getattr(scheduler, "per_batch", False)
+        self.per_batch = per_batch
+        self.on_plateau = isinstance(scheduler, ReduceLROnPlateau)
         self.monitor = monitor
 
     def on_batch_end(self, trainer: Trainer, loss: float) -> None:

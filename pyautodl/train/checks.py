@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from pyautodl import nn
 from pyautodl.data import TensorDataset
 from pyautodl.errors import ShapeError
 from pyautodl.functional import loss as losses
@@ -46,9 +47,8 @@ class Loss:
                     f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}"
                 )
             return LOSSES[loss]
-        name = getattr(loss, "__name__", type(loss).__name__)
         sums = getattr(loss, "reduction", "mean") == "sum"
-        return cls(loss, _KINDS.get(name, ""), sums)
+        return cls(loss, _kind_of(loss), sums)
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         return self.function(output, target)
@@ -61,25 +61,33 @@ def _summed(function: Callable[..., Tensor]) -> LossFunction:
     return total
 
 
-# the kind says which targets fit: classes, binary, or values like the output
-_KINDS = {
-    "cross_entropy": "classes",
-    "CrossEntropyLoss": "classes",
-    "categorical_cross_entropy": "probabilities",
-    "CategoricalCrossEntropyLoss": "probabilities",
-    "nll_loss": "log_probabilities",
-    "NLLLoss": "log_probabilities",
-    "binary_cross_entropy": "binary",
-    "BCELoss": "binary",
-    "binary_cross_entropy_with_logits": "binary_logits",
-    "BCEWithLogitsLoss": "binary_logits",
-    "mse_loss": "values",
-    "MSELoss": "values",
-    "l1_loss": "values",
-    "L1Loss": "values",
-    "log_dice_loss": "dice",
-    "LogDiceLoss": "dice",
+# a function or a kind of module -> which targets fit: classes, binary, or values like the
+# output
+_KINDS: dict[Any, str] = {
+    losses.cross_entropy: "classes",
+    nn.CrossEntropyLoss: "classes",
+    losses.categorical_cross_entropy: "probabilities",
+    nn.CategoricalCrossEntropyLoss: "probabilities",
+    losses.nll_loss: "log_probabilities",
+    nn.NLLLoss: "log_probabilities",
+    losses.binary_cross_entropy: "binary",
+    nn.BCELoss: "binary",
+    losses.binary_cross_entropy_with_logits: "binary_logits",
+    nn.BCEWithLogitsLoss: "binary_logits",
+    losses.mse_loss: "values",
+    nn.MSELoss: "values",
+    losses.l1_loss: "values",
+    nn.L1Loss: "values",
+    losses.log_dice_loss: "dice",
+    nn.LogDiceLoss: "dice",
 }
+
+
+def _kind_of(loss: Any) -> str:
+    """That of a function, or of a module of one of the classes; "" if it is not known."""
+    found = [loss, *type(loss).__mro__]
+    return next((_KINDS[each] for each in found if each in _KINDS), "")
+
 
 LOSSES: dict[str, Loss] = {
     "cross_entropy": Loss(losses.cross_entropy, "classes"),
@@ -97,15 +105,26 @@ LOSSES: dict[str, Loss] = {
     "log_dice": Loss(losses.log_dice_loss, "dice"),
 }
 
-# kind of loss -> (last layers that spoil it, the cures)
+
+class _Clash(NamedTuple):
+    """What a model must not end with: layers, ops; and the cures."""
+
+    layers: tuple[type, ...]
+    ops: tuple[str, ...]
+    cure: str
+
+
+# by the kind of loss
 _CLASHES = {
-    "classes": (
-        ("Softmax", "LogSoftmax", "Softmax2d"),
+    "classes": _Clash(
+        (nn.Softmax, nn.LogSoftmax, nn.Softmax2d),
+        ("softmax",),
         "cross_entropy takes logits and applies softmax itself: remove the last {layer}, "
         "or keep it and use loss='categorical_cross_entropy'",
     ),
-    "binary_logits": (
-        ("Sigmoid",),
+    "binary_logits": _Clash(
+        (nn.Sigmoid,),
+        ("sigmoid",),
         "binary_cross_entropy_with_logits applies sigmoid itself: remove the last {layer}, "
         "or keep it and use loss='binary_cross_entropy'",
     ),
@@ -121,10 +140,9 @@ def check_last_layer(model: Any, loss: Loss) -> None:
     layers = [each for each in model.modules() if next(each.children(), None) is None]
     if not layers or loss.kind not in _CLASHES:
         return
-    names, cure = _CLASHES[loss.kind]
-    last = type(layers[-1]).__name__
-    if last in names:
-        raise ValueError("Trainer: " + cure.format(layer=last))
+    clash, last = _CLASHES[loss.kind], layers[-1]
+    if isinstance(last, clash.layers):
+        raise ValueError("Trainer: " + clash.cure.format(layer=type(last).__name__))
 
 
 def check_output(output: Any, loss: Loss) -> None:
@@ -136,9 +154,9 @@ def check_output(output: Any, loss: Loss) -> None:
     node = getattr(output, "grad_fn", None)
     if node is None or loss.kind not in _CLASHES:
         return
-    names, cure = _CLASHES[loss.kind]
-    if node.name.lower() in [name.lower() for name in names]:
-        raise ValueError("Trainer: " + cure.format(layer=node.name))
+    clash = _CLASHES[loss.kind]
+    if node.name in clash.ops:
+        raise ValueError("Trainer: " + clash.cure.format(layer=node.name))
 
 
 def check_targets(dataset: Any) -> None:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pyautodl import optim, serialization
+from pyautodl import nn, optim, serialization
 from pyautodl.autograd import no_grad
 from pyautodl.backends.dtypes import DType
 from pyautodl.data import DataLoader, as_dataset
@@ -32,6 +32,8 @@ _OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "adamw": lambda groups: optim.AdamW(groups),
 }
 _FORMAT = 1
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 
 class Trainer:
@@ -309,16 +311,32 @@ class Trainer:
                 f"this trainer has {len(self.callbacks)}; pass the same ones (a scheduler "
                 "given to fit counts: wrap it in train.Schedule)"
             )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for each, saved in zip(self.callbacks, state["callbacks"], strict=True):
-            each.load_state_dict(saved)
+        self._take_states(state)
         self.history = History(state["history"])
         self.epoch = state["epoch"]
         self.seed = state["seed"]
         set_rng_state(state["random"])
         self._started = True
         return self
+
+    def _take_states(self, state: dict[str, Any]) -> None:
+        """Those of the model, the optimizer and the callbacks: all, or none."""
+        parts = [self.optimizer, *self.callbacks]
+        before = [part.state_dict() for part in parts]
+        try:
+            for part, saved in zip(
+                parts, [state["optimizer"], *state["callbacks"]], strict=True
+            ):
+                part.load_state_dict(saved)
+            # last: of this nothing is copied unless all of it fits
+            self.model.load_state_dict(state["model"])
+        except Exception as error:
+            for part, kept in zip(parts, before, strict=True):
+                part.load_state_dict(kept)
+            raise CheckpointError(
+                "load_checkpoint: it is of a training that was set up otherwise, nothing "
+                f"is changed: {error}"
+            ) from error
 
     # ---- data ----
 
@@ -344,7 +362,7 @@ class Trainer:
             sampler = RandomSampler(dataset, generator=generator)
         batches = BatchSampler(sampler, batch_size, drop_last=False)
         if training and len(dataset) % batch_size == 1 and len(dataset) > batch_size:
-            if _has_batch_norm(self.model):
+            if _has_any(self.model, _BATCH_NORMS):
                 self._say(
                     "the last batch would have one sample, which batch norm can't be "
                     "trained on; it is merged into the one before"
@@ -374,7 +392,7 @@ class Trainer:
         cast = []
         for x in inputs:
             keeps = x.dtype is dtype or dtype is None
-            if not x.is_floating_point() and _takes_integers(self.model):
+            if not x.is_floating_point() and _has_any(self.model, _EMBEDDINGS):
                 keeps = True
             if not keeps:
                 self._say(
@@ -497,9 +515,6 @@ def _model_dtype(model: Any) -> DType | None:
     return None
 
 
-def _takes_integers(model: Any) -> bool:
-    return any(type(each).__name__.startswith("Embedding") for each in model.modules())
-
-
-def _has_batch_norm(model: Any) -> bool:
-    return any(type(each).__name__.startswith("BatchNorm") for each in model.modules())
+def _has_any(model: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a module of the model is of one of these kinds."""
+    return any(isinstance(each, kinds) for each in model.modules())

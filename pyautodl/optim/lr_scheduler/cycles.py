@@ -21,6 +21,7 @@ class _Cycle(LRScheduler):
         cycle_momentum: whether it does.
     """
 
+    per_batch = True
     _alone = True
     cycle_momentum: bool
 

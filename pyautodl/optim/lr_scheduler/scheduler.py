@@ -18,6 +18,8 @@ class LRScheduler:
             another number the groups need `initial_lr`.
     """
 
+    #: whether its steps are those of the optimizer, not epochs
+    per_batch = False
     # whether it sets the step size from the start, whatever other schedules did
     _alone = False
 
