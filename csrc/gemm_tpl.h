@@ -41,8 +41,18 @@ enum {
     GEMM_LEAKY = 2, /* p0 * v where v < 0 */
 };
 
-/* rows that a tile may have are the even numbers up to GEMM_MR, and 1 */
 #define GEMM_NR (GEMM_NV * VL)
+/* X(name, rows) for each number of rows that a tile may have besides 1: the even ones up to GEMM_MR */
+#if GEMM_MR == 4
+#define GEMM_HEIGHTS(X, name) X(name, 2) X(name, 4)
+#elif GEMM_MR == 6
+#define GEMM_HEIGHTS(X, name) X(name, 2) X(name, 4) X(name, 6)
+#elif GEMM_MR == 14
+#define GEMM_HEIGHTS(X, name)                                                                    \
+    X(name, 2) X(name, 4) X(name, 6) X(name, 8) X(name, 10) X(name, 12) X(name, 14)
+#else
+#error "GEMM_HEIGHTS lacks this GEMM_MR"
+#endif
 #define GEMM_F64_SHARE (4 / (int64_t)sizeof(REAL) + 1) /* 2 for float32, 1 for float64 */
 #define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
@@ -226,36 +236,17 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
         (void)a_lane;                                                                            \
         K(gemm_tile_of)(rows, nv, depth, a, lane, a_depth, b, b_depth, to, to_row, add);         \
     }
-#define GEMM_TILE(rows)                                                                          \
+#define GEMM_TILE(none, rows)                                                                    \
     GEMM_TILE_(gemm_tile_n, rows, 1, 1)                                                          \
     GEMM_TILE_(gemm_tile_w, rows, GEMM_NV, 1)                                                    \
     GEMM_TILE_(gemm_tile_lanes_n, rows, 1, a_lane)                                               \
     GEMM_TILE_(gemm_tile_lanes_w, rows, GEMM_NV, a_lane)
-#define GEMM_PAIR(name, rows) {PYAD_JOIN(K(name##_n), rows), PYAD_JOIN(K(name##_w), rows)}
+#define GEMM_PAIR(name, rows) {PYAD_JOIN(K(name##_n), rows), PYAD_JOIN(K(name##_w), rows)},
 
-GEMM_TILE(1)
-GEMM_TILE(2)
-GEMM_TILE(4)
-#if GEMM_MR > 4
-GEMM_TILE(6)
-#endif
-#if GEMM_MR > 6
-GEMM_TILE(8)
-GEMM_TILE(10)
-GEMM_TILE(12)
-GEMM_TILE(14)
-#endif
+GEMM_TILE(, 1)
+GEMM_HEIGHTS(GEMM_TILE, )
 
-#if GEMM_MR == 4
-#define GEMM_TILES(name) {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4)}
-#elif GEMM_MR == 6
-#define GEMM_TILES(name) \
-    {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4), GEMM_PAIR(name, 6)}
-#else
-#define GEMM_TILES(name)                                                                     \
-    {GEMM_PAIR(name, 1), GEMM_PAIR(name, 2), GEMM_PAIR(name, 4), GEMM_PAIR(name, 6),          \
-     GEMM_PAIR(name, 8), GEMM_PAIR(name, 10), GEMM_PAIR(name, 12), GEMM_PAIR(name, 14)}
-#endif
+#define GEMM_TILES(name) {GEMM_PAIR(name, 1) GEMM_HEIGHTS(GEMM_PAIR, name)}
 
 typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, int64_t a_lane, int64_t a_depth,
                                 const REAL *b, int64_t b_depth, REAL *to, int64_t to_row,

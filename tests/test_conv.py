@@ -13,6 +13,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native, use_backend
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
 
@@ -495,6 +496,40 @@ def test_bits_do_not_depend_on_threads(shape):
 
 
 # ---- unfold, fold ----
+
+# inputs, outputs, kernel, stride, groups
+_ONE_VALUE = [
+    (3, 32, 3, 1, 1),
+    (1, 16, 3, 1, 1),
+    (3, 48, 7, 2, 1),
+    (48, 32, 1, 1, 1),
+    (300, 32, 1, 1, 1),
+    (64, 64, 1, 2, 1),
+    (40, 20, 5, 1, 1),
+    (24, 32, 3, 2, 2),
+    (16, 16, 3, 1, 16),
+]
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "stride", "groups"), _ONE_VALUE
+)
+def test_equal_windows_give_equal_bits(inputs, outputs, kernel, stride, groups, isa):
+    """Wherever in a tile a pixel falls, also the last ones of a line."""
+    ad.manual_seed(0)
+    numbers = {"stride": stride, "groups": groups}
+    layer = nn.Conv2d(inputs, outputs, kernel, **numbers)
+    norm = nn.BatchNorm2d(outputs)
+    norm(ad.randn(8, outputs, 2, 2))
+    fused = nn.Sequential(layer, norm, nn.ReLU()).eval()
+    with use_isa(isa), ad.no_grad():
+        for width in range(7, 23):
+            x = ad.full((1, inputs, 8, width), 0.3)
+            for model in (layer, fused):
+                y = model(x)
+                assert ad.equal(y, y[:, :, :1, :1].expand(*y.shape))
 
 
 def test_unfold_then_product_is_conv():

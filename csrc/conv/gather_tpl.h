@@ -10,12 +10,10 @@
 static void K(conv_part_of)(const K(conv_job) *job, int64_t pixel, int64_t pixels, int64_t column,
                             int64_t columns, K(conv_scratch) *s) {
     if (K(pointwise_is)(job)) {
-        int64_t whole = pixels / job->height * job->height;
-        K(pointwise_range)(job, pixel, whole, column, columns);
-        pixel += whole;
-        pixels -= whole;
+        K(pointwise_range)(job, pixel, pixels, column, columns);
+    } else {
+        K(conv_range)(job, pixel, pixels, column, columns, s);
     }
-    K(conv_range)(job, pixel, pixels, column, columns, s);
 }
 
 /* This thread's part of a job: some of the tiles, or of the outputs where tiles are few. */

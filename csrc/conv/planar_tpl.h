@@ -7,7 +7,7 @@
  *
  * Loops: lines of output pixels, shared out to the threads; pieces of a line, for which those
  * lines of the image that some tap meets are copied with the zeros around them, into L1; panels of
- * NR outputs; tiles of MR pixels; taps and channels.
+ * NR outputs; tiles of MR pixels (unpacked_tpl.h); taps and channels.
  */
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR
@@ -39,83 +39,8 @@ static inline planar_order planar_order_of(const conv_shape *s, int last) {
 
 typedef struct {
     int64_t offsets[PLANAR_DEPTH]; /* where the first pixel's value for each k lies in `lines` */
-    _Alignas(64) REAL lines[PLANAR_ELEMENTS + GEMM_MR * VECTOR_BYTES];
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL lines[PLANAR_ELEMENTS];
 } K(planar_scratch);
-
-/* As pointwise_tiles_of, the value of pixel i for k being a[offsets[k] + i * step]. */
-GEMM_INLINE void K(planar_tiles_of)(const K(pointwise_panel) *p, const int64_t *offsets,
-                                    int64_t step, const int64_t rows, const int64_t nv) {
-    const int64_t depth = p->depth, out_step = p->out_step;
-    const REAL *a = p->a, *residual = p->residual;
-    REAL *out = p->out;
-    for (int64_t t = 0; t < p->tiles; t++, a += rows * step, out += rows * out_step) {
-        vec sum[GEMM_MR][GEMM_NV];
-        const REAL *right = p->b;
-        K(pointwise_begin)(p, rows, nv, sum);
-        for (int64_t k = 0; k < depth; k++, right += nv * VL) {
-            const REAL *left = a + offsets[k];
-            vec weight[GEMM_NV];
-            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) weight[j] = v_load(right + j * VL);
-            GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-                vec pixel = v_set1(left[i * step]);
-                GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
-                    sum[i][j] = v_fma(pixel, weight[j], sum[i][j]);
-                }
-            }
-        }
-        K(pointwise_finish)(p, rows, nv, residual, sum);
-        if (residual != NULL) residual += rows * out_step;
-        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
-                v_store(out + i * out_step + j * VL, sum[i][j]);
-            }
-        }
-    }
-}
-
-#define PLANAR_TILE(rows)                                                                        \
-    static __attribute__((noinline)) void PYAD_JOIN(K(planar_x1), rows)(                         \
-        const K(pointwise_panel) *p, const int64_t *offsets, int64_t step) {                     \
-        K(planar_tiles_of)(p, offsets, step, rows, 1);                                           \
-    }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(planar_xv), rows)(                         \
-        const K(pointwise_panel) *p, const int64_t *offsets, int64_t step) {                     \
-        K(planar_tiles_of)(p, offsets, step, rows, GEMM_NV);                                     \
-    }
-#define PLANAR_PAIR(rows)                                                                        \
-    {PYAD_JOIN(K(planar_x1), rows), PYAD_JOIN(K(planar_xv), rows)}
-
-PLANAR_TILE(2)
-PLANAR_TILE(4)
-#if GEMM_MR > 4
-PLANAR_TILE(6)
-#endif
-#if GEMM_MR > 6
-PLANAR_TILE(8)
-PLANAR_TILE(10)
-PLANAR_TILE(12)
-PLANAR_TILE(14)
-#endif
-
-/* [height / 2 - 1][more than one vector] */
-static void (*const K(planar_tiles)[GEMM_MR / 2][2])(const K(pointwise_panel) *, const int64_t *,
-                                                     int64_t) = {
-    PLANAR_PAIR(2),
-    PLANAR_PAIR(4),
-#if GEMM_MR > 4
-    PLANAR_PAIR(6),
-#endif
-#if GEMM_MR > 6
-    PLANAR_PAIR(8),
-    PLANAR_PAIR(10),
-    PLANAR_PAIR(12),
-    PLANAR_PAIR(14),
-#endif
-};
-
-#undef PLANAR_TILE
-#undef PLANAR_PAIR
 
 /* Elements first .. first+size-1 of a line of the image; zeros where there are none. */
 static void K(planar_copy)(const REAL *line, int64_t source, int64_t first, int64_t size, REAL *to) {
@@ -160,56 +85,19 @@ static void K(planar_offsets)(const conv_shape *s, const planar_order *order, in
     }
 }
 
-/* The last pixels of a piece, fewer than MR; an odd one has a companion that is summed aside. */
-static void K(planar_rest)(const K(pointwise_panel) *panel, const K(epilogue) *end, int64_t column,
-                           int64_t pixels, int64_t step, int64_t lanes, K(planar_scratch) *s) {
-    K(pointwise_panel) p = *panel;
-    int64_t height = (pixels + 1) / 2;
-    p.tiles = 1;
-    if (pixels % 2 == 0) {
-        K(planar_tiles)[height - 1][lanes > VL](&p, s->offsets, step);
-        return;
-    }
-    p.scale = p.bias = p.residual = NULL;
-    p.activation = GEMM_LINEAR;
-    p.out = s->tile;
-    p.out_step = lanes;
-    K(planar_tiles)[height - 1][lanes > VL](&p, s->offsets, step);
-    for (int64_t i = 0; i < pixels; i++) {
-        REAL *to = panel->out + i * panel->out_step;
-        for (int64_t l = 0; l < lanes; l += VL) {
-            vec v = v_load(s->tile + i * lanes + l);
-            v_store(to + l, K(epilogue_apply)(end, v, column + l, to + l, VL));
-        }
-    }
-}
-
-/* `pixels` output pixels whose first is number `pixel` of the output, by the copied lines. */
+/* `pixels` output pixels, the first of which is at `out`, by the copied lines. */
 static void K(planar_piece)(const conv_shape *s, const planar_order *order, const REAL *packed,
-                            const K(epilogue) *end, int64_t pixel, int64_t pixels, REAL *out,
-                            K(planar_scratch) *scratch) {
-    int64_t width = s->out_channels, step = s->axis[2].stride * order->side;
-    int64_t whole = pixels / GEMM_MR * GEMM_MR;
+                            const K(epilogue) *end, int64_t pixels, REAL *out,
+                            const K(planar_scratch) *scratch) {
+    int64_t width = s->out_channels, depth = s->channels * conv_taps(s);
     for (int64_t j = 0; j < width; j += GEMM_NR) {
-        int64_t at = pixel * width + j, lanes = pyad_min(GEMM_NR, width - j);
-        K(pointwise_panel) p = {.a = scratch->lines,
-                                .b = packed + j * s->channels * conv_taps(s),
-                                .scale = end->scale == NULL ? NULL : end->scale + j,
-                                .bias = end->bias == NULL ? NULL : end->bias + j,
-                                .residual = end->residual == NULL ? NULL : end->residual + at,
-                                .out = out + at,
-                                .tiles = whole / GEMM_MR,
-                                .depth = s->channels * conv_taps(s),
-                                .out_step = width,
-                                .activation = end->activation,
-                                .p0 = end->p0,
-                                .p1 = end->p1};
-        K(planar_tiles)[GEMM_MR / 2 - 1][lanes > VL](&p, scratch->offsets, step);
-        if (whole == pixels) continue;
-        p.a += whole * step;
-        p.out += whole * width;
-        if (p.residual != NULL) p.residual += whole * width;
-        K(planar_rest)(&p, end, j, pixels - whole, step, lanes, scratch);
+        K(unpacked_panel) p = K(unpacked_panel_of)(end, out, width, j);
+        p.a = scratch->lines;
+        p.b = packed + j * depth;
+        p.depth = depth;
+        p.step = s->axis[2].stride * order->side;
+        p.offsets = scratch->offsets;
+        K(unpacked_pixels)(p, pixels, GEMM_MR, pyad_min(GEMM_NR, width - j));
     }
 }
 
@@ -228,7 +116,8 @@ static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const 
         int64_t pixels = pyad_min(PLANAR_PIXELS, width - w);
         im2col_pixel at = im2col_at(&v, line * width);
         K(planar_lines)(s, &order, x, &at, w, pixels, scratch->lines);
-        K(planar_piece)(s, &order, packed, end, line * width + w, pixels, out, scratch);
+        REAL *to = out + (line * width + w) * s->out_channels;
+        K(planar_piece)(s, &order, packed, end, pixels, to, scratch);
     }
 }
 

@@ -33,7 +33,7 @@ GEMM_INLINE void K(conv_finish)(const K(conv_product) *p, const int64_t rows, co
         int64_t column = p->column + j * VL;
         vec scale = e->scale == NULL ? v_set1(1) : v_load(e->scale + column);
         vec bias = e->bias == NULL ? (vec){0} : v_load(e->bias + column);
-        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) sum[i][j] = sum[i][j] * scale + bias;
+        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) sum[i][j] = v_fma(sum[i][j], scale, bias);
     }
     if (e->residual != NULL) {
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
@@ -87,7 +87,7 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
 }
 
 /* tile: the rows of a are those of out, CONV_STEP apart; sum: its columns are. */
-#define CONV_TILE(rows)                                                                          \
+#define CONV_TILE(none, rows)                                                                    \
     static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_x1), rows)(                      \
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, 1, CONV_STEP, 1, VL, 1);                                        \
@@ -104,36 +104,17 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, GEMM_NV, 1, CONV_STEP, p->b_depth, 0);                          \
     }
-#define CONV_PAIR(name, rows) {PYAD_JOIN(K(name##_x1), rows), PYAD_JOIN(K(name##_xv), rows)}
+#define CONV_PAIR(name, rows) {PYAD_JOIN(K(name##_x1), rows), PYAD_JOIN(K(name##_xv), rows)},
 
-CONV_TILE(2)
-CONV_TILE(4)
-#if GEMM_MR > 4
-CONV_TILE(6)
-#endif
-#if GEMM_MR > 6
-CONV_TILE(8)
-CONV_TILE(10)
-CONV_TILE(12)
-CONV_TILE(14)
-#endif
-
-#if GEMM_MR > 6
-#define CONV_HEIGHTS(name)                                                                       \
-    {CONV_PAIR(name, 2),  CONV_PAIR(name, 4),  CONV_PAIR(name, 6), CONV_PAIR(name, 8),           \
-     CONV_PAIR(name, 10), CONV_PAIR(name, 12), CONV_PAIR(name, 14)}
-#elif GEMM_MR > 4
-#define CONV_HEIGHTS(name) {CONV_PAIR(name, 2), CONV_PAIR(name, 4), CONV_PAIR(name, 6)}
-#else
-#define CONV_HEIGHTS(name) {CONV_PAIR(name, 2), CONV_PAIR(name, 4)}
-#endif
+GEMM_HEIGHTS(CONV_TILE, )
 
 typedef void (*K(conv_tile_fn))(const K(conv_product) *p);
 
 /* [height / 2 - 1][more than one vector] */
-static const K(conv_tile_fn) K(conv_tiles)[GEMM_MR / 2][2] = CONV_HEIGHTS(conv_tile);
-static const K(conv_tile_fn) K(conv_sums)[GEMM_MR / 2][2] = CONV_HEIGHTS(conv_sum);
+static const K(conv_tile_fn) K(conv_tiles)[GEMM_MR / 2][2] = {
+    GEMM_HEIGHTS(CONV_PAIR, conv_tile)};
+static const K(conv_tile_fn) K(conv_sums)[GEMM_MR / 2][2] = {
+    GEMM_HEIGHTS(CONV_PAIR, conv_sum)};
 
 #undef CONV_TILE
 #undef CONV_PAIR
-#undef CONV_HEIGHTS

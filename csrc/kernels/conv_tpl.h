@@ -19,6 +19,7 @@
 #include "conv/tiles_tpl.h"
 #include "conv/packing_tpl.h"
 #include "conv/range_tpl.h"
+#include "conv/unpacked_tpl.h"
 #include "conv/pointwise_tpl.h"
 #include "conv/gather_tpl.h"
 #include "conv/planar_tpl.h"

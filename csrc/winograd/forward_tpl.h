@@ -52,42 +52,24 @@ GEMM_INLINE void K(winograd_tile_of)(const K(winograd_product) *p, const int64_t
     }
 }
 
-#define WINOGRAD_TILE(rows)                                                                      \
-    static __attribute__((noinline)) void PYAD_JOIN(K(winograd_tile_x1), rows)(                  \
+#define WINOGRAD_TILE(name, rows)                                                                \
+    static __attribute__((noinline)) void PYAD_JOIN(K(name##_x1), rows)(                         \
         const K(winograd_product) *p) {                                                          \
         K(winograd_tile_of)(p, rows, 1);                                                         \
     }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(winograd_tile_xv), rows)(                  \
+    static __attribute__((noinline)) void PYAD_JOIN(K(name##_xv), rows)(                         \
         const K(winograd_product) *p) {                                                          \
         K(winograd_tile_of)(p, rows, GEMM_NV);                                                   \
     }
-#define WINOGRAD_PAIR(rows) \
-    {PYAD_JOIN(K(winograd_tile_x1), rows), PYAD_JOIN(K(winograd_tile_xv), rows)}
+#define WINOGRAD_PAIR(name, rows) {PYAD_JOIN(K(name##_x1), rows), PYAD_JOIN(K(name##_xv), rows)},
 
-WINOGRAD_TILE(2)
-WINOGRAD_TILE(4)
-#if GEMM_MR > 4
-WINOGRAD_TILE(6)
-#endif
-#if GEMM_MR > 6
-WINOGRAD_TILE(8)
-WINOGRAD_TILE(10)
-WINOGRAD_TILE(12)
-WINOGRAD_TILE(14)
-#endif
+GEMM_HEIGHTS(WINOGRAD_TILE, winograd_tile)
 
 typedef void (*K(winograd_tile_fn))(const K(winograd_product) *p);
 
 /* [rows / 2 - 1][more than one vector] */
 static const K(winograd_tile_fn) K(winograd_tile_table)[GEMM_MR / 2][2] = {
-    WINOGRAD_PAIR(2),  WINOGRAD_PAIR(4),
-#if GEMM_MR > 4
-    WINOGRAD_PAIR(6),
-#endif
-#if GEMM_MR > 6
-    WINOGRAD_PAIR(8),  WINOGRAD_PAIR(10), WINOGRAD_PAIR(12), WINOGRAD_PAIR(14),
-#endif
-};
+    GEMM_HEIGHTS(WINOGRAD_PAIR, winograd_tile)};
 
 #undef WINOGRAD_TILE
 #undef WINOGRAD_PAIR
