@@ -13,7 +13,10 @@ import pytest
 
 import pyautodl
 import pyautodl.data
+import pyautodl.distributions
 import pyautodl.models
+import pyautodl.plot
+import pyautodl.testing
 import pyautodl.train
 from pyautodl import autograd, nn, optim
 
@@ -55,6 +58,10 @@ PUBLIC = {
     "train": pyautodl.train,
     "models": pyautodl.models,
     "autograd": autograd,
+    "autograd.functional": autograd.functional,
+    "distributions": pyautodl.distributions,
+    "plot": pyautodl.plot,
+    "testing": pyautodl.testing,
 }
 # made by `tensor` and by the library itself
 NOT_CALLED = {"pyautodl.Tensor", "pyautodl.DType"}
@@ -71,6 +78,9 @@ def _public() -> dict[str, Any]:
             if inspect.isfunction(value) or inspect.isclass(value):
                 if value.__module__.startswith("pyautodl") and name[0] != "_":
                     found.setdefault(id(value), (f"{place}.{name}", value))
+    for name, value in inspect.getmembers(pyautodl.Tensor, inspect.isfunction):
+        if name[0] != "_":
+            found.setdefault(id(value), (f"Tensor.{name}", value))
     return dict(found.values())
 
 

@@ -106,3 +106,53 @@ def test_other_spellings() -> None:
     assert x.pin_memory() is x
     assert not x.is_pinned()
     assert tuple(ad.concatenate([x, x], dim=1).shape) == (2, 6)
+
+
+def test_tensors_made_like_another() -> None:
+    x = ad.ones(2, 3, dtype=ad.float64)
+    other = ad.zeros(3, 2)
+    assert x.new_tensor([1, 2]).dtype == ad.float64
+    assert x.new_tensor([1, 2], dtype=ad.int8).tolist() == [1, 2]
+    for made, value in ((x.new_ones(2, 1), 1), (x.new_zeros((2, 1)), 0)):
+        assert (made.dtype, made.tolist()) == (ad.float64, [[value], [value]])
+    assert x.new_full((1,), 7, dtype=ad.int32).tolist() == [7]
+    assert (x.new_empty(4).shape, x.new_empty(4).dtype) == ((4,), ad.float64)
+    assert x.type_as(other).dtype == ad.float32
+    for shaped in (x.view_as(other), x.reshape_as(other), x[:, :1].expand_as(x).T):
+        assert shaped.shape == (3, 2)
+    assert x.view_as(other).data_ptr() == x.data_ptr()
+    with pytest.raises(ad.errors.ShapeError, match=r"view|reshape"):
+        x.view_as(ad.zeros(4, 2))
+
+
+def test_what_a_tensor_says_of_its_memory() -> None:
+    x = ad.arange(6, dtype=ad.int16).reshape(2, 3)
+    assert x.element_size() == 2
+    assert (x[1:, 1:].storage_offset(), x.storage_offset()) == (4, 0)
+    y = ad.zeros(2, dtype=ad.int16)
+    y.set_(x)
+    assert y.data_ptr() == x.data_ptr()
+    assert y.tolist() == x.tolist()
+
+
+def test_retains_grad_is_of_tensors_that_are_no_leaves() -> None:
+    leaf = ad.ones(2, requires_grad=True)
+    y = leaf * 2
+    assert not leaf.retains_grad
+    assert not y.retains_grad
+    y.retain_grad()
+    assert y.retains_grad
+    y.sum().backward()
+    assert y.grad.tolist() == [1, 1]
+
+
+def test_names_of_modules() -> None:
+    model = ad.nn.Module()
+    model.register_module("first", ad.nn.Linear(2, 1))
+    assert list(model.state_dict()) == ["first.weight", "first.bias"]
+    with pytest.raises(TypeError, match="not a Module"):
+        model.register_module("second", 3)
+    rnn = ad.nn.LSTM(2, 3)
+    before = rnn(ad.ones(4, 1, 2))[0]
+    assert rnn.flatten_parameters() is None
+    assert ad.equal(rnn(ad.ones(4, 1, 2))[0], before)

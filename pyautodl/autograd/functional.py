@@ -215,7 +215,29 @@ def vjp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Any, Any]:
-    """Return func(inputs) and the product of v with its Jacobian."""
+    """Return func(inputs) and the product of v with its Jacobian.
+
+    Args:
+        func: a function of tensors.
+        inputs: a tensor or a tuple of them.
+        v: a tensor, or a tuple of them where there are several outputs; None: 1, for a
+            single element.
+        create_graph: make the results differentiable.
+        strict: refuse an output that does not depend on an input.
+
+    Shape:
+        v: as the outputs; the product: as the inputs.
+
+    Raises:
+        GradError: v does not fit, or an output does not depend on an input
+            (strict).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> f, x = ad.autograd.functional, ad.tensor([1.0, 2.0])
+        >>> f.vjp(lambda x: x * x, x, ad.tensor([1.0, 10.0]))
+        (tensor([1., 4.]), tensor([ 2., 40.]))
+    """
     with _Recording():
         leaves = _leaves(inputs, create_graph)
         result, outputs = _run("vjp", func, leaves)
@@ -236,6 +258,27 @@ def jvp(
     """Return func(inputs) and the product of its Jacobian with v.
 
     The reverse pass is linear in its own input; its derivative gives the product.
+
+    Args:
+        func: a function of tensors.
+        inputs: a tensor or a tuple of them.
+        v: a tensor, or a tuple of them where there are several inputs; None: 1, for a
+            single element.
+        create_graph: make the results differentiable.
+        strict: refuse an output that does not depend on an input.
+
+    Shape:
+        v: as the inputs; the product: as the outputs.
+
+    Raises:
+        GradError: v does not fit, or an output does not depend on an input
+            (strict).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> f, x = ad.autograd.functional, ad.tensor([1.0, 2.0])
+        >>> f.jvp(lambda x: x.sum() * x, x, ad.tensor([1.0, 0.0]))
+        (tensor([3., 6.]), tensor([4., 2.]))
     """
     with _Recording():
         leaves = _leaves(inputs, create_graph)
@@ -256,7 +299,29 @@ def vhp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Any, Any]:
-    """Return func(inputs), one element, and the product of v with its Hessian."""
+    """Return func(inputs), one element, and the product of v with its Hessian.
+
+    Args:
+        func: a function of tensors.
+        inputs: a tensor or a tuple of them.
+        v: a tensor, or a tuple of them where there are several inputs; None: 1, for a
+            single element.
+        create_graph: make the results differentiable.
+        strict: refuse an output that does not depend on an input.
+
+    Shape:
+        v: as the inputs; the product: as the inputs.
+
+    Raises:
+        GradError: v does not fit, the function gives more than one element, or an output
+            does not depend on an input (strict).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> f, x = ad.autograd.functional, ad.tensor([1.0, 2.0])
+        >>> f.vhp(lambda x: (x**3).sum(), x, ad.tensor([1.0, 1.0]))
+        (tensor(9.), tensor([ 6., 12.]))
+    """
     with _Recording():
         leaves = _leaves(inputs, create_graph)
         result, outputs = _run("vhp", func, leaves)
@@ -276,5 +341,29 @@ def hvp(
     create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Any, Any]:
-    """Return func(inputs), one element, and the product of its Hessian with v."""
-    return vhp(func, inputs, v, create_graph, strict)  # the Hessian is symmetric
+    """Return func(inputs), one element, and the product of its Hessian with v.
+
+    The Hessian is symmetric: it is `vhp`.
+
+    Args:
+        func: a function of tensors.
+        inputs: a tensor or a tuple of them.
+        v: a tensor, or a tuple of them where there are several inputs; None: 1, for a
+            single element.
+        create_graph: make the results differentiable.
+        strict: refuse an output that does not depend on an input.
+
+    Shape:
+        v: as the inputs; the product: as the inputs.
+
+    Raises:
+        GradError: v does not fit, the function gives more than one element, or an output
+            does not depend on an input (strict).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> f, x = ad.autograd.functional, ad.tensor([1.0, 2.0])
+        >>> f.hvp(lambda x: (x**3).sum(), x, ad.tensor([1.0, 1.0]))
+        (tensor(9.), tensor([ 6., 12.]))
+    """
+    return vhp(func, inputs, v, create_graph, strict)

@@ -168,7 +168,17 @@ def _to(
 
 @method("type")
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """Return the tensor with another element type; without one, its type's name."""
+    """Return the tensor with another element type; without one, its type's name.
+
+    Args:
+        dtype: the element type, or its name.
+        non_blocking: without effect.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(1).type()
+        'pyautodl.float32'
+    """
     if dtype is None:
         return f"pyautodl.{self.dtype.name}"
     return _cast(self, as_dtype(dtype))

@@ -143,7 +143,19 @@ def _dtype_of(data: Any, values: np.ndarray[Any, Any]) -> DType:
 
 @method
 def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **kwargs: Any) -> Tensor:
-    """Make a tensor from data, by default of this tensor's element type."""
+    """Make a tensor from data, by default of this tensor's element type.
+
+    Args:
+        data: numbers, nested lists or an array, which are copied.
+        dtype: another element type.
+        **kwargs: as of `tensor`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(1, dtype=ad.float64)
+        >>> x.new_tensor([1, 2])
+        tensor([1., 2.], dtype=pyautodl.float64)
+    """
     return tensor(data, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
 
@@ -480,19 +492,55 @@ def full_like(
 
 @method
 def new_zeros(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
-    """Make zeros, by default of this tensor's element type."""
+    """Make zeros, by default of this tensor's element type.
+
+    Args:
+        *size: the sizes, or one tuple of them.
+        dtype: another element type.
+        **kwargs: as of `zeros`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(1, dtype=ad.float64)
+        >>> x.new_zeros(2)
+        tensor([0., 0.], dtype=pyautodl.float64)
+    """
     return zeros(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
 
 @method
 def new_ones(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
-    """Make ones, by default of this tensor's element type."""
+    """Make ones, by default of this tensor's element type.
+
+    Args:
+        *size: the sizes, or one tuple of them.
+        dtype: another element type.
+        **kwargs: as of `ones`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(1, dtype=ad.float64)
+        >>> x.new_ones((1, 2))
+        tensor([[1., 1.]], dtype=pyautodl.float64)
+    """
     return ones(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
 
 @method
 def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
-    """Make undefined values, by default of this tensor's element type."""
+    """Make undefined values, by default of this tensor's element type.
+
+    Args:
+        *size: the sizes, or one tuple of them.
+        dtype: another element type.
+        **kwargs: as of `empty`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(1, dtype=ad.float64)
+        >>> x.new_empty(2, 3).shape
+        pyautodl.Size([2, 3])
+    """
     return empty(*size, dtype=self.dtype if dtype is None else dtype, **kwargs)
 
 
@@ -500,7 +548,20 @@ def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Ten
 def new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, **kwargs: Any
 ) -> Tensor:
-    """Make one value, by default of this tensor's element type."""
+    """Make one value, by default of this tensor's element type.
+
+    Args:
+        size: the sizes.
+        fill_value: the value.
+        dtype: another element type.
+        **kwargs: as of `full`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(1, dtype=ad.float64)
+        >>> x.new_full((2,), 3)
+        tensor([3., 3.], dtype=pyautodl.float64)
+    """
     kind = self.dtype if dtype is None else dtype
     return full(size, fill_value, dtype=kind, **kwargs)
 
@@ -674,9 +735,19 @@ def eye(
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Copy the values of `src` into the tensor, broadcasting and casting them.
 
+    Args:
+        src: a tensor, an array or numbers.
+        non_blocking: without effect.
+
     Raises:
         ShapeError: the shape of `src` can't be broadcast.
         GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.zeros(2, 2).copy_(ad.tensor([1, 2]))
+        tensor([[1., 2.],
+                [1., 2.]])
     """
     self._check_inplace("copy_")
     source = src if isinstance(src, Tensor) else tensor(src)
@@ -704,6 +775,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     Raises:
         ShapeError: `value` has axes.
         GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.zeros(2).fill_(7)
+        tensor([7., 7.])
     """
     self._check_inplace("fill_")
     if isinstance(value, Tensor):

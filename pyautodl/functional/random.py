@@ -548,7 +548,22 @@ def uniform_(
     generator: Generator | None = None,
     **bounds: float,
 ) -> Tensor:
-    """Fill with uniform numbers from [low, high), PyTorch's `from` and `to`."""
+    """Fill with uniform numbers from [low, high).
+
+    Args:
+        low, high: the bounds.
+        **bounds: PyTorch's names of them, `from` and `to`.
+        generator: where they are drawn from; default: the default generator.
+
+    Raises:
+        GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.empty(100).uniform_(2, 3)
+        >>> bool((x >= 2).all() and (x < 3).all())
+        True
+    """
     low, high = bounds.pop("from", low), bounds.pop("to", high)
     if bounds:
         raise TypeError(f"uniform_: unexpected arguments {sorted(bounds)}")
@@ -566,7 +581,21 @@ def normal_(
     *,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fill with normal numbers."""
+    """Fill with normal numbers.
+
+    Args:
+        mean: their mean.
+        std: their standard deviation.
+        generator: where they are drawn from; default: the default generator.
+
+    Raises:
+        GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty(2, 3).normal_(std=0.1).shape
+        pyautodl.Size([2, 3])
+    """
     attrs = {"shape": self._array.shape, "dtype": self.dtype}
     floats = {"mean": float(mean), "std": float(std)}
     drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
@@ -582,7 +611,21 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fill with normal numbers, given that they lie in [a, b]."""
+    """Fill with normal numbers, given that they lie in [a, b].
+
+    Args:
+        mean, std: mean and standard deviation before that is given.
+        a, b: the bounds.
+        generator: where they are drawn from; default: the default generator.
+
+    Raises:
+        GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> bool((ad.empty(100).trunc_normal_(a=-1, b=1).abs() <= 1).all())
+        True
+    """
     attrs = {"shape": self._array.shape, "dtype": self.dtype}
     floats = {"mean": float(mean), "std": float(std), "low": float(a), "high": float(b)}
     drawn = apply(RANDOM_TRUNC_NORMAL, **attrs, **floats, state=_state(generator))
@@ -593,7 +636,20 @@ def trunc_normal_(
 def exponential_(
     self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with exponential numbers of rate `lambd`."""
+    """Fill with exponential numbers.
+
+    Args:
+        lambd: the rate, one over the mean.
+        generator: where they are drawn from; default: the default generator.
+
+    Raises:
+        GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> bool((ad.empty(100).exponential_() > 0).all())
+        True
+    """
     self._check_inplace("exponential_")
     return self._assign("exponential_", exponential(self, lambd, generator=generator))
 
@@ -602,7 +658,20 @@ def exponential_(
 def bernoulli_(
     self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with 1 with probability `p`, a number or a tensor, else 0."""
+    """Fill with 1 or 0.
+
+    Args:
+        p: the probability of 1: a number, or a tensor that broadcasts.
+        generator: where they are drawn from; default: the default generator.
+
+    Raises:
+        GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty(3).bernoulli_(1.0)
+        tensor([1., 1., 1.])
+    """
     self._check_inplace("bernoulli_")
     if isinstance(p, Tensor):
         drawn = bernoulli(p.detach().expand(self.shape), generator=generator)

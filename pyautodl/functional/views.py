@@ -738,6 +738,11 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 def _unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Return all windows of `size` along an axis, `step` apart, as a view.
 
+    Args:
+        dimension: the axis.
+        size: of a window.
+        step: from window to window.
+
     Shape:
         (..., n, ...) -> (..., (n - size) // step + 1, ..., size)
 

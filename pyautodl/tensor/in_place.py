@@ -127,7 +127,9 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return self._assign(name, function(self, *args, **kwargs))
 
     changed.__name__ = changed.__qualname__ = name
-    changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
+    changed.__doc__ = (
+        f"Apply `{function.__name__}` in place, with its arguments; return the tensor."
+    )
     return changed
 
 
@@ -149,7 +151,10 @@ def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return self
 
     changed.__name__ = changed.__qualname__ = name
-    changed.__doc__ = f"Apply `{function.__name__}` to the tensor itself and return it."
+    changed.__doc__ = (
+        f"Apply `{function.__name__}`, with its arguments, to the tensor itself; "
+        "return it."
+    )
     return changed
 
 

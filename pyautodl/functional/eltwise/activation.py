@@ -59,7 +59,9 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return function(input, *args, inplace=True, **kwargs)
 
     changed.__name__ = changed.__qualname__ = f"{function.__name__}_"
-    changed.__doc__ = f"Apply `{function.__name__}` in place and return the tensor."
+    changed.__doc__ = (
+        f"Apply `{function.__name__}` in place, with its arguments; return the tensor."
+    )
     return changed
 
 

@@ -137,7 +137,7 @@ def _define(
         return overwrite(f"{name}_", op, self)
 
     changed.__name__ = changed.__qualname__ = f"{name}_"
-    changed.__doc__ = f"Apply `{name}` in place and return the tensor."
+    changed.__doc__ = f"Apply `{name}` in place, with its arguments; return the tensor."
     for each in (name, *aliases):
         setattr(Tensor, each, function)
         setattr(Tensor, f"{each}_", changed)
