@@ -157,3 +157,22 @@ def test_errors_of_a_fused_layer_name_it():
         ad.errors.ShapeError, match=r"linear: (.|\n)*layer `0` Linear\("
     ):
         model(ad.randn(3, 5))
+
+
+def test_a_relu_in_place_before_pooling_changes_its_input():
+    relu, pool = nn.ReLU(inplace=True), nn.MaxPool2d(2)
+    values = [[[[1.0, -2.0], [3.0, -4.0]]]]
+    x = ad.tensor(values)
+    assert nn.Sequential(relu, pool)(x).tolist() == [[[[3.0]]]]
+    assert x.tolist() == [[[[1.0, 0.0], [3.0, 0.0]]]]
+    with pytest.raises(ad.errors.GradError, match="in place"):
+        nn.Sequential(relu, pool)(ad.tensor(values, requires_grad=True))
+    seen = []
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), relu, pool)
+    assert model(x).grad_fn.next_functions[0][0].name == "conv"
+    model[0].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    model(x)
+    assert (seen[0] >= 0).all()
+    relu.inplace = False
+    model(x)
+    assert ad.equal(seen[1], model[0](x))

@@ -513,3 +513,16 @@ def test_errors_of_a_joined_chain_name_the_layer():
         block.shortcut = nn.Conv2d(4, 3, 1)
         with pytest.raises(ad.ShapeError, match="broadcast"):
             block(ad.ones(1, 4, 6, 6))
+
+
+@pytest.mark.parametrize("name", ["running_mean", "running_var", "weight", "bias"])
+def test_a_view_that_numpy_has_had_may_have_changed_a_norm(name):
+    ad.manual_seed(3)
+    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    x = ad.randn(2, 4, 6, 6)
+    with ad.no_grad():
+        before = [model(x) for _ in range(3)][-1]
+        getattr(model[1], name).detach().numpy()[...] += 1.5
+        after = model(x)
+        assert ad.allclose(after, one_by_one(model, x), rtol=1e-5, atol=1e-5)
+    assert not ad.allclose(after, before, atol=1e-3)

@@ -296,3 +296,17 @@ def test_what_is_not_finite_shows(bad, place):
     assert np.isnan(F.layer_norm(t, (8,)).numpy()[place]).all()
     assert np.isnan(F.batch_norm(t, None, None, training=True).numpy()[:, place]).all()
     assert np.isnan(F.group_norm(t, 2).numpy()[place, place // 4 * 4]).all()
+
+
+def test_statistics_that_are_not_tracked_any_more_stay():
+    norm = nn.BatchNorm1d(2)
+    norm(ad.randn(8, 2))
+    mean, count = norm.running_mean.clone(), norm.num_batches_tracked.item()
+    norm.track_running_stats = False
+    x = ad.randn(8, 2)
+    for _ in range(2):
+        y = norm(x)
+    assert ad.equal(norm.running_mean, mean)
+    assert norm.num_batches_tracked.item() == count
+    assert ad.allclose(y.mean(0), ad.zeros(2), atol=1e-6)
+    assert not ad.allclose(norm.eval()(x).mean(0), ad.zeros(2), atol=1e-3)

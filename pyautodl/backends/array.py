@@ -111,7 +111,7 @@ class Storage:
         # whether somebody else brought the memory
         self.foreign = owner is not None
         # the views handed to NumPy that are still alive
-        self.exports: weakref.WeakSet[_MemoryView] | None = None
+        self.exports: _Exports | None = None
 
     def is_shared(self) -> bool:
         """Whether others (NumPy, another framework) may change the memory unseen."""
@@ -123,12 +123,25 @@ class Storage:
         """
         self.prepared = None
         if self.exports is None:
-            self.exports = weakref.WeakSet()
+            self.exports = _Exports()
         self.exports.add(view)
+        self.exports.made += 1
+
+    def state(self) -> tuple[int, int]:
+        """What is another once the contents may be: changes in place are counted, and so
+        are views for NumPy, through which each may have been changed while it lived.
+        """
+        return self.version, 0 if self.exports is None else self.exports.made
 
     def __del__(self, _free: Any = native.free) -> None:
         if self._owner is None:
             _free(self.address)
+
+
+class _Exports(weakref.WeakSet["_MemoryView"]):
+    """The views of a storage that are alive, and how many there ever were."""
+
+    made = 0
 
 
 class _MemoryView:

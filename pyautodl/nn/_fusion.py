@@ -197,7 +197,7 @@ class _Link:
         read = (norm.running_mean, norm.running_var, norm.weight, norm.bias, bias)
         arrays = [None if each is None else each._array for each in read]
         storages = [each.storage for each in arrays if each is not None]
-        state = (norm.eps, *arrays, *[each.version for each in storages])
+        state = (norm.eps, *arrays, *[each.state() for each in storages])
         kept = self._affine
         if kept is None or kept[0] != state or any(s.is_shared() for s in storages):
             kept = self._affine = (state, *_affine_of(norm, bias))

@@ -13,6 +13,7 @@ looks at one of them is asked at each call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pyautodl import _context
@@ -38,12 +39,14 @@ class _Step(NamedTuple):
 
     Attributes:
         modules: those that it stands for.
+        watched: those whose hooks would show that it does.
         named: the one that nodes and errors name.
         run: (named, input) -> the output; None: `named` has a call of its own.
         axes: how many the input must have; 0: it must be a tensor; None: nothing.
     """
 
     modules: tuple[Any, ...]
+    watched: tuple[Any, ...]
     named: Any
     run: Run | None
     axes: int | None
@@ -56,10 +59,10 @@ class Steps:
         modules: the modules.
     """
 
-    __slots__ = ("_indices", "_modules", "_steps")
+    __slots__ = ("_modules", "_pools", "_steps")
 
     def __init__(self, modules: Sequence[Any]) -> None:
-        self._modules, self._indices = tuple(modules), _indices(modules)
+        self._modules, self._pools = tuple(modules), _pools(modules)
         self._steps: list[_Step] = []
         place = 0
         while place < len(modules):
@@ -75,13 +78,13 @@ class Steps:
         """Whether the steps of these modules would be the same now."""
         if self._modules != tuple(modules):
             return False
-        return not self._indices or self._indices == _indices(modules)
+        return not self._pools or self._pools == _pools(modules)
 
     def __call__(self, input: Any) -> Any:
         stack = STACK.modules
         push = stack.append if stack else _context.push
-        for modules, named, run, axes in self._steps:
-            if run is None or _is_watched(modules) or not _fits(input, axes):
+        for modules, watched, named, run, axes in self._steps:
+            if run is None or _are_hooked(watched) or not _fits(input, axes):
                 for module in modules:
                     input = module(input)
                 continue
@@ -96,12 +99,20 @@ class Steps:
         return input
 
 
-def _indices(modules: Sequence[Any]) -> tuple[bool, ...]:
-    """Whether each max pooling gives its indices, too."""
-    return tuple([each.return_indices for each in modules if type(each) in _POOLED])
+def _pools(modules: Sequence[Any]) -> tuple[tuple[bool, bool], ...]:
+    """Of each max pooling behind a ReLU whether it gives its indices, too, and whether the
+    ReLU changes its input.
+    """
+    return tuple(
+        [
+            (pool.return_indices, relu.inplace)
+            for relu, pool in pairwise(modules)
+            if type(pool) in _POOLED and type(relu) is ReLU
+        ]
+    )
 
 
-def _is_watched(modules: tuple[Any, ...]) -> bool:
+def _are_hooked(modules: tuple[Any, ...]) -> bool:
     """Whether hooks see what goes into or out of the modules, or do their work."""
     for module in modules:
         if module.has_hooks():
@@ -120,12 +131,24 @@ def _step_at(place: int, modules: tuple[Any, ...]) -> _Step:
     module, follower, third = (*modules[place : place + 3], None, None)[:3]
     both = (module, follower)
     if type(module) is ReLU and _is_pool(follower):
-        return _Step(both, follower, _pool, _POOLED[type(follower)])
+        watched = _seen_between(modules[place - 1] if place else None, *both)
+        if watched is not None:
+            return _Step(both, watched, follower, _pool, _POOLED[type(follower)])
     fused = _WITH_RELU.get(type(module))
     if fused is not None and type(follower) is ReLU and not _is_pool(third):
-        return _Step(both, module, fused, 0)
+        return _Step(both, both, module, fused, 0)
     plain = isinstance(module, Module) and type(module).__call__ is Module.__call__
-    return _Step((module,), module, _forward if plain else None, None)
+    return _Step((module,), (module,), module, _forward if plain else None, None)
+
+
+def _seen_between(before: Any, relu: Any, pool: Any) -> tuple[Any, ...] | None:
+    """Those whose hooks would show that a ReLU is part of the pooling; None: all can see it,
+    as the ReLU has to change its input.
+    """
+    if not relu.inplace:
+        return relu, pool
+    # what such a layer gives has no other name
+    return (before, relu, pool) if type(before) in _WITH_RELU else None
 
 
 def _is_pool(module: Any) -> bool:

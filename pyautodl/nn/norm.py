@@ -155,16 +155,19 @@ class _BatchNorm(_Norm):
     def _normalise(self, input: Tensor, relu: bool = False) -> Tensor:
         """`forward`, if asked for with the ReLU behind it."""
         _check_axes(self, input, self._axes)
+        running = (self.running_mean, self.running_var)
+        batches = self.num_batches_tracked
+        if self.training and not self.track_running_stats:
+            running, batches = (None, None), None
         return batch_norm_counted(
             input,
-            self.running_mean,
-            self.running_var,
+            *running,
             self.weight,
             self.bias,
             self.training or self.running_mean is None,
             self.momentum,
             self.eps,
-            self.num_batches_tracked,
+            batches,
             relu,
         )
 
