@@ -313,7 +313,8 @@ def test_bad_arguments() -> None:
     with pytest.raises(NotImplementedError, match="differentiable"):
         optim.SGD([w], lr=0.1, differentiable=True)
     optimizer = optim.SGD([w], lr=0.1, foreach=True, fused=False)
-    w.grad = ad.ones(2)
+    w.grad = ad.ones(3)
+    w.data = ad.ones(2)
     with pytest.raises(ad.ShapeError, match="another shape"):
         optimizer.step()
 

@@ -302,6 +302,13 @@ class Array:
         """Whether the elements fill a block without gaps, in some order of the axes."""
         return dense_order(self.shape, self.strides) is not None
 
+    def repeats_elements(self) -> bool:
+        """Whether several elements share memory, as `expand` makes them."""
+        for size, stride in zip(self.shape, self.strides):
+            if stride == 0 and size > 1:
+                return True
+        return False
+
     def __repr__(self) -> str:
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.errors import GradError
+from pyautodl.backends import Array
+from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.line import Line, fill_leaves, run_line
 from pyautodl.graph.mode import MODE
@@ -239,8 +240,30 @@ def _run_hooks(hooks: dict[int, Callable[[Any], Any]] | None, grad: Any) -> Any:
     for hook in list((hooks or {}).values()):
         changed = hook(grad)
         if changed is not None:
+            _check_hook_result(hook, grad._array, changed)
             grad = changed
     return grad
+
+
+def _check_hook_result(hook: Callable[[Any], Any], expected: Array, given: Any) -> None:
+    """Raise if what a hook returned can't stand for the gradient it got."""
+    name = getattr(hook, "__name__", type(hook).__name__)
+    array = getattr(given, "_array", None)
+    if type(array) is not Array:
+        raise TypeError(
+            f"hook {name!r}: expected it to return a Tensor or None, got "
+            f"{type(given).__name__}"
+        )
+    if array.shape != expected.shape:
+        raise ShapeError(
+            f"hook {name!r}: it has changed the gradient's shape from {expected.shape} to "
+            f"{array.shape}"
+        )
+    if array.dtype is not expected.dtype:
+        raise DTypeError(
+            f"hook {name!r}: it has changed the gradient's type from {expected.dtype.name} "
+            f"to {array.dtype.name}; likely fix: .to(grad.dtype)"
+        )
 
 
 def _run_node_hooks(node: Node, grads: list[Any]) -> None:
@@ -251,8 +274,8 @@ def _run_node_hooks(node: Node, grads: list[Any]) -> None:
         reference = (node.retained or {}).get(i)
         tensor = reference() if reference is not None else None
         if tensor is not None:
-            tensor.grad = (
-                grad if tensor.grad is None else BOUND.call("add", tensor.grad, grad)
+            tensor._grad = (
+                grad if tensor._grad is None else BOUND.call("add", tensor._grad, grad)
             )
 
 

@@ -14,6 +14,7 @@ from pyautodl.backends import (
     prepare,
     run,
 )
+from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.mode import MODE
 from pyautodl.ops.plan import MOST, seen
@@ -125,6 +126,12 @@ keep_prepared(_adders)
 
 
 def _prepare_adder(target: Array, other: Array) -> Prepared:
+    if target.shape != other.shape or target.dtype is not other.dtype:
+        raise GradError(
+            f"backward: a leaf's grad is {target.dtype.name} of shape {target.shape}, what "
+            f"is to be added {other.dtype.name} of shape {other.shape}; likely fix: set "
+            "grad to None when the leaf's data is replaced"
+        )
     OPS["add"].rule(target, other)
     reads = [seen(0, target), seen(1, other)]
     return prepare("add", reads, reads[:1], ())
@@ -132,24 +139,24 @@ def _prepare_adder(target: Array, other: Array) -> Prepared:
 
 def accumulate(leaf: Any, grad: Any, owned: bool, create_graph: bool) -> None:
     """leaf.grad += grad; the leaf's gradient shares memory with no other tensor."""
-    if leaf.grad is not None:
+    if leaf._grad is not None:
         if create_graph:
-            leaf.grad = BOUND.call("add", leaf.grad, grad)
+            leaf._grad = BOUND.call("add", leaf._grad, grad)
         else:
-            add_into(leaf.grad._array, grad._array)
+            _add_to(leaf, grad._array)
         return
     array = grad._array
     alone = sys.getrefcount(array.storage) == _UNSHARED and _is_alone(grad, array)
     if create_graph and grad.requires_grad:
-        leaf.grad = grad if alone else BOUND.call("mul", grad, 1.0)
+        leaf._grad = grad if alone else BOUND.call("mul", grad, 1.0)
         return
     _put(leaf, array, owned or alone)
 
 
 def receive(leaf: Any, array: Array) -> None:
     """The same for a gradient without a tensor that is not recorded."""
-    if leaf.grad is not None:
-        add_into(leaf.grad._array, array)
+    if leaf._grad is not None:
+        _add_to(leaf, array)
         return
     # counted before the call of _put, which would be one more reference
     alone = (
@@ -159,16 +166,29 @@ def receive(leaf: Any, array: Array) -> None:
     _put(leaf, array, alone)
 
 
+def _add_to(leaf: Any, array: Array) -> None:
+    """leaf.grad += array; in memory of its own, if elements of the gradient share theirs."""
+    target = leaf._grad._array
+    if 0 in target.strides and target.repeats_elements():
+        target = _copied(target, None)
+        leaf._grad = BOUND.make(target, None, False)
+    add_into(target, array)
+
+
+def _copied(array: Array, strides: tuple[int, ...] | None) -> Array:
+    copy = empty(array.shape, array.dtype, strides)
+    run("copy", (array,), (copy,))
+    return copy
+
+
 def _put(leaf: Any, array: Array, owned: bool) -> None:
     """Make an array, or a copy of it, the gradient of a leaf, laid out as that."""
     storage = array.storage
     like = empty_strides_like(array.shape, leaf._array.strides)
     shared = storage.foreign or storage.exports
     if not owned or array.strides != like or shared:
-        copy = empty(array.shape, array.dtype, like)
-        run("copy", (array,), (copy,))
-        array = copy
-    leaf.grad = BOUND.make(array, None, False)
+        array = _copied(array, like)
+    leaf._grad = BOUND.make(array, None, False)
 
 
 def _is_alone(grad: Any, array: Array) -> bool:

@@ -215,10 +215,11 @@ class Optimizer:
         """
         for group in self.param_groups:
             for param in group["params"]:
-                if set_to_none or param.grad is None:
-                    param.grad = None
+                # the slots, as what is put there needs no check
+                if set_to_none or param._grad is None:
+                    param._grad = None
                 else:
-                    param.grad = make(_zeros_like(param.grad._array), None, False)
+                    param._grad = make(_zeros_like(param._grad._array), None, False)
 
     # ---- the step ----
 
@@ -243,9 +244,9 @@ class Optimizer:
         for group, plan in zip(self.param_groups, self._plans):
             params, grads, key, addresses = [], [], [], []
             for p in group["params"]:
-                if p.grad is None:
+                if p._grad is None:
                     continue
-                array, grad = p._array, p.grad._array
+                array, grad = p._array, p._grad._array
                 params.append(p)
                 grads.append(grad)
                 key.append(array)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pyautodl import backends
@@ -47,11 +48,11 @@ class Tensor(Protocols):
         "_base_changes",
         "_changes",
         "_edge",
+        "_grad",
         "_hooks",
         "_many_views",
         "_post_hooks",
         "_requires_grad",
-        "grad",
     )
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
@@ -65,7 +66,7 @@ class Tensor(Protocols):
         self._array = array
         self._edge = edge
         self._requires_grad = requires_grad
-        self.grad: Tensor | None = None
+        self._grad: Tensor | None = None
         # the tensor whose memory this one shows a part of; if there is one, there are
         # also its _changes that were followed, and whether the op made several views
         self._base: Tensor | None = None
@@ -233,6 +234,27 @@ class Tensor(Protocols):
         keep = create_graph if retain_graph is None else retain_graph
         run_backward([(edge, grad)], keep, create_graph, targets, True)
 
+    def _set_grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            _check_grad(self, value)
+        self._grad = value
+
+    def _drop_grad(self) -> None:
+        self._grad = None
+
+    if TYPE_CHECKING:
+        grad: Tensor | None
+    else:
+        # read at every step for every parameter, so by a function in C; what the engine
+        # computes it writes to the slot, unchecked
+        grad = property(
+            attrgetter("_grad"),
+            _set_grad,
+            _drop_grad,
+            "The gradient that backward added up; None: there is none. May be assigned a "
+            "tensor of the same shape and element type.",
+        )
+
     def detach(self) -> Tensor:
         """Return a tensor on the same memory that is a leaf and requires no gradient."""
         return make(self._array, None, False)
@@ -300,7 +322,7 @@ def make(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
     tensor._array = array
     tensor._edge = edge
     tensor._requires_grad = requires_grad
-    tensor.grad = tensor._base = tensor._hooks = tensor._post_hooks = None
+    tensor._grad = tensor._base = tensor._hooks = tensor._post_hooks = None
     tensor._changes = 0
     return tensor
 
@@ -309,6 +331,27 @@ def _check_differentiable(dtype: DType) -> None:
     if dtype.category != FLOATING:
         raise DTypeError(
             f"requires_grad: only floating tensors can have a gradient, got {dtype.name}"
+        )
+
+
+def _check_grad(tensor: Tensor, value: Any) -> None:
+    """Raise if a value can't be a tensor's gradient."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+    if value is tensor:
+        raise GradError(
+            "grad: a tensor can't be its own gradient; likely fix: x.grad = x.clone()"
+        )
+    mine, theirs = tensor._array, value._array
+    if theirs.shape != mine.shape:
+        raise ShapeError(
+            f"grad: expected a gradient of the tensor's shape {mine.shape}, got "
+            f"{theirs.shape}; likely fix: reshape() or expand_as() it"
+        )
+    if theirs.dtype is not mine.dtype:
+        raise DTypeError(
+            f"grad: expected a gradient of the tensor's type {mine.dtype.name}, got "
+            f"{theirs.dtype.name}; likely fix: .to(x.dtype)"
         )
 
 

@@ -46,8 +46,7 @@ def method(*names: Any, inplace: bool = False) -> Any:
 @method
 def _check_inplace(self: Tensor, name: str) -> None:
     """Raise where a change in place would be wrong."""
-    strides = self._array.strides
-    if any(n > 1 and s == 0 for n, s in zip(self._array.shape, strides)):
+    if self._array.repeats_elements():
         raise GradError(
             f"{name}: several elements share memory, as expand() makes them; use clone()"
         )

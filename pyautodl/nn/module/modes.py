@@ -45,12 +45,12 @@ class Modes(Members):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or set them to zero."""
         for parameter in self.parameters():
-            if parameter.grad is None:
+            if parameter._grad is None:
                 continue
             if set_to_none:
-                parameter.grad = None
+                parameter._grad = None
             else:
-                parameter.grad.detach_().zero_()
+                parameter._grad.detach_().zero_()
 
     def apply(self, fn: Callable[[Module], None]) -> Self:
         """Call `fn` on every module below, then on this one; return self."""

@@ -1,0 +1,90 @@
+"""What `.grad`, hooks and the arguments of backward may be, and what they are afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import pyautodl as ad
+from pyautodl.errors import DTypeError, GradError, ShapeError
+
+
+def leaf(*values: float) -> ad.Tensor:
+    return ad.tensor(values, requires_grad=True)
+
+
+# ---- grad ----
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (lambda p: ad.zeros(1), ShapeError, r"shape \(2,\), got \(1,\)"),
+        (lambda p: ad.zeros(2, dtype=ad.float64), DTypeError, "float32, got float64"),
+        (lambda p: ad.zeros(2, dtype=ad.int64), DTypeError, "float32, got int64"),
+        (lambda p: [1.0, 2.0], TypeError, "got list"),
+        (lambda p: p, GradError, "its own gradient"),
+    ],
+)
+def test_grad_must_fit_its_tensor(value: Any, error: Any, message: str) -> None:
+    p = leaf(2.0, 3.0)
+    with pytest.raises(error, match=message):
+        p.grad = value(p)
+    assert p.grad is None
+
+
+def test_grad_can_be_assigned_and_deleted() -> None:
+    p = leaf(2.0, 3.0)
+    p.grad = given = ad.ones(2)
+    assert p.grad is given
+    (p * p).sum().backward()
+    assert p.grad is given
+    assert given.tolist() == [5.0, 7.0]
+    p.grad = None
+    assert p.grad is None
+    p.grad = given
+    del p.grad
+    assert p.grad is None
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_grad_whose_elements_share_memory_is_added_to(hooked: bool) -> None:
+    p, one = leaf(2.0, 3.0), ad.ones(1)
+    if hooked:
+        p.register_hook(lambda g: None)
+    p.grad = one.expand(2)
+    (p * p).sum().backward()
+    assert p.grad.tolist() == [5.0, 7.0]
+    assert one.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("data", [ad.ones(3), ad.ones(2, dtype=ad.float64)])
+def test_a_grad_that_the_data_no_longer_fits_is_refused(data: ad.Tensor) -> None:
+    p = leaf(2.0, 3.0)
+    (p * p).sum().backward()
+    p.data = data
+    with pytest.raises(GradError, match="likely fix: set grad to None"):
+        (p * p).sum().backward()
+
+
+# ---- hooks ----
+
+
+@pytest.mark.parametrize(
+    ("hook", "error", "message"),
+    [
+        (lambda g: ad.ones(1), ShapeError, r"shape from \(2,\) to \(1,\)"),
+        (lambda g: g.double(), DTypeError, "type from float32 to float64"),
+        (lambda g: 1.0, TypeError, "got float"),
+    ],
+)
+@pytest.mark.parametrize("on_leaf", [False, True])
+def test_a_hook_keeps_shape_and_type(
+    hook: Any, error: Any, message: str, on_leaf: bool
+) -> None:
+    p = leaf(2.0, 3.0)
+    h = p * 1
+    (p if on_leaf else h).register_hook(hook)
+    with pytest.raises(error, match=f"hook '<lambda>'.*{message}"):
+        (h * h).sum().backward()
