@@ -70,6 +70,67 @@ def test_t4_missing_class_warns():
     assert "test part has no sample of class [1]" in str(caught[1].message)
 
 
+@pytest.mark.parametrize("stratify", ["auto", None])
+@pytest.mark.parametrize(
+    ("shares", "sizes"),
+    [
+        ({"test": 0}, [90, 10, 0]),
+        ({"validation": 0}, [80, 0, 20]),
+        ({"validation": 0.0, "test": 0.0}, [100, 0, 0]),
+    ],
+)
+def test_a_part_may_be_empty(shares, sizes, stratify):
+    x, y = ad.rand(100, 3), ad.arange(100) % 2
+    parts = train_validation_test_split(x, y, stratify=stratify, **shares)
+    assert [len(part) for part in parts] == sizes
+    assert [part.tensors[0].shape[1] for part in parts] == [3, 3, 3]
+    assert [part.tensors[1].dtype for part in parts] == [ad.int64] * 3
+
+
+def test_a_part_is_empty_where_its_share_is_less_than_a_sample():
+    parts = train_validation_test_split(ad.rand(3, 2), ad.tensor([0, 1, 2]), test=0.1)
+    assert [len(part) for part in parts] == [3, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "shares", "match"),
+    [
+        (
+            [0, 1, 2, 3, 0, 1, 2, 3],
+            {},
+            r"the largest class, 0, has 2 samples.* one in validation at .*stratify=None",
+        ),
+        (range(20), {}, r"class, 0, has 1 sample, too few .*stratify=None"),
+        (
+            [0] * 20 + [7] * 2,
+            {"validation": 1, "test": 1},
+            "class 7 has 2 samples, too few for 1 in validation, 1 in test and one to "
+            "train; pass stratify=None",
+        ),
+        (
+            [0] * 98 + [7] * 2,
+            {"validation": 0.5, "test": 0.5},
+            "50 validation and 50 test samples of 100 leave none to train$",
+        ),
+        (
+            [0, 1] * 10,
+            {"validation": 5, "test": 5},
+            "10 validation and 10 test samples of 20 .* each class; stratify=None",
+        ),
+    ],
+)
+def test_what_classes_can_not_give_is_said(labels, shares, match):
+    y = ad.tensor(list(labels))
+    with pytest.raises(ValueError, match=match):
+        train_validation_test_split(ad.rand(len(y), 3), y, **shares)
+
+
+def test_a_class_that_is_missing_is_counted():
+    y = ad.tensor([0] * 60 + [1] * 3)
+    with pytest.warns(UserWarning, match=r"of class \[1\], of which there are \[3\]"):
+        train_validation_test_split(y, y)
+
+
 def test_split_modes():
     assert split_indices(6, validation=2, test=1, split="tail") == (
         [0, 1, 2],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.dtypes import int64
 from pyautodl.data.dataset import Subset, TensorDataset
 from pyautodl.data.sampler import permutation
 from pyautodl.errors import ShapeError
@@ -19,6 +21,8 @@ from pyautodl.tensor import Tensor
 __all__ = ["random_split", "split_indices", "train_validation_test_split"]
 
 MODES = ("random", "tail", "group", "time")
+# classes that a warning lists
+_SHOWN = 10
 
 
 def train_validation_test_split(
@@ -34,7 +38,8 @@ def train_validation_test_split(
     """Split samples into a training, a validation and a test part.
 
     By default samples are shuffled by `seed`, and each class (the last array, if it
-    holds integers) has its share in every part.
+    holds integers) has its share in every part. A part may be empty: with a share of 0,
+    or of so few samples that none is left for it.
 
     Args:
         arrays: tensors or arrays of shape (n, ...), the labels last.
@@ -50,8 +55,8 @@ def train_validation_test_split(
 
     Raises:
         ShapeError: the first sizes differ.
-        ValueError: the shares do not leave a training part, or the mode lacks its
-            argument.
+        ValueError: the shares do not leave a training part, a class has too few samples to
+            stratify, or the mode lacks its argument.
 
     Example:
         >>> import pyautodl as ad
@@ -80,8 +85,8 @@ def train_validation_test_split(
     if labels is not None:
         _warn_missing(labels, parts)
     train, valid, held = (
-        TensorDataset(*[each.index_select(0, tensor(part)) for each in tensors])
-        for part in parts
+        TensorDataset(*[each.index_select(0, rows) for each in tensors])
+        for rows in (tensor(part, dtype=int64) for part in parts)
     )
     return train, valid, held
 
@@ -206,15 +211,62 @@ def _split_classes(
     test: float | int,
 ) -> tuple[list[int], list[int], list[int]]:
     """Each class has its share in every part; each part keeps the shuffled order."""
+    names, sizes = np.unique(labels, return_counts=True)
+    _check_classes(names.tolist(), sizes.tolist(), validation, test)
     part = np.zeros(len(order), np.int64)
     place = np.asarray(order)
-    for each in np.unique(labels):
+    for each in names:
         members = place[labels[place] == each].tolist()
         _, valid, held = _cut(members, validation, test)
         part[valid] = 1
         part[held] = 2
     parts = part[place]
     return tuple(place[parts == k].tolist() for k in range(3))
+
+
+def _check_classes(
+    names: list[Any], sizes: list[int], validation: float | int, test: float | int
+) -> None:
+    """Refuse shares that the whole can't give, and then those that a class can't.
+
+    A part that rounds to no sample of any class is refused if without classes it had some.
+    """
+    n, shares = sum(sizes), {"validation": validation, "test": test}
+    whole = {
+        name: _count(share, n, name) * (1 if isinstance(share, float) else len(names))
+        for name, share in shares.items()
+    }
+    if sum(whole.values()) >= n:
+        each = any(share and not isinstance(share, float) for share in shares.values())
+        raise ValueError(
+            f"split: {whole['validation']} validation and {whole['test']} test samples of "
+            f"{n} leave none to train"
+            + (
+                ", as numbers count for each class; stratify=None counts all"
+                if each
+                else ""
+            )
+        )
+    counts = [[_count(s, size, name) for name, s in shares.items()] for size in sizes]
+    for name, size, (valid, held) in zip(names, sizes, counts, strict=True):
+        if valid + held >= size:
+            wanted = f"{valid} in validation, {held} in test and one to train"
+            raise _too_few(f"class {name!r}", size, wanted)
+    size, name = max(zip(sizes, names, strict=True), key=lambda each: each[0])
+    for (part, share), of_classes in zip(
+        shares.items(), zip(*counts, strict=True), strict=True
+    ):
+        if whole[part] and not any(of_classes):
+            largest = f"the largest class, {name!r},"
+            raise _too_few(largest, size, f"one in {part} at a share of {share}")
+
+
+def _too_few(subject: str, size: int, wanted: str) -> ValueError:
+    plural = "" if size == 1 else "s"
+    return ValueError(
+        f"split: {subject} has {size} sample{plural}, too few for {wanted}; pass "
+        "stratify=None to split without regard to classes"
+    )
 
 
 def _split_groups(
@@ -240,9 +292,19 @@ def _split_groups(
 
 def _warn_missing(labels: np.ndarray[Any, Any], parts: Sequence[list[int]]) -> None:
     names = ("training", "validation", "test")
+    sizes = Counter(labels.tolist())
     for name, part in zip(names, parts, strict=True):
-        missing = sorted(set(labels.tolist()) - set(labels[part].tolist()))
+        missing = sorted(set(sizes) - set(labels[part].tolist()))
         if part and missing:
+            counts = [sizes[each] for each in missing]
             warnings.warn(
-                f"split: the {name} part has no sample of class {missing}", stacklevel=3
+                f"split: the {name} part has no sample of class {_some(missing)}, of which "
+                f"there are {_some(counts)} in all",
+                stacklevel=3,
             )
+
+
+def _some(values: list[Any]) -> str:
+    """The first few of a list that may be long."""
+    text = str(values[:_SHOWN])
+    return text if len(values) <= _SHOWN else f"{text[:-1]}, ... ({len(values)})]"
