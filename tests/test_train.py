@@ -13,6 +13,7 @@ from pyautodl.errors import CheckpointError, GradError, ShapeError
 from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from pyautodl.train import (
     LOSSES,
+    Callback,
     Checkpoint,
     EarlyStopping,
     History,
@@ -283,12 +284,82 @@ def test_early_stopping_keeps_the_best_weights():
 def test_early_stopping_refuses_unknown_figures():
     x, y = _blobs()
     trainer = _trainer(_classifier(), callbacks=[EarlyStopping("val_loss")])
-    with pytest.raises(ValueError, match="no figure 'val_loss'"):
+    with pytest.raises(
+        ValueError, match=r"no figure 'val_loss'.* needs validation data"
+    ):
         trainer.fit((x, y), progress=False)
+    assert trainer.epoch == 0
     with pytest.raises(ValueError, match="patience"):
         EarlyStopping(patience=-1)
     with pytest.raises(ValueError, match="mode"):
         EarlyStopping(mode="best")
+
+
+class _Figures(Callback):
+    """Puts given figures in the place of the measured ones."""
+
+    def __init__(self, **figures):
+        self.given = figures
+
+    def on_epoch_end(self, trainer, figures):
+        for name, values in self.given.items():
+            figures[name] = values[trainer.epoch - 1]
+
+
+def _stopped_by(stopping, **figures):
+    """The trainer after a fit of which a callback reports the given figures."""
+    x, y = _blobs(12)
+    trainer = _trainer(_classifier(), callbacks=[_Figures(**figures), stopping])
+    trainer.fit((x, y), epochs=6, progress=False)
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs"), [(0, 3), (1, 3), (2, 4), (3, 5), (4, 6)]
+)
+def test_patience_counts_the_epochs_without_improvement(patience, epochs):
+    stopping = EarlyStopping("loss", patience=patience)
+    trainer = _stopped_by(stopping, loss=[3.0, 2.0, 2.0, 2.5, 2.0, 2.0])
+    assert trainer.epoch == epochs
+    told = "an epoch" if epochs == 3 else f"{patience} epochs"
+    assert trainer.stopped == (
+        f"loss has not improved for {told}; best 2 in epoch 2, whose weights are put back"
+    )
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_early_stopping_stops_at_a_figure_that_is_not_finite(bad):
+    with pytest.warns(
+        UserWarning, match=f"val_f1 is {bad} in epoch 3; best 2 in epoch 1"
+    ):
+        trainer = _stopped_by(EarlyStopping("val_f1"), val_f1=[2.0, 2.0, bad])
+    assert trainer.epoch == 3
+    assert trainer.stopped.startswith(f"val_f1 is {bad} in epoch 3")
+    with pytest.warns(UserWarning, match="val_f1 is nan in epoch 1$"):
+        assert _stopped_by(EarlyStopping("val_f1"), val_f1=[math.nan]).epoch == 1
+
+
+def test_a_figure_that_there_will_not_be_is_refused_before_the_first_epoch():
+    x, y = _blobs(12)
+    model = _classifier()
+    optimizer = ad.optim.SGD(model.parameters(), lr=0.1)
+    plateau = Schedule(ReduceLROnPlateau(optimizer), monitor="val_los")
+    for callback in (EarlyStopping("val_los"), plateau):
+        trainer = Trainer(model, "cross_entropy", optimizer, callbacks=[callback])
+        with pytest.raises(ValueError, match=r"'val_los'.* did you mean 'val_loss'\?"):
+            trainer.fit((x, y), (x, y), progress=False)
+        assert trainer.epoch == 0
+    # of a callback's own figures nothing is known before
+    late = _trainer(_classifier(), callbacks=[_Figures(), EarlyStopping("f1")])
+    with pytest.raises(ValueError, match="no figure 'f1'"):
+        late.fit((x, y), progress=False)
+
+
+def test_the_names_of_figures_are_known_before_they_are_measured():
+    x, y = _blobs(12)
+    trainer = _trainer(_classifier(), metrics=["accuracy"])
+    trainer.fit((x, y), (x, y), evaluate_train=True, progress=False)
+    assert trainer.figure_names == trainer.history.names()
 
 
 def test_schedules_move_on():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
+import warnings
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pyautodl.optim.lr_scheduler import ReduceLROnPlateau
@@ -43,15 +46,19 @@ class Callback:
 class EarlyStopping(Callback):
     """Stops when a figure no longer gets better, and puts the best weights back.
 
+    It also stops, with a warning, at a figure that is nan or infinite. `Trainer.stopped`
+    tells the reason.
+
     Args:
         monitor: the figure; default "val_loss" where there is validation, else "loss".
-        patience: epochs without improvement before it stops.
+        patience: after so many epochs in a row without improvement it stops; 0 is as 1.
         min_delta: what counts as an improvement.
         mode: "min" or "max"; default "max" for accuracy and psnr.
         restore_best: load the best weights at the end.
 
     Raises:
-        ValueError: the patience is negative or the mode unknown.
+        ValueError: the patience is negative or the mode unknown; from `fit`, before its
+            first epoch: there is no such figure.
     """
 
     def __init__(
@@ -78,33 +85,41 @@ class EarlyStopping(Callback):
         self.waited = 0
         self.best_weights: dict[str, Any] | None = None
 
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        _check_monitor("EarlyStopping", self.monitor, trainer)
+
     def on_epoch_end(self, trainer: Trainer, figures: dict[str, float]) -> None:
-        name = self.monitor or ("val_loss" if "val_loss" in figures else "loss")
-        if name not in figures:
-            raise ValueError(
-                f"EarlyStopping: there is no figure {name!r}; there are {list(figures)}"
-            )
-        if self._improves(name, figures[name]):
-            self.best = figures[name]
+        name = _monitored("EarlyStopping", self.monitor, figures)
+        value = figures[name]
+        if self._improves(name, value):
+            self.best = value
             self.best_epoch = trainer.epoch
             self.waited = 0
             state = trainer.model.state_dict()
             self.best_weights = {key: value.clone() for key, value in state.items()}
-            return
-        self.waited += 1
-        if self.waited > self.patience:
-            trainer.stop(
-                f"{name} has not improved for {self.waited} epochs; best {self.best:.4g} "
-                f"in epoch {self.best_epoch}"
-            )
+        else:
+            self.waited += 1
+        if not math.isfinite(value):
+            reason = f"{name} is {value} in epoch {trainer.epoch}{self._best()}"
+            warnings.warn(f"EarlyStopping: {reason}", stacklevel=2)
+            trainer.stop(reason)
+        elif self.waited and self.waited >= self.patience:
+            epochs = "an epoch" if self.waited == 1 else f"{self.waited} epochs"
+            trainer.stop(f"{name} has not improved for {epochs}{self._best()}")
 
     def _improves(self, name: str, value: float) -> bool:
         high = ("accuracy", "psnr")
         mode = self.mode or ("max" if name.removeprefix("val_") in high else "min")
         if math.isnan(self.best):
-            return True
+            return not math.isnan(value)
         gain = self.best - value if mode == "min" else value - self.best
         return gain > self.min_delta
+
+    def _best(self) -> str:
+        if self.best_weights is None:
+            return ""
+        restored = ", whose weights are put back" if self.restore_best else ""
+        return f"; best {self.best:.4g} in epoch {self.best_epoch}{restored}"
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self.restore_best and self.best_weights is not None:
@@ -162,6 +177,10 @@ class Schedule(Callback):
         self.on_plateau = isinstance(scheduler, ReduceLROnPlateau)
         self.monitor = monitor
 
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        if self.on_plateau:
+            _check_monitor("Schedule", self.monitor, trainer)
+
     def on_batch_end(self, trainer: Trainer, loss: float) -> None:
         if self.per_batch:
             self.scheduler.step()
@@ -170,8 +189,8 @@ class Schedule(Callback):
         if self.per_batch:
             return
         if self.on_plateau:
-            default = "val_loss" if "val_loss" in figures else "loss"
-            self.scheduler.step(figures[self.monitor or default])
+            name = _monitored("Schedule", self.monitor, figures)
+            self.scheduler.step(figures[name])
         else:
             self.scheduler.step()
 
@@ -180,3 +199,26 @@ class Schedule(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _monitored(callback: str, monitor: str | None, figures: Collection[str]) -> str:
+    """The name of the figure that a callback looks at."""
+    name = monitor or ("val_loss" if "val_loss" in figures else "loss")
+    if name in figures:
+        return name
+    hint = ""
+    if name.startswith("val_") and name.removeprefix("val_") in figures:
+        hint = "; it needs validation data: fit(train, validation)"
+    elif close := difflib.get_close_matches(name, figures, 1):
+        hint = f"; did you mean {close[0]!r}?"
+    raise ValueError(
+        f"{callback}: there is no figure {name!r}; there are {list(figures)}{hint}"
+    )
+
+
+def _check_monitor(callback: str, monitor: str | None, trainer: Trainer) -> None:
+    """Refuse a figure that there will not be, before any epoch is trained for it."""
+    ours = (EarlyStopping, Checkpoint, Schedule)
+    # a callback of the user's may add figures of its own to those of an epoch
+    if all(isinstance(each, ours) for each in trainer.callbacks):
+        _monitored(callback, monitor, trainer.figure_names)

@@ -85,6 +85,7 @@ class Trainer:
         self.history = History()
         self.epoch = 0
         self.stopped: str | None = None
+        self.figure_names: list[str] = []
         self._started = False
         self._said: set[str] = set()
         checks.check_last_layer(model, self.loss)
@@ -137,6 +138,7 @@ class Trainer:
             manual_seed(self.seed)
             self._started = True
         self.stopped = None
+        self.figure_names = self._names_of_figures(evaluate_train, held is not None)
         for each in callbacks:
             each.on_fit_begin(self)
         remaining = max(0, epochs - self.epoch) * len(loader)
@@ -161,6 +163,16 @@ class Trainer:
             self.callbacks.append(Schedule(scheduler))
         saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
         return [*self.callbacks, *saving]
+
+    def _names_of_figures(self, evaluates_train: bool, validates: bool) -> list[str]:
+        """What an epoch's figures will be called."""
+        measured = ["loss", *self.metrics]
+        names = list(measured)
+        if evaluates_train:
+            names += [f"train_{name}" for name in measured]
+        if validates:
+            names += [f"val_{name}" for name in measured]
+        return [*names, "lr", "seconds"]
 
     def _run_epoch(
         self,
