@@ -235,8 +235,120 @@ class _AsDataset:
 def test_loss_that_is_not_finite_is_an_error():
     x, y = _blobs()
     x[7, 0] = math.nan
-    with pytest.raises(GradError, match="the loss is nan in epoch 1"):
+    with pytest.raises(
+        GradError,
+        match=r"the loss is nan in epoch 1: 1 of \d+ inputs of the batch are nan \(1 of",
+    ):
         _trainer(_classifier()).fit((x, y), epochs=5, progress=False)
+
+
+def _blamed(model, x, y, loss="cross_entropy", lr=0.01, **more):
+    """What is said of a loss that is not finite, of one batch an epoch."""
+    trainer = Trainer(model, loss, ad.optim.SGD(model.parameters(), lr=lr))
+    more = {"batch_size": len(y), "shuffle": False, "progress": False, **more}
+    with pytest.raises(GradError, match=r"^Trainer: ") as caught:
+        trainer.fit((x, y), **more)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("anomaly", [False, True])
+def test_data_that_is_not_finite_is_blamed_first(anomaly):
+    x, y = _blobs(12)
+    with ad.autograd.set_detect_anomaly(anomaly):
+        bad = ad.full_like(x, math.nan)
+        text = _blamed(_classifier(), bad, y)
+        assert "12 of 12 inputs of the batch are nan (24 of 24 values)" in text
+        assert "the first is number 0; remove these samples" in text
+        bad = x.clone()
+        bad[5, 1] = math.inf
+        text = _blamed(nn.Linear(2, 3), bad, y)
+        assert "1 of 12 inputs of the batch are infinite (1 of 24 values)" in text
+        assert "the first is number 5" in text
+        if anomaly:  # tanh makes it a 1: the loss is finite, a gradient is nan
+            text = _blamed(_classifier(), bad, y)
+            assert "1 of 12 inputs of the batch are infinite" in text
+        target = ad.zeros(12, 1)
+        target[3] = -math.inf
+        text = _blamed(_classifier(1), x, target, "mean_squared_error")
+        assert (
+            "1 of 12 targets of the batch are infinite, the first is number 3" in text
+        )
+
+
+class _Log(nn.Module):
+    def forward(self, x):
+        return x.log()
+
+
+class _Within(nn.Module):
+    """Computes a nan between its layers, or behind them."""
+
+    def __init__(self, behind):
+        super().__init__()
+        self.first = nn.Linear(2, 4)
+        self.last = nn.Linear(4, 3)
+        self.behind = behind
+
+    def forward(self, x):
+        h = self.first(x)
+        return self.last(h) * math.nan if self.behind else self.last(h * math.nan)
+
+
+@pytest.mark.parametrize("anomaly", [False, True])
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            nn.Sequential(nn.Linear(2, 4), nn.Sequential(_Log()), nn.Linear(4, 3)),
+            "the first output that is not finite is that of '1.0' (_Log); likely fix: no log",
+        ),
+        (_Within(True), "that of the model (_Within), computed in its own forward"),
+        (_Within(False), "what is given to 'last' (Linear) is not finite, by what is"),
+    ],
+)
+def test_the_first_module_whose_output_is_not_finite_is_named(model, expected, anomaly):
+    x, y = _blobs(12)
+    with ad.autograd.set_detect_anomaly(anomaly):
+        assert expected in _blamed(model, x, y)
+    assert not any(module.has_hooks() for module in model.modules())
+
+
+def test_weights_that_a_step_made_infinite_are_named():
+    x, y = _blobs(12)
+    model = _classifier()
+    with ad.no_grad():
+        model[2].weight[0, 0] = math.nan
+    text = _blamed(model, x, y)
+    assert "the weight of '2' (Linear) is not finite since an earlier step" in text
+    assert "a smaller learning rate" in text
+
+
+def test_a_training_that_diverges_is_told_to_be_slower():
+    x, y = _blobs(12)
+    text = _blamed(nn.Linear(2, 1), x, y.float(), "mean_squared_error", 1e9, epochs=9)
+    assert "finite" in text
+    assert "a smaller learning rate, nn.utils.clip_grad_norm_" in text
+
+
+def test_looking_for_the_cause_leaves_buffers_and_random_numbers():
+    x, y = _blobs(12)
+    norm = nn.BatchNorm1d(2)
+    model = nn.Sequential(norm, nn.Dropout(0.5), nn.Linear(2, 3), _Log())
+    trainer = Trainer(model, "cross_entropy", "sgd")
+    states, buffers = [], []
+
+    class Watch(nn.Module):
+        def forward(self, output, target):
+            states.append(ad.get_rng_state())
+            buffers.append(norm.running_mean.tolist())
+            return nn.functional.cross_entropy(output, target)
+
+    trainer = Trainer(model, Watch(), "sgd")
+    with pytest.raises(GradError, match=r"'3' \(_Log\)"):
+        trainer.fit((x, y), progress=False)
+    assert ad.equal(ad.get_rng_state(), states[-1])
+    assert norm.running_mean.tolist() == buffers[-1]
+    assert int(norm.num_batches_tracked) == len(states)
 
 
 def test_out_of_range_class_names_value_and_limit():

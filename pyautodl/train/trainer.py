@@ -20,6 +20,7 @@ from pyautodl.functional.creation import as_tensor
 from pyautodl.random import Generator, get_rng_state, manual_seed, set_rng_state
 from pyautodl.tensor import Tensor
 from pyautodl.train import checks
+from pyautodl.train.blame import blame, blame_data
 from pyautodl.train.callbacks import Callback, Checkpoint, Schedule
 from pyautodl.train.history import History
 from pyautodl.train.metrics import METRICS, Metric
@@ -129,7 +130,8 @@ class Trainer:
             ValueError: a dataset is empty, targets are nan, the loss does not fit the
                 last layer.
             ShapeError: labels and output do not fit.
-            GradError: the loss is not finite.
+            GradError: the loss is not finite; says whether inputs, targets, a layer's
+                output or its weights are so first.
         """
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
         held = None if validation is None else self._loader(validation, batch_size)
@@ -219,11 +221,16 @@ class Trainer:
         value = loss.item()
         if not math.isfinite(value):
             raise GradError(
-                f"Trainer: the loss is {value} in epoch {self.epoch + 1}; likely fix: a "
-                "smaller learning rate, nn.utils.clip_grad_norm_, normalised inputs; "
-                "autograd.detect_anomaly() names the layer"
+                f"Trainer: the loss is {value} in epoch {self.epoch + 1}: "
+                + blame(self.model, inputs, target, output)
             )
-        loss.backward()
+        try:
+            loss.backward()
+        except GradError as error:
+            # detect_anomaly names the layer, which an infinite input may have reached
+            if (cause := blame_data(inputs, target)) is not None:
+                raise GradError(f"Trainer: {cause}") from error
+            raise
         self.optimizer.step()
         return self._figures(value, output, target), len(output)
 
