@@ -608,3 +608,24 @@ def test_in_place_of_integers_and_mixed_types() -> None:
     assert f.dtype == ad.float32
     assert f.sqrt_() is f
     assert ad.tensor([4, 9]).neg_().tolist() == [-4, -9]
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fmod_is_exact_however_large_the_quotient(dtype, isa):
+    rng = np.random.default_rng(5)
+    bits = {np.float32: np.uint32, np.float64: np.uint64}[dtype]
+    x, y = rng.integers(0, np.iinfo(bits).max, (2, 20_000), bits).view(dtype)
+    x[:100], y[50:200] = np.float64(1e5) * rng.standard_normal(100), 0.7
+    y[200:300] = np.finfo(dtype).smallest_subnormal * rng.integers(1, 9, 100)
+    with np.errstate(all="ignore"):
+        expected = np.fmod(x, y)
+    with use_isa(isa):
+        got = ad.fmod(ad.tensor(x), ad.tensor(y)).numpy()
+    assert np.array_equal(got, expected, equal_nan=True)
+    with use_isa(isa):
+        quotient = ad.tensor(x[50:200]) // ad.tensor(y[50:200])
+    whole = np.floor(x[50:200].astype(np.float64) / 0.7)
+    finite = np.isfinite(whole) & (np.abs(whole) < 1e30)
+    assert np.allclose(quotient.numpy()[finite], whole[finite], rtol=1e-6)

@@ -204,34 +204,66 @@ LONG_MAP(mish, 1, 0, 10, K(v_mish)(x))
 V_INLINE vec K(v_maximum)(vec x, vec y) { return v_select(v_isnan(x), x, v_max(x, y)); }
 V_INLINE vec K(v_minimum)(vec x, vec y) { return v_select(v_isnan(x), x, v_min(x, y)); }
 
-/* a mod b by doubling and halving, exact for any a >= 0, b > 0 */
-static REAL K(slow_fmod)(REAL a, REAL b) {
-    REAL part = b;
-    while (part <= a * (REAL)0.5) part += part;
-    for (; part >= b; part *= (REAL)0.5) {
-        if (a >= part) a -= part;
-        if (part == b) break;
-    }
+#if DTYPE == PYAD_FLOAT64
+#define FMOD_BITS 50
+#define FMOD_HIGH 1e300
+#else
+#define FMOD_BITS 22
+#define FMOD_HIGH 1e30f
+#endif
+/* a quotient below it is off by one at most, and its product with the divisor exact in two parts */
+#define FMOD_NEAR ((REAL)(1ll << FMOD_BITS))
+
+/* a mod b, exactly, for a quotient of a >= 0 and b > 0 below FMOD_NEAR, a below FMOD_HIGH */
+V_INLINE vec K(v_near_fmod)(vec a, vec b, vec quotient) {
+    vec whole = v_trunc(quotient), product = whole * b;
+    vec r = (a - product) - K(v_product_error)(whole, b, product);
+    r = v_select(r < ZERO, r + b, r); /* the quotient was rounded up to the next integer */
+    return v_select(a < b, a, r);
+}
+
+/* a mod b, exactly, for any a >= 0 and b > 0 where `far` is set. In double it is that of a mod 2^k b,
+ * which brings a down by FMOD_BITS - 2 bits at a time. */
+V_SELDOM vec K(v_far_fmod)(vec a, vec b, mask far) {
+    a = v_select(far, a, ONE);
+    b = v_select(far, b, ONE);
+#if DTYPE == PYAD_FLOAT64
+    const vec base = b, down = CONST(0x1p-64), up = CONST(0x1p64);
+    mask above;
+    do {
+        vec ka, kb;
+        K(v_split)(a, &ka);
+        K(v_split)(base, &kb);
+        vec k = v_max(ZERO, ka - kb - CONST(FMOD_BITS - 2));
+        above = k > ZERO;
+        b = K(v_scale)(base, __builtin_convertvector(k, mask));
+        mask high = a >= CONST(FMOD_HIGH);
+        vec shrunk = v_select(high, a * down, a), by = v_select(high, b * down, b);
+        vec r = K(v_near_fmod)(shrunk, by, shrunk / by);
+        a = v_select(high, r * up, r);
+    } while (v_any(above));
     return a;
+#else
+    vec_t_f64 top[2], bottom[2];
+    v_widen_both(a, top);
+    v_widen_both(b, bottom);
+    for (int i = 0; i < 2; i++) top[i] = v_fmod_f64(top[i], bottom[i]);
+    return v_narrow_both(top);
+#endif
 }
 
 /* x - trunc(x / y) y, exactly */
 V_INLINE vec K(v_fmod)(vec x, vec y) {
-    vec a = v_abs(x), b = v_abs(y), quotient = a / b;
-    vec whole = v_trunc(quotient), product = whole * b;
-    vec r = (a - product) - K(v_product_error)(whole, b, product);
-    r = v_select(r < ZERO, r + b, r); /* the quotient was rounded up to the next integer */
-    r = v_select(a < b, a, r);
-    mask quick = (a < b) | ((quotient < CONST(4194304)) & (a < CONST(1e30)) & (b > CONST(1e-30)));
-    mask slow = ~quick & (b > ZERO) & (a < V_INF);
-    if (v_any(slow)) {
-        for (int64_t i = 0; i < VL; i++) {
-            if (slow[i]) r[i] = K(slow_fmod)(a[i], b[i]);
-        }
-    }
+    vec a = v_abs(x), b = v_abs(y), quotient = a / b, r = K(v_near_fmod)(a, b, quotient);
+    mask near = (a < b) | ((quotient < CONST(FMOD_NEAR)) & (a < CONST(FMOD_HIGH)));
+    mask far = ~near & (b > ZERO) & (a < V_INF);
+    if (v_any(far)) r = v_select(far, K(v_far_fmod)(a, b, far), r);
     r = v_select((b == ZERO) | (a == V_INF), V_NAN, r);
     return v_copysign(r, x);
 }
+#undef FMOD_BITS
+#undef FMOD_HIGH
+#undef FMOD_NEAR
 
 /* the remainder with the divisor's sign */
 V_INLINE vec K(v_remainder)(vec x, vec y) {

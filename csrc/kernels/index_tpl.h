@@ -126,7 +126,7 @@ PYAD_RECORD(scatter, scatter_args, 2 * pyad_numel(&a->index), 0, 0)
 /* ---- index_select ---- */
 
 /* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements beside the axis lie together,
- * else the indices run innermost */
+ * else one position beside the axis after the other, the indices innermost */
 static int K(index_select)(const void *args, const team *t) {
     const gather_args *a = args;
     const int64_t axis = a->axis, count = a->index.shape[0];
@@ -139,16 +139,22 @@ static int K(index_select)(const void *args, const team *t) {
     walk_init(&w, 2, (const pyad_array *const[]){&out, &x});
     const int64_t last = w.ndim - 1;
     const int lines = last >= 0 && w.stride[0][last] == 1 && w.stride[1][last] == 1;
-    const int64_t outer = walk_outer(&w, lines ? last : w.ndim), n = lines ? w.shape[last] : 1;
+    const int64_t axes = lines ? last : w.ndim, piece = lines ? 1 : INDEX_SIDE;
+    const int64_t pieces = pyad_ceil_div(count, piece);
     int64_t begin, end;
-    team_range(t, outer * count, 1, &begin, &end);
+    team_range(t, walk_outer(&w, axes) * pieces, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        const int64_t line = item / count, j = item % count;
-        const int64_t axes = lines ? last : w.ndim;
-        ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line) + j * step_o;
-        const ELEM *from =
-            (const ELEM *)x.data + walk_offset(&w, 1, axes, line) + index[j * stride] * step_x;
-        memcpy(to, from, (size_t)n * sizeof(ELEM));
+        const int64_t line = item / pieces, first = item % pieces * piece;
+        ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line);
+        const ELEM *from = (const ELEM *)x.data + walk_offset(&w, 1, axes, line);
+        if (lines) {
+            memcpy(to + first * step_o, from + index[first * stride] * step_x,
+                   (size_t)w.shape[last] * sizeof(ELEM));
+            continue;
+        }
+        for (int64_t j = first; j < pyad_min(first + piece, count); j++) {
+            to[j * step_o] = from[index[j * stride] * step_x];
+        }
     }
     return PYAD_OK;
 }

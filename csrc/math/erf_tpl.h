@@ -2,7 +2,7 @@
  * exp(x^2) erfc(x), which is smooth.
  */
 
-/* erf(x) for |x| <= 1 */
+/* erf(x) for |x| <= 1; the square of a small x would be subnormal */
 V_INLINE vec K(v_erf_near)(vec x) {
     static const REAL c[] = { /* (erf(x) - x) / x in x^2 */
 #if DTYPE == PYAD_FLOAT32
@@ -15,7 +15,8 @@ V_INLINE vec K(v_erf_near)(vec x) {
         1.46597752740474358e-8, -1.13728488567916737e-9, 5.9571761477489114e-11
 #endif
     };
-    return v_fma(x, v_poly(x * x, c), x);
+    vec square = v_fma(x, x, v_set1(PICK(0x1p-80, 0x1p-200)));
+    return v_fma(x, v_poly(square, c), x);
 }
 
 #define ERFC_CENTRE PICK(3.0, 4.0)
@@ -50,21 +51,25 @@ V_INLINE vec K(v_erfcx_quick)(vec x) {
 /* the normal distribution up to x, accurate where it is small; *bell is exp(-x^2 / 2) */
 V_INLINE vec K(v_normal)(vec x, vec *bell) {
     vec size = v_min(v_set1(PICK(14.5, 38.7)), v_abs(x));
-    vec square = (REAL)-0.5 * size * size;
-    /* beside the 1 of a positive x no subnormal one counts */
+    vec some = v_max(v_set1(PICK(0x1p-30, 0x1p-60)), size), square = (REAL)-0.5 * some * some;
+    /* beside the 1 of a positive x no small one counts */
     *bell = K(exp_tail_where)(square, v_select(x < (vec){0}, square, (vec){0}));
+    *bell = v_select(x > v_set1((REAL)9), (vec){0}, *bell);
     vec tail = (REAL)0.5 * *bell * K(v_erfcx_quick)(size * PICK(0.707106781, 0.70710678118654752));
     return v_select(x < (vec){0}, tail, (REAL)1 - tail);
 }
 
 V_INLINE vec v_erf(vec x) {
-    vec size = v_min(v_set1(PICK(4.0, 6.0)), v_abs(x));
-    vec far = v_fma(-K(exp_tail)(-size * size), K(v_erfcx_quick)(size), v_set1((REAL)1));
-    return v_copysign(v_select(size < v_set1((REAL)1), K(v_erf_near)(size), far), x);
+    const vec one = v_set1((REAL)1);
+    vec size = v_min(v_set1(PICK(4.0, 6.0)), v_abs(x)), large = v_max(one, size);
+    vec far = v_fma(-K(exp_tail)(-large * large), K(v_erfcx_quick)(large), one);
+    return v_copysign(v_select(size < one, K(v_erf_near)(size), far), x);
 }
 
 V_INLINE vec v_erfc(vec x) {
-    vec size = v_min(v_set1(PICK(10.24, 27.3)), v_abs(x)), square = size * size;
+    const vec near = v_set1((REAL)0.65);
+    vec all = v_abs(x), size = v_max(near, v_min(v_set1(PICK(10.24, 27.3)), all));
+    vec square = size * size;
     vec lost = K(v_product_error)(size, size, square);
     vec g = K(v_erfcx)((size - ERFC_CENTRE) / (size + ERFC_CENTRE)) / (size + ERFC_CENTRE);
     /* beyond the results are subnormal and then 0: as v_exp_subnormal */
@@ -75,7 +80,7 @@ V_INLINE vec v_erfc(vec x) {
         far = v_select(deep, K(v_exp_times)(-square, -lost, g), far);
     }
     far = v_select(x < (vec){0}, (REAL)2 - far, far);
-    return v_select(size < v_set1((REAL)0.65), (REAL)1 - K(v_erf_near)(x), far);
+    return v_select(all < near, (REAL)1 - K(v_erf_near)(x), far);
 }
 
 #undef ERFC_CENTRE
