@@ -64,7 +64,7 @@ typedef struct {
 } pyad_kernel_row;
 
 /* Work below twice this stays on the caller's thread; above, one thread for each so many. The second
- * holds while the workers still wait with open eyes for the next kernel, so that none must be waked,
+ * holds while the workers still spin for the next kernel, so that none must be woken,
  * and where so many such kernels follow each other that waking them pays. */
 #define PYAD_WORK_GRAIN 131072
 #define PYAD_WORK_GRAIN_AWAKE 16384
@@ -131,8 +131,9 @@ static inline uint64_t pyad_flush_subnormal(void) {
 #define PYAD_RECORD(name, args_type, work_, scratch_, shared_)                                   \
     PYAD_RECORD_RUN(name, K(name), args_type, work_, scratch_, shared_)
 
-/* The same for a kernel that runs with subnormal numbers taken for 0: sums of products and optimizer
- * steps, where they count for nothing, yet cost some processors a hundred times the work. */
+/* The same for a kernel that runs with subnormal numbers taken for 0: sums of products, gradients of
+ * norms and optimizer steps, where they count for nothing, yet cost some processors a hundred times
+ * the work. */
 #define PYAD_RECORD_FLUSHED(name, args_type, work_, scratch_, shared_)                           \
     static int PYAD_JOIN(name##_flushed, SUFFIX)(const void *args, const team *t) {              \
         const uint64_t mode = pyad_flush_subnormal();                                            \

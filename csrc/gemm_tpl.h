@@ -288,7 +288,7 @@ GEMM_INLINE vec K(gemm_activate)(vec v, int activation, REAL p0, REAL p1) {
     return v;
 }
 
-/* n <= VL elements of C from (row, col) on: what is there, biases, residual, activation. */
+/* n <= VL sums of C from (row, col) on: biases, residual, activation. */
 GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col,
                                int64_t n) {
     if (p->bias_col != NULL) v += K(gemm_load_row)(p->bias_col + col, 1, n);

@@ -271,10 +271,6 @@ static inline void im2col_box(const im2col_view *v, im2col_pixel at, int64_t row
 }
 
 /* All taps; im2col_is_whole says if a box is that. */
-static inline void im2col_whole(const im2col_view *v, im2col_range *box) {
-    for (int64_t i = 0; i < 3; i++) box[i] = (im2col_range){0, v->axis[i].taps};
-}
-
 static inline int im2col_is_whole(const im2col_view *v, const im2col_range *box) {
     int64_t missing = 0;
     for (int64_t i = 0; i < 3; i++) {

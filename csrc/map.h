@@ -18,7 +18,6 @@
 
 #define MAP_BLOCK 512
 #define MAP_MAX_READS 3
-#define MAP_MAX_PARAMS 3
 #define MAP_MAX_ITEM 8
 
 typedef void (*map_row)(void *out, const void *const *in, int64_t n, const double *params);

@@ -3,8 +3,8 @@
  * Include it at the top of a kernel template (it is empty for the integer types); v_exp(x) and its
  * kin then work on `vec`. Errors are below 2 ulp over the whole range; infinities, NaN, -0 and
  * subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, without
- * tables, so the element of a tail equals that of a full vector. Branches on data are but for what is
- * seldom: huge arguments of sin, cos and tan, edges of pow, subnormal results of exp and its kin.
+ * tables, so the element of a tail equals that of a full vector. Code branches on data only for rare
+ * cases: huge arguments of sin, cos and tan, edges of pow, subnormal results of exp and its kin.
  *
  * Polynomials were interpolated at Chebyshev nodes in 60 digits; the comment beside each says of
  * what, on which range.
@@ -27,6 +27,8 @@
 typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 
 #define V_INLINE static inline __attribute__((always_inline))
+/* what is seldom called: out of the way of the rest, whose registers it would take */
+#define V_SELDOM static __attribute__((noinline, cold, unused))
 
 #define v_copysign K(v_copysign)
 #define v_round K(v_round)

@@ -9,7 +9,7 @@
 
 #define PATH_BYTES 1024
 
-/* How many processors the group in `folder` may use, rounded up; 0: as many as there are. */
+/* What the group in `folder` may use: processors, rounded up, or bytes; 0: as much as there is. */
 typedef int64_t (*limit_reader)(const char *folder);
 
 /* Read up to two numbers from folder/name; returns how many there were ("max" is none). */

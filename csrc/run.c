@@ -56,7 +56,7 @@ static int64_t first_dtype(const pyad_array *arrays, int64_t count) {
     return -1;
 }
 
-/* One thread for each PYAD_WORK_GRAIN of work, up to the setting; if no worker has to be waked, for
+/* One thread for each PYAD_WORK_GRAIN of work, up to the setting; if no worker has to be woken, for
  * each PYAD_WORK_GRAIN_AWAKE. */
 static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
     int64_t work = kernel->work(args, 1);

@@ -16,7 +16,7 @@ const pyad_kernel_row *pyad_current_table(void);
 int pyad_team_acquire(void);
 void pyad_team_release(void);
 
-/* Whether nth threads would begin at once, as the workers among them are waiting with open eyes. */
+/* Whether nth threads would begin at once, as the workers among them are spinning. */
 int pyad_team_awake(int64_t nth);
 
 /* Whether so many kernels came one right after the other, each a little too small to wake workers

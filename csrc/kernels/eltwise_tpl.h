@@ -7,6 +7,7 @@
  *
  * Gradients: g is 0 exactly where it is 0, whatever the derivative there (GRAD).
  */
+#include "indices.h"
 #include "map.h"
 #include "math_tpl.h"
 
@@ -144,7 +145,7 @@ MAP(nan_to_num, 1, 3, 1,
 #define SQRT_2_PI CONST(0.79788456080286536)
 #define GELU_CUBIC CONST(0.044715)
 
-/* log(1 + exp(-|x|)), subnormal where x is negative: else they would be added to more than 1 */
+/* log(1 + exp(-|x|)), for x > 0 with 0 in place of subnormal results: they are added to x there */
 V_INLINE vec K(v_softplus_tail)(vec x) {
     return K(v_log1p_unit)(K(exp_tail_where)(-v_abs(x), v_min(ZERO, x)));
 }
@@ -452,18 +453,18 @@ INT_MAP(bitwise_right_shift, 2, 0, 1,
         (uint64_t)y >= 8 * sizeof(INT) ? (IS_NEGATIVE(x) ? -1 : 0)
                                        : x >> (y & (INT)(8 * sizeof(INT) - 1)))
 
-/* Divisions look for a 0 before anything is written; every thread does, and finds the same. */
-static int K(has_zero)(const pyad_array *y, const team *t) {
-    int64_t n = pyad_numel(y);
-    for (int64_t i = 0; i < n; i++) {
-        const INT *at = y->data;
-        for (int64_t d = y->ndim - 1, rest = i; d >= 0; d--) {
-            at += rest % y->shape[d] * y->stride[d];
-            rest /= y->shape[d];
-        }
-        if (*at == 0) return team_fail(t, PYAD_ERROR_VALUE, 1, 0, 0);
+/* Divisions look for a 0 before anything is written, each thread in its part; 0 or a status. */
+static int K(find_zero)(const pyad_array *y, const team *t) {
+    const INT *p = y->data;
+    int64_t begin, end;
+    team_range(t, pyad_numel(y), 4096, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        if (p[array_offset(y, i)] != 0) continue;
+        team_fail(t, PYAD_ERROR_VALUE, 1, 0, 0);
+        break;
     }
-    return PYAD_OK;
+    if (t->nth > 1) team_barrier(t);
+    return team_failed(t);
 }
 
 #define DIVISION(name, expression)                                                            \
@@ -480,7 +481,7 @@ static int K(has_zero)(const pyad_array *y, const team *t) {
     static int K(name)(const void *args, const team *t) {                                     \
         const pyad_array *arrays = args;                                                      \
         if (pyad_numel(&arrays[2]) == 0) return PYAD_OK;                                      \
-        int status = K(has_zero)(&arrays[1], t);                                              \
+        int status = K(find_zero)(&arrays[1], t);                                             \
         return status ? status : map_run(args, 2, K(name##_row), t);          \
     }                                                                                         \
     PYAD_RECORD(name, pyad_array, 16 * pyad_numel(a + 2), 0, 0)

@@ -60,8 +60,8 @@ V_INLINE vec K(pair_value)(int kind, vec x, vec t, vec pos_weight, vec beta) {
         return -v_fma(t, yes, (one - t) * no);
     }
     case PAIR_BCE_LOGITS: {
-        vec softplus = v_max(zero, -x) + K(v_log1p_unit)(K(exp_below)(-v_abs(x)));
-        return v_fma(v_fma(pos_weight - one, t, one), softplus, (one - t) * x);
+        vec of_negative = v_max(zero, -x) + K(v_log1p_unit)(K(exp_below)(-v_abs(x))); /* softplus */
+        return v_fma(v_fma(pos_weight - one, t, one), of_negative, (one - t) * x);
     }
     case PAIR_KL:
         return v_select(t == zero, zero, t * v_log(t)) - t * x;

@@ -30,18 +30,6 @@
 
 #define DL ((int64_t)(VECTOR_BYTES / sizeof(double)))
 #define dvec vec_t_f64
-#ifndef PYAD_STORE_DOUBLES
-#define PYAD_STORE_DOUBLES
-static inline void v_store_doubles(double *p, dvec a) { memcpy(p, &a, sizeof a); }
-#endif
-static inline double K(sum_double)(dvec a) {
-    double part[VECTOR_BYTES / sizeof(double)];
-    memcpy(part, &a, sizeof a);
-    for (int64_t half = DL / 2; half > 0; half /= 2) {
-        for (int64_t i = 0; i < half; i++) part[i] += part[i + half];
-    }
-    return part[0];
-}
 
 /* 1 / sqrt(x) */
 static inline double K(rsqrt)(double x) { return 1 / sqrt(x); }
@@ -59,9 +47,9 @@ static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, i
             const dvec base = v_widen(shift + j);
             const dvec d0 = v_widen(p0 + j) - base, d1 = v_widen(p1 + j) - base;
             const dvec d2 = v_widen(p2 + j) - base, d3 = v_widen(p3 + j) - base;
-            dvec square = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_widen_f64(q + j)));
-            v_store_doubles(s + j, v_widen_f64(s + j) + ((d0 + d1) + (d2 + d3)));
-            v_store_doubles(q + j, v_fma_f64(d3, d3, v_fma_f64(d2, d2, square)));
+            dvec square = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_load_f64(q + j)));
+            v_store_f64(s + j, v_load_f64(s + j) + ((d0 + d1) + (d2 + d3)));
+            v_store_f64(q + j, v_fma_f64(d3, d3, v_fma_f64(d2, d2, square)));
         }
         for (; j < c; j++) {
             double base = (double)shift[j];
@@ -91,13 +79,13 @@ static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
         const REAL *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
         int64_t j = 0;
         for (; j + DL <= c; j += DL) {
-            const dvec base = v_widen_f64(mean + j), a0 = v_widen(g0 + j), a1 = v_widen(g1 + j);
+            const dvec base = v_load_f64(mean + j), a0 = v_widen(g0 + j), a1 = v_widen(g1 + j);
             const dvec a2 = v_widen(g2 + j), a3 = v_widen(g3 + j);
-            dvec slope = v_fma_f64(a0, v_widen(x0 + j) - base, v_widen_f64(q + j));
+            dvec slope = v_fma_f64(a0, v_widen(x0 + j) - base, v_load_f64(q + j));
             slope = v_fma_f64(a1, v_widen(x1 + j) - base, slope);
             slope = v_fma_f64(a2, v_widen(x2 + j) - base, slope);
-            v_store_doubles(q + j, v_fma_f64(a3, v_widen(x3 + j) - base, slope));
-            v_store_doubles(s + j, v_widen_f64(s + j) + ((a0 + a1) + (a2 + a3)));
+            v_store_f64(q + j, v_fma_f64(a3, v_widen(x3 + j) - base, slope));
+            v_store_f64(s + j, v_load_f64(s + j) + ((a0 + a1) + (a2 + a3)));
         }
         for (; j < c; j++) {
             double a0 = (double)g0[j], a1 = (double)g1[j], a2 = (double)g2[j], a3 = (double)g3[j];
@@ -555,8 +543,8 @@ static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *m
         sum += d;
         square += d * d;
     }
-    sum += K(sum_double)(s0 + s1);
-    square += K(sum_double)(q0 + q1);
+    sum += v_sum_f64(s0 + s1);
+    square += v_sum_f64(q0 + q1);
     if (!center) {
         *mean = 0;
         return square / (double)n;
@@ -613,8 +601,8 @@ static void K(row_slope_sums)(const REAL *g, const REAL *x, const REAL *weight, 
         s += wg;
         q += wg * (v_widen(x + i) - mean);
     }
-    *level = K(sum_double)(s);
-    *along = K(sum_double)(q);
+    *level = v_sum_f64(s);
+    *along = v_sum_f64(q);
     for (; i < n; i++) {
         double wg = weight != NULL ? (double)g[i] * (double)weight[i] : (double)g[i];
         *level += wg;

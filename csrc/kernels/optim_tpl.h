@@ -1,9 +1,9 @@
 /* Optimizer steps and gradient clipping over all parameters of a group in one call.
  *
  * Parameters, gradients and states come as tables of dense arrays that lie alike, so each is a flat
- * run of memory. The team splits each of them, but small ones, into equal parts in whole vectors: what
- * the kernels before and after have of a tensor in their caches is then mostly the same thread's, and
- * none has all that went out of them. One pass reads and writes every array once, which is what the step
+ * run of memory. The team splits each of them, but small ones, into equal parts in whole vectors, as
+ * the kernels before and after do: a thread finds most of its part in its own cache, and what has left
+ * the caches is shared evenly. One pass reads and writes every array once, which is what the step
  * costs.
  *
  * Hyperparameters are read from a float64 array that the optimizer's group keeps, so that a

@@ -39,7 +39,6 @@ V_INLINE vec K(v_exp_times)(vec x, vec x_lo, vec factor) {
 
 /* Some processors take 150 cycles for an operation with a subnormal result: none is made but for a lane
  * that needs it, which is looked for where any lies below EXP_LOWEST. */
-#define V_SELDOM static __attribute__((noinline, cold, unused))
 
 /* e, in which subnormal exp(x) are 0, with what they are */
 V_INLINE vec K(v_exp_subnormal)(vec x, vec e) {

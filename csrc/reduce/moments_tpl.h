@@ -94,8 +94,8 @@ static inline void K(var_rows)(const void *args, K(moments) *states, const REAL 
             const vec_t_f64 d1 = v_widen(p + c + stride) - shift;
             const vec_t_f64 d2 = v_widen(p + c + 2 * stride) - shift;
             const vec_t_f64 d3 = v_widen(p + c + 3 * stride) - shift;
-            vec_t_f64 s = v_widen_f64(sum + c) + ((d0 + d1) + (d2 + d3));
-            vec_t_f64 q = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_widen_f64(squares + c)));
+            vec_t_f64 s = v_load_f64(sum + c) + ((d0 + d1) + (d2 + d3));
+            vec_t_f64 q = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_load_f64(squares + c)));
             q = v_fma_f64(d3, d3, v_fma_f64(d2, d2, q));
             memcpy(sum + c, &s, sizeof s);
             memcpy(squares + c, &q, sizeof q);

@@ -283,7 +283,6 @@ def sizes_from(name: str, size: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _filled(
-    name: str,
     shape: tuple[int, ...],
     value: Any,
     dtype: Any,
@@ -316,7 +315,7 @@ def zeros(
         tensor([[0., 0., 0.],
                 [0., 0., 0.]])
     """
-    return _filled("zeros", sizes_from("zeros", size), 0, dtype, device, requires_grad)
+    return _filled(sizes_from("zeros", size), 0, dtype, device, requires_grad)
 
 
 def ones(
@@ -335,7 +334,7 @@ def ones(
         >>> ad.ones(3)
         tensor([1., 1., 1.])
     """
-    return _filled("ones", sizes_from("ones", size), 1, dtype, device, requires_grad)
+    return _filled(sizes_from("ones", size), 1, dtype, device, requires_grad)
 
 
 def empty(
@@ -389,7 +388,7 @@ def full(
     if dtype is None and not isinstance(value, float):
         dtype = as_dtype(type(value))
     shape = sizes_from("full", size if isinstance(size, (tuple, list)) else (size,))
-    return _filled("full", shape, value, dtype, device, requires_grad)
+    return _filled(shape, value, dtype, device, requires_grad)
 
 
 def _like(

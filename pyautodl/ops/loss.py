@@ -207,11 +207,6 @@ def _check_rest(name: str, reduction: str, smoothing: float) -> None:
 # ---- running the kernels ----
 
 
-def _ensure_rows(ctx: Any, x: Array) -> Array:
-    """x contiguous or channels-last: the two layouts that kernels take."""
-    return x if x.is_channels_last() else ensure_contiguous(ctx, x)
-
-
 def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
     """Run a kernel that checks class numbers; its error names the op."""
     try:

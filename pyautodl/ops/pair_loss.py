@@ -130,14 +130,14 @@ def _bce_target(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) -> Any:
     return call("sub", call("clamped_log", call("sub", 1.0, x)), call("clamped_log", x))
 
 
-def _softplus(call: Any, x: Any) -> Any:
+def _softplus_of_negative(call: Any, x: Any) -> Any:
     """log(1 + exp(-x))."""
     small = call("log1p", call("exp", call("neg", call("abs", x))))
     return call("add", call("maximum", call("neg", x), 0.0), small)
 
 
 def _bce_logits(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) -> Any:
-    soft = _softplus(call, x)
+    soft = _softplus_of_negative(call, x)
     if pos_weight is not None:
         factor = call("mul", call("sub", pos_weight, 1.0), t)
         soft = call("mul", soft, call("add", factor, 1.0))
@@ -147,7 +147,11 @@ def _bce_logits(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) -> Any:
 def _bce_logits_target(call: Any, x: Any, t: Any, beta: float, pos_weight: Any) -> Any:
     if pos_weight is None:
         return call("neg", x)
-    return call("sub", call("mul", call("sub", pos_weight, 1.0), _softplus(call, x)), x)
+    return call(
+        "sub",
+        call("mul", call("sub", pos_weight, 1.0), _softplus_of_negative(call, x)),
+        x,
+    )
 
 
 def _log_or_0(call: Any, t: Any) -> Any:
@@ -222,9 +226,11 @@ def _check(name: str, loss: _Loss, x: Array, rest: tuple[Any, ...], attrs: Any) 
                 f"{name}: expected a {key} of the input's shape {x.shape}, got "
                 f"{weight.shape}"
             )
-    if loss.beta and not attrs[loss.beta] >= (0 if loss.beta == "beta" else 1e-300):
-        bound = "not be negative" if loss.beta == "beta" else "be positive"
-        raise ValueError(f"{name}: {loss.beta} must {bound}, got {attrs[loss.beta]}")
+    if loss.beta:
+        beta, may_be_zero = attrs[loss.beta], loss.beta == "beta"
+        if not (beta > 0 or (beta == 0 and may_be_zero)):
+            bound = "not be negative" if may_be_zero else "be positive"
+            raise ValueError(f"{name}: {loss.beta} must {bound}, got {beta}")
 
 
 def _prepare(ctx: Any, x: Array, rest: tuple[Any, ...]) -> list[Any]:
@@ -307,7 +313,9 @@ def _gradients(
         slope = loss.target_slope(call, x, target, 0.0, pos_weight)
         found[1] = call("grad_mul", share, slope)
     if len(needs) > 3 and needs[3]:
-        found[3] = call("mul", share, call("mul", target, _softplus(call, x)))
+        found[3] = call(
+            "mul", share, call("mul", target, _softplus_of_negative(call, x))
+        )
     return tuple(found)
 
 

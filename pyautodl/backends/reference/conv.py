@@ -151,7 +151,7 @@ def conv_bwd_w(
 
 def im2col(x: NDArray, out: NDArray, *ints: int) -> None:
     """Every patch of x as a column: (n, c, h, w) -> (n, c kh kw, oh ow)."""
-    x, columns, at_taps = _fold_plan(x, out, ints)
+    x, columns, at_taps = _fold_plan(x, ints)
     columns[...] = 0
     for tap, at, source in at_taps:
         columns[(slice(None), slice(None), *tap[1:], *at[1:])] = x[source]
@@ -160,16 +160,14 @@ def im2col(x: NDArray, out: NDArray, *ints: int) -> None:
 
 def col2im(columns: NDArray, out: NDArray, *ints: int) -> None:
     """The sum of all patches, each at its place: the transposed map of im2col."""
-    x, patches, at_taps = _fold_plan(out, columns, ints)
+    x, patches, at_taps = _fold_plan(out, ints)
     patches[...] = columns.reshape(patches.shape)
     x[...] = 0
     for tap, at, source in at_taps:
         x[source] += patches[(slice(None), slice(None), *tap[1:], *at[1:])]
 
 
-def _fold_plan(
-    image: NDArray, columns: NDArray, ints: tuple[int, ...]
-) -> tuple[NDArray, NDArray, Taps]:
+def _fold_plan(image: NDArray, ints: tuple[int, ...]) -> tuple[NDArray, NDArray, Taps]:
     """The image with five axes, memory for columns by tap and pixel, the taps."""
     image = five_axes(image)
     stride, padding, dilation, kernel = ints[:3], ints[3:6], ints[6:9], ints[9:12]
