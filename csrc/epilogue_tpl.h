@@ -12,12 +12,12 @@ typedef struct {
 /* n <= VL sums of channels channel .. channel+n-1 that belong to `at` in the output. */
 GEMM_INLINE vec K(epilogue_apply)(const K(epilogue) *e, vec sum, int64_t channel, const REAL *at,
                                   int64_t n) {
-    vec bias = e->bias == NULL ? (vec){0} : K(gemm_load_row)(e->bias + channel, 1, n);
+    vec bias = e->bias == NULL ? (vec){0} : v_load_live(e->bias + channel, n);
     if (e->scale != NULL) {
-        sum = v_fma(sum, K(gemm_load_row)(e->scale + channel, 1, n), bias);
+        sum = v_fma(sum, v_load_live(e->scale + channel, n), bias);
     } else {
         sum += bias;
     }
-    if (e->residual != NULL) sum += K(gemm_load_row)(e->residual + (at - e->out), 1, n);
+    if (e->residual != NULL) sum += v_load_live(e->residual + (at - e->out), n);
     return K(gemm_activate)(sum, e->activation, e->p0, e->p1);
 }

@@ -263,8 +263,9 @@ static const K(gemm_tile_fn) K(gemm_tiles_lanes)[GEMM_MR / 2 + 1][2] = GEMM_TILE
 
 /* ---- the epilogue ---- */
 
+/* n <= VL elements `step` apart */
 GEMM_INLINE vec K(gemm_load_row)(const REAL *p, int64_t step, int64_t n) {
-    if (step == 1) return n == VL ? v_load(p) : v_load_n(p, n);
+    if (step == 1) return v_load_live(p, n);
     vec v = {0};
     for (int64_t i = 0; i < n; i++) v[i] = p[i * step];
     return v;
@@ -272,11 +273,7 @@ GEMM_INLINE vec K(gemm_load_row)(const REAL *p, int64_t step, int64_t n) {
 
 GEMM_INLINE void K(gemm_store_row)(REAL *p, int64_t step, vec v, int64_t n) {
     if (step == 1) {
-        if (n == VL) {
-            v_store(p, v);
-        } else {
-            v_store_n(p, v, n);
-        }
+        v_store_live(p, v, n);
         return;
     }
     for (int64_t i = 0; i < n; i++) p[i * step] = v[i];
@@ -291,7 +288,7 @@ GEMM_INLINE vec K(gemm_activate)(vec v, int activation, REAL p0, REAL p1) {
 /* n <= VL sums of C from (row, col) on: biases, residual, activation. */
 GEMM_INLINE vec K(gemm_finish)(const K(gemm_problem) *p, vec v, int64_t row, int64_t col,
                                int64_t n) {
-    if (p->bias_col != NULL) v += K(gemm_load_row)(p->bias_col + col, 1, n);
+    if (p->bias_col != NULL) v += v_load_live(p->bias_col + col, n);
     if (p->bias_row != NULL) v += v_set1(p->bias_row[row]);
     if (p->residual != NULL) {
         const REAL *r = p->residual + row * p->residual_row + col * p->residual_col;
@@ -645,7 +642,7 @@ static void K(gemm_outer)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
         for (; plain && j + VL <= p->n; j += VL) v_store(c + j, left * v_load(b->data + j));
         for (; j < p->n; j += VL) {
             int64_t n = pyad_min(VL, p->n - j);
-            K(gemm_put)(p, left * K(gemm_load_row)(b->data + j, 1, n), i, j, n, p->accumulate, 1);
+            K(gemm_put)(p, left * v_load_live(b->data + j, n), i, j, n, p->accumulate, 1);
         }
     }
 }

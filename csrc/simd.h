@@ -28,6 +28,8 @@
 #define v_load K(v_load)
 #define v_store K(v_store)
 #define v_load_n K(v_load_n)
+#define v_load_live K(v_load_live)
+#define v_store_live K(v_store_live)
 #define v_store_n K(v_store_n)
 #define v_fma K(v_fma)
 #define v_select K(v_select)

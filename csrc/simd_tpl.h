@@ -12,6 +12,19 @@ static inline vec v_load(const REAL *p) {
 
 static inline void v_store(REAL *p, vec a) { memcpy(p, &a, sizeof a); }
 
+/* The elements at p, of which n are there; where n < VL the others are 0 and not touched. */
+static inline __attribute__((always_inline)) vec v_load_live(const REAL *p, int64_t n) {
+    return n >= VL ? v_load(p) : v_load_n(p, n);
+}
+
+static inline __attribute__((always_inline)) void v_store_live(REAL *p, vec a, int64_t n) {
+    if (n >= VL) {
+        v_store(p, a);
+    } else {
+        v_store_n(p, a, n);
+    }
+}
+
 /* a where m is set, else b; a and b are not computed with, so nothing of b leaks into a. */
 static inline vec v_select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 

@@ -145,7 +145,7 @@ GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthw
 GEMM_INLINE vec K(depthwise_finish)(const K(epilogue) *end, vec sum, vec scale, vec bias,
                                     const REAL *at, int64_t n) {
     if (end->scale != NULL) sum = v_fma(sum, scale, bias);
-    if (end->residual != NULL) sum += K(gemm_load_row)(end->residual + (at - end->out), 1, n);
+    if (end->residual != NULL) sum += v_load_live(end->residual + (at - end->out), n);
     if (end->activation == GEMM_LINEAR) return sum;
     if (end->activation == GEMM_CLAMP && end->p1 == (REAL)INFINITY) {
         return v_max(v_set1(end->p0), sum);
@@ -164,17 +164,17 @@ GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwi
     int64_t count = job->view->axis[2].count;
     const REAL *x = win->x + c;
     vec w[3][3], left[3], middle[3];
-    vec scale = end->scale == NULL ? v_set1(1) : K(gemm_load_row)(end->scale + c, 1, n);
-    vec bias = end->bias == NULL ? (vec){0} : K(gemm_load_row)(end->bias + c, 1, n);
+    vec scale = end->scale == NULL ? v_set1(1) : v_load_live(end->scale + c, n);
+    vec bias = end->bias == NULL ? (vec){0} : v_load_live(end->bias + c, n);
     vec start = end->scale == NULL ? bias : (vec){0};
     for (int64_t i = 0; i < rows; i++) {
         const REAL *line = x + i * win->x_step[1];
         for (int64_t j = 0; j < 3; j++) {
             const REAL *from = win->w + c + i * win->w_step[1] + j * win->w_step[2];
-            w[i][j] = K(gemm_load_row)(from, 1, n);
+            w[i][j] = v_load_live(from, n);
         }
-        left[i] = before ? (vec){0} : K(gemm_load_row)(line, 1, n);
-        if (step == 1) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
+        left[i] = before ? (vec){0} : v_load_live(line, n);
+        if (step == 1) middle[i] = v_load_live(line + pixel, n);
     }
     out += c;
     for (int64_t p = behind; p < count; p++, x += step * pixel, out += out_step) {
@@ -185,24 +185,24 @@ GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwi
         }
         for (int64_t i = 0; i < rows; i++) {
             const REAL *line = x + i * win->x_step[1];
-            if (step == 2) middle[i] = K(gemm_load_row)(line + pixel, 1, n);
-            vec right = K(gemm_load_row)(line + 2 * pixel, 1, n);
+            if (step == 2) middle[i] = v_load_live(line + pixel, n);
+            vec right = v_load_live(line + 2 * pixel, n);
             sum = v_fma(left[i], w[i][0], sum);
             sum = v_fma(middle[i], w[i][1], sum);
             sum = v_fma(right, w[i][2], sum);
             left[i] = step == 1 ? middle[i] : right;
             middle[i] = right;
         }
-        K(gemm_store_row)(out, 1, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
+        v_store_live(out, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
     }
     if (!behind) return;
     vec sum = start;
     for (int64_t i = 0; i < rows; i++) {
-        if (step == 2) middle[i] = K(gemm_load_row)(x + i * win->x_step[1] + pixel, 1, n);
+        if (step == 2) middle[i] = v_load_live(x + i * win->x_step[1] + pixel, n);
         sum = v_fma(left[i], w[i][0], sum);
         sum = v_fma(middle[i], w[i][1], sum);
     }
-    K(gemm_store_row)(out, 1, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
+    v_store_live(out, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
 }
 
 /* All channels of a row. */

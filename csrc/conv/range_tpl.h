@@ -81,11 +81,11 @@ static void K(conv_narrow)(const K(conv_job) *job, const K(conv_product) *produc
         for (int64_t j = 0; j < lanes; j += VL) {
             int64_t n = pyad_min(VL, lanes - j);
             vec v = v_load(s->aside[i] + j);
-            if (product->add) v += K(gemm_load_row)(out + j, 1, n);
+            if (product->add) v += v_load_live(out + j, n);
             if (product->end != NULL) {
                 v = K(epilogue_apply)(product->end, v, product->column + j, out + j, n);
             }
-            K(gemm_store_row)(out + j, 1, v, n);
+            v_store_live(out + j, v, n);
         }
     }
 }

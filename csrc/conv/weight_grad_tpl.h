@@ -148,7 +148,7 @@ GEMM_INLINE void K(conv_row_sums)(const REAL *p, int64_t step, int64_t rows, int
         vec *to = i % 2 ? odd : sum;
         for (int64_t j = 0; j < GEMM_NV; j++) {
             int64_t n = pyad_min(VL, lanes - j * VL);
-            if (n > 0) to[j] += K(gemm_load_row)(p + j * VL, 1, n);
+            if (n > 0) to[j] += v_load_live(p + j * VL, n);
         }
     }
     for (int64_t j = 0; j < GEMM_NV; j++) sum[j] += odd[j];
@@ -313,7 +313,7 @@ static void K(conv_weight_rows)(const im2col_view *v, const conv_cut *c, const R
         }
         K(v_transpose)(turned, (int)VL);
         for (int64_t l = 0; l < n; l++) {
-            K(gemm_store_row)(dw + l * c->depth + e, 1, turned[l], count);
+            v_store_live(dw + l * c->depth + e, turned[l], count);
         }
     }
 }

@@ -71,16 +71,12 @@
         (void)param;                                                                          \
         READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
             const int64_t left = n - i;                                                       \
-            const vec x = left >= VL ? v_load(a + i) : v_load_n(a + i, left);                 \
-            const vec y = left >= VL ? v_load(b + i) : v_load_n(b + i, left);                 \
-            const vec z = left >= VL ? v_load(c + i) : v_load_n(c + i, left);                 \
+            const vec x = v_load_live(a + i, left);                                         \
+            const vec y = v_load_live(b + i, left);                                         \
+            const vec z = v_load_live(c + i, left);                                         \
             const vec result = expression;                                                    \
             (void)y, (void)z;                                                                 \
-            if (left >= VL) {                                                                 \
-                v_store(o + i, result);                                                       \
-            } else {                                                                          \
-                v_store_n(o + i, result, left);                                               \
-            }                                                                                 \
+            v_store_live(o + i, result, left);                                                \
         }                                                                                     \
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)

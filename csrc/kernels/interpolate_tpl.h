@@ -104,9 +104,9 @@ LERP_INLINE vec K(lerp_mix)(const K(lerp_rows) *r, lerp_source s, int64_t rows, 
     vec sum = v_set1(0), right = v_set1(s.weight), left = v_set1(1 - s.weight);
     for (int64_t i = 0; i < rows; i++) {
         const REAL *first = r->row[i] + s.first * c + at, *second = r->row[i] + s.second * c + at;
-        vec a = live == VL ? v_load(first) : v_load_n(first, live);
+        vec a = v_load_live(first, live);
         if (pair) {
-            vec b = live == VL ? v_load(second) : v_load_n(second, live);
+            vec b = v_load_live(second, live);
             a = v_fma(right, b, left * a);
         }
         sum = v_fma(v_set1(r->weight[i]), a, sum);
@@ -230,7 +230,7 @@ LERP_INLINE vec K(resample_sum)(const REAL *x, const REAL *weight, int64_t taps,
     vec sum = v_set1(0);
     for (int64_t k = 0; k < taps; k++, x += inner) {
         if (weight[k] == 0) continue;
-        sum = v_fma(v_set1(weight[k]), live == VL ? v_load(x) : v_load_n(x, live), sum);
+        sum = v_fma(v_set1(weight[k]), v_load_live(x, live), sum);
     }
     return sum;
 }

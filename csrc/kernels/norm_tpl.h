@@ -559,19 +559,11 @@ static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, dou
     REAL near = (REAL)mean, factor = (REAL)rstd;
     vec shift = v_set1(near), rest = v_set1((REAL)((mean - (double)near) * rstd));
     for (int64_t i = 0; i < n; i += VL) {
-        int64_t m = pyad_min(VL, n - i);
-        int full = m == VL;
-        vec d = (full ? v_load(x + i) : v_load_n(x + i, m)) - shift;
-        vec o = v_fma(d, v_set1(factor), -rest);
-        vec w = v_set1((REAL)1), b = {0};
-        if (weight != NULL) w = full ? v_load(weight + i) : v_load_n(weight + i, m);
-        if (bias != NULL) b = full ? v_load(bias + i) : v_load_n(bias + i, m);
-        o = v_fma(o, w, b);
-        if (full) {
-            v_store(y + i, o);
-        } else {
-            v_store_n(y + i, o, m);
-        }
+        int64_t left = n - i;
+        vec o = v_fma(v_load_live(x + i, left) - shift, v_set1(factor), -rest);
+        vec w = weight == NULL ? v_set1((REAL)1) : v_load_live(weight + i, left);
+        vec b = bias == NULL ? (vec){0} : v_load_live(bias + i, left);
+        v_store_live(y + i, v_fma(o, w, b), left);
     }
 }
 
@@ -618,17 +610,11 @@ static void K(row_gradient)(const REAL *restrict g, const REAL *restrict x,
     vec shift = v_set1(near), factor = v_set1((REAL)rstd), slope = v_set1((REAL)-along);
     vec offset = v_set1((REAL)(along * (mean - (double)near) - level));
     for (int64_t i = 0; i < n; i += VL) {
-        int64_t m = pyad_min(VL, n - i);
-        int full = m == VL;
-        vec wg = full ? v_load(g + i) : v_load_n(g + i, m);
-        if (weight != NULL) wg *= full ? v_load(weight + i) : v_load_n(weight + i, m);
-        vec d = (full ? v_load(x + i) : v_load_n(x + i, m)) - shift;
-        vec o = v_fma(wg, factor, v_fma(d, slope, offset));
-        if (full) {
-            v_store(dx + i, o);
-        } else {
-            v_store_n(dx + i, o, m);
-        }
+        int64_t left = n - i;
+        vec wg = v_load_live(g + i, left);
+        if (weight != NULL) wg *= v_load_live(weight + i, left);
+        vec d = v_load_live(x + i, left) - shift;
+        v_store_live(dx + i, v_fma(wg, factor, v_fma(d, slope, offset)), left);
     }
 }
 

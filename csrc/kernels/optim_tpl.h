@@ -64,18 +64,6 @@ static inline int K(walk_next)(K(walk) *w) {
 }
 
 /* v_load and v_store of the n elements that are left, if fewer than a vector. */
-static inline vec K(load_part)(const REAL *p, int64_t n) {
-    return n >= VL ? v_load(p) : v_load_n(p, n);
-}
-
-static inline void K(store_part)(REAL *p, vec v, int64_t n) {
-    if (n >= VL) {
-        v_store(p, v);
-    } else {
-        v_store_n(p, v, n);
-    }
-}
-
 #define FOR_VECTORS(w, k, left) \
     for (int64_t k = (w).from, left = (w).to - k; left > 0; k += VL, left -= VL)
 
@@ -94,14 +82,14 @@ static int K(sgd_step)(const void *args, const team *t) {
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
             if (remembers) {
-                vec b = a->first ? g : v_fma(momentum, K(load_part)(buffer + k, left), fresh * g);
-                K(store_part)(buffer + k, b, left);
+                vec b = a->first ? g : v_fma(momentum, v_load_live(buffer + k, left), fresh * g);
+                v_store_live(buffer + k, b, left);
                 g = a->nesterov ? v_fma(momentum, b, g) : b;
             }
-            K(store_part)(param + k, v_fma(minus_lr, g, p), left);
+            v_store_live(param + k, v_fma(minus_lr, g, p), left);
         }
     }
     return PYAD_OK;
@@ -152,20 +140,20 @@ static int K(adam_step)(const void *args, const team *t) {
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         REAL *restrict largest = a->amsgrad ? K(table_data)(&a->largest, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays && a->decoupled) p *= decay;
             if (decays && !a->decoupled) g = v_fma(decay, p, g);
-            vec m = K(load_part)(mean + k, left), s = K(load_part)(square + k, left);
+            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
             m = v_fma(fresh1, g - m, m);
             s = v_fma(fresh2, g * g, keep2 * s);
-            K(store_part)(mean + k, m, left);
-            K(store_part)(square + k, s, left);
+            v_store_live(mean + k, m, left);
+            v_store_live(square + k, s, left);
             if (a->amsgrad) {
-                s = v_max(K(load_part)(largest + k, left), s);
-                K(store_part)(largest + k, s, left);
+                s = v_max(v_load_live(largest + k, left), s);
+                v_store_live(largest + k, s, left);
             }
             vec width = v_fma(v_sqrt(s), correct, eps);
-            K(store_part)(param + k, v_fma(size, m / width, p), left);
+            v_store_live(param + k, v_fma(size, m / width, p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -192,22 +180,22 @@ static int K(rmsprop_step)(const void *args, const team *t) {
         REAL *restrict mean = a->centered ? K(table_data)(&a->means, w.i) : NULL;
         REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
-            vec s = v_fma(fresh, g * g, alpha * K(load_part)(square + k, left)), width = s;
-            K(store_part)(square + k, s, left);
+            vec s = v_fma(fresh, g * g, alpha * v_load_live(square + k, left)), width = s;
+            v_store_live(square + k, s, left);
             if (a->centered) {
-                vec m = K(load_part)(mean + k, left);
+                vec m = v_load_live(mean + k, left);
                 m = v_fma(fresh, g - m, m);
-                K(store_part)(mean + k, m, left);
+                v_store_live(mean + k, m, left);
                 width = v_fma(-m, m, s);
             }
             vec move = g / (v_sqrt(width) + eps);
             if (remembers) {
-                move = v_fma(momentum, K(load_part)(buffer + k, left), move);
-                K(store_part)(buffer + k, move, left);
+                move = v_fma(momentum, v_load_live(buffer + k, left), move);
+                v_store_live(buffer + k, move, left);
             }
-            K(store_part)(param + k, v_fma(minus_lr, move, p), left);
+            v_store_live(param + k, v_fma(minus_lr, move, p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -232,11 +220,11 @@ static int K(adagrad_step)(const void *args, const team *t) {
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict sum = K(table_data)(&a->sums, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
-            vec s = v_fma(g, g, K(load_part)(sum + k, left));
-            K(store_part)(sum + k, s, left);
-            K(store_part)(param + k, v_fma(minus_lr, g / (v_sqrt(s) + eps), p), left);
+            vec s = v_fma(g, g, v_load_live(sum + k, left));
+            v_store_live(sum + k, s, left);
+            v_store_live(param + k, v_fma(minus_lr, g / (v_sqrt(s) + eps), p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -263,14 +251,14 @@ static int K(adadelta_step)(const void *args, const team *t) {
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         REAL *restrict moves = K(table_data)(&a->moves, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
-            vec s = v_fma(fresh, g * g, rho * K(load_part)(square + k, left));
-            vec d = K(load_part)(moves + k, left);
+            vec s = v_fma(fresh, g * g, rho * v_load_live(square + k, left));
+            vec d = v_load_live(moves + k, left);
             vec move = v_sqrt(d + eps) / v_sqrt(s + eps) * g;
-            K(store_part)(square + k, s, left);
-            K(store_part)(moves + k, v_fma(fresh, move * move, rho * d), left);
-            K(store_part)(param + k, v_fma(minus_lr, move, p), left);
+            v_store_live(square + k, s, left);
+            v_store_live(moves + k, v_fma(fresh, move * move, rho * d), left);
+            v_store_live(param + k, v_fma(minus_lr, move, p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -298,14 +286,14 @@ static int K(adamax_step)(const void *args, const team *t) {
         REAL *restrict mean = K(table_data)(&a->means, w.i);
         REAL *restrict largest = K(table_data)(&a->largest, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
-            vec m = K(load_part)(mean + k, left);
+            vec m = v_load_live(mean + k, left);
             m = v_fma(fresh, g - m, m);
-            vec top = v_max(K(load_part)(largest + k, left) * keep, v_max(g, -g) + eps);
-            K(store_part)(mean + k, m, left);
-            K(store_part)(largest + k, top, left);
-            K(store_part)(param + k, v_fma(size, m / top, p), left);
+            vec top = v_max(v_load_live(largest + k, left) * keep, v_max(g, -g) + eps);
+            v_store_live(mean + k, m, left);
+            v_store_live(largest + k, top, left);
+            v_store_live(param + k, v_fma(size, m / top, p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -346,16 +334,16 @@ static int K(radam_step)(const void *args, const team *t) {
         REAL *restrict mean = K(table_data)(&a->means, w.i);
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = K(load_part)(grad + k, left) * sign, p = K(load_part)(param + k, left);
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays && a->decoupled) p *= decay;
             if (decays && !a->decoupled) g = v_fma(decay, p, g);
-            vec m = K(load_part)(mean + k, left), s = K(load_part)(square + k, left);
+            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
             m = v_fma(fresh1, g - m, m);
             s = v_fma(fresh2, g * g, keep2 * s);
-            K(store_part)(mean + k, m, left);
-            K(store_part)(square + k, s, left);
+            v_store_live(mean + k, m, left);
+            v_store_live(square + k, s, left);
             if (trust > 0) m /= v_sqrt(s) + eps;
-            K(store_part)(param + k, v_fma(size, m, p), left);
+            v_store_live(param + k, v_fma(size, m, p), left);
         }
     }
     K(count_steps)(&a->steps, t);
@@ -511,7 +499,7 @@ static int K(grad_scale)(const void *args, const team *t) {
     K(walk) w = K(walk_part)(&a->out, t);
     while (K(walk_next)(&w)) {
         REAL *restrict g = K(table_data)(&a->out, w.i);
-        FOR_VECTORS(w, k, left) K(store_part)(g + k, K(load_part)(g + k, left) * by, left);
+        FOR_VECTORS(w, k, left) v_store_live(g + k, v_load_live(g + k, left) * by, left);
     }
     return PYAD_OK;
 }
@@ -526,8 +514,8 @@ static int K(grad_clamp)(const void *args, const team *t) {
     while (K(walk_next)(&w)) {
         REAL *restrict g = K(table_data)(&a->grads, w.i);
         FOR_VECTORS(w, k, left) {
-            vec x = K(load_part)(g + k, left);
-            K(store_part)(g + k, v_max(low, v_min(high, x)), left);
+            vec x = v_load_live(g + k, left);
+            v_store_live(g + k, v_max(low, v_min(high, x)), left);
         }
     }
     return PYAD_OK;

@@ -79,18 +79,6 @@ static pool_job K(pool_job_of)(window_geometry g, const pyad_array *cell) {
 
 /* ---- VL channels, or the last few ---- */
 
-POOL_INLINE vec K(pool_load)(const REAL *p, int64_t live) {
-    return live == VL ? v_load(p) : v_load_n(p, live);
-}
-
-POOL_INLINE void K(pool_store)(REAL *p, vec a, int64_t live) {
-    if (live == VL) {
-        v_store(p, a);
-    } else {
-        v_store_n(p, a, live);
-    }
-}
-
 POOL_INLINE mask K(pool_number)(int64_t cell) {
     return (mask){0} + (mask_item)cell;
 }
@@ -133,7 +121,7 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
     vec best[POOL_WIDE];
     mask winner[POOL_WIDE];
     for (int64_t k = 0; k < wide; k++) {
-        best[k] = K(pool_load)(x + k * VL, live);
+        best[k] = v_load_live(x + k * VL, live);
         winner[k] = K(pool_number)(w.cell);
     }
     for (int64_t d = 0; d < nd; d++) {
@@ -143,7 +131,7 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
             for (int64_t i = 0; i < nw; i++) {
                 mask number = K(pool_number)(cell + i);
                 for (int64_t k = 0; k < wide; k++) {
-                    vec v = K(pool_load)(row + i * j->tap[2] + k * VL, live);
+                    vec v = v_load_live(row + i * j->tap[2] + k * VL, live);
                     mask take = ~(v <= best[k]) & (best[k] == best[k]);
                     best[k] = v_select(take, v, best[k]);
                     winner[k] = (take & number) | (~take & winner[k]);
@@ -156,7 +144,7 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
             winner[k] |= best[k] <= v_set1(0);
             best[k] = v_max(v_set1(0), best[k]);
         }
-        K(pool_store)(y + out + k * VL, best[k], live);
+        v_store_live(y + out + k * VL, best[k], live);
         K(pool_store_cells)(j->cells, out + k * VL, winner[k], live);
     }
 }
@@ -170,12 +158,12 @@ POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_wi
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
             int64_t cell = w.cell + d * j->cell_step[0] + h * j->cell_step[1];
             for (int64_t i = 0; i < nw; i++) {
-                vec v = K(pool_load)(row + i * j->tap[2], live);
+                vec v = v_load_live(row + i * j->tap[2], live);
                 taken = v_select(winner == K(pool_number)(cell + i), v, taken);
             }
         }
     }
-    K(pool_store)(y + out, taken, live);
+    v_store_live(y + out, taken, live);
 }
 
 /* Sums row by row first: a large window's error grows with its edge, not with its area. */
@@ -187,17 +175,17 @@ POOL_INLINE void K(pool_average)(const pool_job *j, const REAL *x, REAL *y, vec 
     for (int64_t d = 0; d < nd; d++) {
         for (int64_t h = 0; h < nh; h++) {
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
-            for (int64_t k = 0; k < wide; k++) sum[k] = K(pool_load)(row + k * VL, live);
+            for (int64_t k = 0; k < wide; k++) sum[k] = v_load_live(row + k * VL, live);
             for (int64_t i = 1; i < nw; i++) {
                 for (int64_t k = 0; k < wide; k++) {
-                    sum[k] += K(pool_load)(row + i * j->tap[2] + k * VL, live);
+                    sum[k] += v_load_live(row + i * j->tap[2] + k * VL, live);
                 }
             }
             for (int64_t k = 0; k < wide; k++) total[k] += sum[k];
         }
     }
     for (int64_t k = 0; k < wide; k++) {
-        K(pool_store)(y + out + k * VL, total[k] / divisor, live);
+        v_store_live(y + out + k * VL, total[k] / divisor, live);
     }
 }
 
@@ -300,21 +288,21 @@ POOL_INLINE void K(pool_forward)(int64_t what, const pool_job *j, const REAL *x,
  * the first of them; nw their count, as a constant where it is known. */
 POOL_INLINE void K(pool_max_spread)(const pool_job *j, const REAL *gy, REAL *gx, int64_t base,
                                     int64_t nw, int64_t out, int64_t live) {
-    vec g = K(pool_load)(gy + out, live);
+    vec g = v_load_live(gy + out, live);
     mask winner = K(pool_load_cells)(j->cells, out, live);
     for (int64_t i = 0; i < nw; i++) {
         REAL *to = gx + i * j->tap[2];
         vec part = v_select(winner == K(pool_number)(base + i), g, v_set1(0));
-        K(pool_store)(to, K(pool_load)(to, live) + part, live);
+        v_store_live(to, v_load_live(to, live) + part, live);
     }
 }
 
 POOL_INLINE void K(pool_average_spread)(const pool_job *j, const REAL *gy, REAL *gx, vec share,
                                         int64_t nw, int64_t out, int64_t live) {
-    vec part = K(pool_load)(gy + out, live) * share;
+    vec part = v_load_live(gy + out, live) * share;
     for (int64_t i = 0; i < nw; i++) {
         REAL *to = gx + i * j->tap[2];
-        K(pool_store)(to, K(pool_load)(to, live) + part, live);
+        v_store_live(to, v_load_live(to, live) + part, live);
     }
 }
 

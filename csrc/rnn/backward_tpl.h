@@ -24,11 +24,11 @@ GEMM_INLINE void K(lstm_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, i
     vec one = v_set1(1), c = v_tanh(K(rnn_load)(w->c, j, n));
     vec dh = K(rnn_dh)(w, j, l, n);
     vec dc = v_fma(dh * o, one - c * c, K(rnn_load)(w->dc, j, n));
-    K(gemm_store_row)(w->d + j, 1, dc * u * i * (one - i), n);
-    K(gemm_store_row)(w->d + j + hidden, 1, dc * K(rnn_load)(w->c_before, j, n) * f * (one - f), n);
-    K(gemm_store_row)(w->d + j + 2 * hidden, 1, dc * i * (one - u * u), n);
-    K(gemm_store_row)(w->d + j + 3 * hidden, 1, dh * c * o * (one - o), n);
-    K(gemm_store_row)(w->dc + j, 1, dc * f, n);
+    v_store_live(w->d + j, dc * u * i * (one - i), n);
+    v_store_live(w->d + j + hidden, dc * K(rnn_load)(w->c_before, j, n) * f * (one - f), n);
+    v_store_live(w->d + j + 2 * hidden, dc * i * (one - u * u), n);
+    v_store_live(w->d + j + 3 * hidden, dh * c * o * (one - o), n);
+    v_store_live(w->dc + j, dc * f, n);
 }
 
 /* d has the slots r, z, the recurrent part of n, n: the first three meet the recurrent weights */
@@ -40,11 +40,11 @@ GEMM_INLINE void K(gru_back)(const K(rnn_back) *w, int64_t hidden, int64_t j, in
     vec one = v_set1(1), dh = K(rnn_dh)(w, j, l, n) + K(rnn_load)(w->dc, j, n);
     vec du = dh * (one - z) * (one - u * u);
     vec dz = dh * (K(rnn_load)(w->h_before, j, n) - u) * z * (one - z);
-    K(gemm_store_row)(w->d + j, 1, du * back * r * (one - r), n);
-    K(gemm_store_row)(w->d + j + hidden, 1, dz, n);
-    K(gemm_store_row)(w->d + j + 2 * hidden, 1, du * r, n);
-    K(gemm_store_row)(w->d + j + 3 * hidden, 1, du, n);
-    K(gemm_store_row)(w->dc + j, 1, dh * z, n);
+    v_store_live(w->d + j, du * back * r * (one - r), n);
+    v_store_live(w->d + j + hidden, dz, n);
+    v_store_live(w->d + j + 2 * hidden, du * r, n);
+    v_store_live(w->d + j + 3 * hidden, du, n);
+    v_store_live(w->dc + j, dh * z, n);
 }
 
 GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, int64_t l,
@@ -52,7 +52,7 @@ GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, in
     vec h = K(rnn_load)(w->y, j, n), dh = K(rnn_dh)(w, j, l, n);
     vec d = kind == PYAD_RNN_TANH ? dh * (v_set1(1) - h * h)
                                   : v_select(h > (vec){0}, dh, (vec){0});
-    K(gemm_store_row)(w->d + j, 1, d, n);
+    v_store_live(w->d + j, d, n);
 }
 
 /* Units begin .. end-1, a panel. */
@@ -129,7 +129,7 @@ static void K(rnn_bwd_drain)(const rnn_bwd_args *a, const K(rnn) *r, const K(rnn
             const REAL *dh = grads->dh + RNN_PANEL(j / GEMM_NR) + (row + i) * GEMM_NR;
             vec v = v_load(dh + j % GEMM_NR);
             if (r->kind == PYAD_GRU) v += K(rnn_load)(dc + i * step, j, n);
-            K(gemm_store_row)(dh0 + i * hidden + j, 1, v, n);
+            v_store_live(dh0 + i * hidden + j, v, n);
         }
     }
 }

@@ -23,18 +23,18 @@ GEMM_INLINE void K(lstm_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, in
     vec f = v_sigmoid(K(rnn_load)(w->own, j + hidden, n) + K(rnn_sum)(w, 1, l));
     vec u = v_tanh(K(rnn_load)(w->own, j + 2 * hidden, n) + K(rnn_sum)(w, 2, l));
     vec o = v_sigmoid(K(rnn_load)(w->own, j + 3 * hidden, n) + K(rnn_sum)(w, 3, l));
-    vec c = v_fma(f, K(gemm_load_row)(w->c + j, 1, n), i * u);
+    vec c = v_fma(f, v_load_live(w->c + j, n), i * u);
     vec h = o * v_tanh(c);
-    K(gemm_store_row)(w->c + j, 1, c, n);
-    K(gemm_store_row)(w->state + j, 1, h, n);
-    K(gemm_store_row)(w->y + j, 1, h, n);
+    v_store_live(w->c + j, c, n);
+    v_store_live(w->state + j, h, n);
+    v_store_live(w->y + j, h, n);
     if (!w->keep) return;
     REAL *g = w->gates + j;
-    K(gemm_store_row)(g, 1, i, n);
-    K(gemm_store_row)(g + hidden, 1, f, n);
-    K(gemm_store_row)(g + 2 * hidden, 1, u, n);
-    K(gemm_store_row)(g + 3 * hidden, 1, o, n);
-    K(gemm_store_row)(w->cell + j, 1, c, n);
+    v_store_live(g, i, n);
+    v_store_live(g + hidden, f, n);
+    v_store_live(g + 2 * hidden, u, n);
+    v_store_live(g + 3 * hidden, o, n);
+    v_store_live(w->cell + j, c, n);
 }
 
 /* slots r, z, n and the recurrent part of n */
@@ -45,22 +45,22 @@ GEMM_INLINE void K(gru_cell)(const K(rnn_row) *w, int64_t hidden, int64_t j, int
     if (w->along) own += K(rnn_sum)(w, 2, l);
     vec back = K(rnn_load)(w->back, j, n) + K(rnn_sum)(w, 3, l);
     vec u = v_tanh(v_fma(r, back, own));
-    vec h = v_fma(z, K(gemm_load_row)(w->h + j, 1, n) - u, u);
-    K(gemm_store_row)(w->state + j, 1, h, n);
-    K(gemm_store_row)(w->y + j, 1, h, n);
+    vec h = v_fma(z, v_load_live(w->h + j, n) - u, u);
+    v_store_live(w->state + j, h, n);
+    v_store_live(w->y + j, h, n);
     if (!w->keep) return;
     REAL *g = w->gates + j;
-    K(gemm_store_row)(g, 1, r, n);
-    K(gemm_store_row)(g + hidden, 1, z, n);
-    K(gemm_store_row)(g + 2 * hidden, 1, u, n);
-    K(gemm_store_row)(g + 3 * hidden, 1, back, n);
+    v_store_live(g, r, n);
+    v_store_live(g + hidden, z, n);
+    v_store_live(g + 2 * hidden, u, n);
+    v_store_live(g + 3 * hidden, back, n);
 }
 
 GEMM_INLINE void K(plain_cell)(const K(rnn_row) *w, int64_t kind, int64_t j, int64_t l, int64_t n) {
     vec sum = K(rnn_load)(w->own, j, n) + K(rnn_sum)(w, 0, l);
     vec h = kind == PYAD_RNN_TANH ? v_tanh(sum) : v_max((vec){0}, sum);
-    K(gemm_store_row)(w->state + j, 1, h, n);
-    K(gemm_store_row)(w->y + j, 1, h, n);
+    v_store_live(w->state + j, h, n);
+    v_store_live(w->y + j, h, n);
 }
 
 /* Units begin .. end-1, a panel. */

@@ -200,5 +200,5 @@ static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t 
 }
 
 GEMM_INLINE vec K(rnn_load)(const REAL *p, int64_t j, int64_t n) {
-    return p == NULL ? (vec){0} : K(gemm_load_row)(p + j, 1, n);
+    return p == NULL ? (vec){0} : v_load_live(p + j, n);
 }

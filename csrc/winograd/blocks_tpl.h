@@ -102,7 +102,7 @@ GEMM_INLINE K(winograd_source) K(winograd_see)(const K(winograd_pixels) *p, cons
         int64_t end = pyad_max(begin, right);
         for (int64_t j = 0; j < begin; j++) v_store(to + j * VL, (vec){0});
         for (int64_t j = begin; j < end; j++) {
-            v_store(to + j * VL, K(gemm_load_row)(first + i * line + j * p->channels, 1, lanes));
+            v_store(to + j * VL, v_load_live(first + i * line + j * p->channels, lanes));
         }
         for (int64_t j = end; j < side; j++) v_store(to + j * VL, (vec){0});
     }

@@ -78,7 +78,7 @@ static void K(winograd_do_squares)(const winograd_shape *s, const winograd_bwd_w
                                        dw + ((column + l) * s->channels + channel) * 9);
             if (db == NULL || panel > 0) continue;
             const REAL *bias = K(winograd_at)(w, WINOGRAD_BIAS, (column + l) / VL, 0);
-            K(gemm_store_row)(db + column + l, 1, K(winograd_add_up)(bias, w->tiles), lanes);
+            v_store_live(db + column + l, K(winograd_add_up)(bias, w->tiles), lanes);
         }
     }
 }

@@ -136,7 +136,7 @@ static void K(winograd_write)(const K(winograd_job) *job, winograd_place at, int
         REAL *out = job->out + pixel * s->columns + column;
         for (int64_t j = 0; j < cols; j++, out += s->columns) {
             vec v = K(epilogue_apply)(&job->end, y[WINOGRAD_STEP * i + j], column, out, lanes);
-            K(gemm_store_row)(out, 1, v, lanes);
+            v_store_live(out, v, lanes);
         }
     }
 }

@@ -170,7 +170,7 @@ static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd
         int64_t n = pyad_min(VL, 9 * count - e);
         K(v_transpose)(taps + e, (int)VL);
         for (int64_t l = 0; l < lanes; l++) {
-            K(gemm_store_row)(dw + l * s->channels * 9 + e, 1, taps[e + l], n);
+            v_store_live(dw + l * s->channels * 9 + e, taps[e + l], n);
         }
     }
 }
@@ -188,7 +188,7 @@ static void K(winograd_collect)(const winograd_shape *s, const K(winograd_pool) 
                                      s->group};
             K(winograd_collect_square)(s, &sums, c, lanes, rows + 9 * c);
         }
-        if (db != NULL) K(gemm_store_row)(db + first + j, 1, v_load(p->bias + j), lanes);
+        if (db != NULL) v_store_live(db + first + j, v_load(p->bias + j), lanes);
     }
 }
 
