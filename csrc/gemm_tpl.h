@@ -120,7 +120,7 @@ static void K(gemm_pack_copy)(REAL *restrict dst, int64_t width, int64_t lanes, 
  * beyond the last repeat it. */
 GEMM_INLINE void K(gemm_pack_turn_group)(REAL *dst, int64_t width, int64_t lanes, int64_t depth,
                                          const REAL *src, int64_t lane_step) {
-    vec v[VECTOR_BYTES / sizeof(REAL)];
+    vec v[VL];
     int64_t d = 0;
     for (; d + VL <= depth; d += VL, dst += VL * width) {
         GEMM_UNROLL for (int64_t i = 0; i < VL; i++) {
@@ -373,7 +373,7 @@ GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
         run(depth, a, a_lane, a_depth, b, b_depth, c, p->c_row, s->add);
         return;
     }
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VL];
     run(depth, a, a_lane, a_depth, b, b_depth, tile, GEMM_NR, 0);
     K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
 }
@@ -526,7 +526,7 @@ static void K(gemm_multiply)(const K(gemm_problem) *p, const K(gemm_block) *bloc
 /* Sums of nothing: this thread's rows of C. */
 static void K(gemm_empty)(const K(gemm_problem) *p, const team *t) {
     int64_t begin, end;
-    REAL zeros[GEMM_NV * VECTOR_BYTES / sizeof(REAL)] = {0};
+    REAL zeros[GEMM_NV * VL] = {0};
     team_range(t, p->m, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         for (int64_t j = 0; j < p->n; j += GEMM_NR) {
@@ -605,7 +605,7 @@ static void K(gemm_row_rest)(int64_t depth, const REAL *restrict a, int64_t a_de
 /* m == 1, B's rows along memory: columns by up to eight vectors, each a sum over k in order. */
 static void K(gemm_row)(const K(gemm_problem) *p, const K(gemm_matrix) *a, const K(gemm_matrix) *b,
                         const team *t) {
-    _Alignas(64) REAL out[8 * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL out[8 * VL];
     int64_t begin, end;
     team_range(t, p->n, GEMM_NR, &begin, &end);
     for (int64_t j = begin, cols; j < end; j += cols) {
@@ -700,7 +700,7 @@ static void K(gemm_dots_one)(int64_t depth, const REAL *a, int64_t a_row, const 
 /* Few rows of A against columns of B that lie along memory, as in x @ w.T: dot products. */
 static void K(gemm_dots)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                          const K(gemm_matrix) *b, const team *t) {
-    _Alignas(64) REAL tile[GEMM_DOT_ROWS * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL tile[GEMM_DOT_ROWS * GEMM_NV * VL];
     int64_t begin, end;
     team_range(t, p->n, GEMM_DOT_COLS, &begin, &end);
     for (int64_t j = begin; j < end; j += GEMM_DOT_COLS) {

@@ -74,6 +74,9 @@ typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 #include "math/erf_tpl.h"
 
 #undef ROUNDER
+#undef LN2
+#undef LOG2_E
+#undef EXP_BEND
 #undef LN2_HI
 #undef LN2_LO
 #undef PI_2

@@ -1,5 +1,5 @@
-/* What softmax and cross-entropy share: rows of shifted logits, and tiles of short rows. Included
- * after math_tpl.h.
+/* What softmax, cross-entropy and logsumexp share: exponentials less the largest, of rows and of
+ * columns, and tiles in which short rows stand side by side. Included after math_tpl.h.
  */
 #ifdef REAL
 
@@ -12,7 +12,7 @@
 /* so many tiles are made together: the constants of long loops leave the registers for a call */
 #define STRIP_TILES 16
 #define STRIP_VECTORS (2 * TILE_CLASSES)
-#define STRIP_SIZE (STRIP_VECTORS * VECTOR_BYTES / sizeof(REAL))
+#define STRIP_SIZE (STRIP_VECTORS * VL)
 
 V_INLINE vec K(take)(const REAL *p, int64_t width, int full) {
     return full ? v_load(p) : v_load_n(p, width);
@@ -98,7 +98,7 @@ V_INLINE void K(join_pairs)(const REAL *restrict tile, REAL *restrict y) {
 
 /* lanes of a before `from`, of b from there on */
 V_INLINE vec K(join_lanes)(vec a, vec b, const int from) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     mask_item behind[lanes];
     mask m;
 #pragma GCC unroll 16
@@ -109,7 +109,7 @@ V_INLINE vec K(join_lanes)(vec a, vec b, const int from) {
 
 /* VL rows of n <= size: row i of each group of lanes beside the first. Reads VL elements more. */
 V_INLINE void K(narrow_in)(const REAL *x, REAL *tile, int64_t n, const int size) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     vec v[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < size; i++) {
@@ -128,7 +128,7 @@ V_INLINE void K(narrow_in)(const REAL *x, REAL *tile, int64_t n, const int size)
 
 /* VL rows; reads up to VL elements more. */
 V_INLINE void K(whole_in)(const REAL *x, REAL *tile, int64_t n) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     if (n == 2) {
         K(split_pairs)(x, tile);
     } else if (n <= lanes / 4) {
@@ -150,7 +150,7 @@ V_INLINE void K(whole_in)(const REAL *x, REAL *tile, int64_t n) {
 }
 
 V_INLINE void K(part_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     for (int64_t j = 0; j < n; j += lanes) {
         const int64_t width = pyad_min(lanes, n - j);
         vec v[lanes];
@@ -177,7 +177,7 @@ TILE_CALL K(transpose_in)(const REAL *x, REAL *tiles, int64_t n, int64_t rows, i
 
 /* The columns from the last: a row's last vector may reach into the next row, which comes later. */
 V_INLINE void K(tile_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     for (int64_t j = (n - 1) / lanes * lanes; j >= 0; j -= lanes) {
         const int64_t width = pyad_min(lanes, n - j);
         vec v[lanes];

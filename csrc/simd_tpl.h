@@ -34,7 +34,7 @@ static inline mask v_isnan(vec a) { return a != a; }
 
 /* Every element's partner, `half` before or behind it; a shuffle, as `half` is constant. */
 static inline vec K(v_partners)(vec a, const int half) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
     mask_item from[lanes];
     mask order;
 #pragma GCC unroll 16
@@ -46,7 +46,7 @@ static inline vec K(v_partners)(vec a, const int half) {
 /* The sum of the elements, halves first: a fixed order for each width. */
 static inline REAL v_sum(vec a) {
 #pragma GCC unroll 4
-    for (int half = VECTOR_BYTES / sizeof(REAL) / 2; half > 0; half /= 2) {
+    for (int half = VL / 2; half > 0; half /= 2) {
         a += K(v_partners)(a, half);
     }
     return a[0];
@@ -55,7 +55,7 @@ static inline REAL v_sum(vec a) {
 /* The largest element; without NaN. */
 static inline REAL v_hmax(vec a) {
 #pragma GCC unroll 4
-    for (int half = VECTOR_BYTES / sizeof(REAL) / 2; half > 0; half /= 2) {
+    for (int half = VL / 2; half > 0; half /= 2) {
         a = v_max(a, K(v_partners)(a, half));
     }
     return a[0];
@@ -65,7 +65,7 @@ static inline REAL v_hmax(vec a) {
  * fewer vectors than lanes, each group of as many lanes is turned for itself. In place, so that they
  * stay in registers. */
 static inline __attribute__((always_inline)) void K(v_transpose)(vec *v, const int size) {
-    enum { lanes = VECTOR_BYTES / sizeof(REAL) };
+    enum { lanes = VL };
 #pragma GCC unroll 4
     for (int by = 1; by < size; by *= 2) {
         mask_item low[lanes], high[lanes];

@@ -166,7 +166,7 @@ static void K(narrow_pack)(const conv_shape *s, const narrow_cut *c, const REAL 
 
 /* A thread's own memory. */
 typedef struct {
-    const REAL *from[VECTOR_BYTES / sizeof(REAL)]; /* a row of each strip, NULL outside the source */
+    const REAL *from[VL]; /* a row of each strip, NULL outside the source */
     _Alignas(64) REAL turned[NARROW_TURNED];
     _Alignas(64) REAL sums[NARROW_SUMS];
 } K(narrow_scratch);
@@ -208,9 +208,9 @@ static __attribute__((noinline)) int K(narrow_rows)(const K(narrow_job) *job, co
 static __attribute__((noinline)) void K(narrow_turn)(const REAL *const *from, int64_t offset, int64_t pixel,
                            int64_t columns, int64_t count, REAL *turned) {
     static const REAL zeros[NARROW_DEPTH] = {0};
-    const REAL *at[VECTOR_BYTES / sizeof(REAL)];
-    int64_t step[VECTOR_BYTES / sizeof(REAL)];
-    vec v[VECTOR_BYTES / sizeof(REAL)];
+    const REAL *at[VL];
+    int64_t step[VL];
+    vec v[VL];
     for (int64_t l = 0; l < VL; l++) {
         at[l] = from[l] == NULL ? zeros : from[l] + offset;
         step[l] = from[l] == NULL ? 0 : pixel;

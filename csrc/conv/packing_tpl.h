@@ -47,7 +47,7 @@ static void K(conv_pack_turned)(const K(conv_matrix) *w, const im2col_view *v, i
         for (int64_t e = 0; e < inner * taps; e += VL) {
             int64_t count = pyad_min(VL, inner * taps - e);
             for (int64_t l = 0; l < width; l += VL) {
-                vec turned[VECTOR_BYTES / sizeof(REAL)];
+                vec turned[VL];
                 K(gemm_load_turned)(from + l * w->column + e, w->column, lanes - l, count, turned);
                 int64_t c = outer + e / taps, tap = e % taps;
                 for (int64_t i = 0; i < count; i++) {
@@ -72,7 +72,7 @@ typedef struct {
     im2col_run runs[CONV_RUNS], clipped[CONV_RUNS];
     int64_t spans[CONV_RUNS], depths[CONV_RUNS];
     _Alignas(64) REAL rows[GEMM_MR * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VL];
     REAL *out[GEMM_MR], *aside[GEMM_MR]; /* rows of the output; of `tile` */
 } K(conv_scratch);
 

@@ -303,7 +303,7 @@ static void K(conv_weight_rows)(const im2col_view *v, const conv_cut *c, const R
     int64_t taps = im2col_taps(v), channel = 0, tap = 0;
     for (int64_t e = 0; e < c->depth; e += VL) {
         int64_t count = pyad_min(VL, c->depth - e);
-        vec turned[VECTOR_BYTES / sizeof(REAL)] = {{0}};
+        vec turned[VL] = {{0}};
         for (int64_t i = 0; i < count; i++) {
             const REAL *at = sums + (tap * v->group_channels + channel) * c->padded;
             vec sum = v_load(at);

@@ -344,7 +344,7 @@ static inline int64_t K(unit)(const K(classes) *e, int64_t u, int64_t *width) {
     return u / tiles * e->v.inner + column;
 }
 
-#define LANES (VECTOR_BYTES / sizeof(REAL))
+#define LANES (VL)
 
 /* Of each row of a unit: its class, -1 where it is ignored or no row, and the weight of that class,
  * there 0. Where targets are probabilities, class 0 and weight 1. */

@@ -33,8 +33,8 @@
 #define pool_window K(pool_window)
 
 /* cell numbers as they are kept, for VL channels */
-typedef uint8_t pool_bytes __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL))));
-typedef int32_t pool_words __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL) * 4)));
+typedef uint8_t pool_bytes __attribute__((vector_size(VL)));
+typedef int32_t pool_words __attribute__((vector_size(4 * VL)));
 
 /* Cell numbers of 1 or 4 bytes; 0 bytes: there are none. */
 typedef struct {

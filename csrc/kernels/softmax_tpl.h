@@ -384,7 +384,7 @@ V_INLINE void K(row_fwd)(int kind, const REAL *x, REAL *y, int64_t n) {
 
 /* up to VL rows, whose logarithms are taken together */
 V_INLINE void K(rows_logs)(const REAL *x, REAL *y, int64_t n, int64_t rows) {
-    REAL largest[VECTOR_BYTES / sizeof(REAL)], last[VECTOR_BYTES / sizeof(REAL)];
+    REAL largest[VL], last[VL];
     v_store(last, v_set1((REAL)1));
     for (int64_t i = 0; i < rows; i++) {
         largest[i] = K(row_max)(x + i * n, n);

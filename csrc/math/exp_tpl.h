@@ -4,6 +4,8 @@
  * last bits. A power of two is a number's exponent.
  */
 
+#define LN2 v_set1(PICK(0.693147181, 0.69314718055994531))
+#define LOG2_E v_set1(PICK(1.44269504, 1.44269504088896341))
 #define LN2_HI v_set1(PICK(0.693145751953125, 6.93147180369123816490e-01)) /* n * LN2_HI is exact */
 #define LN2_LO v_set1(PICK(1.428606765330187045e-06, 1.90821492927058770002e-10))
 
@@ -12,20 +14,21 @@
 #define EXP_LOWEST v_set1(PICK(-87.0, -708.0))
 #define EXP_MOST v_set1(PICK(90.0, 711.0))
 
-/* x = n ln 2 + r, |r| <= ln(2) / 2; returns exp(r) - 1 - r */
-V_INLINE vec K(v_exp_reduce)(vec x, vec x_lo, vec *r, mask *n) {
-    /* (exp(r) - 1 - r) / r^2 */
-    static const REAL c[] = {
+/* (exp(r) - 1 - r) / r^2, |r| <= ln(2) / 2 */
 #if DTYPE == PYAD_FLOAT32
-        0.5f, 0.1666657685f, 0.04166655444f, 0.008363202972f, 0.001392621347f
+#define EXP_BEND 0.5f, 0.1666657685f, 0.04166655444f, 0.008363202972f, 0.001392621347f
 #else
-        0.5, 0.16666666666666671, 0.0416666666666666698, 0.00833333333332611205,
-        0.00138888888888837318, 0.000198412698749012592, 2.48015873256053228e-05,
-        2.75572552979696444e-6, 2.75572735701021397e-7, 2.51052595384484934e-8,
+#define EXP_BEND                                                                                  \
+    0.5, 0.16666666666666671, 0.0416666666666666698, 0.00833333333332611205,                       \
+        0.00138888888888837318, 0.000198412698749012592, 2.48015873256053228e-05,                  \
+        2.75572552979696444e-6, 2.75572735701021397e-7, 2.51052595384484934e-8,                    \
         2.0914717341716376e-9
 #endif
-    };
-    vec k = K(v_round_small)(x * v_set1(PICK(1.44269504, 1.44269504088896341)), n);
+
+/* x = n ln 2 + r, |r| <= ln(2) / 2; returns exp(r) - 1 - r */
+V_INLINE vec K(v_exp_reduce)(vec x, vec x_lo, vec *r, mask *n) {
+    static const REAL c[] = {EXP_BEND};
+    vec k = K(v_round_small)(x * LOG2_E, n);
     *r = v_fma(k, -LN2_LO, v_fma(k, -LN2_HI, x)) + x_lo;
     return *r * *r * v_poly(*r, c);
 }
@@ -64,18 +67,8 @@ V_INLINE vec v_exp(vec x) {
 /* exp(x) for EXP_LOWEST <= x <= 0; NaN passes */
 V_INLINE vec K(exp_normal)(vec x) {
 #if VECTOR_BYTES == 64
-    static const REAL c[] = { /* exp(r) for |r| <= ln(2) / 2 */
-#if DTYPE == PYAD_FLOAT32
-        1.0f, 1.0f, 0.5f, 0.1666657685f, 0.04166655444f, 0.008363202972f, 0.001392621347f
-#else
-        1, 1, 0.5, 0.16666666666666671, 0.0416666666666666698, 0.00833333333332611205,
-        0.00138888888888837318, 0.000198412698749012592, 2.48015873256053228e-05,
-        2.75572552979696444e-6, 2.75572735701021397e-7, 2.51052595384484934e-8,
-        2.0914717341716376e-9
-#endif
-    };
-    const vec log2e = v_set1(PICK(1.44269504, 1.44269504088896341));
-    vec k = v_fma(x, log2e, v_set1(ROUNDER)) - v_set1(ROUNDER);
+    static const REAL c[] = {1, 1, EXP_BEND}; /* exp(r) */
+    vec k = v_fma(x, LOG2_E, v_set1(ROUNDER)) - v_set1(ROUNDER);
     vec r = v_fma(k, -LN2_LO, v_fma(k, -LN2_HI, x));
     return v_times_power(v_poly(r, c), k);
 #else
@@ -102,26 +95,29 @@ V_INLINE vec K(exp_tail_where)(vec x, vec counted) {
 
 V_INLINE vec K(exp_tail)(vec x) { return K(exp_tail_where)(x, x); }
 
-/* 2^x for x from PICK(-151, -1076) to PICK(129, 1025) */
+/* 2^x is 0 below EXP2_NOTHING, a normal number from EXP2_LOWEST on, infinite from EXP2_MOST on */
+#define EXP2_NOTHING v_set1(PICK(-151.0, -1076.0))
+#define EXP2_LOWEST v_set1(PICK(-126.0, -1022.0))
+#define EXP2_MOST v_set1(PICK(129.0, 1025.0))
+
+/* 2^x for x from EXP2_NOTHING to EXP2_MOST */
 V_INLINE vec K(v_exp2_inside)(vec x) {
     mask n, zero;
-    vec rest = (x - K(v_round_small)(x, &n)) * v_set1(PICK(0.69314718, 0.69314718055994531));
+    vec rest = (x - K(v_round_small)(x, &n)) * LN2;
     vec r, tail = K(v_exp_reduce)(rest, (vec){0}, &r, &zero);
     return K(v_scale)((r + tail) + (REAL)1, n + zero);
 }
 
-#define EXP2_LOWEST v_set1(PICK(-126.0, -1022.0))
-
 /* as v_exp_low */
 V_SELDOM vec K(v_exp2_low)(vec x) {
-    mask low = x < EXP2_LOWEST, deep = low & (x > v_set1(PICK(-151.0, -1076.0)));
+    mask low = x < EXP2_LOWEST, deep = low & (x > EXP2_NOTHING);
     vec power = v_select(low, (vec){0}, K(v_exp2_inside)(v_max(EXP2_LOWEST, x)));
     if (!v_any(deep)) return power;
     return v_select(deep, K(v_exp2_inside)(v_select(deep, x, (vec){0})), power);
 }
 
 V_INLINE vec v_exp2(vec x) {
-    x = v_min(v_set1(PICK(129.0, 1025.0)), x);
+    x = v_min(EXP2_MOST, x);
     return v_any_less(x, EXP2_LOWEST) ? K(v_exp2_low)(x) : K(v_exp2_inside)(x);
 }
 

@@ -60,27 +60,34 @@ V_INLINE vec K(v_asin_bend)(vec x) {
     return x * z * v_poly(z, c);
 }
 
-V_INLINE vec v_asin(vec x) {
-    vec size = v_abs(x);
-    mask far = size > v_set1((REAL)0.5);
-    vec half = (REAL)0.5 * ((REAL)1 - size);
-    vec t = v_select(far, v_sqrt(half), size), bend = K(v_asin_bend)(t);
-    /* the root's rounding, doubled, would show beside pi / 2 */
+/* What asin and acos of |x| = size come from: for size > 1/2, which is `far`, the root of (1 - size) / 2,
+ * else size itself. */
+typedef struct {
+    mask far;
+    vec root, bend; /* asin(root) = root + bend */
+    vec lost;       /* of a far root by its rounding: doubled, it would show beside pi / 2 */
+} K(arc);
+
+V_INLINE K(arc) K(v_arc)(vec size) {
+    K(arc) a = {.far = size > v_set1((REAL)0.5)};
+    vec half = (REAL)0.5 * ((REAL)1 - size), t = v_select(a.far, v_sqrt(half), size);
     vec lost = (half - t * t - K(v_product_error)(t, t, t * t)) / (t + t);
-    lost = v_select(far & (t > (vec){0}), lost, (vec){0});
-    vec down = PI_2 - ((REAL)2 * t - (PI_2_LO - (REAL)2 * (bend + lost)));
-    return v_copysign(v_select(far, down, t + bend), x);
+    a.root = t;
+    a.bend = K(v_asin_bend)(t);
+    a.lost = v_select(a.far & (t > (vec){0}), lost, (vec){0});
+    return a;
+}
+
+V_INLINE vec v_asin(vec x) {
+    K(arc) a = K(v_arc)(v_abs(x));
+    vec down = PI_2 - ((REAL)2 * a.root - (PI_2_LO - (REAL)2 * (a.bend + a.lost)));
+    return v_copysign(v_select(a.far, down, a.root + a.bend), x);
 }
 
 V_INLINE vec v_acos(vec x) {
-    vec size = v_abs(x);
-    mask far = size > v_set1((REAL)0.5), below = x < (vec){0};
-    vec half = (REAL)0.5 * ((REAL)1 - size);
-    vec t = v_select(far, v_sqrt(half), size), bend = K(v_asin_bend)(t);
-    vec lost = (half - t * t - K(v_product_error)(t, t, t * t)) / (t + t);
-    lost = v_select(far & (t > (vec){0}), lost, (vec){0});
-    vec up = (REAL)2 * (t + (bend + lost));
-    up = v_select(below, (REAL)2 * PI_2 - (up - (REAL)2 * PI_2_LO), up);
-    vec around = v_copysign(t + bend, x);
-    return v_select(far, up, PI_2 - (around - PI_2_LO));
+    K(arc) a = K(v_arc)(v_abs(x));
+    vec up = (REAL)2 * (a.root + (a.bend + a.lost));
+    up = v_select(x < (vec){0}, (REAL)2 * PI_2 - (up - (REAL)2 * PI_2_LO), up);
+    vec around = v_copysign(a.root + a.bend, x);
+    return v_select(a.far, up, PI_2 - (around - PI_2_LO));
 }

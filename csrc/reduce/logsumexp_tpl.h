@@ -67,8 +67,8 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
 /* Columns begin .. begin+n-1, n <= VL, of the sums of a few rows: as logsumexp_merge. */
 static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, const REAL *sum,
                                      int64_t n) {
-    REAL old[VECTOR_BYTES / sizeof(REAL)] = {0}, shift[VECTOR_BYTES / sizeof(REAL)] = {0};
-    REAL mine[VECTOR_BYTES / sizeof(REAL)] = {0}, theirs[VECTOR_BYTES / sizeof(REAL)] = {0};
+    REAL old[VL] = {0}, shift[VL] = {0};
+    REAL mine[VL] = {0}, theirs[VL] = {0};
     for (int64_t l = 0; l < n; l++) {
         const REAL best = BETTER(max[l], states[l].max, >) ? max[l] : states[l].max;
         old[l] = K(finite_or_zero)(states[l].max);

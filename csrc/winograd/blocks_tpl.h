@@ -163,7 +163,7 @@ GEMM_INLINE void K(winograd_window_rows)(const K(winograd_source) *d, const int 
 static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pixels) *x,
                                     int64_t first, int64_t count, int rows,
                                     const K(winograd_block) *v, int64_t to) {
-    _Alignas(64) REAL room[WINOGRAD_POINTS * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL room[WINOGRAD_POINTS * VL];
     int64_t step = K(winograd_point_step)(v);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);
@@ -228,7 +228,7 @@ static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_
                                       int64_t column, int64_t columns, int64_t first,
                                       int64_t count, int rows, const K(winograd_block) *w,
                                       int64_t to) {
-    _Alignas(64) REAL room[16 * VECTOR_BYTES / sizeof(REAL)];
+    _Alignas(64) REAL room[16 * VL];
     int64_t step = K(winograd_point_step)(w);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);

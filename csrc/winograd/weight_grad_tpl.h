@@ -151,7 +151,7 @@ typedef struct {
 /* dw of VL columns, `lanes` of which are there, for VL channels from `channel` on. */
 static void K(winograd_collect_square)(const winograd_shape *s, const K(winograd_sums) *sums,
                                        int64_t channel, int64_t lanes, REAL *dw) {
-    vec taps[(9 + 1) * VECTOR_BYTES / sizeof(REAL)];
+    vec taps[(9 + 1) * VL];
     int64_t count = pyad_min(VL, s->channels - channel);
     for (int64_t c = 0; c < count; c++) {
         vec half[18], line[WINOGRAD_SIDE];

@@ -64,7 +64,7 @@ GEMM_INLINE void K(winograd_weight_rows)(const vec *g, const int row, REAL *out,
  * for each point, `step` elements apart. */
 static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t panel, int64_t channel,
                                     int64_t count, REAL *mapped, int64_t step) {
-    vec taps[10 * VECTOR_BYTES / sizeof(REAL)], g[9];
+    vec taps[10 * VL], g[9];
     for (int64_t l = 0; l < WINOGRAD_WIDTH; l += VL) {
         for (int64_t c = 0; c < count; c += VL) {
             int64_t some = pyad_min(VL, count - c);
