@@ -1,0 +1,216 @@
+/* Losses of pairs: a value, its slope and that of the target from x and target alone, VL pairs at a time,
+ * in the order of memory. Forward: blocks of elements, PAIR_RUN of them added in REAL, then in double.
+ */
+
+V_INLINE vec K(clamped_log)(vec logarithm) { return v_max(v_set1(LOWEST_LOG), logarithm); }
+
+V_INLINE vec K(pair_value)(int kind, vec x, vec t, vec pos_weight, vec beta) {
+    const vec zero = {0}, one = v_set1((REAL)1);
+    vec d = x - t, a = v_abs(d);
+    switch (kind) {
+    case PAIR_MSE:
+        return d * d;
+    case PAIR_L1:
+        return a;
+    case PAIR_HUBER:
+        return v_select(a <= beta, (REAL)0.5 * d * d, beta * (a - (REAL)0.5 * beta));
+    case PAIR_SMOOTH_L1:
+        return v_select(a < beta, (REAL)0.5 * d * d / beta, a - (REAL)0.5 * beta);
+    case PAIR_BCE: {
+        vec yes = K(clamped_log)(v_log(x)), no = K(clamped_log)(v_log1p(-x));
+        return -v_fma(t, yes, (one - t) * no);
+    }
+    case PAIR_BCE_LOGITS: {
+        vec of_negative = v_max(zero, -x) + K(v_log1p_unit)(K(exp_below)(-v_abs(x))); /* softplus */
+        return v_fma(v_fma(pos_weight - one, t, one), of_negative, (one - t) * x);
+    }
+    case PAIR_KL:
+        return v_select(t == zero, zero, t * v_log(t)) - t * x;
+    default:
+        return v_exp(t) * (t - x);
+    }
+}
+
+V_INLINE vec K(pair_slope)(int kind, vec x, vec t, vec pos_weight, vec beta) {
+    const vec zero = {0}, one = v_set1((REAL)1), tiny = v_set1(SMALLEST_NORMAL);
+    vec d = x - t, sign = v_select(d == zero, d, v_copysign(one, d));
+    sign = v_select(v_isnan(d), d, sign);
+    switch (kind) {
+    case PAIR_MSE:
+        return (REAL)2 * d;
+    case PAIR_L1:
+        return sign;
+    case PAIR_HUBER:
+        return v_min(beta, v_max(-beta, d));
+    case PAIR_SMOOTH_L1:
+        return v_select(v_abs(d) < beta, d / beta, sign);
+    case PAIR_BCE: {
+        /* a target of exactly 0 or 1 leaves one of the terms, which is 0 / 0 at the other end */
+        vec yes = v_select(t == zero, zero, t / v_max(tiny, x));
+        vec no = v_select(t == one, zero, (one - t) / v_max(tiny, one - x));
+        return no - yes;
+    }
+    case PAIR_BCE_LOGITS:
+        return v_fma(v_fma(pos_weight - one, t, one), v_sigmoid(x), -pos_weight * t);
+    case PAIR_KL:
+        return -t;
+    default:
+        return -v_exp(t);
+    }
+}
+
+typedef struct {
+    const REAL *x, *target, *weight, *pos_weight;
+    vec beta;
+} K(pairs);
+
+V_INLINE vec K(take_or_one)(const REAL *p, int64_t i, int64_t width, int full) {
+    return p != NULL ? K(take)(p + i, width, full) : v_set1((REAL)1);
+}
+
+V_INLINE vec K(pair_at)(int kind, int slope, const K(pairs) *p, int64_t i, int64_t width,
+                        int full) {
+    vec x = K(take)(p->x + i, width, full), t = K(take)(p->target + i, width, full);
+    vec pos_weight = v_set1((REAL)1);
+    if (kind == PAIR_BCE_LOGITS) pos_weight = K(take_or_one)(p->pos_weight, i, width, full);
+    vec value = slope ? K(pair_slope)(kind, x, t, pos_weight, p->beta)
+                      : K(pair_value)(kind, x, t, pos_weight, p->beta);
+    return p->weight != NULL ? value * K(take)(p->weight + i, width, full) : value;
+}
+
+/* the sum over elements [begin, end) */
+V_INLINE double K(pair_sum)(int kind, const K(pairs) *p, int64_t begin, int64_t end) {
+    double total = 0;
+    for (int64_t run = begin; run < end; run += PAIR_RUN) {
+        int64_t stop = pyad_min(run + PAIR_RUN, end), i = run;
+        vec a = {0}, b = {0};
+        for (; i + 2 * VL <= stop; i += 2 * VL) {
+            a += K(pair_at)(kind, 0, p, i, VL, 1);
+            b += K(pair_at)(kind, 0, p, i + VL, VL, 1);
+        }
+        for (; i < stop; i += VL) {
+            int64_t width = pyad_min(VL, stop - i);
+            vec value = K(pair_at)(kind, 0, p, i, width, 0);
+            a += v_select(K(first_lanes)(width), value, (vec){0});
+        }
+        total += (double)v_sum(a + b);
+    }
+    return total;
+}
+
+V_INLINE void K(pair_store)(int kind, const K(pairs) *p, REAL *out, int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + VL <= end; i += VL) v_store(out + i, K(pair_at)(kind, 0, p, i, VL, 1));
+    if (i < end) v_store_n(out + i, K(pair_at)(kind, 0, p, i, end - i, 0), end - i);
+}
+
+/* Elements [*begin, *end) of block b: whole runs. */
+static inline void K(pair_block)(int64_t n, int64_t b, int64_t *begin, int64_t *end) {
+    int64_t runs = pyad_ceil_div(n, PAIR_RUN);
+    *begin = runs * b / LOSS_BLOCKS * PAIR_RUN;
+    *end = pyad_min(n, runs * (b + 1) / LOSS_BLOCKS * PAIR_RUN);
+}
+
+V_INLINE void K(pair_fwd)(int kind, const K(pairs) *p, const pair_loss_fwd_args *a, int64_t n,
+                          const team *t) {
+    int64_t begin, end;
+    if (a->reduction == REDUCE_NONE) {
+        team_range(t, n, VL, &begin, &end);
+        K(pair_store)(kind, p, a->loss.data, begin, end);
+        return;
+    }
+    double *partial = t->shared;
+    int64_t first, last;
+    team_range(t, LOSS_BLOCKS, 1, &first, &last);
+    for (int64_t b = first; b < last; b++) {
+        K(pair_block)(n, b, &begin, &end);
+        partial[b] = K(pair_sum)(kind, p, begin, end);
+    }
+    team_barrier(t);
+    if (t->ith != 0) return;
+    double total = 0;
+    for (int64_t b = 0; b < LOSS_BLOCKS; b++) total += partial[b];
+    *(REAL *)a->loss.data = (REAL)(a->reduction == REDUCE_MEAN ? total / (double)n : total);
+}
+
+/* What is no probability is an error before anything is written. */
+static int K(check_probabilities)(const REAL *x, int64_t n, const team *t) {
+    int64_t begin, end;
+    team_range(t, n, VL, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        if (x[i] >= 0 && x[i] <= 1) continue;
+        team_fail(t, PYAD_ERROR_VALUE, i, 0, 1);
+        break;
+    }
+    team_barrier(t);
+    return team_failed(t);
+}
+
+#define PAIR_SWITCH(f)                                                                           \
+    switch (a->kind) {                                                                           \
+    case PAIR_MSE: f(PAIR_MSE); break;                                                           \
+    case PAIR_L1: f(PAIR_L1); break;                                                             \
+    case PAIR_HUBER: f(PAIR_HUBER); break;                                                       \
+    case PAIR_SMOOTH_L1: f(PAIR_SMOOTH_L1); break;                                               \
+    case PAIR_BCE: f(PAIR_BCE); break;                                                           \
+    case PAIR_BCE_LOGITS: f(PAIR_BCE_LOGITS); break;                                             \
+    case PAIR_KL: f(PAIR_KL); break;                                                             \
+    default: f(PAIR_KL_LOG); break;                                                              \
+    }
+
+static int K(pair_loss_fwd)(const void *args, const team *t) {
+    const pair_loss_fwd_args *a = args;
+    K(pairs) p = {a->x.data, a->target.data, a->weight.data, a->pos_weight.data,
+                  v_set1((REAL)a->beta)};
+    int64_t n = pyad_numel(&a->x);
+    if (a->kind == PAIR_BCE && K(check_probabilities)(p.x, n, t)) return PYAD_ERROR_VALUE;
+#define RUN(kind) K(pair_fwd)(kind, &p, a, n, t)
+    PAIR_SWITCH(RUN)
+#undef RUN
+    return PYAD_OK;
+}
+
+/* slope * factor, or slope * g[i] where the loss was not reduced */
+V_INLINE void K(pair_bwd)(int kind, const K(pairs) *p, const REAL *g, REAL factor, REAL *dx,
+                          int64_t begin, int64_t end) {
+    const vec largest = v_set1(LARGEST);
+    for (int64_t i = begin; i < end; i += VL) {
+        int64_t width = pyad_min(VL, end - i);
+        int full = width == VL;
+        vec d = K(pair_at)(kind, 1, p, i, width, full);
+        /* of all slopes the one of a probability of 0 can overflow */
+        if (kind == PAIR_BCE) d = v_min(largest, v_max(-largest, d));
+        d *= g != NULL ? K(take)(g + i, width, full) : v_set1(factor);
+        K(put)(dx + i, d, width, full);
+    }
+}
+
+static int K(pair_loss_bwd)(const void *args, const team *t) {
+    const pair_loss_bwd_args *a = args;
+    K(pairs) p = {a->x.data, a->target.data, a->weight.data, a->pos_weight.data,
+                  v_set1((REAL)a->beta)};
+    int64_t n = pyad_numel(&a->x), begin, end;
+    const REAL *g = a->g.data;
+    REAL *dx = a->dx.data, factor = 0;
+    if (a->reduction == REDUCE_MEAN) factor = (REAL)((double)g[0] / (double)n);
+    if (a->reduction == REDUCE_SUM) factor = g[0];
+    if (a->reduction != REDUCE_NONE) g = NULL;
+    team_range(t, n, VL, &begin, &end);
+#define RUN(kind) K(pair_bwd)(kind, &p, g, factor, dx, begin, end)
+    PAIR_SWITCH(RUN)
+#undef RUN
+    return PYAD_OK;
+}
+
+static int K(clamped_log_fwd)(const void *args, const team *t) {
+    const clamped_log_fwd_args *a = args;
+    const REAL *x = a->x.data;
+    REAL *y = a->y.data;
+    int64_t begin, end;
+    team_range(t, pyad_numel(&a->x), VL, &begin, &end);
+    for (int64_t i = begin; i < end; i += VL) {
+        int64_t width = pyad_min(VL, end - i);
+        v_store_n(y + i, K(clamped_log)(v_log(v_load_n(x + i, width))), width);
+    }
+    return PYAD_OK;
+}

@@ -1,0 +1,173 @@
+/* What norms of channels share. Sums for each channel over rows begin .. end-1, four rows at a time; then
+ * y = max((x - mean) * scale + offset, low), row after row.
+ */
+
+/* ---- sums ---- */
+
+/* s[j] += x - shift, q[j] += (x - shift)^2 */
+static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
+                           int64_t end, int64_t c, double *restrict s, double *restrict q) {
+    int64_t r = begin;
+    for (; r + 4 <= end; r += 4) {
+        const REAL *p0 = x + r * c, *p1 = p0 + c, *p2 = p1 + c, *p3 = p2 + c;
+        int64_t j = 0;
+        for (; j + DL <= c; j += DL) {
+            const dvec base = v_widen(shift + j);
+            const dvec d0 = v_widen(p0 + j) - base, d1 = v_widen(p1 + j) - base;
+            const dvec d2 = v_widen(p2 + j) - base, d3 = v_widen(p3 + j) - base;
+            dvec square = v_fma_f64(d1, d1, v_fma_f64(d0, d0, v_load_f64(q + j)));
+            v_store_f64(s + j, v_load_f64(s + j) + ((d0 + d1) + (d2 + d3)));
+            v_store_f64(q + j, v_fma_f64(d3, d3, v_fma_f64(d2, d2, square)));
+        }
+        for (; j < c; j++) {
+            double base = (double)shift[j];
+            double d0 = (double)p0[j] - base, d1 = (double)p1[j] - base;
+            double d2 = (double)p2[j] - base, d3 = (double)p3[j] - base;
+            s[j] += (d0 + d1) + (d2 + d3);
+            q[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
+    }
+    for (; r < end; r++) {
+        const REAL *p = x + r * c;
+        for (int64_t j = 0; j < c; j++) {
+            double d = (double)p[j] - (double)shift[j];
+            s[j] += d;
+            q[j] += d * d;
+        }
+    }
+}
+
+/* s[j] += g, q[j] += g * (x - mean) */
+static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
+                          const double *restrict mean, int64_t begin, int64_t end, int64_t c,
+                          double *restrict s, double *restrict q) {
+    int64_t r = begin;
+    for (; r + 4 <= end; r += 4) {
+        const REAL *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
+        const REAL *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
+        int64_t j = 0;
+        for (; j + DL <= c; j += DL) {
+            const dvec base = v_load_f64(mean + j), a0 = v_widen(g0 + j), a1 = v_widen(g1 + j);
+            const dvec a2 = v_widen(g2 + j), a3 = v_widen(g3 + j);
+            dvec slope = v_fma_f64(a0, v_widen(x0 + j) - base, v_load_f64(q + j));
+            slope = v_fma_f64(a1, v_widen(x1 + j) - base, slope);
+            slope = v_fma_f64(a2, v_widen(x2 + j) - base, slope);
+            v_store_f64(q + j, v_fma_f64(a3, v_widen(x3 + j) - base, slope));
+            v_store_f64(s + j, v_load_f64(s + j) + ((a0 + a1) + (a2 + a3)));
+        }
+        for (; j < c; j++) {
+            double a0 = (double)g0[j], a1 = (double)g1[j], a2 = (double)g2[j], a3 = (double)g3[j];
+            double base = mean[j];
+            s[j] += (a0 + a1) + (a2 + a3);
+            q[j] += (a0 * ((double)x0[j] - base) + a1 * ((double)x1[j] - base)) +
+                    (a2 * ((double)x2[j] - base) + a3 * ((double)x3[j] - base));
+        }
+    }
+    for (; r < end; r++) {
+        const REAL *gr = g + r * c, *xr = x + r * c;
+        for (int64_t j = 0; j < c; j++) {
+            double a = (double)gr[j];
+            s[j] += a;
+            q[j] += a * ((double)xr[j] - mean[j]);
+        }
+    }
+}
+
+/* ---- applying: y = max((x - mean) * scale + offset, low), for each channel ---- */
+
+static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
+                          int64_t c, const REAL *restrict mean, const REAL *restrict scale,
+                          const REAL *restrict offset, REAL low) {
+    const vec least = v_set1(low);
+    for (int64_t r = begin; r < end; r++) {
+        const REAL *p = x + r * c;
+        REAL *out = y + r * c;
+        int64_t j = 0;
+        for (; j + VL <= c; j += VL) {
+            vec d = v_load(p + j) - v_load(mean + j);
+            v_store(out + j, v_max(least, v_fma(d, v_load(scale + j), v_load(offset + j))));
+        }
+        if (j < c) {
+            vec d = v_load_n(p + j, c - j) - v_load_n(mean + j, c - j);
+            vec o = v_fma(d, v_load_n(scale + j, c - j), v_load_n(offset + j, c - j));
+            v_store_n(out + j, v_max(least, o), c - j);
+        }
+    }
+}
+
+/* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
+ * computes it, to the bit */
+static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
+                         int64_t rows, int64_t c, const REAL *restrict mean,
+                         const REAL *restrict scale, const REAL *restrict offset) {
+    const vec zero = {0};
+    int64_t r = 0, whole = c / VL * VL;
+    for (; r + 4 <= rows; r += 4) {
+        for (int64_t j = 0; j < whole; j += VL) {
+            const vec m = v_load(mean + j), s = v_load(scale + j), o = v_load(offset + j);
+            for (int64_t i = r * c + j; i < (r + 4) * c; i += c) {
+                vec y = v_fma(v_load(x + i) - m, s, o);
+                v_store(out + i, v_select(y <= zero, zero, v_load(g + i)));
+            }
+        }
+    }
+    for (int64_t i = 0; i < rows; i++, g += c, x += c, out += c) {
+        int64_t j = i < r ? whole : 0;
+        for (; j < whole; j += VL) {
+            vec d = v_load(x + j) - v_load(mean + j);
+            vec y = v_fma(d, v_load(scale + j), v_load(offset + j));
+            v_store(out + j, v_select(y <= zero, zero, v_load(g + j)));
+        }
+        if (j < c) {
+            int64_t n = c - j;
+            vec d = v_load_n(x + j, n) - v_load_n(mean + j, n);
+            vec y = v_fma(d, v_load_n(scale + j, n), v_load_n(offset + j, n));
+            v_store_n(out + j, v_select(y <= zero, zero, v_load_n(g + j, n)), n);
+        }
+    }
+}
+
+/* dx = g * scale + (x - mean) * slope + offset; with `gate`, g counts as in gate_rows, whose offset
+ * that is */
+static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
+                            int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
+                            const REAL *restrict scale, const REAL *restrict slope,
+                            const REAL *restrict offset, const REAL *restrict gate) {
+    const vec zero = {0};
+    for (int64_t r = begin; r < end; r++) {
+        const REAL *gr = g + r * c, *xr = x + r * c;
+        REAL *out = dx + r * c;
+        for (int64_t j = 0; j < c; j += VL) {
+            int64_t n = pyad_min(VL, c - j);
+            if (n == VL) {
+                vec d = v_load(xr + j) - v_load(mean + j), s = v_load(scale + j), h = v_load(gr + j);
+                if (gate != NULL) h = v_select(v_fma(d, s, v_load(gate + j)) <= zero, zero, h);
+                v_store(out + j, v_fma(h, s, v_fma(d, v_load(slope + j), v_load(offset + j))));
+            } else {
+                vec d = v_load_n(xr + j, n) - v_load_n(mean + j, n), s = v_load_n(scale + j, n);
+                vec h = v_load_n(gr + j, n), o = v_load_n(offset + j, n);
+                if (gate != NULL) h = v_select(v_fma(d, s, v_load_n(gate + j, n)) <= zero, zero, h);
+                v_store_n(out + j, v_fma(h, s, v_fma(d, v_load_n(slope + j, n), o)), n);
+            }
+        }
+    }
+}
+
+/* one channel's constants of apply_rows */
+static inline void K(set_affine)(double mean, double rstd, const REAL *weight, const REAL *bias,
+                                 int64_t j, REAL *mean_out, REAL *scale, REAL *offset) {
+    double factor = weight != NULL ? rstd * (double)weight[j] : rstd;
+    mean_out[j] = (REAL)mean;
+    scale[j] = (REAL)factor;
+    offset[j] = (REAL)((bias != NULL ? (double)bias[j] : 0.0) -
+                       (mean - (double)mean_out[j]) * factor);
+}
+
+/* one channel's constants of apply_slopes, for dx = factor * (g - a - (x - mean) * b) */
+static inline void K(set_slope)(double mean, double factor, double a, double b, int64_t j,
+                                REAL *mean_out, REAL *scale, REAL *slope, REAL *offset) {
+    mean_out[j] = (REAL)mean;
+    scale[j] = (REAL)factor;
+    slope[j] = (REAL)(-factor * b);
+    offset[j] = (REAL)(-factor * a + factor * b * (mean - (double)mean_out[j]));
+}
