@@ -432,7 +432,7 @@ def test_functions_are_within_three_units_in_the_last_place(dtype: str) -> None:
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
 @pytest.mark.parametrize("isa", available_isas())
-def test_float32_through_doubles_is_within_one_unit(isa: str) -> None:
+def test_float32_through_doubles_is_all_but_rounded_once(isa: str) -> None:
     rng = np.random.default_rng(7)
     multiples = np.arange(1, 3000) * np.longdouble(np.pi) / 2
     angles = [rng.uniform(-r, r, 3000) for r in (1e-3, 10, 1e6, 1e9, 1e30)]
@@ -443,15 +443,26 @@ def test_float32_through_doubles_is_within_one_unit(isa: str) -> None:
     with use_isa(isa):
         for name in ("sin", "cos", "tan"):
             got = getattr(ad, name)(ad.tensor(x)).numpy()
-            assert _ulps(got, getattr(np, name)(x.astype(np.longdouble))) < 1, name
+            assert _ulps(got, getattr(np, name)(x.astype(np.longdouble))) < 0.6, name
+            _is_that_of_the_first_isa(name, got, x)
         for name in ("log2", "log10"):
             got = getattr(ad, name)(ad.tensor(sizes)).numpy()
-            assert _ulps(got, getattr(np, name)(sizes.astype(np.longdouble))) < 1, name
+            assert _ulps(got, getattr(np, name)(sizes.astype(np.longdouble))) < 0.6, (
+                name
+            )
+            _is_that_of_the_first_isa(name, got, sizes)
         for base, power in ((sizes, y), (near, large)):
             exact = base.astype(np.longdouble) ** power.astype(np.longdouble)
             held = (exact < 3.4e38) & (exact > 1.2e-38)
             got = ad.pow(ad.tensor(base), ad.tensor(power)).numpy()
-            assert _ulps(got[held], exact[held]) < 1
+            assert _ulps(got[held], exact[held]) < 0.6
+            _is_that_of_the_first_isa("pow", got, base, power)
+
+
+def _is_that_of_the_first_isa(name: str, got: Any, *inputs: Any) -> None:
+    with use_isa(available_isas()[0]):
+        first = getattr(ad, name)(*map(ad.tensor, inputs)).numpy()
+    assert first.tobytes() == got.tobytes(), name
 
 
 @pytest.mark.parametrize("isa", available_isas())
