@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
-from benchmarks.libraries import OURS, PEERS
+from benchmarks.libraries import OURS, PEERS, refusable
 from benchmarks.options import measuring_parser
 from benchmarks.rows import SUITES, Facts
 from benchmarks.work import Unsupported
@@ -30,6 +30,7 @@ __all__ = ["grows", "main"]
 _GRAIN, _ROUNDED = 1.0, 1 / 16
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; 1 if scratch grows."""
     parser = measuring_parser("memory", __doc__)
@@ -76,6 +77,8 @@ def _step(name: str, libraries: Sequence[str], options: Any) -> dict[str, Any]:
             ) as contestant:
                 seen = contestant.memory("steps", name)
         except Unsupported as why:
+            if library == OURS:
+                raise
             print(f"{name}: {library} left out: {why}", file=sys.stderr)
             continue
         memory[library] = {

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import pyautodl as ad
-from benchmarks.libraries import load
+from benchmarks.libraries import load, refusable
 from benchmarks.options import available_cpus
 from benchmarks.rows import SUITES
 from benchmarks.work import Prepared
@@ -20,6 +20,7 @@ __all__ = ["main"]
 _WARM_UP_CALLS = 3
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table for each row; the exit status."""
     options = _parser().parse_args(arguments)

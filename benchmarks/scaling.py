@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
-from benchmarks.libraries import OURS
+from benchmarks.libraries import OURS, refusable
 from benchmarks.options import measuring_parser
 from benchmarks.rows import SCALES
 from benchmarks.timing import alternate
@@ -29,6 +29,7 @@ __all__ = ["exponent", "main"]
 _THREADS_ROW = "conv 3x3 batch 32"
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
     parser = measuring_parser("scaling", __doc__)

@@ -55,10 +55,10 @@ def show_config() -> None:
     found = config()
     print(f"pyautodl {found['version']}")
     print(f"  python   {found['python']}, numpy {found['numpy']}, {found['machine']}")
-    print(
-        f"  isa      {found['isa']} (this machine has {', '.join(found['isas']) or 'none'})"
-    )
-    print(f"  threads  {found['threads']} of {found['cpus']} processors")
+    isas = f" (this machine has {', '.join(found['isas'])})" if found["isas"] else ""
+    print(f"  isa      {found['isa'] or 'none'}{isas}")
+    processors = f" of {found['cpus']} processors" if found["cpus"] else ""
+    print(f"  threads  {found['threads']}{processors}")
     if found["unavailable"]:
         print(f"  native   {found['unavailable']}")
     for backend, count in found["backends"].items():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compare, instructions, profiles, regression, results, scaling
-from benchmarks.libraries import LIBRARIES, OURS
+from benchmarks.libraries import LIBRARIES, OURS, load
 from benchmarks.memory import grows
 from benchmarks.roofline import limits_of
 from benchmarks.rows import SUITES, Facts, rows_of
@@ -19,6 +19,7 @@ from benchmarks.timing import alternate, timing
 from benchmarks.weights import initial_state
 from benchmarks.work import Call, Product, Unsupported
 from benchmarks.worker import Contestant, environment
+from pyautodl.backends import native
 
 
 def _row(name, ours, peer=None, spread=0.01, **more):
@@ -34,6 +35,18 @@ def _row(name, ours, peer=None, spread=0.01, **more):
 
 def _document(*rows):
     return results.document("compare", list(rows), suite="first", threads=2)
+
+
+# ---- without kernels ----
+
+
+def test_without_kernels_nothing_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(native, "available", False)
+    with pytest.raises(Unsupported, match="pyautodl has no kernels here"):
+        load(OURS, 1, None)
+    assert profiles.main([]) == 1
+    assert instructions.main([]) == 1
+    assert capsys.readouterr().err.count("nothing is measured: pyautodl has no") == 2
 
 
 # ---- timing ----

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pyautodl as ad
+from pyautodl import _installation
 from pyautodl.backends import native
 from pyautodl.errors import BackendError
 
@@ -149,6 +150,40 @@ def test_without_the_extension_the_library_works():
     ad.nn.functional.cross_entropy(x @ x.T, ad.arange(3)).backward()
     assert out.splitlines()[0] == str(round(x.grad.sum().item(), 3))
     assert "the compiled extension is absent" in out
+    assert "None" not in out
+
+
+def test_unbuilt_sources_warn_at_import_unless_told():
+    code = "import sys; sys.modules['pyautodl._native'] = None; import pyautodl"
+    _, _, error = _python(code, PYAUTODL_NO_EXTENSION="")
+    assert (
+        error.count("RuntimeWarning: pyautodl runs without its compiled kernels") == 1
+    )
+    assert f"this is the source folder {ROOT}" in error
+    assert _python(code, PYAUTODL_NO_EXTENSION="1") == (0, "", "")
+
+
+def test_unbuilt_sources_name_the_installed_copy(tmp_path, monkeypatch):
+    source, site = tmp_path / "source" / "pyautodl", tmp_path / "site" / "pyautodl"
+    for package in (source, site):
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+    (tmp_path / "source" / "csrc").mkdir()
+    (tmp_path / "source" / "csrc" / "kernels.def").touch()
+    error = ModuleNotFoundError("none", name="pyautodl._native")
+    monkeypatch.setattr(sys, "path", [str(source.parent), str(site.parent)])
+    assert "build it there" in _installation.absence(error, source)
+    (site / "_native.abi3.so").touch()
+    text = _installation.absence(error, source)
+    assert f"installed copy with kernels exists at {site}" in text
+    assert _installation.absence_matters(error, source)
+
+
+def test_an_install_without_kernels_was_meant_so(tmp_path):
+    absent = ModuleNotFoundError("none", name="pyautodl._native")
+    assert not _installation.absence_matters(absent, tmp_path)
+    assert "with a C compiler" in _installation.absence(absent, tmp_path)
+    assert _installation.absence_matters(ImportError("undefined symbol"), tmp_path)
 
 
 def test_devices():

@@ -5,12 +5,15 @@ A library is imported where it is asked for, in a process of its own.
 
 from __future__ import annotations
 
+import functools
+import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Protocol
 
 from benchmarks.work import Prepared, Unsupported, Work
 
-__all__ = ["LIBRARIES", "OURS", "PEERS", "Library", "load"]
+__all__ = ["LIBRARIES", "OURS", "PEERS", "Library", "load", "refusable"]
 
 OURS = "pyautodl"
 # name -> where it is loaded: module, its function, what to install
@@ -57,3 +60,19 @@ def load(name: str, threads: int, capability: str | None) -> Library:
     except ImportError as error:
         raise Unsupported(f"{name} is not installed ({error}): {install}") from error
     return library
+
+
+def refusable(
+    main: Callable[[Sequence[str] | None], int],
+) -> Callable[[Sequence[str] | None], int]:
+    """Let a benchmark that can't run print why and return 1."""
+
+    @functools.wraps(main)
+    def run(arguments: Sequence[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except Unsupported as why:
+            print(f"nothing is measured: {why}", file=sys.stderr)
+            return 1
+
+    return run

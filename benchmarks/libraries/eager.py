@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -189,13 +190,19 @@ def _array(tensor: Any) -> np.ndarray:
 
 
 def pyautodl(threads: int, capability: str | None) -> EagerLibrary:
-    """This library on its compiled kernels."""
+    """This library on its compiled kernels.
+
+    Raises:
+        Unsupported: they are absent; what is measured would be NumPy.
+    """
     import pyautodl as ad
 
-    if ad.native.available:
-        ad.set_num_threads(threads)
-    isa = ad.native.current_isa() if ad.native.available else "none"
-    versions = {"pyautodl": ad.__version__, "pyautodl ISA": isa}
+    if not ad.native.available:
+        raise Unsupported(
+            f"pyautodl has no kernels here: {ad.native.unavailable_reason}"
+        )
+    ad.set_num_threads(threads)
+    versions = {"pyautodl": ad.__version__, "pyautodl ISA": ad.native.current_isa()}
     return EagerLibrary(ad, versions, samples=_sample)
 
 
@@ -203,10 +210,16 @@ def numba(threads: int, capability: str | None) -> EagerLibrary:
     """This library as it is where the extension is absent: numba twins, then NumPy."""
     import numba as package
 
+    os.environ["PYAUTODL_NO_EXTENSION"] = "1"  # on purpose: nothing to warn of
     sys.modules["pyautodl._native"] = None  # type: ignore[assignment]
-    ours = pyautodl(threads, capability)
-    ours.versions["numba"] = package.__version__
-    return ours
+    import pyautodl as ad
+
+    versions = {
+        "pyautodl": ad.__version__,
+        "pyautodl ISA": "none",
+        "numba": package.__version__,
+    }
+    return EagerLibrary(ad, versions, samples=_sample)
 
 
 def _sample(work: Sample) -> Prepared:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import os
 import struct
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -56,11 +57,17 @@ try:
     from pyautodl._native import ffi as _ffi
     from pyautodl._native import lib as _lib
 except ImportError as error:
+    from pyautodl import _installation
+
     _ffi = _lib = None
-    unavailable_reason: str | None = (
-        f"the compiled extension is absent ({error}); install with a C compiler and "
-        "without PYAUTODL_NO_EXTENSION, or run python setup.py build_ext --inplace"
-    )
+    unavailable_reason: str | None = _installation.absence(error)
+    if _installation.absence_matters(error):
+        warnings.warn(
+            f"pyautodl runs without its compiled kernels, many times slower: "
+            f"{unavailable_reason}; PYAUTODL_NO_EXTENSION=1 silences this",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 else:
     unavailable_reason = None
 
