@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -127,11 +128,69 @@ def test_environment_sets_the_threads(compiled):
 
 
 def test_backends_are_exact():
-    with pytest.raises(BackendError, match="'cuda' is unknown"), ad.use_backend("cuda"):
-        pass
+    with pytest.raises(BackendError, match="unknown; choose one of 'native', 'jit'"):
+        ad.use_backend("cuda")
     with ad.use_backend("reference"):
         assert ad.current_backend() == "reference"
         assert (ad.ones(2) + 1).tolist() == [2.0, 2.0]
+
+
+def test_a_backend_is_chosen_by_a_statement_too():
+    best = ad.current_backend()
+    ad.use_backend("reference")
+    try:
+        assert ad.current_backend() == "reference"
+        with pytest.raises(BackendError):
+            ad.use_backend("cuda")
+        assert ad.current_backend() == "reference"
+        with ad.use_backend(None):
+            assert ad.current_backend() == best
+        assert ad.current_backend() == "reference"
+    finally:
+        ad.use_backend(None)
+    assert ad.current_backend() == best
+
+
+def test_chosen_backends_nest_and_end():
+    best = ad.current_backend()
+    outer = ad.use_backend("reference")
+    with outer:
+        with ad.use_backend(None), outer:
+            assert ad.current_backend() == "reference"
+        assert ad.current_backend() == "reference"
+    assert ad.current_backend() == best
+    with pytest.raises(ZeroDivisionError), outer:
+        raise ZeroDivisionError
+    assert ad.current_backend() == best
+
+
+def test_a_function_decorated_with_a_backend_runs_on_it():
+    best = ad.current_backend()
+
+    @ad.use_backend("reference")
+    def backend(depth):
+        return backend(depth - 1) if depth else ad.current_backend()
+
+    assert ad.current_backend() == best
+    assert backend(2) == "reference"
+    assert ad.current_backend() == best
+
+
+def test_a_backend_is_chosen_for_all_threads():
+    found = []
+
+    def look():
+        x = ad.ones(2, requires_grad=True)
+        (x * 3).sum().backward()
+        found.append((ad.current_backend(), x.grad.tolist()))
+
+    with ad.use_backend("reference"):
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == [("reference", [3.0, 3.0])] * 4
 
 
 def test_without_the_extension_the_library_works():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -96,6 +96,8 @@ Argument = Array | Table | list[Array] | None
 Call = Callable[
     [Sequence[Argument], Sequence[Argument], Sequence[int], Sequence[float]], None
 ]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _forced: str | None = None
 # (kernel, dtype code) -> the call, filled at first use
@@ -267,37 +269,66 @@ def fallbacks() -> dict[str, tuple[str, str]]:
     return {name: taken for (name, _), taken in _fallbacks.items()}
 
 
-@contextmanager
-def use_backend(name: str) -> Iterator[None]:
-    """Run every kernel of the block on one backend, exactly.
+class use_backend(ContextDecorator):
+    """Run every kernel on one backend, exactly: from here on, or for a block.
+
+    It holds for all threads, at once; behind `with`, or a function that it decorates,
+    until the end, when the backend of before is put back.
 
     Args:
-        name: "native", "jit" or "reference".
+        name: "native", "jit" or "reference"; None: the best that has the kernel.
 
     Raises:
-        BackendError: the name is unknown or the backend is absent; inside the block, a
-            kernel that the backend lacks.
+        BackendError: the name is unknown or the backend is absent; later on, a kernel that
+            the backend lacks.
 
     Example:
         >>> import pyautodl as ad
         >>> with ad.use_backend("reference"):
         ...     ad.ones(2) + 1
         tensor([2., 2.])
+        >>> chosen = ad.use_backend("reference")
+        >>> ad.current_backend()
+        'reference'
+        >>> chosen = ad.use_backend(None)
     """
+
+    def __init__(self, name: str | None) -> None:
+        if name is not None and name not in BACKENDS:
+            choices = ", ".join(map(repr, BACKENDS))
+            raise BackendError(
+                f"use_backend: {name!r} is unknown; choose one of {choices}, or None for "
+                "the best"
+            )
+        if name is not None and not backend_kernels(name):
+            raise BackendError(f"use_backend: {name} is absent: {_why_absent(name)}")
+        self.name = name
+        self._outer: str | None = _forced
+        self._entered = False
+        self._before: list[str | None] = []
+        _force(name)
+
+    def __enter__(self) -> None:
+        # the first block ends what the constructor began
+        self._before.append(_forced if self._entered else self._outer)
+        self._entered = True
+        _force(self.name)
+
+    def __exit__(self, *error: object) -> None:
+        _force(self._before.pop())
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function: it alone runs on the backend."""
+        if not self._entered:
+            self._entered = True
+            _force(self._outer)
+        return super().__call__(function)
+
+
+def _force(name: str | None) -> None:
     global _forced
-    if name not in BACKENDS:
-        raise BackendError(
-            f"use_backend: {name!r} is unknown; choose one of {BACKENDS}"
-        )
-    if not backend_kernels(name):
-        raise BackendError(f"use_backend: {name} is absent: {_why_absent(name)}")
-    before = _forced
-    _forced = name
-    forget_calls()
-    try:
-        yield
-    finally:
-        _forced = before
+    if name != _forced:
+        _forced = name
         forget_calls()
 
 
