@@ -28,11 +28,13 @@ from pyautodl.serialization import atomic_write
 from pyautodl.tensor import Tensor
 from pyautodl.train import Trainer, psnr
 
-__all__ = ["run", "weights_sha256"]
+__all__ = ["default_folder", "run", "weights_sha256"]
 
 CLASSES = [str(digit) for digit in range(10)]
 VALIDATION, TEST = 50, 100  # a class
 NOISE = 0.4
+# the exit code of what Ctrl-C has ended
+STOPPED = 130
 
 
 @dataclass(frozen=True)
@@ -71,28 +73,64 @@ RECIPES = {
 }
 
 
+class Folder:
+    """Where a demo writes, and what it has written there.
+
+    Args:
+        path: the folder; made if it is absent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.written: list[str] = []
+
+    def write(self, name: str, save: Callable[[Path], object]) -> None:
+        """Write a file by `save(its path)`."""
+        save(self.path / name)
+        self.written.append(name)
+
+    def __str__(self) -> str:
+        return f"{', '.join(sorted(self.written)) or 'nothing'} in {self.path}"
+
+
 def run(options: argparse.Namespace) -> int:
     """Train the chosen network, show how it does, and write the results."""
     if options.threads is not None:
         ad.set_num_threads(options.threads)
-    out = options.out
-    out.mkdir(parents=True, exist_ok=True)
     recipe = RECIPES[options.name]
     if options.epochs is not None and options.epochs < 1:
         raise ValueError(f"demo: epochs must be >= 1, got {options.epochs}")
+    out = Folder(options.out or default_folder(options.name))
+    try:
+        _train(recipe, options, out)
+    except KeyboardInterrupt:
+        print(f"\nstopped; written: {out}")
+        return STOPPED
+    print(f"written: {out}")
+    if "digit.png" in out.written:
+        model, digit = out.path / "model.safetensors", out.path / "digit.png"
+        print(f"try: pyautodl predict {model} {digit}")
+    return 0
+
+
+def default_folder(name: str) -> Path:
+    """The folder of a demo: each has its own."""
+    return Path("pyautodl-demo" if name == "cnn" else f"pyautodl-demo-{name}")
+
+
+def _train(recipe: Recipe, options: argparse.Namespace, out: Folder) -> None:
     epochs = options.epochs or recipe.epochs
     if not plot.available():
         print(
             "matplotlib is not installed, so no pictures: pip install 'pyautodl[plot]'"
         )
     if options.name == "autoencoder":
-        report = _denoise(recipe, epochs, options)
+        report = _denoise(recipe, epochs, options, out)
     else:
-        report = _classify(recipe, epochs, options)
+        report = _classify(recipe, epochs, options, out)
     text = json.dumps(report, indent=2) + "\n"
-    atomic_write(out / "report.json", text.encode())
-    print(f"written: {', '.join(sorted(path.name for path in out.iterdir()))} in {out}")
-    return 0
+    out.write("report.json", lambda path: atomic_write(path, text.encode()))
 
 
 def weights_sha256(model: nn.Module) -> str:
@@ -165,7 +203,7 @@ def _trainer(
 
 
 def _classify(
-    recipe: Recipe, epochs: int, options: argparse.Namespace
+    recipe: Recipe, epochs: int, options: argparse.Namespace, out: Folder
 ) -> dict[str, Any]:
     rows = options.name == "lstm"
     ad.manual_seed(options.seed)
@@ -192,21 +230,26 @@ def _classify(
     found, truth = logits.argmax(1).tolist(), test.tensors[1].tolist()
     right = sum(a == b for a, b in zip(found, truth, strict=True)) / len(truth)
     print(f"test accuracy {right:.1%} on {len(truth)} digits, {seconds:.1f} s")
-    save_model(
-        options.out / "model.safetensors",
-        network,
-        recipe.arguments,
-        normalizer,
-        CLASSES,
+    out.write(
+        "model.safetensors",
+        lambda path: save_model(path, network, recipe.arguments, normalizer, CLASSES),
     )
     if plot.available():
         images = normalizer.inverse(test.tensors[0])
-        _draw_classes(options.out, trainer, images, logits, found, truth, right)
+        out.write("digit.png", lambda path: _save_digit(images[0, 0], path))
+        _draw_classes(out, trainer, images, logits, found, truth, right)
     return _report(network, seconds, options.seed, test_accuracy=right)
 
 
+def _save_digit(pixels: Tensor, path: Path) -> None:
+    # matplotlib comes with it
+    from PIL import Image
+
+    Image.fromarray(pixels.round().clamp(0, 255).to(ad.uint8).numpy()).save(path)
+
+
 def _draw_classes(
-    out: Path,
+    out: Folder,
     trainer: Trainer,
     images: Tensor,
     logits: Tensor,
@@ -214,12 +257,15 @@ def _draw_classes(
     truth: list[int],
     right: float,
 ) -> None:
-    trainer.history.plot(out / "curves.png")
+    out.write("curves.png", trainer.history.plot)
     counts = [[0] * len(CLASSES) for _ in CLASSES]
     for a, b in zip(truth, found, strict=True):
         counts[a][b] += 1
     title = f"{len(truth)} test digits, {right:.1%} right"
-    plot.confusion_matrix(counts, CLASSES, out / "confusion.png", title)
+    out.write(
+        "confusion.png",
+        lambda path: plot.confusion_matrix(counts, CLASSES, path, title),
+    )
     wrong = [i for i, (a, b) in enumerate(zip(truth, found, strict=True)) if a != b]
     shares = logits.softmax(1).amax(1).tolist()
     worst = sorted(wrong, key=lambda i: -shares[i])[:24]
@@ -229,10 +275,13 @@ def _draw_classes(
         for i in range(0, len(shown), 8)
     ]
     titles = [f"{truth[i]} read as {found[i]}" for i in shown]
-    title = f"mistakes: {len(wrong)} of {len(truth)}, the surest first"
+    above = f"mistakes: {len(wrong)} of {len(truth)}, the surest first"
     if not wrong:
-        title = "no mistakes; some of the digits"
-    plot.image_grid(rows, out / "mistakes.png", titles=titles, title=title)
+        above = "no mistakes; some of the digits"
+    out.write(
+        "mistakes.png",
+        lambda path: plot.image_grid(rows, path, titles=titles, title=above),
+    )
 
 
 class _Noise:
@@ -260,7 +309,7 @@ def _noisy(clean: Tensor, seed: int) -> Tensor:
 
 
 def _denoise(
-    recipe: Recipe, epochs: int, options: argparse.Namespace
+    recipe: Recipe, epochs: int, options: argparse.Namespace, out: Folder
 ) -> dict[str, Any]:
     ad.manual_seed(options.seed)
     parts = _split_digits(options.seed)
@@ -290,18 +339,21 @@ def _denoise(
     )
     scale = Normalizer()
     scale.load_state_dict({"dim": None, "mean": 0.0, "std": 255.0})
-    save_model(options.out / "model.safetensors", model, recipe.arguments, scale, [])
+    out.write(
+        "model.safetensors",
+        lambda path: save_model(path, model, recipe.arguments, scale, []),
+    )
     if plot.available():
-        trainer.history.plot(options.out / "curves.png")
-        plot.image_grid(
-            [noisy[:10], clean[:10], test[:10]],
-            options.out / "reconstructions.png",
-            row_titles=[
-                f"noisy {before:.1f} dB",
-                f"denoised {after:.1f} dB",
-                "original",
-            ],
-            title="test digits",
+        out.write("curves.png", trainer.history.plot)
+        titles = [f"noisy {before:.1f} dB", f"denoised {after:.1f} dB", "original"]
+        out.write(
+            "reconstructions.png",
+            lambda path: plot.image_grid(
+                [noisy[:10], clean[:10], test[:10]],
+                path,
+                row_titles=titles,
+                title="test digits",
+            ),
         )
     return _report(
         model,

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PyautodlError, ValueError, OSError, ImportError) as error:
         print(f"pyautodl: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("pyautodl: stopped", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +46,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=("cnn", "lstm", "autoencoder"),
         help="which network (default: cnn)",
     )
-    demo.add_argument("--out", type=Path, default=Path("pyautodl-demo"), help="folder")
+    demo.add_argument(
+        "--out",
+        type=Path,
+        help="folder (default: pyautodl-demo, pyautodl-demo-lstm, ...)",
+    )
     demo.add_argument("--seed", type=int, default=0, help="decides all that is drawn")
     demo.add_argument("--epochs", type=int, help="passes over the training part")
     demo.add_argument("--threads", type=int, help="threads at most")

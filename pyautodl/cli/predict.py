@@ -25,7 +25,10 @@ def run(options: argparse.Namespace) -> int:
     """Classify each image and print the likeliest classes."""
     model, normalizer, classes = load_model(options.model)
     if not classes:
-        raise ValueError(f"{options.model} is no classifier")
+        raise ValueError(
+            f"predict: {str(options.model)!r} holds a {type(model).__name__}, which is no "
+            "classifier; expected the model of `pyautodl demo` or `pyautodl demo lstm`"
+        )
     for path in options.images:
         pixels, done = prepare(path)
         scores = _scores(model, normalizer(tensor(pixels)[None, None]))

@@ -1,0 +1,85 @@
+"""The commands: what they write, print and return."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyautodl import plot
+from pyautodl.cli import demo, main
+from pyautodl.data import load_digits
+from pyautodl.train import Trainer
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _written(shown: str) -> tuple[set[str], str]:
+    """The files and the folder that a demo names."""
+    line = next(each for each in shown.splitlines() if "written: " in each)
+    names, where = line.split("written: ")[1].rsplit(" in ", 1)
+    return set(names.split(", ")), where
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    images, labels = load_digits()
+    monkeypatch.setattr(demo, "load_digits", lambda: (images[::5], labels[::5]))
+    monkeypatch.setattr(demo, "VALIDATION", 10)
+    monkeypatch.setattr(demo, "TEST", 20)
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("name", sorted(demo.RECIPES))
+def test_each_demo_has_its_folder_and_lists_its_own_files(name, folder, capsys):
+    where = demo.default_folder(name)
+    where.mkdir()
+    (where / "notes.txt").touch()
+    assert main(["demo", name, "--epochs", "1", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    names, shown = _written(out)
+    assert shown == str(where)
+    assert "notes.txt" not in names
+    assert names == {each.name for each in where.iterdir()} - {"notes.txt"}
+    assert json.loads((where / "report.json").read_text())["seed"] == 0
+    assert [each.name for each in folder.iterdir()] == [where.name]
+    if plot.available():
+        _predicts(name, where, out, capsys)
+
+
+def _predicts(name, where, shown, capsys):
+    """Its digit is read by its own network; that of the autoencoder reads none."""
+    if name != "autoencoder":
+        assert main(shown.split("try: pyautodl ")[1].split()) == 0
+        assert "(as it is)" in capsys.readouterr().out
+    else:
+        assert main(["predict", str(where / "model.safetensors"), "x.png"]) == 1
+        assert "a ConvAutoencoder, which is no classifier" in capsys.readouterr().err
+
+
+def test_no_two_demos_share_a_folder():
+    folders = [demo.default_folder(name) for name in demo.RECIPES]
+    assert len(set(folders)) == len(folders)
+    assert str(demo.default_folder("cnn")) == "pyautodl-demo"
+
+
+def test_a_stopped_demo_says_what_is_there(folder, capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupted)
+    assert main(["demo", "--quiet"]) == 130
+    assert _written(capsys.readouterr().out) == ({"nothing"}, "pyautodl-demo")
+
+
+def test_a_stopped_command_shows_no_traceback(capsys, monkeypatch):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "pyautodl: stopped\n"
