@@ -29,6 +29,7 @@ from pyautodl.backends.dtypes import (
 from pyautodl.backends.dtypes import bool_ as bool
 from pyautodl.errors import (
     BackendError,
+    CheckpointError,
     DTypeError,
     GradError,
     PyautodlError,

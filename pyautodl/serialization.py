@@ -26,6 +26,9 @@ __all__ = ["atomic_write", "load", "read_metadata", "save", "save_tensors"]
 
 _TREE = "pyautodl.tree"
 _VERSION = "pyautodl.version"
+_ZIP = b"PK\x03\x04"
+# protocol 2 to 5: of torch.save before its version 1.6, and of pickle.dump
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 
 
 def save(
@@ -88,7 +91,16 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
         OSError: the file can't be written; nothing is left behind.
     """
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent or ".", prefix=f".{target.name}.")
+    if target.is_dir():
+        raise IsADirectoryError(f"can't write {os.fspath(path)!r}: it is a folder")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"can't write {os.fspath(path)!r}: there is no folder {str(target.parent)!r}"
+        )
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:  # it names the temporary file
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -128,6 +140,7 @@ def load(
 
     Raises:
         FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
         CheckpointError: the file is damaged or is no safetensors file.
 
     Example:
@@ -182,6 +195,8 @@ def _read(
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"load: there is no file {path!r}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"load: {path!r} is a folder; expected a file")
     try:
         with safe_open(path, framework="numpy") as file:
             keys = list(file.keys()) if with_tensors else []
@@ -189,9 +204,23 @@ def _read(
                 key: file.get_tensor(key) for key in keys
             }
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"load: {path!r} is damaged or is no safetensors file ({error})"
-        ) from error
+        with open(path, "rb") as opened:
+            begin = opened.read(len(_ZIP))
+        raise _unreadable(path, begin, error) from error
+
+
+def _unreadable(name: str, begin: bytes, error: Exception) -> CheckpointError:
+    """The error for what is no safetensors file, of which `begin` are the first bytes."""
+    if not begin.startswith((_ZIP, *_PICKLES)):
+        return CheckpointError(
+            f"load: {name!r} is damaged or is no safetensors file ({error})"
+        )
+    return CheckpointError(
+        f"load: {name!r} is a PyTorch file (zip and pickle), or another pickle, which can "
+        "run code and is not read here; likely fix, where torch is installed: "
+        f"safetensors.torch.save_file(torch.load({name!r}), 'x.safetensors') for a file "
+        "that holds a state_dict, then load that"
+    )
 
 
 def _parse(
@@ -206,9 +235,7 @@ def _parse(
         size = int.from_bytes(content[:8], "little")
         return json.loads(content[8 : 8 + size]).get("__metadata__") or {}, arrays
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(
-            f"load: {name!r} is damaged or is no safetensors file ({error})"
-        ) from error
+        raise _unreadable(name, content[: len(_ZIP)], error) from error
 
 
 def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:

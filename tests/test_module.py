@@ -336,6 +336,37 @@ def test_load_casts_and_assigns() -> None:
     assert isinstance(net.weight, nn.Parameter)
 
 
+@pytest.mark.parametrize(
+    ("wrap", "fix"),
+    [
+        (
+            lambda state: {f"module.{key}": value for key, value in state.items()},
+            "key.removeprefix('module.'): value for key, value",
+        ),
+        (
+            lambda state: {f"model.net.{key}": value for key, value in state.items()},
+            "key.removeprefix('model.net.'): value for key, value",
+        ),
+        (
+            lambda state: {"model": state, "optimizer": {"state": {}}, "epoch": 3},
+            "load_state_dict(state_dict['model'])",
+        ),
+    ],
+)
+def test_a_state_under_a_prefix_or_in_an_entry_gets_the_fix(wrap, fix):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    with pytest.raises(StateDictError) as caught:
+        model.load_state_dict(wrap(model.state_dict()))
+    assert str(caught.value).splitlines()[-1].strip().startswith("likely fix: ")
+    assert fix in str(caught.value)
+
+
+def test_another_models_state_gets_no_fix():
+    with pytest.raises(StateDictError) as caught:
+        nn.Linear(2, 3).load_state_dict({"a.x": ad.ones(1), "a.y": ad.ones(1)})
+    assert "likely fix" not in str(caught.value)
+
+
 def test_t11_load_is_strict_by_name_and_shape() -> None:
     """One error lists all that does not fit, and nothing has been copied."""
     net = Net()

@@ -2,11 +2,13 @@
 
 import io
 import math
+import pickle
 
 import numpy as np
 import pytest
 
 import pyautodl as ad
+from pyautodl import errors
 from pyautodl.errors import BackendError, CheckpointError
 
 
@@ -106,3 +108,60 @@ def test_load_takes_the_arguments_of_pytorch(tmp_path):
         ad.load(path, map_location="cuda")
     with pytest.raises(TypeError, match=r"a Linear; .* likely fix: .state_dict"):
         ad.save(ad.nn.Linear(1, 1), path)
+
+
+def _pickles():
+    return {
+        "zip": b"PK\x03\x04" + bytes(100),
+        "torch before 1.6": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + bytes(100),
+        "pickle": pickle.dumps({"x": [1.0] * 20}),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(_pickles()))
+def test_files_of_pytorch_are_called_so(kind, tmp_path):
+    path = tmp_path / "t.pt"
+    path.write_bytes(_pickles()[kind])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with pytest.raises(CheckpointError, match="is a PyTorch file") as caught:
+            ad.load(source)
+        assert "safetensors.torch.save_file(torch.load(" in str(caught.value)
+        assert "damaged" not in str(caught.value)
+
+
+def test_a_header_that_begins_like_a_pickle_is_read(tmp_path):
+    """The length of a header, 640 bytes here, is a file's beginning."""
+    path = tmp_path / "x.safetensors"
+    for filling in range(640):
+        ad.save({"x": ad.ones(1)}, path, {"filling": "x" * filling})
+        if path.read_bytes()[:2] == b"\x80\x02":
+            break
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    assert ad.load(path)["x"].tolist() == [1.0]
+
+
+def test_folders_and_absent_folders_are_named(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder; expected a file"):
+        ad.load(tmp_path)
+    with pytest.raises(
+        IsADirectoryError, match=f"can't write '{tmp_path}': it is a fo"
+    ):
+        ad.save(ad.ones(1), tmp_path)
+    path = tmp_path / "none" / "x.pt"
+    with pytest.raises(FileNotFoundError) as caught:
+        ad.save(ad.ones(1), path)
+    assert str(caught.value) == (
+        f"can't write '{path}': there is no folder '{path.parent}'"
+    )
+
+
+def test_a_file_that_the_system_refuses_is_named(tmp_path):
+    path = tmp_path / ("x" * 250)  # the temporary name is longer
+    with pytest.raises(OSError, match="x") as caught:
+        ad.save(ad.ones(1), path)
+    assert caught.value.filename == str(path)
+
+
+def test_errors_stand_at_top_level():
+    for name in errors.__all__:
+        assert getattr(ad, name) is getattr(errors, name)

@@ -138,7 +138,7 @@ class State(Members, Hooks):
         if errors:
             raise StateDictError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
-                + "\n\t".join(errors)
+                + "\n\t".join([*errors, *_likely_fix(state, missing)])
             )
         with no_grad():
             for copy in pending:
@@ -273,3 +273,27 @@ def _key_errors(unexpected: list[str], missing: list[str]) -> list[str]:
             listed = ", ".join(f'"{key}"' for key in keys)
             found.append(f"{what} key(s) in state_dict: {listed}.")
     return found
+
+
+def _likely_fix(state: Mapping[str, Any], missing: list[str]) -> list[str]:
+    """What to do where the missing keys stand under a prefix, or in an entry."""
+    wanted = set(missing)
+    for key, value in state.items():
+        if isinstance(value, Mapping) and wanted & set(value):
+            return [f"likely fix: load_state_dict(state_dict[{key!r}])"]
+    for prefix in _common_prefixes(list(state)):
+        if wanted & {key.removeprefix(prefix) for key in state}:
+            return [
+                f"likely fix: load_state_dict({{key.removeprefix({prefix!r}): value "
+                "for key, value in state_dict.items()})"
+            ]
+    return []
+
+
+def _common_prefixes(keys: list[Any]) -> list[str]:
+    """The paths, each with its last dot, that all keys begin with."""
+    if not keys or not all(isinstance(key, str) for key in keys):
+        return []
+    first = keys[0]
+    prefixes = [first[: i + 1] for i, letter in enumerate(first) if letter == "."]
+    return [each for each in prefixes if all(key.startswith(each) for key in keys)]
