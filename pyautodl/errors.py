@@ -7,6 +7,8 @@ in its place.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BackendError",
     "CheckpointError",
@@ -44,3 +46,28 @@ class StateDictError(PyautodlError, RuntimeError):
 
 class CheckpointError(PyautodlError, ValueError):
     """A saved file is damaged, or does not fit what it is loaded into."""
+
+
+_SHOWN = 80
+
+
+def describe(value: Any) -> str:
+    """A value as a message names it: a tensor or an array by its shape, text cut short.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.errors import describe
+        >>> describe((ad.ones(2, 3), 4))
+        '(a tensor of shape (2, 3), 4)'
+    """
+    if type(value) in (tuple, list):
+        begin, end = "()" if type(value) is tuple else "[]"
+        inner = ", ".join(map(describe, value[:8]))
+        more = ", ..." if len(value) > 8 else "," * (end == ")" and len(value) == 1)
+        return f"{begin}{inner}{more}{end}"
+    shape = getattr(value, "shape", None)
+    if shape is not None and len(shape):
+        kind = "an array" if type(value).__module__ == "numpy" else "a tensor"
+        return f"{kind} of shape {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -245,3 +245,42 @@ def test_layers_that_pad_take_whatever_is_an_integer() -> None:
 def test_a_size_is_no_tuple(make) -> None:
     with pytest.raises(TypeError, match="sizes must be integers, got"):
         make(((2, 3),))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, t: ad.zeros(t),
+        lambda x, t: ad.zeros((t, 2)),
+        lambda x, t: x.reshape(t),
+        lambda x, t: x.view(t),
+        lambda x, t: x.sum(dim=t),
+        lambda x, t: x.softmax(t),
+        lambda x, t: F.conv2d(x, x, stride=t),
+        lambda x, t: F.conv2d(x, x, padding=t),
+        lambda x, t: F.one_hot(ad.tensor([1]), t),
+        lambda x, t: ad.norm(x, str(t.tolist())),
+        lambda x, t: nn.Linear(t, 3),
+        lambda x, t: ad.explain_conv(x, [t] * 100),
+    ],
+)
+def test_messages_name_tensors_by_their_shapes(call):
+    x, t = ad.ones(1, 3, 8, 8), ad.ones(40, 50)
+    for given in (t, t.numpy()):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            call(x, given)
+        text = str(caught.value)
+        assert len(text) < 500
+        assert "of shape (40, 50)" in text or text.startswith("norm: ")
+
+
+def test_sizes_in_place_of_which_a_tensor_came_have_a_fix():
+    with pytest.raises(TypeError, match=r"likely fix: its \.shape"):
+        ad.zeros(ad.ones(2, 3))
+
+
+def test_explain_conv_takes_tensors_and_shapes():
+    x, weight = ad.ones(1, 3, 8, 8), nn.Conv2d(3, 4, 3).weight
+    by_shapes = ad.explain_conv((1, 3, 8, 8), (4, 3, 3, 3), padding=1)
+    assert ad.explain_conv(x, weight, padding=1) == by_shapes
+    assert ad.explain_conv(x.shape, weight, padding=1) == by_shapes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.graph import MODE
 from pyautodl.ops.conv import (
@@ -54,7 +54,7 @@ def conv_padding(
         return ((0, 0),) * axes
     if padding != "same":
         raise ValueError(
-            f"{name}: padding must be numbers, 'valid' or 'same', got {padding!r}"
+            f"{name}: padding must be numbers, 'valid' or 'same', got {describe(padding)}"
         )
     sizes, kernels = x[-axes:], weight[-axes:]
     if min(stride) < 1:

@@ -21,7 +21,7 @@ from pyautodl.backends.dtypes import (
     promote_types,
     uint8,
 )
-from pyautodl.errors import BackendError, DTypeError, ShapeError
+from pyautodl.errors import BackendError, DTypeError, ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.views import (
     atleast_1d,
@@ -417,7 +417,9 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
                 [2, 2, 2]])
     """
     if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+        raise ValueError(
+            f"meshgrid: indexing must be 'ij' or 'xy', got {describe(indexing)}"
+        )
     lines = tensors[0] if isinstance(tensors[0], (tuple, list)) else tensors
     lines = [flatten(x) for x in lines]
     lifted = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyautodl import backends
 from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
 from pyautodl.ops.integers import integer, integers
@@ -278,7 +278,7 @@ def sizes_from(name: str, size: Sequence[Any]) -> tuple[int, ...]:
     """The shape from f(2, 3) or f((2, 3)); a bool is rather another argument."""
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     if bool in map(type, given):
-        raise TypeError(f"{name}: sizes must be integers, got {given!r}")
+        raise TypeError(f"{name}: sizes must be integers, got {describe(given)}")
     return integers(name, "sizes", given)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyautodl.functional.conv import conv_padding
 from pyautodl.ops.conv import conv_shape
@@ -15,6 +15,7 @@ from pyautodl.ops.conv_algorithm import (
     winograd_obstacle,
 )
 from pyautodl.ops.integers import each_axis, integer, integers
+from pyautodl.tensor import Tensor
 
 __all__ = ["ConvExplanation", "explain_conv"]
 
@@ -53,8 +54,8 @@ class ConvExplanation(NamedTuple):
 
 
 def explain_conv(
-    input: Ints,
-    weight: Ints,
+    input: Ints | Tensor,
+    weight: Ints | Tensor,
     stride: int | Ints = 1,
     padding: int | Ints | str = 0,
     dilation: int | Ints = 1,
@@ -63,8 +64,8 @@ def explain_conv(
     """Return which algorithm computes a convolution, why, and what each would cost.
 
     Args:
-        input: the input's shape, (n, c, spatial...) of 3 to 5 axes.
-        weight: the weight's shape, (outputs, c / groups, kernel...).
+        input: the input or its shape, (n, c, spatial...) of 3 to 5 axes.
+        weight: the weight or its shape, (outputs, c / groups, kernel...).
         stride: as in `conv2d`.
         padding: as in `conv2d`.
         dilation: as in `conv2d`.
@@ -82,8 +83,8 @@ def explain_conv(
            definition     3699.38 M    1.00
     """
     shape = _shape(
-        integers("explain_conv", "input", input),
-        integers("explain_conv", "weight", weight),
+        _shape_of("input", input),
+        _shape_of("weight", weight),
         stride,
         padding,
         dilation,
@@ -98,6 +99,11 @@ def explain_conv(
         multiply_adds=prod(shape.out) * prod(shape.weight[1:]),
         output_shape=shape.out,
     )
+
+
+def _shape_of(what: str, given: Any) -> Ints:
+    shape = given.shape if isinstance(given, Tensor) else given
+    return integers("explain_conv", what, shape)
 
 
 def _shape(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional import pool
 from pyautodl.ops.integers import each_axis
 from pyautodl.ops.interpolate import INTERPOLATE
@@ -142,12 +142,12 @@ def _factors(scale_factor: Any, axes: int) -> tuple[float, ...]:
     if len(factors) != axes:
         raise ShapeError(
             f"interpolate: scale_factor must be one number or {axes}, got "
-            f"{scale_factor!r}"
+            f"{describe(scale_factor)}"
         )
     numbers = tuple([float(each) for each in factors])
     if not all(each > 0 and math.isfinite(each) for each in numbers):
         raise ValueError(
-            f"interpolate: scale_factor must be above 0, got {scale_factor!r}"
+            f"interpolate: scale_factor must be above 0, got {describe(scale_factor)}"
         )
     return numbers
 

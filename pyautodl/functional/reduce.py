@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_, uint8
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
@@ -603,7 +603,7 @@ def norm(
         raise NotImplementedError("norm: p='nuc' is not supported")
     if isinstance(p, str) and p != "fro":
         raise ValueError(
-            f"norm: p must be 'fro', a number from 0 on, inf or -inf, got {p!r}"
+            f"norm: p must be 'fro', a number from 0 on, inf or -inf, got {describe(p)}"
         )
     power = 2.0 if p is None or p == "fro" else float(p)
     return apply(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import int32
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.reduce import ValuesIndices
 from pyautodl.functional.views import flatten
@@ -225,7 +225,9 @@ def searchsorted(
         )
     where = side if side is not None else "right" if right else "left"
     if where not in ("left", "right"):
-        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+        raise ValueError(
+            f"searchsorted: side must be 'left' or 'right', got {describe(side)}"
+        )
     values = input if isinstance(input, Tensor) else tensor(input)
     line = sorted_sequence.detach().numpy()
     places = tensor(

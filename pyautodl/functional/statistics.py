@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import logical_and
 from pyautodl.functional.index import bincount, gather
@@ -51,7 +51,7 @@ def quantile(
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(
             f"quantile: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
-            f"{interpolation!r}"
+            f"{describe(interpolation)}"
         )
     parts = q if isinstance(q, Tensor) else tensor(float(q), dtype=input.dtype)
     if parts.ndim > 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pyautodl.backends import Array, channels_last_strides, empty_strides_like, run
 from pyautodl.backends.dtypes import DType, float32, int64
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import along, copied, filled, grid, window
@@ -81,7 +81,7 @@ COPY = register(
 
 def _cast_rule(x: Array, dtype: DType) -> tuple[Spec, ...]:
     if not isinstance(dtype, DType):
-        raise DTypeError(f"cast: dtype must be an element type, got {dtype!r}")
+        raise DTypeError(f"cast: dtype must be an element type, got {describe(dtype)}")
     return (Spec(x.shape, dtype),)
 
 

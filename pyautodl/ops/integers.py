@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any, NamedTuple, get_type_hints
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.ops.record import Op
 
 __all__ = [
@@ -49,9 +49,12 @@ _DECLARED: dict[Any, Kind] = {
 def not_integer(name: str, what: str, wanted: str, value: Any) -> TypeError:
     """The error for a value that is no integer, `wanted` in its place."""
     each = value if isinstance(value, (tuple, list)) else (value,)
-    number = any(hasattr(one, "__float__") for one in each)
-    fix = "; likely fix: // in place of /, or int(...)" if number else ""
-    return TypeError(f"{name}: {what} must be {wanted}, got {value!r}{fix}")
+    if any(getattr(one, "shape", ()) for one in each):
+        fix = "; likely fix: its .shape" if what == "sizes" else ""
+    else:
+        number = any(hasattr(one, "__float__") for one in each)
+        fix = "; likely fix: // in place of /, or int(...)" if number else ""
+    return TypeError(f"{name}: {what} must be {wanted}, got {describe(value)}{fix}")
 
 
 def integer(name: str, what: str, value: Any) -> int:
@@ -106,7 +109,9 @@ def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:
     if len(numbers) == 1:
         numbers *= axes
     if len(numbers) != axes:
-        raise ShapeError(f"{name}: {what} must be one number or {axes}, got {value!r}")
+        raise ShapeError(
+            f"{name}: {what} must be one number or {axes}, got {describe(value)}"
+        )
     return numbers
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import FLOATING, DType, int64
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.ops.layout import ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
@@ -106,7 +106,7 @@ def _make_rule(name: str) -> Any:
             raise ShapeError(f"{name}: expected x, w_ih and w_hh of two axes")
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(
-                f"{name}: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"
+                f"{name}: nonlinearity must be 'tanh' or 'relu', got {describe(nonlinearity)}"
             )
         dtype = _check_dtypes(name, arrays)
         batch = _check_sizes(name, x, inputs[7])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.graph import makes
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
@@ -260,7 +260,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     Source: Hendrycks, Gimpel, 2016, arXiv:1606.08415.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh': {approximate!r}")
+        raise ValueError(
+            f"gelu: approximate must be 'none' or 'tanh': {describe(approximate)}"
+        )
     return _activate("gelu" if approximate == "none" else "gelu_tanh", input)
 
 

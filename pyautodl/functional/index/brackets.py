@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import bool_, int64
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.index.masks import nonzero
@@ -197,7 +197,7 @@ def _integer(item: Any) -> int:
     except AttributeError:
         raise IndexError(
             "index: expected integers, slices, ..., None, tensors, arrays, lists or masks, "
-            f"got {item!r}"
+            f"got {describe(item)}"
         ) from None
 
 
@@ -480,7 +480,9 @@ def _tensors_of(name: str, indices: Any) -> tuple[Tensor, ...]:
     if isinstance(indices, (tuple, list)):
         if all(isinstance(each, Tensor) for each in indices):
             return tuple(indices)
-    raise TypeError(f"{name}: expected a tuple of index tensors, got {indices!r}")
+    raise TypeError(
+        f"{name}: expected a tuple of index tensors, got {describe(indices)}"
+    )
 
 
 def _broadcast(name: str, source: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import FLOATING, DType, bool_
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import ones
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.views import broadcast_shapes, flatten
@@ -113,7 +113,7 @@ def scatter(
     """
     if reduce not in _SCATTERS:
         raise ValueError(
-            f"scatter: reduce must be None, 'add' or 'multiply', got {reduce!r}"
+            f"scatter: reduce must be None, 'add' or 'multiply', got {describe(reduce)}"
         )
     places = as_index("scatter", index)
     source = value if src is None else src
@@ -193,7 +193,7 @@ def scatter_reduce(
     if reduce not in _REDUCTIONS:
         raise ValueError(
             f"scatter_reduce: reduce must be one of {', '.join(_REDUCTIONS)}, got "
-            f"{reduce!r}"
+            f"{describe(reduce)}"
         )
     op, neutral = _REDUCTIONS[reduce]
     places = as_index("scatter_reduce", index)
