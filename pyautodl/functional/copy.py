@@ -23,6 +23,7 @@ from pyautodl.backends.dtypes import (
 )
 from pyautodl.errors import BackendError, DTypeError, ShapeError, describe
 from pyautodl.functional.creation import tensor
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.views import (
     atleast_1d,
     atleast_2d,
@@ -281,7 +282,7 @@ def _no_tensors(name: str) -> TypeError:
     return TypeError(f"{name}: expected a tuple or list of tensors")
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     """Put tensors one after the other along an axis.
 
     Args:
@@ -296,12 +297,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         >>> ad.cat((ad.zeros(2), ad.ones(1)))
         tensor([0., 0., 1.])
     """
+    if _numpy:
+        return by_numpy_names(cat, locals())
     xs = _promoted("cat", tensors)
     shaped = [x for x in xs if x._array.shape != (0,)]
     return apply_known(CAT, shaped or xs, by_dim(dim))
 
 
-def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def concat(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     """Put tensors one after the other along an axis, as `cat`.
 
     Example:
@@ -309,6 +312,8 @@ def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         >>> ad.concat((ad.zeros(2), ad.ones(1)))
         tensor([0., 0., 1.])
     """
+    if _numpy:
+        return by_numpy_names(concat, locals())
     return cat(tensors, dim)
 
 
@@ -329,7 +334,7 @@ def concatenate(
     return cat(tensors, axis if dim is None else dim)
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     """Put tensors of one shape side by side along a new axis.
 
     Raises:
@@ -341,6 +346,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         tensor([[0., 1.],
                 [0., 1.]])
     """
+    if _numpy:
+        return by_numpy_names(stack, locals())
     return apply_known(STACK, _promoted("stack", tensors), by_dim(dim))
 
 

@@ -18,6 +18,7 @@ from pyautodl.functional.eltwise import (
     where,
 )
 from pyautodl.functional.index.arguments import as_value
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import logsumexp
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
@@ -42,7 +43,12 @@ __all__ = [
 
 @method
 def diff(
-    input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Any = None,
+    append: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the differences of neighbours along an axis.
 
@@ -61,6 +67,8 @@ def diff(
         >>> ad.diff(ad.tensor([1, 4, 9]))
         tensor([3, 5])
     """
+    if _numpy:
+        return by_numpy_names(diff, locals())
     x = cat([each for each in (prepend, input, append) if each is not None], dim)
     axis = normalize_axis("diff", dim, x.ndim, x.shape)
     for _ in range(integer("diff", "n", n)):

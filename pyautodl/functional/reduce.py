@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import FLOATING, as_dtype, bool_, uint8
 from pyautodl.errors import ShapeError, describe
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
@@ -122,7 +123,12 @@ def _reduced(op: Op, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 @method
 def sum(
-    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Add up the elements along axes; integers and bools give int64.
 
@@ -143,12 +149,19 @@ def sum(
         >>> ad.sum(ad.tensor([[1, 2], [3, 4]]), 0)
         tensor([4, 6])
     """
+    if _numpy:
+        return by_numpy_names(sum, locals())
     return _reduced(SUM, _cast(input, dtype), dim, keepdim)
 
 
 @method
 def mean(
-    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the mean along axes.
 
@@ -166,12 +179,19 @@ def mean(
         >>> ad.mean(ad.tensor([1.0, 2.0, 6.0]))
         tensor(3.)
     """
+    if _numpy:
+        return by_numpy_names(mean, locals())
     return _reduced(MEAN, _cast(input, dtype), dim, keepdim)
 
 
 @method
 def nansum(
-    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Add up the elements that are not NaN.
 
@@ -186,6 +206,8 @@ def nansum(
         >>> ad.nansum(ad.tensor([1.0, float("nan"), 2.0]))
         tensor(3.)
     """
+    if _numpy:
+        return by_numpy_names(nansum, locals())
     x = _cast(input, dtype)
     return sum(_without_nan(x) if x.is_floating_point() else x, dim, keepdim)
 
@@ -197,7 +219,12 @@ def _without_nan(x: Tensor) -> Tensor:
 
 @method
 def nanmean(
-    input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the mean of the elements that are not NaN.
 
@@ -212,6 +239,8 @@ def nanmean(
         >>> ad.nanmean(ad.tensor([1.0, float("nan"), 2.0]))
         tensor(1.5000)
     """
+    if _numpy:
+        return by_numpy_names(nanmean, locals())
     x = _cast(input, dtype)
     count = sum(_cast(call("eq", x, x), x.dtype), dim, keepdim)
     return call("div", sum(_without_nan(x), dim, keepdim), count)
@@ -219,7 +248,12 @@ def nanmean(
 
 @method
 def prod(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Multiply the elements, all or along an axis; integers and bools give int64.
 
@@ -234,11 +268,13 @@ def prod(
         >>> ad.prod(ad.tensor([2.0, 3.0, 4.0]))
         tensor(24.)
     """
+    if _numpy:
+        return by_numpy_names(prod, locals())
     return apply(PROD, _cast(input, dtype), dim=dim, keepdim=keepdim)
 
 
 @method
-def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: Dim = None, **_numpy: Any) -> Tensor:
     """Count the elements that are not 0.
 
     Args:
@@ -250,6 +286,8 @@ def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
         >>> ad.count_nonzero(ad.tensor([1, 0, 2]))
         tensor(2)
     """
+    if _numpy:
+        return by_numpy_names(count_nonzero, locals())
     return sum(_cast(input, bool_), dim)
 
 
@@ -287,6 +325,7 @@ def var(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the variance along axes, computed in double precision.
 
@@ -305,6 +344,8 @@ def var(
         >>> ad.var(ad.tensor([1.0, 2.0, 3.0]))
         tensor(1.)
     """
+    if _numpy:
+        return by_numpy_names(var, locals())
     return _spread(VAR, input, dim, unbiased, keepdim, correction)
 
 
@@ -316,6 +357,7 @@ def std(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the standard deviation along axes; its gradient at 0 is 0.
 
@@ -335,6 +377,8 @@ def std(
         >>> ad.std(ad.tensor([1.0, 3.0]), correction=0)
         tensor(1.)
     """
+    if _numpy:
+        return by_numpy_names(std, locals())
     return _spread(STD, input, dim, unbiased, keepdim, correction)
 
 
@@ -349,6 +393,7 @@ def var_mean(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    **_numpy: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return the variance and the mean along axes; arguments as `var`.
 
@@ -357,6 +402,8 @@ def var_mean(
         >>> ad.var_mean(ad.tensor([1.0, 2.0, 3.0]))
         (tensor(1.), tensor(2.))
     """
+    if _numpy:
+        return by_numpy_names(var_mean, locals())
     spread = _spread(VAR, input, dim, unbiased, keepdim, correction)
     return spread, _mean_beside(input, dim, keepdim)
 
@@ -368,6 +415,7 @@ def std_mean(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    **_numpy: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return the standard deviation and the mean along axes; arguments as `std`.
 
@@ -376,6 +424,8 @@ def std_mean(
         >>> ad.std_mean(ad.tensor([1.0, 2.0, 3.0]))
         (tensor(1.), tensor(2.))
     """
+    if _numpy:
+        return by_numpy_names(std_mean, locals())
     spread = _spread(STD, input, dim, unbiased, keepdim, correction)
     return spread, _mean_beside(input, dim, keepdim)
 
@@ -384,7 +434,9 @@ def std_mean(
 
 
 @method
-def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def amax(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any
+) -> Tensor:
     """Return the largest elements along axes; equal ones share the gradient.
 
     Args:
@@ -397,11 +449,15 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.amax(ad.tensor([[1, 5], [4, 2]]), 1)
         tensor([5, 4])
     """
+    if _numpy:
+        return by_numpy_names(amax, locals())
     return _reduced(AMAX, input, dim, keepdim)
 
 
 @method
-def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def amin(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any
+) -> Tensor:
     """Return the smallest elements along axes; equal ones share the gradient.
 
     Args:
@@ -414,11 +470,15 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.amin(ad.tensor([[1, 5], [4, 2]]), 1)
         tensor([1, 2])
     """
+    if _numpy:
+        return by_numpy_names(amin, locals())
     return _reduced(AMIN, input, dim, keepdim)
 
 
 @method
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+def aminmax(
+    input: Tensor, *, dim: int | None = None, keepdim: bool = False, **_numpy: Any
+) -> MinMax:
     """Return the smallest and the largest elements.
 
     Args:
@@ -431,6 +491,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
         >>> ad.aminmax(ad.tensor([3, 1, 2]))
         MinMax(min=tensor(1), max=tensor(3))
     """
+    if _numpy:
+        return by_numpy_names(aminmax, locals())
     return MinMax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
@@ -451,7 +513,7 @@ def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> 
 
 
 @method
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, **_numpy: Any) -> Any:
     """Return the largest element, those along an axis, or of two tensors.
 
     Args:
@@ -469,11 +531,13 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         >>> ad.max(ad.tensor([[1, 5], [4, 2]]), 1).indices
         tensor([1, 0])
     """
+    if _numpy:
+        return by_numpy_names(max, locals())
     return _best("max", input, dim, keepdim, (AMAX, MAX_DIM))
 
 
 @method
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, **_numpy: Any) -> Any:
     """Return the smallest element, those along an axis, or of two tensors.
 
     Args:
@@ -489,11 +553,15 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         >>> ad.min(ad.tensor([[1, 5], [4, 2]]), 1).values
         tensor([1, 2])
     """
+    if _numpy:
+        return by_numpy_names(min, locals())
     return _best("min", input, dim, keepdim, (AMIN, MIN_DIM))
 
 
 @method
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmax(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
+) -> Tensor:
     """Return where the largest element stands, the first among equals.
 
     Args:
@@ -509,11 +577,15 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         >>> ad.argmax(ad.tensor([[1, 5], [5, 2]]))
         tensor(1)
     """
+    if _numpy:
+        return by_numpy_names(argmax, locals())
     return apply(ARGMAX, input, dim=dim, keepdim=keepdim)
 
 
 @method
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmin(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
+) -> Tensor:
     """Return where the smallest element stands, the first among equals.
 
     Args:
@@ -529,11 +601,13 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
         >>> ad.argmin(ad.tensor([[1, 5], [4, 1]]), 0)
         tensor([0, 1])
     """
+    if _numpy:
+        return by_numpy_names(argmin, locals())
     return apply(ARGMIN, input, dim=dim, keepdim=keepdim)
 
 
 @method
-def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any) -> Tensor:
     """Return whether any element is not 0, as bool; as uint8 for uint8.
 
     Args:
@@ -546,11 +620,13 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.any(ad.tensor([[0, 0], [0, 2]]), 1)
         tensor([False,  True])
     """
+    if _numpy:
+        return by_numpy_names(any, locals())
     return _truth(ANY, input, dim, keepdim)
 
 
 @method
-def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any) -> Tensor:
     """Return whether no element is 0, as bool; as uint8 for uint8.
 
     Args:
@@ -563,6 +639,8 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
         >>> ad.all(ad.tensor([[1, 1], [0, 2]]), 1)
         tensor([ True, False])
     """
+    if _numpy:
+        return by_numpy_names(all, locals())
     return _truth(ALL, input, dim, keepdim)
 
 
@@ -640,7 +718,7 @@ def normalize(
 
 
 def cosine_similarity(
-    x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8
+    x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8, **_numpy: Any
 ) -> Tensor:
     """Return the cosine of the angle between vectors along an axis.
 
@@ -658,6 +736,8 @@ def cosine_similarity(
         >>> ad.cosine_similarity(a, b)
         tensor([0.7071])
     """
+    if _numpy:
+        return by_numpy_names(cosine_similarity, locals())
     x, y = operands("cosine_similarity", x1, x2)
     shape = broadcast_shapes(tuple(x.shape), tuple(y.shape))
     axis = normalize_axis("cosine_similarity", dim, len(shape), shape)
@@ -719,7 +799,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     return norm(call("sub", left, right), p, -1)
 
 
-def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+def logsumexp(
+    input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any
+) -> Tensor:
     """Return log(sum(exp(x))) along axes, without overflow.
 
     Args:
@@ -732,6 +814,10 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
         >>> ad.logsumexp(ad.tensor([1000.0, 1000.0]), 0)
         tensor(1000.6932)
     """
+    if _numpy:
+        return by_numpy_names(logsumexp, locals())
+    if dim is None:
+        raise TypeError("logsumexp: dim must be an int or several, got None")
     return _reduced(LOGSUMEXP, _floating(input), dim, keepdim)
 
 
@@ -741,7 +827,9 @@ method("logsumexp")(logsumexp)
 
 
 @method(inplace=True)
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumsum(
+    input: Tensor, dim: Any = None, *, dtype: Any = None, **_numpy: Any
+) -> Tensor:
     """Return the running sums along an axis; integers and bools give int64.
 
     Args:
@@ -754,11 +842,15 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
         tensor([1, 3, 6])
     """
+    if _numpy:
+        return by_numpy_names(cumsum, locals())
     return apply_known(CUMSUM, (_cast(input, dtype),), by_dim(dim))
 
 
 @method(inplace=True)
-def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumprod(
+    input: Tensor, dim: Any = None, *, dtype: Any = None, **_numpy: Any
+) -> Tensor:
     """Return the running products along an axis; integers and bools give int64.
 
     Args:
@@ -771,4 +863,6 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         >>> ad.cumprod(ad.tensor([1, 2, 3]), 0)
         tensor([1, 2, 6])
     """
+    if _numpy:
+        return by_numpy_names(cumprod, locals())
     return apply_known(CUMPROD, (_cast(input, dtype),), by_dim(dim))

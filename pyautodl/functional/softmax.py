@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.ops.record import by_dim
 from pyautodl.ops.softmax import LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX
 from pyautodl.tensor import Tensor, apply, apply_known, method
@@ -30,7 +31,11 @@ def _prepare(
 
 @method
 def softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return exp(input) divided by its sum along `dim`: positive numbers that sum to 1.
 
@@ -55,13 +60,19 @@ def softmax(
         >>> ad.softmax(ad.tensor([0.0, 0.0]), dim=0)
         tensor([0.5000, 0.5000])
     """
+    if _numpy:
+        return by_numpy_names(softmax, locals())
     input, axis = _prepare("softmax", input, dim, _stacklevel, dtype)
     return apply_known(SOFTMAX, (input,), by_dim(axis))
 
 
 @method
 def log_softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: Any = None,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the logarithm of softmax, computed without overflow or loss of digits.
 
@@ -84,6 +95,8 @@ def log_softmax(
         >>> ad.log_softmax(ad.tensor([0.0, 0.0]), dim=0)
         tensor([-0.6931, -0.6931])
     """
+    if _numpy:
+        return by_numpy_names(log_softmax, locals())
     input, axis = _prepare("log_softmax", input, dim, _stacklevel, dtype)
     return apply_known(LOG_SOFTMAX, (input,), by_dim(axis))
 

@@ -9,6 +9,7 @@ import numpy as np
 from pyautodl.backends.dtypes import int32
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import ValuesIndices
 from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
@@ -30,7 +31,11 @@ __all__ = [
 
 @method
 def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+    input: Tensor,
+    dim: int = -1,
+    descending: bool = False,
+    stable: bool = False,
+    **_numpy: Any,
 ) -> ValuesIndices:
     """Put the elements along an axis in order; equal ones keep theirs.
 
@@ -50,12 +55,18 @@ def sort(
         >>> ad.sort(ad.tensor([3, 1, 2])).indices
         tensor([1, 2, 0])
     """
+    if _numpy:
+        return by_numpy_names(sort, locals())
     return ValuesIndices(*apply(TOPK, input, dim=dim, descending=descending))
 
 
 @method
 def argsort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+    input: Tensor,
+    dim: int = -1,
+    descending: bool = False,
+    stable: bool = False,
+    **_numpy: Any,
 ) -> Tensor:
     """Return the indices that put the elements along an axis in order.
 
@@ -70,12 +81,19 @@ def argsort(
         >>> ad.argsort(ad.tensor([3, 1, 2]))
         tensor([1, 2, 0])
     """
+    if _numpy:
+        return by_numpy_names(argsort, locals())
     return sort(input, dim, descending).indices
 
 
 @method
 def topk(
-    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+    input: Tensor,
+    k: int,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+    **_numpy: Any,
 ) -> ValuesIndices:
     """Return the k largest (or smallest) elements along an axis, in order.
 
@@ -99,13 +117,15 @@ def topk(
         >>> ad.topk(ad.tensor([3, 1, 2]), 2).values
         tensor([3, 2])
     """
+    if _numpy:
+        return by_numpy_names(topk, locals())
     count = integer("topk", "k", k)
     return ValuesIndices(*apply(TOPK, input, k=count, dim=dim, descending=largest))
 
 
 @method
 def kthvalue(
-    input: Tensor, k: int, dim: int = -1, keepdim: bool = False
+    input: Tensor, k: int, dim: int = -1, keepdim: bool = False, **_numpy: Any
 ) -> ValuesIndices:
     """Return the k-th smallest element along an axis, counted from 1.
 
@@ -126,11 +146,15 @@ def kthvalue(
         >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2).values
         tensor(2)
     """
+    if _numpy:
+        return by_numpy_names(kthvalue, locals())
     return ValuesIndices(*apply(KTHVALUE, input, k=k, dim=dim, keepdim=keepdim))
 
 
 @method
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+def median(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
+) -> Any:
     """Return the middle element in order, the lower one of two; NaN if there is one.
 
     Args:
@@ -147,6 +171,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         >>> ad.median(ad.tensor([4.0, 1.0, 3.0, 2.0]))
         tensor(2.)
     """
+    if _numpy:
+        return by_numpy_names(median, locals())
     x = flatten(input) if dim is None else input
     axis = normalize_axis("median", 0 if dim is None else dim, x.ndim, x.shape)
     n = x.shape[axis] if x.ndim else 1

@@ -8,6 +8,7 @@ from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import logical_and
 from pyautodl.functional.index import bincount, gather
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import ValuesIndices, cumsum, norm
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import diagonal, flatten, movedim
@@ -28,6 +29,7 @@ def quantile(
     keepdim: bool = False,
     *,
     interpolation: str = "linear",
+    **_numpy: Any,
 ) -> Tensor:
     """Return the value below which a part q of the elements lies; NaN if one is NaN.
 
@@ -48,6 +50,8 @@ def quantile(
         >>> ad.quantile(ad.tensor([3.0, 1.0, 2.0, 5.0]), ad.tensor([0.5, 0.9]))
         tensor([2.5000, 4.4000])
     """
+    if _numpy:
+        return by_numpy_names(quantile, locals())
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(
             f"quantile: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
@@ -89,7 +93,9 @@ def _at(line: Tensor, places: Tensor, interpolation: str) -> Tensor:
 
 
 @method
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
+def mode(
+    input: Tensor, dim: int = -1, keepdim: bool = False, **_numpy: Any
+) -> ValuesIndices:
     """Return the most frequent value along an axis, the smallest of several.
 
     Args:
@@ -108,6 +114,8 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
         >>> ad.mode(ad.tensor([2, 3, 1, 3])).values
         tensor(3)
     """
+    if _numpy:
+        return by_numpy_names(mode, locals())
     axis = normalize_axis("mode", dim, input.ndim, input.shape)
     x = input if input.ndim else input.reshape(1)
     n = x.shape[axis]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import ShapeError
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.ops.axes import broadcast_shapes, normalize_axis, resolve_shape
 from pyautodl.ops.integers import integer, one_or_several, shape_from
 from pyautodl.ops.views import (
@@ -179,7 +180,9 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 @method
-def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+def squeeze(
+    input: Tensor, dim: int | Sequence[int] | None = None, **_numpy: Any
+) -> Tensor:
     """Remove the axes of size 1.
 
     Args:
@@ -191,6 +194,8 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
         >>> ad.squeeze(ad.zeros(1, 2, 1), 0).shape
         pyautodl.Size([2, 1])
     """
+    if _numpy:
+        return by_numpy_names(squeeze, locals())
     shape = input.shape
     if dim is None:
         kept = tuple(size for size in shape if size != 1)
@@ -202,7 +207,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 
 @method
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
+def unsqueeze(input: Tensor, dim: Any = None, **_numpy: Any) -> Tensor:
     """Insert an axis of size 1 at `dim`.
 
     Args:
@@ -214,6 +219,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
         >>> ad.unsqueeze(ad.zeros(2, 3), -1).shape
         pyautodl.Size([2, 3, 1])
     """
+    if _numpy:
+        return by_numpy_names(unsqueeze, locals())
     shape = tuple(input.shape)
     axis = normalize_axis("unsqueeze", dim, len(shape) + 1, shape)
     return apply(RESHAPE, input, shape=(*shape[:axis], 1, *shape[axis:]))
@@ -614,7 +621,9 @@ def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, 
 
 
 @method
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+def chunk(
+    input: Tensor, chunks: int, dim: int = 0, **_numpy: Any
+) -> tuple[Tensor, ...]:
     """Cut an axis into at most `chunks` pieces of equal size, but for the last.
 
     Args:
@@ -627,6 +636,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         >>> ad.chunk(ad.arange(5), 2)
         (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    if _numpy:
+        return by_numpy_names(chunk, locals())
     chunks = integer("chunk", "chunks", chunks)
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be positive, got {chunks}")
@@ -640,7 +651,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @method
 def tensor_split(
-    input: Tensor, indices_or_sections: Any, dim: int = 0
+    input: Tensor, indices_or_sections: Any, dim: int = 0, **_numpy: Any
 ) -> tuple[Tensor, ...]:
     """Cut an axis into a number of nearly equal pieces, or at given places.
 
@@ -654,6 +665,8 @@ def tensor_split(
         >>> ad.tensor_split(ad.arange(5), (1, 3))
         (tensor([0]), tensor([1, 2]), tensor([3, 4]))
     """
+    if _numpy:
+        return by_numpy_names(tensor_split, locals())
     shape = tuple(input.shape)
     axis = normalize_axis("tensor_split", dim, len(shape), shape)
     n = shape[axis] if shape else 0
@@ -719,7 +732,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+def unbind(input: Tensor, dim: int = 0, **_numpy: Any) -> tuple[Tensor, ...]:
     """Return the parts along an axis, as views without that axis.
 
     Args:
@@ -731,6 +744,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         >>> ad.unbind(ad.tensor([[1, 2], [3, 4]]))
         (tensor([1, 2]), tensor([3, 4]))
     """
+    if _numpy:
+        return by_numpy_names(unbind, locals())
     return apply(UNBIND, input, dim=dim)
 
 

@@ -12,6 +12,7 @@ from pyautodl.backends.dtypes import FLOATING, DType, bool_
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import ones
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
+from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.views import broadcast_shapes, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index import (
@@ -216,7 +217,9 @@ def scatter_reduce(
 
 
 @method
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+def take_along_dim(
+    input: Tensor, indices: Tensor, dim: int | None = None, **_numpy: Any
+) -> Tensor:
     """Take elements along an axis as `gather`, after broadcasting the other axes.
 
     Args:
@@ -230,6 +233,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         tensor([[2],
                 [4]])
     """
+    if _numpy:
+        return by_numpy_names(take_along_dim, locals())
     index = as_index("take_along_dim", indices)
     if dim is None:
         return apply(GATHER, flatten(input), flatten(index), dim=0)
