@@ -71,3 +71,19 @@ def describe(value: Any) -> str:
         return f"{kind} of shape {tuple(shape)}"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def tensor_fix(value: Any) -> str:
+    """What makes a tensor of a value that stands in the place of one.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.errors import tensor_fix
+        >>> tensor_fix([1.0])
+        'pyautodl.tensor(...)'
+        >>> tensor_fix((ad.ones(2), ad.zeros(2)))
+        'take the output of (output, state), as nn.LSTM returns: its [0]'
+    """
+    if isinstance(value, tuple) and value and hasattr(value[0], "requires_grad"):
+        return "take the output of (output, state), as nn.LSTM returns: its [0]"
+    return "pyautodl.tensor(...)"

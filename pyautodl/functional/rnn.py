@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.random import dropout as drop
 from pyautodl.ops.record import Op
 from pyautodl.ops.rnn import GRU, LSTM, RNN
@@ -131,11 +131,16 @@ def _run(
 
 def _pair(hx: Any) -> Sequence[Tensor]:
     if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-        raise TypeError("lstm: expected the states (h_0, c_0)")
+        fix = "; likely fix: (h_0, zeros_like(h_0))" if isinstance(hx, Tensor) else ""
+        raise TypeError(
+            f"lstm: expected the states (h_0, c_0), got {describe(hx)}{fix}"
+        )
     return tuple(hx)
 
 
 def _single(hx: Any) -> Sequence[Tensor]:
+    if not isinstance(hx, Tensor):
+        raise TypeError(f"rnn: expected one state h_0, got {describe(hx)}")
     return (hx,)
 
 

@@ -66,6 +66,11 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         step = 2 ** len(self.up)
+        if x.ndim == 3:
+            raise ShapeError(
+                f"UNet: expected (n, c, h, w), got one image {tuple(x.shape)}; likely "
+                "fix: x.unsqueeze(0)"
+            )
         if x.ndim != 4 or x.shape[2] % step or x.shape[3] % step:
             raise ShapeError(
                 f"UNet: expected (n, c, h, w) with h and w divisible by {step}, got "

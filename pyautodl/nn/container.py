@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Self, overload
 
 from pyautodl.nn.module import Module
+from pyautodl.nn.module.members import no_module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.nn.sequence import run_in_sequence
 from pyautodl.tensor import Tensor
@@ -151,7 +152,7 @@ class Sequential(_Numbered):
     def insert(self, index: int, module: Module) -> Self:
         """Put a module before a position; return self."""
         if not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise no_module(module)
         size = len(self)
         if not -size <= index <= size:
             raise IndexError(f"index {index} is out of range for {size} modules")

@@ -11,6 +11,7 @@ from pyautodl.functional import conv
 from pyautodl.functional.copy import pad
 from pyautodl.functional.creation import empty
 from pyautodl.nn import init
+from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.ops.integers import each_axis
@@ -51,8 +52,8 @@ class _ConvNd(Module):
         dtype: Any,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        self.in_channels = self._size("in_channels", in_channels)
+        self.out_channels = self._size("out_channels", out_channels)
         self.kernel_size = self._numbers("kernel_size", kernel_size)
         self.stride = self._numbers("stride", stride)
         self.padding: Any = (
@@ -60,11 +61,14 @@ class _ConvNd(Module):
         )
         self.dilation = self._numbers("dilation", dilation)
         self.output_padding = self._numbers("output_padding", output_padding)
-        self.groups = groups
+        self.groups = self._size("groups", groups)
         self.padding_mode = padding_mode
         self._check()
         self._make_parameters(bias, {"device": device, "dtype": dtype})
         self.reset_parameters()
+
+    def _size(self, what: str, value: Any) -> int:
+        return size(type(self).__name__, what, value)
 
     def _numbers(self, what: str, value: Any) -> tuple[int, ...]:
         return each_axis(type(self).__name__, what, value, self.axes)
@@ -95,7 +99,7 @@ class _ConvNd(Module):
         if self.transposed:
             rows, columns = columns, rows
         shape = (rows, columns // self.groups, *self.kernel_size)
-        self.weight = Parameter(empty(*shape, **kind))
+        self.weight = Parameter(memory_for(type(self).__name__, *shape, **kind))
         if bias:
             self.bias = Parameter(empty(self.out_channels, **kind))
         else:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyautodl.functional as F
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.errors import ShapeError
 from pyautodl.functional.index import embedding
 from pyautodl.nn import init
+from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.ops.integers import integer
@@ -67,6 +67,8 @@ class Embedding(Module):
         super().__init__()
         if sparse:
             raise NotImplementedError("Embedding: sparse is not supported")
+        num_embeddings = size("Embedding", "num_embeddings", num_embeddings)
+        embedding_dim = size("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None:
             padding_idx = integer("Embedding", "padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
@@ -84,9 +86,8 @@ class Embedding(Module):
         self.sparse = sparse
         if _weight is None:
             shape = (num_embeddings, embedding_dim)
-            self.weight = Parameter(
-                F.empty(shape, dtype=dtype, device=device), not _freeze
-            )
+            memory = memory_for("Embedding", *shape, dtype=dtype, device=device)
+            self.weight = Parameter(memory, not _freeze)
             self.reset_parameters()
         else:
             self.weight = Parameter(_weight, not _freeze)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyautodl.functional as F
 from pyautodl.nn import init
+from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.tensor import Tensor
@@ -63,12 +64,13 @@ class Linear(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features = size("Linear", "in_features", in_features)
+        self.out_features = size("Linear", "out_features", out_features)
         kind = {"device": device, "dtype": dtype}
-        self.weight = Parameter(F.empty(out_features, in_features, **kind))
+        shape = (self.out_features, self.in_features)
+        self.weight = Parameter(memory_for("Linear", *shape, **kind))
         if bias:
-            self.bias = Parameter(F.empty(out_features, **kind))
+            self.bias = Parameter(F.empty(self.out_features, **kind))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
@@ -125,14 +127,14 @@ class Bilinear(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.in1_features = in1_features
-        self.in2_features = in2_features
-        self.out_features = out_features
+        self.in1_features = size("Bilinear", "in1_features", in1_features)
+        self.in2_features = size("Bilinear", "in2_features", in2_features)
+        self.out_features = size("Bilinear", "out_features", out_features)
         kind = {"device": device, "dtype": dtype}
-        shape = (out_features, in1_features, in2_features)
-        self.weight = Parameter(F.empty(*shape, **kind))
+        shape = (self.out_features, self.in1_features, self.in2_features)
+        self.weight = Parameter(memory_for("Bilinear", *shape, **kind))
         if bias:
-            self.bias = Parameter(F.empty(out_features, **kind))
+            self.bias = Parameter(F.empty(self.out_features, **kind))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()

@@ -6,18 +6,17 @@ import math
 import warnings
 from typing import Any
 
-from pyautodl.backends.dtypes import as_dtype
 from pyautodl.errors import ShapeError
 from pyautodl.functional import rnn as functional
-from pyautodl.functional.creation import empty
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.index import index_select
 from pyautodl.nn import init
+from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
 from pyautodl.nn.utils.rnn import PackedSequence
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, device, get_default_dtype
+from pyautodl.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell"]
 
@@ -31,11 +30,8 @@ _FUNCTIONS = {
 }
 
 
-def _new(shape: tuple[int, ...], place: Any, dtype: Any) -> Parameter:
-    if place is not None:
-        device(place)
-    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    return Parameter(empty(*shape, dtype=kind))
+def _new(layer: str, shape: tuple[int, ...], place: Any, dtype: Any) -> Parameter:
+    return Parameter(memory_for(layer, *shape, dtype=dtype, device=place))
 
 
 class RNNBase(Module):
@@ -87,6 +83,7 @@ class RNNBase(Module):
             raise ValueError(f"{name}: mode must be one of {[*_GATES]}, got {mode!r}")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout must be from 0 to 1, got {dropout}")
+        input_size = size(name, "input_size", input_size)
         hidden_size = integer(name, "hidden_size", hidden_size)
         num_layers = integer(name, "num_layers", num_layers)
         if hidden_size <= 0 or num_layers <= 0:
@@ -129,7 +126,9 @@ class RNNBase(Module):
                     shapes |= {"bias_ih": (width,), "bias_hh": (width,)}  # type: ignore[dict-item]
                 self._weight_names.append([key + end for key in shapes])
                 for key, shape in shapes.items():
-                    setattr(self, key + end, _new(shape, place, dtype))
+                    setattr(
+                        self, key + end, _new(type(self).__name__, shape, place, dtype)
+                    )
 
     def reset_parameters(self) -> None:
         """Draw the weights from U(-k, k), k = 1 / sqrt(hidden_size)."""
@@ -429,11 +428,11 @@ class _Cell(Module):
         self.hidden_size = hidden_size
         self.bias = bias
         width = gates * hidden_size
-        self.weight_ih = _new((width, input_size), device, dtype)
-        self.weight_hh = _new((width, hidden_size), device, dtype)
+        self.weight_ih = _new(type(self).__name__, (width, input_size), device, dtype)
+        self.weight_hh = _new(type(self).__name__, (width, hidden_size), device, dtype)
         if bias:
-            self.bias_ih = _new((width,), device, dtype)
-            self.bias_hh = _new((width,), device, dtype)
+            self.bias_ih = _new(type(self).__name__, (width,), device, dtype)
+            self.bias_hh = _new(type(self).__name__, (width,), device, dtype)
         else:
             self.register_parameter("bias_ih", None)
             self.register_parameter("bias_hh", None)

@@ -132,8 +132,21 @@ def _check_target(name: str, shape: _Ints, target: Array) -> None:
     if target.shape != rows:
         raise ShapeError(
             f"{name}: expected class numbers of shape {rows} for an input {shape}, got "
-            f"target {target.shape}; one-hot targets must be floating (.float())"
+            f"target {target.shape}; {_target_fix(shape, target.shape)}"
         )
+
+
+def _target_fix(shape: _Ints, target: _Ints) -> str:
+    """What is likely wrong with the shape of class numbers."""
+    rows = _row_shape(shape)
+    if target == (*rows[:1], 1, *rows[1:]):
+        return "likely fix: target.squeeze(1)"
+    if len(shape) == 3 and len(target) == 1 and target[0] in shape[:2]:
+        last = "[:, -1]" if target[0] == shape[0] else "[-1]"
+        return f"likely fix: for one class a sequence, its last output: input{last}"
+    if target[1:] == rows[1:] and len(target) == len(rows):
+        return "likely fix: input and target of equal batch size"
+    return "one-hot targets must be floating (.float())"
 
 
 def _check_soft_target(name: str, x: Array, target: Array, ignore_index: int) -> None:
@@ -165,12 +178,25 @@ def check_classes(
         ValueError: a class to ignore among shares.
     """
     classes = _check_input(name, x.shape)
-    check_floats(name, input=x)
+    if x.dtype.category != FLOATING:
+        raise _no_scores(name, x, target)
     if soft and _is_soft(target):
         _check_soft_target(name, x, target, ignore_index)
     else:
         _check_target(name, x.shape, target)
     _check_weight(name, classes, x, weight)
+
+
+def _no_scores(name: str, x: Array, target: Array) -> DTypeError:
+    """The error for an input that is no scores of classes."""
+    if _is_soft(target):
+        fix = "input and target are swapped: (input, target)"
+    else:
+        fix = "the network's output itself, not its argmax"
+    return DTypeError(
+        f"{name}: expected floating scores of classes as input, got {x.dtype.name} "
+        f"{x.shape}, with target {target.dtype.name} {target.shape}; likely fix: {fix}"
+    )
 
 
 def _check_weight(name: str, classes: int, like: Array, weight: Array | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from pyautodl import backends
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType
+from pyautodl.errors import tensor_fix
 from pyautodl.graph import (
     MODE,
     Context,
@@ -47,7 +48,7 @@ def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
     if not isinstance(value, NUMBERS):
         raise TypeError(
             f"{op.name}: expected a tensor, got {type(value).__name__}; likely fix: "
-            "pyautodl.tensor(...)"
+            f"{tensor_fix(value)}"
         )
     return backends.constant(value, _operand_dtype(inputs))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING
+from pyautodl.errors import tensor_fix
 from pyautodl.ops.eltwise.unary import MATH, NAN_TO_NUM, TESTS
 from pyautodl.ops.integers import integer
 from pyautodl.ops.record import Op
@@ -71,7 +72,7 @@ def check_tensor(name: str, value: Any, what: str = "input") -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(
             f"{name}: {what} must be a tensor, got {type(value).__name__}; likely fix: "
-            "pyautodl.tensor(...)"
+            f"{tensor_fix(value)}"
         )
     return value
 

@@ -29,6 +29,11 @@ def refuse_old_arguments(name: str, size_average: Any, reduce: Any) -> None:
     """PyTorch's arguments from before `reduction`."""
     if size_average is None and reduce is None:
         return
+    if isinstance(size_average, Tensor):
+        raise TypeError(
+            f"{name}: a tensor stands where an option is expected; likely fix: "
+            f"{name}()(input, target)"
+        )
     for key, value in (("size_average", size_average), ("reduce", reduce)):
         if value is not None:
             raise NotImplementedError(f"{name}: {key} is not supported; use reduction")

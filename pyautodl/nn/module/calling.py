@@ -115,6 +115,8 @@ class Calling(Hooks):
             if axis is None:  # (n, c, ...) or (c, ...), by the number of kernel sizes
                 axis = x.ndim - 1 - len(self.__dict__.get("kernel_size", (0, 0)))
             if axis in (0, 1) and axis < x.ndim and x.shape[axis] != expected:
+                if attribute == "in_channels" and x.shape[-1] == expected:
+                    return _fix_channels_at_the_end(x.shape, axis)
                 return (
                     f"{type(self).__name__}({attribute}={x.shape[axis]}, ...): axis "
                     f"{axis} of the input {tuple(x.shape)} holds the channels"
@@ -142,3 +144,10 @@ def _fix_in_features(module: Module, shape: tuple[int, ...]) -> str | None:
             f"by x.flatten(1) or nn.Flatten(): {name}(in_features={flat}, ...)"
         )
     return f"{name}(in_features={shape[-1]}, ...)"
+
+
+def _fix_channels_at_the_end(shape: tuple[int, ...], axis: int) -> str:
+    """The order of axes that puts the channels where a layer wants them."""
+    last = len(shape) - 1
+    order = (*range(axis), last, *range(axis, last))
+    return f"x.permute{order}: the channels stand last in the input {tuple(shape)}"

@@ -22,6 +22,15 @@ __all__ = ["REGISTRIES", "Members"]
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
+def no_module(given: Any) -> TypeError:
+    """The error for what stands in the place of a module."""
+    text = f"{type(given).__name__} is not a Module subclass"
+    if isinstance(given, type) and issubclass(given, Members):
+        name = given.__name__
+        text = f"{name} is a class, not a module; likely fix: {name}()"
+    return TypeError(text)
+
+
 class Members:
     """Registers parameters, buffers and modules, and yields them."""
 
@@ -176,7 +185,7 @@ class Members:
             KeyError: the name is taken, empty or has a dot.
         """
         if module is not None and not isinstance(module, Members):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise no_module(module)
         self._check_name("module", name, "_modules")
         self._store("_modules", name, module)
 

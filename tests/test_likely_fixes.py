@@ -1,0 +1,138 @@
+"""Mistakes that are often made, and the fix that the error names."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import pyautodl as ad
+import pyautodl.nn.functional as F
+from pyautodl import models, nn
+from pyautodl.errors import DTypeError, ShapeError
+
+SCORES, CLASSES = ad.ones(5, 4), ad.tensor([0, 1, 2, 3, 0])
+SEQUENCES = ad.ones(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "order"),
+    [
+        (nn.Conv2d(3, 4, 3), (2, 8, 8, 3), (0, 3, 1, 2)),
+        (nn.Conv2d(3, 4, 3), (8, 8, 3), (2, 0, 1)),
+        (nn.Conv1d(3, 4, 3), (2, 9, 3), (0, 2, 1)),
+        (nn.ConvTranspose2d(3, 4, 3), (2, 8, 8, 3), (0, 3, 1, 2)),
+    ],
+)
+def test_channels_at_the_end_are_permuted(layer, shape, order):
+    x = ad.ones(shape)
+    with pytest.raises(ShapeError, match=re.escape(f"likely fix: x.permute{order}")):
+        layer(x)
+    layer(x.permute(*order))
+
+
+def test_channels_that_stand_nowhere_change_the_layer():
+    with pytest.raises(
+        ShapeError, match=r"likely fix: Conv2d\(in_channels=8, \.\.\.\)"
+    ):
+        nn.Conv2d(3, 4, 3)(ad.ones(2, 8, 8, 5))
+
+
+@pytest.mark.parametrize(
+    ("input", "target", "fix"),
+    [
+        (SCORES, CLASSES.reshape(-1, 1), "target.squeeze(1)"),
+        (
+            ad.ones(2, 3, 8, 8),
+            ad.zeros(2, 1, 8, 8, dtype=ad.int64),
+            "target.squeeze(1)",
+        ),
+        (SCORES, CLASSES[:3], "input and target of equal batch size"),
+        (ad.ones(5, 7, 4), CLASSES, "its last output: input[:, -1]"),
+        (ad.ones(7, 5, 4), CLASSES, "its last output: input[-1]"),
+    ],
+)
+def test_targets_of_another_shape(input, target, fix):
+    for loss in (F.cross_entropy, nn.CrossEntropyLoss()):
+        with pytest.raises(ShapeError, match=re.escape(fix)):
+            loss(input, target)
+
+
+def test_targets_in_the_place_of_scores():
+    with pytest.raises(DTypeError, match="input and target are swapped"):
+        F.cross_entropy(CLASSES, SCORES)
+    with pytest.raises(DTypeError, match="the network's output itself, not its argmax"):
+        F.cross_entropy(SCORES.argmax(1), CLASSES)
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss]
+)
+def test_a_loss_that_is_given_tensors_in_place_of_options(loss):
+    fix = re.escape(f"likely fix: {loss.__name__}()(input, target)")
+    with pytest.raises(TypeError, match=fix):
+        loss(SCORES, SCORES)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 2), nn.ReLU(), nn.Flatten()])
+def test_output_and_state_of_a_recurrent_layer(layer):
+    with pytest.raises(TypeError, match=r"take the output of \(output, state\)"):
+        nn.Sequential(nn.LSTM(4, 4), layer)(SEQUENCES)
+
+
+def test_a_single_state_in_the_place_of_two():
+    states = r"expected the states \(h_0, c_0\), got a tensor of shape \(1, 3, 4\)"
+    with pytest.raises(TypeError, match=states):
+        nn.LSTM(4, 4)(SEQUENCES, ad.zeros(1, 3, 4))
+    h = ad.zeros(1, 3, 4)
+    for layer in (nn.GRU(4, 4), nn.RNN(4, 4)):
+        with pytest.raises(TypeError, match="expected one state h_0, got"):
+            layer(SEQUENCES, (h, h))
+
+
+def test_one_image_in_the_place_of_a_batch():
+    with pytest.raises(ShapeError, match=r"likely fix: x\.unsqueeze\(0\)"):
+        models.UNet(3, 2)(ad.ones(3, 32, 32))
+
+
+def test_classes_in_the_place_of_modules():
+    for container in (nn.Sequential, lambda *given: nn.ModuleList(given)):
+        with pytest.raises(TypeError, match=r"ReLU is a class.*likely fix: ReLU\(\)"):
+            container(nn.ReLU, nn.Linear(2, 3))
+    with pytest.raises(TypeError, match="likely fix: ReLU"):
+        nn.Sequential(nn.Linear(2, 3)).insert(0, nn.ReLU)
+    with pytest.raises(TypeError, match="function is not a Module subclass"):
+        nn.Sequential(F.relu)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(28 / 2, 3), "Linear: in_features must be an int, got 14.0"),
+        (lambda: nn.Linear(-3, 3), "Linear: in_features must not be negative, got -3"),
+        (lambda: nn.Linear(3, -1), "Linear: out_features must not be negative, got -1"),
+        (lambda: nn.Bilinear(1, 2.5, 3), "Bilinear: in2_features must be an int"),
+        (lambda: nn.Conv2d(3, 4.0, 3), "Conv2d: out_channels must be an int, got 4.0"),
+        (lambda: nn.Conv1d(-3, 4, 3), "Conv1d: in_channels must not be negative"),
+        (lambda: nn.LSTM(3.5, 4), "LSTM: input_size must be an int, got 3.5"),
+        (lambda: nn.Embedding(3, -4), "Embedding: embedding_dim must not be negative"),
+        (lambda: nn.Linear(ad.ones(40, 50), 3), "got a tensor of shape (40, 50)"),
+    ],
+)
+def test_sizes_name_layer_and_argument(make, message):
+    with pytest.raises((TypeError, ShapeError), match=re.escape(message)):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Linear(10**7, 10**7),
+        lambda: nn.Conv2d(10**6, 10**6, 3),
+        lambda: nn.Embedding(10**7, 10**7),
+        lambda: nn.LSTM(10**7, 10**7),
+    ],
+)
+def test_weights_that_no_memory_holds_name_the_layer(make):
+    with pytest.raises(MemoryError, match=r"^\w+: can't allocate weights of shape"):
+        make()
