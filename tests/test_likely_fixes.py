@@ -84,10 +84,15 @@ def test_a_single_state_in_the_place_of_two():
     states = r"expected the states \(h_0, c_0\), got a tensor of shape \(1, 3, 4\)"
     with pytest.raises(TypeError, match=states):
         nn.LSTM(4, 4)(SEQUENCES, ad.zeros(1, 3, 4))
-    h = ad.zeros(1, 3, 4)
-    for layer in (nn.GRU(4, 4), nn.RNN(4, 4)):
+    with pytest.raises(TypeError, match=r"got a tensor of shape \(1, 4\)"):
+        nn.LSTM(4, 4)(SEQUENCES[0], ad.zeros(1, 4))
+
+
+@pytest.mark.parametrize("layer", [nn.GRU(4, 4), nn.RNN(4, 4)])
+def test_two_states_in_the_place_of_one(layer):
+    for x, h in ((SEQUENCES, ad.zeros(1, 3, 4)), (SEQUENCES[0], ad.zeros(1, 4))):
         with pytest.raises(TypeError, match="expected one state h_0, got"):
-            layer(SEQUENCES, (h, h))
+            layer(x, (h, h))
 
 
 def test_one_image_in_the_place_of_a_batch():

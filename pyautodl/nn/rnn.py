@@ -218,9 +218,11 @@ class RNNBase(Module):
         return batch
 
     def _map(self, hx: Any, function: Any) -> Any:
-        if hx is None:
-            return None
-        return tuple(function(h) for h in hx) if self.mode == "LSTM" else function(hx)
+        if self.mode == "LSTM" and isinstance(hx, (tuple, list)):
+            return tuple(function(h) for h in hx)
+        if self.mode != "LSTM" and isinstance(hx, Tensor):
+            return function(hx)
+        return hx  # None, or what the functions refuse
 
     def _states(self, states: list[Tensor]) -> Any:
         return tuple(states) if self.mode == "LSTM" else states[0]
