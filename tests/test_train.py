@@ -374,6 +374,68 @@ def test_unknown_metric_lists_the_choices():
         _trainer(_classifier(), metrics=["auc"])
 
 
+def test_a_fit_that_trains_nothing_says_so():
+    x, y = _blobs(12)
+    trainer = _trainer(_classifier())
+    trainer.fit((x, y), epochs=5, progress=False)
+    before = _weights(trainer.model)
+    with pytest.warns(
+        UserWarning,
+        match=r"fit\(epochs=3\) trains nothing: already at 5 epochs; epochs counts all of "
+        "them, so that epochs=8 trains 3 more",
+    ):
+        trainer.fit((x, y), epochs=3, progress=False)
+    assert np.array_equal(_weights(trainer.model), before)
+    assert len(trainer.fit((x, y), epochs=8, progress=False)) == 8
+
+
+def test_an_optimizer_without_parameters_of_the_model_is_refused():
+    other = ad.optim.Adam(_classifier().parameters())
+    with pytest.raises(
+        ValueError,
+        match=r"none of the 4 parameters of Adam are among the 4 of Sequen.*",
+    ):
+        Trainer(_classifier(), "cross_entropy", other)
+    model = _classifier()
+    Trainer(model, "cross_entropy", ad.optim.Adam(model[2].parameters()))
+
+
+def test_a_schedule_over_another_optimizer_is_refused():
+    x, y = _blobs(12)
+    trainer = _trainer(_classifier())
+    other = CosineAnnealingLR(ad.optim.SGD(trainer.model.parameters(), lr=1.0), 4)
+    with pytest.raises(
+        ValueError, match=r"CosineAnnealingLR is over another SGD .*trainer.optimizer"
+    ):
+        trainer.fit((x, y), scheduler=other, progress=False)
+    assert trainer.epoch == 0
+    right = CosineAnnealingLR(trainer.optimizer, 4)
+    trainer.fit((x, y), scheduler=right, progress=False)
+    assert [each.scheduler for each in trainer.callbacks] == [right]
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "match"),
+    [
+        (
+            nn.CrossEntropyLoss(reduction="none"),
+            ValueError,
+            "CrossEntropyLoss has reduction='none', which leaves a number for each",
+        ),
+        (
+            lambda p, t: nn.functional.cross_entropy(p, t, reduction="none"),
+            ShapeError,
+            r"the loss <lambda> gave shape \(12,\), expected one number; let it end in",
+        ),
+        (lambda p, t: 0.5, TypeError, "the loss <lambda> gave a float, expected"),
+    ],
+)
+def test_a_loss_that_is_not_one_number_is_named(loss, error, match):
+    x, y = _blobs(12)
+    with pytest.raises(error, match=match):
+        _trainer(_classifier(), loss).fit((x, y), progress=False)
+
+
 # ---- callbacks ----
 
 
@@ -437,6 +499,25 @@ def test_patience_counts_the_epochs_without_improvement(patience, epochs):
     assert trainer.stopped == (
         f"loss has not improved for {told}; best 2 in epoch 2, whose weights are put back"
     )
+
+
+def test_the_bar_tells_why_it_stopped(capsys):
+    x, y = _blobs(12)
+    stopping = EarlyStopping("loss", patience=1)
+    trainer = _trainer(_classifier(), callbacks=[_Figures(loss=[1.0, 2.0]), stopping])
+    trainer.fit((x, y), epochs=6)
+    assert (
+        "stopped after epoch 2: loss has not improved for an epoch; best 1 in epoch 1, "
+        "whose weights are put back\n"
+    ) in capsys.readouterr().out
+
+
+def test_patience_begins_anew_after_a_fit_that_it_has_ended():
+    stopping = EarlyStopping("loss", patience=2)
+    trainer = _stopped_by(stopping, loss=[1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    assert trainer.epoch == 3
+    trainer.fit(_blobs(12), epochs=6, progress=False)
+    assert trainer.epoch == 5
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -679,6 +760,15 @@ def test_metrics():
     onehot = ad.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert accuracy(ad.tensor([[2.0, 1.0], [3.0, 1.0]]), onehot) == 0.5
     assert psnr(onehot, onehot) == math.inf
+
+
+def test_history_is_read_as_a_dict():
+    history = History([{"loss": 2.0}, {"loss": 1.0, "f1": 0.5}])
+    assert list(history) == list(history.keys()) == ["loss", "f1"]
+    assert dict(history) == dict(history.items()) == {"loss": [2.0, 1.0], "f1": [0.5]}
+    assert "loss" in history
+    assert "los" not in history
+    assert len(history) == 2
 
 
 def test_history_names_what_it_has():

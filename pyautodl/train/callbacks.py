@@ -87,6 +87,9 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         _check_monitor("EarlyStopping", self.monitor, trainer)
+        if self.waited >= self.patience:
+            # it has ended an earlier fit, and now more is wanted
+            self.waited = 0
 
     def on_epoch_end(self, trainer: Trainer, figures: dict[str, float]) -> None:
         name = _monitored("EarlyStopping", self.monitor, figures)
@@ -165,6 +168,10 @@ class Schedule(Callback):
         per_batch: move on after each step, not after each epoch; default: as the schedule
             wants it, which is so for OneCycleLR and CyclicLR.
         monitor: the figure that ReduceLROnPlateau is given; default as EarlyStopping's.
+
+    Raises:
+        ValueError: from `fit`, before its first epoch: the schedule is over another
+            optimizer than the trainer's, or there is no such figure.
     """
 
     def __init__(
@@ -178,6 +185,13 @@ class Schedule(Callback):
         self.monitor = monitor
 
     def on_fit_begin(self, trainer: Trainer) -> None:
+        optimizer = getattr(self.scheduler, "optimizer", trainer.optimizer)
+        if optimizer is not trainer.optimizer:
+            raise ValueError(
+                f"Schedule: {type(self.scheduler).__name__} is over another "
+                f"{type(optimizer).__name__} than the one that trains; make it of "
+                "trainer.optimizer"
+            )
         if self.on_plateau:
             _check_monitor("Schedule", self.monitor, trainer)
 

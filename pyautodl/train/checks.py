@@ -16,6 +16,7 @@ __all__ = [
     "Loss",
     "check_finite",
     "check_last_layer",
+    "check_optimizer",
     "check_output",
     "check_targets",
     "fit_target",
@@ -39,7 +40,7 @@ class Loss:
         """From a name of the table, a module or a function.
 
         Raises:
-            ValueError: the name is unknown.
+            ValueError: the name is unknown, or the module leaves a number for each sample.
         """
         if isinstance(loss, str):
             if loss not in LOSSES:
@@ -47,11 +48,32 @@ class Loss:
                     f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}"
                 )
             return LOSSES[loss]
-        sums = getattr(loss, "reduction", "mean") == "sum"
-        return cls(loss, _kind_of(loss), sums)
+        reduction = getattr(loss, "reduction", "mean")
+        if reduction == "none":
+            raise ValueError(
+                f"Trainer: {_name_of(loss)} has reduction='none', which leaves a number for "
+                "each sample; use 'mean' or 'sum'"
+            )
+        return cls(loss, _kind_of(loss), reduction == "sum")
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.function(output, target)
+        value = self.function(output, target)
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"Trainer: the loss {_name_of(self.function)} gave a "
+                f"{type(value).__name__}, expected a tensor of one number"
+            )
+        if value.numel() != 1:
+            raise ShapeError(
+                f"Trainer: the loss {_name_of(self.function)} gave shape "
+                f"{tuple(value.shape)}, expected one number; let it end in .mean() or "
+                ".sum(), or its reduction be 'mean' or 'sum'"
+            )
+        return value
+
+
+def _name_of(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _summed(function: Callable[..., Tensor]) -> LossFunction:
@@ -143,6 +165,22 @@ def check_last_layer(model: Any, loss: Loss) -> None:
     clash, last = _CLASHES[loss.kind], layers[-1]
     if isinstance(last, clash.layers):
         raise ValueError("Trainer: " + clash.cure.format(layer=type(last).__name__))
+
+
+def check_optimizer(model: Any, optimizer: Any) -> None:
+    """Refuse an optimizer that would leave the model as it is.
+
+    Raises:
+        ValueError: none of its parameters are the model's.
+    """
+    own = {id(parameter) for parameter in model.parameters()}
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    if own and not any(id(parameter) in own for parameter in held):
+        raise ValueError(
+            f"Trainer: none of the {len(held)} parameters of {type(optimizer).__name__} "
+            f"are among the {len(own)} of {type(model).__name__}, which would not learn; "
+            "make it of model.parameters()"
+        )
 
 
 def check_output(output: Any, loss: Loss) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["History"]
@@ -10,12 +11,17 @@ __all__ = ["History"]
 class History:
     """The figures of each epoch, by name; those of validation begin with "val_".
 
+    Iterating gives the names, as with a dict, and `dict(history)` the lists by name;
+    `len(history)` is the number of epochs.
+
     Example:
         >>> from pyautodl.train import History
         >>> history = History()
         >>> history.append({"loss": 0.5, "val_loss": 0.7})
         >>> history["val_loss"]
         [0.7]
+        >>> dict(history)
+        {'loss': [0.5], 'val_loss': [0.7]}
     """
 
     def __init__(self, epochs: list[dict[str, float]] | None = None) -> None:
@@ -28,6 +34,20 @@ class History:
     def names(self) -> list[str]:
         """The names of all figures, in the order of their appearance."""
         return list(dict.fromkeys(name for epoch in self.epochs for name in epoch))
+
+    def keys(self) -> list[str]:
+        """The same, as of a dict."""
+        return self.names()
+
+    def items(self) -> list[tuple[str, list[float]]]:
+        """The names with their figures, as of a dict."""
+        return [(name, self[name]) for name in self.names()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self.names():

@@ -56,6 +56,10 @@ class Trainer:
         callbacks: called between epochs.
         seed: decides all that is drawn.
 
+    Raises:
+        ValueError: a name is unknown, the loss gives a number for each sample or does not
+            fit the last layer, the optimizer has no parameter of the model.
+
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
@@ -90,6 +94,7 @@ class Trainer:
         self._started = False
         self._said: set[str] = set()
         checks.check_last_layer(model, self.loss)
+        checks.check_optimizer(model, self.optimizer)
 
     # ---- fitting ----
 
@@ -107,13 +112,16 @@ class Trainer:
         evaluate_train: bool = False,
         progress: bool = True,
     ) -> History:
-        """Train up to `epochs` epochs in all, those before a checkpoint included.
+        """Train up to `epochs` epochs in all: those of earlier calls and of a checkpoint count.
+
+        Where a callback ends it earlier, `stopped` has the reason, which the bar tells too.
 
         Args:
             train: a tuple of tensors or arrays (inputs, targets), a Dataset or a
                 DataLoader.
             validation: the same, evaluated after each epoch.
-            epochs: how many epochs the model has seen in the end.
+            epochs: how many epochs the model has seen in the end; a warning says so if it
+                has seen as many already.
             batch_size: samples in a batch.
             shuffle: draw in a new order each epoch.
             transform: augmentation of training batches, as DataLoader's.
@@ -128,43 +136,57 @@ class Trainer:
 
         Raises:
             ValueError: a dataset is empty, targets are nan, the loss does not fit the
-                last layer.
+                last layer, a schedule is over another optimizer.
             ShapeError: labels and output do not fit.
             GradError: the loss is not finite; says whether inputs, targets, a layer's
                 output or its weights are so first.
         """
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
         held = None if validation is None else self._loader(validation, batch_size)
-        callbacks = self._all_callbacks(scheduler, checkpoint)
+        schedule = self._new_schedule(scheduler)
+        # last, when all others have their state
+        saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
+        callbacks = [*self.callbacks, *schedule, *saving]
         if not self._started:
             manual_seed(self.seed)
             self._started = True
+        if epochs <= self.epoch:
+            warnings.warn(self._nothing_to_train(epochs), stacklevel=2)
         self.stopped = None
         self.figure_names = self._names_of_figures(evaluate_train, held is not None)
         for each in callbacks:
             each.on_fit_begin(self)
+        self.callbacks += schedule
         remaining = max(0, epochs - self.epoch) * len(loader)
         with _Bar(remaining, progress) as bar:
             while self.epoch < epochs and self.stopped is None:
                 self._run_epoch(loader, held, callbacks, evaluate_train, bar, epochs)
+            if self.stopped is not None:
+                bar.write(f"stopped after epoch {self.epoch}: {self.stopped}")
         for each in callbacks:
             each.on_fit_end(self)
         self.model.eval()
         return self.history
 
+    def _nothing_to_train(self, epochs: int) -> str:
+        text = f"Trainer: fit(epochs={epochs}) trains nothing: already at {self.epoch} epochs"
+        if epochs < 1:
+            return text
+        return (
+            f"{text}; epochs counts all of them, so that epochs={self.epoch + epochs} "
+            f"trains {epochs} more"
+        )
+
     def stop(self, reason: str) -> None:
         """Let `fit` end after this epoch; callbacks call it."""
         self.stopped = reason
 
-    def _all_callbacks(self, scheduler: Any, checkpoint: Any) -> list[Callback]:
-        """The user's, the schedule, and saving last, when all others have their state."""
-        if scheduler is not None and not any(
-            isinstance(each, Schedule) and each.scheduler is scheduler
-            for each in self.callbacks
-        ):
-            self.callbacks.append(Schedule(scheduler))
-        saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
-        return [*self.callbacks, *saving]
+    def _new_schedule(self, scheduler: Any) -> list[Callback]:
+        """A callback for a schedule that none of the callbacks moves on."""
+        known = [each for each in self.callbacks if isinstance(each, Schedule)]
+        if scheduler is None or any(each.scheduler is scheduler for each in known):
+            return []
+        return [Schedule(scheduler)]
 
     def _names_of_figures(self, evaluates_train: bool, validates: bool) -> list[str]:
         """What an epoch's figures will be called."""
@@ -497,6 +519,11 @@ class _Bar:
         ]
         self.bar.set_description(head, refresh=False)
         self.bar.set_postfix_str(", ".join(texts))
+
+    def write(self, text: str) -> None:
+        """Put a line above the bar."""
+        if not self.bar.disable:
+            self.bar.write(text)
 
     def __enter__(self) -> _Bar:
         return self
