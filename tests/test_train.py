@@ -1,6 +1,7 @@
 """The trainer: label forms, what it refuses, checkpoints, repeatability."""
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -727,6 +728,52 @@ def test_a_crash_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
         ad.save({"x": 2}, path)
     assert ad.load(path) == {"x": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+class _Interrupts(Callback):
+    """Presses Ctrl-C in a batch, the first of which is 0, or after an epoch."""
+
+    def __init__(self, batch=None, epoch=None):
+        self.batch, self.epoch = batch, epoch
+        self.batches = 0
+
+    def on_batch_end(self, trainer, loss):
+        if self.batches == self.batch:
+            raise KeyboardInterrupt
+        self.batches += 1
+
+    def on_epoch_end(self, trainer, figures):
+        if trainer.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("press", "every", "match"),
+    [
+        (
+            {"batch": 0},
+            1,
+            "in epoch 1 of 4; no checkpoint was saved; fit.checkpoint=",
+        ),
+        (
+            {"batch": 5},
+            1,
+            "in epoch 3 of 4; '.*a.ckpt' has epoch 2: load_checkpoint and",
+        ),
+        ({"batch": 5}, 3, "in epoch 3 of 4; no checkpoint was saved"),
+        ({"epoch": 4}, 1, "after epoch 4, the last; '.*a.ckpt' has epoch 3"),
+    ],
+)
+def test_an_interrupt_tells_the_epoch_and_what_is_safe(tmp_path, press, every, match):
+    path = tmp_path / "a.ckpt"
+    callbacks = [_Interrupts(**press), Checkpoint(path, every)]
+    trainer = _trainer(_classifier(), callbacks=callbacks)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        trainer.fit(_blobs(12), epochs=4, batch_size=6, progress=False)
+    (note,) = caught.value.__notes__
+    assert re.search(match, note)
+    if saved := callbacks[1].saved_epoch:
+        assert ad.load(path)["epoch"] == saved
 
 
 def test_checkpoint_every(tmp_path):

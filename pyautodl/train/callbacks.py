@@ -147,6 +147,8 @@ class Checkpoint(Callback):
     Args:
         path: the file; it is replaced as a whole, never left half written.
         every: save after each so many epochs.
+
+    `saved_epoch` is the last epoch that it has saved, None before the first.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
@@ -154,10 +156,12 @@ class Checkpoint(Callback):
             raise ValueError(f"Checkpoint: every must be >= 1, got {every}")
         self.path = path
         self.every = every
+        self.saved_epoch: int | None = None
 
     def on_epoch_end(self, trainer: Trainer, figures: dict[str, float]) -> None:
         if trainer.epoch % self.every == 0:
             trainer.save_checkpoint(self.path)
+            self.saved_epoch = trainer.epoch
 
 
 class Schedule(Callback):

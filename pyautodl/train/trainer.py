@@ -140,6 +140,8 @@ class Trainer:
             ShapeError: labels and output do not fit.
             GradError: the loss is not finite; says whether inputs, targets, a layer's
                 output or its weights are so first.
+            KeyboardInterrupt: Ctrl-C; its note says which epoch it was and which checkpoint
+                to go on from.
         """
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
         held = None if validation is None else self._loader(validation, batch_size)
@@ -159,8 +161,14 @@ class Trainer:
         self.callbacks += schedule
         remaining = max(0, epochs - self.epoch) * len(loader)
         with _Bar(remaining, progress) as bar:
-            while self.epoch < epochs and self.stopped is None:
-                self._run_epoch(loader, held, callbacks, evaluate_train, bar, epochs)
+            try:
+                while self.epoch < epochs and self.stopped is None:
+                    self._run_epoch(
+                        loader, held, callbacks, evaluate_train, bar, epochs
+                    )
+            except KeyboardInterrupt as interrupt:
+                interrupt.add_note(self._interrupted(epochs, callbacks))
+                raise
             if self.stopped is not None:
                 bar.write(f"stopped after epoch {self.epoch}: {self.stopped}")
         for each in callbacks:
@@ -175,6 +183,25 @@ class Trainer:
         return (
             f"{text}; epochs counts all of them, so that epochs={self.epoch + epochs} "
             f"trains {epochs} more"
+        )
+
+    def _interrupted(self, epochs: int, callbacks: list[Callback]) -> str:
+        """Where a training was interrupted, and what of it is safe."""
+        number = min(self.epoch + 1, epochs)
+        text = f"Trainer: interrupted in epoch {number} of {epochs}"
+        if number == self.epoch:
+            text = f"Trainer: interrupted after epoch {number}, the last"
+        saved = [
+            f"{os.fspath(each.path)!r} has epoch {each.saved_epoch}"
+            for each in callbacks
+            if isinstance(each, Checkpoint) and each.saved_epoch is not None
+        ]
+        if saved:
+            return (
+                f"{text}; {', '.join(saved)}: load_checkpoint and fit go on from there"
+            )
+        return (
+            f"{text}; no checkpoint was saved; fit(checkpoint=path) does so each epoch"
         )
 
     def stop(self, reason: str) -> None:
