@@ -280,6 +280,48 @@ def test_loader_collates_what_datasets_give():
     assert batch["word"] == ["a", "b"]
 
 
+class _Sequences(Dataset):
+    """Sequences of 3, 3, 4, ... steps, of a kind, with labels."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __getitem__(self, index):
+        return self.kind(max(index, 1) + 2), index
+
+    def __len__(self):
+        return 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        (lambda n: ad.zeros(n, 1), r"shapes \(3, 1\) and \(4, 1\)"),
+        (lambda n: np.zeros((n, 1)), r"shapes \(3, 1\) and \(4, 1\)"),
+        (lambda n: [0.0] * n, "lengths 3 and 4"),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ragged_samples_are_told_to_be_padded(kind, sizes, workers):
+    loader = DataLoader(_Sequences(kind), 4, num_workers=workers)
+    with pytest.raises(
+        ShapeError,
+        match=f"samples 0 and 2 of the batch have {sizes}; pass collate_fn, .*pad_sequence",
+    ):
+        list(loader)
+
+
+def test_a_collate_fn_pads():
+    def pad(samples):
+        sequences, labels = zip(*samples, strict=True)
+        padded = ad.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+        return padded, ad.tensor(labels)
+
+    rows = _Sequences(lambda n: ad.zeros(n, 1))
+    shapes = [tuple(x.shape) for x, _ in DataLoader(rows, 2, collate_fn=pad)]
+    assert shapes == [(2, 3, 1), (2, 5, 1)]
+
+
 @pytest.mark.parametrize(
     "rows", [ad.arange(6).reshape(3, 2), np.arange(6).reshape(3, 2)]
 )

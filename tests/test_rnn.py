@@ -164,6 +164,14 @@ def test_sequence_in_two_parts_with_the_state_handed_on(kind: type) -> None:
 # ---- packed ----
 
 
+@pytest.mark.parametrize("shape", [(4, 2), (4, 1, 1), ()])
+def test_sequences_that_differ_in_more_than_their_length_are_named(shape):
+    sequences = [ad.zeros(3, 1), ad.zeros(5, 1), ad.zeros(shape)]
+    with pytest.raises(ad.ShapeError) as caught:
+        pad_sequence(sequences)
+    assert f"got (3, 1) and, as number 2, {shape}" in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_packed_sequences_equal_each_alone(kind: type, batch_first: bool) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyautodl.data.dataset import IterableDataset, as_dataset
 from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import stack
 from pyautodl.functional.creation import as_tensor, tensor
 from pyautodl.random import Generator, default_generator
@@ -25,6 +26,10 @@ _AHEAD = 2
 def default_collate(batch: list[Any]) -> Any:
     """Stack samples: tensors, arrays and numbers by position, or by name in dicts.
 
+    Raises:
+        ShapeError: samples differ in shape or length; names two and the cure.
+        TypeError: samples are of a kind that can't be stacked.
+
     Example:
         >>> from pyautodl.data import default_collate
         >>> default_collate([(1, 2.0), (3, 4.0)])
@@ -32,12 +37,15 @@ def default_collate(batch: list[Any]) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
-        return stack(batch)
+        return _stacked(batch, stack)
     if isinstance(first, np.ndarray):
-        return tensor(np.stack(batch))
+        return tensor(_stacked(batch, np.stack))
     if isinstance(first, dict):
         return {key: default_collate([each[key] for each in batch]) for key in first}
     if isinstance(first, (tuple, list)):
+        lengths = [len(each) for each in batch]
+        if lengths.count(lengths[0]) != len(lengths):
+            raise _ragged("lengths", lengths)
         columns = [default_collate(list(each)) for each in zip(*batch, strict=True)]
         return type(first)(columns) if isinstance(first, list) else tuple(columns)
     if isinstance(first, (int, float, bool, np.generic)):
@@ -50,6 +58,25 @@ def default_collate(batch: list[Any]) -> Any:
         return batch
     raise TypeError(
         f"default_collate: can't stack {type(first).__name__}; pass your own collate_fn"
+    )
+
+
+def _stacked(batch: list[Any], stack: Callable[[list[Any]], Any]) -> Any:
+    try:
+        return stack(batch)
+    except ValueError:
+        # only now: to look at all shapes takes as long as to stack small samples
+        shapes = [tuple(np.shape(each)) for each in batch]
+        if shapes.count(shapes[0]) == len(shapes):
+            raise
+        raise _ragged("shapes", shapes) from None
+
+
+def _ragged(sizes: str, each: list[Any]) -> ShapeError:
+    other = next(i for i, size in enumerate(each) if size != each[0])
+    return ShapeError(
+        f"default_collate: samples 0 and {other} of the batch have {sizes} {each[0]} and "
+        f"{each[other]}; pass collate_fn, for example one with nn.utils.rnn.pad_sequence"
     )
 
 
@@ -95,7 +122,8 @@ class DataLoader:
         sampler: where sample numbers come from instead.
         batch_sampler: where lists of sample numbers come from instead.
         num_workers: threads that prepare batches ahead.
-        collate_fn: makes a batch of a list of samples, or without batches of one sample.
+        collate_fn: makes a batch of a list of samples, or without batches of one sample;
+            default `default_collate`, which stacks samples of one shape.
         pin_memory, timeout, multiprocessing_context, persistent_workers: without effect:
             workers are threads.
         drop_last: leave out a last batch that is not full.

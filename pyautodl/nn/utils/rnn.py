@@ -267,13 +267,14 @@ def pad_sequence(
     """Stack sequences of different lengths, filling up the shorter ones.
 
     Args:
-        sequences: (length, ...) each.
+        sequences: (length, ...) each, alike but for the length.
         batch_first: (n, t, ...) instead of (t, n, ...).
         padding_value: what to fill up with.
         padding_side: 'right' or 'left'.
 
     Raises:
         ValueError: there is no sequence, or the side is unknown.
+        ShapeError: sequences differ in more than their length.
 
     Example:
         >>> import pyautodl as ad
@@ -289,7 +290,14 @@ def pad_sequence(
         raise ValueError(
             f"pad_sequence: padding_side must be 'right' or 'left', got {padding_side!r}"
         )
-    t, more = max(len(each) for each in given), tuple(given[0].shape[1:])
+    more = tuple(given[0].shape[1:])
+    for i, each in enumerate(given):
+        if not each.ndim or tuple(each.shape[1:]) != more:
+            raise ShapeError(
+                "pad_sequence: expected sequences (length, ...) that differ in their length "
+                f"alone, got {tuple(given[0].shape)} and, as number {i}, {tuple(each.shape)}"
+            )
+    t = max(len(each) for each in given)
     padded = []
     for each in given:
         fill = full((t - len(each), *more), padding_value, dtype=each.dtype)
