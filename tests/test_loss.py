@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -405,6 +406,38 @@ def test_n16_softmax_before_cross_entropy_warns_and_computes():
     assert F.cross_entropy(x, target).item() == pytest.approx(0.313262, rel=1e-5)
     once = F.categorical_cross_entropy(F.softmax(x, 1), target)
     assert once.item() == pytest.approx(0.313262, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "made", "match"),
+    [
+        (
+            F.nll_loss,
+            nn.Softmax(1),
+            "nll_loss: .* of a softmax, without the logarithm; use",
+        ),
+        (
+            F.log_dice_loss,
+            nn.Softmax(1),
+            "log_dice_loss: .* of a softmax, but log_dice_loss applies softmax itself; pass",
+        ),
+        (
+            functools.partial(F.log_dice_loss, multilabel=True),
+            nn.Sigmoid(),
+            "of a sigmoid, but log_dice_loss applies sigmoid itself",
+        ),
+    ],
+)
+def test_n16_probabilities_for_logits_warn(loss, made, match):
+    x, target = leaf([[1.0, 0.0]]), ad.tensor([[1.0, 0.0]])
+    if loss is F.nll_loss:
+        target = ad.tensor([0])
+    with pytest.warns(UserWarning, match=match) as caught:
+        warned = loss(made(x), target)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert loss(made(x.detach()), target).item() == warned.item()
+    loss(x if loss is not F.nll_loss else x.log_softmax(1), target)
 
 
 @pytest.mark.parametrize("scale", [1, 50])

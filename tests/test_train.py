@@ -158,6 +158,28 @@ def test_n16_softmax_before_cross_entropy_is_refused():
         _trainer(Hidden()).fit((x, y), progress=False)
 
 
+@pytest.mark.parametrize(
+    ("loss", "last", "match"),
+    [
+        (
+            nn.NLLLoss(),
+            nn.Softmax(1),
+            "put LogSoftmax in the place of the last Softmax",
+        ),
+        (
+            "log_dice",
+            nn.Softmax(1),
+            "log_dice applies softmax .* remove the last Softmax",
+        ),
+        (nn.LogDiceLoss(multilabel=True), nn.Sigmoid(), "remove the last Sigmoid"),
+    ],
+)
+def test_n16_other_losses_that_do_not_fit_the_last_layer(loss, last, match):
+    with pytest.raises(ValueError, match=match):
+        _trainer(nn.Sequential(_classifier(), last), loss)
+    _trainer(nn.Sequential(_classifier(), nn.LogSoftmax(1)), nn.NLLLoss())
+
+
 def test_n35_last_batch_of_one_is_merged():
     x, y = _blobs(33)
     model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))

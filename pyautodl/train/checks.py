@@ -150,6 +150,18 @@ _CLASHES = {
         "binary_cross_entropy_with_logits applies sigmoid itself: remove the last {layer}, "
         "or keep it and use loss='binary_cross_entropy'",
     ),
+    "log_probabilities": _Clash(
+        (nn.Softmax, nn.Softmax2d),
+        ("softmax",),
+        "nll_loss takes logarithms of probabilities: put LogSoftmax in the place of the "
+        "last {layer}, or keep it and use loss='categorical_cross_entropy'",
+    ),
+    "dice": _Clash(
+        (nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Sigmoid),
+        ("softmax", "sigmoid"),
+        "log_dice applies softmax itself, or with multilabel sigmoid: remove the last "
+        "{layer}",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
@@ -12,6 +13,7 @@ from pyautodl.ops.record import OPS, named_attributes
 from pyautodl.tensor import Tensor, apply
 
 __all__ = [
+    "SOFTMAXES",
     "by_reduction",
     "prepare",
     "reduced",
@@ -19,9 +21,11 @@ __all__ = [
     "spread",
     "to_classes",
     "to_float",
+    "warn_if_made_by",
 ]
 
 
+SOFTMAXES = ("softmax", "masked_softmax")
 by_reduction = named_attributes("reduction")
 
 
@@ -59,6 +63,18 @@ def to_classes(name: str, input: Tensor, target: Tensor) -> Tensor:
         return target.to(int64) if whole else target
     check_tensor(name, input)
     return check_tensor(name, target, "target")
+
+
+def warn_if_made_by(
+    name: str, ops: tuple[str, ...], input: Tensor, advice: str
+) -> None:
+    """Warn, on the line that calls the loss, if the input is the recorded output of an op."""
+    node = input.edge_source()
+    if node is not None and node.op.name in ops:
+        made = node.op.name.removeprefix("masked_")
+        warnings.warn(
+            f"{name}: the input is the output of a {made}, {advice}", stacklevel=3
+        )
 
 
 def spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:

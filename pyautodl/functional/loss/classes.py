@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from pyautodl.backends.dtypes import int64
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.loss.arguments import reduced, refuse_old_arguments, to_classes
+from pyautodl.functional.loss.arguments import (
+    SOFTMAXES,
+    reduced,
+    refuse_old_arguments,
+    to_classes,
+    warn_if_made_by,
+)
 from pyautodl.graph import MODE
 from pyautodl.ops.integers import integer
 from pyautodl.ops.loss import (
@@ -33,9 +38,6 @@ def _of_classes(
         "reduction": reduction,
         "label_smoothing": label_smoothing,
     }
-
-
-_SOFTMAXES = ("softmax", "masked_softmax")
 
 
 def cross_entropy(
@@ -87,7 +89,13 @@ def cross_entropy(
     """
     refuse_old_arguments("cross_entropy", size_average, reduce)
     inputs = [input, to_classes("cross_entropy", input, target)]
-    _warn_if_softmax(input)
+    warn_if_made_by(
+        "cross_entropy",
+        SOFTMAXES,
+        input,
+        "which cross_entropy applies itself; pass the logits, or use "
+        "categorical_cross_entropy",
+    )
     if weight is not None:
         check_tensor("cross_entropy", weight, "weight")
         # the op learns of it when it is too late to name this line
@@ -96,16 +104,6 @@ def cross_entropy(
         inputs.append(weight)
     attrs = _of_classes("cross_entropy", ignore_index, reduction, label_smoothing)
     return apply_known(CROSS_ENTROPY, inputs, attrs)
-
-
-def _warn_if_softmax(input: Tensor) -> None:
-    node = input.edge_source()
-    if node is not None and node.op.name in _SOFTMAXES:
-        warnings.warn(
-            "cross_entropy: the input is the output of a softmax, which cross_entropy "
-            "applies itself; pass the logits, or use categorical_cross_entropy",
-            stacklevel=3,
-        )
 
 
 def nll_loss(
@@ -118,6 +116,9 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Return the negative log-likelihood of class numbers under log-probabilities.
+
+    If the input is the recorded output of a softmax, which lacks the logarithm, a warning
+    says so; the value does not depend on it.
 
     Args:
         input: logarithms of probabilities, as of `log_softmax`.
@@ -145,6 +146,12 @@ def nll_loss(
     """
     refuse_old_arguments("nll_loss", size_average, reduce)
     inputs = [input, to_classes("nll_loss", input, target)]
+    warn_if_made_by(
+        "nll_loss",
+        SOFTMAXES,
+        input,
+        "without the logarithm; use log_softmax, or categorical_cross_entropy",
+    )
     if weight is not None:
         inputs.append(weight)
     attrs = _of_classes("nll_loss", ignore_index, reduction, 0.0)

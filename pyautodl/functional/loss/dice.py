@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.loss.arguments import reduced, to_classes, to_float
+from pyautodl.functional.loss.arguments import (
+    SOFTMAXES,
+    reduced,
+    to_classes,
+    to_float,
+    warn_if_made_by,
+)
 from pyautodl.ops.loss import NLL_LOSS_GRAD, check_classes
 from pyautodl.ops.pair_loss import check_pair, check_reduction
 from pyautodl.ops.softmax import SOFTMAX
@@ -24,7 +30,8 @@ def log_dice_loss(
     """Return -log of the smoothed Dice overlap of masks, for each class; never below 0.
 
     Dice is (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth), with sums over batch and
-    pixels. Two empty masks overlap fully: the loss is 0.
+    pixels. Two empty masks overlap fully: the loss is 0. If the input is the recorded output
+    of a softmax or sigmoid, which would be applied twice, a warning says so.
 
     Args:
         input: logits; probabilities p are softmax over the classes, or sigmoid of each.
@@ -63,6 +70,13 @@ def log_dice_loss(
             f"{name}: expected an input (n, classes, ...), got {tuple(input.shape)}"
         )
     masks = _masks(name, input, target, multilabel)
+    own = "sigmoid" if multilabel else "softmax"
+    warn_if_made_by(
+        name,
+        (*SOFTMAXES, "sigmoid"),
+        input,
+        f"but {name} applies {own} itself; pass the logits",
+    )
     p = input.sigmoid() if multilabel else apply(SOFTMAX, input, dim=1)
     others = tuple(i for i in range(input.ndim) if i != 1)
     both = (p * masks).sum(others)
