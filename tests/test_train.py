@@ -11,6 +11,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.data import DataLoader, RandomShift
 from pyautodl.errors import CheckpointError, GradError, ShapeError
+from pyautodl.models import Autoencoder
 from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from pyautodl.train import (
     LOSSES,
@@ -821,6 +822,22 @@ def test_pretrain_layerwise():
     assert not np.array_equal(_weights(encoders[1]), before)
     with pytest.raises(ValueError, match="2 encoders and 1 decoders"):
         pretrain_layerwise(encoders, decoders[:1], x)
+
+
+def test_the_code_of_an_autoencoder_takes_values_of_both_signs():
+    ad.manual_seed(0)
+    model = Autoencoder((64, 16, 2))
+    code = model.encoder(ad.rand(100, 64))
+    below = (code < 0).float().mean(0)
+    assert not any(bool((column == 0).any()) for column in code.T)
+    assert 0 < below.mean().item() < 1
+    assert [type(each[-1]) for each in model.encoder] == [nn.ReLU, nn.Linear]
+    assert list(model.state_dict()) == [
+        f"{part}.{i}.0.{name}"
+        for part in ("encoder", "decoder")
+        for i in range(2)
+        for name in ("weight", "bias")
+    ]
 
 
 def test_metrics():

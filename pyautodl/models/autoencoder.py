@@ -13,8 +13,9 @@ __all__ = ["Autoencoder", "ConvAutoencoder"]
 class Autoencoder(nn.Module):
     """A stacked autoencoder of linear layers.
 
-    Each level of the encoder is a linear layer with ReLU, and so is its decoder, but
-    for the last, which ends in a sigmoid; `train.pretrain_layerwise(model.encoder,
+    Each level of the encoder is a linear layer with ReLU, and so is its decoder. The code
+    itself has none, so that it takes values of both signs and no part of it dies, and the
+    rebuilt input ends in a sigmoid; `train.pretrain_layerwise(model.encoder,
     model.levels(), x)` trains them level by level.
 
     Args:
@@ -42,7 +43,8 @@ class Autoencoder(nn.Module):
             raise ValueError(f"Autoencoder: expected at least two sizes, got {sizes}")
         pairs = list(itertools.pairwise(sizes))
         self.encoder = nn.Sequential(
-            *[nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairs]
+            *[nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairs[:-1]],
+            nn.Sequential(nn.Linear(*pairs[-1])),
         )
         self.decoder = nn.Sequential(
             *[
