@@ -222,6 +222,8 @@ def test_l6_fit_takes_uint8_images():
 def test_empty_dataset():
     with pytest.raises(ValueError, match="dataset is empty"):
         _trainer(_classifier()).fit((ad.zeros(0, 2), ad.zeros(0)), progress=False)
+    with pytest.raises(ValueError, match="the validation dataset is empty"):
+        _trainer(_classifier()).fit(_blobs(), (ad.zeros(0, 2), ad.zeros(0)))
     with pytest.raises(ValueError, match="dataset is empty"):
         _trainer(_classifier()).predict(ad.zeros(0, 2))
 
@@ -343,7 +345,7 @@ def test_weights_that_a_step_made_infinite_are_named():
     with ad.no_grad():
         model[2].weight[0, 0] = math.nan
     text = _blamed(model, x, y)
-    assert "the weight of '2' (Linear) is not finite since an earlier step" in text
+    assert "the weight of '2' (Linear) was not finite before this batch" in text
     assert "a smaller learning rate" in text
 
 

@@ -83,7 +83,7 @@ def train_validation_test_split(
         seed=seed,
     )
     if labels is not None:
-        _warn_missing(labels, parts)
+        _warn_missing(labels, parts, balanced=split == "random")
     train, valid, held = (
         TensorDataset(*[each.index_select(0, rows) for each in tensors])
         for rows in (tensor(part, dtype=int64) for part in parts)
@@ -290,16 +290,19 @@ def _split_groups(
     return tuple(np.flatnonzero(part == k).tolist() for k in range(3))  # type: ignore[return-value]
 
 
-def _warn_missing(labels: np.ndarray[Any, Any], parts: Sequence[list[int]]) -> None:
+def _warn_missing(
+    labels: np.ndarray[Any, Any], parts: Sequence[list[int]], balanced: bool
+) -> None:
     names = ("training", "validation", "test")
     sizes = Counter(labels.tolist())
+    cure = "; stratify=None splits without regard to classes" if balanced else ""
     for name, part in zip(names, parts, strict=True):
         missing = sorted(set(sizes) - set(labels[part].tolist()))
         if part and missing:
             counts = [sizes[each] for each in missing]
             warnings.warn(
                 f"split: the {name} part has no sample of class {_some(missing)}, of which "
-                f"there are {_some(counts)} in all",
+                f"there are {_some(counts)} in all{cure}",
                 stacklevel=3,
             )
 

@@ -72,7 +72,7 @@ def _of_module(first: _First) -> str:
     broken = [name for name, p in module.named_parameters() if not _is_finite(p)]
     if broken:
         return (
-            f"the {broken[0]} of {who} is not finite since an earlier step; likely fix: "
+            f"the {broken[0]} of {who} was not finite before this batch; likely fix: "
             f"{_DIVERGED}; if its loss was small, autograd.detect_anomaly() names the layer "
             "whose gradient was nan"
         )

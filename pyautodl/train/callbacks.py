@@ -104,7 +104,7 @@ class EarlyStopping(Callback):
             self.waited += 1
         if not math.isfinite(value):
             reason = f"{name} is {value} in epoch {trainer.epoch}{self._best()}"
-            warnings.warn(f"EarlyStopping: {reason}", stacklevel=2)
+            warnings.warn(f"EarlyStopping: {reason}", stacklevel=4)
             trainer.stop(reason)
         elif self.waited and self.waited >= self.patience:
             epochs = "an epoch" if self.waited == 1 else f"{self.waited} epochs"

@@ -144,7 +144,9 @@ class Trainer:
                 to go on from.
         """
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
-        held = None if validation is None else self._loader(validation, batch_size)
+        held = None
+        if validation is not None:
+            held = self._loader(validation, batch_size, name="validation dataset")
         schedule = self._new_schedule(scheduler)
         # last, when all others have their state
         saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
@@ -416,13 +418,14 @@ class Trainer:
         transform: Callable[..., Any] | None = None,
         *,
         training: bool = False,
+        name: str = "dataset",
     ) -> DataLoader:
         if isinstance(data, DataLoader):
             checks.check_targets(data.dataset)
             return data
         dataset = as_dataset(data)
         if len(dataset) == 0:
-            raise ValueError("Trainer: the dataset is empty")
+            raise ValueError(f"Trainer: the {name} is empty")
         checks.check_targets(dataset)
         generator = Generator().manual_seed(self.seed)
         sampler: Any = SequentialSampler(dataset)
