@@ -136,6 +136,34 @@ def test_gradients(name: str, given: tuple[Any, ...], options: dict[str, Any]) -
     gradgradcheck(function, (x,))
 
 
+FLOATS = pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+
+
+def slopes(
+    name: str, *given: list[float], dtype: Any, **options: Any
+) -> tuple[list[float], list[list[float]], list[list[float]]]:
+    """Values, gradients, and the gradients of the gradients' sum."""
+    inputs = [ad.tensor(x, dtype=dtype, requires_grad=True) for x in given]
+    y = getattr(ad, name)(*inputs, **options)
+    first = ad.autograd.grad(y.sum(), inputs, create_graph=True)
+    second = ad.autograd.grad(sum(g.sum() for g in first), inputs)
+    return y.tolist(), *([g.tolist() for g in gs] for gs in (first, second))
+
+
+@FLOATS
+def test_xlogy_of_0_has_the_logarithm_as_its_gradient(dtype: Any) -> None:
+    x, y = [0.0, 0.0, 0.0, 0.0, 2.0], [2.0, 0.25, 0.0, -1.0, 4.0]
+    value, first, second = slopes("xlogy", x, y, dtype=dtype)
+    near = {"rtol": 1e-6, "atol": 0}
+    np.testing.assert_allclose(value, [0, 0, 0, 0, 2 * math.log(4)], **near)
+    np.testing.assert_allclose(
+        first[0], [math.log(2), math.log(0.25), 0, 0, math.log(4)], **near
+    )
+    np.testing.assert_allclose(first[1], [0, 0, 0, 0, 0.5], **near)
+    np.testing.assert_allclose(second[0], [0.5, 4, 0, 0, 0.25], **near)
+    np.testing.assert_allclose(second[1], [0.5, 4, 0, 0, 0.125], **near)
+
+
 def test_most_frequent_values() -> None:
     values, indices = ad.mode(ad.tensor(WHOLE))
     assert values.tolist() == [3, 1]

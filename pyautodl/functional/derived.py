@@ -11,9 +11,11 @@ from pyautodl.functional.creation import eye, tensor
 from pyautodl.functional.eltwise import (
     clamp,
     eq,
+    le,
     log,
     logical_and,
     logical_not,
+    logical_or,
     ne,
     where,
 )
@@ -155,6 +157,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 def xlogy(input: Tensor, other: Any) -> Tensor:
     """Return input log(other), 0 where input is 0 unless other is NaN.
 
+    The gradient of an input of 0 is log(other) where that is finite, else 0.
+
     Args:
         input: a tensor.
         other: a tensor or a number.
@@ -165,7 +169,8 @@ def xlogy(input: Tensor, other: Any) -> Tensor:
         tensor([0., 0.])
     """
     x, y = operands("xlogy", input, other)
-    skipped = logical_and(eq(x, 0), eq(y, y))
+    # a logarithm that is infinite or NaN; a finite one is the gradient of x = 0 too
+    skipped = logical_and(eq(x, 0), logical_or(le(y, 0), eq(y, math.inf)))
     return where(skipped, x * 0.0, x * log(where(skipped, as_value(1, y), y)))
 
 
