@@ -164,6 +164,43 @@ def test_xlogy_of_0_has_the_logarithm_as_its_gradient(dtype: Any) -> None:
     np.testing.assert_allclose(second[1], [0.5, 4, 0, 0, 0.125], **near)
 
 
+@FLOATS
+def test_logaddexp_is_exact_near_0_and_at_infinity(dtype: Any) -> None:
+    inf = math.inf
+    x, y = [-41.0, 0.0, 1.0, 30.0, -41.0], [0.0, -41.0, 1.0, 31.0, -41.0]
+    value, first, second = slopes("logaddexp", x, y, dtype=dtype)
+    small = math.exp(-41)
+    rest = [31 + math.log1p(math.exp(-1)), -41 + math.log(2)]
+    near = {"rtol": 1e-6, "atol": 0}
+    expected = [small, small, 1 + math.log(2), *rest]
+    np.testing.assert_allclose(value, expected, **near)
+    share = 1 / (1 + math.e)
+    np.testing.assert_allclose(first[0], [small, 1, 0.5, share, 0.5], **near)
+    np.testing.assert_allclose(first[1], [1, small, 0.5, 1 - share, 0.5], **near)
+    np.testing.assert_allclose(second, 0, atol=1e-6)
+
+    def first_slope(x: ad.Tensor) -> ad.Tensor:
+        (slope,) = ad.autograd.grad(
+            ad.logaddexp(x, ad.ones_like(x)).sum(), x, create_graph=True
+        )
+        return slope
+
+    one = ad.tensor([1.0, 0.0], dtype=dtype, requires_grad=True)
+    bend = ad.autograd.grad(first_slope(one).sum(), one)[0].tolist()
+    np.testing.assert_allclose(bend, [0.25, share * (1 - share)], **near)
+
+    x, y = [inf, -inf, -inf, inf, -inf], [-inf, 0.0, inf, inf, -inf]
+    value, first, second = slopes("logaddexp", x, y, dtype=dtype)
+    assert value == [inf, 0, inf, inf, -inf]
+    assert first == [[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]]
+    assert second == [[0] * 5] * 2
+
+
+def test_logaddexp_of_nan_is_nan() -> None:
+    x, y = ad.tensor([math.nan, 0.0, math.inf]), ad.tensor([0.0, math.nan, math.nan])
+    assert ad.isnan(ad.logaddexp(x, y)).all()
+
+
 def test_most_frequent_values() -> None:
     values, indices = ad.mode(ad.tensor(WHOLE))
     assert values.tolist() == [3, 1]

@@ -6,27 +6,29 @@ import math
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional.copy import cat, roll, stack
+from pyautodl.functional.copy import cat, roll
 from pyautodl.functional.creation import eye, tensor
 from pyautodl.functional.eltwise import (
     clamp,
     eq,
+    isinf,
     le,
     log,
     logical_and,
     logical_not,
     logical_or,
+    lt,
     ne,
+    softplus,
     where,
 )
 from pyautodl.functional.index.arguments import as_value
 from pyautodl.functional.numpy_names import by_numpy_names
-from pyautodl.functional.reduce import logsumexp
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, method, operands
+from pyautodl.tensor import Tensor, call, method, operands
 
 __all__ = [
     "cross",
@@ -125,6 +127,8 @@ def trapz(
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """Return log(exp(input) + exp(other)), without overflow.
 
+    Exact near 0 too. Of two equal infinities the first gets all of the gradient.
+
     Args:
         input, other: floating tensors that broadcast.
 
@@ -133,7 +137,12 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.logaddexp(ad.tensor([-1000.0]), ad.tensor([0.0]))
         tensor([0.])
     """
-    return logsumexp(stack(broadcast_tensors(input, other)), 0)
+    x, y = operands("logaddexp", input, other)
+    swapped = lt(x, y)
+    high, low = where(swapped, y, x), where(swapped, x, y)
+    infinite = logical_and(eq(high, low), isinf(high))
+    gap = call("zero_where", low - high, infinite, invert=False)
+    return high + softplus(gap, threshold=math.inf)
 
 
 @method
