@@ -201,6 +201,28 @@ def test_logaddexp_of_nan_is_nan() -> None:
     assert ad.isnan(ad.logaddexp(x, y)).all()
 
 
+@FLOATS
+def test_logit_at_its_ends_and_outside(dtype: Any) -> None:
+    x = [0.0, 1.0, 0.5, 0.75, -1.0, 2.0, math.nan]
+    value, first, second = slopes("logit", x, dtype=dtype)
+    near = {"rtol": 1e-6, "atol": 0}
+    nans = [math.nan] * 3
+    np.testing.assert_allclose(
+        value, [-math.inf, math.inf, 0, math.log(3), *nans], **near
+    )
+    ends = [math.inf, math.inf]
+    np.testing.assert_allclose(first[0], [*ends, 4, 16 / 3, *nans], **near)
+    np.testing.assert_allclose(second[0][2:4], [0, 128 / 9], rtol=1e-5, atol=1e-6)
+    bounded = slopes("logit", [0.0, 1.0, 0.5, -1.0], eps=0.25, dtype=dtype)
+    end = math.log(3)
+    np.testing.assert_allclose(bounded[0], [-end, end, 0, -end], **near)
+    assert bounded[1] == [[0, 0, 4, 0]]
+
+
+def test_logit_of_integers_is_floating() -> None:
+    assert ad.logit(ad.tensor([0, 1])).tolist() == [-math.inf, math.inf]
+
+
 def test_most_frequent_values() -> None:
     values, indices = ad.mode(ad.tensor(WHOLE))
     assert values.tolist() == [3, 1]

@@ -22,13 +22,15 @@ from pyautodl.functional.eltwise import (
     softplus,
     where,
 )
+from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index.arguments import as_value
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.eltwise.unary import LOGIT
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, call, method, operands
+from pyautodl.tensor import Tensor, apply, call, method, operands
 
 __all__ = [
     "cross",
@@ -149,6 +151,8 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(x / (1 - x)), which sigmoid takes back.
 
+    The gradient at 0 and 1 is infinite; outside of them it is NaN, as the value is.
+
     Args:
         input: a floating tensor of probabilities.
         eps: bring them into [eps, 1 - eps] first.
@@ -158,8 +162,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         >>> ad.logit(ad.tensor([0.5, 0.75]))
         tensor([0.0000, 1.0986])
     """
-    x = input if eps is None else clamp(input, eps, 1 - eps)
-    return log(x / (1 - x))
+    x = as_floating("logit", input)
+    return apply(LOGIT, x if eps is None else clamp(x, eps, 1 - eps))
 
 
 @method

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyautodl.backends import Array, constant, run
+from pyautodl.backends import Array, constant, empty, run
 from pyautodl.ops.eltwise.mapping import ANY, FLOATS, NUMBERS, WHOLE, bool_op, map_op
 from pyautodl.ops.record import Op
 
-__all__ = ["MATH", "NAN_TO_NUM", "POW_SCALAR", "TESTS"]
+__all__ = ["LOGIT", "MATH", "NAN_TO_NUM", "POW_SCALAR", "TESTS"]
 
 # name -> the op
 MATH: dict[str, Op] = {}
@@ -266,6 +266,38 @@ POW_SCALAR = map_op(
     forward=_pow_scalar_forward,
 )
 
+
+# ---- log(x / (1 - x)) ----
+
+
+def _logit_forward(ctx: Any, needs: Any, x: Array) -> Array:
+    out: Array = ctx.empty_like(x)
+    rest, odds = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+    run("sub", (constant(1, x.dtype), x), (rest,))
+    run("div", (x, rest), (odds,))
+    run("log", (odds,), (out,))
+    if needs[0]:
+        ctx.save(x)
+    return out
+
+
+def _logit_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    """1 / (x (1 - x)), infinite at 0 and 1; outside of them there is no function."""
+    (x,) = ctx.saved
+    product = call("mul", x, call("sub", 1.0, x))
+    nan = call("full", shape=(), value=_NAN, dtype=x.dtype)
+    inside = call("where", call("lt", product, 0.0), nan, product)
+    return (call("grad_div", g, inside),)
+
+
+LOGIT = map_op(
+    "logit",
+    "x",
+    vjp=_logit_vjp,
+    domain=(0.1, 0.9),
+    special=_EVERYWHERE,
+    forward=_logit_forward,
+)
 
 # ---- tests of each element ----
 
