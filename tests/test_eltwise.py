@@ -131,6 +131,45 @@ def test_nan_passes_through_clamp_and_extrema() -> None:
     assert ad.fmax(x, ad.tensor([2.0, NAN])).tolist() == [2.0, 1.0]
 
 
+# ---- gradients far out and at 0 ----
+
+FLOATS = pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+
+
+@FLOATS
+def test_angles_have_gradients_at_0_and_far_out(dtype: Any) -> None:
+    y, x = [0.0, 1e-25, 1e25, 3.0, 1.0, INF], [0.0, 1e-25, 1e25, -4.0, INF, 1.0]
+    of_y, of_x = gradient(ad.atan2, y, x, dtype=dtype)
+    near = {"rtol": 1e-6, "atol": 0}
+    np.testing.assert_allclose(of_y, [0, 5e24, 5e-26, -0.16, 0, 0], **near)
+    np.testing.assert_allclose(of_x, [0, -5e24, -5e-26, -0.12, 0, 0], **near)
+
+
+@FLOATS
+def test_angles_have_second_gradients_at_0_and_far_out(dtype: Any) -> None:
+    y, x = (
+        ad.tensor(v, dtype=dtype, requires_grad=True)
+        for v in ([0.0, 1e-15, 1e25, 3.0], [0.0, 1e-15, 1e25, -4.0])
+    )
+    (of_y,) = ad.autograd.grad(ad.atan2(y, x).sum(), y, create_graph=True)
+    found = [g.tolist() for g in ad.autograd.grad(of_y.sum(), (y, x))]
+    # -2 x y / (x^2 + y^2)^2 and (y^2 - x^2) / (x^2 + y^2)^2
+    expected = [[0, -5e29, 0, 24 / 625], [0, 0, 0, -7 / 625]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-45)
+
+
+@FLOATS
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_is_straight_far_out(approximate: str, dtype: Any) -> None:
+    far = [1e4, -1e4, 1e9, -1e9, 1e30, -1e30, 0.0]
+    x = ad.tensor(far, dtype=dtype, requires_grad=True)
+    y = F.gelu(x, approximate=approximate)
+    (slope,) = ad.autograd.grad(y.sum(), x, create_graph=True)
+    (bend,) = ad.autograd.grad(slope.sum(), x)
+    expected = [0.0] * 6 + [math.sqrt(2 / math.pi)]
+    np.testing.assert_allclose(bend.tolist(), expected, rtol=1e-6)
+
+
 # ---- gradients that must not be poisoned ----
 
 

@@ -258,13 +258,23 @@ def _pow_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 
 
 def _atan2_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    """x / (x^2 + y^2) and -y / (x^2 + y^2), 0 where both are 0.
+
+    Both are divided by the larger first: their squares may over- or underflow.
+    """
     y, x = ctx.saved
+    larger = call("maximum", call("abs", x), call("abs", y))
+    part = call("grad_div", g, larger)
+    part = call("zero_where", part, call("eq", larger, 0.0), invert=False)
+    x, y = call("div", x, larger), call("div", y, larger)
     size = call("add", call("square", x), call("square", y))
-    part = call("grad_div", g, size)
-    gy = back(call, ctx, 0, call("grad_mul", part, x)) if needs[0] else None
-    if not needs[1]:
-        return gy, None
-    return gy, back(call, ctx, 1, call("grad_mul", part, call("neg", y)))
+    gy = gx = None
+    if needs[0]:
+        gy = back(call, ctx, 0, call("grad_mul", part, call("div", x, size)))
+    if needs[1]:
+        slope = call("neg", call("div", y, size))
+        gx = back(call, ctx, 1, call("grad_mul", part, slope))
+    return gy, gx
 
 
 POW = map_op(
