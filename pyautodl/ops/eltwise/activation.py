@@ -132,7 +132,13 @@ def _elu_bend(call: Any, t: Any, x: Any, attrs: Any) -> Any:
     return call("zero_where", bent, call("gt", x, 0.0), invert=False)
 
 
+def _where_curved(call: Any, x: Any) -> Any:
+    """x no farther out than where a curve is straight: powers of it stay finite."""
+    return call("clamp", x, min=-40.0, max=40.0)
+
+
 def _gelu_bend(call: Any, t: Any, x: Any, attrs: Any) -> Any:
+    x = _where_curved(call, x)
     square = call("square", x)
     bell = call("exp", call("mul", square, -0.5))
     bell = call("mul", bell, 1 / math.sqrt(2 * math.pi))
@@ -142,6 +148,7 @@ def _gelu_bend(call: Any, t: Any, x: Any, attrs: Any) -> Any:
 def _gelu_tanh_bend(call: Any, t: Any, x: Any, attrs: Any) -> Any:
     """With h = tanh(u(x)): (1 - h^2) (u' + x u'' / 2 - x h u'^2)."""
     factor, cubic = math.sqrt(2 / math.pi), 0.044715
+    x = _where_curved(call, x)
     square = call("square", x)
     u = call("mul", x, call("add", call("mul", square, cubic), 1.0))
     slope = call("mul", call("add", call("mul", square, 3 * cubic), 1.0), factor)
