@@ -45,6 +45,26 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+@pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
+def test_an_infinite_element_has_no_gradient_of_its_norm(p, dtype):
+    rows = [[3.0, np.inf, 0.0], [0.0, 0.0, 0.0], [0.0, 4.0, 0.0]]
+    x = ad.tensor(rows, dtype=dtype, requires_grad=True)
+    (g,) = ad.autograd.grad(x.norm(p, 1).sum(), x, create_graph=True)
+    expected = [[0, np.nan, 0], [0, 0, 0], [0, 1, 0]]
+    np.testing.assert_allclose(g.tolist(), expected, rtol=1e-6, atol=1e-7)
+    (second,) = ad.autograd.grad(g[1:].sum(), x)
+    bend = 0.25 if p == 2 else 0.0
+    expected = [[0, 0, 0], [0, 0, 0], [bend, 0, bend]]
+    np.testing.assert_allclose(second.tolist(), expected, atol=1e-7)
+    # where nothing comes in, nothing goes out
+    y = ad.where(ad.tensor([False, True, True]), x.norm(p, 1), 0.0).sum()
+    y.backward()
+    np.testing.assert_allclose(
+        x.grad.tolist(), [[0] * 3, [0] * 3, [0, 1, 0]], rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_n23_gradient_is_0_where_the_norm_is(name):
     assert gradient(SPELLINGS[name], [0.0, 0.0, 0.0]) == [0, 0, 0]

@@ -17,7 +17,6 @@ from pyautodl.ops.reduce.common import (
     attributes,
     check_filled,
     check_float,
-    div_or_zero,
     grid,
     numpy_axis,
     output,
@@ -72,14 +71,16 @@ def _norm_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
         return (call("grad_mul", part, call("sign", x)),)
     if p == 1:
         return (call("grad_mul", call("expand", g, shape=shape), call("sign", x)),)
+    # x / norm before its power: neither overflows, and inf / inf has no slope
+    flat = call("eq", norm, 0.0)
+    one = call("full", shape=(), value=1.0, dtype=x.dtype)
+    unit = call("div", x, call("where", flat, one, norm))
+    part = call("expand", call("zero_where", g, flat, invert=False), shape=shape)
     if p == 2:
-        part = div_or_zero(call, g, norm)
-        return (call("grad_mul", call("expand", part, shape=shape), x),)
-    part = div_or_zero(call, g, call("pow", norm, p - 1.0))
-    zero = call("full", shape=(), value=0.0, dtype=x.dtype)
-    power = call("pow", call("abs", x), p - 1.0)
-    slope = call("where", call("eq", x, 0.0), zero, call("mul", power, call("sign", x)))
-    return (call("grad_mul", call("expand", part, shape=shape), slope),)
+        return (call("grad_mul", part, unit),)
+    power = call("mul", call("pow", call("abs", unit), p - 1.0), call("sign", unit))
+    slope = call("zero_where", power, call("eq", unit, 0.0), invert=False)
+    return (call("grad_mul", part, slope),)
 
 
 def _norm_reference(
