@@ -85,6 +85,47 @@ def test_einsum_broadcasts_axes_of_size_1() -> None:
     )
 
 
+NARROW = pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
+
+
+@NARROW
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", ((2, 1), (1, 3))),
+        ("ij,kj->ik", ((2, 3), (2, 1))),
+        ("ij,j->i", ((2, 3), (3,))),
+        ("ijl,jk->ik", ((2, 3, 4), (3, 2))),
+        ("...i,oij,...j->...o", ((2, 1), (3, 1, 1), (2, 1))),
+    ],
+)
+def test_einsum_of_narrow_integers_keeps_their_type(
+    equation: str, shapes: Any, dtype: str
+) -> None:
+    arrays = [np.arange(1, 1 + np.prod(s)).reshape(s).astype(dtype) for s in shapes]
+    wide = np.einsum(equation, *[x.astype(np.int64) for x in arrays])
+    for _ in range(2):  # by the steps that were found the first time, too
+        found = ad.einsum(equation, *map(ad.tensor, arrays))
+        assert found.dtype.name == dtype
+        np.testing.assert_array_equal(found.numpy(), wide.astype(dtype))
+    # the same shapes in another type
+    floats = ad.einsum(equation, *[ad.tensor(x.astype(np.float32)) for x in arrays])
+    np.testing.assert_array_equal(floats.numpy(), wide.astype(np.float32))
+
+
+@NARROW
+def test_sums_of_products_over_one_of_narrow_integers(dtype: str) -> None:
+    def whole(*shape: int) -> ad.Tensor:
+        return ad.full(shape, 3, dtype=getattr(ad, dtype))
+
+    out = F.bilinear(whole(2, 1), whole(2, 1), whole(4, 1, 1))
+    assert out.dtype.name == dtype
+    assert out.tolist() == [[27] * 4] * 2
+    out = ad.addbmm(whole(2, 2), whole(1, 2, 3), whole(1, 3, 2))
+    assert out.dtype.name == dtype
+    assert out.tolist() == [[30, 30]] * 2
+
+
 def test_einsum_takes_a_list() -> None:
     x = ad.tensor(numbers(2, 2))
     assert ad.einsum("ij,jk", [x, x]).tolist() == (x @ x).tolist()

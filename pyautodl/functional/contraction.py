@@ -17,23 +17,23 @@ Label = str | int
 Labels = list[Label]
 Shape = tuple[int, ...]
 
-# equation and shapes -> (op, which of the tensors so far, attributes), one after the other
+# equation, shapes and types -> (op, which of the tensors so far, attributes), in order
 _Steps = list[tuple[Op, tuple[int, ...], dict[str, Any]]]
-_known: dict[tuple[str, tuple[Shape, ...]], _Steps] = {}
+_known: dict[tuple[str, tuple[tuple[Shape, str], ...]], _Steps] = {}
 _MOST = 4096
 
 
 def contract(equation: str, tensors: list[Any]) -> Tensor:
     """Evaluate an equation on tensors, from left to right.
 
-    Which ops that takes follows from the shapes, so it is found out once.
+    Which ops that takes follows from shapes and types, so it is found out once.
     """
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):
             raise TypeError(
                 f"einsum: operand {i} must be a tensor, got {type(x).__name__}"
             )
-    key = (equation, tuple([x._array.shape for x in tensors]))
+    key = (equation, tuple([(x._array.shape, x._array.dtype.name) for x in tensors]))
     steps = _known.get(key)
     if steps is not None:
         values = list(tensors)
@@ -222,18 +222,29 @@ def _arrange(x: _Operand, labels: Labels, output: Labels) -> _Operand:
 # ---- two operands ----
 
 
+def _collapse(x: _Operand, labels: Labels, gone: set[Label]) -> tuple[_Operand, Labels]:
+    """Sum over some labels in the operand's own type, as a matrix product does.
+
+    A sum of narrow integers is wider.
+    """
+    dtype = x.tensor._array.dtype
+    x, labels = _drop_ones(x, labels, gone)
+    x, labels = _sum_out(x, labels, gone)
+    return x if x.tensor._array.dtype is dtype else call("cast", x, dtype=dtype), labels
+
+
 def _multiply(
     x: _Operand, of_x: Labels, y: _Operand, of_y: Labels, later: set[Label]
 ) -> tuple[_Operand, Labels]:
     """One step: a batched matrix product over the labels that nothing needs later."""
-    x, of_x = _sum_out(x, of_x, set(of_x) - set(of_y) - later)
-    y, of_y = _sum_out(y, of_y, set(of_y) - set(of_x) - later)
+    x, of_x = _collapse(x, of_x, set(of_x) - set(of_y) - later)
+    y, of_y = _collapse(y, of_y, set(of_y) - set(of_x) - later)
     # an axis of size 1 that the other operand has too is left out: it broadcasts
     shared = set(of_x) & set(of_y)
     x, of_x = _drop_ones(x, of_x, shared)
     y, of_y = _drop_ones(y, of_y, shared & set(of_x))
-    x, of_x = _sum_out(x, of_x, shared - set(of_y) - later)
-    y, of_y = _sum_out(y, of_y, shared - set(of_x) - later)
+    x, of_x = _collapse(x, of_x, shared - set(of_y) - later)
+    y, of_y = _collapse(y, of_y, shared - set(of_x) - later)
     return _product(x, of_x, y, of_y, later)
 
 
