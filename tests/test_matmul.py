@@ -227,6 +227,49 @@ def test_with_beta_0_nan_is_ignored_and_the_gradient_is_0() -> None:
     check("addbmm", (2, 3), a[None], b[None])
 
 
+def whole_products(dtype: Any) -> list[tuple[str, tuple[ad.Tensor, ...], int]]:
+    """A function that adds to a product, its operands of ones, its product."""
+
+    def ones(*shape: int) -> ad.Tensor:
+        return ad.ones(*shape, dtype=dtype)
+
+    return [
+        ("addmm", (ones(2, 2), ones(2, 3), ones(3, 2)), 3),
+        ("addmv", (ones(2), ones(2, 3), ones(3)), 3),
+        ("addr", (ones(2, 2), ones(2), ones(2)), 1),
+        ("baddbmm", (ones(1, 2, 2), ones(1, 2, 3), ones(1, 3, 2)), 3),
+        ("addbmm", (ones(2, 2), ones(1, 2, 3), ones(1, 3, 2)), 3),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64"])
+def test_factors_of_whole_products_wrap(dtype: str) -> None:
+    kind = getattr(ad, dtype)
+    for name, inputs, product in whole_products(kind):
+        for beta, alpha in ((1, -1), (-1, 1), (1, 2.0), (3, -200), (1, 300)):
+            found = getattr(ad, name)(*inputs, beta=beta, alpha=alpha)
+            wanted = np.array([beta + int(alpha) * product]).astype(dtype)[0]
+            assert found.dtype.name == dtype
+            assert set(found.flatten().tolist()) == {wanted}
+        for key in ("alpha", "beta"):
+            with pytest.raises(TypeError, match=f"{name}: {key} must be an integer"):
+                getattr(ad, name)(*inputs, **{key: 2.5})
+
+
+def test_with_alpha_0_nan_of_the_matrices_is_ignored_as_pytorch_does() -> None:
+    for name, (x, *factors), _ in whole_products(ad.float32):
+        bad = [each * float("nan") for each in factors]
+        found = getattr(ad, name)(x, *bad, alpha=0)
+        if name in ("addr", "baddbmm"):
+            assert found.isnan().all()
+            continue
+        assert found.tolist() == x.tolist()
+        leaves = [each.requires_grad_() for each in factors]
+        getattr(ad, name)(x, *leaves, alpha=0).sum().backward()
+        for each in leaves:
+            assert each.grad.tolist() == ad.zeros_like(each).tolist()
+
+
 def test_addmm_in_place() -> None:
     x = ad.ones(2, 2)
     assert x.addmm_(ad.ones(2, 3), ad.ones(3, 2)) is x

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pyautodl.backends.dtypes import bool_
+import numpy as np
+
+from pyautodl.backends.dtypes import INTEGRAL, bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
 from pyautodl.ops.integers import integer, several
@@ -266,21 +268,49 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
     return outer(input, vec2)
 
 
-def _add(name: str, input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta * input + alpha * product; with beta 0 NaN of input does not count."""
+def _add(
+    name: str,
+    input: Any,
+    product: Tensor,
+    beta: Any,
+    alpha: Any,
+    *,
+    drops_product: bool = True,
+) -> Tensor:
+    """beta * input + alpha * product; with beta 0 NaN of input does not count.
+
+    Neither does NaN of the product with alpha 0, if that drops it.
+    """
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}: input must be a tensor, got {type(input).__name__}")
     _check_fits(name, tuple(input.shape), tuple(product.shape))
-    if alpha != 1:
-        product = call("mul", product, alpha)
+    if alpha == 0 and drops_product:
+        product = _ignoring(product, constant(0, product._array.dtype))
+    elif alpha != 1:
+        product = _times(name, "alpha", product, alpha)
     if beta == 0:
         return _ignoring(input, product) if input.requires_grad else product
-    return call("add", product, input if beta == 1 else call("mul", input, beta))
+    if beta != 1:
+        input = _times(name, "beta", input, beta)
+    return call("add", product, input)
 
 
-def _ignoring(input: Tensor, product: Tensor) -> Tensor:
-    """The product; input takes part in the graph, with zeros as its gradient."""
-    return call("where", constant(False, bool_), input, product)
+def _times(name: str, argument: str, x: Tensor, factor: Any) -> Tensor:
+    """x times a number, which wraps into an integer type as the products do."""
+    dtype = x._array.dtype
+    if dtype.category == INTEGRAL:
+        if factor != int(factor):
+            raise TypeError(
+                f"{name}: {argument} must be an integer for {dtype.name} tensors, got "
+                f"{factor}; likely fix: .float() on the tensors"
+            )
+        factor = int(np.uint64(int(factor) % 2**64).astype(dtype.numpy))
+    return call("mul", x, factor)
+
+
+def _ignoring(ignored: Tensor, other: Tensor) -> Tensor:
+    """The other; what is ignored takes part in the graph, with zeros as its gradient."""
+    return call("where", constant(False, bool_), ignored, other)
 
 
 def _check_fits(name: str, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
@@ -303,13 +333,15 @@ def addmm(
         mat1: (m, k).
         mat2: (k, n).
         beta: factor of input; if 0, input is ignored, NaN too, and its gradient is 0.
-        alpha: factor of the product.
+        alpha: factor of the product; if 0, the matrices are ignored likewise, also by
+            `addmv` and `addbmm`; `addr` and `baddbmm` multiply by it. Integers wrap.
 
     Shape:
         (m, n), (m, k), (k, n) -> (m, n)
 
     Raises:
         ShapeError: shapes do not fit.
+        TypeError: a factor of integers is none.
 
     Example:
         >>> import pyautodl as ad
@@ -359,7 +391,7 @@ def addr(
         >>> ad.addr(ad.zeros(1, 2), ad.ones(1), ad.ones(2))
         tensor([[1., 1.]])
     """
-    return _add("addr", input, outer(vec1, vec2), beta, alpha)
+    return _add("addr", input, outer(vec1, vec2), beta, alpha, drops_product=False)
 
 
 @method(inplace=True)
@@ -380,7 +412,8 @@ def baddbmm(
         tensor([[[4.]]])
     """
     _check_axes("baddbmm", ("batch1", batch1, 3), ("batch2", batch2, 3))
-    return _add("baddbmm", input, bmm(batch1, batch2), beta, alpha)
+    product = bmm(batch1, batch2)
+    return _add("baddbmm", input, product, beta, alpha, drops_product=False)
 
 
 @method(inplace=True)
