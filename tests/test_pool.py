@@ -151,6 +151,20 @@ def test_n5_window_that_hangs_over_in_ceil_mode_is_fine():
     assert F.max_pool2d(ad.ones(1, 1, 1, 1), 2, ceil_mode=True).tolist() == [[[[1]]]]
 
 
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_n5_dilated_window_that_hangs_over_in_ceil_mode_is_fine(dtype):
+    x = ad.arange(4, dtype=dtype).reshape(1, 1, 2, 2).requires_grad_()
+    # positions -1, 1 and 3 of each axis
+    y, at = F.max_pool2d(x, 3, 3, 1, 2, ceil_mode=True, return_indices=True)
+    assert (y.tolist(), at.tolist()) == ([[[[3]]]], [[[[3]]]])
+    y.sum().backward()
+    assert x.grad.tolist() == [[[[0, 0], [0, 1]]]]
+    with pytest.raises(ShapeError, match=r"the window reaches over 5 .* has 4"):
+        F.max_pool2d(x, 3, 3, 1, 2)
+    with pytest.raises(ShapeError, match=r"the window reaches over 4 .* has 2"):
+        F.max_pool2d(x, 4, 1, ceil_mode=True)
+
+
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_n49_huge_arguments(axes):
     x = ad.zeros(1, 1, *[5] * axes)

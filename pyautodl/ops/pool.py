@@ -90,15 +90,15 @@ def _axis_windows(
     _check_axis(name, x, kernel, stride, padding, dilation)
     padded = size + 2 * padding
     reach = (kernel - 1) * dilation + 1
-    clipped = ceil and dilation == 1 and size > 0
-    if size < 1 or (reach > padded and not clipped):
+    out = _output_size(size, reach, stride, padding, ceil)
+    empty = out < 1 or _has_empty_window(size, stride, padding, dilation)
+    if size < 1 or (reach > padded and empty):
         raise ShapeError(
             f"{name}: the window reaches over {reach} positions (kernel_size {kernel}, "
             f"dilation {dilation}), the padded input has {padded} (x {x}, padding "
             f"{padding})"
         )
-    out = _output_size(size, reach, stride, padding, ceil)
-    if out < 1 or _has_empty_window(size, stride, padding, dilation):
+    if empty:
         raise ShapeError(
             f"{name}: a window would hold padding alone (x {x}, kernel_size {kernel}, "
             f"stride {stride}, padding {padding}, dilation {dilation})"
