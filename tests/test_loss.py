@@ -228,6 +228,30 @@ def test_n9_sure_and_wrong_is_finite(dtype):
     assert F.softmax(x, 1).tolist() == [[1.0, 0.0]]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slopes_at_a_probability_of_0_can_be_added_up(dtype):
+    # rows share their probabilities: a sum of slopes near the largest number overflows
+    factor = ad.tensor(np.array([10, 1], dtype))
+    for weight in (None, factor):
+        x = leaf([[-1000.0, 0.0]], dtype)
+        p = F.softmax(x, 1).expand(9, 2)
+        rows = ad.zeros(9, dtype=ad.int64)
+        F.categorical_cross_entropy(p, rows, weight, reduction="sum").backward()
+        assert x.grad.tolist() == [[0, 0]]
+    q = leaf([[0.0, 1.0]], dtype)
+    F.categorical_cross_entropy(q, ad.tensor([0])).backward()
+    np.testing.assert_allclose(q.grad.numpy(), [[-1e12, 0]], rtol=1e-6)
+    # what is not 0 has its own slope, however small
+    q = leaf([[1e-30, 1.0]], dtype)
+    F.categorical_cross_entropy(q, ad.tensor([0])).backward()
+    np.testing.assert_allclose(q.grad.numpy(), [[-1e30, 0]], rtol=1e-6)
+    q = leaf([[0.25, 0.75]], dtype)
+    loss = F.categorical_cross_entropy(q, ad.tensor([0]))
+    (slope,) = ad.autograd.grad(loss, q, create_graph=True)
+    (bend,) = ad.autograd.grad(slope.sum(), q)
+    np.testing.assert_allclose(bend.numpy(), [[16, 0]], rtol=1e-6)
+
+
 def test_binary_cross_entropy_with_logits_is_exact_for_large_logits():
     x = leaf([-1000.0, 1000.0, 1000.0, -20.0])
     target = ad.tensor([0.0, 1.0, 0.0, 1.0])

@@ -48,6 +48,8 @@ _Ints = tuple[int, ...]
 
 # ---- log, but not below -100 ----
 
+_SMALLEST_DIVISOR = 1e-12
+
 
 def _clamped_log_rule(x: Array) -> tuple[Spec, ...]:
     check_floats("clamped_log", input=x)
@@ -64,10 +66,16 @@ def _clamped_log_forward(ctx: Any, needs: Any, x: Array) -> Array:
 
 
 def _clamped_log_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    """1 / x down to the smallest normal number, so that a small probability learns.
+
+    What is below, 0 above all, counts as PyTorch's bound: a sum of a few slopes near the
+    largest number would overflow, and be NaN once it is multiplied by that 0.
+    """
     (x,) = ctx.saved
     tiny = float(np.finfo(ctx.dtypes[0].numpy).tiny)
-    # also where the value is clamped: a probability of 0 must still learn
-    return (call("grad_mul", g, call("div", 1.0, call("maximum", x, tiny))),)
+    bound = call("full", shape=(), value=_SMALLEST_DIVISOR, dtype=x.dtype)
+    divisor = call("where", call("lt", x, tiny), bound, x)
+    return (call("grad_mul", g, call("div", 1.0, divisor)),)
 
 
 def _clamped_log_samples() -> Iterator[Sample]:

@@ -168,8 +168,8 @@ def categorical_cross_entropy(
     """Return the cross-entropy of probabilities, for models that end in softmax.
 
     Logarithms are no lower than -100; the gradient is -target / input without an
-    epsilon, so that a sure and wrong output still learns. Computing on logits with
-    `cross_entropy` is faster and more exact.
+    epsilon, so that a sure and wrong output still learns, and -1e12 target where the
+    input is 0. Computing on logits with `cross_entropy` is faster and more exact.
 
     Args:
         input: probabilities.
