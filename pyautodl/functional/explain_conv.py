@@ -63,6 +63,8 @@ def explain_conv(
 ) -> ConvExplanation:
     """Return which algorithm computes a convolution, why, and what each would cost.
 
+    How they treat NaN, infinities and very large inputs says `set_conv_algorithm`.
+
     Args:
         input: the input or its shape, (n, c, spatial...) of 3 to 5 axes.
         weight: the weight or its shape, (outputs, c / groups, kernel...).

@@ -79,6 +79,9 @@ def get_conv_algorithm() -> str:
 def set_conv_algorithm(name: str) -> None:
     """Choose how convolutions are computed, for all threads.
 
+    Winograd's algorithm spreads a NaN or an infinity over all outputs of its tile of 6x6
+    inputs, and may overflow for float32 inputs above 1e36; "precise" does neither.
+
     Args:
         name: "auto" takes the cheapest by shape; "precise" keeps to algorithms that
             compute the sums as they stand; "im2col" and "winograd" force one wherever
