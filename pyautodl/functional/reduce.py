@@ -662,6 +662,8 @@ def norm(
 ) -> Tensor:
     """Return the p-norm over axes; where it is 0 so is its gradient.
 
+    An infinite element has a gradient of NaN, unless p is 1 or infinite.
+
     Args:
         input: a floating tensor.
         p: the exponent, from 0 (a count) to inf, or -inf; 'fro' is 2.

@@ -295,6 +295,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """Return the angle of the point (other, input), from -pi to pi.
 
+    The gradient at the origin is 0.
+
     Args:
         input: the ordinate.
         other: the abscissa; broadcasts with it.
