@@ -88,3 +88,29 @@ def test_a_hook_keeps_shape_and_type(
     (p if on_leaf else h).register_hook(hook)
     with pytest.raises(error, match=f"hook '<lambda>'.*{message}"):
         (h * h).sum().backward()
+
+
+# ---- gradients that are retained ----
+
+
+def test_a_retained_gradient_has_memory_of_its_own() -> None:
+    a = leaf(1.0, 1.0, 1.0)
+    h = a * 1
+    k = h + 1
+    h.retain_grad()
+    k.retain_grad()
+    (k * k).sum().backward(retain_graph=True)
+    k.grad.add_(100)
+    assert h.grad.tolist() == [4.0, 4.0, 4.0]
+    given = ad.ones(3)
+    h.grad = None
+    h.backward(given, retain_graph=True)
+    given.add_(5)
+    assert h.grad.tolist() == [1.0, 1.0, 1.0]
+    h.grad = None
+    h.sum().backward(retain_graph=True)
+    assert h.grad.stride() == (1,)
+    held = h.grad
+    h.sum().backward()
+    assert held.tolist() == [1.0, 1.0, 1.0]
+    assert h.grad.tolist() == [2.0, 2.0, 2.0]

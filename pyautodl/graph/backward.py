@@ -274,8 +274,12 @@ def _run_node_hooks(node: Node, grads: list[Any]) -> None:
         reference = (node.retained or {}).get(i)
         tensor = reference() if reference is not None else None
         if tensor is not None:
+            # a new tensor each time, as hooks, the caller or other nodes may have `grad`
+            before = tensor._grad
             tensor._grad = (
-                grad if tensor._grad is None else BOUND.call("add", tensor._grad, grad)
+                BOUND.call("copy", grad)
+                if before is None
+                else BOUND.call("add", before, grad)
             )
 
 
