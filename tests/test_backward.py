@@ -114,3 +114,42 @@ def test_a_retained_gradient_has_memory_of_its_own() -> None:
     h.sum().backward()
     assert held.tolist() == [1.0, 1.0, 1.0]
     assert h.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+# ---- inputs ----
+
+
+def test_inputs_that_are_no_leaves_get_their_gradients() -> None:
+    a = leaf(1.0, 2.0)
+    h = a * 1
+    (h * h).sum().backward(inputs=[h], retain_graph=True)
+    assert h.grad.tolist() == [2.0, 4.0]
+    assert h.retains_grad
+    assert a.grad is None
+    h.grad = None
+    ad.autograd.backward((h * h).sum(), inputs=(h, a))
+    assert h.grad.tolist() == [2.0, 4.0]
+    assert a.grad.tolist() == [2.0, 4.0]
+
+
+def test_inputs_that_make_no_sense_are_refused() -> None:
+    a = leaf(1.0, 2.0)
+    for backward in (ad.Tensor.backward, ad.autograd.backward):
+        y = (a * a).sum()
+        with pytest.raises(GradError, match="`inputs` is empty"):
+            backward(y, inputs=[])
+        with pytest.raises(GradError, match="input 1 requires no gradient"):
+            backward(y, inputs=[a, ad.ones(2)])
+        with pytest.raises(TypeError, match="input 0 is a int"):
+            backward(y, inputs=[1])
+    assert a.grad is None
+
+
+def test_hooks_of_inputs_run_once() -> None:
+    a, calls = leaf(1.0, 2.0), []
+    a.register_hook(lambda g: calls.append(g) or g * 2)
+    (a * a).sum().backward(inputs=[a])
+    assert len(calls) == 1
+    assert a.grad.tolist() == [4.0, 8.0]
+    ad.autograd.grad((a * a).sum(), a)
+    assert len(calls) == 2

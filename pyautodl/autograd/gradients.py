@@ -7,7 +7,7 @@ from typing import Any
 
 from pyautodl.errors import GradError
 from pyautodl.graph import Edge, run_backward
-from pyautodl.tensor import Tensor, call, root_gradient
+from pyautodl.tensor import Tensor, backward_targets, call, root_gradient, target_edge
 
 __all__ = ["backward", "grad"]
 
@@ -58,10 +58,12 @@ def backward(
         retain_graph: keep what was saved (default: `create_graph`).
         create_graph: record the pass, for gradients of gradients.
         grad_variables: the old name of grad_tensors.
-        inputs: fill these leaves alone.
+        inputs: fill the `grad` of these tensors alone; those that are no leaves retain it
+            from then on.
 
     Raises:
-        GradError: a tensor requires no gradient, or a gradient is missing.
+        GradError: a tensor, or one of `inputs`, requires no gradient, or a gradient is
+            missing.
 
     Example:
         >>> import pyautodl as ad
@@ -74,23 +76,10 @@ def backward(
         if grad_tensors is not None:
             raise GradError("backward: give grad_tensors or grad_variables, not both")
         grad_tensors = grad_variables
-    targets = None
-    if inputs is not None:
-        targets = [_target("backward", i, x) for i, x in enumerate(_as_tuple(inputs))]
-        if not targets:
-            raise GradError("backward: `inputs` is empty")
+    targets = None if inputs is None else backward_targets(inputs)
     roots = _roots("backward", _as_tuple(tensors), grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     run_backward(roots, keep, create_graph, targets, True)
-
-
-def _target(what: str, i: int, x: Tensor) -> Edge:
-    edge = x.edge()
-    if edge is None:
-        raise GradError(
-            f"{what}: input {i} requires no gradient; set requires_grad=True"
-        )
-    return edge
 
 
 def grad(
@@ -135,7 +124,7 @@ def grad(
             "grad: materialize_grads needs allow_unused to be None or True"
         )
     given = _as_tuple(inputs)
-    targets = [_target("grad", i, x) for i, x in enumerate(given)]
+    targets = [target_edge("grad", i, x) for i, x in enumerate(given)]
     roots = _roots("grad", _as_tuple(outputs), grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
     found = run_backward(roots, keep, create_graph, targets, False)

@@ -38,7 +38,8 @@ def run_backward(
         accumulate: add the leaves' gradients into their `.grad`.
 
     Returns:
-        For each target its gradient, None where it was not reached.
+        For each target its gradient, None where it was not reached; nothing if they are
+        accumulated.
     """
     line: Line | None = None
     special = create_graph or targets is not None or MODE.anomaly
@@ -57,6 +58,8 @@ def run_backward(
     walk.run()
     if accumulate:
         walk.finish_leaves()
+        return []
+    walk.find_leaves()
     return [walk.found.get(_key(edge)) for edge in targets or ()]
 
 
@@ -111,7 +114,7 @@ class Walk:
         sums[output] = grad if held is None else add(held, grad, self.create_graph)
 
     def run(self) -> None:
-        """Process nodes until none is left, then the leaves that are targets."""
+        """Process nodes until none is left."""
         useful = self.useful(self.heap) if self.useful is not None else None
         anomaly = MODE.anomaly
         heap, pending, pop = self.heap, self.pending, heapq.heappop
@@ -121,10 +124,6 @@ class Walk:
             if useful is not None and node not in useful:
                 continue
             self._step(node, grads, useful, anomaly)
-        if self.wanted is not None:
-            for leaf, held in self.leaves.values():
-                if (id(leaf), 0) in self.wanted:
-                    self.found[id(leaf), 0] = _run_hooks(leaf._hooks, value_of(held))
 
     def _outputs_grads(self, node: Node, grads: list[Any]) -> list[Any]:
         """The gradients of a node's outputs, after hooks; notes those that are wanted.
@@ -188,6 +187,12 @@ class Walk:
                 # the last reference must be the engine's, so that a leaf may take the
                 # memory
                 self.deliver(edge, grad)
+
+    def find_leaves(self) -> None:
+        """Note the gradients of the leaves that are targets."""
+        for leaf, held in self.leaves.values():
+            if (id(leaf), 0) in self.wanted:  # type: ignore[operator]
+                self.found[id(leaf), 0] = _run_hooks(leaf._hooks, value_of(held))
 
     def finish_leaves(self) -> None:
         """Put the sums into the leaves' `.grad`."""

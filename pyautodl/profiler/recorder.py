@@ -97,6 +97,7 @@ class Recorder:
             for owner, method, wrap in (
                 (backward, "gradients", self._gradients),
                 (backward.Walk, "run", self._walk),
+                (backward.Walk, "find_leaves", self._walk),
                 (backward.Walk, "finish_leaves", self._walk),
             ):
                 before = getattr(owner, method)

@@ -19,7 +19,15 @@ from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND, Protocols
 from pyautodl.tensor.views import view_edge
 
-__all__ = ["RemovableHandle", "Tensor", "constant", "make", "root_gradient"]
+__all__ = [
+    "RemovableHandle",
+    "Tensor",
+    "backward_targets",
+    "constant",
+    "make",
+    "root_gradient",
+    "target_edge",
+]
 
 
 class Tensor(Protocols):
@@ -214,11 +222,12 @@ class Tensor(Protocols):
             retain_graph: keep what was saved, so that backward can run again (default:
                 `create_graph`).
             create_graph: record the pass, for gradients of gradients.
-            inputs: fill these leaves alone.
+            inputs: fill the `grad` of these tensors alone; those that are no leaves
+                retain it from then on.
 
         Raises:
-            GradError: the tensor requires no gradient, or has several elements and no
-                gradient was given.
+            GradError: the tensor, or one of `inputs`, requires no gradient; or it has
+                several elements and no gradient was given.
         """
         edge = self.edge()
         if edge is None:
@@ -227,10 +236,7 @@ class Tensor(Protocols):
                 "on what it is computed from, or leave no_grad()"
             )
         grad = root_gradient(self, gradient)
-        targets = None
-        if inputs is not None:
-            given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-            targets = [target for x in given if (target := x.edge()) is not None]
+        targets = None if inputs is None else backward_targets(inputs)
         keep = create_graph if retain_graph is None else retain_graph
         run_backward([(edge, grad)], keep, create_graph, targets, True)
 
@@ -380,6 +386,29 @@ def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
             f"{array.shape}"
         )
     return gradient
+
+
+def target_edge(what: str, i: int, x: Any) -> Edge:
+    """Where the gradient of input number i goes."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{what}: input {i} is a {type(x).__name__}, expected a Tensor")
+    edge = x.edge()
+    if edge is None:
+        raise GradError(
+            f"{what}: input {i} requires no gradient; set requires_grad=True"
+        )
+    return edge
+
+
+def backward_targets(inputs: Any) -> list[Edge]:
+    """Where the gradients of the `inputs` of backward go, which are let retain them."""
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not given:
+        raise GradError("backward: `inputs` is empty; likely fix: None for all leaves")
+    targets = [target_edge("backward", i, x) for i, x in enumerate(given)]
+    for x in given:
+        x.retain_grad()
+    return targets
 
 
 def constant(value: Any, dtype: DType) -> Tensor:
