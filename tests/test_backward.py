@@ -153,3 +153,21 @@ def test_hooks_of_inputs_run_once() -> None:
     assert a.grad.tolist() == [4.0, 8.0]
     ad.autograd.grad((a * a).sum(), a)
     assert len(calls) == 2
+
+
+# ---- leaves that are frozen ----
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_leaf_frozen_after_it_was_used_gets_no_gradient(hooked: bool) -> None:
+    w, x = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    seen: list[Any] = []
+    if hooked:
+        w.register_hook(lambda g: seen.append(g.tolist()))
+        w.register_post_accumulate_grad_hook(seen.append)
+    loss = (w * x).sum()
+    w.requires_grad_(False)
+    loss.backward()
+    assert w.grad is None
+    assert x.grad.tolist() == [1.0, 2.0]
+    assert seen == ([[3.0, 4.0]] if hooked else [])

@@ -205,6 +205,8 @@ class Walk:
             if leaf._hooks:
                 grad = _run_hooks(leaf._hooks, grad)
                 owned = False
+            if not leaf._requires_grad:  # frozen since it was used
+                continue
             accumulate(leaf, grad, owned, self.create_graph)
             if leaf._post_hooks:
                 for hook in list(leaf._post_hooks.values()):

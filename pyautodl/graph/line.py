@@ -107,12 +107,13 @@ def _gradients(node: Node, output: int, gradient: Array) -> Any:
 
 def fill_leaves(leaves: list[Any], found: list[Any]) -> bool:
     """Add gradients to the leaves' `.grad`; False, and nothing is done, if a leaf is there
-    twice or has hooks.
+    twice, has hooks or was frozen since it was used.
     """
     if len(set(map(id, leaves))) < len(leaves):
         return False
-    if any([leaf._hooks or leaf._post_hooks for leaf in leaves]):
-        return False
+    for leaf in leaves:
+        if leaf._hooks or leaf._post_hooks or not leaf._requires_grad:
+            return False
     found.reverse()
     for leaf in leaves:
         # the last reference must be receive's, so that the leaf may take the memory
