@@ -171,3 +171,46 @@ def test_a_leaf_frozen_after_it_was_used_gets_no_gradient(hooked: bool) -> None:
     assert w.grad is None
     assert x.grad.tolist() == [1.0, 2.0]
     assert seen == ([[3.0, 4.0]] if hooked else [])
+
+
+# ---- hooks and recording ----
+
+
+def test_hooks_run_with_recording_as_the_pass() -> None:
+    p, modes = leaf(2.0, 3.0), []
+    h = p * 1
+    for x in (h, p):
+        x.register_hook(lambda g: modes.append(ad.is_grad_enabled()))
+    p.register_post_accumulate_grad_hook(lambda t: modes.append(ad.is_grad_enabled()))
+    loss = (h * h).sum()
+    loss.backward(retain_graph=True)
+    assert modes == [False, False, False]
+    with ad.no_grad():
+        loss.backward(create_graph=True)
+        assert not ad.is_grad_enabled()
+    assert modes[3:] == [True, True, True]
+    modes.clear()
+    ad.autograd.grad((p * p).sum(), p)
+    assert modes == [False]
+    assert ad.is_grad_enabled()
+
+
+def test_a_hook_may_take_the_optimizers_step() -> None:
+    p = leaf(2.0, 3.0)
+    p.register_post_accumulate_grad_hook(lambda t: t.sub_(0.5 * t.grad))
+    (p * p).sum().backward()
+    assert p.tolist() == [0.0, 0.0]
+    p.register_hook(lambda g: 1.0)
+    with pytest.raises(TypeError, match="hook"):
+        (p * p).sum().backward()
+    assert ad.is_grad_enabled()
+
+
+def test_a_gradient_with_a_graph_is_not_recorded_in_a_plain_pass() -> None:
+    p, given = leaf(2.0, 3.0), leaf(1.0, 1.0)
+    h = p * 1
+    h.retain_grad()
+    h.register_hook(lambda g: g * 2)
+    h.backward(given * 2)
+    assert not h.grad.requires_grad
+    assert not p.grad.requires_grad

@@ -49,17 +49,24 @@ def run_backward(
         if line.edge is None and fill_leaves(line.leaves, line.found):
             return []
     walk = Walk(retain_graph, create_graph, targets)
-    if line is None or line.edge is roots[0][0]:
-        for edge, grad in roots:
-            walk.deliver(edge, grad)
-    else:
-        walk.go_on(line)
-        line = None  # its gradient must be the walk's alone, to be freed or added to
-    walk.run()
-    if accumulate:
-        walk.finish_leaves()
-        return []
-    walk.find_leaves()
+    # for the hooks, too: they compute with gradients
+    before, MODE.enabled = MODE.enabled, create_graph
+    try:
+        if line is None or line.edge is roots[0][0]:
+            for edge, grad in roots:
+                walk.deliver(edge, grad)
+        else:
+            walk.go_on(line)
+            line = (
+                None  # its gradient must be the walk's alone, to be freed or added to
+            )
+        walk.run()
+        if accumulate:
+            walk.finish_leaves()
+            return []
+        walk.find_leaves()
+    finally:
+        MODE.enabled = before
     return [walk.found.get(_key(edge)) for edge in targets or ()]
 
 
@@ -350,13 +357,9 @@ def _masked_gradients(node: Node, grad: Any) -> tuple[Any, ...]:
 
 
 def _recorded_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
-    before, MODE.enabled = MODE.enabled, True
-    try:
-        if node.op.composition is not None:
-            return _differentiate_composition(node, grads)
-        return node.op.vjp(BOUND.call, node, node.needs, *grads)  # type: ignore[misc]
-    finally:
-        MODE.enabled = before
+    if node.op.composition is not None:
+        return _differentiate_composition(node, grads)
+    return node.op.vjp(BOUND.call, node, node.needs, *grads)  # type: ignore[misc]
 
 
 def _differentiate_composition(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from pyautodl.backends import (
 )
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
-from pyautodl.graph.mode import MODE
 from pyautodl.ops.plan import MOST, seen
 from pyautodl.ops.record import OPS
 
@@ -78,11 +77,7 @@ def add(held: Any, grad: Any, create_graph: bool) -> Any:
     if array.size >= _LARGE and not create_graph and _may_overwrite(held, array, grad):
         add_into(array, grad._array)
         return Sum(held)
-    before, MODE.enabled = MODE.enabled, create_graph
-    try:
-        value = BOUND.call("add", held, grad)
-    finally:
-        MODE.enabled = before
+    value = BOUND.call("add", held, grad)
     return value if create_graph else Sum(value)
 
 
