@@ -214,3 +214,42 @@ def test_a_gradient_with_a_graph_is_not_recorded_in_a_plain_pass() -> None:
     h.backward(given * 2)
     assert not h.grad.requires_grad
     assert not p.grad.requires_grad
+
+
+# ---- tensors that are overwritten as a whole ----
+
+
+@pytest.mark.parametrize(
+    "overwrite",
+    [
+        lambda h: h.zero_(),
+        lambda h: h.fill_(2.0),
+        lambda h: h.copy_(ad.ones(2)),
+        lambda h: h.__setitem__(slice(None), 2.0),
+        lambda h: h.__setitem__(..., ad.ones(2)),
+        lambda h: h.view(2).zero_(),
+        lambda h: h.uniform_(),
+        lambda h: h.bernoulli_(),
+    ],
+)
+def test_an_overwritten_tensor_still_requires_a_gradient(overwrite: Any) -> None:
+    x = leaf(1.0, 2.0)
+    h = x * 1
+    overwrite(h)
+    assert h.requires_grad
+    assert not h.is_leaf
+    (h * h).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    constant = ad.ones(2)
+    overwrite(constant)
+    assert not constant.requires_grad
+
+
+def test_an_overwritten_view_follows_its_base() -> None:
+    x = ad.ones(2, 2, requires_grad=True)
+    h = x * 3
+    row, column = h[0], h[:, 0]
+    row.zero_()
+    assert row.requires_grad
+    (row.sum() * 5 + h.sum() * 2 + (column * column).sum()).backward()
+    assert x.grad.tolist() == [[0.0, 0.0], [24.0, 6.0]]

@@ -12,7 +12,7 @@ from pyautodl.backends.dtypes import DType, float64, int64
 from pyautodl.errors import ShapeError
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["FULL", "ZEROS_LIKE"]
+__all__ = ["FULL", "OVERWRITTEN", "ZEROS_LIKE"]
 
 
 def _check_sizes(name: str, shape: tuple[int, ...]) -> None:
@@ -97,6 +97,25 @@ ZEROS_LIKE = register(
         rule=_like_rule,
         forward=_like_forward,
         vjp=_like_vjp,
+        samples=_like_samples,
+        errors=_no_errors,
+        reference=np.zeros_like,
+    )
+)
+
+
+def _overwritten_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    return (call("zeros_like", g),)
+
+
+# what a tensor is to its graph once all its elements were set to something else; the
+# gradient is 0, where that of zeros_like is absent
+OVERWRITTEN = register(
+    Op(
+        name="overwritten",
+        rule=_like_rule,
+        forward=_like_forward,
+        vjp=_overwritten_vjp,
         samples=_like_samples,
         errors=_no_errors,
         reference=np.zeros_like,

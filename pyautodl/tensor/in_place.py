@@ -14,7 +14,7 @@ from pyautodl.graph import MODE, Context, record
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
-from pyautodl.tensor.views import rebase
+from pyautodl.tensor.views import overwritten_edge, rebase
 
 __all__ = ["inplace", "inplace_view", "method", "overwrite"]
 
@@ -105,6 +105,8 @@ def _take_edge(self: Tensor, result: Tensor) -> None:
     if result._requires_grad and result._edge is None:
         result = apply(OPS["alias"], result)
     edge = result.edge()
+    if edge is None and base is None and self._edge is not None:
+        edge = overwritten_edge(self._array, self._edge)
     self._requires_grad = edge is not None
     self._edge = edge
     self._changes += 1
@@ -113,6 +115,8 @@ def _take_edge(self: Tensor, result: Tensor) -> None:
     base_edge = base.edge()
     if base_edge is not None or edge is not None:
         rebase(base, base_edge, self._array, edge)
+        if edge is None:
+            return  # to follow the base: it goes on needing a gradient
     self._base_changes = base._changes
 
 

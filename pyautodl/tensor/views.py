@@ -13,7 +13,7 @@ from pyautodl.ops.record import OPS
 if TYPE_CHECKING:
     from pyautodl.tensor.core import Tensor
 
-__all__ = ["mark_views", "rebase", "view_edge"]
+__all__ = ["mark_views", "overwritten_edge", "rebase", "view_edge"]
 
 
 def mark_views(source: Tensor, views: Sequence[Tensor]) -> None:
@@ -55,6 +55,12 @@ def rebase(
     base._edge = (node, 0)
     base._requires_grad = True
     base._changes += 1
+
+
+def overwritten_edge(array: Array, edge: Edge) -> Edge:
+    """An edge for a tensor all of whose elements were overwritten without a graph."""
+    ctx = Context({})
+    return record(OPS["overwritten"], ctx, (True,), (array,), (edge,), array), 0
 
 
 def view_edge(base: Tensor, base_edge: Edge, view: Array) -> Edge:
