@@ -253,3 +253,42 @@ def test_an_overwritten_view_follows_its_base() -> None:
     assert row.requires_grad
     (row.sum() * 5 + h.sum() * 2 + (column * column).sum()).backward()
     assert x.grad.tolist() == [[0.0, 0.0], [24.0, 6.0]]
+
+
+# ---- views made without recording ----
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v.mul_(2),
+        lambda v: v.zero_(),
+        lambda v: v.__setitem__(0, 2.0),
+        lambda v: v[0:1].mul_(2),
+        lambda v: v.copy_(leaf(1.0, 2.0)),
+    ],
+)
+def test_a_view_made_under_no_grad_is_not_changed_with_recording(change: Any) -> None:
+    h = ad.ones(2, 2, requires_grad=True) * 1
+    with ad.no_grad():
+        view = h[0]
+    with pytest.raises(GradError, match=r"view was made under no_grad\(\)"):
+        change(view)
+    assert h.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_views_made_under_no_grad_that_may_be_changed() -> None:
+    x = ad.ones(2, 2, requires_grad=True)
+    h = x * 1
+    with ad.no_grad():
+        h[0].mul_(2)
+        view = h.detach()[0]
+    view.mul_(2)
+    h.sum().backward()
+    assert x.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    source, base = leaf(1.0, 2.0), ad.zeros(2, 2)
+    with ad.no_grad():
+        view = base[0]
+    view.copy_(source)
+    base.sum().backward()
+    assert source.grad.tolist() == [1.0, 1.0]

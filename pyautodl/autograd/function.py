@@ -222,7 +222,7 @@ def _finish(ctx: FunctionCtx, y: Any, edge: Edge | None, args: Sequence[Any]) ->
     if any(y is each for each in args):
         base = y if y._base is None else y._base
         tensor._base, tensor._base_changes = base, base._changes
-        tensor._many_views = False
+        tensor._unchangeable = None
     return tensor
 
 

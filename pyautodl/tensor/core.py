@@ -58,9 +58,9 @@ class Tensor(Protocols):
         "_edge",
         "_grad",
         "_hooks",
-        "_many_views",
         "_post_hooks",
         "_requires_grad",
+        "_unchangeable",
     )
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
@@ -76,10 +76,11 @@ class Tensor(Protocols):
         self._requires_grad = requires_grad
         self._grad: Tensor | None = None
         # the tensor whose memory this one shows a part of; if there is one, there are
-        # also its _changes that were followed, and whether the op made several views
+        # also its _changes that were followed, and why a recorded change of it in place
+        # is refused, if it is
         self._base: Tensor | None = None
         self._base_changes: int
-        self._many_views: bool
+        self._unchangeable: str | None
         # how often a view of this tensor, or itself, was changed with a graph
         self._changes = 0
         self._hooks: dict[int, Callable[[Tensor], Any]] | None = None

@@ -63,11 +63,8 @@ def _check_inplace(self: Tensor, name: str) -> None:
             f"{name}: a view of a leaf that requires a gradient can't be changed in "
             "place; do it under no_grad(), or out of place"
         )
-    if base is not None and self._many_views:
-        raise GradError(
-            f"{name}: an output of split, chunk or unbind can't be changed in place; "
-            "use clone()"
-        )
+    if base is not None and self._unchangeable is not None:
+        raise GradError(f"{name}: {self._unchangeable}")
 
 
 @method

@@ -16,15 +16,32 @@ if TYPE_CHECKING:
 __all__ = ["mark_views", "overwritten_edge", "rebase", "view_edge"]
 
 
+# why a view can't be changed in place
+_ONE_OF_SEVERAL = (
+    "an output of split, chunk or unbind can't be changed in place; use clone()"
+)
+_UNRECORDED = (
+    "the view was made under no_grad() and is changed where calls are recorded: the graph "
+    "of what it shows would miss the change; likely fix: make and change it both inside "
+    "no_grad(), or both outside"
+)
+
+
 def mark_views(source: Tensor, views: Sequence[Tensor]) -> None:
     """Note whose memory the views show."""
-    base = source if source._base is None else source._base
-    many = len(views) > 1 or (base is not source and source._many_views)
+    base, why = source, None
+    if source._base is not None:
+        base, why = source._base, source._unchangeable
+    if len(views) > 1:
+        why = _ONE_OF_SEVERAL
     for view in views:
         if view._array.storage is base._array.storage:
             view._base = base
             view._base_changes = base._changes
-            view._many_views = many
+            if source._requires_grad and not view._requires_grad:
+                view._unchangeable = _UNRECORDED
+            else:
+                view._unchangeable = why
 
 
 def _geometry(base: Array, view: Array) -> dict[str, Any]:
