@@ -15,6 +15,7 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.backends import Array, from_numpy, native
 from pyautodl.graph import Context
+from pyautodl.ops.plan import Plan
 from pyautodl.ops.record import OPS
 from pyautodl.ops.trace import Trace
 from pyautodl.tensor import Tensor, apply
@@ -366,3 +367,46 @@ def test_a_read_that_another_thread_takes_back_is_not_the_rules(
     apply(op, ad.ones(3), dim=0)
     assert not _traces(op)
     op.plans.clear()
+
+
+SEEN_ONCE: dict[str, Any] = {
+    "trace": lambda n: F.softmax(ad.ones(n, 3), -1),
+    "kernel": lambda n: ad.ones(n) + ad.ones(n),
+    "copied": lambda n: F.linear(ad.ones(3, n).T, ad.ones(2, 3)),
+    "named": lambda n: ad.ones(n).index_select(0, ad.tensor([0])),
+    "checked": lambda n: F.cross_entropy(ad.ones(n, 3), ad.zeros(n, dtype=ad.int64)),
+    "chosen": lambda n: (ad.ones(n) > 0).nonzero(),
+    "scattered": lambda n: ad.ones(n).masked_scatter(ad.ones(n) > 0, ad.ones(n)),
+}
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("name", SEEN_ONCE)
+def test_plans_that_are_dropped_die_without_the_garbage_collector(
+    name: str, backend: str
+) -> None:
+    _drop_plans()
+    gc.collect()
+    gc.disable()
+    try:
+        with ad.use_backend(backend):
+            before = _count_plans()
+            for n in range(2, 22):
+                SEEN_ONCE[name](n)
+            # NumPy's kernels are not traced
+            least = 0 if (name, backend) == ("trace", "reference") else 20
+            assert _count_plans() - before >= least
+            _drop_plans()
+            assert _count_plans() == before
+    finally:
+        gc.enable()
+
+
+def _drop_plans() -> None:
+    for op in OPS.values():
+        op.plans.clear()
+
+
+def _count_plans() -> int:
+    # by type(), as isinstance() asks a weak proxy for its object, which may be dead
+    return sum(issubclass(type(each), Plan) for each in gc.get_objects())

@@ -385,7 +385,7 @@ class _CheckedPlan(OuterPlan):
         super().__init__(inner)
         self._name, self._kernel, self._rows = name, kernel, rows
 
-    def around(self, inputs: Any, floats: Any) -> Any:
+    def call(self, inputs: Any, floats: Any) -> Any:
         try:
             result = self._inner.call(inputs, floats)
         except IndexError as error:

@@ -53,6 +53,9 @@ MOST = 4096
 class Plan:
     """What a call comes to.
 
+    `call` is an attribute, or a method of the subclass. A method that is put into the
+    attribute would hold the plan, which only the garbage collector could free then.
+
     Attributes:
         specs: the outputs' shapes and element types; of a shape that depends on values the
             largest.
@@ -129,15 +132,15 @@ class KernelPlan(Plan):
         self.shown = 0 if alone else None
         self._kernel, self._ints = kernel, ints
         self._reads, self._writes = reads, writes
-        self.call = self._first_call
 
-    def _first_call(
-        self, inputs: Sequence[Array | None], floats: Sequence[float]
-    ) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        """`call`, prepared when it is first looked for: some plans only join a chain."""
+        if name != "call":
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         self.call = prepare(
             self._kernel, self._reads, self._writes, self._ints, self.floats
         )
-        return self.call(inputs, floats)
+        return self.call
 
     def kernel_call(
         self,
@@ -225,14 +228,9 @@ class OuterPlan(Plan):
         super().__init__(inner.specs, inner.floats)
         self.shown = inner.shown
         self._inner = inner
-        self.call = self.around
-
-    def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        """Run the inner plan."""
-        raise NotImplementedError
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        return self.around(inputs, floats)
+        return self.call(inputs, floats)
 
 
 class CopiedPlan(OuterPlan):
@@ -248,7 +246,7 @@ class CopiedPlan(OuterPlan):
         self.call = self._first_call
 
     def _first_call(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        self.call = self._chain(inputs) or self.around
+        self.call = self._chain(inputs) or self._in_turn()
         return self.call(inputs, floats)
 
     def _chain(self, inputs: Sequence[Any]) -> Prepared | None:
@@ -266,13 +264,16 @@ class CopiedPlan(OuterPlan):
             plan.after(copies, tuple(places)) if isinstance(plan, KernelPlan) else None
         )
 
-    def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
-        return self._inner.call(self._copied(inputs), floats)
+    def _in_turn(self) -> Prepared:
+        """The copy and then the inner plan."""
+        inner, place, strides = self._inner, self._place, self._strides
 
-    def _copied(self, inputs: Sequence[Any]) -> list[Any]:
-        copied = list(inputs)
-        copied[self._place] = in_order(copied[self._place], self._strides)
-        return copied
+        def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+            copied = list(inputs)
+            copied[place] = in_order(copied[place], strides)
+            return inner.call(copied, floats)
+
+        return call
 
 
 def in_order(x: Array, strides: Ints | None = None) -> Array:

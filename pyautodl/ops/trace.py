@@ -427,7 +427,7 @@ class Trace(Plan):
         again: the rule itself.
     """
 
-    __slots__ = ("_again", "_counted", "_launch", "_results", "_steps")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -440,50 +440,58 @@ class Trace(Plan):
         super().__init__([Spec(each.shape, each.dtype) for each in outputs])
         self.shapes = tuple([None if x is None else x.shape for x in watch.arrays])
         self.dtypes = tuple([None if x is None else x.dtype for x in watch.arrays])
-        self._again = again
         self.shown = shown
-        self._counted = watch.counted
-        self._results = tuple(
-            [
-                (part.place, None if part.shows(watch.values[part.place]) else part.of)
-                for part in parts
-            ]
-        )
-        given, more = len(watch.arrays), len(watch.held)
-        bare = self.shown is None
-        self._launch = prepare_chain(watch.steps, given, more, self._results, bare)
-        self._steps: tuple[Prepared, ...] = ()
-        self.call = self._relaunch
-        if self._launch is None:
-            self._steps = tuple([_prepared(each) for each in watch.steps])
-            self.call = self._repeat
+        results = [
+            (part.place, None if part.shows(watch.values[part.place]) else part.of)
+            for part in parts
+        ]
+        given, more, bare = len(watch.arrays), len(watch.held), shown is None
+        launch = prepare_chain(watch.steps, given, more, results, bare)
+        if launch is None:
+            launch = _one_by_one(
+                [_prepared(each) for each in watch.steps], results, bare
+            )
+        self.call = _guarded(launch, again, watch.counted)
 
-    def _relaunch(self, inputs: Sequence[Any], held: Held) -> Any:
+
+# Functions and not methods of the trace: a trace that had its own method as an attribute
+# would be freed by the garbage collector alone.
+
+
+def _guarded(
+    launch: Prepared,
+    again: Callable[[Sequence[Any], Held], Any],
+    counted: Sequence[tuple[int, int]],
+) -> Callable[[Sequence[Any], Held], Any]:
+    """Kernel calls, a failure of which the rule itself explains, and the versions after."""
+
+    def call(inputs: Sequence[Any], held: Held) -> Any:
         try:
-            results = self._launch(inputs, held)  # type: ignore[misc]
+            results = launch(inputs, held)
         except _FAILURES:
-            self._again(inputs, held)
+            again(inputs, held)
             raise
-        for place, by in self._counted:
+        for place, by in counted:
             (*inputs, *held)[place].storage.version += by
         return results
 
-    def _repeat(self, inputs: Sequence[Any], held: Held) -> Any:
+    return call
+
+
+def _one_by_one(
+    steps: Sequence[Prepared], results: Sequence[tuple[int, Any]], bare: bool
+) -> Prepared:
+    """What `prepare_chain` makes one function of, where it can't."""
+
+    def launch(inputs: Sequence[Any], held: Held) -> Any:
         values = [*inputs, *held]
-        try:
-            for step in self._steps:
-                made = step(values, ())
-                if type(made) is tuple:
-                    values += made
-                else:
-                    values.append(made)
-        except _FAILURES:
-            self._again(inputs, held)
-            raise
-        for place, by in self._counted:
-            values[place].storage.version += by
-        results = [
-            values[place] if view is None else view(values[place])
-            for place, view in self._results
-        ]
-        return results[0] if self.shown is None else tuple(results)
+        for step in steps:
+            made = step(values, ())
+            if type(made) is tuple:
+                values += made
+            else:
+                values.append(made)
+        found = [values[i] if view is None else view(values[i]) for i, view in results]
+        return found[0] if bare else tuple(found)
+
+    return launch

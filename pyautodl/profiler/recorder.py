@@ -252,7 +252,7 @@ class _RecordedPlan(OuterPlan):
         super().__init__(inner)
         self._recorder, self._name = recorder, name
 
-    def around(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+    def call(self, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         return self._recorder.planned_call(self._name, self._inner, inputs, floats)
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:

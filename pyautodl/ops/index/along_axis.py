@@ -42,7 +42,7 @@ class _NamedPlan(OuterPlan):
         super().__init__(inner)
         self._name, self._kernel = name, kernel
 
-    def around(self, inputs: Any, floats: Any) -> Any:
+    def call(self, inputs: Any, floats: Any) -> Any:
         try:
             return self._inner.call(inputs, floats)
         except IndexError as error:

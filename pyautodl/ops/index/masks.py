@@ -66,16 +66,15 @@ class _ChosenPlan(Plan):
         super().__init__([Spec((mask.size, *more), dtype)])
         self._kernel, self._dtype, self._more = kernel, dtype, more
         self._count = _count_plan(place, mask)
-        self.call = self._choose
 
-    def _choose(self, inputs: Any, floats: Any) -> Array:
+    def call(self, inputs: Any, floats: Any) -> Array:
         count = self._count.call(inputs, ()).item()
         out = empty((count, *self._more), self._dtype)
         run(self._kernel, inputs, (out,))
         return out
 
     def forward(self, ctx: Any, inputs: Any, floats: Any) -> Array:
-        return self._choose(inputs, floats)
+        return self.call(inputs, floats)
 
 
 def _nonzero_rule(mask: Array) -> tuple[Spec, ...]:
@@ -184,9 +183,8 @@ class _ScatterPlan(Plan):
         write = KernelCall("masked_scatter", [seen(2, src), seen(1, mask)], [out], ())
         self._chain = prepare_chain([copy, write], 3, 0, [(3, None)], bare=True)
         self._count = _count_plan(1, mask)
-        self.call = self._scatter
 
-    def _scatter(self, inputs: Any, floats: Any) -> Array:
+    def call(self, inputs: Any, floats: Any) -> Array:
         x, mask, src = inputs
         count = self._count.call(inputs, ()).item()
         if READS:
@@ -204,7 +202,7 @@ class _ScatterPlan(Plan):
         return out
 
     def forward(self, ctx: Any, inputs: Any, floats: Any) -> Array:
-        return self._scatter(inputs, floats)
+        return self.call(inputs, floats)
 
 
 def _masked_scatter_plan(x: Array, mask: Array, src: Array) -> Plan:
