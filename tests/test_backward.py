@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -292,3 +293,16 @@ def test_views_made_under_no_grad_that_may_be_changed() -> None:
     view.copy_(source)
     base.sum().backward()
     assert source.grad.tolist() == [1.0, 1.0]
+
+
+# ---- copies ----
+
+
+def test_a_copied_parameter_has_no_gradient() -> None:
+    layer, x = ad.nn.Linear(2, 2), leaf(1.0, 2.0)
+    layer(x).sum().backward()
+    twin = copy.deepcopy(layer)
+    assert twin.weight.grad is None
+    assert twin.weight.tolist() == layer.weight.tolist()
+    assert layer.weight.grad is not None
+    assert copy.deepcopy(x).grad.tolist() == x.grad.tolist()

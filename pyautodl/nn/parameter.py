@@ -30,6 +30,10 @@ class Parameter(Tensor):
         super().__init__(as_tensor([] if data is None else data))
         self.requires_grad = requires_grad
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        # a copied model starts without gradients, where a tensor keeps its own
+        return self._copy_leaf(memo)
+
 
 class Buffer(Tensor):
     """A tensor that is state and not trained: assigned to a Module, it is a buffer.

@@ -135,13 +135,18 @@ class Protocols(Properties):
         return BOUND["format"](self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        twin = self._copy_leaf(memo)
+        if self._grad is not None:
+            twin._grad = self._grad.__deepcopy__(memo)
+        return twin
+
+    def _copy_leaf(self, memo: dict[int, Any]) -> Tensor:
+        """What deepcopy makes of a leaf, without its gradient."""
         if self.edge_source() is not None:
             raise GradError("deepcopy: only a leaf can be copied; use x.detach()")
         twin = cast("Tensor", type(self).__new__(type(self)))
         twin._setup(_copy_array(self._array), None, self._requires_grad)
         twin.__dict__.update(self.__dict__)
-        if self.grad is not None:
-            twin.grad = self.grad.__deepcopy__(memo)
         memo[id(self)] = twin
         return twin
 
