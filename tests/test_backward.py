@@ -306,3 +306,67 @@ def test_a_copied_parameter_has_no_gradient() -> None:
     assert twin.weight.tolist() == layer.weight.tolist()
     assert layer.weight.grad is not None
     assert copy.deepcopy(x).grad.tolist() == x.grad.tolist()
+
+
+# ---- the gradient that is given ----
+
+
+@pytest.mark.parametrize("dtype", [ad.float64, ad.int64])
+def test_the_gradient_that_is_given_is_cast(dtype: Any) -> None:
+    x = leaf(1.0, 2.0)
+    given = ad.ones(2, dtype=dtype)
+    (x * 3).backward(given)
+    x.backward(given)
+    assert x.grad.dtype is ad.float32
+    assert x.grad.tolist() == [4.0, 4.0]
+    (g,) = ad.autograd.grad(x * 3, x, given)
+    assert g.tolist() == [3.0, 3.0]
+    with pytest.raises(TypeError, match="backward: expected a Tensor or None"):
+        (x * 3).backward(1.0)
+
+
+# ---- Function ----
+
+
+class Given(ad.autograd.Function):
+    """The identity, with a gradient that is given."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, grad: Any) -> Any:
+        ctx.grad = grad
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return ctx.grad, None
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+@pytest.mark.parametrize(
+    ("shape", "larger", "times"),
+    [((2,), (4, 2), 4), ((2, 1), (2, 3), 3), ((), (2, 3), 6), ((2,), (1, 2), 1)],
+)
+def test_a_functions_gradient_is_summed_to_the_arguments_shape(
+    shape: Any, larger: Any, times: int, dtype: Any
+) -> None:
+    x = ad.ones(shape, requires_grad=True)
+    Given.apply(x, ad.ones(larger, dtype=dtype)).sum().backward()
+    assert x.grad.dtype is ad.float32
+    assert x.grad.tolist() == ad.full(shape, float(times)).tolist()
+
+
+def test_a_functions_gradient_that_does_not_fit_is_refused() -> None:
+    for wrong in ((1,), (3,)):
+        with pytest.raises(GradError, match="expected that of the input"):
+            Given.apply(leaf(1.0, 2.0), ad.ones(wrong)).sum().backward()
+
+
+# ---- NumPy ----
+
+
+def test_numpy_under_no_grad_takes_what_requires_a_gradient() -> None:
+    p = leaf(1.0, 2.0)
+    with pytest.raises(GradError, match="requires a gradient"):
+        p.numpy()
+    with ad.no_grad():
+        assert p.numpy().tolist() == [1.0, 2.0]

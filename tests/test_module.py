@@ -280,8 +280,13 @@ def test_backward_hook_without_differentiable_input_gets_the_output() -> None:
     layer, log = Scale(), []
     layer.register_full_backward_hook(lambda m, gi, go: log.append((gi, len(go))))
     layer(ad.ones(3)).sum().backward()
-    assert log == [((), 1)]
+    assert log == [((None,), 1)]
     assert layer.weight.grad.tolist() == [1.0] * 3
+    layer.register_full_backward_hook(lambda m, gi, go: gi)
+    layer(ad.ones(3)).sum().backward()
+    layer.register_full_backward_hook(lambda m, gi, go: (ad.ones(3),))
+    with pytest.raises(RuntimeError, match="grad_input can't be replaced"):
+        layer(ad.ones(3)).sum().backward()
 
 
 # ---- state ----

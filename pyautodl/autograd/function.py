@@ -101,8 +101,9 @@ class Function:
 
     Define `forward(ctx, *args)` and `backward(ctx, *grad_outputs)` as static methods,
     or `forward(*args)` with `setup_context(ctx, inputs, output)`, and call `apply`.
-    backward returns one gradient (or None) for each argument of forward; if it is made
-    of differentiable operations, gradients of gradients work, too.
+    backward returns one gradient (or None) for each argument of forward; one that is
+    larger by broadcasting is summed to the argument's shape. If backward is made of
+    differentiable operations, gradients of gradients work, too.
 
     Example:
         >>> import pyautodl as ad
@@ -264,15 +265,25 @@ def _vjp(
 
 
 def _as_grad(cls: type[Function], ctx: FunctionCtx, i: int, grad: Any) -> Any:
-    dtype = ctx.dtypes[i]
-    if grad is None or dtype is None:
+    shape, dtype = ctx.shapes[i], ctx.dtypes[i]
+    if grad is None or shape is None or dtype is None:
         return None
     if not isinstance(grad, Tensor):
         raise TypeError(
             f"{cls.__name__}: backward returned {type(grad).__name__} for argument "
             f"{i}, expected a Tensor or None"
         )
+    if grad._array.shape != shape and _expands_to(shape, grad._array.shape):
+        # of an argument that forward has broadcast
+        grad = call("sum_to", grad, shape=shape)
     return grad if grad._array.dtype is dtype else call("cast", grad, dtype=dtype)
+
+
+def _expands_to(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    """Whether `expand` takes one shape to the other."""
+    return len(shape) <= len(larger) and all(
+        n in (1, size) for n, size in zip(reversed(shape), reversed(larger))
+    )
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -65,10 +65,12 @@ class BackwardHooks:
         self._pre_hooks = list(module._backward_pre_hooks.values())
         self._hooks = list(module._backward_hooks.values())
         self._grad_outputs: Grads = ()
+        self._given = 0  # how many inputs there are
         self._inputs = 0  # how many are watched; 0: none requires a gradient
 
     def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The inputs to call forward with."""
+        self._given = len(args)
         args, self._inputs = _pass(args, self._on_grad_inputs)
         return args
 
@@ -84,8 +86,11 @@ class BackwardHooks:
                 grads = changed if isinstance(changed, tuple) else (changed,)
         self._grad_outputs = grads
         if not self._inputs:  # nothing comes back through the inputs: the hooks run now
+            nothing = (None,) * self._given
             for hook in self._hooks:
-                if hook(module, (), grads) is not None:
+                changed = hook(module, nothing, grads)
+                given = changed if isinstance(changed, tuple) else (changed,)
+                if any(each is not None for each in given):
                     raise RuntimeError(
                         "backward hook: grad_input can't be replaced for a module none "
                         "of whose inputs requires a gradient"

@@ -372,7 +372,9 @@ def _new_one(shape: tuple[int, ...], dtype: DType) -> Array:
 
 
 def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
-    """The gradient to start a backward pass with: given, or 1 for a single element."""
+    """The gradient to start a backward pass with: given, or 1 for a single element; of the
+    root's type.
+    """
     array = root._array
     if gradient is None:
         if array.size != 1:
@@ -381,11 +383,18 @@ def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
                 "one element alone, so reduce it (.sum(), .mean()) or pass `gradient`"
             )
         return make(_new_one(array.shape, array.dtype), None, False)
+    if not isinstance(gradient, Tensor):
+        raise TypeError(
+            f"backward: expected a Tensor or None as the gradient, got "
+            f"{type(gradient).__name__}; likely fix: pyautodl.tensor(...)"
+        )
     if gradient._array.shape != array.shape:
         raise ShapeError(
             f"backward: the gradient has shape {gradient._array.shape}, the tensor "
             f"{array.shape}"
         )
+    if gradient._array.dtype is not array.dtype:
+        return gradient.to(array.dtype)
     return gradient
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import FLOATING, as_dtype
 from pyautodl.errors import GradError, ShapeError
+from pyautodl.graph import MODE
 from pyautodl.tensor.properties import Properties
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class Protocols(Properties):
             force: detach first.
 
         Raises:
-            GradError: the tensor requires a gradient, which NumPy would lose.
+            GradError: the tensor requires a gradient, which NumPy would lose; under
+                `no_grad` there is none to lose.
         """
-        if self.requires_grad and not force:
+        if not force and MODE.enabled and self.requires_grad:
             raise GradError(
                 "numpy: the tensor requires a gradient, which NumPy can't follow; use "
                 "x.detach().numpy()"
