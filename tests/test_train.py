@@ -693,7 +693,7 @@ def test_a_checkpoint_of_another_setup_changes_nothing(tmp_path):
         rates = [group["lr"] for group in other.optimizer.param_groups]
         epochs = other.callbacks[0].scheduler.last_epoch
         with pytest.raises(
-            CheckpointError, match=r"nothing is changed: (.|\n)*(groups|size)"
+            CheckpointError, match=r"nothing is changed: (.|\n)*(groups|shape)"
         ):
             other.load_checkpoint(tmp_path / "a.ckpt")
         assert np.array_equal(_weights(other.model), weights)

@@ -2,14 +2,16 @@
 
 A step is one kernel call for each group (and element type), over tables of arrays. The
 tables are packed once and used again while gradients keep their addresses, as they do
-from step to step of one model.
+from step to step of one model, and nobody has replaced state. State that does not lie in
+memory as its parameter, or is of another element type, is copied before a kernel reads it.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from pyautodl.autograd.grad_mode import enable_grad
 from pyautodl.backends import (
     Array,
+    Storage,
     Table,
     constant,
     empty,
@@ -30,79 +33,87 @@ from pyautodl.tensor import Tensor, make
 
 __all__ = ["Optimizer", "ParamGroup"]
 
-
-class ParamGroup(dict[str, Any]):
-    """A group of `param_groups`: a dict whose numbers kernels can read.
-
-    Setting one of the entries `names` also writes it to `buffer`, a float64 array, so
-    that a schedule reaches a recorded step too. An entry may be several numbers, as
-    betas are.
-    """
-
-    def __init__(self, names: Sequence[str], values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self._names = tuple(names)
-        count = len(self._numbers())
-        self.buffer = empty((count,), float64)
-        self._write()
-
-    def _numbers(self) -> list[float]:
-        numbers: list[float] = []
-        for name in self._names:
-            value = self[name]
-            several = value if isinstance(value, (tuple, list)) else (value,)
-            numbers.extend(float(each) for each in several)
-        return numbers
-
-    def _write(self) -> None:
-        self.buffer.numpy()[...] = self._numbers()
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
-        if key in self._names:
-            self._write()
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several entries."""
-        super().update(*args, **kwargs)
-        self._write()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ParamGroup, (self._names, dict(self))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ParamGroup:
-        return ParamGroup(self._names, copy.deepcopy(dict(self), memo))
+ParamGroup = dict[str, Any]
+# attributes that copies do not have
+_UNSAVED = ("_plans", "_seen")
 
 
 class _Call:
     """One kernel call of a group: tables of one element type."""
 
-    __slots__ = ("copies", "first", "grads", "numbers", "others", "params")
+    __slots__ = (
+        "copies",
+        "first",
+        "flags",
+        "grads",
+        "numbers",
+        "once",
+        "reads",
+        "writes",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, first: bool) -> None:
         # which of the group's gradients, in order
         self.numbers: list[int] = []
+        # whether some of the states are new
+        self.first = first
+        # whether the tables hold what is good for one step alone
+        self.once = first
         self.grads: Table
-        self.params: Table
-        self.others: list[Table | None] = []
-        self.first = False
+        self.reads: tuple[Any, ...]
+        self.writes: tuple[Table | None, ...]
+        self.flags: tuple[int, ...]
         # parameters with gaps in memory: (parameter, its dense twin)
         self.copies: list[tuple[Array, Array]] = []
 
 
 class _Plan:
-    """The calls of a group, good as long as `key` stays the same.
+    """The calls of a group, good as long as `key` stays the same and states are in place.
 
     The tables of gradients are packed for `addresses`, which may change from step to
-    step; it is all that is packed again then.
+    step; it is all that is packed again then. Groups and states are plain dicts, which
+    anybody may change, so each step looks whether they are what the plan was made of.
     """
 
-    __slots__ = ("addresses", "calls", "key")
+    __slots__ = (
+        "addresses",
+        "arrays",
+        "buffer",
+        "calls",
+        "group",
+        "key",
+        "live",
+        "names",
+        "options",
+        "places",
+        "storages",
+    )
 
     def __init__(self) -> None:
+        self.group: ParamGroup | None = None
+        # all that the group holds, and whether some of what the kernel reads from
+        # `buffer` may change in place
+        self.options: list[Any] = []
+        self.live = False
+        self.buffer: Array
+        # of the states, see `Optimizer.states`
+        self.names: tuple[str | None, ...] = ()
+        # each parameter's array and the layout of its gradient
         self.key: list[Any] | None = None
         self.addresses: list[int] = []
         self.calls: list[_Call] = []
+        # what is changed
+        self.storages: list[Storage] = []
+        # the arrays of states in the tables, and where they were found
+        self.arrays: list[Array] = []
+        self.places: list[tuple[dict[str, Any], str]] = []
+
+    def has_states(self) -> bool:
+        """Whether the tables' arrays are still the states."""
+        try:
+            return [state[name]._array for state, name in self.places] == self.arrays
+        except (KeyError, AttributeError):  # taken away, or replaced by no tensor
+            return False
 
 
 class Optimizer:
@@ -152,7 +163,7 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
-        self._plans: list[_Plan] = []
+        self._reset()
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -160,6 +171,12 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(dict(group))
+
+    def _reset(self) -> None:
+        """Forget what is not saved."""
+        self._plans: list[_Plan] = []
+        # the `state` that the plans were made for, and the entries that it had
+        self._seen: tuple[dict[Any, Any], list[dict[str, Any]]] = ({}, [])
 
     # ---- what a subclass says ----
 
@@ -204,22 +221,24 @@ class Optimizer:
         values = {**self.defaults, **param_group, "params": given}
         if names:
             values["param_names"] = names
-        self.param_groups.append(ParamGroup(self.hyper, values))
-        self._plans.append(_Plan())
+        self.param_groups.append(values)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients.
 
         Args:
-            set_to_none: drop them; False: overwrite them with 0.
+            set_to_none: drop them; False: overwrite them with 0 in place.
         """
         for group in self.param_groups:
             for param in group["params"]:
                 # the slots, as what is put there needs no check
-                if set_to_none or param._grad is None:
+                grad = param._grad
+                if set_to_none or grad is None:
                     param._grad = None
-                else:
-                    param._grad = make(_zeros_like(param._grad._array), None, False)
+                    continue
+                if grad.grad_fn is not None:
+                    grad.detach_()
+                grad.requires_grad_(False).zero_()
 
     # ---- the step ----
 
@@ -234,6 +253,8 @@ class Optimizer:
 
         Raises:
             NotImplementedError: the class has no kernel and no step of its own.
+            ShapeError: a gradient or the state of a parameter has another shape.
+            DTypeError: a gradient has another element type than its parameter.
         """
         if not self.kernel:
             raise NotImplementedError(f"{type(self).__name__} must define step")
@@ -241,94 +262,224 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        seen, entries = self._seen
+        if (
+            len(self._plans) != len(self.param_groups)
+            or self.state is not seen
+            or len(seen) != len(entries)
+            or not all(map(is_, seen.values(), entries))
+        ):
+            self._plans = [_Plan() for _ in self.param_groups]
+        renewed = False
         for group, plan in zip(self.param_groups, self._plans):
-            params, grads, key, addresses = [], [], [], []
+            if (
+                plan.group is not group
+                or plan.live
+                or len(group) != len(plan.options)
+                or not all(map(is_, group.values(), plan.options))
+            ):
+                self._read_options(plan, group)
+            grads, key, addresses = [], [], []
             for p in group["params"]:
-                if p._grad is None:
+                grad = p._grad
+                if grad is None:
                     continue
-                array, grad = p._array, p._grad._array
-                params.append(p)
+                array, grad = p._array, grad._array
                 grads.append(grad)
                 key.append(array)
                 key.append(grad._layout or grad.layout())
                 addresses.append(grad.address)
-            if not params:
+            if not grads:
                 continue
-            self._renew(plan, group, params, grads, key, addresses)
+            if key != plan.key or (plan.places and not plan.has_states()):
+                self._renew(plan, group, grads, key)
+                renewed = True
+            elif addresses != plan.addresses:
+                for call in plan.calls:
+                    call.grads.move([grads[i] for i in call.numbers])
+            plan.addresses = addresses
             for call in plan.calls:
-                self._run(group, call, grads)
-            for p in params:
-                p._array.storage.version += 1
+                self._run(call, grads)
+            for storage in plan.storages:
+                storage.version += 1
+        if renewed:
+            self._seen = self.state, list(self.state.values())
         return loss
 
+    def _read_options(self, plan: _Plan, group: ParamGroup) -> None:
+        """Let a plan have the options that its group has now."""
+        if plan.group is not group:
+            self._check_group(group)
+        numbers, fixed = self._numbers(group)
+        if plan.group is None:
+            plan.buffer = empty((len(numbers),), float64)
+        plan.buffer.numpy()[...] = numbers
+        names = self.states(group)
+        if names != plan.names:
+            plan.names, plan.key = names, None
+        for call in plan.calls:
+            call.flags = self.flags(group, call.first)
+        plan.group, plan.options, plan.live = group, list(group.values()), not fixed
+
+    def _numbers(self, group: ParamGroup) -> tuple[list[float], bool]:
+        """What the kernel reads, and whether it can't change while the objects stay."""
+        numbers: list[float] = []
+        is_fixed = True
+        for name in self.hyper:
+            value, default = group[name], self.defaults[name]
+            several = value if isinstance(value, (tuple, list)) else (value,)
+            expected = len(default) if isinstance(default, (tuple, list)) else 1
+            if len(several) != expected:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be {expected} numbers, got "
+                    f"{value!r}"
+                )
+            numbers += [float(each) for each in several]
+            is_fixed = (
+                is_fixed
+                and not isinstance(value, list)
+                and all(isinstance(each, (int, float)) for each in several)
+            )
+        return numbers, is_fixed
+
+    def _check_group(self, group: ParamGroup) -> None:
+        """Raise for a group that was not made by `add_param_group` and can't be used."""
+        needed = {"params", *self.defaults} - {*self.hints, "differentiable"}
+        missing = sorted(needed - set(group))
+        if missing:
+            raise KeyError(
+                f"{type(self).__name__}: a parameter group lacks {', '.join(missing)}; "
+                "likely fix: optimizer.add_param_group(group), which adds the defaults"
+            )
+        if not isinstance(group["params"], (list, tuple)):
+            raise TypeError(
+                f"{type(self).__name__}: a parameter group's params must be a list of "
+                f"tensors, got {type(group['params']).__name__}; likely fix: "
+                "optimizer.add_param_group(group)"
+            )
+        for each in group["params"]:
+            _check_param(each)
+
     def _renew(
-        self,
-        plan: _Plan,
-        group: ParamGroup,
-        params: list[Tensor],
-        grads: list[Array],
-        key: list[Any],
-        addresses: list[int],
+        self, plan: _Plan, group: ParamGroup, grads: list[Array], key: list[Any]
     ) -> None:
-        """Make the calls of a plan fit the gradients that there are now.
+        """Make the calls of a plan anew."""
+        plan.key = None
+        params = [p for p in group["params"] if p._grad is not None]
+        plan.calls = self._calls(plan, group, params, grads)
+        plan.places = [
+            (self.state[param], name) for name in plan.names if name for param in params
+        ]
+        plan.arrays = [state[name]._array for state, name in plan.places]
+        plan.storages = [p._array.storage for p in params]
+        if not any(call.once for call in plan.calls):
+            plan.key = key
 
-        `key` is each parameter's array and the layout of its gradient.
-        """
-        if key != plan.key:
-            plan.calls = self._plan(group, params, grads)
-            once = any(call.first or call.copies for call in plan.calls)
-            plan.key = None if once else key
-        elif addresses != plan.addresses:
-            for call in plan.calls:
-                call.grads.move([grads[i] for i in call.numbers])
-        plan.addresses = addresses
-
-    def _run(self, group: ParamGroup, call: _Call, grads: list[Array]) -> None:
-        if len(call.numbers) < len(grads):
-            grads = [grads[i] for i in call.numbers]
+    def _run(self, call: _Call, grads: list[Array]) -> None:
         # the arrays are lent for the call: a kept table must not hold gradients
-        if not call.copies:
-            call.grads.arrays = grads
+        if not call.once:
+            whole = len(call.numbers) == len(grads)
+            call.grads.arrays = grads if whole else [grads[i] for i in call.numbers]
         for param, dense in call.copies:
             run("copy", (param,), (dense,))
-        reads = (call.grads, group.buffer)
-        run(
-            self.kernel,
-            reads,
-            (call.params, *call.others),
-            self.flags(group, call.first),
-        )
+        run(self.kernel, call.reads, call.writes, call.flags)
         for param, dense in call.copies:
             run("copy", (dense,), (param,))
         call.grads.arrays = []
 
-    def _plan(
-        self, group: ParamGroup, params: list[Tensor], grads: list[Array]
+    def _calls(
+        self, plan: _Plan, group: ParamGroup, params: list[Tensor], grads: list[Array]
     ) -> list[_Call]:
         """The calls for parameters that have gradients now."""
         for param, grad in zip(params, grads):
-            _check_grad(type(self).__name__, param._array, grad)
-        names = self.states(group)
+            self._check_grad(param, grad)
+        wanted = [name for name in plan.names if name]
         sorts: dict[tuple[DType, bool], _Call] = {}
         for i, param in enumerate(params):
-            state = self.state[param]
-            missing = [name for name in names if name and state.get(name) is None]
-            call = sorts.setdefault((param.dtype, bool(missing)), _Call())
-            call.first = bool(missing)
+            first = bool(wanted) and self._complete(param, group, wanted)
+            call = sorts.setdefault((param.dtype, first), _Call(first))
             call.numbers.append(i)
-            for name in missing:
-                array = self.new_state(name, param._array, group)
-                state[name] = make(array, None, False)
         for call in sorts.values():
-            self._pack(call, names, params, grads)
+            call.flags = self.flags(group, call.first)
+            self._pack(call, plan, params, grads)
         return list(sorts.values())
 
+    def _check_grad(self, param: Tensor, grad: Array) -> None:
+        array = param._array
+        if grad.shape != array.shape:
+            raise ShapeError(
+                f"{type(self).__name__}: a gradient has another shape than its parameter "
+                f"(grad {grad.shape}, {self._place(param)} {array.shape})"
+            )
+        if grad.dtype is not array.dtype:
+            raise DTypeError(
+                f"{type(self).__name__}: a gradient is {grad.dtype.name}, "
+                f"{self._place(param)} {array.dtype.name}"
+            )
+
+    def _complete(self, param: Tensor, group: ParamGroup, names: list[str]) -> bool:
+        """Give a parameter the state that its kernel reads; say whether some was missing.
+
+        State that users or a file brought is cast and laid out as the parameter.
+        """
+        state = self.state.get(param)
+        if state is None:
+            state = self.state[param] = {}
+        found = {name: state[name] for name in names if state.get(name) is not None}
+        # checked first, so that an error leaves all as it was
+        fitting = {name: self._fit(name, value, param) for name, value in found.items()}
+        missing = [name for name in names if name not in found]
+        for name in missing:
+            array = self.new_state(name, param._array, group)
+            fitting[name] = make(array, None, False)
+        state.update(fitting)
+        return bool(missing)
+
+    def _fit(self, name: str, value: Any, param: Tensor) -> Tensor:
+        """An entry of a state as the kernel reads it: the tensor itself if that will do.
+
+        Raises:
+            TypeError: it is no tensor or number.
+            ShapeError: it has another shape than the parameter.
+        """
+        if isinstance(value, (int, float, np.ndarray)):
+            value = make(from_numpy(np.array(value)), None, False)
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}: {name} of {self._place(param)} must be a tensor, "
+                f"got {type(value).__name__}"
+            )
+        target, array = param._array, value._array
+        shape, dtype, strides = target.shape, target.dtype, target.strides
+        if name == "step":
+            shape, dtype, strides = (), float32, ()
+            if array.size == 1:
+                array = array.view((), ()) if array.shape else array
+        if array.shape != shape:
+            raise ShapeError(
+                f"{type(self).__name__}: {name} of {self._place(param)} has shape "
+                f"{array.shape}, expected {shape}; likely fix: load the state of a model "
+                "of the same shapes, or start anew by optimizer.state.pop(parameter)"
+            )
+        if array.dtype is not dtype:
+            array = make(array, None, False).to(dtype)._array
+        strides = empty_strides_like(shape, strides)
+        if array.strides != strides:
+            array = _relaid(array, strides)
+        return value if array is value._array else make(array, None, False)
+
+    def _place(self, param: Tensor) -> str:
+        """What a message calls a parameter."""
+        for i, group in enumerate(self.param_groups):
+            for k, each in enumerate(group["params"]):
+                if each is param:
+                    names = group.get("param_names")
+                    name = f" ({names[k]!r})" if names else ""
+                    return f"parameter {k} of group {i}{name}"
+        return "a parameter"
+
     def _pack(
-        self,
-        call: _Call,
-        names: tuple[str | None, ...],
-        params: list[Tensor],
-        grads: list[Array],
+        self, call: _Call, plan: _Plan, params: list[Tensor], grads: list[Array]
     ) -> None:
         """Fill a call's tables; what does not lie as its parameter is copied."""
         targets, sources = [], []
@@ -341,14 +492,16 @@ class Optimizer:
                 call.copies.append((array, target))
             targets.append(target)
             sources.append(grad if grad.strides == strides else _relaid(grad, strides))
-            if sources[-1] is not grad:
-                call.copies.append((grad, sources[-1]))
-        call.params, call.grads = Table(targets), Table(sources)
-        states = [self.state[params[i]] for i in call.numbers]
-        call.others = [
-            Table([state[name]._array for state in states]) if name else None
-            for name in names
+            call.once = call.once or target is not array or sources[-1] is not grad
+        others = [
+            Table([self.state[params[i]][name]._array for i in call.numbers])
+            if name
+            else None
+            for name in plan.names
         ]
+        call.grads = Table(sources)
+        call.reads = call.grads, plan.buffer
+        call.writes = Table(targets), *others
 
     # ---- saving ----
 
@@ -375,6 +528,7 @@ class Optimizer:
 
         Raises:
             ValueError: it has other groups, or groups of other sizes.
+            ShapeError: the state of a parameter has another shape.
         """
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
@@ -382,39 +536,50 @@ class Optimizer:
                 f"load_state_dict: expected {len(self.param_groups)} parameter groups, "
                 f"got {len(saved)}"
             )
-        by_number: dict[Any, Tensor] = {}
+        by_number: dict[Any, tuple[Tensor, ParamGroup]] = {}
         for i, (theirs, mine) in enumerate(zip(saved, self.param_groups)):
             if len(theirs["params"]) != len(mine["params"]):
                 raise ValueError(
                     f"load_state_dict: group {i} has {len(mine['params'])} parameters, "
                     f"the saved one {len(theirs['params'])}"
                 )
-            by_number.update(zip(theirs["params"], mine["params"]))
+            group = {**mine, **theirs, "params": mine["params"]}
+            for number, param in zip(theirs["params"], mine["params"]):
+                by_number[number] = param, group
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         for key, entries in state_dict["state"].items():
-            param = by_number.get(key)
-            if param is None:
-                state[key] = copy.deepcopy(entries)
+            if key in by_number:
+                param, group = by_number[key]
+                state[param] = self._loaded(entries, param, group)
             else:
-                state[param] = {
-                    name: _loaded(name, value, param)
-                    if self.kernel or isinstance(value, Tensor)
-                    else copy.deepcopy(value)
-                    for name, value in entries.items()
-                }
+                state[key] = copy.deepcopy(entries)
         self.state = state
         for theirs, mine in zip(saved, self.param_groups):
             mine.update(
                 {k: copy.deepcopy(v) for k, v in theirs.items() if k != "params"}
             )
-        self._plans = [_Plan() for _ in self.param_groups]
+
+    def _loaded(
+        self, entries: dict[str, Any], param: Tensor, group: ParamGroup
+    ) -> dict[str, Any]:
+        """A copy of a parameter's saved state, as the parameter and the kernel need it."""
+        needed = self.states(group) if self.kernel else ()
+        loaded = {}
+        for name, value in entries.items():
+            if not self.kernel and not isinstance(value, Tensor):
+                loaded[name] = copy.deepcopy(value)
+                continue
+            entry = _loaded(name, value, param)
+            known = name in needed and entry is not None
+            loaded[name] = self._fit(name, entry, param) if known else entry
+        return loaded
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_plans"}
+        return {k: v for k, v in self.__dict__.items() if k not in _UNSAVED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._plans = [_Plan() for _ in self.param_groups]
+        self._reset()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -434,7 +599,9 @@ def check_not_negative(name: str, **options: float) -> None:
 
 
 def check_betas(name: str, betas: Sequence[float]) -> None:
-    """Raise for a factor of a running mean that is not in [0, 1)."""
+    """Raise for factors of running means that are not two, each in [0, 1)."""
+    if len(betas) != 2:
+        raise ValueError(f"{name}: betas must be two numbers, got {betas!r}")
     for i, beta in enumerate(betas):
         if not 0 <= beta < 1:
             raise ValueError(f"{name}: betas[{i}] must be in [0, 1), got {beta}")
@@ -449,18 +616,6 @@ def _check_param(param: Any) -> None:
         raise DTypeError(f"params: expected floating tensors, got {param.dtype.name}")
 
 
-def _check_grad(name: str, param: Array, grad: Array) -> None:
-    if grad.shape != param.shape:
-        raise ShapeError(
-            f"{name}: a gradient has another shape than its parameter (grad "
-            f"{grad.shape}, parameter {param.shape})"
-        )
-    if grad.dtype is not param.dtype:
-        raise DTypeError(
-            f"{name}: a gradient is {grad.dtype.name}, its parameter {param.dtype.name}"
-        )
-
-
 def filled(
     shape: tuple[int, ...],
     dtype: DType,
@@ -470,11 +625,6 @@ def filled(
     out = empty(shape, dtype, strides)
     run("copy", (constant(value, dtype).view(shape, (0,) * len(shape)),), (out,))
     return out
-
-
-def _zeros_like(array: Array) -> Array:
-    strides = empty_strides_like(array.shape, array.strides)
-    return filled(array.shape, array.dtype, strides)
 
 
 def _relaid(array: Array, strides: tuple[int, ...]) -> Array:
@@ -494,7 +644,8 @@ def _loaded(name: str, value: Any, param: Tensor) -> Any:
     else:
         source = value._array
     if source.dtype.category != FLOATING:
-        return make(_relaid(source, source.strides), None, False)
+        strides = empty_strides_like(source.shape, source.strides)
+        return make(_relaid(source, strides), None, False)
     array = param._array
     same = source.shape == array.shape
     strides = empty_strides_like(source.shape, (array if same else source).strides)
