@@ -411,3 +411,57 @@ def test_gradients_are_overwritten_in_place() -> None:
         assert grad.tolist() == [0.0] * 3
         assert not grad.requires_grad
     assert flat.tolist() == [0.0] * 3 + [1.0] * 3
+
+
+# ---- hooks ----
+
+
+class Descent(optim.Optimizer):
+    """As users write one."""
+
+    def __init__(self, params: object) -> None:
+        super().__init__(params, {"lr": 0.1})
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        return None if closure is None else closure()
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.LBFGS, Descent])
+def test_hooks_run_before_and_after_a_step(kind: type[optim.Optimizer]) -> None:
+    w = leaf(1)
+    optimizer = kind([w])
+    seen: list[object] = []
+
+    def closure() -> ad.Tensor:
+        seen.append("step")
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    def before(given: optim.Optimizer, args: Any, kwargs: Any) -> Any:
+        seen.append(("before", given is args[0] is optimizer, len(args), kwargs))
+        return (given, closure), {}
+
+    def after(given: optim.Optimizer, args: Any, kwargs: Any) -> None:
+        seen.append(("after", len(args)))
+
+    first = optimizer.register_step_pre_hook(before)
+    second = optimizer.register_step_post_hook(after)
+    assert optimizer.step().item() == 1
+    assert seen[:2] == [("before", True, 1, {}), "step"]
+    assert seen[-1] == ("after", 2)
+    twin = pickle.loads(pickle.dumps(optimizer))
+    assert not twin._pre_hooks
+    assert "step" not in vars(twin)
+    first.remove()
+    second.remove()
+    seen.clear()
+    optimizer.step(closure)
+    assert set(seen) == {"step"}
+
+
+def test_a_hook_that_returns_something_else_is_refused() -> None:
+    optimizer = optim.SGD([leaf(1)])
+    optimizer.register_step_pre_hook(lambda *given: 1)
+    with pytest.raises(TypeError, match="a pre hook of step must return None or"):
+        optimizer.step()

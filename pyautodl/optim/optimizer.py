@@ -29,13 +29,13 @@ from pyautodl.backends import (
 )
 from pyautodl.backends.dtypes import FLOATING, DType, float32, float64
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.tensor import Tensor, make
+from pyautodl.tensor import RemovableHandle, Tensor, make
 
 __all__ = ["Optimizer", "ParamGroup"]
 
 ParamGroup = dict[str, Any]
-# attributes that copies do not have
-_UNSAVED = ("_plans", "_seen")
+# attributes that copies do not have; `step` is one where hooks are
+_UNSAVED = ("_plans", "_seen", "_hooked", "_pre_hooks", "_post_hooks", "step")
 
 
 class _Call:
@@ -177,6 +177,9 @@ class Optimizer:
         self._plans: list[_Plan] = []
         # the `state` that the plans were made for, and the entries that it had
         self._seen: tuple[dict[Any, Any], list[dict[str, Any]]] = ({}, [])
+        self._hooked = False
+        self._pre_hooks: dict[int, Callable[..., Any]] = {}
+        self._post_hooks: dict[int, Callable[..., Any]] = {}
 
     # ---- what a subclass says ----
 
@@ -502,6 +505,67 @@ class Optimizer:
         call.grads = Table(sources)
         call.reads = call.grads, plan.buffer
         call.writes = Table(targets), *others
+
+    # ---- hooks ----
+
+    def register_step_pre_hook(
+        self, hook: Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], Any]
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step.
+
+        `args` begin with the optimizer. What the hook returns, a tuple of new args and
+        new kwargs, replaces them. Copies of the optimizer have no hooks.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> optimizer = ad.optim.SGD([ad.ones(1, requires_grad=True)])
+            >>> hook = optimizer.register_step_pre_hook(lambda *given: print("step"))
+            >>> optimizer.step()
+            step
+            >>> hook.remove()
+            >>> optimizer.step()
+        """
+        self._hook_step()
+        return RemovableHandle(self._pre_hooks, hook)
+
+    def register_step_post_hook(
+        self, hook: Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None]
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step.
+
+        `args` begin with the optimizer. Copies of the optimizer have no hooks.
+        """
+        self._hook_step()
+        return RemovableHandle(self._post_hooks, hook)
+
+    def _hook_step(self) -> None:
+        """Let this optimizer's steps run hooks, also those that a subclass defines.
+
+        Only then: steps without hooks don't pay for them.
+        """
+        if self._hooked:
+            return
+        self._hooked = True
+        step = self.step
+
+        def hooked(*args: Any, **kwargs: Any) -> Any:
+            args = (self, *args)
+            for hook in list(self._pre_hooks.values()):
+                result = hook(self, args, kwargs)
+                if result is None:
+                    continue
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise TypeError(
+                        f"{type(self).__name__}: a pre hook of step must return None or "
+                        f"(args, kwargs), got {result!r}"
+                    )
+                args, kwargs = result
+            out = step(*args[1:], **kwargs)
+            for hook in list(self._post_hooks.values()):
+                hook(self, args, kwargs)
+            return out
+
+        self.__dict__["step"] = hooked
 
     # ---- saving ----
 
