@@ -679,3 +679,22 @@ def test_fmod_is_exact_however_large_the_quotient(dtype, isa):
     whole = np.floor(x[50:200].astype(np.float64) / 0.7)
     finite = np.isfinite(whole) & (np.abs(whole) < 1e30)
     assert np.allclose(quotient.numpy()[finite], whole[finite], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        F.relu6,
+        F.hardtanh,
+        F.hardsigmoid,
+        F.hardshrink,
+        F.softshrink,
+        lambda x: ad.clamp(x, -1, 1),
+    ],
+)
+def test_slope_at_nan_is_pytorchs(function):
+    """1 for those that a comparison bounds from outside, 0 for those bounded from inside."""
+    x = ad.tensor([NAN, 0.75], requires_grad=True)
+    function(x).sum().backward()
+    outside = function in (F.relu6, F.hardtanh, F.hardshrink, F.softshrink)
+    assert x.grad[0].item() == float(outside)

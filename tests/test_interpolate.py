@@ -158,3 +158,11 @@ def test_layers_print_as_pytorchs():
         "UpsamplingNearest2d(size=(4, 4), mode='nearest')"
     )
     assert repr(nn.PixelShuffle(2)) == "PixelShuffle(upscale_factor=2)"
+
+
+def test_nearest_pixels_of_doubles_are_found_in_double():
+    positions = ad.arange(32, dtype=ad.float64).reshape(1, 1, 32)
+    y = F.interpolate(positions, scale_factor=2.7, mode="nearest")
+    assert y[0, 0, 81].item() == 30
+    single = F.interpolate(positions.float(), scale_factor=2.7, mode="nearest")
+    assert single[0, 0, 81].item() == 29

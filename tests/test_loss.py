@@ -653,3 +653,13 @@ def test_weights_are_buffers():
         "pos_weight"
     ]
     assert layer.double().weight.dtype == ad.float64
+
+
+def test_slopes_of_binary_losses_at_a_probability_of_0_can_be_added_up():
+    p = ad.tensor([0.0], requires_grad=True)
+    F.binary_cross_entropy(p.expand(8), ad.ones(8), reduction="sum").backward()
+    assert p.grad.item() == pytest.approx(-8e12)
+    x = ad.tensor([-200.0], requires_grad=True)
+    shared = ad.sigmoid(x).expand(8)
+    F.binary_cross_entropy(shared, ad.ones(8), reduction="sum").backward()
+    assert x.grad.item() == 0

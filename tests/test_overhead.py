@@ -5,6 +5,7 @@ Python's work grows with the functions it enters, a step's with its kernel calls
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,11 +33,15 @@ def entered(call: Callable[[], Any]) -> int:
         nonlocal count
         count += event == "call"
 
+    # what dies of other tests meanwhile would be counted
+    gc.collect()
+    gc.disable()
     sys.setprofile(count_calls)
     try:
         call()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 

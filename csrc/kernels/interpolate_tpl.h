@@ -6,7 +6,8 @@
  * then the output rows that read it, then their pixels, which add to the row while it is in the
  * cache: a thread owns whole input rows, and each sum has one order.
  *
- * Positions are computed as PyTorch does: nearest in float32, linear in the dtype of the data.
+ * Positions are computed as PyTorch does: in the dtype of the data, nearest rounded to float32
+ * at last.
  */
 #ifdef REAL
 #include "core.h"
@@ -47,9 +48,9 @@ static lerp_job K(lerp_job_of)(const pyad_array *x, const pyad_array *y, int64_t
 }
 
 static lerp_source K(lerp_nearest)(const lerp_axis *a, int64_t o) {
-    float shift = a->mode == PYAD_NEAREST_EXACT ? 0.5F : 0.0F;
-    float position = ((float)o + shift) * (float)a->scale;
-    int64_t at = pyad_min((int64_t)position, a->in - 1);
+    REAL shift = a->mode == PYAD_NEAREST_EXACT ? (REAL)0.5 : 0;
+    REAL position = ((REAL)o + shift) * a->scale;
+    int64_t at = pyad_min((int64_t)(float)position, a->in - 1);
     return (lerp_source){at, at, 0};
 }
 

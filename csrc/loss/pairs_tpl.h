@@ -31,8 +31,14 @@ V_INLINE vec K(pair_value)(int kind, vec x, vec t, vec pos_weight, vec beta) {
     }
 }
 
+/* a probability; what is below the smallest normal number, 0 above all, as PyTorch's bound: a
+ * few slopes near the largest number overflow when they are added up */
+V_INLINE vec K(divisor)(vec p) {
+    return v_select(p < v_set1(SMALLEST_NORMAL), v_set1((REAL)1e-12), p);
+}
+
 V_INLINE vec K(pair_slope)(int kind, vec x, vec t, vec pos_weight, vec beta) {
-    const vec zero = {0}, one = v_set1((REAL)1), tiny = v_set1(SMALLEST_NORMAL);
+    const vec zero = {0}, one = v_set1((REAL)1);
     vec d = x - t, sign = v_select(d == zero, d, v_copysign(one, d));
     sign = v_select(v_isnan(d), d, sign);
     switch (kind) {
@@ -46,8 +52,8 @@ V_INLINE vec K(pair_slope)(int kind, vec x, vec t, vec pos_weight, vec beta) {
         return v_select(v_abs(d) < beta, d / beta, sign);
     case PAIR_BCE: {
         /* a target of exactly 0 or 1 leaves one of the terms, which is 0 / 0 at the other end */
-        vec yes = v_select(t == zero, zero, t / v_max(tiny, x));
-        vec no = v_select(t == one, zero, (one - t) / v_max(tiny, one - x));
+        vec yes = v_select(t == zero, zero, t / K(divisor)(x));
+        vec no = v_select(t == one, zero, (one - t) / K(divisor)(one - x));
         return no - yes;
     }
     case PAIR_BCE_LOGITS:

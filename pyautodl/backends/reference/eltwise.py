@@ -505,7 +505,7 @@ def _threshold_grad(g: Array, x: Array, threshold: float) -> Any:
 
 
 def _clamp_grad(g: Array, x: Array, low: float, high: float) -> Any:
-    return np.where((x < low) | (x > high), 0, g)
+    return np.where((x >= low) & (x <= high), g, 0)
 
 
 def _hardtanh_grad(g: Array, x: Array, low: float, high: float) -> Any:
@@ -513,7 +513,7 @@ def _hardtanh_grad(g: Array, x: Array, low: float, high: float) -> Any:
 
 
 def _hardsigmoid_grad(g: Array, x: Array) -> Any:
-    return np.where((x <= -3) | (x >= 3), 0, g / 6)
+    return np.where((x > -3) & (x < 3), g / 6, 0)
 
 
 def _maximum_grad(g: Array, x: Array, y: Array) -> Any:

@@ -21,12 +21,12 @@ def _lift(a: NDArray) -> NDArray:
     return a[(slice(None), slice(None), *(None,) * (5 - a.ndim))]
 
 
-def _nearest(size: int, outputs: int, mode: int, scale: float) -> NDArray:
+def _nearest(size: int, outputs: int, mode: int, scale: float, dtype: Any) -> NDArray:
     """The input position of each output position."""
     o = np.arange(outputs)
-    shift = np.float32(0.5 if mode == _NEAREST_EXACT else 0)
-    positions = (o.astype(np.float32) + shift) * np.float32(scale)
-    return np.minimum(positions.astype(np.int64), size - 1)
+    shift = dtype.type(0.5 if mode == _NEAREST_EXACT else 0)
+    positions = (o.astype(dtype) + shift) * dtype.type(scale)
+    return np.minimum(positions.astype(np.float32).astype(np.int64), size - 1)
 
 
 def _neighbours(
@@ -34,7 +34,7 @@ def _neighbours(
 ) -> list[tuple[NDArray, NDArray]]:
     """Input positions and weights of the neighbours of each output position."""
     if mode < _LINEAR:
-        nearest = _nearest(size, outputs, mode, scale)
+        nearest = _nearest(size, outputs, mode, scale, dtype)
         return [(nearest, np.ones(outputs, dtype))]
     if size == outputs:
         return [(np.arange(outputs), np.ones(outputs, dtype))]

@@ -113,9 +113,8 @@ def _pair_slope(
     if kind == SMOOTH_L1:
         return np.where(np.abs(d) < beta, d / (beta or 1), np.sign(d))
     if kind == BCE:
-        tiny = np.finfo(x.dtype).tiny
-        yes = np.where(t == 0, 0, t / np.maximum(x, tiny))
-        no = np.where(t == 1, 0, (1 - t) / np.maximum(1 - x, tiny))
+        yes = np.where(t == 0, 0, t / _divisor(x))
+        no = np.where(t == 1, 0, (1 - t) / _divisor(1 - x))
         return no - yes
     if kind == BCE_LOGITS:
         p = 1 / (1 + np.exp(-x))
@@ -123,6 +122,10 @@ def _pair_slope(
             return p - t
         return (1 + (pos_weight - 1) * t) * p - pos_weight * t
     return -np.exp(t) if kind == KL_LOG else -t
+
+
+def _divisor(p: Array) -> Any:
+    return np.where(p < np.finfo(p.dtype).tiny, p.dtype.type(1e-12), p)
 
 
 def _softplus(x: Array) -> Any:

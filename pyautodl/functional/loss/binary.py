@@ -30,7 +30,8 @@ def binary_cross_entropy(
     """Return -(y log p + (1 - y) log(1 - p)) of probabilities p and targets y.
 
     Logarithms are no lower than -100, so the value is finite. The gradient is that of
-    the unclamped formula and finite, so that a sure and wrong output still learns.
+    the unclamped formula, so that a sure and wrong output still learns; 1e12 where a
+    probability is 0 and its formula infinite.
 
     Args:
         input: probabilities from 0 to 1.
