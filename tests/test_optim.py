@@ -302,6 +302,9 @@ def test_bad_arguments() -> None:
         optim.SGD([], lr=0.1)
     with pytest.raises(TypeError, match="one tensor"):
         optim.SGD(w, lr=0.1)
+    for model in (nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 1))):
+        with pytest.raises(TypeError, match=r"likely fix: model.parameters\(\)"):
+            optim.SGD(model, lr=0.1)
     with pytest.raises(ValueError, match="no leaf"):
         optim.SGD([w * 2], lr=0.1)
     with pytest.raises(ValueError, match="lr must not be negative"):

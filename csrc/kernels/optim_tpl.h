@@ -6,7 +6,7 @@
  * the caches is shared evenly. One pass reads and writes every array once, which is what the step
  * costs.
  *
- * Hyperparameters are read from a float64 array that the optimizer's group keeps, so that a
+ * Hyperparameters are read from a float64 array that the optimizer keeps for each group, so that a
  * schedule works for a recorded step too.
  */
 #ifdef REAL

@@ -292,7 +292,9 @@ class _Noise:
     ) -> tuple[Any, ...]:
         clean = batch[-1]
         generator = ad.Generator().manual_seed(seed)
-        generator.set_stream(_NOISE_STREAM + epoch * _STEPS_AT_MOST + samples[0].item())
+        generator.set_stream(
+            _NOISE_STREAM + epoch * _SAMPLES_AT_MOST + samples[0].item()
+        )
         noise = ad.randn(clean.shape, generator=generator)
         return (clean + noise * NOISE).clamp(0, 1), clean
 
@@ -300,7 +302,7 @@ class _Noise:
 # streams of noise, apart from those that shuffle and shift; one for each epoch and
 # batch
 _NOISE_STREAM = 1 << 42
-_STEPS_AT_MOST = 1 << 20
+_SAMPLES_AT_MOST = 1 << 20
 
 
 def _noisy(clean: Tensor, seed: int) -> Tensor:

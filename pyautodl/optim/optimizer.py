@@ -164,6 +164,11 @@ class Optimizer:
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[ParamGroup] = []
         self._reset()
+        if callable(getattr(params, "parameters", None)):
+            raise TypeError(
+                "params: expected an iterable of tensors or dicts, got a "
+                f"{type(params).__name__}; likely fix: model.parameters()"
+            )
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
