@@ -526,7 +526,12 @@ class _Bar:
     SECONDS = 0.25
 
     def __init__(self, total: int, enabled: bool) -> None:
-        from tqdm.auto import tqdm
+        from tqdm import TqdmWarning
+
+        with warnings.catch_warnings():
+            # without ipywidgets a notebook shows the bar as text, which will do
+            warnings.simplefilter("ignore", TqdmWarning)
+            from tqdm.auto import tqdm
 
         self.bar = tqdm(total=total, disable=not enabled, unit="batch")
         self.shown = time.perf_counter()
