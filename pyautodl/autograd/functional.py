@@ -343,22 +343,7 @@ def hvp(
 ) -> tuple[Any, Any]:
     """Return func(inputs), one element, and the product of its Hessian with v.
 
-    The Hessian is symmetric: it is `vhp`.
-
-    Args:
-        func: a function of tensors.
-        inputs: a tensor or a tuple of them.
-        v: a tensor, or a tuple of them where there are several inputs; None: 1, for a
-            single element.
-        create_graph: make the results differentiable.
-        strict: refuse an output that does not depend on an input.
-
-    Shape:
-        v: as the inputs; the product: as the inputs.
-
-    Raises:
-        GradError: v does not fit, the function gives more than one element, or an output
-            does not depend on an input (strict).
+    The Hessian is symmetric, so it is `vhp`; arguments, shapes and errors as there.
 
     Example:
         >>> import pyautodl as ad

@@ -57,9 +57,8 @@ def run_backward(
                 walk.deliver(edge, grad)
         else:
             walk.go_on(line)
-            line = (
-                None  # its gradient must be the walk's alone, to be freed or added to
-            )
+            # its gradient must be the walk's alone, to be freed or added to
+            line = None
         walk.run()
         if accumulate:
             walk.finish_leaves()
@@ -197,8 +196,9 @@ class Walk:
 
     def find_leaves(self) -> None:
         """Note the gradients of the leaves that are targets."""
+        wanted = self.wanted or ()
         for leaf, held in self.leaves.values():
-            if (id(leaf), 0) in self.wanted:  # type: ignore[operator]
+            if (id(leaf), 0) in wanted:
                 self.found[id(leaf), 0] = _run_hooks(leaf._hooks, value_of(held))
 
     def finish_leaves(self) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyautodl import _context
-from pyautodl.backends import Array, empty, run
+from pyautodl.backends import Array
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.mode import MODE
 from pyautodl.graph.saved import Edge, Saved, checksum
+from pyautodl.ops.plan import in_order
 from pyautodl.ops.record import Op
 
 if TYPE_CHECKING:
@@ -179,8 +180,7 @@ class Node:
         for i, saved in enumerate(self.packed or ()):
             if saved is not None and saved[0].storage is storage:
                 self.plan = None  # it stands for another layout
-                copy = empty(saved[0].shape, saved[0].dtype)
-                run("copy", (saved[0],), (copy,))
+                copy = in_order(saved[0])
                 self.packed[i] = (copy, *saved[1:3], 0, None)  # type: ignore[index]
 
     def saved_count(self) -> int:

@@ -8,15 +8,13 @@ from typing import Any
 from pyautodl.backends import (
     Array,
     Prepared,
-    empty,
     empty_strides_like,
     keep_prepared,
     prepare,
-    run,
 )
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
-from pyautodl.ops.plan import MOST, seen
+from pyautodl.ops.plan import MOST, in_order, seen
 from pyautodl.ops.record import OPS
 
 __all__ = ["Masked", "Sum", "accumulate", "add", "receive", "value_of"]
@@ -165,15 +163,9 @@ def _add_to(leaf: Any, array: Array) -> None:
     """leaf.grad += array; in memory of its own, if elements of the gradient share theirs."""
     target = leaf._grad._array
     if 0 in target.strides and target.repeats_elements():
-        target = _copied(target, None)
+        target = in_order(target)
         leaf._grad = BOUND.make(target, None, False)
     add_into(target, array)
-
-
-def _copied(array: Array, strides: tuple[int, ...] | None) -> Array:
-    copy = empty(array.shape, array.dtype, strides)
-    run("copy", (array,), (copy,))
-    return copy
 
 
 def _put(leaf: Any, array: Array, owned: bool) -> None:
@@ -182,7 +174,7 @@ def _put(leaf: Any, array: Array, owned: bool) -> None:
     like = empty_strides_like(array.shape, leaf._array.strides)
     shared = storage.foreign or storage.exports
     if not owned or array.strides != like or shared:
-        array = _copied(array, like)
+        array = in_order(array, like)
     leaf._grad = BOUND.make(array, None, False)
 
 

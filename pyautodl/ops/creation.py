@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -91,33 +91,27 @@ def _no_errors() -> Iterator[ErrorCase]:
     return iter(())
 
 
-ZEROS_LIKE = register(
-    Op(
-        name="zeros_like",
-        rule=_like_rule,
-        forward=_like_forward,
-        vjp=_like_vjp,
-        samples=_like_samples,
-        errors=_no_errors,
-        reference=np.zeros_like,
+def _zeros_op(name: str, vjp: Callable[..., tuple[Any, ...]]) -> Op:
+    """An op that gives zeros in the shape of its input."""
+    return register(
+        Op(
+            name=name,
+            rule=_like_rule,
+            forward=_like_forward,
+            vjp=vjp,
+            samples=_like_samples,
+            errors=_no_errors,
+            reference=np.zeros_like,
+        )
     )
-)
 
 
 def _overwritten_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     return (call("zeros_like", g),)
 
 
+ZEROS_LIKE = _zeros_op("zeros_like", _like_vjp)
+
 # what a tensor is to its graph once all its elements were set to something else; the
 # gradient is 0, where that of zeros_like is absent
-OVERWRITTEN = register(
-    Op(
-        name="overwritten",
-        rule=_like_rule,
-        forward=_like_forward,
-        vjp=_overwritten_vjp,
-        samples=_like_samples,
-        errors=_no_errors,
-        reference=np.zeros_like,
-    )
-)
+OVERWRITTEN = _zeros_op("overwritten", _overwritten_vjp)

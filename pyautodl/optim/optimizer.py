@@ -29,6 +29,7 @@ from pyautodl.backends import (
 )
 from pyautodl.backends.dtypes import FLOATING, DType, float32, float64
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.plan import in_order
 from pyautodl.tensor import RemovableHandle, Tensor, make
 
 __all__ = ["Optimizer", "ParamGroup"]
@@ -473,7 +474,7 @@ class Optimizer:
             array = make(array, None, False).to(dtype)._array
         strides = empty_strides_like(shape, strides)
         if array.strides != strides:
-            array = _relaid(array, strides)
+            array = in_order(array, strides)
         return value if array is value._array else make(array, None, False)
 
     def _place(self, param: Tensor) -> str:
@@ -499,7 +500,7 @@ class Optimizer:
                 target = empty(array.shape, array.dtype, strides)
                 call.copies.append((array, target))
             targets.append(target)
-            sources.append(grad if grad.strides == strides else _relaid(grad, strides))
+            sources.append(grad if grad.strides == strides else in_order(grad, strides))
             call.once = call.once or target is not array or sources[-1] is not grad
         others = [
             Table([self.state[params[i]][name]._array for i in call.numbers])
@@ -696,12 +697,6 @@ def filled(
     return out
 
 
-def _relaid(array: Array, strides: tuple[int, ...]) -> Array:
-    out = empty(array.shape, array.dtype, strides)
-    run("copy", (array,), (out,))
-    return out
-
-
 def _loaded(name: str, value: Any, param: Tensor) -> Any:
     """A saved entry as a tensor of the parameter's element type and layout."""
     if value is None or isinstance(value, (bool, str, dict, list, tuple)):
@@ -714,10 +709,10 @@ def _loaded(name: str, value: Any, param: Tensor) -> Any:
         source = value._array
     if source.dtype.category != FLOATING:
         strides = empty_strides_like(source.shape, source.strides)
-        return make(_relaid(source, strides), None, False)
+        return make(in_order(source, strides), None, False)
     array = param._array
     same = source.shape == array.shape
     strides = empty_strides_like(source.shape, (array if same else source).strides)
     if source.dtype is not array.dtype and name != "step":
         source = make(source, None, False).to(array.dtype)._array
-    return make(_relaid(source, strides), None, False)
+    return make(in_order(source, strides), None, False)
