@@ -33,14 +33,8 @@
  * whole lines; else the thread packs it for itself once a block: what other threads have packed
  * would have to come out of their caches, which takes longer.
  */
-#ifndef PYAD_GEMM_ACTIVATIONS
-#define PYAD_GEMM_ACTIVATIONS
-enum {
-    GEMM_LINEAR = 0,
-    GEMM_CLAMP = 1, /* to [p0, p1]; NaN stays NaN: ReLU is (0, INFINITY), ReLU6 (0, 6) */
-    GEMM_LEAKY = 2, /* p0 * v where v < 0 */
-};
-
+#ifndef PYAD_GEMM
+#define PYAD_GEMM
 #define GEMM_NR (GEMM_NV * VL)
 /* X(name, rows) for each number of rows that a tile may have besides 1: the even ones up to GEMM_MR */
 #if GEMM_MR == 4
@@ -77,7 +71,7 @@ typedef struct {
     const REAL *bias_row; /* m values, one for each row */
     const REAL *residual; /* m x n, added before the activation */
     int64_t residual_row, residual_col;
-    int activation; /* GEMM_... */
+    int activation; /* PYAD_ACTIVATION_... */
     REAL p0, p1;
 } K(gemm_problem);
 
@@ -280,8 +274,8 @@ GEMM_INLINE void K(gemm_store_row)(REAL *p, int64_t step, vec v, int64_t n) {
 }
 
 GEMM_INLINE vec K(gemm_activate)(vec v, int activation, REAL p0, REAL p1) {
-    if (activation == GEMM_CLAMP) return v_min(v_set1(p1), v_max(v_set1(p0), v));
-    if (activation == GEMM_LEAKY) return v_select(v < (vec){0}, v * v_set1(p0), v);
+    if (activation == PYAD_ACTIVATION_CLAMP) return v_min(v_set1(p1), v_max(v_set1(p0), v));
+    if (activation == PYAD_ACTIVATION_LEAKY) return v_select(v < (vec){0}, v * v_set1(p0), v);
     return v;
 }
 
@@ -338,7 +332,7 @@ GEMM_INLINE void K(gemm_put)(const K(gemm_problem) *p, vec v, int64_t row, int64
 /* Whether the sums are all there is to C. */
 GEMM_INLINE int K(gemm_is_plain)(const K(gemm_problem) *p) {
     return p->bias_col == NULL && p->bias_row == NULL && p->residual == NULL &&
-           p->activation == GEMM_LINEAR;
+           p->activation == PYAD_ACTIVATION_NONE;
 }
 
 /* Bring a tile of sums into C at (row, col). */

@@ -1,7 +1,8 @@
 /* The whole C interface of pyautodl.
  *
  * C includes this file through core.h, cffi reads it as it stands, so it holds declarations and
- * integer #defines and nothing else.
+ * integer constants and nothing else. Python has the constants again in backends/codes.py, as it
+ * also works without this library; a test compares the two.
  *
  * A kernel takes one args struct: the arrays it reads, the arrays it writes, then integers
  * (int64_t), then floats (double). Every field is a multiple of eight bytes, so the struct is a
@@ -9,6 +10,7 @@
  */
 
 #define PYAD_MAX_DIMS 8
+#define PYAD_MAX_THREADS 64
 
 /* dtype codes */
 #define PYAD_FLOAT32 0
@@ -328,9 +330,21 @@ typedef struct {
 
 /* ---- loss ---- */
 
-/* reduction: 0 none, 1 mean, 2 sum; absent weights count as ones */
+/* absent weights count as ones */
+enum { REDUCE_NONE, REDUCE_MEAN, REDUCE_SUM }; /* reduction */
+/* kind of a loss of pairs */
+enum {
+    PAIR_MSE,
+    PAIR_L1,
+    PAIR_HUBER,
+    PAIR_SMOOTH_L1,
+    PAIR_BCE,
+    PAIR_BCE_LOGITS,
+    PAIR_KL,
+    PAIR_KL_LOG
+};
 
-/* x, target, weight, pos_weight: dense and of one layout; kind: the enum in loss_tpl.h */
+/* x, target, weight, pos_weight: dense and of one layout */
 typedef struct {
     pyad_array x, target, weight, pos_weight, loss;
     int64_t kind, reduction;
@@ -375,7 +389,12 @@ typedef struct {
 
 /* ---- matmul ---- */
 
-/* out = activation(a b + bias): see kernels/matmul_tpl.h, activations in gemm_tpl.h */
+/* what a product or a convolution ends with */
+#define PYAD_ACTIVATION_NONE 0
+#define PYAD_ACTIVATION_CLAMP 1 /* to [p0, p1], NaN stays NaN: ReLU (0, INFINITY), ReLU6 (0, 6) */
+#define PYAD_ACTIVATION_LEAKY 2 /* p0 * v where v < 0 */
+
+/* out = activation(a b + bias): see kernels/matmul_tpl.h */
 typedef struct {
     pyad_array a;
     pyad_array b;
@@ -396,10 +415,19 @@ typedef struct {
 
 /* ---- conv ---- */
 
+/* From so many images on, taps outside the image are left out, if at most so many percent of all
+ * pairs of an output and a tap meet it. Python chooses the algorithm with the same numbers. */
+#define PYAD_TRIM_IMAGES 4
+#define PYAD_TRIM_PERCENT 97
+/* An image that conv_fwd also takes in C order has no more than: output pixels of a piece of a line,
+ * elements of the lines that meet a piece, taps and channels. */
+#define PYAD_PLANAR_PIXELS 112
+#define PYAD_PLANAR_ELEMENTS 8192
+#define PYAD_PLANAR_DEPTH 1024
+
 /* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered. Numbers
  * are (depth, height, width), those of absent axes 1, 0, 1. out = activation(scale conv(x, weight) +
- * bias + residual), scale and bias by channel, activations as in gemm_tpl.h. prepared: what
- * conv_weight made of the weight. */
+ * bias + residual), scale and bias by channel. prepared: what conv_weight made of the weight. */
 typedef struct {
     pyad_array x, weight, prepared, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
@@ -428,11 +456,15 @@ typedef struct {
     int64_t stride[3], padding[3], dilation[3], groups;
 } conv_bwd_w_args;
 
+#define PYAD_WINOGRAD_STEP 4    /* pixels from tile to tile */
+#define PYAD_WINOGRAD_POINTS 36 /* of a tile */
+#define PYAD_WINOGRAD_WIDTH 32  /* columns of a panel of mapped weights */
+
 /* 3x3 of stride 1 by Winograd's algorithm: see kernels/winograd_tpl.h. Padding is (height, width);
  * transposed: the weights' axes change places and their taps are turned around. */
 typedef struct {
     pyad_array weight;
-    pyad_array out; /* (columns / 32 rounded up, 36, channels, 32) */
+    pyad_array out; /* (columns / WIDTH rounded up, POINTS, channels, WIDTH) */
     int64_t transposed;
 } winograd_weight_args;
 

@@ -4,7 +4,6 @@
 
 #include "core.h"
 
-#define PYAD_MAX_THREADS 64
 #define PYAD_ALIGNMENT 64
 
 /* cpu.c: the kernel table in use */

@@ -1,5 +1,6 @@
 """What is installed: size, dependencies, import time, instruction sets."""
 
+import importlib
 import importlib.metadata
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import _installation
-from pyautodl.backends import native
+from pyautodl.backends import codes, native
 from pyautodl.errors import BackendError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +77,19 @@ def test_e3_no_numpy_headers(compiled):
     for path in sources:
         assert not re.search(r"numpy/|get_include", path.read_text()), path
     assert "abi3" in EXTENSION.name
+
+
+def test_python_and_c_have_the_same_numbers(compiled):
+    lib = importlib.import_module("pyautodl._native").lib
+    # native.py reads these from the extension
+    unshared = re.compile("OK|ERROR_.*|TABLE|NUM_DTYPES")
+    in_c = {
+        name.removeprefix("PYAD_"): getattr(lib, name)
+        for name in dir(lib)
+        if name.isupper() and not unshared.fullmatch(name.removeprefix("PYAD_"))
+    }
+    in_python = {name: value for name, value in vars(codes).items() if name.isupper()}
+    assert in_python == in_c
 
 
 def test_e9_no_openmp(compiled):

@@ -146,8 +146,8 @@ GEMM_INLINE vec K(depthwise_finish)(const K(epilogue) *end, vec sum, vec scale, 
                                     const REAL *at, int64_t n) {
     if (end->scale != NULL) sum = v_fma(sum, scale, bias);
     if (end->residual != NULL) sum += v_load_live(end->residual + (at - end->out), n);
-    if (end->activation == GEMM_LINEAR) return sum;
-    if (end->activation == GEMM_CLAMP && end->p1 == (REAL)INFINITY) {
+    if (end->activation == PYAD_ACTIVATION_NONE) return sum;
+    if (end->activation == PYAD_ACTIVATION_CLAMP && end->p1 == (REAL)INFINITY) {
         return v_max(v_set1(end->p0), sum);
     }
     return K(gemm_activate)(sum, end->activation, end->p0, end->p1);

@@ -32,7 +32,7 @@ static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team
 /* The images whose pixels are computed side by side: a tile's height of them if enough products
  * with the zeros around the image are saved so. */
 static int64_t K(conv_inner)(const im2col_view *v) {
-    if (v->images < 4 || K(conv_hits)(v) > CONV_HITS) return 1;
+    if (v->images < PYAD_TRIM_IMAGES || !K(conv_has_zeros)(v)) return 1;
     return pyad_min(v->images, GEMM_MR);
 }
 

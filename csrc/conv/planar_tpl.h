@@ -11,10 +11,7 @@
  */
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR
-#define PLANAR_PIXELS 112    /* output pixels of a piece, at most */
-#define PLANAR_ELEMENTS 8192 /* of the lines of the image that meet a piece, at most */
-#define PLANAR_DEPTH 1024    /* taps and channels, at most */
-#define PLANAR_LAST 4        /* channels that lie last, at most */
+#define PLANAR_LAST 4 /* channels that lie last, at most */
 
 /* Whether the lines of an image lie so. */
 static inline int planar_is(const pyad_array *x) { return x->shape[1] > 1 && x->stride[1] != 1; }
@@ -33,13 +30,13 @@ typedef struct {
 
 static inline planar_order planar_order_of(const conv_shape *s, int last) {
     int64_t side = last ? s->channels : 1;
-    return (planar_order){last ? 1 : s->channels, side, planar_size(s, PLANAR_PIXELS) * side};
+    return (planar_order){last ? 1 : s->channels, side, planar_size(s, PYAD_PLANAR_PIXELS) * side};
 }
 #endif
 
 typedef struct {
-    int64_t offsets[PLANAR_DEPTH]; /* where the first pixel's value for each k lies in `lines` */
-    _Alignas(64) REAL lines[PLANAR_ELEMENTS];
+    int64_t offsets[PYAD_PLANAR_DEPTH]; /* where the first pixel's value for each k lies in `lines` */
+    _Alignas(64) REAL lines[PYAD_PLANAR_ELEMENTS];
 } K(planar_scratch);
 
 /* Elements first .. first+size-1 of a line of the image; zeros where there are none. */
@@ -107,13 +104,13 @@ static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const 
     K(planar_scratch) *scratch = t->scratch;
     im2col_view v = conv_view_forward(s);
     planar_order order = planar_order_of(s, last);
-    int64_t width = s->axis[2].out, across = pyad_ceil_div(width, PLANAR_PIXELS), begin, past;
+    int64_t width = s->axis[2].out, across = pyad_ceil_div(width, PYAD_PLANAR_PIXELS), begin, past;
     if (im2col_pixels(&v) == 0) return;
     K(planar_offsets)(s, &order, scratch->offsets);
     team_range(t, im2col_pixels(&v) / width * across, 1, &begin, &past);
     for (int64_t i = begin; i < past; i++) {
-        int64_t line = i / across, w = i % across * PLANAR_PIXELS;
-        int64_t pixels = pyad_min(PLANAR_PIXELS, width - w);
+        int64_t line = i / across, w = i % across * PYAD_PLANAR_PIXELS;
+        int64_t pixels = pyad_min(PYAD_PLANAR_PIXELS, width - w);
         im2col_pixel at = im2col_at(&v, line * width);
         K(planar_lines)(s, &order, x, &at, w, pixels, scratch->lines);
         REAL *to = out + (line * width + w) * s->out_channels;
@@ -125,6 +122,6 @@ static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const 
 static int K(planar_fits)(const conv_shape *s) {
     int64_t lines = s->channels * s->kernel[0] * s->kernel[1];
     return s->groups == 1 && s->out_channels % VL == 0 && s->channels * conv_taps(s) > 0 &&
-           s->channels * conv_taps(s) <= PLANAR_DEPTH &&
-           lines <= PLANAR_ELEMENTS / planar_size(s, PLANAR_PIXELS);
+           s->channels * conv_taps(s) <= PYAD_PLANAR_DEPTH &&
+           lines <= PYAD_PLANAR_ELEMENTS / planar_size(s, PYAD_PLANAR_PIXELS);
 }

@@ -7,7 +7,6 @@
 #define PYAD_CONV
 #define CONV_DEPTH ((int64_t)(CONV_DEPTH_BYTES / sizeof(REAL))) /* columns of a packed tile */
 #define CONV_RUNS CONV_DEPTH /* runs of so many columns, at most */
-#define CONV_HITS 0.97 /* below, zeros around the image are worth leaving out */
 
 /* All numbers of a call, with three spatial axes. */
 typedef struct {
@@ -110,4 +109,9 @@ static double K(conv_hits)(const im2col_view *v) {
         hits *= (double)met / (double)pyad_max(1, a->count * a->taps);
     }
     return hits;
+}
+
+/* Whether the zeros around the image are worth leaving out. */
+static int K(conv_has_zeros)(const im2col_view *v) {
+    return K(conv_hits)(v) <= PYAD_TRIM_PERCENT / 100.0;
 }

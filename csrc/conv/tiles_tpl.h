@@ -41,7 +41,7 @@ GEMM_INLINE void K(conv_finish)(const K(conv_product) *p, const int64_t rows, co
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] += v_load(from + j * VL);
         }
     }
-    if (e->activation == GEMM_LINEAR) return;
+    if (e->activation == PYAD_ACTIVATION_NONE) return;
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < nv; j++) {
             sum[i][j] = K(gemm_activate)(sum[i][j], e->activation, e->p0, e->p1);

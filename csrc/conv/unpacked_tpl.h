@@ -45,7 +45,7 @@ GEMM_INLINE void K(unpacked_finish)(const K(unpacked_panel) *p, const int64_t ro
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] += v_load(residual + j * VL);
         }
     }
-    if (p->activation == GEMM_CLAMP) {
+    if (p->activation == PYAD_ACTIVATION_CLAMP) {
         vec low = v_set1(p->p0), high = v_set1(p->p1);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = v_max(low, sum[i][j]);
@@ -54,10 +54,10 @@ GEMM_INLINE void K(unpacked_finish)(const K(unpacked_panel) *p, const int64_t ro
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = v_min(high, sum[i][j]);
         }
-    } else if (p->activation == GEMM_LEAKY) {
+    } else if (p->activation == PYAD_ACTIVATION_LEAKY) {
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
-                sum[i][j] = K(gemm_activate)(sum[i][j], GEMM_LEAKY, p->p0, p->p1);
+                sum[i][j] = K(gemm_activate)(sum[i][j], PYAD_ACTIVATION_LEAKY, p->p0, p->p1);
             }
         }
     }

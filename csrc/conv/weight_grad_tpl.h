@@ -88,7 +88,7 @@ typedef struct {
 
 static conv_cut K(conv_cut_of)(const im2col_view *v) {
     conv_cut c = {.groups = v->out_channels / pyad_max(1, v->group_width), .width = v->group_width};
-    c.trim = conv_depth(v) >= CONV_DEPTH && K(conv_hits)(v) <= CONV_HITS;
+    c.trim = conv_depth(v) >= CONV_DEPTH && K(conv_has_zeros)(v);
     conv_cut_depth(&c, v, CONV_DEPTH);
     c.padded = K(conv_padded)(c.width);
     c.across = pyad_ceil_div(c.width, CONV_WEIGHT_COLUMNS);

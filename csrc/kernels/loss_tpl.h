@@ -18,11 +18,8 @@
 
 #ifdef REAL
 
-#ifndef PYAD_LOSS_CODES
-#define PYAD_LOSS_CODES
-enum { REDUCE_NONE, REDUCE_MEAN, REDUCE_SUM };
-enum { PAIR_MSE, PAIR_L1, PAIR_HUBER, PAIR_SMOOTH_L1, PAIR_BCE, PAIR_BCE_LOGITS, PAIR_KL,
-       PAIR_KL_LOG };
+#ifndef PYAD_LOSS
+#define PYAD_LOSS
 #define LOSS_BLOCKS 64
 /* so many elements are added in REAL before the sum goes on in double */
 #define PAIR_RUN 1024

@@ -7,9 +7,9 @@
 #include "core.h"
 
 #define WINOGRAD_SIDE 6
-#define WINOGRAD_STEP 4 /* pixels from tile to tile */
-#define WINOGRAD_POINTS 36
-#define WINOGRAD_WIDTH 32      /* columns of a panel of mapped weights */
+#define WINOGRAD_STEP PYAD_WINOGRAD_STEP
+#define WINOGRAD_POINTS PYAD_WINOGRAD_POINTS
+#define WINOGRAD_WIDTH PYAD_WINOGRAD_WIDTH
 #define WINOGRAD_SUM_TILES 128 /* for the weight's gradient, at a time; half, where sums are few */
 #define WINOGRAD_FEW_SUMS (128 * 128)
 #define WINOGRAD_GROUP (WINOGRAD_POINTS * 256 * 256) /* mapped weights of a group, about */

@@ -31,6 +31,7 @@ from pyautodl.backends.array import (
     new_storage,
     pack_layout,
 )
+from pyautodl.backends.codes import GIVEN
 from pyautodl.backends.dtypes import DTYPES, DType
 from pyautodl.backends.launch import Give, Launch, Result, launcher
 from pyautodl.errors import BackendError
@@ -501,7 +502,7 @@ def _launch(
     for i, each in enumerate(writes):
         if not isinstance(each, Made):
             layouts.append(None if each is None else _layout(each))
-            nbytes.append(None if each is None else native.GIVEN)
+            nbytes.append(None if each is None else GIVEN)
             continue
         shape, dtype, strides, seen = each
         layout = pack_layout(dtype.code, shape, strides)

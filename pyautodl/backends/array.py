@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import native
+from pyautodl.backends.codes import MAX_DIMS
 from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype
 from pyautodl.errors import ShapeError
 
 __all__ = [
     "DESC_BYTES",
-    "MAX_DIMS",
     "READS",
     "Array",
     "Storage",
@@ -47,7 +47,6 @@ __all__ = [
     "whole",
 ]
 
-MAX_DIMS = 8
 # of a C `pyad_array`
 DESC_BYTES = 8 * (3 + 2 * MAX_DIMS)
 _ALIGNMENT = 64

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends import codes
 from pyautodl.errors import DTypeError
 
 __all__ = [
@@ -81,14 +82,14 @@ class DType:
 # categories, weakest first: a stronger one wins in promotion
 BOOLEAN, INTEGRAL, FLOATING = range(3)
 
-float32 = DType("float32", 0, FLOATING)
-float64 = DType("float64", 1, FLOATING)
-int64 = DType("int64", 2, INTEGRAL)
-int32 = DType("int32", 3, INTEGRAL)
-int16 = DType("int16", 4, INTEGRAL)
-int8 = DType("int8", 5, INTEGRAL)
-uint8 = DType("uint8", 6, INTEGRAL)
-bool_ = DType("bool", 7, BOOLEAN)
+float32 = DType("float32", codes.FLOAT32, FLOATING)
+float64 = DType("float64", codes.FLOAT64, FLOATING)
+int64 = DType("int64", codes.INT64, INTEGRAL)
+int32 = DType("int32", codes.INT32, INTEGRAL)
+int16 = DType("int16", codes.INT16, INTEGRAL)
+int8 = DType("int8", codes.INT8, INTEGRAL)
+uint8 = DType("uint8", codes.UINT8, INTEGRAL)
+bool_ = DType("bool", codes.BOOL, BOOLEAN)
 
 # by code
 DTYPES = (float32, float64, int64, int32, int16, int8, uint8, bool_)

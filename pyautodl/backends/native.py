@@ -16,10 +16,10 @@ from typing import Any
 
 from pyautodl._version import __version__
 from pyautodl.backends.checks import index_error
+from pyautodl.backends.codes import ABSENT, MAX_THREADS
 from pyautodl.errors import BackendError
 
 __all__ = [
-    "GIVEN",
     "allocate",
     "allocate_address",
     "available",
@@ -78,9 +78,6 @@ kernels: dict[str, frozenset[int]] = {}
 # kernel -> (number in C, reads, writes, ints, floats)
 _signatures: dict[str, tuple[int, int, int, int, int]] = {}
 
-MAX_THREADS = 64
-# in place of an output's size: it is there before the call
-GIVEN = -2
 _exact_threads = 0
 
 # an array's element type, shape and strides as C has them; None: absent
@@ -175,7 +172,7 @@ def prepare(
         raise _wrong_numbers(name, ints, floats) from error
     args = b"".join(arrays) + numbers
     try:
-        sizes = _ffi.new("int64_t[]", [-1 if n is None else n for n in nbytes])
+        sizes = _ffi.new("int64_t[]", [ABSENT if n is None else n for n in nbytes])
     except OverflowError:  # more than C can count
         raise out_of_memory(max(n or 0 for n in nbytes)) from None
     prepared = _lib.pyad_prepare(number, args, sizes)

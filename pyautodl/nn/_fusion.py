@@ -19,6 +19,7 @@ from typing import Any
 
 from pyautodl import _context
 from pyautodl.backends import Array, is_direct, keep_prepared, native, new_storage
+from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
 from pyautodl.functional.conv import conv_attributes, conv_epilogue
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
@@ -161,8 +162,8 @@ def _state_of(module: Any) -> Any:
 
 def _activation_of(module: Any) -> Activation:
     if type(module) is LeakyReLU:
-        return (2, float(module.negative_slope), 0.0)
-    return (1, 0.0, math.inf if type(module) is ReLU else 6.0)
+        return (ACTIVATION_LEAKY, float(module.negative_slope), 0.0)
+    return (ACTIVATION_CLAMP, 0.0, math.inf if type(module) is ReLU else 6.0)
 
 
 class _Link:

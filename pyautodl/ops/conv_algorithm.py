@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from pyautodl.backends import current_backend, forget_calls
+from pyautodl.backends import codes, current_backend, forget_calls
 
 __all__ = [
     "ALGORITHMS",
@@ -33,20 +33,13 @@ Ints = tuple[int, ...]
 # auto: the cheapest; precise and im2col: never Winograd; winograd: wherever it can be
 ALGORITHMS = ("auto", "precise", "im2col", "winograd")
 
-# Winograd's F(4x4, 3x3): outputs of a tile along an axis, points of a tile
-_TILE = 4
-_POINTS = 36
-# multiply-adds as long as mapping a channel of a tile (to points or back), and as
-# mapping a 3x3 kernel to points
+# multiply-adds as long as mapping a channel of a tile of Winograd's algorithm (to points or
+# back), and as mapping a 3x3 kernel to points
 _MAP = 750
 _MAP_WEIGHT = 600
 # for im2col: as copying an element of a pixel's row, as packing a 3x3 kernel
 _COPY = 8
 _PACK_WEIGHT = 300
-# images from which on taps outside the image are left out, and how few pairs of an
-# output and a tap must meet the image for that
-_TRIM_IMAGES = 4
-_TRIM_SHARE = 0.97
 
 _current = "auto"
 
@@ -196,7 +189,7 @@ def _met_share(shape: ConvShape) -> float:
     """The share of all pairs of an output and a tap that meet the image and so are
     computed.
     """
-    if shape.x[0] < _TRIM_IMAGES:
+    if shape.x[0] < codes.TRIM_IMAGES:
         return 1.0
     share = 1.0
     for axis in zip(
@@ -208,7 +201,7 @@ def _met_share(shape: ConvShape) -> float:
         shape.dilation,
     ):
         share *= _met_share_of_axis(*axis)
-    return share if share <= _TRIM_SHARE else 1.0
+    return share if share <= codes.TRIM_PERCENT / 100 else 1.0
 
 
 def _met_share_of_axis(
@@ -226,7 +219,9 @@ def _met_share_of_axis(
 
 def _winograd_cost(shape: ConvShape) -> float:
     channels, columns = shape.x[1], shape.out[1]
-    tiles = shape.out[0] * prod(-(-size // _TILE) for size in shape.out[2:])
-    products = _POINTS * tiles * channels * columns
+    tiles = shape.out[0] * prod(
+        -(-size // codes.WINOGRAD_STEP) for size in shape.out[2:]
+    )
+    products = codes.WINOGRAD_POINTS * tiles * channels * columns
     maps = _MAP * tiles * (channels + columns)
     return float(products + maps + _MAP_WEIGHT * channels * columns)

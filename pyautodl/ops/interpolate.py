@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import Array, channels_last_strides, run
+from pyautodl.backends.codes import LINEAR, LINEAR_CORNERS, NEAREST, NEAREST_EXACT
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops import resample  # noqa: F401 (registers its op)
@@ -25,8 +26,7 @@ Ints = tuple[int, ...]
 Scales = tuple[float | None, ...]
 
 _AXES = 3
-_MODES = {"nearest": 0, "nearest-exact": 1, "linear": 2}
-_LINEAR_CORNERS = 3
+_MODES = {"nearest": NEAREST, "nearest-exact": NEAREST_EXACT, "linear": LINEAR}
 _LARGEST_INT = 2**63 - 1
 
 
@@ -42,7 +42,7 @@ def _kernel_mode(
             steps.append((size - 1) / (out - 1) if out > 1 else 0.0)
         else:
             steps.append(1.0 / scale if scale else size / out)
-    return _LINEAR_CORNERS if corners else _MODES[mode], tuple(steps)
+    return LINEAR_CORNERS if corners else _MODES[mode], tuple(steps)
 
 
 def _check(x: Array, shape: Ints, mode: str, scales: Scales) -> None:

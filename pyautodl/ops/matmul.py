@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, Seen, contiguous_strides
+from pyautodl.backends import Array, Made, Seen, codes, contiguous_strides
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.plan import CopiedPlan, KernelPlan, Plan, in_order, planned, seen
@@ -24,8 +24,8 @@ Ints = tuple[int, ...]
 NDArray = np.ndarray[Any, Any]
 
 # the kernel's activation and its parameters
-_NO_ACTIVATION = ((0,), (0.0, 0.0))
-_RELU = ((1,), (0.0, math.inf))
+_NO_ACTIVATION = ((codes.ACTIVATION_NONE,), (0.0, 0.0))
+_RELU = ((codes.ACTIVATION_CLAMP,), (0.0, math.inf))
 
 
 def _check_dtypes(name: str, *dtypes: DType | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyautodl.backends import Array, run
+from pyautodl.backends import Array, codes, run
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.layout import ensure_contiguous, ensure_dense, ensure_layout
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -32,7 +32,11 @@ __all__ = [
     "check_reduction",
 ]
 
-REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+REDUCTIONS = {
+    "none": codes.REDUCE_NONE,
+    "mean": codes.REDUCE_MEAN,
+    "sum": codes.REDUCE_SUM,
+}
 
 
 # ---- checks ----
@@ -189,18 +193,22 @@ def _logits(rng: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 _WEIGHTS = ("weight", "pos_weight")
 _LOSSES = {
-    "mse_loss": _Loss(0, _mse),
-    "l1_loss": _Loss(1, _l1),
-    "huber_loss": _Loss(2, _huber, beta="delta"),
-    "smooth_l1_loss": _Loss(3, _smooth_l1, beta="beta"),
+    "mse_loss": _Loss(codes.PAIR_MSE, _mse),
+    "l1_loss": _Loss(codes.PAIR_L1, _l1),
+    "huber_loss": _Loss(codes.PAIR_HUBER, _huber, beta="delta"),
+    "smooth_l1_loss": _Loss(codes.PAIR_SMOOTH_L1, _smooth_l1, beta="beta"),
     "binary_cross_entropy": _Loss(
-        4, _bce, _bce_target, ("weight",), example=_probabilities
+        codes.PAIR_BCE, _bce, _bce_target, ("weight",), example=_probabilities
     ),
     "binary_cross_entropy_with_logits": _Loss(
-        5, _bce_logits, _bce_logits_target, _WEIGHTS, example=_logits
+        codes.PAIR_BCE_LOGITS,
+        _bce_logits,
+        _bce_logits_target,
+        _WEIGHTS,
+        example=_logits,
     ),
-    "kl_div": _Loss(6, _kl, _kl_target, example=_logits),
-    "kl_div_log_target": _Loss(7, _kl_log, _kl_log_target),
+    "kl_div": _Loss(codes.PAIR_KL, _kl, _kl_target, example=_logits),
+    "kl_div_log_target": _Loss(codes.PAIR_KL_LOG, _kl_log, _kl_log_target),
 }
 
 
@@ -248,7 +256,8 @@ def _make_op(name: str, loss: _Loss) -> Op:
     def forward(ctx: Any, needs: Any, x: Array, *rest: Any, **attrs: Any) -> Array:
         arrays = _prepare(ctx, x, rest)
         reduction, beta = _settings(loss, attrs)
-        out: Array = ctx.empty((), x.dtype) if reduction else ctx.empty_like(arrays[0])
+        whole = reduction == codes.REDUCE_NONE
+        out: Array = ctx.empty_like(arrays[0]) if whole else ctx.empty((), x.dtype)
         try:
             run("pair_loss_fwd", arrays, (out,), (loss.kind, reduction), (beta,))
         except ValueError:
@@ -344,7 +353,8 @@ def _make_grad(name: str, loss: _Loss) -> Op:
     ) -> Array:
         arrays = _prepare(ctx, x, rest)
         reduction, beta = _settings(loss, attrs)
-        g = ensure_contiguous(ctx, g) if reduction else ensure_layout(ctx, g, arrays[0])
+        whole = reduction == codes.REDUCE_NONE
+        g = ensure_layout(ctx, g, arrays[0]) if whole else ensure_contiguous(ctx, g)
         dx: Array = ctx.empty_like(arrays[0])
         run("pair_loss_bwd", (g, *arrays), (dx,), (loss.kind, reduction), (beta,))
         return dx

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, empty, run
+from pyautodl.backends import Array, codes, empty, run
 from pyautodl.backends.dtypes import FLOATING, DType, int64
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.ops.layout import ensure_contiguous
@@ -25,7 +25,12 @@ NDArray = np.ndarray[Any, Any]
 
 # name -> (blocks of the weights, blocks of a row of gates)
 _BLOCKS = {"lstm": (4, 4), "gru": (3, 4), "rnn": (1, 1)}
-_KINDS = {"lstm": 0, "gru": 1, "tanh": 2, "relu": 3}
+_KINDS = {
+    "lstm": codes.LSTM,
+    "gru": codes.GRU,
+    "tanh": codes.RNN_TANH,
+    "relu": codes.RNN_RELU,
+}
 # elements between rows of gates, so that they do not meet in one set of the L1 cache
 _GAP = 16
 

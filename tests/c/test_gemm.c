@@ -97,8 +97,8 @@ static double wanted(const matmul_args *p, int64_t i, int64_t row, int64_t col) 
         sum += element(&p->a, i, row, k) * element(&p->b, i, k, col);
     }
     if (p->bias.data != NULL) sum += element(&p->bias, i, row, col);
-    if (p->activation == GEMM_CLAMP) return fmin(fmax(sum, p->p0), p->p1);
-    if (p->activation == GEMM_LEAKY) return sum < 0 ? sum * p->p0 : sum;
+    if (p->activation == PYAD_ACTIVATION_CLAMP) return fmin(fmax(sum, p->p0), p->p1);
+    if (p->activation == PYAD_ACTIVATION_LEAKY) return sum < 0 ? sum * p->p0 : sum;
     return sum;
 }
 
@@ -146,7 +146,7 @@ static void check_shape(int64_t dtype, int64_t count, int64_t m, int64_t n, int6
     if (layout % 4 == 1) p.bias.stride[0] = p.bias.stride[1] = 0;
     if (layout % 4 == 2) p.bias.stride[2] = 0;
     if (dtype == PYAD_FLOAT32 || dtype == PYAD_FLOAT64) p.activation = layout % 3;
-    p.p0 = p.activation == GEMM_CLAMP ? -0.5 : 0.25;
+    p.p0 = p.activation == PYAD_ACTIVATION_CLAMP ? -0.5 : 0.25;
     p.p1 = 0.5;
     check_product(&p);
     for (int i = 0; i < 4; i++) free(blocks[i]);
@@ -332,7 +332,7 @@ static void test_nan_passes_the_clamp(void **unused) {
         .a = {.data = &a, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
         .b = {.data = &b, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
         .out = {.data = &out, .dtype = PYAD_FLOAT32, .ndim = 2, .shape = {1, 1}, .stride = {1, 1}},
-        .activation = GEMM_CLAMP, .p0 = 0, .p1 = 6};
+        .activation = PYAD_ACTIVATION_CLAMP, .p0 = 0, .p1 = 6};
     run_kernel_ok(PYAD_ID_matmul, p, 1);
     assert_true(isnan(out));
 }

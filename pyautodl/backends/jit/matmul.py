@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_NONE
+
 __all__ = ["linear_grad", "matmul"]
 
 NDArray = np.ndarray[Any, Any]
@@ -42,7 +44,7 @@ def _product(a: NDArray, b: NDArray, out: NDArray) -> None:
 def _activate(flat: NDArray, activation: int, p0: float, p1: float) -> None:
     for i in range(flat.size):
         value = flat[i]
-        if activation == 1:
+        if activation == ACTIVATION_CLAMP:
             if value < p0:
                 flat[i] = p0
             elif value > p1:
@@ -70,13 +72,13 @@ def matmul(
     left = np.ascontiguousarray(np.broadcast_to(a, (*out.shape[:-2], m, k)))
     right = np.ascontiguousarray(np.broadcast_to(b, (*out.shape[:-2], k, n)))
     _product(left.reshape(count, m, k), right.reshape(count, k, n), total)
-    if activation:
+    if activation != ACTIVATION_NONE:
         _activate(total.reshape(-1), activation, p0, p1)
     out[...] = total.reshape(out.shape)
 
 
 def linear_grad(g: NDArray, x: NDArray, weight: NDArray, bias: NDArray) -> None:
     """weight = g' x, bias = sum of g's rows; see the reference."""
-    matmul(g.T, x, None, weight, 0, 0.0, 0.0)
+    matmul(g.T, x, None, weight, ACTIVATION_NONE, 0.0, 0.0)
     ones = np.ones((1, g.shape[0]), g.dtype)
     matmul(ones, g, None, bias.reshape(1, -1), 0, 0.0, 0.0)

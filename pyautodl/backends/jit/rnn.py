@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from pyautodl.backends.codes import GRU, LSTM, RNN_TANH
 from pyautodl.backends.jit.matmul import matmul
 
 __all__ = ["rnn_bwd", "rnn_fwd"]
 
 NDArray = np.ndarray[Any, Any]
-
-LSTM, GRU, TANH, RELU = range(4)
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -66,7 +65,7 @@ def _fwd_row(
             gates[j + hidden] = z
             gates[j + 2 * hidden] = g
             gates[j + 3 * hidden] = back[j + 2 * hidden]
-        elif kind == TANH:
+        elif kind == RNN_TANH:
             value = math.tanh(gates[j] + back[j])
         else:
             value = max(gates[j] + back[j], 0.0)
@@ -190,7 +189,7 @@ def _bwd_row(
             d[j + 2 * hidden] = dg * r
             d[j + 3 * hidden] = dg
             dh[j] = now * z
-        elif kind == TANH:
+        elif kind == RNN_TANH:
             d[j] = now * (1 - y[j] * y[j])
         else:
             d[j] = now if y[j] > 0 else 0.0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends import codes
 from pyautodl.backends.checks import check_indices, index_error
 
 __all__ = [
@@ -35,15 +36,20 @@ def gather(x: _Array, index: _Array, out: _Array, axis: int) -> None:
     out[...] = x[_places(index, axis)]
 
 
-# how values meet in one place, as in pyautodl.h; 0: the last one stays
-_JOINS = {1: np.add, 2: np.multiply, 3: np.maximum, 4: np.minimum}
+# how values meet in one place
+_JOINS = {
+    codes.SCATTER_ADD: np.add,
+    codes.SCATTER_MULTIPLY: np.multiply,
+    codes.SCATTER_MAX: np.maximum,
+    codes.SCATTER_MIN: np.minimum,
+}
 
 
 def scatter(src: _Array, index: _Array, out: _Array, axis: int, how: int) -> None:
     """Write or join src to the places that index names, in order."""
     check_indices(index, out.shape[axis])
     part = src[tuple(slice(n) for n in index.shape)]
-    if how:
+    if how != codes.SCATTER_WRITE:
         _JOINS[how].at(out, _places(index, axis), part)
         return
     # one after the other along the axis: the last write stays

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.codes import LINEAR, NEAREST_EXACT
+
 __all__ = ["interpolate_bwd", "interpolate_fwd", "resample"]
 
 NDArray = np.ndarray[Any, Any]
-
-# modes, as in pyautodl.h
-_NEAREST_EXACT, _LINEAR = 1, 2
 
 
 def _lift(a: NDArray) -> NDArray:
@@ -24,7 +23,7 @@ def _lift(a: NDArray) -> NDArray:
 def _nearest(size: int, outputs: int, mode: int, scale: float, dtype: Any) -> NDArray:
     """The input position of each output position."""
     o = np.arange(outputs)
-    shift = dtype.type(0.5 if mode == _NEAREST_EXACT else 0)
+    shift = dtype.type(0.5 if mode == NEAREST_EXACT else 0)
     positions = (o.astype(dtype) + shift) * dtype.type(scale)
     return np.minimum(positions.astype(np.float32).astype(np.int64), size - 1)
 
@@ -33,12 +32,12 @@ def _neighbours(
     size: int, outputs: int, mode: int, scale: float, dtype: Any
 ) -> list[tuple[NDArray, NDArray]]:
     """Input positions and weights of the neighbours of each output position."""
-    if mode < _LINEAR:
+    if mode < LINEAR:
         nearest = _nearest(size, outputs, mode, scale, dtype)
         return [(nearest, np.ones(outputs, dtype))]
     if size == outputs:
         return [(np.arange(outputs), np.ones(outputs, dtype))]
-    half = dtype.type(0.5 if mode == _LINEAR else 0)
+    half = dtype.type(0.5 if mode == LINEAR else 0)
     o = np.arange(outputs).astype(dtype)
     positions = np.maximum((o + half) * dtype.type(scale) - half, 0)
     first = np.minimum(positions.astype(np.int64), size - 1)

@@ -1,6 +1,6 @@
 """What the loss kernels mean, in NumPy.
 
-`reduction` is a code: 0 none, 1 mean, 2 sum. Losses over classes have them along axis
+Losses over classes have them along axis
 1, or axis 0 where there is one axis only; `divisor` is what a mean is divided by.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends import codes
 from pyautodl.backends.checks import check_indices
 
 __all__ = [
@@ -23,8 +24,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
-NONE, MEAN, SUM = range(3)
-MSE, L1, HUBER, SMOOTH_L1, BCE, BCE_LOGITS, KL, KL_LOG = range(8)
 LOWEST_LOG = -100.0
 
 
@@ -42,16 +41,16 @@ def pair_loss_fwd(
     beta: float,
 ) -> None:
     """The loss of each element, times its weight, then reduced."""
-    if kind == BCE and not ((x >= 0) & (x <= 1)).all():
+    if kind == codes.PAIR_BCE and not ((x >= 0) & (x <= 1)).all():
         raise ValueError("pair_loss_fwd: expected probabilities from 0 to 1")
     value = _pair_value(x, target, pos_weight, kind, beta)
     if weight is not None:
         value = value * weight
-    if reduction == NONE:
+    if reduction == codes.REDUCE_NONE:
         loss[...] = value
     else:
         total = value.sum(dtype=np.float64)
-        loss[...] = total / value.size if reduction == MEAN else total
+        loss[...] = total / value.size if reduction == codes.REDUCE_MEAN else total
 
 
 def pair_loss_bwd(
@@ -71,31 +70,31 @@ def pair_loss_bwd(
         slope = slope * weight
     largest = np.finfo(x.dtype).max
     slope = np.clip(slope, -largest, largest)
-    dx[...] = slope * (g / x.size if reduction == MEAN else g)
+    dx[...] = slope * (g / x.size if reduction == codes.REDUCE_MEAN else g)
 
 
 def _pair_value(
     x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
 ) -> Any:
     d = x - t
-    if kind == MSE:
+    if kind == codes.PAIR_MSE:
         return d * d
-    if kind == L1:
+    if kind == codes.PAIR_L1:
         return np.abs(d)
-    if kind == HUBER:
+    if kind == codes.PAIR_HUBER:
         a = np.abs(d)
         return np.where(a <= beta, 0.5 * d * d, beta * (a - 0.5 * beta))
-    if kind == SMOOTH_L1:
+    if kind == codes.PAIR_SMOOTH_L1:
         a = np.abs(d)
         return np.where(a < beta, 0.5 * d * d / (beta or 1), a - 0.5 * beta)
-    if kind == BCE:
+    if kind == codes.PAIR_BCE:
         yes = np.maximum(np.log(x), LOWEST_LOG)
         no = np.maximum(np.log1p(-x), LOWEST_LOG)
         return -(t * yes + (1 - t) * no)
-    if kind == BCE_LOGITS:
+    if kind == codes.PAIR_BCE_LOGITS:
         factor = 1 if pos_weight is None else 1 + (pos_weight - 1) * t
         return (1 - t) * x + factor * _softplus(-x)
-    if kind == KL_LOG:
+    if kind == codes.PAIR_KL_LOG:
         return np.exp(t) * (t - x)
     return np.where(t == 0, 0, t * np.log(np.where(t == 0, 1, t))) - t * x
 
@@ -104,24 +103,24 @@ def _pair_slope(
     x: Array, t: Array, pos_weight: Array | None, kind: int, beta: float
 ) -> Any:
     d = x - t
-    if kind == MSE:
+    if kind == codes.PAIR_MSE:
         return 2 * d
-    if kind == L1:
+    if kind == codes.PAIR_L1:
         return np.sign(d)
-    if kind == HUBER:
+    if kind == codes.PAIR_HUBER:
         return np.clip(d, -beta, beta)
-    if kind == SMOOTH_L1:
+    if kind == codes.PAIR_SMOOTH_L1:
         return np.where(np.abs(d) < beta, d / (beta or 1), np.sign(d))
-    if kind == BCE:
+    if kind == codes.PAIR_BCE:
         yes = np.where(t == 0, 0, t / _divisor(x))
         no = np.where(t == 1, 0, (1 - t) / _divisor(1 - x))
         return no - yes
-    if kind == BCE_LOGITS:
+    if kind == codes.PAIR_BCE_LOGITS:
         p = 1 / (1 + np.exp(-x))
         if pos_weight is None:
             return p - t
         return (1 + (pos_weight - 1) * t) * p - pos_weight * t
-    return -np.exp(t) if kind == KL_LOG else -t
+    return -np.exp(t) if kind == codes.PAIR_KL_LOG else -t
 
 
 def _divisor(p: Array) -> Any:
@@ -237,7 +236,14 @@ def cross_entropy_bwd(
         slope = np.empty_like(p)
         one = np.ones((), p.dtype)
         nll_bwd(
-            one, target.reshape(-1), weight, one, slope, ignore_index, SUM, smoothing
+            one,
+            target.reshape(-1),
+            weight,
+            one,
+            slope,
+            ignore_index,
+            codes.REDUCE_SUM,
+            smoothing,
         )
         live = (target.reshape(-1) != ignore_index)[:, None]
     else:
@@ -257,7 +263,7 @@ def _rows(x: Array) -> tuple[Array, Any]:
 
 
 def _flat(loss: Array, reduction: int) -> tuple[Array]:
-    return (loss.reshape(-1) if reduction == NONE else loss,)
+    return (loss.reshape(-1) if reduction == codes.REDUCE_NONE else loss,)
 
 
 def _targets(
@@ -281,9 +287,9 @@ def _mixed(target: Array, weight: Array | None, smoothing: float) -> Any:
 def _reduce(
     value: Array, w: Array, loss: Array, divisor: Array, reduction: int
 ) -> None:
-    total = w.sum(dtype=np.float64) if reduction == MEAN else 1.0
+    total = w.sum(dtype=np.float64) if reduction == codes.REDUCE_MEAN else 1.0
     divisor[...] = total
-    if reduction == NONE:
+    if reduction == codes.REDUCE_NONE:
         loss[...] = value.reshape(loss.shape)
     elif total == 0 and value.size:
         # every target is ignored
@@ -294,7 +300,7 @@ def _reduce(
 
 def _scale(g: Array, divisor: Array, reduction: int) -> Any:
     """What each row's gradient is multiplied by, as a column."""
-    if reduction == NONE:
+    if reduction == codes.REDUCE_NONE:
         return g.reshape(-1, 1)
     return np.where(divisor == 0, 0, g / np.where(divisor == 0, 1, divisor)).reshape(
         1, 1

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
+
 __all__ = ["linear_grad", "matmul"]
 
 NDArray = np.ndarray[Any, Any]
@@ -37,8 +39,8 @@ def activate(value: NDArray, activation: int, p0: float, p1: float) -> NDArray:
     """What products end with: activation 0 is none, 1 clamps to [p0, p1], 2 multiplies
     what is negative by p0.
     """
-    if activation == 1:
+    if activation == ACTIVATION_CLAMP:
         return np.clip(value, p0, p1)
-    if activation == 2:
+    if activation == ACTIVATION_LEAKY:
         return np.where(value < 0, value * p0, value)
     return value

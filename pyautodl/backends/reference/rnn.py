@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.codes import GRU, LSTM, RNN_TANH
+
 __all__ = ["rnn_bwd", "rnn_fwd"]
 
 NDArray = np.ndarray[Any, Any]
-
-LSTM, GRU, TANH, RELU = range(4)
 
 
 def _steps(rows: int, batch: int, sizes: NDArray | None, reverse: int) -> list[slice]:
@@ -80,7 +80,7 @@ def rnn_fwd(
             gates[rows] = np.concatenate([r, z, g, hidden_part], axis=1)
         else:
             total = own + back
-            h[:n] = np.tanh(total) if kind == TANH else np.maximum(total, 0)
+            h[:n] = np.tanh(total) if kind == RNN_TANH else np.maximum(total, 0)
         y[rows] = h[:n]
     hn[...] = h
     if cn is not None:
@@ -164,7 +164,7 @@ def rnn_bwd(
             )
         elif kind == GRU:
             d[rows], straight = _gru_back(gates[rows], h_before[rows], now)
-        elif kind == TANH:
+        elif kind == RNN_TANH:
             d[rows] = now * (1 - y[rows] ** 2)
         else:
             d[rows] = np.where(y[rows] > 0, now, 0)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, channels_last_strides, current_backend, run
+from pyautodl.backends import Array, channels_last_strides, codes, current_backend, run
 from pyautodl.errors import ShapeError
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
-from pyautodl.ops.conv.ways import LINEAR, conv_shape_of, conv_way
+from pyautodl.ops.conv.ways import LINEAR, RELU, conv_shape_of, conv_way
 from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.prepared import prepared_weight
@@ -55,25 +55,18 @@ def _epilogue_rule(
     return (Spec(shape, dtype),)
 
 
-# what the compiled kernel holds of an image that it reads in C order: output pixels of a
-# piece of a line, elements of the lines that meet them, taps and channels
-_PLANAR_PIXELS = 112
-_PLANAR_ELEMENTS = 8192
-_PLANAR_DEPTH = 1024
-
-
 @lru_cache(maxsize=4096)
 def _is_planar(shape: ConvShape) -> bool:
     """Whether the compiled kernel reads an image of few channels as it lies in C order."""
     lines = prod(shape.weight[1:-1])
-    line = (_PLANAR_PIXELS - 1) * shape.stride[-1]
+    line = (codes.PLANAR_PIXELS - 1) * shape.stride[-1]
     line += (shape.weight[-1] - 1) * shape.dilation[-1] + 1
     return (
         shape.groups == 1
         and 1 < shape.x[1]
         and shape.weight[0] % 16 == 0
-        and prod(shape.weight[1:]) <= _PLANAR_DEPTH
-        and lines * line <= _PLANAR_ELEMENTS
+        and prod(shape.weight[1:]) <= codes.PLANAR_DEPTH
+        and lines * line <= codes.PLANAR_ELEMENTS
         and native_algorithm(shape) == "im2col"
     )
 
@@ -136,7 +129,11 @@ def _epilogue_forward(
 
 def _epilogue_samples() -> Iterable[Sample]:
     rng = np.random.default_rng(25)
-    activations = [(1, 0.0, np.inf), (2, 0.1, 0.0), LINEAR, (1, 0.0, 6.0)]
+    leaky, relu6 = (
+        (codes.ACTIVATION_LEAKY, 0.1, 0.0),
+        (codes.ACTIVATION_CLAMP, 0.0, 6.0),
+    )
+    activations = [RELU, leaky, LINEAR, relu6]
     cases = [case for case in (*SMALL, *LARGE) if 0 not in case[0]]
     for number, (x, weight, numbers) in enumerate(cases):
         a, w, b, shape = conv_arrays(rng, x, weight, numbers)

@@ -8,7 +8,13 @@ from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-from pyautodl.backends import Array, Seen, channels_last_strides, contiguous_strides
+from pyautodl.backends import (
+    Array,
+    Seen,
+    channels_last_strides,
+    codes,
+    contiguous_strides,
+)
 from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
 from pyautodl.ops.conv_algorithm import ConvShape
 from pyautodl.ops.plan import CopiedPlan, Plan
@@ -31,8 +37,8 @@ __all__ = [
 
 # the kernels' activations and their limits
 Activation = tuple[int, float, float]
-LINEAR: Activation = (0, 0.0, 0.0)
-RELU: Activation = (1, 0.0, math.inf)
+LINEAR: Activation = (codes.ACTIVATION_NONE, 0.0, 0.0)
+RELU: Activation = (codes.ACTIVATION_CLAMP, 0.0, math.inf)
 
 # in place of inputs that a kernel goes without
 ABSENT = (Seen(None), Seen(None))
@@ -66,7 +72,9 @@ def conv_way(shape: ConvShape, algorithm: str) -> _Way:
     """How an algorithm computes a convolution."""
     groups, weight = shape.groups, shape.weight
     if algorithm == "winograd":
-        mapped = (-(-weight[0] // 32), 36, weight[1], 32)
+        width = codes.WINOGRAD_WIDTH
+        panels = -(-weight[0] // width)
+        mapped = (panels, codes.WINOGRAD_POINTS, weight[1], width)
         packing = ("winograd_weight", mapped, (0,))
         return _Way("winograd_fwd", (*shape.padding, 0), packing)
     ints = numbers_of(shape)

@@ -14,11 +14,6 @@ from pyautodl.ops.record import ErrorCase
 from pyautodl.ops.views import grid
 
 __all__ = [
-    "ADD",
-    "LARGEST",
-    "MULTIPLY",
-    "SMALLEST",
-    "WRITE",
     "Ints",
     "NDArray",
     "check_index",
@@ -30,9 +25,6 @@ __all__ = [
 
 Ints = tuple[int, ...]
 NDArray = np.ndarray[Any, Any]
-
-# how the kernel joins values that meet in one place, as in pyautodl.h
-WRITE, ADD, MULTIPLY, LARGEST, SMALLEST = range(5)
 
 
 def check_index(name: str, index: Array, *, line: bool = False) -> None:

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array
+from pyautodl.backends import Array, codes
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index.common import (
-    ADD,
-    WRITE,
     Ints,
     NDArray,
     check_index,
@@ -224,7 +222,7 @@ SCATTER = register(
     Op(
         name="scatter",
         rule=scatter_rule_of("scatter"),
-        forward=scatter_forward_of("scatter", WRITE),
+        forward=scatter_forward_of("scatter", codes.SCATTER_WRITE),
         vjp=_scatter_vjp,
         samples=_scatter_samples,
         errors=scatter_errors_of("scatter"),
@@ -236,7 +234,7 @@ SCATTER_ADD = register(
     Op(
         name="scatter_add",
         rule=scatter_rule_of("scatter_add"),
-        forward=scatter_forward_of("scatter_add", ADD),
+        forward=scatter_forward_of("scatter_add", codes.SCATTER_ADD),
         vjp=_scatter_add_vjp,
         samples=_scatter_add_samples,
         errors=scatter_errors_of("scatter_add"),

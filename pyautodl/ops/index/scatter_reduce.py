@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array
+from pyautodl.backends import Array, codes
 from pyautodl.errors import ShapeError
-from pyautodl.ops.index.common import LARGEST, MULTIPLY, SMALLEST, NDArray
+from pyautodl.ops.index.common import NDArray
 from pyautodl.ops.index.gather_scatter import (
     scatter_errors_of,
     scatter_forward_of,
@@ -147,11 +147,11 @@ def _make(name: str, how: int, join: np.ufunc, vjp: Any, samples: Any) -> Op:
 
 
 SCATTER_PROD = _make(
-    "scatter_prod", MULTIPLY, np.multiply, _product_vjp, _product_samples
+    "scatter_prod", codes.SCATTER_MULTIPLY, np.multiply, _product_vjp, _product_samples
 )
 SCATTER_AMAX = _make(
-    "scatter_amax", LARGEST, np.maximum, _extremum_vjp, _extremum_samples
+    "scatter_amax", codes.SCATTER_MAX, np.maximum, _extremum_vjp, _extremum_samples
 )
 SCATTER_AMIN = _make(
-    "scatter_amin", SMALLEST, np.minimum, _extremum_vjp, _extremum_samples
+    "scatter_amin", codes.SCATTER_MIN, np.minimum, _extremum_vjp, _extremum_samples
 )
