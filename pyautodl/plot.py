@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyautodl.errors import ShapeError
 from pyautodl.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -18,8 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["available", "confusion_matrix", "curves", "image_grid"]
 
 _BLUE, _ORANGE, _GREY = "#1f6fb2", "#d9662b", "#666666"
+# orange, too
+_NOT_FINITE = (0.85, 0.4, 0.17)
 # figures that stand in the history for other reasons than to be looked at as a curve
 _NOT_DRAWN = ("seconds", "lr")
+# panels of curves in a row
+_COLUMNS = 3
+# classes at most whose counts stand in their cells, and whose names all stand at the axes
+_COUNTED, _NAMED = 30, 100
 
 
 def available() -> bool:
@@ -70,44 +78,72 @@ def curves(history: History, path: Any = None) -> Any:
         ImportError: matplotlib is not installed.
         ValueError: the history is empty.
     """
-    names = [
-        name
-        for name in history.names()
-        if not name.startswith(("val_", "train_")) and name not in _NOT_DRAWN
-    ]
+    names = [name for name in history.names() if _has_panel(name, history)]
     if not names:
         raise ValueError("plot: the history is empty")
-    figure = _figure(4.6 * len(names), 3.4)
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    for panel, name in zip(panels, names, strict=True):
-        _draw_curve(panel, history, name)
+    columns = min(len(names), _COLUMNS)
+    rows = math.ceil(len(names) / columns)
+    figure = _figure(4.6 * columns, 3.4 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        _draw_curves(panel, history, name)
+    for panel in panels[len(names) :]:
+        panel.axis("off")
     return _finish(figure, path)
 
 
-def _draw_curve(panel: Any, history: History, name: str) -> None:
-    known = history.names()
-    lines = [(name, "training, while it learns", _BLUE, "-")]
-    if f"train_{name}" in known:
-        lines.append(
-            (f"train_{name}", "training, at the end of the epoch", _BLUE, "--")
-        )
-    if f"val_{name}" in known:
-        lines.append((f"val_{name}", "validation", _ORANGE, "-"))
+def _has_panel(name: str, history: History) -> bool:
+    """Whether it is no second line in the panel of another."""
+    other = name.removeprefix("val_").removeprefix("train_")
+    return name not in _NOT_DRAWN and (other == name or other not in history)
+
+
+def _draw_curves(panel: Any, history: History, name: str) -> None:
+    lines = [
+        (name, "training, while it learns", _BLUE, "-"),
+        (f"train_{name}", "training, at the end of the epoch", _BLUE, "--"),
+        (f"val_{name}", "validation", _ORANGE, "-"),
+    ]
+    if name.startswith("val_"):
+        lines = [(name, "validation", _ORANGE, "-")]
     for key, label, colour, style in lines:
-        values = history[key]
-        panel.plot(
-            range(1, len(values) + 1),
-            values,
-            style,
-            color=colour,
-            label=label,
-            marker=".",
-        )
+        if key in history:
+            _draw_curve(panel, history, key, label, colour, style)
     panel.set_xlabel("epoch")
     panel.set_title(name)
     panel.grid(alpha=0.3)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     panel.legend(frameon=False, fontsize=8)
+
+
+def _draw_curve(
+    panel: Any, history: History, key: str, label: str, colour: str, style: str
+) -> None:
+    """One line, at the epochs that have the figure; crosses below where it is not finite."""
+    points = [
+        (number, epoch[key])
+        for number, epoch in enumerate(history.epochs, 1)
+        if key in epoch
+    ]
+    # an infinite value would leave no room to the others
+    values = [v if math.isfinite(v) else math.nan for _, v in points]
+    panel.plot(
+        [number for number, _ in points],
+        values,
+        style,
+        color=colour,
+        label=label,
+        marker=".",
+    )
+    if lost := [number for number, value in points if not math.isfinite(value)]:
+        panel.plot(
+            lost,
+            [0.03] * len(lost),
+            "x",
+            color=colour,
+            label=f"{label}: nan or infinite",
+            transform=panel.get_xaxis_transform(),
+        )
 
 
 def confusion_matrix(
@@ -116,7 +152,8 @@ def confusion_matrix(
     """Draw how often each class was taken for each other.
 
     Args:
-        counts: shape (c, c), true classes in rows, predicted ones in columns.
+        counts: shape (c, c), true classes in rows, predicted ones in columns; they stand
+            in their cells where there are at most 30 classes.
         classes: the names of the c classes.
         path: where to write the picture; None for nowhere.
         title: stands above.
@@ -126,31 +163,57 @@ def confusion_matrix(
 
     Raises:
         ImportError: matplotlib is not installed.
+        ShapeError: there are not as many rows and columns as classes.
     """
     values = _ndarray(counts)
-    figure = _figure(5.2, 4.8)
+    if values.shape != (len(classes), len(classes)):
+        raise ShapeError(
+            f"confusion_matrix: expected counts ({len(classes)}, {len(classes)}) for "
+            f"{len(classes)} classes, got {values.shape}"
+        )
+    width = min(max(4.8, 0.36 * len(classes)), 12.0)
+    figure = _figure(width + 0.9, width)
     panel = figure.subplots()
     share = values / np.maximum(values.sum(1, keepdims=True), 1)
-    panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    panel.set_xticks(range(len(classes)), classes)
-    panel.set_yticks(range(len(classes)), classes)
-    for i, row in enumerate(values):
-        for j, count in enumerate(row):
-            if count:
-                colour = "white" if share[i, j] > 0.5 else "black"
-                panel.text(
-                    j,
-                    i,
-                    f"{count:.0f}",
-                    ha="center",
-                    va="center",
-                    color=colour,
-                    fontsize=8,
-                )
+    shades = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(shades, label="share of the true class", shrink=0.8)
+    _name_classes(panel, classes)
+    if len(classes) <= _COUNTED:
+        _write_counts(panel, values, share, 72 * 0.7 * width / len(classes))
     panel.set_xlabel("predicted")
     panel.set_ylabel("true")
-    panel.set_title(title)
+    panel.set_title(title, wrap=True)
     return _finish(figure, path)
+
+
+def _name_classes(panel: Any, classes: Sequence[str]) -> None:
+    step = math.ceil(len(classes) / _NAMED)
+    places, names = (
+        range(0, len(classes), step),
+        [str(name) for name in classes[::step]],
+    )
+    size = 10 if len(names) <= 15 else 8 if len(names) <= 40 else 5
+    upright = len(names) * max(map(len, names), default=0) > 40
+    panel.set_xticks(places, names, fontsize=size, rotation=90 if upright else 0)
+    panel.set_yticks(places, names, fontsize=size)
+
+
+def _write_counts(
+    panel: Any, values: np.ndarray[Any, Any], share: np.ndarray[Any, Any], cell: float
+) -> None:
+    """The counts above 0, in letters that fit into cells of so many points."""
+    digits = len(f"{values.max(initial=0):.0f}")
+    size = min(8.0, cell / (0.7 * digits))
+    for i, j in np.argwhere(values).tolist():
+        panel.text(
+            j,
+            i,
+            f"{values[i, j]:.0f}",
+            ha="center",
+            va="center",
+            color="white" if share[i, j] > 0.5 else "black",
+            fontsize=size,
+        )
 
 
 def image_grid(
@@ -160,25 +223,31 @@ def image_grid(
     row_titles: Sequence[str] = (),
     titles: Sequence[str] = (),
     title: str = "",
+    limits: tuple[float, float] | None = None,
 ) -> Any:
-    """Draw images in rows and columns.
+    """Draw images in rows and columns, grey ones or in colours.
 
     Args:
-        rows: for each row images of shape (n, h, w) or (n, 1, h, w).
+        rows: for each row images of shape (n, h, w), (n, 1, h, w) or, red, green and
+            blue, (n, 3, h, w).
         path: where to write the picture; None for nowhere.
         row_titles: stand at the left of the rows.
         titles: stand above the images of the first row, or of all of them where there
             are as many.
         title: stands above all.
+        limits: the values that are black and white, (0, 1) for most images; None takes
+            the smallest and the largest of each row, so that images of a row can be
+            compared. What is not finite is orange.
 
     Returns:
         The matplotlib figure.
 
     Raises:
         ImportError: matplotlib is not installed.
+        ShapeError: a row has another shape.
         ValueError: there are no images.
     """
-    images = [_planes(row) for row in rows]
+    images = [_shades(_planes(row), limits) for row in rows]
     columns = max((len(row) for row in images), default=0)
     if columns == 0:
         raise ValueError("plot: there are no images to draw")
@@ -193,7 +262,7 @@ def image_grid(
             if j >= len(row):
                 panel.axis("off")
                 continue
-            panel.imshow(row[j], cmap="gray")
+            panel.imshow(row[j])
             panel.set_title(next(flat_titles, ""), fontsize=8)
             if j == 0 and i < len(row_titles):
                 panel.set_ylabel(row_titles[i], fontsize=8, color=_GREY)
@@ -206,5 +275,31 @@ def _ndarray(values: Any) -> np.ndarray[Any, Any]:
 
 
 def _planes(row: Any) -> np.ndarray[Any, Any]:
+    """Images (n, h, w, 3) of any that may be drawn."""
     images = _ndarray(row)
-    return images[:, 0] if images.ndim == 4 else images
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ShapeError(
+            "image_grid: expected images (n, h, w), (n, 1, h, w) or (n, 3, h, w) for each "
+            f"row, got {_ndarray(row).shape}"
+        )
+    shape = (len(images), 3, *images.shape[2:])
+    return np.moveaxis(np.broadcast_to(images, shape), 1, -1).astype(np.float64)
+
+
+def _shades(
+    images: np.ndarray[Any, Any], limits: tuple[float, float] | None
+) -> np.ndarray[Any, Any]:
+    """Their colours from 0 to 1, between the limits."""
+    finite = np.isfinite(images)
+    if limits is None:
+        known = images[finite]
+        limits = (known.min(initial=np.inf), known.max(initial=-np.inf))
+        if not limits[0] < limits[1]:
+            # one value alone: 0 is black, 1 is white
+            limits = (min(limits[0], 0.0), max(limits[1], 1.0))
+    low, high = limits
+    colours = np.clip((np.where(finite, images, low) - low) / (high - low), 0, 1)
+    colours[~finite.all(-1)] = _NOT_FINITE
+    return colours
