@@ -15,7 +15,7 @@ import numpy as np
 
 from pyautodl import backends
 from pyautodl.backends.dtypes import int64, uint8
-from pyautodl.ops.integers import integer
+from pyautodl.ops.integers import as_seed
 from pyautodl.tensor import Tensor, make
 from pyautodl.tensor import device as _device
 
@@ -32,15 +32,6 @@ __all__ = [
 
 # what a new Generator starts with, as in PyTorch
 _DEFAULT_SEED = 67280421310721
-
-
-def _as_int64(seed: int) -> int:
-    seed = integer("manual_seed", "seed", seed)
-    if not -(2**63) <= seed < 2**64:
-        raise ValueError(
-            f"manual_seed: expected a seed from -2**63 to 2**64 - 1, got {seed}"
-        )
-    return (seed + 2**63) % 2**64 - 2**63
 
 
 class Generator:
@@ -72,7 +63,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from a seed, from -2**63 to 2**64 - 1."""
-        self.array.numpy()[...] = (_as_int64(seed), 0, 0)
+        self.array.numpy()[...] = (as_seed("manual_seed", seed), 0, 0)
         return self
 
     def set_stream(self, stream: int) -> Generator:

@@ -268,6 +268,36 @@ def test_t8_image_and_mask_move_together():
     assert not np.array_equal(moved.numpy(), x.numpy())
 
 
+def test_a_mask_of_classes_moves_with_its_image_over_a_background_of_its_own():
+    x = ad.rand(8, 1, 9, 9)
+    mask = (x[:, 0] * 3).long() + 1
+    shift = RandomShift(3, fill=(-1, 0), images=(0, -1))
+    moved, classes = shift((x, mask), samples=ad.arange(8), epoch=4, seed=1)
+    wanted = ad.where(moved[:, 0] < 0, 0, (moved[:, 0] * 3).long() + 1)
+    assert classes.dtype is ad.int64
+    assert np.array_equal(classes.numpy(), wanted.numpy())
+    assert (classes == 0).any()
+    alone = RandomShift(3, fill=-1)(x, samples=ad.arange(8), epoch=4, seed=1)
+    assert np.array_equal(alone.numpy(), moved.numpy())
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64 - 1])
+def test_images_move_under_every_seed(seed):
+    generator = ad.Generator().manual_seed(seed)
+    data = (ad.rand(4, 1, 5, 5), ad.arange(4))
+    loader = DataLoader(data, 2, generator=generator, transform=RandomShift(2))
+    assert len(list(loader)) == 2
+
+
+def test_random_shift_refuses_what_it_would_ignore():
+    with pytest.raises(ValueError, match="2 fills for 1 images"):
+        RandomShift(1, fill=(0, 1))
+    with pytest.raises(IndexError, match="the batch has 1 members"):
+        RandomShift(1, images=(1,))(
+            (ad.rand(2, 1, 3, 3),), samples=ad.arange(2), epoch=0, seed=0
+        )
+
+
 def test_loader_collates_what_datasets_give():
     class Words(Dataset):
         def __getitem__(self, index):

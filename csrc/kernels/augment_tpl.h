@@ -7,6 +7,10 @@
 #include "philox.h"
 
 #ifdef REAL
+#define ELEM REAL
+#else
+#define ELEM INT
+#endif
 
 /* streams of augmentation, apart from those that shuffle */
 #define AUGMENT_STREAM ((uint64_t)1 << 40)
@@ -17,7 +21,7 @@ static inline int64_t K(shift_of)(uint32_t word, int64_t most) {
 }
 
 /* One plane (h, w): out[i][j] = x[i - dy][j - dx], `fill` from outside. */
-static void K(shift_plane)(const random_shift_args *a, const REAL *x, REAL *out, int64_t dy,
+static void K(shift_plane)(const random_shift_args *a, const ELEM *x, ELEM *out, int64_t dy,
                            int64_t dx) {
     const int64_t h = a->x.shape[2], w = a->x.shape[3];
     const int64_t *xs = a->x.stride, *os = a->out.stride;
@@ -27,7 +31,7 @@ static void K(shift_plane)(const random_shift_args *a, const REAL *x, REAL *out,
             int64_t column = j - dx;
             int inside = row >= 0 && row < h && column >= 0 && column < w;
             out[i * os[2] + j * os[3]] =
-                inside ? x[row * xs[2] + column * xs[3]] : (REAL)a->fill;
+                inside ? x[row * xs[2] + column * xs[3]] : (ELEM)a->fill;
         }
     }
 }
@@ -44,8 +48,8 @@ static int K(random_shift)(const void *args, const team *t) {
         int64_t dy = K(shift_of)(words[0], a->max_shift);
         int64_t dx = K(shift_of)(words[PHILOX_LANES], a->max_shift);
         for (int64_t c = 0; c < a->x.shape[1]; c++) {
-            const REAL *x = (const REAL *)a->x.data + n * a->x.stride[0] + c * a->x.stride[1];
-            REAL *out = (REAL *)a->out.data + n * a->out.stride[0] + c * a->out.stride[1];
+            const ELEM *x = (const ELEM *)a->x.data + n * a->x.stride[0] + c * a->x.stride[1];
+            ELEM *out = (ELEM *)a->out.data + n * a->out.stride[0] + c * a->out.stride[1];
             K(shift_plane)(a, x, out, dy, dx);
         }
     }
@@ -54,4 +58,4 @@ static int K(random_shift)(const void *args, const team *t) {
 
 PYAD_RECORD(random_shift, random_shift_args, 2 * pyad_numel(&a->out), 0, 0)
 
-#endif
+#undef ELEM

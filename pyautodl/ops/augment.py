@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import Array, run
-from pyautodl.backends.dtypes import FLOATING, int64
+from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType, int64
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.integers import as_seed
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = ["RANDOM_SHIFT"]
+
+# a draw takes 32 bits
+_SHIFT_LIMIT = 1 << 31
 
 
 def _shift_rule(
@@ -23,14 +27,30 @@ def _shift_rule(
             "random_shift: expected images (n, c, h, w) and samples (n,), got "
             f"{x.shape} and {samples.shape}"
         )
-    if x.dtype.category != FLOATING or samples.dtype is not int64:
+    if samples.dtype is not int64:
         raise DTypeError(
-            "random_shift: expected floating images and int64 samples, got "
-            f"{x.dtype.name} and {samples.dtype.name}; likely fix: images.float()"
+            f"random_shift: expected int64 samples, got {samples.dtype.name}"
         )
-    if max_shift < 0:
-        raise ValueError(f"random_shift: max_shift must be >= 0, got {max_shift}")
+    if not 0 <= max_shift < _SHIFT_LIMIT:
+        raise ValueError(
+            f"random_shift: max_shift must be from 0 to {_SHIFT_LIMIT - 1}, got {max_shift}"
+        )
+    if not _holds(x.dtype, fill):
+        raise ValueError(
+            f"random_shift: fill is {fill}, which {x.dtype.name} can't hold; likely fix: a "
+            "fill for each kind of image, or images.float()"
+        )
     return (Spec(x.shape, x.dtype),)
+
+
+def _holds(dtype: DType, value: float) -> bool:
+    """Whether a number is one of an element type."""
+    if dtype.category == FLOATING:
+        return True
+    if dtype.category == BOOLEAN:
+        return value in (0, 1)
+    limits = np.iinfo(dtype.numpy)
+    return value == value // 1 and limits.min <= value < limits.max + 1
 
 
 def _shift_forward(
@@ -44,7 +64,8 @@ def _shift_forward(
     fill: float,
 ) -> Array:
     out: Array = ctx.empty_like(x)
-    run("random_shift", (x, samples), (out,), (seed, epoch, max_shift), (fill,))
+    numbers = (as_seed("random_shift", seed), epoch, max_shift)
+    run("random_shift", (x, samples), (out,), numbers, (fill,))
     return out
 
 
@@ -57,12 +78,20 @@ def _shift_samples() -> Iterator[Sample]:
     yield Sample((x, numbers), _ATTRS, gradient=False)
     yield Sample((x, numbers), {**_ATTRS, "max_shift": 0}, gradient=False)
     yield Sample((x[:0], numbers[:0]), _ATTRS, gradient=False)
+    yield Sample((x, numbers), {**_ATTRS, "seed": 2**64 - 1}, gradient=False)
+    yield Sample((x, numbers), {**_ATTRS, "seed": -3}, gradient=False)
+    for kind in (np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_):
+        classes = (x * 3).astype(kind)
+        yield Sample((classes, numbers), {**_ATTRS, "fill": 1.0}, gradient=False)
 
 
 def _shift_errors() -> Iterator[ErrorCase]:
     x, numbers = np.zeros((3, 2, 5, 4)), np.zeros(3, np.int64)
     yield ErrorCase((x[0], numbers), _ATTRS, ShapeError, "expected images")
-    yield ErrorCase((x.astype(np.uint8), numbers), _ATTRS, DTypeError, "images.float")
+    yield ErrorCase((x, numbers.astype(np.int32)), _ATTRS, DTypeError, "int64 samples")
+    for kind, fill in ((np.uint8, -1.0), (np.int8, 0.5), (np.bool_, 2.0)):
+        attrs = {**_ATTRS, "fill": fill}
+        yield ErrorCase((x.astype(kind), numbers), attrs, ValueError, "can't hold")
     yield ErrorCase((x, numbers), {**_ATTRS, "max_shift": -1}, ValueError, "max_shift")
 
 

@@ -69,6 +69,21 @@ def integer(name: str, what: str, value: Any) -> int:
         raise not_integer(name, what, "an int", value) from None
 
 
+def as_seed(name: str, seed: Any) -> int:
+    """A seed as kernels take it, in 64 bits with a sign.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it does not fit into 64 bits.
+    """
+    seed = integer(name, "seed", seed)
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(
+            f"{name}: expected a seed from -2**63 to 2**64 - 1, got {seed}"
+        )
+    return (seed + 2**63) % 2**64 - 2**63
+
+
 def integers(name: str, what: str, values: Any) -> Ints:
     """The argument `what` of the function `name`, a sequence, as a tuple of ints.
 
