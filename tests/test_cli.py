@@ -61,6 +61,16 @@ def _predicts(name, where, shown, capsys):
         assert "a ConvAutoencoder, which is no classifier" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", ["/proc", "a_file", "a_file/below"])
+def test_a_demo_does_not_train_for_a_folder_that_it_cannot_write_to(
+    where, folder, capsys, monkeypatch
+):
+    monkeypatch.setattr(Trainer, "fit", None)
+    (folder / "a_file").touch()
+    assert main(["demo", "--out", where]) == 1
+    assert f"can't write into the folder {where!r}" in capsys.readouterr().err
+
+
 def test_no_two_demos_share_a_folder():
     folders = [demo.default_folder(name) for name in demo.RECIPES]
     assert len(set(folders)) == len(folders)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,10 +79,21 @@ class Folder:
 
     Args:
         path: the folder; made if it is absent.
+
+    Raises:
+        OSError: nothing can be written there; said before anything is trained.
     """
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"demo: can't write into the folder {str(path)!r} ({error.strerror}); choose "
+                "another by --out"
+            ) from error
         self.path = path
         self.written: list[str] = []
 
@@ -280,7 +292,9 @@ def _draw_classes(
         above = "no mistakes; some of the digits"
     out.write(
         "mistakes.png",
-        lambda path: plot.image_grid(rows, path, titles=titles, title=above),
+        lambda path: plot.image_grid(
+            rows, path, titles=titles, title=above, limits=(0, 255)
+        ),
     )
 
 
@@ -355,6 +369,7 @@ def _denoise(
                 path,
                 row_titles=titles,
                 title="test digits",
+                limits=(0, 1),
             ),
         )
     return _report(
