@@ -38,7 +38,8 @@ def save(
 ) -> None:
     """Save nested dicts, lists and tuples of tensors and plain values.
 
-    A file is written beside its place and renamed, so that a crash leaves the old one.
+    A file is written beside its place and renamed, so that a crash leaves the old one; a
+    link stays, and what it leads to is replaced.
 
     Args:
         obj: what to save: a state_dict, or anything made of dicts, lists, tuples,
@@ -87,16 +88,21 @@ def save_tensors(
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that at any time it is the old one or the new one, whole.
 
+    A link stays, and what it leads to is written; so is a device or a pipe, as it is.
+
     Raises:
         OSError: the file can't be written; nothing is left behind.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"can't write {os.fspath(path)!r}: it is a folder")
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"can't write {os.fspath(path)!r}: there is no folder {str(target.parent)!r}"
         )
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:  # it names the temporary file

@@ -21,6 +21,7 @@ from pyautodl.data import (
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
+    as_dataset,
     load_digits,
     permutation,
     random_split,
@@ -266,6 +267,33 @@ def test_t8_image_and_mask_move_together():
     moved, mask = shift(batch, samples=ad.arange(8), epoch=4, seed=1)
     assert np.array_equal((moved > 0.5).float().numpy(), mask.numpy())
     assert not np.array_equal(moved.numpy(), x.numpy())
+
+
+def test_groups_too_large_for_a_part_are_told():
+    groups = [0] * 10 + [1] * 10
+    with pytest.raises(
+        ValueError, match="2 samples of the test part; the 2 groups have 10"
+    ):
+        split_indices(20, validation=0, test=2, split="group", groups=groups)
+    assert split_indices(20, validation=0, test=10, split="group", groups=groups)[2]
+
+
+def test_random_split_takes_one_part_and_refuses_negative_ones():
+    assert [len(part) for part in random_split(range(10), [1.0])] == [10]
+    with pytest.raises(ValueError, match="must not be negative"):
+        random_split(range(10), [12, -2])
+
+
+def test_lists_in_a_tuple_are_arrays_and_a_list_is_one_of_samples():
+    pair = ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 0])
+    assert len(as_dataset(pair)) == 3
+    assert len(as_dataset((ad.ones(3, 2), [0, 1, 0]))) == 3
+    assert as_dataset([(1, 2), (3, 4)])[1] == (3, 4)
+
+
+def test_a_batch_size_is_whole():
+    with pytest.raises(TypeError, match="batch_size must be an int, got"):
+        DataLoader((ad.ones(5, 2),), 2.5)
 
 
 def test_a_mask_of_classes_moves_with_its_image_over_a_background_of_its_own():

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import pickle
 
 import numpy as np
@@ -165,3 +166,23 @@ def test_a_file_that_the_system_refuses_is_named(tmp_path):
 def test_errors_stand_at_top_level():
     for name in errors.__all__:
         assert getattr(ad, name) is getattr(errors, name)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    file, link = tmp_path / "real.safetensors", tmp_path / "link.safetensors"
+    ad.save(1, file)
+    link.symlink_to(file.name)
+    ad.save(2, link)
+    assert link.is_symlink()
+    assert ad.load(file) == 2
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    ad.save({"x": ad.ones(2)}, pipe)
+    content = io.BytesIO(os.read(reading, 1 << 16))
+    os.close(reading)
+    assert pipe.is_fifo()
+    assert ad.load(content)["x"].tolist() == [1.0, 1.0]

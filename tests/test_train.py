@@ -862,3 +862,62 @@ def test_history_is_read_as_a_dict():
 def test_history_names_what_it_has():
     with pytest.raises(KeyError, match="history has"):
         History([{"loss": 1.0}])["los"]
+
+
+# ---- what was meant otherwise ----
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda m: {"optimizer": "sgd"}, "saved with Adam, StepLR, .* has SGD, StepLR"),
+        (lambda m: {"callbacks": [EarlyStopping()]}, "has Adam, EarlyStopping"),
+        (lambda m: {"model": m.double()}, "'0.weight' was saved as float32.*float64"),
+    ],
+    ids=["optimizer", "callback", "dtype"],
+)
+def test_a_checkpoint_of_another_kind_is_refused(other, message, tmp_path):
+    def make(**changed):
+        model = _classifier()
+        changed = changed or {"model": model}
+        given = {"model": model, "optimizer": "adam", **changed}
+        trainer = Trainer(given["model"], "cross_entropy", given["optimizer"])
+        schedule = ad.optim.lr_scheduler.StepLR(trainer.optimizer, 1)
+        trainer.callbacks = changed.get("callbacks", [Schedule(schedule)])
+        return trainer
+
+    path = tmp_path / "x.safetensors"
+    trainer = make()
+    trainer.fit(_blobs(), progress=False, checkpoint=path)
+    state = ad.load(path)
+    with pytest.raises(CheckpointError, match=message):
+        make(**other(_classifier())).load_checkpoint(path)
+    # as files of before are, which tell no kinds
+    del state["kinds"]
+    ad.save(state, path)
+    assert make().load_checkpoint(path).epoch == 1
+
+
+def test_one_metric_stands_for_a_list():
+    trainer = _trainer(_classifier(), metrics="accuracy")
+    assert list(trainer.fit(_blobs(), progress=False))[:2] == ["loss", "accuracy"]
+    assert list(_trainer(_classifier(), metrics=accuracy).metrics) == ["accuracy"]
+
+
+@pytest.mark.parametrize("callbacks", [EarlyStopping(), [EarlyStopping]])
+def test_callbacks_are_a_list_of_objects(callbacks):
+    with pytest.raises(TypeError, match="callbacks must be a list of callbacks"):
+        _trainer(_classifier(), callbacks=callbacks)
+
+
+def test_epochs_are_whole():
+    with pytest.raises(TypeError, match="epochs must be an int, got"):
+        _trainer(_classifier()).fit(_blobs(), epochs=2.5)
+
+
+def test_a_list_of_numbers_is_one_input():
+    trainer = _trainer(_classifier())
+    rows = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert np.array_equal(
+        trainer.predict(rows).numpy(), trainer.predict(ad.tensor(rows))
+    )

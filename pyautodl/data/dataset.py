@@ -157,7 +157,7 @@ class ConcatDataset(Dataset):
 
 
 def as_dataset(data: Any) -> Any:
-    """A dataset from what users pass: a dataset, or a tuple of tensors or arrays.
+    """A dataset from what users pass: a dataset, or a tuple of tensors, arrays or lists.
 
     Raises:
         TypeError: it is none of these.
@@ -170,8 +170,12 @@ def as_dataset(data: Any) -> Any:
     """
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(data)
-    if isinstance(data, (tuple, list)) and all(
-        isinstance(each, (Tensor, np.ndarray)) for each in data
+    arrays = (Tensor, np.ndarray)
+    if isinstance(data, list) and all(isinstance(each, arrays) for each in data):
+        return TensorDataset(*data)
+    # in a tuple lists of numbers stand for arrays; a list is one of samples
+    if isinstance(data, tuple) and all(
+        isinstance(each, (*arrays, list)) for each in data
     ):
         return TensorDataset(*data)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):

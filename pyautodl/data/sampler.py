@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pyautodl.backends.dtypes import float64
 from pyautodl.functional.creation import as_tensor
 from pyautodl.functional.random import multinomial, randint, randperm
+from pyautodl.ops.integers import integer
 from pyautodl.random import Generator, default_generator
 
 __all__ = [
@@ -260,6 +261,7 @@ class BatchSampler(Sampler):
     """
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool) -> None:
+        batch_size = integer("BatchSampler", "batch_size", batch_size)
         if batch_size < 1:
             raise ValueError(f"BatchSampler: batch_size must be > 0, got {batch_size}")
         self.sampler = sampler

@@ -39,7 +39,8 @@ def train_validation_test_split(
 
     By default samples are shuffled by `seed`, and each class (the last array, if it
     holds integers) has its share in every part. A part may be empty: with a share of 0,
-    or of so few samples that none is left for it.
+    or of so few samples that none is left for it. Groups stay whole, so that parts are
+    smaller than their shares where no group fits into the rest.
 
     Args:
         arrays: tensors or arrays of shape (n, ...), the labels last.
@@ -56,7 +57,7 @@ def train_validation_test_split(
     Raises:
         ShapeError: the first sizes differ.
         ValueError: the shares do not leave a training part, a class has too few samples to
-            stratify, or the mode lacks its argument.
+            stratify, no group fits into a part, or the mode lacks its argument.
 
     Example:
         >>> import pyautodl as ad
@@ -139,7 +140,7 @@ def random_split(
         generator: where the order comes from; default: the default one.
 
     Raises:
-        ValueError: the lengths do not add up.
+        ValueError: a length is negative, or they do not add up.
 
     Example:
         >>> from pyautodl.data import random_split
@@ -147,8 +148,10 @@ def random_split(
         [7, 3]
     """
     n = len(dataset)
+    if any(each < 0 for each in lengths):
+        raise ValueError(f"random_split: lengths {list(lengths)} must not be negative")
     sizes = [int(each) for each in lengths]
-    if abs(sum(lengths) - 1) < 1e-9 and any(0 < each < 1 for each in lengths):
+    if abs(sum(lengths) - 1) < 1e-9:
         sizes = [int(n * each) for each in lengths]
         for i in range(n - sum(sizes)):
             sizes[i % len(sizes)] += 1
@@ -287,6 +290,14 @@ def _split_groups(
                 break
     if not (part == 0).any():
         raise ValueError("split: the groups leave no samples to train")
+    for k, name in ((1, "validation"), (2, "test")):
+        if wanted[k] and not (part == k).any():
+            sizes = np.unique(of, return_counts=True)[1]
+            raise ValueError(
+                f"split: no group is left that is small enough for the {wanted[k]} samples "
+                f"of the {name} part; the {len(names)} groups have {sizes.min()} to "
+                f"{sizes.max()}; give a larger share, or 0"
+            )
     return tuple(np.flatnonzero(part == k).tolist() for k in range(3))  # type: ignore[return-value]
 
 

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from pyautodl import nn, optim, serialization
 from pyautodl.autograd import no_grad
 from pyautodl.backends.dtypes import DType
@@ -17,6 +19,7 @@ from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from pyautodl.errors import CheckpointError, GradError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import as_tensor
+from pyautodl.ops.integers import integer
 from pyautodl.random import Generator, get_rng_state, manual_seed, set_rng_state
 from pyautodl.tensor import Tensor
 from pyautodl.train import checks
@@ -52,7 +55,7 @@ class Trainer:
             "adamw") or a function of parameter groups, which get no weight decay for
             biases and normalisation layers.
         metrics: names ("accuracy", "mae", "mse", "psnr") or functions of output and
-            target.
+            target; one alone, or several.
         callbacks: called between epochs.
         seed: decides all that is drawn.
 
@@ -77,15 +80,17 @@ class Trainer:
         loss: Any,
         optimizer: Any,
         *,
-        metrics: Sequence[str | Metric] = (),
+        metrics: Sequence[str | Metric] | str | Metric = (),
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
     ) -> None:
         self.model = model
         self.loss = checks.Loss.of(loss)
         self.optimizer = _make_optimizer(optimizer, model)
+        if isinstance(metrics, str) or callable(metrics):
+            metrics = [metrics]
         self.metrics = dict(_named_metric(each) for each in metrics)
-        self.callbacks = list(callbacks)
+        self.callbacks = _listed(callbacks)
         self.seed = seed
         self.history = History()
         self.epoch = 0
@@ -143,6 +148,7 @@ class Trainer:
             KeyboardInterrupt: Ctrl-C; its note says which epoch it was and which checkpoint
                 to go on from.
         """
+        epochs = integer("Trainer.fit", "epochs", epochs)
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
         held = None
         if validation is not None:
@@ -336,7 +342,7 @@ class Trainer:
         Raises:
             ValueError: there are no samples.
         """
-        parts = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+        parts = inputs if _are_several(inputs) else (inputs,)
         loader = DataLoader(as_dataset(tuple(as_tensor(x) for x in parts)), batch_size)
         training = self.model.training
         self.model.eval()
@@ -358,6 +364,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "callbacks": [each.state_dict() for each in self.callbacks],
             "history": self.history.epochs,
+            "kinds": self._kinds(),
             "random": get_rng_state(),
         }
         serialization.save(state, path)
@@ -381,6 +388,7 @@ class Trainer:
                 f"this trainer has {len(self.callbacks)}; pass the same ones (a scheduler "
                 "given to fit counts: wrap it in train.Schedule)"
             )
+        self._check_kinds(state)
         self._take_states(state)
         self.history = History(state["history"])
         self.epoch = state["epoch"]
@@ -388,6 +396,30 @@ class Trainer:
         set_rng_state(state["random"])
         self._started = True
         return self
+
+    def _kinds(self) -> list[str]:
+        """What a checkpoint's states are of: the optimizer and the callbacks."""
+        schedules = [getattr(each, "scheduler", each) for each in self.callbacks]
+        return [type(each).__name__ for each in (self.optimizer, *schedules)]
+
+    def _check_kinds(self, state: dict[str, Any]) -> None:
+        """Refuse states that would be taken over though they mean something else."""
+        own = self._kinds()
+        # files of the first versions do not tell
+        saved = state.get("kinds", own)
+        if saved != own:
+            raise CheckpointError(
+                f"load_checkpoint: it was saved with {', '.join(saved)}, this trainer has "
+                f"{', '.join(own)}"
+            )
+        values = self.model.state_dict()
+        for name, kept in state["model"].items():
+            if name in values and values[name].dtype is not kept.dtype:
+                raise CheckpointError(
+                    f"load_checkpoint: {name!r} was saved as {kept.dtype.name}, this model "
+                    f"has {values[name].dtype.name}; likely fix: model.to(ad."
+                    f"{kept.dtype.name}) before the optimizer is made"
+                )
 
     def _take_states(self, state: dict[str, Any]) -> None:
         """Those of the model, the optimizer and the callbacks: all, or none."""
@@ -580,6 +612,21 @@ def _make_optimizer(optimizer: Any, model: Any) -> Any:
     return optimizer(optim.no_decay_groups(model))
 
 
+def _listed(callbacks: Any) -> list[Callback]:
+    """The callbacks, if they are some.
+
+    Raises:
+        TypeError: it is one alone, or a class stands for its object.
+    """
+    each = [] if isinstance(callbacks, Callback) else list(callbacks)
+    if isinstance(callbacks, Callback) or any(isinstance(one, type) for one in each):
+        raise TypeError(
+            f"Trainer: callbacks must be a list of callbacks, got {callbacks!r}; likely "
+            "fix: callbacks=[EarlyStopping()]"
+        )
+    return each
+
+
 def _named_metric(metric: str | Metric) -> tuple[str, Metric]:
     if isinstance(metric, str):
         if metric not in METRICS:
@@ -588,6 +635,15 @@ def _named_metric(metric: str | Metric) -> tuple[str, Metric]:
             )
         return metric, METRICS[metric]
     return getattr(metric, "__name__", type(metric).__name__), metric
+
+
+def _are_several(inputs: Any) -> bool:
+    """Whether these are inputs of a model that takes several; a list may be one, of numbers."""
+    if isinstance(inputs, tuple):
+        return True
+    return isinstance(inputs, list) and any(
+        isinstance(each, (Tensor, np.ndarray)) for each in inputs
+    )
 
 
 def _model_dtype(model: Any) -> DType | None:
