@@ -51,7 +51,7 @@ if os.environ.get("PYAUTODL_BUILD_ISAS"):
 # What is unrolled less: of the many kernels of reductions -O3 makes 0.2 MB of the wheel more,
 # in the table of the oldest machines without need.
 SMALLER = {("base", "reduce_tpl"): ["-O2"]}
-RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "pool", "quota")]
+RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")]
 
 
 KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))

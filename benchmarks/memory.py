@@ -4,7 +4,7 @@ its own; and that our scratch grows neither with batch nor with image size.
     python -m benchmarks.memory --peer torch --json memory.json --chart memory.png
 
 Counted is what the process holds at most while it steps, less what the library alone
-takes. Scratch is what the pool keeps besides a call's result. The exit status is 1 if it
+takes. Scratch is what is kept besides a call's result. The exit status is 1 if it
 grows.
 """
 
@@ -26,7 +26,7 @@ from benchmarks.worker import Contestant
 
 __all__ = ["grows", "main"]
 
-# MB by which scratch may differ, and the share by which the pool may round the result up
+# MB by which scratch may differ, and the share by which a block may round the result up
 _GRAIN, _ROUNDED = 1.0, 1 / 16
 
 
@@ -91,7 +91,7 @@ def _step(name: str, libraries: Sequence[str], options: Any) -> dict[str, Any]:
 
 
 def _scratch(facts: Facts, options: Any) -> dict[str, Any]:
-    """What our pool keeps of a forward pass besides the output."""
+    """What our library keeps of a forward pass besides the output."""
     with closing(Contestant(OURS, options.threads, options.capability)) as ours:
         seen = ours.memory("scratch", facts.name)
     found = (seen.kept - facts.bytes) / 1e6

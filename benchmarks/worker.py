@@ -63,8 +63,8 @@ class Memory(NamedTuple):
     Attributes:
         library: with the library alone.
         peak: at most during a call.
-        kept: what our pool holds more after the calls than before: their last results
-            and scratch; 0 for other libraries.
+        kept: how much more of our memory is in use after the calls: their last results and
+            scratch; 0 for other libraries.
     """
 
     library: int
@@ -193,18 +193,18 @@ class _Server:
         library = _resident("VmRSS")
         self._make(suite, row)
         gc.collect()
-        made = _pool_bytes()
+        made = _bytes_in_use()
         # lets the peak begin anew
         _CLEAR_REFERENCES.write_text("5")
         self._warm_up()
-        return library, _resident("VmHWM"), _pool_bytes() - made
+        return library, _resident("VmHWM"), _bytes_in_use() - made
 
 
 _CLEAR_REFERENCES = Path("/proc/self/clear_refs")
 
 
-def _pool_bytes() -> int:
-    """What is taken from our memory pool; 0 where another library serves."""
+def _bytes_in_use() -> int:
+    """What is taken of our memory; 0 where another library serves."""
     ours = sys.modules.get("pyautodl")
     if ours is None or not ours.native.available:
         return 0

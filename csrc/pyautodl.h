@@ -110,7 +110,7 @@ void pyad_set_num_threads(int64_t n);
 int64_t pyad_get_num_threads(void);
 int64_t pyad_available_cpus(void); /* affinity and cgroup quota */
 
-/* pool.c: 64-byte aligned blocks that are kept and reused. */
+/* memory.c: 64-byte aligned blocks that are kept and reused. */
 void *pyad_allocate(int64_t nbytes); /* NULL when the request can't be met */
 void pyad_free(void *block);
 /* the same with addresses as integers, as Python keeps them */

@@ -71,7 +71,7 @@ static int64_t round_up(int64_t nbytes) {
     return (nbytes + PYAD_ALIGNMENT - 1) / PYAD_ALIGNMENT * PYAD_ALIGNMENT;
 }
 
-/* Run with scratch from the team if the caller holds it, else from the pool. */
+/* Run with scratch from the team if the caller holds it, else its own. */
 static int run_kernel(const pyad_kernel *kernel, const void *args, int64_t nth, int held) {
     int64_t scratch = round_up(kernel->scratch(args, nth));
     int64_t shared = round_up(kernel->shared(args, nth));

@@ -1,4 +1,4 @@
-/* What run.c, cpu.c, threads.c and pool.c know of each other; kernels do not include it. */
+/* What run.c, cpu.c, threads.c and memory.c know of each other; kernels do not include it. */
 #ifndef PYAD_RUNTIME_H
 #define PYAD_RUNTIME_H
 
@@ -25,7 +25,7 @@ int pyad_team_worth_waking(int64_t nth);
 /* Scratch kept from call to call, grown when needed; NULL if that fails. */
 void *pyad_team_scratch(int64_t nbytes);
 
-/* Give the kept scratch back to the pool, unless the team is busy. */
+/* Free the kept scratch, unless the team is busy. */
 void pyad_team_drop_scratch(void);
 
 /* Run a kernel on nth threads of the team that the caller holds, or alone (nth == 1, which needs no

@@ -313,7 +313,7 @@ static void forget_workers(void) {
     atomic_flag_clear(&crew.held);
 }
 
-__attribute__((constructor)) static void prepare(void) {
+__attribute__((constructor)) static void set_up(void) {
     forget_workers();
     pthread_atfork(NULL, NULL, forget_workers);
 }

@@ -339,7 +339,7 @@ def test_e11_scratch_does_not_grow_with_batch_or_image():
     ad.empty_cache()  # blocks that other tests left are larger than what is asked for
     F.conv2d(large, w)  # the team's scratch is kept from call to call
     for x in (small, large):
-        # the copy to channels-last, in blocks of the pool; columns would be nine of it
+        # the copy to channels-last, in whole blocks; columns would be nine of it
         assert peak(lambda x=x: F.conv2d(x, w)) <= 1.25 * x.nbytes + 4096
 
 

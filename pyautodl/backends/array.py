@@ -1,8 +1,8 @@
 """Arrays as kernels see them: an address, a shape, strides, an element type.
 
 An `Array` is what ops work on, below tensors and gradients. Its memory comes from the
-pool of the compiled extension, or from NumPy where the extension was left out. A pool
-array knows its address; a NumPy view of it is made only when somebody asks for one.
+compiled extension, or from NumPy where that was left out. In the first case the array knows
+its address, and a NumPy view of it is made only when somebody asks for one.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def counted_reads() -> Iterator[Callable[[], int]]:
 class Storage:
     """A block of memory, shared by all the views of it.
 
-    `owner` keeps foreign memory alive; None means a pool block that this object gives
-    back itself. `version` counts in-place changes.
+    `owner` keeps foreign memory alive; None means a block of the extension, which
+    this object gives back itself. `version` counts in-place changes.
     """
 
     __slots__ = (
@@ -323,12 +323,12 @@ def whole(
     dtype: DType,
     layout: bytes,
 ) -> Array:
-    """The array on a new block of the pool: both constructors, written out."""
+    """The array on a new block of memory: both constructors, written out."""
     storage = _new(Storage)
     storage.address = address
     storage.nbytes = nbytes
     storage.version = 0
-    storage.prepared = storage._owner = storage.exports = None
+    storage.packed = storage._owner = storage.exports = None
     storage.foreign = False
     array = _new(Array)
     array.storage = storage

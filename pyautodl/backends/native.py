@@ -279,7 +279,7 @@ def failure(name: str) -> Exception:
 
 
 def allocate(nbytes: int) -> int:
-    """Take a block of at least `nbytes` from the pool and return its address.
+    """Take a block of at least `nbytes` and return its address.
 
     It is aligned to 64 bytes and goes back by `free(address)`.
 
@@ -307,11 +307,11 @@ def buffer(address: int, nbytes: int) -> Any:
 
 
 def memory_stats() -> dict[str, int]:
-    """Return the pool's counts.
+    """Return what is known of the memory that arrays live in.
 
     allocated_bytes are in use, reserved_bytes are those and the kept ones,
     peak_allocated_bytes the most in use since `reset_peak_memory`, system_allocations
-    and reused_blocks how many requests the system and the pool have served.
+    and reused_blocks how many requests the system and kept blocks have served.
 
     Example:
         >>> import pyautodl as ad

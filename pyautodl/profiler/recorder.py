@@ -41,7 +41,7 @@ class Event:
         layer: the path of the innermost module, '' outside modules.
         shapes: those of the arrays read.
         flops, bytes: what its kernels declare; see backends/costs.py.
-        memory: by how many bytes the pool's use grew.
+        memory: by how many bytes the memory in use grew.
         depth: how many recorded events it lies in.
         kernel_ns: how much of it its kernels took.
     """

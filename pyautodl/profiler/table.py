@@ -26,7 +26,7 @@ class Row:
         calls: how many.
         seconds: of all calls together.
         flops, bytes: declared by the kernels; 0 flops: none of them declares any.
-        memory: by how many bytes the pool's use grew.
+        memory: by how many bytes the memory in use grew.
     """
 
     name: str

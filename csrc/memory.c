@@ -69,7 +69,7 @@ static struct {
     int64_t cache_limit;
     int64_t memory_limit;
     pyad_memory_stats stats;
-} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t limits_known = PTHREAD_ONCE_INIT;
 
@@ -94,8 +94,8 @@ static void read_limits(void) {
     int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     int64_t quota = pyad_cgroup_memory("/sys/fs/cgroup", "/proc/self/cgroup");
     if (quota > 0 && (memory <= 0 || quota < memory)) memory = quota;
-    pool.memory_limit = memory > 0 ? memory : INT64_MAX;
-    pool.cache_limit = pool.memory_limit / 2;
+    kept.memory_limit = memory > 0 ? memory : INT64_MAX;
+    kept.cache_limit = kept.memory_limit / 2;
 }
 
 /* Map nbytes; from a few huge pages up, aligned so that the system can use them. */
@@ -155,28 +155,28 @@ static void system_free_all(block *b) {
 /* ---- kept blocks; the caller holds the mutex ---- */
 
 static void keep(block *b) {
-    block **newest = &pool.newest[b->size_class];
+    block **newest = &kept.newest[b->size_class];
     b->newer = NULL;
     b->older = *newest;
     if (*newest != NULL) (*newest)->newer = b;
     *newest = b;
     if (b->bytes < LARGE_BYTES) return;
     b->used_later = NULL;
-    b->used_before = pool.last_used;
-    if (pool.last_used != NULL) pool.last_used->used_later = b;
-    pool.last_used = b;
-    if (pool.first_used == NULL) pool.first_used = b;
+    b->used_before = kept.last_used;
+    if (kept.last_used != NULL) kept.last_used->used_later = b;
+    kept.last_used = b;
+    if (kept.first_used == NULL) kept.first_used = b;
 }
 
 static void unkeep(block *b) {
     if (b->newer != NULL) b->newer->older = b->older;
     if (b->older != NULL) b->older->newer = b->newer;
-    if (pool.newest[b->size_class] == b) pool.newest[b->size_class] = b->older;
+    if (kept.newest[b->size_class] == b) kept.newest[b->size_class] = b->older;
     if (b->bytes < LARGE_BYTES) return;
     if (b->used_later != NULL) b->used_later->used_before = b->used_before;
     if (b->used_before != NULL) b->used_before->used_later = b->used_later;
-    if (pool.last_used == b) pool.last_used = b->used_before;
-    if (pool.first_used == b) pool.first_used = b->used_later;
+    if (kept.last_used == b) kept.last_used = b->used_before;
+    if (kept.first_used == b) kept.first_used = b->used_later;
 }
 
 static block *find_kept(int64_t size_class) {
@@ -185,27 +185,27 @@ static block *find_kept(int64_t size_class) {
         last = pyad_min(size_class + CLASSES_ABOVE, NUM_CLASSES - 1);
     }
     for (int64_t c = size_class; c <= last; c++) {
-        if (pool.newest[c] != NULL) return pool.newest[c];
+        if (kept.newest[c] != NULL) return kept.newest[c];
     }
     return NULL;
 }
 
 static void count_handed_out(const block *b) {
-    pool.stats.allocated_bytes += b->bytes;
-    if (pool.stats.allocated_bytes > pool.stats.peak_allocated_bytes) {
-        pool.stats.peak_allocated_bytes = pool.stats.allocated_bytes;
+    kept.stats.allocated_bytes += b->bytes;
+    if (kept.stats.allocated_bytes > kept.stats.peak_allocated_bytes) {
+        kept.stats.peak_allocated_bytes = kept.stats.allocated_bytes;
     }
 }
 
 /* Take kept blocks beyond the limit off the lists, those unused the longest first, then `b`. */
 static block *take_excess(block *b) {
     block *excess = NULL;
-    while (pool.stats.reserved_bytes - pool.stats.allocated_bytes > pool.cache_limit) {
-        block *victim = pool.first_used != NULL ? pool.first_used : b;
+    while (kept.stats.reserved_bytes - kept.stats.allocated_bytes > kept.cache_limit) {
+        block *victim = kept.first_used != NULL ? kept.first_used : b;
         if (victim == NULL) break;
         if (victim == b) b = NULL;
         unkeep(victim);
-        pool.stats.reserved_bytes -= victim->bytes;
+        kept.stats.reserved_bytes -= victim->bytes;
         victim->older = excess;
         excess = victim;
     }
@@ -218,31 +218,31 @@ static block *take_excess(block *b) {
 static block *new_block(int64_t size_class) {
     pthread_once(&limits_known, read_limits);
     int64_t bytes = class_bytes(size_class);
-    pthread_mutex_lock(&pool.mutex);
-    int fits = bytes <= pool.memory_limit - pool.stats.reserved_bytes;
-    int64_t colour = pool.stats.system_allocations;
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_lock(&kept.mutex);
+    int fits = bytes <= kept.memory_limit - kept.stats.reserved_bytes;
+    int64_t colour = kept.stats.system_allocations;
+    pthread_mutex_unlock(&kept.mutex);
     block *b = fits ? system_allocate(size_class, colour) : NULL;
     if (b == NULL) return NULL;
-    pthread_mutex_lock(&pool.mutex);
-    pool.stats.reserved_bytes += b->bytes;
-    pool.stats.system_allocations++;
+    pthread_mutex_lock(&kept.mutex);
+    kept.stats.reserved_bytes += b->bytes;
+    kept.stats.system_allocations++;
     count_handed_out(b);
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_unlock(&kept.mutex);
     return b;
 }
 
 void *pyad_allocate(int64_t nbytes) {
     if (nbytes < 0 || nbytes > (int64_t)1 << (MAX_LOG2 - 1)) return NULL;
     int64_t size_class = class_of(nbytes);
-    pthread_mutex_lock(&pool.mutex);
+    pthread_mutex_lock(&kept.mutex);
     block *b = find_kept(size_class);
     if (b != NULL) {
         unkeep(b);
-        pool.stats.reused_blocks++;
+        kept.stats.reused_blocks++;
         count_handed_out(b);
     }
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_unlock(&kept.mutex);
     if (b == NULL) b = new_block(size_class);
     if (b == NULL) {
         pyad_empty_cache();
@@ -257,11 +257,11 @@ void pyad_free(void *memory) {
     if (memory == NULL) return;
     block *b = (block *)memory - 1;
     ASAN_POISON_MEMORY_REGION(memory, (size_t)b->bytes);
-    pthread_mutex_lock(&pool.mutex);
+    pthread_mutex_lock(&kept.mutex);
     keep(b);
-    pool.stats.allocated_bytes -= b->bytes;
+    kept.stats.allocated_bytes -= b->bytes;
     block *excess = take_excess(b);
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_unlock(&kept.mutex);
     system_free_all(excess);
 }
 
@@ -284,48 +284,48 @@ void pyad_write_float(int64_t address, int64_t dtype, double value) {
 }
 
 void pyad_get_memory_stats(pyad_memory_stats *stats) {
-    pthread_mutex_lock(&pool.mutex);
-    *stats = pool.stats;
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_lock(&kept.mutex);
+    *stats = kept.stats;
+    pthread_mutex_unlock(&kept.mutex);
 }
 
 void pyad_reset_peak_memory(void) {
-    pthread_mutex_lock(&pool.mutex);
-    pool.stats.peak_allocated_bytes = pool.stats.allocated_bytes;
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_lock(&kept.mutex);
+    kept.stats.peak_allocated_bytes = kept.stats.allocated_bytes;
+    pthread_mutex_unlock(&kept.mutex);
 }
 
 void pyad_empty_cache(void) {
     pyad_team_drop_scratch();
-    block *kept = NULL;
-    pthread_mutex_lock(&pool.mutex);
+    block *dropped = NULL;
+    pthread_mutex_lock(&kept.mutex);
     for (int64_t c = 0; c < NUM_CLASSES; c++) {
-        while (pool.newest[c] != NULL) {
-            block *b = pool.newest[c];
+        while (kept.newest[c] != NULL) {
+            block *b = kept.newest[c];
             unkeep(b);
-            pool.stats.reserved_bytes -= b->bytes;
-            b->older = kept;
-            kept = b;
+            kept.stats.reserved_bytes -= b->bytes;
+            b->older = dropped;
+            dropped = b;
         }
     }
-    pthread_mutex_unlock(&pool.mutex);
-    system_free_all(kept);
+    pthread_mutex_unlock(&kept.mutex);
+    system_free_all(dropped);
 }
 
 void pyad_set_cache_limit(int64_t nbytes) {
     pthread_once(&limits_known, read_limits);
-    pthread_mutex_lock(&pool.mutex);
-    pool.cache_limit = pyad_max(nbytes, 0);
+    pthread_mutex_lock(&kept.mutex);
+    kept.cache_limit = pyad_max(nbytes, 0);
     block *excess = take_excess(NULL);
-    pthread_mutex_unlock(&pool.mutex);
+    pthread_mutex_unlock(&kept.mutex);
     system_free_all(excess);
 }
 
 /* ---- fork: the child gets the lists as no thread was changing them ---- */
 
-static void lock_pool(void) { pthread_mutex_lock(&pool.mutex); }
-static void unlock_pool(void) { pthread_mutex_unlock(&pool.mutex); }
+static void lock_memory(void) { pthread_mutex_lock(&kept.mutex); }
+static void unlock_memory(void) { pthread_mutex_unlock(&kept.mutex); }
 
-__attribute__((constructor)) static void prepare(void) {
-    pthread_atfork(lock_pool, unlock_pool, unlock_pool);
+__attribute__((constructor)) static void handle_forks(void) {
+    pthread_atfork(lock_memory, unlock_memory, unlock_memory);
 }

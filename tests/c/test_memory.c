@@ -1,4 +1,4 @@
-/* The memory pool: alignment, reuse, counts, limits, eviction, fork, threads. */
+/* Kept memory: alignment, reuse, counts, limits, eviction, fork, threads. */
 #include "testing.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ static int64_t cached(void) {
     return s.reserved_bytes - s.allocated_bytes;
 }
 
-/* Each test starts with an empty pool and its default limit. */
+/* Each test starts with nothing kept and the default limit. */
 static int clean(void **state) {
     (void)state;
     pyad_empty_cache();
@@ -128,7 +128,7 @@ static void test_requests_that_can_not_be_met(void **state) {
     pyad_memory_stats after = stats();
     assert_int_equal(after.allocated_bytes, before.allocated_bytes);
     assert_int_equal(after.reserved_bytes, before.reserved_bytes);
-    /* and the pool still works */
+    /* and memory is still to be had */
     void *p = pyad_allocate(MB);
     assert_non_null(p);
     pyad_free(p);
@@ -223,7 +223,7 @@ static void test_threads_side_by_side(void **state) {
     assert_int_equal(stats().allocated_bytes, before);
 }
 
-static void test_child_goes_on_with_the_pool(void **state) {
+static void test_child_goes_on_with_the_memory(void **state) {
     (void)state;
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, churn, (void *)(uintptr_t)5), 0);
@@ -255,7 +255,7 @@ int main(void) {
         TEST(test_cache_limit_evicts_the_longest_unused),
         TEST(test_block_above_the_limit_is_not_kept),
         TEST(test_threads_side_by_side),
-        TEST(test_child_goes_on_with_the_pool),
+        TEST(test_child_goes_on_with_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
