@@ -427,9 +427,9 @@ typedef struct {
 
 /* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered. Numbers
  * are (depth, height, width), those of absent axes 1, 0, 1. out = activation(scale conv(x, weight) +
- * bias + residual), scale and bias by channel. prepared: what conv_weight made of the weight. */
+ * bias + residual), scale and bias by channel. packed: what conv_weight made of the weight. */
 typedef struct {
-    pyad_array x, weight, prepared, scale, bias, residual; /* all after weight may be absent */
+    pyad_array x, weight, packed, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
     int64_t stride[3], padding[3], dilation[3], groups, activation;
     double p0, p1;
@@ -468,9 +468,9 @@ typedef struct {
     int64_t transposed;
 } winograd_weight_args;
 
-/* As conv_fwd; prepared: what winograd_weight made of the weight. */
+/* As conv_fwd; packed: what winograd_weight made of the weight. */
 typedef struct {
-    pyad_array x, weight, prepared, scale, bias, residual; /* all after weight may be absent */
+    pyad_array x, weight, packed, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
     int64_t padding[2], transposed, activation;
     double p0, p1;

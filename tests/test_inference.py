@@ -145,7 +145,7 @@ def test_a_changed_weight_is_packed_anew(change, algorithm):
     x = ad.randn(2, 5, 8, 8)
     with ad.no_grad(), ad.use_conv_algorithm(algorithm):
         before = [conv(x) for _ in range(3)][-1]
-        assert conv.weight._array.storage.prepared is not None
+        assert conv.weight._array.storage.packed is not None
         change(conv)
         bias = conv.bias.reshape(1, -1, 1, 1)
         after = [conv(x) for _ in range(3)]

@@ -120,7 +120,7 @@ def test_transposed_convolution(padding):
     np.testing.assert_allclose(results[1], results[0], rtol=1e-11, atol=1e-11)
 
 
-def test_prepared_weights_scale_bias_residual_and_activation():
+def test_packed_weights_scale_bias_residual_and_activation():
     """The parts of the kernel that plain convolutions leave out, against the reference."""
     rng = np.random.default_rng(2)
     x = ad.tensor(rng.standard_normal((2, 10, 9, 6))).contiguous(
@@ -133,16 +133,14 @@ def test_prepared_weights_scale_bias_residual_and_activation():
     found = {}
     for backend in ("native", "reference"):
         with ad.use_backend(backend):
-            prepared = ad.empty(2, 36, 10, 32, dtype=ad.float64)
+            packed = ad.empty(2, 36, 10, 32, dtype=ad.float64)
             y = ad.empty_like(residual)
-            ad.backends.run(
-                "winograd_weight", (weight._array,), (prepared._array,), (0,)
-            )
-            arrays = (x, weight, prepared, scale, bias, residual)
+            ad.backends.run("winograd_weight", (weight._array,), (packed._array,), (0,))
+            arrays = (x, weight, packed, scale, bias, residual)
             reads = [each._array for each in arrays]
             ints = (1, 1, 0, 1)
             ad.backends.run("winograd_fwd", reads, (y._array,), ints, (0.0, 2.0))
-            found[backend] = y.numpy().copy(), prepared.numpy().copy()
+            found[backend] = y.numpy().copy(), packed.numpy().copy()
     for ours, theirs in zip(found["native"], found["reference"], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
     assert found["native"][0].min() == 0

@@ -1,6 +1,6 @@
 /* The output, and with the output's gradient as source the gradient of the image: all ranges
  * (range_tpl.h) of all views and groups, shared out to the threads by pixels, or by outputs where
- * pixels are few. The weight is packed first, by the whole team, unless it is `prepared`.
+ * pixels are few. The weight is packed first, by the whole team, unless it comes so.
  *
  * Small images have many zeros around them (18 % of the products of 3x3 on 7x7). There a tile
  * takes one place in MR images, and taps outside the image are left out of its sums (conv_inner).
@@ -38,7 +38,7 @@ static int64_t K(conv_inner)(const im2col_view *v) {
 
 /* What either direction reads and writes. */
 typedef struct {
-    const pyad_array *source, *weight, *prepared; /* prepared: NULL or maybe absent */
+    const pyad_array *source, *weight, *packed; /* packed: NULL or maybe absent */
     K(epilogue) end;
     REAL *out;
 } K(conv_call);
@@ -47,7 +47,7 @@ typedef struct {
 static void K(conv_gather)(const conv_shape *shape, int backward, const K(conv_call) *call,
                            const team *t) {
     int64_t phases = conv_phases(shape, backward);
-    const REAL *packed = call->prepared == NULL ? NULL : call->prepared->data;
+    const REAL *packed = call->packed == NULL ? NULL : call->packed->data;
     if (packed == NULL) {
         K(conv_pack_all)(shape, backward, call->weight->data, t->shared, t);
         team_barrier(t);
@@ -82,7 +82,7 @@ static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *
         K(conv_gather)(s, backward, call, t);
         return 0;
     }
-    const REAL *packed = call->prepared == NULL ? NULL : call->prepared->data;
+    const REAL *packed = call->packed == NULL ? NULL : call->packed->data;
     if (packed == NULL) {
         K(depthwise_pack)(call->weight->data, s->channels, conv_taps(s), t->shared, t);
         team_barrier(t);

@@ -69,7 +69,7 @@ static int K(conv_fwd)(const void *args, const team *t) {
         if (!K(planar_fits)(&s)) return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PYAD_PLANAR_DEPTH);
         K(epilogue) end = {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                            (int)a->activation, (REAL)a->p0, (REAL)a->p1};
-        const REAL *packed = a->prepared.data;
+        const REAL *packed = a->packed.data;
         if (packed == NULL) {
             K(conv_pack_all)(&s, 0, a->weight.data, t->shared, t);
             team_barrier(t);
@@ -78,7 +78,7 @@ static int K(conv_fwd)(const void *args, const team *t) {
         K(planar_apply)(&s, !planar, a->x.data, packed, &end, a->out.data, t);
         return 0;
     }
-    K(conv_call) call = {&a->x, &a->weight, &a->prepared,
+    K(conv_call) call = {&a->x, &a->weight, &a->packed,
                          {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                           (int)a->activation, (REAL)a->p0, (REAL)a->p1},
                          a->out.data};
@@ -99,7 +99,7 @@ static int K(conv_bwd_x)(const void *args, const team *t) {
 }
 
 static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
-    if (a->prepared.data != NULL) return 0;
+    if (a->packed.data != NULL) return 0;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
     return K(conv_gather_shared)(&s, 0);
 }

@@ -16,7 +16,7 @@
  *
  * The loops stand in the folder winograd: forward_tpl.h and weight_grad_tpl.h, few_forward_tpl.h and
  * few_weight_grad_tpl.h where tiles are few. Weights are mapped in each call, or once by
- * winograd_weight (`prepared`).
+ * winograd_weight (`packed`).
  *
  * Every number is computed in one order that only the shape enters, so bits do not depend on
  * threads. Scratch depends on channels: neither batch nor image enters.
@@ -43,7 +43,7 @@ static int64_t K(winograd_work)(const winograd_shape *s) {
 static int K(winograd_weight)(const void *args, const team *t) {
     const winograd_weight_args *a = args;
     K(winograd_weights) w = K(winograd_weights_of)(&a->weight, (int)a->transposed);
-    K(winograd_prepare)(&w, 0, w.columns, a->out.data, t);
+    K(winograd_pack)(&w, 0, w.columns, a->out.data, t);
     return 0;
 }
 
@@ -58,10 +58,10 @@ static int K(winograd_fwd)(const void *args, const team *t) {
     K(winograd_job) job = {.shape = &s, .x = a->x.data, .out = a->out.data};
     job.end = (K(epilogue)){a->scale.data, a->bias.data, a->residual.data, a->out.data,
                             (int)a->activation, (REAL)a->p0, (REAL)a->p1};
-    if (a->prepared.data == NULL && K(winograd_is_few)(&s)) {
+    if (a->packed.data == NULL && K(winograd_is_few)(&s)) {
         K(winograd_run_few)(&job, &w, t);
     } else {
-        K(winograd_run_groups)(&job, &w, a->prepared.data, t);
+        K(winograd_run_groups)(&job, &w, a->packed.data, t);
     }
     return 0;
 }
@@ -76,12 +76,12 @@ static int64_t K(winograd_fwd_scratch_bytes)(const winograd_fwd_args *a) {
     int64_t tiles = WINOGRAD_TILES + GEMM_MR;
     int64_t size = K(winograd_block_size)(s.channels, tiles) +
                    K(winograd_block_size)(WINOGRAD_SPAN, tiles);
-    if (a->prepared.data == NULL && K(winograd_is_few)(&s)) size = K(winograd_few_scratch)(&s);
+    if (a->packed.data == NULL && K(winograd_is_few)(&s)) size = K(winograd_few_scratch)(&s);
     return size * (int64_t)sizeof(REAL);
 }
 
 static int64_t K(winograd_fwd_shared_bytes)(const winograd_fwd_args *a) {
-    if (a->prepared.data != NULL) return 0;
+    if (a->packed.data != NULL) return 0;
     winograd_shape s = winograd_shape_of(&a->x, &a->out, a->padding);
     int64_t size = s.group / WINOGRAD_WIDTH * K(winograd_panel_size)(s.channels);
     if (K(winograd_is_few)(&s)) size = K(winograd_few_shared)(&s);

@@ -1,7 +1,7 @@
 /* The output, tile by tile.
  *
  * Loops: columns by groups whose mapped weights fit the cache that threads share (mapped by the
- * team, one barrier, or `prepared`); each thread's own tiles, or columns where tiles are few,
+ * team, one barrier, or `packed`); each thread's own tiles, or columns where tiles are few,
  * WINOGRAD_TILES at a time, whose windows it maps; WINOGRAD_SPAN columns, for which it runs the 36
  * products (tiles x channels times channels x columns) and maps the sums to pixels (A' m A). The
  * maps would wait for memory most of their time; so while products run, which need little of it,
@@ -200,7 +200,7 @@ static void K(winograd_share)(const K(winograd_job) *job, const team *t) {
 
 /* All columns, by groups. */
 static void K(winograd_run_groups)(K(winograd_job) *job, const K(winograd_weights) *w,
-                                   const REAL *prepared, const team *t) {
+                                   const REAL *packed, const team *t) {
     const winograd_shape *s = job->shape;
     int64_t tiles = WINOGRAD_TILES + GEMM_MR;
     job->v = (K(winograd_block)){t->scratch, pyad_ceil_div(s->channels, VL), tiles};
@@ -208,12 +208,12 @@ static void K(winograd_run_groups)(K(winograd_job) *job, const K(winograd_weight
         (REAL *)t->scratch + K(winograd_block_size)(s->channels, tiles), WINOGRAD_SPAN / VL, tiles};
     for (job->column = 0; job->column < s->columns; job->column += s->group) {
         job->columns = pyad_min(s->group, s->columns - job->column);
-        job->mapped = prepared;
-        if (prepared != NULL) {
+        job->mapped = packed;
+        if (packed != NULL) {
             job->mapped += job->column / WINOGRAD_WIDTH * K(winograd_panel_size)(s->channels);
         } else {
             if (job->column > 0) team_barrier(t);
-            K(winograd_prepare)(w, job->column, job->columns, t->shared, t);
+            K(winograd_pack)(w, job->column, job->columns, t->shared, t);
             team_barrier(t);
             job->mapped = t->shared;
         }

@@ -88,8 +88,8 @@ static inline int64_t K(winograd_panel_size)(int64_t channels) {
 }
 
 /* This thread's panels of columns column .. column+columns-1; column is a panel's first. */
-static void K(winograd_prepare)(const K(winograd_weights) *w, int64_t column, int64_t columns,
-                                REAL *mapped, const team *t) {
+static void K(winograd_pack)(const K(winograd_weights) *w, int64_t column, int64_t columns,
+                             REAL *mapped, const team *t) {
     int64_t begin, end;
     team_range(t, pyad_ceil_div(columns, WINOGRAD_WIDTH), 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {

@@ -96,7 +96,7 @@ class Storage:
         "exports",
         "foreign",
         "nbytes",
-        "prepared",
+        "packed",
         "version",
     )
 
@@ -104,8 +104,8 @@ class Storage:
         self.address = address
         self.nbytes = nbytes
         self.version = 0
-        # other forms of the contents, for one version of them: see ops/prepared.py
-        self.prepared: tuple[int, dict[Any, Array | None]] | None = None
+        # other forms of the contents, for one version of them: see ops/packed_weight.py
+        self.packed: tuple[int, dict[Any, Array | None]] | None = None
         self._owner = owner
         # whether somebody else brought the memory
         self.foreign = owner is not None
@@ -120,7 +120,7 @@ class Storage:
         """Count the memory as shared while `view` lives; what may be written through it
         has no other form any more.
         """
-        self.prepared = None
+        self.packed = None
         if self.exports is None:
             self.exports = _Exports()
         self.exports.add(view)

@@ -295,7 +295,7 @@ class _Run:
         return output
 
     def _prepare(self, x: Array, added: Array | None, era: object) -> _Calls | None:
-        if any(link.conv.weight._array.storage.prepared is None for link in self.links):
+        if any(link.conv.weight._array.storage.packed is None for link in self.links):
             return None
         calls: list[ConvCall] = []
         for link in self.links:

@@ -11,7 +11,7 @@ from typing import Any
 from pyautodl.backends import Array, Made, channels_last_strides, native, pack_layout
 from pyautodl.ops.conv import conv_shape, conv_shape_of, conv_way, reads_as_is
 from pyautodl.ops.conv_algorithm import native_algorithm
-from pyautodl.ops.prepared import Key, kept_weight, key_of
+from pyautodl.ops.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "conv_call"]
 

@@ -165,7 +165,7 @@ static void check_im2col(const problem *p, int parts, const double *want) {
     if (parts & PREPARED) {
         w.out = new_array(p->dtype, 1, room, 0);
         run_kernel_ok(PYAD_ID_conv_weight, w, 3);
-        a.prepared = w.out;
+        a.packed = w.out;
     }
     check_call(PYAD_ID_conv_fwd, &a, &p->y, want);
     free(w.out.data);
@@ -181,7 +181,7 @@ static void check_winograd(const problem *p, int parts, const double *want) {
     if (parts & PREPARED) {
         w.out = new_array(p->dtype, 4, room, 0);
         run_kernel_ok(PYAD_ID_winograd_weight, w, 3);
-        a.prepared = w.out;
+        a.packed = w.out;
     }
     check_call(PYAD_ID_winograd_fwd, &a, &p->y, want);
     free(w.out.data);

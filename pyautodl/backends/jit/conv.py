@@ -48,14 +48,14 @@ def _numbers(weight: NDArray, ints: tuple[int, ...]) -> NDArray:
 def conv_fwd(
     x: NDArray,
     weight: NDArray,
-    prepared: NDArray | None,
+    packed: NDArray | None,
     scale: NDArray | None,
     bias: NDArray | None,
     residual: NDArray | None,
     out: NDArray,
     *numbers: Any,
 ) -> None:
-    """out = activation(scale conv(x, weight) + bias + residual); `prepared` is the weight
+    """out = activation(scale conv(x, weight) + bias + residual); `packed` is the weight
     once more.
     """
     *ints, activation, p0, p1 = numbers

@@ -77,7 +77,7 @@ def _split(a: NDArray, axis: int, groups: int) -> NDArray:
 def conv_fwd(
     x: NDArray,
     weight: NDArray,
-    prepared: NDArray | None,
+    packed: NDArray | None,
     scale: NDArray | None,
     bias: NDArray | None,
     residual: NDArray | None,
@@ -85,7 +85,7 @@ def conv_fwd(
     *numbers: Any,
 ) -> None:
     """out[o] = sum over taps and input channels of x shifted times weight, and then what
-    `finish` does; `prepared` is the weight once more.
+    `finish` does; `packed` is the weight once more.
     """
     *ints, activation, p0, p1 = numbers
     groups = ints[9]
@@ -119,7 +119,7 @@ def finish(
 
 
 def conv_weight(weight: NDArray, out: NDArray, groups: int) -> None:
-    """How a weight is prepared is the compiled kernel's affair; here it is copied."""
+    """How a weight is packed is the compiled kernel's affair; here it is copied."""
     out.reshape(-1)[: weight.size] = weight.reshape(-1)
 
 

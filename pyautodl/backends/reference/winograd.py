@@ -48,7 +48,7 @@ def _numbers(pad_h: int, pad_w: int) -> tuple[int, ...]:
 def winograd_fwd(
     x: NDArray,
     weight: NDArray,
-    prepared: NDArray | None,
+    packed: NDArray | None,
     scale: NDArray | None,
     bias: NDArray | None,
     residual: NDArray | None,
@@ -60,12 +60,12 @@ def winograd_fwd(
     p0: float,
     p1: float,
 ) -> None:
-    """out = activation(scale conv(x, weight) + bias + residual); `prepared` is the weight
+    """out = activation(scale conv(x, weight) + bias + residual); `packed` is the weight
     once more.
     """
     turned, numbers = _turn(weight, transposed), _numbers(pad_h, pad_w)
     conv.conv_fwd(
-        *(x, turned, prepared, scale, bias, residual, out),
+        *(x, turned, packed, scale, bias, residual, out),
         *(*numbers, activation, p0, p1),
     )
 

@@ -17,7 +17,7 @@ from pyautodl.ops.conv.forward import conv_shape
 from pyautodl.ops.conv.ways import LINEAR, RELU, conv_shape_of, conv_way
 from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
-from pyautodl.ops.prepared import prepared_weight
+from pyautodl.ops.packed_weight import packed_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [
@@ -90,11 +90,11 @@ def _run_conv(
     x, weight, scale, bias, residual = reads
     shape = conv_shape_of(x.shape, weight.shape, out.shape, *numbers)
     way = conv_way(shape, native_algorithm(shape))
-    prepared = None
+    packed = None
     if way.packing is not None:
-        prepared = prepared_weight(weight, *way.packing)
+        packed = packed_weight(weight, *way.packing)
     number, p0, p1 = activation
-    arrays = (x, weight, prepared, scale, bias, residual)
+    arrays = (x, weight, packed, scale, bias, residual)
     run(way.kernel, arrays, (out,), (*way.ints, number), (p0, p1))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyautodl.backends import Array, current_backend, empty, native, run
 from pyautodl.backends.array import READS, note_reads
 
-__all__ = ["Key", "kept_weight", "key_of", "prepared_weight"]
+__all__ = ["Key", "kept_weight", "key_of", "packed_weight"]
 
 Ints = tuple[int, ...]
 # kernel, offset and shape of the weight, integers, instruction set
@@ -25,15 +25,13 @@ def key_of(weight: Array, kernel: str, ints: Ints) -> Key:
 def kept_weight(weight: Array, key: Key) -> Array | None:
     """The form of a weight that is kept and still right."""
     storage = weight.storage
-    prepared = storage.prepared
-    if prepared is None or prepared[0] != storage.version or storage.is_shared():
+    packed = storage.packed
+    if packed is None or packed[0] != storage.version or storage.is_shared():
         return None
-    return prepared[1].get(key)
+    return packed[1].get(key)
 
 
-def prepared_weight(
-    weight: Array, kernel: str, shape: Ints, ints: Ints
-) -> Array | None:
+def packed_weight(weight: Array, kernel: str, shape: Ints, ints: Ints) -> Array | None:
     """What `kernel` makes of `weight`, an array of `shape`; None at first sight, if others
     may write to the weight unseen, or if no compiled kernel will read it.
     """
@@ -42,15 +40,15 @@ def prepared_weight(
     storage = weight.storage
     if storage.is_shared() or current_backend() != "native":
         return None
-    if storage.prepared is None or storage.prepared[0] != storage.version:
-        storage.prepared = (storage.version, {})
-    kept = storage.prepared[1]
+    if storage.packed is None or storage.packed[0] != storage.version:
+        storage.packed = (storage.version, {})
+    kept = storage.packed[1]
     key = key_of(weight, kernel, ints)
     if key not in kept:
         kept[key] = None
         return None
-    prepared = kept[key]
-    if prepared is None:
-        prepared = kept[key] = empty(shape, weight.dtype)
-        run(kernel, (weight,), (prepared,), ints)
-    return prepared
+    packed = kept[key]
+    if packed is None:
+        packed = kept[key] = empty(shape, weight.dtype)
+        run(kernel, (weight,), (packed,), ints)
+    return packed
