@@ -163,8 +163,32 @@ def test_copies_have_the_same_bits_for_any_number_of_threads():
         np.testing.assert_array_equal(x.contiguous().numpy(), one)
 
 
+@pytest.mark.parametrize(
+    ("mode", "widths", "expected"),
+    [
+        ("replicate", (-1, 2), [1, 2, 3, 3, 3]),
+        ("replicate", (1, -2), [0, 0, 1]),
+        ("replicate", (-1, -2), [1]),
+        ("reflect", (-1, 2), [1, 2, 3, 2, 1]),
+        # what is cut is not what comes from the other end
+        ("circular", (-1, 2), [1, 2, 3, 1, 2]),
+        ("circular", (2, -1), [1, 2, 0, 1, 2]),
+        ("circular", (-2, -1), [2]),
+    ],
+)
+def test_negative_widths_cut_in_every_mode_of_pad(mode, widths, expected):
+    x = ad.arange(4.0).reshape(1, 1, 4)
+    assert F.pad(x, widths, mode=mode).flatten().tolist() == expected
+
+
 def test_pad_refuses_what_does_not_fit():
     x = ad.zeros(1, 1, 3)
+    with pytest.raises(ShapeError, match=r"widths -2 and 2 are too large .*'circular'"):
+        F.pad(x, (-2, 2), mode="circular")
+    with pytest.raises(
+        ShapeError, match=r"widths -3 and 0 are too large .*'replicate'"
+    ):
+        F.pad(x, (-3, 0), mode="replicate")
     with pytest.raises(
         ShapeError, match=r"pad: widths 3 and 0 are too large .*'reflect'"
     ):

@@ -86,6 +86,14 @@ def test_names_come_in_pytorchs_order_each_once() -> None:
     assert len(list(net.parameters())) == 4
 
 
+def test_a_parameter_assigned_anew_keeps_its_place() -> None:
+    """Optimizers know parameters by their order."""
+    layer = nn.Linear(2, 2)
+    layer.weight = nn.Parameter(ad.ones(2, 2))
+    assert list(layer.state_dict()) == ["weight", "bias"]
+    assert next(layer.parameters()) is layer.weight
+
+
 def test_assignment_moves_between_registries() -> None:
     module = nn.Module()
     module.x = nn.Parameter(ad.ones(2))

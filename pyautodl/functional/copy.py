@@ -724,7 +724,7 @@ def _pad_by_index(
         n = x.shape[axis]
         if not low and not high:
             continue
-        limit = {"reflect": n - 1, "circular": n, "replicate": low + high}[mode]
+        limit = _widest(n, low, high, mode)
         if max(low, high) > limit or n < 1 or n + low + high < 1:
             raise ShapeError(
                 f"pad: widths {low} and {high} are too large for axis {axis} of shape "
@@ -734,6 +734,13 @@ def _pad_by_index(
     return x
 
 
+def _widest(n: int, low: int, high: int, mode: str) -> int:
+    """How much a side may add at most."""
+    if mode == "circular":
+        return n + min(low, 0) + min(high, 0)  # what the other side leaves
+    return n - 1 if mode == "reflect" else max(low, high)
+
+
 @lru_cache(maxsize=256)
 def _sources(n: int, low: int, high: int, mode: str) -> Tensor:
     """Which element of an axis each padded element shows."""
@@ -741,7 +748,9 @@ def _sources(n: int, low: int, high: int, mode: str) -> Tensor:
     if mode == "replicate":
         places = places.clip(0, n - 1)
     elif mode == "circular":
-        places %= n
+        # what is cut does not come back at the other end
+        first = max(-low, 0)
+        places = first + (places - first) % _widest(n, low, high, mode)
     else:
         places = np.abs(places)
         places = np.where(places > n - 1, 2 * (n - 1) - places, places)
