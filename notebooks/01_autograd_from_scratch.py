@@ -137,7 +137,8 @@ for _ in range(3):
 
 for order, each in enumerate(curves):
     plt.plot(t.detach().numpy(), each.detach().numpy(), label=f"derivative {order}")
-plt.legend()
+plt.xlabel("t")
+plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.title("sine and its derivatives, by backward passes")
 plt.show()
 
@@ -166,8 +167,12 @@ assert losses[-1] < 0.02
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 left.semilogy(losses)
 left.set_title("loss")
+left.set_xlabel("step")
+left.set_ylabel("mean squared error")
 right.plot(points.numpy(), wanted.numpy(), ".", label="data")
 right.plot(points.numpy(), model(points).detach().numpy(), label="network")
+right.set_title("noisy sine")
+right.set_xlabel("x")
 right.legend()
 plt.show()
 

@@ -95,8 +95,8 @@ history = trainer.fit(
 history.plot()
 
 # %% [markdown]
-# While the network learns its training figures are averages over the epoch, with dropout and
-# augmentation on, so validation may look better than training in the first epochs.
+# The training figures are averages over an epoch in which the network still learns, and of
+# shifted images, so validation may look better than training in the first epochs.
 
 # %%
 figures = trainer.evaluate(parts[2])
@@ -128,7 +128,12 @@ plot.image_grid(
 
 # %%
 filters = model[0].weight.detach()
-plot.image_grid([filters[:8], filters[8:]], title="filters of the first layer")
+most = filters.abs().max().item()
+plot.image_grid(
+    [filters[:8], filters[8:]],
+    title=f"filters of the first layer, black -{most:.2f}, white {most:.2f}",
+    limits=(-most, most),
+)
 
 # %% [markdown]
 # ## The same seed, the same bits

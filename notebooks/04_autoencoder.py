@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import pyautodl as ad
-from pyautodl import nn, plot
+from pyautodl import plot
 from pyautodl.data import load_digits, train_validation_test_split
 from pyautodl.models import Autoencoder, ConvAutoencoder
 from pyautodl.train import Trainer, pretrain_layerwise, psnr
@@ -48,7 +48,9 @@ history.plot()
 
 # %%
 rebuilt = trainer.predict(test)
-plot.image_grid([test[:10], rebuilt[:10]], row_titles=["original", "rebuilt"])
+plot.image_grid(
+    [test[:10], rebuilt[:10]], row_titles=["original", "rebuilt"], limits=(0, 1)
+)
 
 # %%
 print(f"PSNR {psnr(rebuilt, test):.1f} dB")
@@ -84,8 +86,8 @@ with ad.no_grad():
 assert (codes.std(0) > 1).all()
 assert abs(np.corrcoef(codes.T)[0, 1]) < 0.9
 plt.figure(figsize=(5, 4))
-plt.scatter(codes[:, 0], codes[:, 1], c=classes.numpy(), cmap="tab10", s=8)
-plt.colorbar(label="digit")
+plt.scatter(*codes.T, c=classes.numpy(), cmap="tab10", s=8, vmin=-0.5, vmax=9.5)
+plt.colorbar(label="digit", ticks=range(10))
 plt.xlabel("first number")
 plt.ylabel("second number")
 plt.title("codes of two numbers")
@@ -116,12 +118,18 @@ gain = psnr(after, test) - psnr(before, test)
 print(f"{psnr(before, test):.1f} dB -> {psnr(after, test):.1f} dB")
 assert gain > 2
 plot.image_grid(
-    [before[:10], after[:10], test[:10]], row_titles=["noisy", "denoised", "original"]
+    [before[:10], after[:10], test[:10]],
+    row_titles=["noisy", "denoised", "original"],
+    limits=(0, 1),
 )
 
 # %% [markdown]
-# How many of the network's values does the code keep? `nn.Sequential` can be cut anywhere:
+# How narrow is the code of this one? `nn.Sequential` can be cut anywhere:
 
 # %%
 print(denoiser.encoder(test[:1]).shape, "of", test[:1].shape)
-print(isinstance(denoiser.encoder, nn.Sequential))
+
+# %% [markdown]
+# 32 x 7 x 7 = 1568 values, twice the 784 pixels: it is not narrow at all, and without noise
+# the network could learn to copy. Here the noise keeps it from that, as the clean image is
+# not in the input.

@@ -79,7 +79,7 @@ def by_shifts(x, weight):
 # ## 3. im2col: one matrix product
 #
 # Write each window as a column; the convolution is then a product of matrices, which computers
-# do best. The price is memory: the column matrix is nine times the image.
+# do best. The price is memory: a pixel stands in nine columns, at the edge in fewer.
 
 
 # %%
@@ -101,7 +101,8 @@ print(f"image {x.nbytes:,} bytes, columns {columns_bytes:,} bytes")
 #
 # The C kernel packs, for each thread, just the part of the column matrix that its
 # micro-kernel is about to read, so the matrix never exists as a whole. Channels lie next to
-# each other in memory, so packing copies contiguous runs.
+# each other in memory, so packing copies contiguous runs. For larger layers the library may
+# choose Winograd's algorithm, which needs fewer products; it tells which one, and why.
 
 # %%
 tx, tw = ad.tensor(x), ad.tensor(weight)
@@ -109,6 +110,10 @@ tx, tw = ad.tensor(x), ad.tensor(weight)
 
 def by_library(x, weight):
     return F.conv2d(x, weight)
+
+
+print(ad.explain_conv(tx, tw))
+print(ad.explain_conv((32, 64, 56, 56), (64, 64, 3, 3)))
 
 
 # %% [markdown]
