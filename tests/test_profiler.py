@@ -32,7 +32,12 @@ class Net(nn.Module):
 def _hooked():
     """Everything that a recording replaces."""
     walk = backward.Walk
-    methods = (backward.gradients, walk.run, walk.finish_leaves, backends._observer)
+    methods = (
+        backward.gradients,
+        walk.run,
+        walk.finish_leaves,
+        backends.calls._observer,
+    )
     return (*methods, *(op.forward for op in OPS.values()))
 
 

@@ -9,7 +9,7 @@ from pyautodl.backends import (
     Array,
     Prepared,
     empty_strides_like,
-    keep_prepared,
+    keep_calls,
     prepare,
 )
 from pyautodl.errors import GradError
@@ -115,7 +115,7 @@ def add_into(target: Array, other: Array) -> None:
 
 # by the layouts of both arrays
 _adders: dict[tuple[bytes, bytes], Prepared] = {}
-keep_prepared(_adders)
+keep_calls(_adders)
 
 
 def _prepare_adder(target: Array, other: Array) -> Prepared:

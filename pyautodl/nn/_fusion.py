@@ -18,7 +18,7 @@ from struct import Struct
 from typing import Any
 
 from pyautodl import _context
-from pyautodl.backends import Array, is_direct, keep_prepared, native, new_storage
+from pyautodl.backends import Array, is_direct, keep_calls, native, new_storage
 from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
 from pyautodl.functional.conv import conv_attributes, conv_epilogue
@@ -46,7 +46,7 @@ Activation = tuple[int, float, float]
 _MOST = 16
 # emptied when backend, observer or algorithm change: calls prepared before are void then
 _era: dict[str, object] = {}
-keep_prepared(_era)
+keep_calls(_era)
 
 
 class Chain:

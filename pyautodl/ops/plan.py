@@ -19,7 +19,7 @@ from pyautodl.backends import (
     Seen,
     contiguous_strides,
     empty,
-    keep_prepared,
+    keep_calls,
     pack_layout,
     prepare,
     prepare_chain,
@@ -363,5 +363,5 @@ def planned(
     op = Op(
         name, rule or plan_rule, forward, plan=plan, saves=saves, params=params, **more
     )
-    keep_prepared(op.plans)
+    keep_calls(op.plans)
     return op

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pyautodl.backends import Array, Prepared, keep_prepared, prepare_chain
+from pyautodl.backends import Array, Prepared, keep_calls, prepare_chain
 from pyautodl.backends.array import counted_reads
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
 from pyautodl.ops.trace import signs_of_zeros
@@ -26,7 +26,7 @@ Called = tuple[Any, Any, Sequence[Array | None], Any]
 
 # by plan, needs and layouts; None where the rule can't be repeated
 REPEATS: dict[Key, Repeat | None] = {}
-keep_prepared(REPEATS)
+keep_calls(REPEATS)
 # stands for what is not there so far
 NEW: Any = object()
 

@@ -25,7 +25,7 @@ from pyautodl.backends import (
     Storage,
     empty,
     is_constant,
-    keep_prepared,
+    keep_calls,
     prepare,
     prepare_chain,
     witnessed,
@@ -307,7 +307,7 @@ class Watch:
         plans = self.op.plans
         if self.op.name not in _traced:
             _traced.add(self.op.name)
-            keep_prepared(plans)
+            keep_calls(plans)
         if len(plans) >= MOST:
             plans.clear()
         signs = signs_of_zeros(self.plain)
