@@ -78,6 +78,33 @@ def test_layers_go_by_their_paths():
     assert ("features.0", "forward") not in shallow
 
 
+def test_later_backward_passes_are_seen_as_the_first():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def step():
+        model.zero_grad()
+        model(ad.ones(3, 4)).square().mean().backward()
+
+    def recorded():
+        with ad.profile() as p:
+            step()
+        return [
+            (event.kind, event.name, event.phase, event.layer)
+            for event in p.events
+            if event.kind != "kernel"
+        ]
+
+    first = recorded()
+    backward = [each for each in first if each[0] == "gradient"]
+    assert len(backward) == 5
+    for _ in range(3):
+        again = recorded()
+        assert [each for each in again if each[0] == "gradient"] == backward
+        assert [each for each in again if each[2] == "forward"] == [
+            each for each in first if each[2] == "forward"
+        ]
+
+
 def test_two_models_are_told_apart():
     class Other(Net):
         pass

@@ -18,7 +18,7 @@ from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import receive
 from pyautodl.ops.repeat import REPEATS, kind_of
 
-__all__ = ["Line", "fill_leaves", "run_line"]
+__all__ = ["Line", "fill_leaves", "gradients_again", "run_line"]
 
 
 class Line(NamedTuple):
@@ -57,7 +57,7 @@ def run_line(edge: Edge, gradient: Array, retain_graph: bool) -> Line:
                 place = i
             else:
                 return Line(following, gradient, leaves, found)
-        results = _gradients(node, output, gradient)
+        results = gradients_again(node, output, gradient)
         if results is None:
             break
         if not retain_graph:
@@ -82,7 +82,7 @@ def _is_special(node: Node) -> bool:
     )
 
 
-def _gradients(node: Node, output: int, gradient: Array) -> Any:
+def gradients_again(node: Node, output: int, gradient: Array) -> Any:
     """Those of a node's inputs from that of one output; None if they can't be repeated."""
     arrays = node.saved_arrays()
     if arrays is None:

@@ -19,7 +19,7 @@ from pyautodl import _context, backends
 from pyautodl.backends import native
 from pyautodl.backends.costs import bytes_of, flops_of
 from pyautodl.backends.reference import optim
-from pyautodl.graph import backward
+from pyautodl.graph import backward, line
 from pyautodl.ops.plan import OuterPlan, Plan
 from pyautodl.ops.record import OPS
 
@@ -96,6 +96,9 @@ class Recorder:
                     _set(op, "plan", self._plan(name, op.plan))
             for owner, method, wrap in (
                 (backward, "gradients", self._gradients),
+                (line, "gradients_again", self._gradients_again),
+                (backward, "run_line", self._walk),
+                (backward, "fill_leaves", self._walk),
                 (backward.Walk, "run", self._walk),
                 (backward.Walk, "find_leaves", self._walk),
                 (backward.Walk, "finish_leaves", self._walk),
@@ -140,8 +143,7 @@ class Recorder:
     def _gradients(self, gradients: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(gradients)
         def recorded(node: Any, grads: Sequence[Any], create_graph: bool) -> Any:
-            module = node.module() if node.module is not None else None
-            event = self._begin("gradient", node.op.name, module, _shapes(grads))
+            event = self._begin_gradient(node, grads)
             try:
                 return gradients(node, grads, create_graph)
             finally:
@@ -149,12 +151,29 @@ class Recorder:
 
         return recorded
 
-    def _walk(self, method: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _gradients_again(self, gradients: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(gradients)
+        def recorded(node: Any, output: int, gradient: Any) -> Any:
+            event, results = self._begin_gradient(node, (gradient,)), None
+            try:
+                results = gradients(node, output, gradient)
+                return results
+            finally:
+                # without results it did not run, and the walk will have it run
+                self._finish(event, kept=results is not None)
+
+        return recorded
+
+    def _begin_gradient(self, node: Any, grads: Sequence[Any]) -> Event:
+        module = node.module() if node.module is not None else None
+        return self._begin("gradient", node.op.name, module, _shapes(grads))
+
+    def _walk(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
-        def recorded(walk: Any) -> None:
+        def recorded(*arguments: Any) -> Any:
             self._thread.walks += 1
             try:
-                method(walk)
+                return method(*arguments)
             finally:
                 self._thread.walks -= 1
 
@@ -215,11 +234,13 @@ class Recorder:
             return "forward"
         return "optimizer" if name in _OPTIMIZER_KERNELS else "other"
 
-    def _finish(self, event: Event) -> None:
+    def _finish(self, event: Event, kept: bool = True) -> None:
         event.end = perf_counter_ns()
         event.memory += _memory_in_use()
         held = self._thread.open
         held.pop()
+        if not kept:
+            return
         if event.kind == "kernel":
             event.kernel_ns = event.end - event.start
         if held:
