@@ -7,6 +7,7 @@ tensors.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -27,6 +28,20 @@ __all__ = ["atomic_write", "load", "read_metadata", "save", "save_tensors"]
 _TREE = "pyautodl.tree"
 _VERSION = "pyautodl.version"
 _ZIP = b"PK\x03\x04"
+_NUMPY = b"\x93NUM"
+# element types of other programs' files that become float32, which holds their values
+_HALVES = ("F16", "BF16")
+# all others, as the format calls them and as NumPy does
+_DTYPES = {
+    "F32": "<f4",
+    "F64": "<f8",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
 # protocol 2 to 5: of torch.save before its version 1.6, and of pickle.dump
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 
@@ -138,6 +153,8 @@ def load(
 ) -> Any:
     """Load what `save` has saved; of another program's file a dict of its tensors.
 
+    Elements of float16 and bfloat16, which other programs save, become float32.
+
     Args:
         f: the path of the file, or what has `read`.
         map_location: where the tensors shall be: 'cpu' or None; functions and dicts, by
@@ -204,19 +221,74 @@ def _read(
     if os.path.isdir(path):
         raise IsADirectoryError(f"load: {path!r} is a folder; expected a file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            keys = list(file.keys()) if with_tensors else []
-            return dict(file.metadata() or {}), {
-                key: file.get_tensor(key) for key in keys
-            }
+        with safe_open(path, framework="numpy") as file, open(path, "rb") as stream:
+            metadata = dict(file.metadata() or {})
+            return metadata, _tensors(stream, path) if with_tensors else {}
     except (SafetensorError, OSError) as error:
         with open(path, "rb") as opened:
-            begin = opened.read(len(_ZIP))
-        raise _unreadable(path, begin, error) from error
+            raise _unreadable(path, opened, error) from error
 
 
-def _unreadable(name: str, begin: bytes, error: Exception) -> CheckpointError:
-    """The error for what is no safetensors file, of which `begin` are the first bytes."""
+def _parse(
+    content: bytes, name: str
+) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
+    """Metadata and tensors of a file's bytes."""
+    from safetensors import SafetensorError, deserialize
+
+    stream = io.BytesIO(content)
+    try:
+        # it checks that the file is whole
+        deserialize(content)
+        return _header(stream)[0].get("__metadata__") or {}, _tensors(stream, name)
+    except (SafetensorError, ValueError) as error:
+        raise _unreadable(name, stream, error) from error
+
+
+def _header(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
+    """The header of a file that is known to be whole, and where it ends."""
+    stream.seek(0)
+    size = int.from_bytes(stream.read(8), "little")
+    return json.loads(stream.read(size)), 8 + size
+
+
+def _tensors(stream: IO[bytes], name: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The tensors of a file that is known to be whole."""
+    header, base = _header(stream)
+    header.pop("__metadata__", None)
+    found = {}
+    for key, entry in header.items():
+        if entry["dtype"] not in (*_DTYPES, *_HALVES):
+            raise CheckpointError(
+                f"load: {key!r} in {name!r} has elements of {entry['dtype']}; expected "
+                f"{', '.join((*_DTYPES, *_HALVES))}; likely fix: convert it where it was made"
+            )
+        begin, end = entry["data_offsets"]
+        stream.seek(base + begin)
+        found[key] = _elements(stream.read(end - begin), entry["dtype"]).reshape(
+            entry["shape"]
+        )
+    return found
+
+
+def _elements(content: bytes, kind: str) -> np.ndarray[Any, Any]:
+    if kind == "BF16":
+        # the upper half of a float32
+        words = np.frombuffer(content, "<u2").astype(np.uint32) << np.uint32(16)
+        return words.view(np.float32)
+    if kind == "F16":
+        return np.frombuffer(content, "<f2").astype(np.float32)
+    return np.frombuffer(content, _DTYPES[kind])
+
+
+def _unreadable(name: str, stream: IO[bytes], error: Exception) -> CheckpointError:
+    """The error for what is no safetensors file, from what it holds."""
+    stream.seek(0)
+    begin = stream.read(len(_ZIP))
+    if begin == _NUMPY or (begin == _ZIP and _is_npz(stream)):
+        return CheckpointError(
+            f"load: {name!r} is a file of NumPy; likely fix: np.load({name!r}), of which "
+            "ad.tensor and load_state_dict take the arrays"
+        )
     if not begin.startswith((_ZIP, *_PICKLES)):
         return CheckpointError(
             f"load: {name!r} is damaged or is no safetensors file ({error})"
@@ -229,19 +301,15 @@ def _unreadable(name: str, begin: bytes, error: Exception) -> CheckpointError:
     )
 
 
-def _parse(
-    content: bytes, name: str
-) -> tuple[dict[str, str], dict[str, np.ndarray[Any, Any]]]:
-    """Metadata and tensors of a file's bytes."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
+def _is_npz(stream: IO[bytes]) -> bool:
+    """Whether all that a zip archive holds are arrays of NumPy."""
+    import zipfile
 
     try:
-        arrays = from_bytes(content)
-        size = int.from_bytes(content[:8], "little")
-        return json.loads(content[8 : 8 + size]).get("__metadata__") or {}, arrays
-    except (SafetensorError, ValueError) as error:
-        raise _unreadable(name, content[: len(_ZIP)], error) from error
+        names = zipfile.ZipFile(stream).namelist()
+    except zipfile.BadZipFile:
+        return False
+    return bool(names) and all(each.endswith(".npy") for each in names)
 
 
 def _encode(value: Any, path: str, tensors: dict[str, np.ndarray[Any, Any]]) -> Any:

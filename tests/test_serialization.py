@@ -1,6 +1,7 @@
 """Saving and loading nested values."""
 
 import io
+import json
 import math
 import os
 import pickle
@@ -186,3 +187,52 @@ def test_a_pipe_is_written_to_and_stays(tmp_path):
     os.close(reading)
     assert pipe.is_fifo()
     assert ad.load(content)["x"].tolist() == [1.0, 1.0]
+
+
+def _write(path, **tensors):
+    """A safetensors file of (element type, shape, array), as other programs write it."""
+    header, content = {}, b""
+    for name, (kind, shape, array) in tensors.items():
+        end = len(content) + array.nbytes
+        header[name] = {
+            "dtype": kind,
+            "shape": shape,
+            "data_offsets": [len(content), end],
+        }
+        content += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_halves_of_other_programs_become_float32(streamed, tmp_path):
+    values = [1.0, -2.5, 65504.0, math.inf]
+    half = np.array(values, np.float16)
+    # bfloat16: the upper two bytes of a float32
+    brain = np.array([1.0, -2.5, 3e38, math.nan], np.float32).view(np.uint16)[1::2]
+    path = tmp_path / "x.safetensors"
+    _write(path, half=("F16", [2, 2], half), brain=("BF16", [4], brain))
+    found = ad.load(io.BytesIO(path.read_bytes()) if streamed else path)
+    assert found["half"].dtype is found["brain"].dtype is ad.float32
+    assert found["half"].flatten().tolist() == values
+    assert found["brain"].tolist()[:2] == [1.0, -2.5]
+    assert abs(found["brain"][2].item() / 3e38 - 1) < 0.01
+    assert math.isnan(found["brain"][3].item())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_elements_that_there_are_not_are_named(streamed, tmp_path):
+    path = tmp_path / "x.safetensors"
+    _write(path, x=("U16", [1], np.ones(1, np.uint16)))
+    with pytest.raises(CheckpointError, match=r"'x' in .* has elements of U16"):
+        ad.load(io.BytesIO(path.read_bytes()) if streamed else path)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_files_of_numpy_are_called_so(name, tmp_path):
+    path = tmp_path / name
+    save = np.save if name == "x.npy" else np.savez
+    save(path, np.ones(2))
+    for file in (path, io.BytesIO(path.read_bytes())):
+        with pytest.raises(CheckpointError, match="is a file of NumPy; likely fix"):
+            ad.load(file)
