@@ -23,6 +23,7 @@ from pyautodl.backends.array import (
     from_numpy,
     is_constant,
     new_storage,
+    overlapping_axis,
     pack_layout,
 )
 from pyautodl.backends.calls import is_direct, observe, run, witnessed
@@ -75,6 +76,7 @@ __all__ = [
     "is_direct",
     "keep_calls",
     "observe",
+    "overlapping_axis",
     "pack_layout",
     "prepare",
     "prepare_chain",

@@ -43,6 +43,7 @@ __all__ = [
     "is_constant",
     "new_storage",
     "note_reads",
+    "overlapping_axis",
     "pack_layout",
     "whole",
 ]
@@ -302,11 +303,8 @@ class Array:
         return dense_order(self.shape, self.strides) is not None
 
     def repeats_elements(self) -> bool:
-        """Whether several elements share memory, as `expand` makes them."""
-        for size, stride in zip(self.shape, self.strides):
-            if stride == 0 and size > 1:
-                return True
-        return False
+        """Whether several elements share memory, as `expand` and `unfold` make them."""
+        return overlapping_axis(self.shape, self.strides) is not None
 
     def __repr__(self) -> str:
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
@@ -439,6 +437,26 @@ def dense_order(
                 return None
             step *= shape[axis]
     return tuple(order)
+
+
+@lru_cache(maxsize=8192)
+def overlapping_axis(shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
+    """An axis along which elements share memory with others, None if none do.
+
+    Views of views by steps could be told apart more finely; what is said to overlap and
+    does not costs time alone.
+    """
+    if 0 in shape:
+        return None
+    reach, finer = 0, []
+    for stride, axis in sorted((abs(s), i) for i, s in enumerate(strides)):
+        if shape[axis] == 1:
+            continue
+        finer.append(axis)
+        if stride <= reach or stride == 0:
+            return min(finer, key=lambda each: (strides[each] != 0, shape[each]))
+        reach += stride * (shape[axis] - 1)
+    return None
 
 
 @lru_cache(maxsize=8192)

@@ -6,13 +6,20 @@ the part of it that a view shows.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, contiguous_strides, empty, run
+from pyautodl.backends import (
+    Array,
+    contiguous_strides,
+    empty,
+    overlapping_axis,
+    run,
+)
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
@@ -108,16 +115,29 @@ def _as_strided_forward(
 def _as_strided_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     attrs = ctx.attrs
     zeros = call("full", shape=ctx.shapes[0], value=0.0, dtype=ctx.dtypes[0])
-    return (
-        call(
-            "as_strided_scatter",
-            zeros,
-            g,
-            base_strides=attrs["base_strides"],
-            strides=attrs["strides"],
-            offset=attrs["offset"],
-        ),
-    )
+    layout = attrs["base_strides"]
+    return (_spread(call, zeros, g, layout, tuple(attrs["strides"]), attrs["offset"]),)
+
+
+def _spread(
+    call: Any, zeros: Any, g: Any, layout: Ints, strides: Ints, offset: int
+) -> Any:
+    """The gradient of the base: what the elements of a view that share memory get is
+    added, as those of `expand` and of overlapping windows do."""
+    axis = overlapping_axis(tuple(g.shape), strides)
+    if axis is None:
+        attrs = {"base_strides": layout, "strides": strides, "offset": offset}
+        return call("as_strided_scatter", zeros, g, **attrs)
+    stride = strides[axis]
+    rest = strides[:axis] + strides[axis + 1 :]
+    if stride == 0:
+        total = call("sum", g, dim=(axis,), keepdim=False)
+        return _spread(call, zeros, total, layout, rest, offset)
+    parts = [
+        _spread(call, zeros, part, layout, rest, offset + i * stride)
+        for i, part in enumerate(call("unbind", g, dim=axis))
+    ]
+    return functools.reduce(lambda x, y: call("add", x, y), parts)
 
 
 def _as_strided_reference(
@@ -157,6 +177,8 @@ def _as_strided_samples() -> Iterator[Sample]:
         (x,), {"base_strides": (2, 1), "shape": (), "strides": (), "offset": 5}
     )
     yield Sample((x,), {**_BASE, "shape": (0, 2), "strides": (1, 3)})
+    yield Sample((x,), {**_BASE, "shape": (3, 2, 2), "strides": (0, 3, 1)})
+    yield Sample((x,), {**_BASE, "shape": (2, 3), "strides": (1, 1)})
 
 
 def _as_strided_errors() -> Iterator[ErrorCase]:
