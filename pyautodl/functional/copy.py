@@ -30,6 +30,7 @@ from pyautodl.functional.views import (
     atleast_3d,
     broadcast_tensors,
     flatten,
+    in_own_memory,
     transpose,
 )
 from pyautodl.ops.axes import normalize_axis
@@ -467,12 +468,10 @@ def _repeat(self: Tensor, *repeats: Any) -> Tensor:
         )
     shape = (1,) * (len(counts) - len(shape)) + shape
     out = apply(RESHAPE, self, shape=shape)
-    if counts == (1,) * len(counts):
-        return clone(out)
     for axis, n in enumerate(counts):
         if n != 1:
             out = _repeat_axis(out, axis, n)
-    return out
+    return in_own_memory(out, self)
 
 
 def _repeat_axis(x: Tensor, axis: int, n: int) -> Tensor:
@@ -547,7 +546,7 @@ def repeat_interleave(
     lifted = apply(RESHAPE, x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     many = apply(EXPAND, lifted, shape=(*shape[: axis + 1], n, *shape[axis + 1 :]))
     merged = (*shape[:axis], n * shape[axis], *shape[axis + 1 :])
-    return apply(RESHAPE, many, shape=merged)
+    return in_own_memory(apply(RESHAPE, many, shape=merged), input)
 
 
 # ---- turns ----

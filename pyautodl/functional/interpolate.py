@@ -7,6 +7,7 @@ from typing import Any
 
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional import pool
+from pyautodl.functional.views import in_own_memory
 from pyautodl.ops.integers import each_axis
 from pyautodl.ops.interpolate import INTERPOLATE
 from pyautodl.ops.resample import RESAMPLE
@@ -283,8 +284,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     blocks = input.reshape(*lead, c // (r * r), r, r, h, w)
     moved = blocks.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    out: Tensor = moved.reshape(*lead, c // (r * r), h * r, w * r)
-    return out
+    out = moved.reshape(*lead, c // (r * r), h * r, w * r)
+    return in_own_memory(out, input)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -315,8 +316,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     blocks = input.reshape(*lead, c, h // r, r, w // r, r)
     moved = blocks.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    out: Tensor = moved.reshape(*lead, c * r * r, h // r, w // r)
-    return out
+    out = moved.reshape(*lead, c * r * r, h // r, w // r)
+    return in_own_memory(out, input)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -345,5 +346,5 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"{tuple(input.shape)})"
         )
     grouped = input.reshape(n, g, c // g, *spatial)
-    out: Tensor = grouped.transpose(1, 2).reshape(n, c, *spatial)
-    return out
+    out = grouped.transpose(1, 2).reshape(n, c, *spatial)
+    return in_own_memory(out, input)

@@ -22,7 +22,7 @@ from pyautodl.ops.views import (
     UNFOLD,
     along,
 )
-from pyautodl.tensor import Tensor, apply, inplace_view, method
+from pyautodl.tensor import Tensor, apply, call, inplace_view, method
 
 __all__ = [
     "adjoint",
@@ -57,6 +57,18 @@ __all__ = [
     "unsqueeze",
     "vsplit",
 ]
+
+
+def in_own_memory(result: Tensor, source: Tensor) -> Tensor:
+    """The result, or a copy of it where it shows the memory of the source.
+
+    For functions that are made of views and are none themselves: what is written to one
+    tensor must not appear in the other, whatever the sizes.
+    """
+    if result._array.storage is not source._array.storage:
+        return result
+    copied: Tensor = call("copy", result, layout="contiguous")
+    return copied
 
 
 # ---- shapes ----
@@ -850,7 +862,8 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise ShapeError(f"diag: expected 1 or 2 axes, got shape {tuple(input.shape)}")
-    return apply(DIAGONAL, input, offset=diagonal, dim1=0, dim2=1)
+    shown = apply(DIAGONAL, input, offset=diagonal, dim1=0, dim2=1)
+    return in_own_memory(shown, input)
 
 
 for _view_function in (squeeze, unsqueeze, transpose, swapaxes, swapdims, t):
