@@ -102,12 +102,15 @@ def _mul_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 
 
 def _div_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-    y, out = ctx.saved
+    x, y = ctx.saved
     part = call("grad_div", g, y)
     gx = back(call, ctx, 0, part) if needs[0] else None
     if not needs[1]:
         return gx, None
-    return gx, call("neg", back(call, ctx, 1, call("grad_mul", part, out)))
+    # by inputs alone, so that the quotient may be changed in place; the second division
+    # comes after the sum over the axes along which y is repeated
+    total = back(call, ctx, 1, call("grad_mul", part, x))
+    return gx, call("neg", call("grad_div", total, y))
 
 
 ADD = map_op("add", "", "", vjp=_add_vjp, takes=ANY)
@@ -121,7 +124,7 @@ ADD_SCALED = map_op(
     cases=({"alpha": 3},),
 )
 MUL = map_op("mul", "y", "x", vjp=_mul_vjp, takes=ANY)
-DIV = map_op("div", "y", "yo", vjp=_div_vjp, domain=[(-2, 2), _POSITIVE])
+DIV = map_op("div", "y", "xy", vjp=_div_vjp, domain=[(-2, 2), _POSITIVE])
 
 
 # ---- division to whole numbers ----

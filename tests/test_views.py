@@ -1,0 +1,107 @@
+"""Whose memory a tensor shows, and what its gradient is when that memory changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import pyautodl as ad
+from pyautodl.autograd import gradcheck, gradgradcheck
+from pyautodl.backends import overlapping_axis
+from pyautodl.errors import GradError
+
+X = np.arange(6.0).reshape(2, 3) + 0.5
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.expand(4, 2, 3),
+        lambda x: x[:, :1].expand(2, 5),
+        lambda x: x.unfold(1, 2, 1),
+        lambda x: x.unfold(1, 2, 1).expand(2, 2, 2, 2),
+        lambda x: x.unfold(1, 3, 1).unfold(0, 2, 1),
+    ],
+)
+def test_repeated_elements_of_a_changed_base_add_up(view: Callable) -> None:
+    weights = ad.tensor(
+        np.random.default_rng(0).standard_normal(view(ad.ones(2, 3)).shape)
+    )
+
+    def shown_after(x: ad.Tensor) -> ad.Tensor:
+        base = x * 1
+        shown = view(base)
+        base.mul_(x)
+        return shown * weights
+
+    x = ad.tensor(X, requires_grad=True)
+    assert gradcheck(shown_after, (x,))
+    assert gradgradcheck(shown_after, (x,))
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "axis"),
+    [
+        ((2, 3), (3, 1), None),
+        ((2, 3), (1, 2), None),
+        ((2, 3), (6, 2), None),
+        ((4, 3), (0, 1), 0),
+        ((1, 3), (0, 1), None),
+        ((5, 2), (1, 1), 1),
+        ((0, 2), (0, 0), None),
+        ((2, 5), (5, -1), None),
+        ((), (), None),
+    ],
+)
+def test_axes_along_which_elements_share_memory(
+    shape: tuple[int, ...], strides: tuple[int, ...], axis: int | None
+) -> None:
+    assert overlapping_axis(shape, strides) == axis
+
+
+def test_overlapping_windows_are_not_changed_in_place() -> None:
+    windows = ad.zeros(4).unfold(0, 2, 1)
+    with pytest.raises(GradError, match="mul_: several elements share memory"):
+        windows.mul_(2)
+    apart = ad.ones(4).unfold(0, 2, 2)
+    assert apart.mul_(2).tolist() == [[2, 2], [2, 2]]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.repeat(1, 1),
+        lambda x: x[:1].repeat(3, 1),
+        lambda x: x[:1, :1].tile(2, 3),
+        lambda x: x.repeat_interleave(1, 0),
+        lambda x: x[:1].repeat_interleave(3, 0),
+        lambda x: x[:1].repeat_interleave(ad.tensor([3]), 0),
+        lambda x: ad.diag(x),
+        lambda x: ad.nn.functional.pixel_shuffle(x[None, None], 1),
+        lambda x: ad.nn.functional.pixel_unshuffle(x[None, None], 1),
+        lambda x: ad.channel_shuffle(x[None], 1),
+    ],
+)
+def test_copies_are_copies_for_every_size(function: Callable) -> None:
+    x = ad.tensor(X)
+    result = function(x)
+    before = result.tolist()
+    x.zero_()
+    assert result.tolist() == before
+    result.add_(1)
+    assert not x.any()
+
+
+def test_a_quotient_may_be_changed_before_backward() -> None:
+    def changed(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        quotient = x / y
+        quotient[0] = 2.0
+        return quotient.mul_(3)
+
+    x = ad.tensor(X, requires_grad=True)
+    for y in (X[::-1].copy(), X[:, :1].copy(), np.array(2.5)):
+        divisor = ad.tensor(y, requires_grad=True)
+        assert gradcheck(changed, (x, divisor))
+        assert gradgradcheck(changed, (x, divisor))
