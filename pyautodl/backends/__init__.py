@@ -23,6 +23,7 @@ from pyautodl.backends.array import (
     from_numpy,
     is_constant,
     new_storage,
+    out_of_range,
     overlapping_axis,
     pack_layout,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "is_direct",
     "keep_calls",
     "observe",
+    "out_of_range",
     "overlapping_axis",
     "pack_layout",
     "prepare",

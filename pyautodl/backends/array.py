@@ -22,8 +22,8 @@ import numpy as np
 
 from pyautodl.backends import native
 from pyautodl.backends.codes import MAX_DIMS
-from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype
-from pyautodl.errors import ShapeError
+from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype, int64
+from pyautodl.errors import DTypeError, ShapeError, describe
 
 __all__ = [
     "DESC_BYTES",
@@ -43,6 +43,7 @@ __all__ = [
     "is_constant",
     "new_storage",
     "note_reads",
+    "out_of_range",
     "overlapping_axis",
     "pack_layout",
     "whole",
@@ -490,11 +491,31 @@ def _plan(shape: tuple[int, ...], itemsize: int) -> tuple[int, tuple[int, ...]]:
     return operator.index(prod(shape)) * itemsize, contiguous_strides(shape)
 
 
-def constant(value: float | int | bool, dtype: DType) -> Array:
-    """A 0-dimensional array that nobody may write to; they are kept and shared."""
+def constant(value: float | int | bool, dtype: DType, name: str = "constant") -> Array:
+    """A 0-dimensional array that nobody may write to; they are kept and shared.
+
+    Raises:
+        DTypeError: the element type can't hold the value that `name` is given.
+    """
     # -0.0 and 0.0 are one key and two numbers
     sign = math.copysign(1.0, value) if value == 0 else 0.0
-    return _constant(value, sign, dtype.code)
+    try:
+        return _constant(value, sign, dtype.code)
+    except (OverflowError, ValueError):
+        raise out_of_range(name, value, dtype) from None
+
+
+def out_of_range(name: str, value: Any, dtype: DType) -> DTypeError:
+    """The error for a number that an element type can't hold."""
+    if dtype.category == FLOATING:
+        return DTypeError(f"{name}: {describe(value)} is too large for {dtype.name}")
+    limits = np.iinfo(dtype.numpy)
+    wider = dtype is not int64 and isinstance(value, int)
+    fix = "a wider type, as by .long()" if wider else "a floating one, as by .double()"
+    return DTypeError(
+        f"{name}: {describe(value)} is not among the numbers of {dtype.name}, "
+        f"{limits.min} to {limits.max}; likely fix: {fix}"
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -27,6 +27,7 @@ from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
 from pyautodl.functional.statistics import *
 from pyautodl.functional.typed import *
+from pyautodl.functional.ufuncs import *
 from pyautodl.functional.views import *
 
 # a function may bear the name of another family (norm): the order above, by name, leaves

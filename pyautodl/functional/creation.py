@@ -75,6 +75,8 @@ def tensor(
     _check_device(device)
     values = _as_ndarray("tensor", data)
     kind = _dtype_of(data, values) if dtype is None else as_dtype(dtype)
+    if not isinstance(data, (Tensor, np.ndarray)):
+        _check_range("tensor", values, kind)
     array = backends.empty(values.shape, kind)
     array.numpy()[...] = values
     return _leaf(array, requires_grad)
@@ -99,15 +101,88 @@ def _as_ndarray(name: str, data: Any) -> np.ndarray[Any, Any]:
         data = _to_lists(data)
     try:
         values = np.asarray(data)
-    except ValueError as error:
-        raise ShapeError(
-            f"{name}: nested lists must have equal lengths ({error})"
-        ) from None
-    if values.dtype.kind not in "biuf":
-        raise DTypeError(
-            f"{name}: expected numbers, got {type(data).__name__} of {values.dtype}"
-        )
+    except ValueError:
+        raise _ragged(name, data) from None
+    beyond = values.dtype == np.uint64 and not isinstance(
+        data, (np.ndarray, np.generic)
+    )
+    if values.dtype.kind not in "biuf" or beyond:
+        raise _not_numbers(name, data, values)
     return values
+
+
+def _ragged(name: str, data: Any) -> Exception:
+    """The error for nested lists that are no array."""
+    found = find_other(data, _NUMBERS)
+    if found is not None:
+        where, value = found
+        return DTypeError(f"{name}: expected numbers, got {describe(value)} at {where}")
+    sizes: list[int | None] = []
+    rows: list[Any] = list(data)
+    while rows and len(set(sizes)) < 2:
+        sizes = [_length(row) for row in rows]
+        rows = [each for row in rows if _length(row) is not None for each in row]
+    held = ["a number" if n is None else f"{n} elements" for n in dict.fromkeys(sizes)]
+    return ShapeError(
+        f"{name}: nested lists must have equal lengths, got {' and '.join(held[:2])} side "
+        "by side; likely fix: fill up the shorter ones, as nn.utils.rnn.pad_sequence does"
+    )
+
+
+def _length(row: Any) -> int | None:
+    long = isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim)
+    return len(row) if long else None
+
+
+def _not_numbers(name: str, data: Any, values: np.ndarray[Any, Any]) -> DTypeError:
+    """The error for data that NumPy has no element type of numbers for."""
+    kind = type(data).__name__
+    if isinstance(data, np.ndarray):
+        kind = f"an array of {values.dtype}"
+        numbers = values.dtype == object and not any(
+            find_other(each, _NUMBERS) for each in values.flat
+        )
+        fix = "; likely fix: array.astype('float32')" if numbers else ""
+        return DTypeError(f"{name}: expected numbers, got {kind}{fix}")
+    found = find_other(data, _NUMBERS)
+    if found is None:
+        limits = np.iinfo(np.int64)
+        return DTypeError(
+            f"{name}: expected numbers, got an integer beyond {limits.min} to "
+            f"{limits.max}; likely fix: float(...) of it"
+        )
+    where, value = found
+    if not where:
+        lazy = hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict))
+        fix = "list(...)" if lazy else "a number, or a list or an array of them"
+        return DTypeError(
+            f"{name}: expected numbers, got {describe(value)}; likely fix: {fix}"
+        )
+    return DTypeError(f"{name}: expected numbers, got {describe(value)} at {where}")
+
+
+_NUMBERS = (bool, int, float, np.generic, np.ndarray)
+
+
+def find_other(data: Any, kinds: Any) -> tuple[str, Any] | None:
+    """The first of nested lists' elements that is of none of the kinds, and its place."""
+    if isinstance(data, kinds) and not isinstance(data, (str, bytes)):
+        return None
+    if not isinstance(data, (list, tuple)):
+        return "", data
+    for i, each in enumerate(data):
+        found = find_other(each, kinds)
+        if found is not None:
+            return f"[{i}]{found[0]}", found[1]
+    return None
+
+
+def _check_range(name: str, values: np.ndarray[Any, Any], dtype: DType) -> None:
+    """Raise if a number that is written down, not converted, is out of range."""
+    if dtype.category == FLOATING or values.dtype == dtype or not values.size:
+        return
+    for number in (values.min(), values.max()):
+        backends.constant(number.item(), dtype, name)
 
 
 def _holds_tensors(data: Any) -> bool:
@@ -122,9 +197,9 @@ def _holds_tensors(data: Any) -> bool:
 def _to_lists(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data.tolist()
-    return (
-        [_to_lists(each) for each in data] if isinstance(data, (list, tuple)) else data
-    )
+    if isinstance(data, (list, tuple)):
+        return [_to_lists(each) for each in data]
+    return data
 
 
 def _dtype_of(data: Any, values: np.ndarray[Any, Any]) -> DType:
@@ -293,7 +368,10 @@ def _filled(
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     # a call with 0 and one with -0.0 would count as the same
     if kind.category == FLOATING and isinstance(value, int):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise backends.out_of_range("full", value, kind) from None
     out = apply(FULL, shape=shape, value=value, dtype=kind)
     return out.requires_grad_() if requires_grad else out
 
@@ -384,11 +462,24 @@ def full(
         tensor([[7, 7],
                 [7, 7]])
     """
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value = as_number("full", "fill_value", fill_value)
     if dtype is None and not isinstance(value, float):
         dtype = as_dtype(type(value))
     shape = sizes_from("full", size if isinstance(size, (tuple, list)) else (size,))
     return _filled(shape, value, dtype, device, requires_grad)
+
+
+def as_number(name: str, what: str, value: Any) -> Any:
+    """A number, or the only element of a tensor or an array.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    if isinstance(value, (Tensor, np.ndarray, np.generic)) and not value.ndim:
+        value = value.item()
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"{name}: {what} must be a number, got {describe(value)}")
+    return value
 
 
 def _like(
@@ -402,7 +493,9 @@ def _like(
         backends.empty_strides_like(input._array.shape, input._array.strides),
     )
     if value is not None:
-        one = backends.constant(value, kind).view(array.shape, (0,) * array.ndim)
+        one = backends.constant(value, kind, "full_like").view(
+            array.shape, (0,) * array.ndim
+        )
         backends.run("copy", (one,), (array,))
     return _leaf(array, requires_grad)
 
@@ -486,7 +579,8 @@ def full_like(
         >>> ad.full_like(ad.zeros(2), 3)
         tensor([3., 3.])
     """
-    return _like(input, fill_value, dtype, device, requires_grad)
+    value = as_number("full_like", "fill_value", fill_value)
+    return _like(input, value, dtype, device, requires_grad)
 
 
 @method

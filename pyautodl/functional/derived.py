@@ -22,6 +22,7 @@ from pyautodl.functional.eltwise import (
     softplus,
     where,
 )
+from pyautodl.functional.eltwise.arithmetic import floating_operands
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index.arguments import as_value
 from pyautodl.functional.numpy_names import by_numpy_names
@@ -181,7 +182,7 @@ def xlogy(input: Tensor, other: Any) -> Tensor:
         >>> ad.xlogy(ad.tensor([0.0, 2.0]), ad.tensor([0.0, 1.0]))
         tensor([0., 0.])
     """
-    x, y = operands("xlogy", input, other)
+    x, y = floating_operands("xlogy", input, other)
     # a logarithm that is infinite or NaN; a finite one is the gradient of x = 0 too
     skipped = logical_and(eq(x, 0), logical_or(le(y, 0), eq(y, math.inf)))
     return where(skipped, x * 0.0, x * log(where(skipped, as_value(1, y), y)))

@@ -29,6 +29,8 @@ def by_numpy_names(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     arguments = dict(given)
     defaults = _defaults(function)
     for name, value in arguments.pop("_numpy").items():
+        if name == "out" and value is None:
+            continue  # as NumPy's functions call the method of the same name
         own = _NAMES.get(name)
         if own not in defaults:
             raise TypeError(

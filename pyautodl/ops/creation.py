@@ -32,7 +32,7 @@ def _full_forward(
 
 
 def _filled(out: Array, value: Any) -> Array:
-    one = constant(value, out.dtype)
+    one = constant(value, out.dtype, "full")
     run("copy", (one.view(out.shape, (0,) * out.ndim),), (out,))
     return out
 

@@ -50,7 +50,7 @@ def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
             f"{op.name}: expected a tensor, got {type(value).__name__}; likely fix: "
             f"{tensor_fix(value)}"
         )
-    return backends.constant(value, _operand_dtype(inputs))
+    return backends.constant(value, _operand_dtype(inputs), op.name)
 
 
 def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:

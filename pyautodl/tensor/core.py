@@ -421,6 +421,6 @@ def backward_targets(inputs: Any) -> list[Edge]:
     return targets
 
 
-def constant(value: Any, dtype: DType) -> Tensor:
+def constant(value: Any, dtype: DType, name: str = "constant") -> Tensor:
     """A 0-dimensional tensor that is not to be changed; they are kept and shared."""
-    return make(backends.constant(value, dtype), None, False)
+    return make(backends.constant(value, dtype, name), None, False)

@@ -165,7 +165,10 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
     needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
     recording = MODE.enabled and True in needs
     # the memory as an input, apart from the same memory as the output
-    arrays = [mine.view(mine.shape, mine.strides), *_arrays_of(others, mine.dtype)]
+    arrays = [
+        mine.view(mine.shape, mine.strides),
+        *_arrays_of(name, others, mine.dtype),
+    ]
     if (
         (recording and (op.keeps_first or x._base is not None))
         or op.rule(*arrays, **attrs)[0] != (mine.shape, mine.dtype)
@@ -183,9 +186,9 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
     return x
 
 
-def _arrays_of(inputs: Sequence[Any], dtype: DType) -> list[Array]:
+def _arrays_of(name: str, inputs: Sequence[Any], dtype: DType) -> list[Array]:
     return [
-        x._array if isinstance(x, Tensor) else backends.constant(x, dtype)
+        x._array if isinstance(x, Tensor) else backends.constant(x, dtype, name)
         for x in inputs
     ]
 

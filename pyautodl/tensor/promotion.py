@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType, int64, promote_types
+from pyautodl.backends.dtypes import (
+    BOOLEAN,
+    FLOATING,
+    DType,
+    float64,
+    int64,
+    promote_types,
+)
+from pyautodl.errors import DTypeError
 from pyautodl.ops.record import OPS
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, constant
@@ -14,6 +23,9 @@ from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND
 
 __all__ = ["operands"]
+
+# functions that have an answer for numbers which the element type can't hold
+_COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 
 
 def operands(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
@@ -55,7 +67,7 @@ def _weak(name: str, value: Any, beside: Tensor) -> tuple[Tensor, DType]:
     """A number as a constant, and the element type of the operation."""
     mine = beside._array.dtype
     if type(value) in (int, float) and mine.category == FLOATING:
-        return constant(value, mine), mine
+        return constant(value, mine, name), mine
     if isinstance(value, (np.ndarray, list, tuple)):
         other = BOUND["tensor"](value)
         dtype = _promote(beside, other)
@@ -71,7 +83,19 @@ def _weak(name: str, value: Any, beside: Tensor) -> tuple[Tensor, DType]:
             f"{name}: expected a tensor or a number, got {type(value).__name__}"
         )
     number = value.item() if isinstance(value, np.generic) else value
-    return constant(number, dtype), dtype
+    try:
+        return constant(number, dtype, name), dtype
+    except DTypeError:
+        if name not in _COMPARISONS:
+            raise
+    return _beyond(number)
+
+
+def _beyond(number: int) -> tuple[Tensor, DType]:
+    """What a number is compared as that is outside of the tensor's element type."""
+    if abs(number) < 2**63:
+        return constant(number, int64), int64
+    return constant(math.copysign(math.inf, number), float64), float64
 
 
 def _to(x: Tensor, dtype: DType) -> Tensor:

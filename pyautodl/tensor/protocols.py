@@ -9,7 +9,7 @@ import numpy as np
 
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import FLOATING, as_dtype
-from pyautodl.errors import GradError, ShapeError
+from pyautodl.errors import GradError, ShapeError, describe
 from pyautodl.graph import MODE
 from pyautodl.tensor.properties import Properties
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BOUND", "Protocols"]
 
 # functions from above that methods need: "tensor" makes one from data, "format" prints
-# it
+# it, "ufunc" answers NumPy
 BOUND: dict[str, Callable[..., Any]] = {}
 
 
@@ -27,8 +27,6 @@ class Protocols(Properties):
     """Conversion to values and what other libraries ask for."""
 
     __slots__ = ()
-    # NumPy's operators leave the work to ours
-    __array_ufunc__ = None
 
     if TYPE_CHECKING:
         # what Tensor has beside, and the methods that functional registers
@@ -80,6 +78,11 @@ class Protocols(Properties):
             return here.astype(wanted)
         return here.copy() if copy else here
 
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
+        return BOUND["ufunc"](ufunc, method, inputs, kwargs)
+
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self.numpy().__dlpack__(**kwargs)
 
@@ -123,15 +126,25 @@ class Protocols(Properties):
         return iter([self[i] for i in range(self._array.shape[0])])
 
     def __contains__(self, element: Any) -> bool:
-        return bool((self == element).any())
+        found = self == element
+        if isinstance(found, bool):
+            raise TypeError(
+                f"in: expected a number or a tensor, got {describe(element)}"
+            )
+        return bool(found.any())
 
     def __hash__(self) -> int:
         return id(self)
 
     def __format__(self, spec: str) -> str:
-        return format(
-            self.item() if spec and not self._array.shape else str(self), spec
-        )
+        if not self._array.shape:
+            return format(self.item(), spec)
+        if spec:
+            raise TypeError(
+                f"format: {spec!r} formats one number, got a tensor of shape "
+                f"{self._array.shape}; likely fix: item(), or tolist()"
+            )
+        return str(self)
 
     def __repr__(self) -> str:
         return BOUND["format"](self)

@@ -64,10 +64,17 @@ __all__ = [
 
 def floating_operands(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The operands of their promoted type, integers as the default floating type."""
-    x, y = operands(name, x, y)
-    if x._array.dtype.category == FLOATING:
-        return x, y
-    return as_floating(name, x), as_floating(name, y)
+    if _is_floating(x) or _is_floating(y):
+        return operands(name, x, y)
+    # each by itself: the promoted integer type need not hold the numbers of both
+    first, second = [
+        as_floating(name, z) if isinstance(z, Tensor) else z for z in (x, y)
+    ]
+    return operands(name, first, second)
+
+
+def _is_floating(x: Any) -> bool:
+    return isinstance(x, Tensor) and x._array.dtype.category == FLOATING
 
 
 # ---- sums, products, quotients ----
@@ -97,8 +104,12 @@ def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 def _checked_alpha(name: str, x: Tensor, alpha: float) -> float:
-    if x._array.dtype.category != FLOATING and alpha != int(alpha):
-        raise TypeError(f"{name}: alpha must be an integer for {x.dtype.name} tensors")
+    if x._array.dtype.category != FLOATING:
+        if alpha != int(alpha):
+            raise TypeError(
+                f"{name}: alpha must be an integer for {x.dtype.name} tensors"
+            )
+        constant(int(alpha), x.dtype, name)
     return alpha
 
 
@@ -422,7 +433,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     for bound in (min, max):
         if bound is not None and not (floating and type(bound) in (int, float)):
             x = operands("clamp", x, bound)[0]
-    if x._array.dtype.category == FLOATING:
+    if _is_floating(x):
         low = -np.inf if min is None else float(min)
         high = np.inf if max is None else float(max)
         return apply(ACTIVATIONS["clamp"], x, min=low, max=high)

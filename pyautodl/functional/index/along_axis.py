@@ -98,9 +98,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     line = as_line("index_fill", index)
     axis = normalize_axis("index_fill", dim, input.ndim, input.shape)
     shape = (*input.shape[:axis], line.numel(), *input.shape[axis + 1 :])
-    return apply(
-        INDEX_COPY, input, line, expanded(as_value(value, input), shape), dim=axis
-    )
+    source = expanded(as_value(value, input, "index_fill"), shape)
+    return apply(INDEX_COPY, input, line, source, dim=axis)
 
 
 @method

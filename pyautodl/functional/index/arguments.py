@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import FLOATING, bool_, int64
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.ops.copy import CAST
 from pyautodl.ops.views import EXPAND, RESHAPE
@@ -51,11 +51,15 @@ def expanded(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return x if x._array.shape == shape else apply(EXPAND, x, shape=shape)
 
 
-def as_value(value: Any, like: Tensor) -> Tensor:
-    """A value of the element type of a tensor."""
+def as_value(value: Any, like: Tensor, name: str = "constant") -> Tensor:
+    """What the function `name` is given, in the element type of a tensor."""
     if not isinstance(value, Tensor):
         if isinstance(value, (bool, int, float, np.generic)):
             plain = value.item() if isinstance(value, np.generic) else value
-            return constant(plain, like.dtype)
+            return constant(plain, like.dtype, name)
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            raise TypeError(
+                f"{name}: expected a number or a tensor as value, got {describe(value)}"
+            )
         value = tensor(value)
     return value if value.dtype is like.dtype else apply(CAST, value, dtype=like.dtype)

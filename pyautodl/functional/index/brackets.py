@@ -195,10 +195,15 @@ def _integer(item: Any) -> int:
     try:
         return int(item.__index__())
     except AttributeError:
+        fix = "; likely fix: // in place of /, or int(...)" if _is_float(item) else ""
         raise IndexError(
             "index: expected integers, slices, ..., None, tensors, arrays, lists or masks, "
-            f"got {describe(item)}"
+            f"got {describe(item)}{fix}"
         ) from None
+
+
+def _is_float(item: Any) -> bool:
+    return isinstance(item, (float, np.floating))
 
 
 def _bound(value: Any) -> int | None:
@@ -218,7 +223,15 @@ class _Places:
         self.shape = tuple(key.kept)
         self.axes = [axis for axis, _ in key.indices]
         tensors = [index for _, index in key.indices]
-        self.common = broadcast_shapes(*(tuple(each.shape) for each in tensors))
+        shapes = [tuple(each.shape) for each in tensors]
+        try:
+            self.common = broadcast_shapes(*shapes)
+        except ShapeError:
+            raise ShapeError(
+                "index: lists and tensors of indices are taken together, element by "
+                f"element, and must broadcast, got shapes {', '.join(map(str, shapes))}; "
+                "likely fix: x[rows][:, columns] for every pair"
+            ) from None
         lines = [flatten(expanded(each, self.common)) for each in tensors]
         sizes = tuple(self.shape[axis] for axis in self.axes)
         self.flat = apply(RAVEL_INDEX, *lines, sizes=sizes)
@@ -391,7 +404,7 @@ def _write(
     name: str, x: Tensor, key: Any, value: Any, accumulate: bool = False
 ) -> None:
     """Write a value into the part that a key names, or add it to what stands there."""
-    source = as_value(value, x)
+    source = as_value(value, x, "__setitem__")
     if source._array.storage is x._array.storage:
         source = apply(COPY, source)
     mask = _whole_mask(x, key) if source.numel() == 1 else None

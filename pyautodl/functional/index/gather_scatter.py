@@ -119,7 +119,7 @@ def scatter(
     places = as_index("scatter", index)
     source = value if src is None else src
     if not isinstance(source, Tensor):
-        source = expanded(as_value(source, input), places._array.shape)
+        source = expanded(as_value(source, input, "scatter"), places._array.shape)
     if reduce == "multiply":
         source = _part_at(source, places)
     return apply(_SCATTERS[reduce], input, places, source, dim=dim)

@@ -30,7 +30,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         >>> ad.masked_fill(ad.zeros(3), ad.tensor([True, False, True]), 7)
         tensor([7., 0., 7.])
     """
-    number = as_value(value, input)
+    number = as_value(value, input, "masked_fill")
     if number.ndim:
         raise ShapeError(
             f"masked_fill: expected one value, got shape {tuple(number.shape)}"
