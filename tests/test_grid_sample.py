@@ -53,6 +53,21 @@ def _expected(
     return out
 
 
+@pytest.mark.parametrize("padding_mode", ["border", "reflection"])
+def test_no_slope_where_the_border_begins(padding_mode: str) -> None:
+    """As at the outer pixels of an identity grid."""
+    x = ad.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    grid = F.affine_grid(ad.eye(2, 3).unsqueeze(0), x.shape, align_corners=True)
+    grid.requires_grad_()
+    out = F.grid_sample(x, grid, padding_mode=padding_mode, align_corners=True)
+    out.sum().backward()
+    assert out.tolist() == x.tolist()
+    assert grid.grad is not None
+    across, down = grid.grad[0].unbind(-1)
+    assert across.tolist() == [[0.0, 1.0, 0.0]] * 3
+    assert down.tolist() == [[0.0] * 3, [3.0] * 3, [0.0] * 3]
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])

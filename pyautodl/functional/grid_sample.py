@@ -158,17 +158,20 @@ def _check(input: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
 
 def _pixels(x: Tensor, size: int, padding_mode: str, align_corners: bool) -> Tensor:
     """Places from -1 to 1 as numbers of pixels, brought inside where that is asked."""
-    x = (x + 1) * ((size - 1) / 2) if align_corners else (x + 1) * (size / 2) - 0.5
+    last = size - 1
+    x = (x + 1) * (last / 2) if align_corners else (x + 1) * (size / 2) - 0.5
     if padding_mode == "zeros":
         # farther out there are zeros only, and no larger whole number is needed
         return x.clamp(-2, size + 1)
     if padding_mode == "reflection":
-        low, span = (0.0, size - 1.0) if align_corners else (-0.5, float(size))
+        low, span = (0.0, float(last)) if align_corners else (-0.5, float(size))
         if span == 0:
             return x * 0
         far = (x - low).abs() % (2 * span)
         x = where(far > span, 2 * span - far, far) + low
-    return x.clamp(0, size - 1)
+    # the border begins at the centres of the outer pixels: no slope there
+    inside = logical_and(x > 0, x < last)
+    return where(inside, x, x.detach().clamp(0, last))
 
 
 def _neighbour(place: Tensor, corner: int | None, size: int) -> tuple[Tensor, Tensor]:
