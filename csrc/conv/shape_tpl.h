@@ -1,4 +1,4 @@
-/* The numbers of a call, and the views of im2col_tpl.h through which it reads: one forward; for
+/* The numbers of a call, and the views of im2col.h through which it reads: one forward; for
  * the gradient of the image one for each phase of the stride, so that no product with a zero
  * between pixels is computed.
  */
