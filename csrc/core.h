@@ -9,6 +9,10 @@
 
 #include "pyautodl.h"
 
+/* Bytes of a line of the caches, and so of the widest vector: where memory for arrays and scratch
+ * begins. */
+#define PYAD_LINE_BYTES 64
+
 /* One thread's view of the team that runs a kernel. */
 typedef struct team {
     int64_t ith;        /* this thread */

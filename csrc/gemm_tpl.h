@@ -50,7 +50,6 @@
 #define GEMM_F64_SHARE (4 / (int64_t)sizeof(REAL) + 1) /* 2 for float32, 1 for float64 */
 #define GEMM_MC_NOW (GEMM_MC * GEMM_F64_SHARE / 2)
 #define GEMM_NC_NOW (GEMM_NC * GEMM_F64_SHARE / 2)
-#define GEMM_LINE (64 / (int64_t)sizeof(REAL))   /* elements of a line of the caches */
 #define GEMM_PAGE (4096 / (int64_t)sizeof(REAL)) /* rows so far apart fall on one set of L1 */
 /* steps of a sum that take as long as reading from L2, and from beyond */
 #define GEMM_AHEAD 8
@@ -182,8 +181,8 @@ static void K(gemm_pack_columns)(REAL *restrict packed, int64_t height, int64_t 
 /* Ask for `count` elements that a tile reads some steps of the sum later. They may begin anywhere
  * in a line. */
 GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t count) {
-    GEMM_UNROLL for (int64_t j = 0; j < count; j += GEMM_LINE) __builtin_prefetch(later + j);
-    if (count % GEMM_LINE > GEMM_LINE / 2) __builtin_prefetch(later + count - 1);
+    GEMM_UNROLL for (int64_t j = 0; j < count; j += LINE) __builtin_prefetch(later + j);
+    if (count % LINE > LINE / 2) __builtin_prefetch(later + count - 1);
 }
 
 /* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
@@ -314,7 +313,7 @@ GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t
     const REAL *c = p->c + row * p->c_row + col * p->c_col;
     if (p->c_col != 1) return;
     for (int64_t i = 0; i < rows; i++, c += p->c_row) {
-        for (int64_t j = 0; j < GEMM_NR; j += 64 / (int64_t)sizeof(REAL)) {
+        for (int64_t j = 0; j < GEMM_NR; j += LINE) {
             __builtin_prefetch(c + j, 1, 2);
         }
     }
@@ -367,7 +366,7 @@ GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
         run(depth, a, a_lane, a_depth, b, b_depth, c, p->c_row, s->add);
         return;
     }
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL tile[GEMM_MR * GEMM_NV * VL];
     run(depth, a, a_lane, a_depth, b, b_depth, tile, GEMM_NR, 0);
     K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
 }
@@ -425,7 +424,7 @@ static int64_t K(gemm_fit)(int64_t rows) { return rows > 1 ? rows / 2 * 2 : rows
 /* packed panels of B, then a block of A and what its packing writes past the end */
 static inline int64_t K(gemm_scratch_bytes)(void) {
     int64_t elements = GEMM_KC * GEMM_NC_NOW + (GEMM_MC_NOW + GEMM_MR) * GEMM_KC + VL;
-    return elements * (int64_t)sizeof(REAL) / 64 * 64 + 64;
+    return elements * (int64_t)sizeof(REAL) / PYAD_LINE_BYTES * PYAD_LINE_BYTES + PYAD_LINE_BYTES;
 }
 
 /* Rows row .. row_end-1, sums over k .. k+depth-1, panels begin .. end-1 of columns. Of several
@@ -446,7 +445,7 @@ typedef struct {
 static int K(gemm_collides)(const K(gemm_matrix) *a, const K(gemm_block) *s) {
     if (s->row_end - s->row <= 2 * GEMM_MR && s->end - s->begin <= 2) return 0;
     if (a->row != 1 && a->col != 1) return 1;
-    if (a->row == 1 && GEMM_MR < GEMM_LINE / 2) return 1;
+    if (a->row == 1 && GEMM_MR < LINE / 2) return 1;
     return (a->row == 1 ? a->col : a->row) % GEMM_PAGE == 0;
 }
 
@@ -480,7 +479,7 @@ typedef struct {
 static int K(gemm_in_place)(const K(gemm_right) *b, const K(gemm_block) *s, int64_t cols) {
     if (b->pack != NULL || b->matrix.col != 1 || cols % VL != 0) return 0;
     if (!s->several && s->row_end - s->row < 64) return 1;
-    return b->matrix.row % GEMM_LINE == 0 && b->matrix.row % GEMM_PAGE != 0;
+    return b->matrix.row % LINE == 0 && b->matrix.row % GEMM_PAGE != 0;
 }
 
 static K(gemm_panel) K(gemm_take_columns)(const K(gemm_problem) *p, const K(gemm_right) *b,
@@ -599,7 +598,7 @@ static void K(gemm_row_rest)(int64_t depth, const REAL *restrict a, int64_t a_de
 /* m == 1, B's rows along memory: columns by up to eight vectors, each a sum over k in order. */
 static void K(gemm_row)(const K(gemm_problem) *p, const K(gemm_matrix) *a, const K(gemm_matrix) *b,
                         const team *t) {
-    _Alignas(64) REAL out[8 * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL out[8 * VL];
     int64_t begin, end;
     team_range(t, p->n, GEMM_NR, &begin, &end);
     for (int64_t j = begin, cols; j < end; j += cols) {
@@ -694,7 +693,7 @@ static void K(gemm_dots_one)(int64_t depth, const REAL *a, int64_t a_row, const 
 /* Few rows of A against columns of B that lie along memory, as in x @ w.T: dot products. */
 static void K(gemm_dots)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                          const K(gemm_matrix) *b, const team *t) {
-    _Alignas(64) REAL tile[GEMM_DOT_ROWS * GEMM_NV * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL tile[GEMM_DOT_ROWS * GEMM_NV * VL];
     int64_t begin, end;
     team_range(t, p->n, GEMM_DOT_COLS, &begin, &end);
     for (int64_t j = begin; j < end; j += GEMM_DOT_COLS) {

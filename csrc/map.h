@@ -279,7 +279,7 @@ static inline void map_point(const map_plan *plan, const map_place *at, int64_t 
 
 static inline void map_walk(const map_plan *plan, map_row row, const double *params,
                             int64_t begin, int64_t end) {
-    _Alignas(64) char buffer[MAP_MAX_READS + 1][MAP_BLOCK * MAP_MAX_ITEM];
+    _Alignas(PYAD_LINE_BYTES) char buffer[MAP_MAX_READS + 1][MAP_BLOCK * MAP_MAX_ITEM];
     int64_t last = plan->count - 1, axis = plan->ndim - 1;
     const map_operand *out = &plan->operand[last];
     map_place at;

@@ -30,9 +30,9 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-/* up to LINEAR_BYTES a class each 64 bytes, above STEPS classes each doubling */
+/* up to LINEAR_BYTES a class each line of bytes, above STEPS classes each doubling */
 #define LINEAR_BYTES 1024
-#define LINEAR_CLASSES (LINEAR_BYTES / PYAD_ALIGNMENT)
+#define LINEAR_CLASSES (LINEAR_BYTES / PYAD_LINE_BYTES)
 #define LINEAR_LOG2 10
 #define STEPS 8
 #define STEPS_LOG2 3
@@ -50,7 +50,7 @@
 
 /* Stands right before each block. */
 typedef struct block {
-    _Alignas(PYAD_ALIGNMENT) struct block *newer; /* on the class's list of kept blocks */
+    _Alignas(PYAD_LINE_BYTES) struct block *newer; /* on the class's list of kept blocks */
     struct block *older;
     struct block *used_later; /* among all kept large blocks, by when they were given back */
     struct block *used_before;
@@ -60,7 +60,7 @@ typedef struct block {
     int64_t size_class;
 } block;
 
-_Static_assert(sizeof(block) == PYAD_ALIGNMENT, "a block's header keeps its alignment");
+_Static_assert(sizeof(block) == PYAD_LINE_BYTES, "a block's header keeps its alignment");
 
 static struct {
     pthread_mutex_t mutex;
@@ -76,14 +76,14 @@ static pthread_once_t limits_known = PTHREAD_ONCE_INIT;
 /* ---- size classes ---- */
 
 static int64_t class_of(int64_t nbytes) {
-    if (nbytes <= LINEAR_BYTES) return nbytes > 0 ? (nbytes - 1) / PYAD_ALIGNMENT : 0;
+    if (nbytes <= LINEAR_BYTES) return nbytes > 0 ? (nbytes - 1) / PYAD_LINE_BYTES : 0;
     int64_t log2 = 63 - __builtin_clzll((uint64_t)(nbytes - 1));
     int64_t step = ((nbytes - 1) >> (log2 - STEPS_LOG2)) - STEPS;
     return LINEAR_CLASSES + (log2 - LINEAR_LOG2) * STEPS + step;
 }
 
 static int64_t class_bytes(int64_t size_class) {
-    if (size_class < LINEAR_CLASSES) return (size_class + 1) * PYAD_ALIGNMENT;
+    if (size_class < LINEAR_CLASSES) return (size_class + 1) * PYAD_LINE_BYTES;
     int64_t above = size_class - LINEAR_CLASSES;
     return (above % STEPS + STEPS + 1) << (above / STEPS + LINEAR_LOG2 - STEPS_LOG2);
 }
@@ -124,7 +124,7 @@ static block *system_allocate(int64_t size_class, int64_t colour) {
         offset += (size_t)(colour % COLOURS * COLOUR_BYTES);
         total = ((size_t)bytes + offset + page - 1) / page * page;
         base = map(total);
-    } else if (posix_memalign(&base, PYAD_ALIGNMENT, total) != 0) {
+    } else if (posix_memalign(&base, PYAD_LINE_BYTES, total) != 0) {
         base = NULL;
     }
     if (base == NULL) return NULL;

@@ -68,7 +68,7 @@ static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
 }
 
 static int64_t round_up(int64_t nbytes) {
-    return (nbytes + PYAD_ALIGNMENT - 1) / PYAD_ALIGNMENT * PYAD_ALIGNMENT;
+    return (nbytes + PYAD_LINE_BYTES - 1) / PYAD_LINE_BYTES * PYAD_LINE_BYTES;
 }
 
 /* Run with scratch from the team if the caller holds it, else its own. */

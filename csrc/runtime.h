@@ -4,8 +4,6 @@
 
 #include "core.h"
 
-#define PYAD_ALIGNMENT 64
-
 /* cpu.c: the kernel table in use */
 const pyad_kernel_row *pyad_current_table(void);
 
@@ -30,7 +28,7 @@ void pyad_team_drop_scratch(void);
 
 /* Run a kernel on nth threads of the team that the caller holds, or alone (nth == 1, which needs no
  * team). Each thread gets `scratch` bytes of `memory`, after the `shared` bytes for all; both sizes
- * are multiples of PYAD_ALIGNMENT. Returns the kernel's status and fills error if it is not 0. */
+ * are multiples of PYAD_LINE_BYTES. Returns the kernel's status and fills error if it is not 0. */
 int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
                   int64_t shared, pyad_error *error);
 

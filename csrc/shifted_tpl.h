@@ -46,14 +46,14 @@ V_INLINE vec K(exp_shifted)(vec x, vec shift) { return K(exp_below)(v_min((vec){
 /* Ask for what a few rows hold at p and below it, where a cache line begins. Asked for between two
  * steps of arithmetic, memory works beside it; a whole row at once it would have to wait for. */
 V_INLINE void K(fetch_ahead)(const REAL *p, int64_t stride, int64_t rows) {
-    if ((uintptr_t)p % 64 >= VECTOR_BYTES) return;
+    if ((uintptr_t)p % PYAD_LINE_BYTES >= VECTOR_BYTES) return;
     for (int64_t i = 0; i < rows; i++) __builtin_prefetch(p + i * stride, 0, 2);
 }
 
 /* Ask for the cache line that will be written at p, if one begins there: a burst of stores would wait
  * for line after line. */
 V_INLINE void K(claim_ahead)(const REAL *p) {
-    if ((uintptr_t)p % 64 < VECTOR_BYTES) __builtin_prefetch(p, 1, 3);
+    if ((uintptr_t)p % PYAD_LINE_BYTES < VECTOR_BYTES) __builtin_prefetch(p, 1, 3);
 }
 
 /* Take in a few rows of n <= VL columns: the maximum rises, and what was summed below it shrinks. */

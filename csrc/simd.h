@@ -21,6 +21,7 @@
 #endif
 
 #define VL ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
+#define LINE ((int64_t)(PYAD_LINE_BYTES / sizeof(REAL))) /* elements of a line of the caches */
 #define vec K(vec_t)
 #define mask K(mask_t)
 #define mask_item K(mask_item)

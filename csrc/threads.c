@@ -30,11 +30,10 @@
 #define YIELDS 16
 #define MOVE_NANOSECONDS 1000000
 #define WORKER_STACK_BYTES (1 << 20)
-#define CACHE_LINE 64
 
 /* A number that others wait to see changed. */
 typedef struct {
-    _Alignas(CACHE_LINE) _Atomic int64_t value;
+    _Alignas(PYAD_LINE_BYTES) _Atomic int64_t value;
     _Atomic int32_t sleepers;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -65,7 +64,7 @@ typedef struct {
     int64_t seen; /* the number posted when it started */
     int64_t ith;
     int64_t moved; /* when it last changed its processor by itself */
-    _Alignas(CACHE_LINE) _Atomic int32_t place; /* the processor last seen under it; -1: unknown */
+    _Alignas(PYAD_LINE_BYTES) _Atomic int32_t place; /* the processor last seen under it; -1: unknown */
 } worker;
 
 static struct {

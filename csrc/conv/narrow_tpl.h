@@ -167,8 +167,8 @@ static void K(narrow_pack)(const conv_shape *s, const narrow_cut *c, const REAL 
 /* A thread's own memory. */
 typedef struct {
     const REAL *from[VL]; /* a row of each strip, NULL outside the source */
-    _Alignas(64) REAL turned[NARROW_TURNED];
-    _Alignas(64) REAL sums[NARROW_SUMS];
+    _Alignas(PYAD_LINE_BYTES) REAL turned[NARROW_TURNED];
+    _Alignas(PYAD_LINE_BYTES) REAL sums[NARROW_SUMS];
 } K(narrow_scratch);
 
 /* What one call reads and writes. */

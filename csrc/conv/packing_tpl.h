@@ -71,8 +71,8 @@ static int64_t K(conv_packed)(const im2col_view *v) {
 typedef struct {
     im2col_run runs[CONV_RUNS], clipped[CONV_RUNS];
     int64_t spans[CONV_RUNS], depths[CONV_RUNS];
-    _Alignas(64) REAL rows[GEMM_MR * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
-    _Alignas(64) REAL tile[GEMM_MR * GEMM_NV * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL rows[GEMM_MR * CONV_STEP];
+    _Alignas(PYAD_LINE_BYTES) REAL tile[GEMM_MR * GEMM_NV * VL];
     REAL *out[GEMM_MR], *aside[GEMM_MR]; /* rows of the output; of `tile` */
 } K(conv_scratch);
 

@@ -36,7 +36,7 @@ static inline planar_order planar_order_of(const conv_shape *s, int last) {
 
 typedef struct {
     int64_t offsets[PYAD_PLANAR_DEPTH]; /* where the first pixel's value for each k lies in `lines` */
-    _Alignas(64) REAL lines[PYAD_PLANAR_ELEMENTS];
+    _Alignas(PYAD_LINE_BYTES) REAL lines[PYAD_PLANAR_ELEMENTS];
 } K(planar_scratch);
 
 /* Elements first .. first+size-1 of a line of the image; zeros where there are none. */

@@ -80,9 +80,9 @@ static inline void conv_column_box(const im2col_view *v, int64_t k, int64_t dept
 typedef struct {
     im2col_run runs[CONV_RUNS];
     int64_t spans[CONV_PIXELS], depths[CONV_PIXELS];
-    _Alignas(64) REAL rows[CONV_PIXELS * (CONV_DEPTH_BYTES + VECTOR_BYTES) / sizeof(REAL)];
-    _Alignas(64) REAL right[CONV_PIXELS * CONV_WEIGHT_COLUMNS];
-    _Alignas(64) REAL aside[CONV_WEIGHT_COLUMNS];
+    _Alignas(PYAD_LINE_BYTES) REAL rows[CONV_PIXELS * CONV_STEP];
+    _Alignas(PYAD_LINE_BYTES) REAL right[CONV_PIXELS * CONV_WEIGHT_COLUMNS];
+    _Alignas(PYAD_LINE_BYTES) REAL aside[CONV_WEIGHT_COLUMNS];
     REAL *out[CONV_RUNS + GEMM_MR];
 } K(conv_sums_scratch);
 

@@ -66,7 +66,9 @@ static int K(conv_fwd)(const void *args, const team *t) {
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
     int planar = planar_is(&a->x);
     if (planar || (s.channels <= PLANAR_LAST && K(planar_fits)(&s))) {
-        if (!K(planar_fits)(&s)) return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PYAD_PLANAR_DEPTH);
+        if (!K(planar_fits)(&s)) {
+            return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PYAD_PLANAR_DEPTH);
+        }
         K(epilogue) end = {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                            (int)a->activation, (REAL)a->p0, (REAL)a->p1};
         const REAL *packed = a->packed.data;

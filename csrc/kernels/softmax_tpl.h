@@ -105,7 +105,6 @@ V_INLINE void K(columns)(int kind, const REAL *a, const REAL *b, REAL *out, int6
 
 /* ---- blocks of columns, row by row: many rows are in no cache, and come in long pieces ---- */
 
-#define LINE (64 / (int64_t)sizeof(REAL))
 #define BLOCK_COLUMNS (64 * LINE)
 
 /* a few columns of one row; `last` is a factor or, for the logarithm, what is subtracted */
@@ -543,5 +542,4 @@ PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 
 #undef ROWS_TOGETHER
 #undef IS_BWD
 #undef BLOCK_COLUMNS
-#undef LINE
 #endif

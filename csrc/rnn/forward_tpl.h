@@ -125,12 +125,11 @@ typedef struct {
 /* Call what the cells of a panel will write into L2 while its sums are made. */
 static void K(rnn_fwd_fetch)(const rnn_fwd_args *a, const K(rnn) *r, int64_t panel, int64_t row,
                              int64_t rows) {
-    const int64_t line = 64 / (int64_t)sizeof(REAL);
     int64_t begin = panel * GEMM_NR, end = pyad_min(begin + GEMM_NR, r->hidden);
     for (int64_t i = row; i < row + rows; i++) {
         const REAL *gates = (const REAL *)a->gates.data + i * r->row;
         const REAL *y = (const REAL *)a->y.data + i * r->hidden;
-        for (int64_t j = begin; j < end; j += line) {
+        for (int64_t j = begin; j < end; j += LINE) {
             __builtin_prefetch(y + j, 1, 2);
             if (!a->keep) continue;
             for (int64_t g = 0; g < r->slots; g++) {

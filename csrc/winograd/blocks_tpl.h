@@ -10,7 +10,6 @@
 #ifndef PYAD_WINOGRAD_BLOCKS
 #define PYAD_WINOGRAD_BLOCKS
 #define WINOGRAD_BIAS 36 /* the point behind the last of a mapped gradient: its plain sum */
-#define WINOGRAD_LINE 64 /* bytes of a cache line */
 
 /* Rows of the 6 x 6 points that are mapped, as bits: row 0, rows 1 and 2, which share sums, rows 3
  * and 4, row 5. */
@@ -53,7 +52,7 @@ typedef struct {
 
 GEMM_INLINE void K(winograd_fetch)(K(winograd_ahead) *a) {
     const REAL *end = a->next + pyad_min(a->step, a->end - a->next);
-    for (; a->next < end; a->next += WINOGRAD_LINE / sizeof(REAL)) {
+    for (; a->next < end; a->next += LINE) {
         __builtin_prefetch(a->next, 0, 2);
     }
 }
@@ -74,7 +73,7 @@ static K(winograd_ahead) K(winograd_look_ahead)(const winograd_shape *s,
     if (begin >= end) return a;
     a.next += K(winograd_reach)(s, p, below, begin - 1);
     a.end += K(winograd_reach)(s, p, below, end - 1);
-    a.step = (a.end - a.next) / turns + WINOGRAD_LINE / (int64_t)sizeof(REAL);
+    a.step = (a.end - a.next) / turns + LINE;
     return a;
 }
 
@@ -113,7 +112,7 @@ GEMM_INLINE K(winograd_source) K(winograd_see)(const K(winograd_pixels) *p, cons
  * left: one cache line each. It may lie outside the image. */
 GEMM_INLINE void K(winograd_ask)(const K(winograd_pixels) *p, const REAL *next, const int side,
                                  const int right) {
-    if ((uintptr_t)next % WINOGRAD_LINE >= VECTOR_BYTES) return;
+    if ((uintptr_t)next % PYAD_LINE_BYTES >= VECTOR_BYTES) return;
     GEMM_UNROLL for (int i = 0; i < side; i++) {
         GEMM_UNROLL for (int j = right; j < side; j++) {
             __builtin_prefetch(next + (i * p->width + j) * p->channels);
@@ -163,7 +162,7 @@ GEMM_INLINE void K(winograd_window_rows)(const K(winograd_source) *d, const int 
 static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pixels) *x,
                                     int64_t first, int64_t count, int rows,
                                     const K(winograd_block) *v, int64_t to) {
-    _Alignas(64) REAL room[WINOGRAD_POINTS * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL room[WINOGRAD_POINTS * VL];
     int64_t step = K(winograd_point_step)(v);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);
@@ -228,7 +227,7 @@ static void K(winograd_map_gradients)(const winograd_shape *s, const K(winograd_
                                       int64_t column, int64_t columns, int64_t first,
                                       int64_t count, int rows, const K(winograd_block) *w,
                                       int64_t to) {
-    _Alignas(64) REAL room[16 * VL];
+    _Alignas(PYAD_LINE_BYTES) REAL room[16 * VL];
     int64_t step = K(winograd_point_step)(w);
     for (int64_t t = 0; t < count; t++) {
         winograd_place at = winograd_place_of(s, first + t);

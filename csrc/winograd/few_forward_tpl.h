@@ -11,7 +11,7 @@
 #define WINOGRAD_FEW_TILES 128 /* up to which mapped weights stay with the thread */
 #define WINOGRAD_DEPTH 64      /* channels of them at a time */
 /* elements from point to point of a thread's mapped weights: no two on one set of the cache */
-#define WINOGRAD_POINT (WINOGRAD_DEPTH * WINOGRAD_WIDTH + 64 / (int64_t)sizeof(REAL))
+#define WINOGRAD_POINT (WINOGRAD_DEPTH * WINOGRAD_WIDTH + LINE)
 #endif
 
 /* Whether mapped weights meet so few tiles that they had better not leave the thread's cache: by

@@ -92,7 +92,7 @@ GEMM_INLINE void K(winograd_expect)(const K(winograd_job) *job, winograd_place a
     int64_t pixel = (at.n * s->out_height + at.y + line) * s->out_width + at.x;
     const REAL *out = job->out + pixel * s->columns + column;
     for (int64_t j = 0; j < WINOGRAD_STEP; j++, out += s->columns) {
-        for (int64_t l = 0; l < columns; l += WINOGRAD_LINE / (int64_t)sizeof(REAL)) {
+        for (int64_t l = 0; l < columns; l += LINE) {
             __builtin_prefetch(out + l, 1, 2);
         }
     }

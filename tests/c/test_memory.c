@@ -32,12 +32,12 @@ static void test_aligned_and_writable(void **state) {
     for (int64_t n = 0; n < 100000; n = n * 5 / 4 + 1) {
         char *p = pyad_allocate(n);
         assert_non_null(p);
-        assert_int_equal((uintptr_t)p % PYAD_ALIGNMENT, 0);
+        assert_int_equal((uintptr_t)p % PYAD_LINE_BYTES, 0);
         memset(p, 1, (size_t)n);
         pyad_free(p);
     }
     char *large = pyad_allocate(9 * MB + 1);
-    assert_int_equal((uintptr_t)large % PYAD_ALIGNMENT, 0);
+    assert_int_equal((uintptr_t)large % PYAD_LINE_BYTES, 0);
     memset(large, 1, (size_t)(9 * MB + 1));
     pyad_free(large);
 }

@@ -185,7 +185,7 @@ static void test_status_without_team_fail_is_reported(void **state) {
 
 static int write_scratch(const void *args, const team *t) {
     probe *p = (probe *)(uintptr_t)args;
-    if ((uintptr_t)t->scratch % PYAD_ALIGNMENT || (uintptr_t)t->shared % PYAD_ALIGNMENT) {
+    if ((uintptr_t)t->scratch % PYAD_LINE_BYTES || (uintptr_t)t->shared % PYAD_LINE_BYTES) {
         atomic_fetch_add(&p->wrong, 1);
     }
     memset(t->scratch, (int)t->ith + 1, SCRATCH);
