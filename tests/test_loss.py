@@ -261,6 +261,16 @@ def test_binary_cross_entropy_with_logits_is_exact_for_large_logits():
     np.testing.assert_allclose(x.grad.numpy(), [0, 0, 1, -1], atol=1e-6)
 
 
+@pytest.mark.parametrize("target", [1.0, -1.0])
+def test_soft_margin_loss_of_infinite_scores(target):
+    x = ad.tensor([math.inf, -math.inf, 1e4, -1e4]) * target
+    x.requires_grad_()
+    loss = F.soft_margin_loss(x, ad.full((4,), target), reduction="none")
+    loss.sum().backward()
+    assert loss.tolist() == [0.0, math.inf, 0.0, 1e4]
+    assert x.grad.tolist() == [0.0, -target, 0.0, -target]
+
+
 # ---- no broadcasting, no mixed types ----
 
 PAIRS = [

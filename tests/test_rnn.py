@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl import nn
+from pyautodl import backends, nn
 from pyautodl.backends import native
 from pyautodl.nn.utils.rnn import (
     PackedSequence,
@@ -79,6 +79,21 @@ def test_gru_by_hand() -> None:
     n = math.tanh(0.3 * 2 + 0.03 + r * (0.7 * -0.5 + 0.3))
     expected = (1 - z) * n + z * -0.5
     assert ad.gru_cell(x, h, w_ih, w_hh, b_ih, b_hh).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_relu_passes_nan_on_in_the_gradient(backend: str) -> None:
+    if not backends.backend_kernels(backend):
+        pytest.skip(f"{backend} is absent")
+    layer = nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    nn.init.constant_(layer.weight_ih_l0, 2.0)
+    nn.init.constant_(layer.weight_hh_l0, 0.0)
+    x = ad.tensor([[[math.nan], [-1.0], [3.0]]], requires_grad=True)
+    with ad.use_backend(backend):
+        y, _ = layer(x)
+        y.backward(ad.ones_like(y))
+    assert x.grad is not None
+    assert x.grad.flatten().tolist() == [2.0, 0.0, 2.0]
 
 
 # ---- against steps ----

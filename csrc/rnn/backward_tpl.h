@@ -51,7 +51,7 @@ GEMM_INLINE void K(plain_back)(const K(rnn_back) *w, int64_t kind, int64_t j, in
                               int64_t n) {
     vec h = K(rnn_load)(w->y, j, n), dh = K(rnn_dh)(w, j, l, n);
     vec d = kind == PYAD_RNN_TANH ? dh * (v_set1(1) - h * h)
-                                  : v_select(h > (vec){0}, dh, (vec){0});
+                                  : v_select(h <= (vec){0}, (vec){0}, dh); /* nan passes on */
     v_store_live(w->d + j, d, n);
 }
 

@@ -192,7 +192,7 @@ def _bwd_row(
         elif kind == RNN_TANH:
             d[j] = now * (1 - y[j] * y[j])
         else:
-            d[j] = now if y[j] > 0 else 0.0
+            d[j] = 0.0 if y[j] <= 0 else now
 
 
 @_jit

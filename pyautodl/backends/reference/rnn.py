@@ -167,7 +167,7 @@ def rnn_bwd(
         elif kind == RNN_TANH:
             d[rows] = now * (1 - y[rows] ** 2)
         else:
-            d[rows] = np.where(y[rows] > 0, now, 0)
+            d[rows] = np.where(y[rows] <= 0, 0, now)
         dh[:n] = straight + d[rows, : w_hh.shape[0]] @ w_hh
     back = d[:, : w_hh.shape[0]]
     own = d

@@ -15,11 +15,10 @@ from pyautodl.functional.loss.arguments import (
     to_classes,
 )
 from pyautodl.ops.pair_loss import (
-    BINARY_CROSS_ENTROPY_WITH_LOGITS,
     check_pair,
     check_reduction,
 )
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor
 
 __all__ = [
     "cosine_embedding_loss",
@@ -137,12 +136,7 @@ def soft_margin_loss(
     """
     refuse_old_arguments("soft_margin_loss", size_average, reduce)
     target = prepare("soft_margin_loss", input, target, reduction)
-    score = -target * input
-    # the binary cross-entropy of the score with target 0
-    loss = apply(
-        BINARY_CROSS_ENTROPY_WITH_LOGITS, score, score.detach() * 0, reduction="none"
-    )
-    return reduced(loss, reduction)
+    return reduced(-logsigmoid(target * input), reduction)
 
 
 def cosine_embedding_loss(
