@@ -81,6 +81,7 @@ set_cache_limit = native.set_cache_limit
 _LATER = {
     "data": "pyautodl.data",
     "distributions": "pyautodl.distributions",
+    "inspect": "pyautodl.inspect",
     "models": "pyautodl.models",
     "nn": "pyautodl.nn",
     "optim": "pyautodl.optim",

@@ -14,6 +14,7 @@ import pytest
 import pyautodl
 import pyautodl.data
 import pyautodl.distributions
+import pyautodl.inspect
 import pyautodl.models
 import pyautodl.plot
 import pyautodl.testing
@@ -61,6 +62,7 @@ PUBLIC = {
     "autograd.functional": autograd.functional,
     "distributions": pyautodl.distributions,
     "plot": pyautodl.plot,
+    "inspect": pyautodl.inspect,
     "testing": pyautodl.testing,
 }
 # made by `tensor` and by the library itself

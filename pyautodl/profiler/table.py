@@ -50,7 +50,7 @@ class Shown(NamedTuple):
     """A table of text."""
 
     header: tuple[str, ...]
-    cells: list[tuple[str, ...]]
+    cells: Sequence[tuple[str, ...]]
 
 
 def rows_of(events: Iterable[Event], by: str, depth: int | None) -> list[Row]:

@@ -10,7 +10,7 @@ from pyautodl.autograd import no_grad
 from pyautodl.random import get_rng_state, set_rng_state
 from pyautodl.tensor import Tensor
 
-__all__ = ["blame", "blame_data"]
+__all__ = ["blame", "blame_data", "kept_state"]
 
 _DIVERGED = (
     "a smaller learning rate, nn.utils.clip_grad_norm_, finite and normalised inputs"
@@ -102,7 +102,7 @@ def _first_not_finite(model: Any, inputs: Sequence[Tensor]) -> _First | None:
         for path, module in model.named_modules()
     ]
     try:
-        with no_grad(), _kept_state(model):
+        with no_grad(), kept_state(model):
             model(*inputs)
     finally:
         for handle in handles:
@@ -111,7 +111,7 @@ def _first_not_finite(model: Any, inputs: Sequence[Tensor]) -> _First | None:
 
 
 @contextmanager
-def _kept_state(model: Any) -> Iterator[None]:
+def kept_state(model: Any) -> Iterator[None]:
     """Put buffers and random numbers back to what they were."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     state = get_rng_state()
