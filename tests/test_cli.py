@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from pyautodl import plot
 from pyautodl.cli import demo, main
+from pyautodl.cli.predict import prepare
 from pyautodl.data import load_digits
 from pyautodl.train import Trainer
 
@@ -93,3 +95,41 @@ def test_a_stopped_command_shows_no_traceback(capsys, monkeypatch):
     monkeypatch.setattr(demo, "run", interrupted)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "pyautodl: stopped\n"
+
+
+def _like(found, wanted):
+    return np.corrcoef(found.ravel(), np.asarray(wanted, np.float32).ravel())[0, 1]
+
+
+@pytest.mark.parametrize("number", [10, 700, 1200, 2600, 4400])
+def test_a_digit_is_read_wherever_and_however_large_it_is_written(number, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    digit = load_digits()[0][number, 0].numpy()
+    paper = np.full((500, 640), 230, np.uint8)
+    large = image.fromarray(digit).resize((168, 168), image.Resampling.BICUBIC)
+    paper[300:468, 20:188] -= (np.asarray(large) * 0.8).astype(np.uint8)
+    path = tmp_path / "photo.png"
+    image.fromarray(paper).save(path)
+    pixels, done = prepare(path)
+    assert pixels.shape == (28, 28)
+    assert _like(pixels, digit) > 0.8
+    assert done == [
+        "inverted, as it was dark on light",
+        "cut out of 640x500 and centred",
+    ]
+
+
+def test_images_of_16_bits_are_not_cut_off(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    digit = load_digits()[0][700, 0].numpy()
+    path = tmp_path / "deep.png"
+    image.fromarray(digit.astype(np.uint16) * 257).save(path)
+    assert np.array_equal(prepare(path)[0], digit)
+
+
+def test_an_empty_page_is_told(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    path = tmp_path / "page.png"
+    image.new("L", (40, 30), 250).save(path)
+    with pytest.raises(ValueError, match=r"page\.png.*nothing to read"):
+        prepare(path)
