@@ -659,6 +659,17 @@ def test_norm_of_huge_and_tiny_gradients(dtype: object, size: float) -> None:
         assert w.grad.tolist() == pytest.approx([0.5] * 4, rel=1e-5)
 
 
+@pytest.mark.parametrize(("p", "size"), [(0, 3.0), (-math.inf, 0.0), (1, 3.3125)])
+def test_clip_grad_norm_of_rare_orders(p, size):
+    x, y = ad.zeros(2, requires_grad=True), ad.zeros(2, 1, requires_grad=True)
+    x.grad, y.grad = ad.tensor([3.0, -0.25]), ad.tensor([[0.0], [0.0625]])
+    norm = nn.utils.clip_grad_norm_([x, y], 1.0, norm_type=p)
+    assert norm.item() == pytest.approx(size)
+    assert x.grad[0].item() == pytest.approx(3.0 * min(1.0, 1 / (size + 1e-6)))
+    with pytest.raises(ValueError, match="p must be -inf or from 0 to inf"):
+        nn.utils.clip_grad_norm_([x, y], 1.0, norm_type=-1)
+
+
 def test_a_norm_that_is_not_finite_names_the_parameter() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from pyautodl import _context
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.backends import Array, empty, run
@@ -62,6 +64,8 @@ def _by_dtype(grads: list[Array]) -> list[_Grads]:
 
 def _norm(sorts: list[_Grads], p: float) -> Array:
     """The norm of all elements, float64, and after it the first that is not finite."""
+    if p <= 0:
+        return _count_or_least(sorts, p)
     kind = {math.inf: 0.0, 1.0: 1.0, 2.0: 2.0}.get(p)
     outs = []
     for each in sorts:
@@ -90,6 +94,18 @@ def _general_norm(grads: _Grads, out: Array, p: float) -> None:
         tensors: list[Any] = [make(array, None, False) for array in grads.arrays]
         sums = [float(((each / largest).abs() ** p).sum().item()) for each in tensors]
     out.numpy()[0] = largest * math.fsum(sums) ** (1 / p)
+
+
+def _count_or_least(sorts: list[_Grads], p: float) -> Array:
+    """The norm of order 0: how many elements are not 0; or of -inf: the smallest size."""
+    with no_grad():
+        tensors: list[Any] = [
+            make(array, None, False) for each in sorts for array in each.arrays
+        ]
+        norms = [float(each.norm(p).item()) for each in tensors]
+    total = empty((2,), float64)
+    total.numpy()[...] = np.sum(norms) if p == 0 else np.min(norms), -1
+    return total
 
 
 def _as_tensor(norm: Array, dtype: DType) -> Tensor:
@@ -131,7 +147,8 @@ def clip_grad_norm_(
     Args:
         parameters: whose gradients to scale, in place.
         max_norm: the largest norm allowed.
-        norm_type: the order of the norm; inf for the largest size.
+        norm_type: the order of the norm; inf for the largest size, -inf for the smallest,
+            0 for how many are not 0.
         error_if_nonfinite: refuse gradients with infinite or NaN elements.
         foreach: a hint without effect.
 
@@ -188,7 +205,8 @@ def get_total_norm(
 
     Args:
         tensors: of floating types.
-        norm_type: the order of the norm; inf for the largest size.
+        norm_type: the order of the norm; inf for the largest size, -inf for the smallest,
+            0 for how many are not 0.
         error_if_nonfinite: refuse infinite and NaN elements.
         foreach: a hint without effect.
 
