@@ -491,6 +491,8 @@ def test_sorts_are_stable_and_nan_is_the_largest():
     assert x.sort(descending=True).indices.tolist() == [1, 4, 0, 3, 2, 5]
     assert x.topk(3).indices.tolist() == [1, 4, 0]
     assert x.topk(3, largest=False).indices.tolist() == [2, 5, 0]
+    # equal to the last that is kept: the first of them stays
+    assert ad.tensor([2.0, 1.0, 1.0, 1.0]).topk(2).indices.tolist() == [0, 1]
 
 
 def test_large_sorts():

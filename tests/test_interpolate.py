@@ -108,6 +108,16 @@ def test_a_filter_leaves_infinite_pixels_that_it_does_not_touch():
     assert (y[1:] == 0).all()
 
 
+def test_a_filter_leaves_an_infinite_pixel_just_beyond_its_window():
+    # the widest window has four taps, the first output's has three
+    values = np.zeros((1, 1, 1, 9))
+    values[0, 0, 0, 3] = np.inf
+    x = ad.tensor(values)
+    y = F.interpolate(x, (1, 5), mode="bilinear", antialias=True).numpy()[0, 0, 0]
+    assert y[0] == 0
+    assert y[2] == math.inf
+
+
 def test_refused_arguments():
     x = ad.zeros(1, 2, 4, 4)
     for arguments, exception, words in [

@@ -154,6 +154,29 @@ def test_kernels_agree_with_the_reference_on_any_threads(
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_threads_share_large_parameters_and_count_one_step(
+    kind: type[optim.Optimizer], options: dict[str, object]
+) -> None:
+    # smaller ones are the first thread's alone; of so many threads some begin late
+    values = np.random.default_rng(0).standard_normal((4, 20_011))
+
+    def run() -> list[list[float]]:
+        params = [ad.tensor(each, requires_grad=True) for each in values]
+        optimizer = kind(params, **options)
+        for _ in range(4):
+            for each in params:
+                each.grad = each.detach() * 0.5
+            optimizer.step()
+        return [each.tolist() for each in params]
+
+    with native.exact_threads(1):
+        alone = run()
+    with native.exact_threads(16):
+        assert run() == alone
+
+
 # ---- state ----
 
 

@@ -20,7 +20,6 @@ from pyautodl.backends.codes import ABSENT, MAX_THREADS
 from pyautodl.errors import BackendError
 
 __all__ = [
-    "allocate",
     "allocate_address",
     "available",
     "available_cpus",
@@ -278,20 +277,6 @@ def failure(name: str) -> Exception:
 # ---- memory ----
 
 
-def allocate(nbytes: int) -> int:
-    """Take a block of at least `nbytes` and return its address.
-
-    It is aligned to 64 bytes and goes back by `free(address)`.
-
-    Raises:
-        MemoryError: the request can't be met.
-    """
-    address: int = allocate_address(nbytes)
-    if not address:
-        raise out_of_memory(nbytes)
-    return address
-
-
 def out_of_memory(nbytes: int) -> MemoryError:
     """The error to raise where `allocate_address` gave 0."""
     used = memory_stats()["allocated_bytes"]
@@ -474,7 +459,8 @@ if available:
     _check_version()
     _read_kernels()
     _read_environment()
-    # 0 where the request can't be met
+    # of a block of so many bytes, aligned to a cache line, which goes back by `free`; 0 where
+    # the request can't be met
     allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
     # of a prepared call and up to three addresses, or what `packer` packed: the address of
     # the first output, 0 where the call failed
@@ -490,7 +476,6 @@ else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
     call_prepared = call_packed = output = read_float = write_float = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
-    allocate: Any = _absent  # type: ignore[no-redef]
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]
     use_isa: Any = _absent  # type: ignore[no-redef]
