@@ -852,8 +852,7 @@ typedef struct {
     int64_t maximize;
 } radam_step_args;
 
-/* out (float64): the norm, and the number of the first gradient that is not finite or -1. p: 1, 2,
- * or 0 for the largest size */
+/* out (float64): the norm. p: 1, 2, or 0 for the largest size */
 typedef struct {
     pyad_array grads;
     pyad_array out;

@@ -354,12 +354,6 @@ PYAD_RECORD_FLUSHED(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 
 
 /* ---- the norm of all gradients ---- */
 
-/* a part's largest size or its sum, and the first tensor with an element that is not finite */
-typedef struct {
-    double value;
-    double bad;
-} K(norm_part);
-
 /* eight elements, which are summed as doubles */
 typedef REAL K(norm_raw) __attribute__((vector_size(8 * sizeof(REAL))));
 typedef double K(norm_lanes) __attribute__((vector_size(64)));
@@ -375,7 +369,7 @@ typedef int64_t K(norm_bits) __attribute__((vector_size(64)));
     } while (0)
 
 /* The largest size of n elements; NaN if one is. */
-static double K(largest_size)(const REAL *g, int64_t n, int *finite) {
+static double K(largest_size)(const REAL *g, int64_t n) {
     K(norm_lanes) x, most = {0}, odd = {0};
     for (int64_t k = 0; k < n; k += 8) {
         if (n - k >= 8) {
@@ -393,8 +387,7 @@ static double K(largest_size)(const REAL *g, int64_t n, int *finite) {
         r = most[i] > r ? most[i] : r;
         sum += odd[i];
     }
-    *finite = sum == 0;
-    for (int64_t k = 0; k < n && !*finite; k++) {
+    for (int64_t k = 0; k < n && sum != 0; k++) {
         if (g[k] != g[k]) return (double)g[k];
     }
     return r;
@@ -421,29 +414,26 @@ static double K(sum_of_sizes)(const REAL *g, int64_t n, double scale, int square
 
 /* Part i of OPTIM_PARTS of each tensor: the largest size (p = 0), or the sum of the sizes (1) or
  * their squares (2), each size times `scale`. */
-static K(norm_part) K(norm_of_part)(const pyad_array *grads, int64_t part, double p,
-                                    double scale) {
+static double K(norm_of_part)(const pyad_array *grads, int64_t part, double p, double scale) {
     const team as_thread = {part, OPTIM_PARTS, NULL, NULL, NULL};
     K(walk) w = K(walk_part)(grads, &as_thread);
-    K(norm_part) r = {0, -1};
+    double r = 0;
     while (K(walk_next)(&w)) {
         const REAL *g = K(table_data)(grads, w.i) + w.from;
         if (p != 0) {
-            r.value += K(sum_of_sizes)(g, w.to - w.from, scale, p == 2);
+            r += K(sum_of_sizes)(g, w.to - w.from, scale, p == 2);
             continue;
         }
-        int finite;
-        double x = K(largest_size)(g, w.to - w.from, &finite);
-        if (!finite && r.bad < 0) r.bad = (double)w.i;
-        if (x > r.value || x != x) r.value = x;
-        if (r.value != r.value) break;
+        double x = K(largest_size)(g, w.to - w.from);
+        if (x > r || x != x) r = x;
+        if (r != r) break;
     }
     return r;
 }
 
 /* All parts, each by one thread. */
 static void K(norm_pass)(const grad_norm_args *a, const team *t, double p, double scale,
-                         K(norm_part) *parts) {
+                         double *parts) {
     int64_t begin, end;
     team_range(t, OPTIM_PARTS, 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) parts[i] = K(norm_of_part)(&a->grads, i, p, scale);
@@ -451,44 +441,35 @@ static void K(norm_pass)(const grad_norm_args *a, const team *t, double p, doubl
 }
 
 /* The largest of the parts' values; NaN if there is one. */
-static double K(norm_largest)(const K(norm_part) *parts) {
+static double K(norm_largest)(const double *parts) {
     double r = 0;
     for (int64_t i = 0; i < OPTIM_PARTS; i++) {
-        double x = parts[i].value;
+        double x = parts[i];
         if (x > r || x != x) r = x;
         if (r != r) break;
     }
     return r;
 }
 
-/* out = {norm, number of the first tensor that is not finite or -1}. The elements are divided by
- * the largest before they are squared, so the norm overflows only if it is too large itself. */
+/* The elements are divided by the largest before they are squared, so the norm overflows only if it
+ * is too large itself. */
 static int K(grad_norm)(const void *args, const team *t) {
     const grad_norm_args *a = args;
-    K(norm_part) *largest = t->shared, *sums = largest + OPTIM_PARTS;
+    double *largest = t->shared, *sums = largest + OPTIM_PARTS;
     K(norm_pass)(a, t, 0, 1, largest);
     double norm = K(norm_largest)(largest), scale = norm;
     if (a->p != 0 && norm > 0 && norm - norm == 0) {
         K(norm_pass)(a, t, a->p, 1 / scale, sums);
         double sum = 0;
-        for (int64_t i = 0; i < OPTIM_PARTS; i++) sum += sums[i].value;
+        for (int64_t i = 0; i < OPTIM_PARTS; i++) sum += sums[i];
         norm = (a->p == 2 ? sqrt(sum) : sum) * scale;
     }
-    if (t->ith == 0) {
-        double bad = -1;
-        for (int64_t i = 0; i < OPTIM_PARTS; i++) {
-            double found = largest[i].bad;
-            if (found >= 0 && (bad < 0 || found < bad)) bad = found;
-        }
-        double *out = a->out.data;
-        out[0] = norm;
-        out[1] = bad;
-    }
+    if (t->ith == 0) *(double *)a->out.data = norm;
     return PYAD_OK;
 }
 
 PYAD_RECORD(grad_norm, grad_norm_args, 2 * K(table_numel)(&a->grads), 0,
-            2 * OPTIM_PARTS * (int64_t)sizeof(K(norm_part)))
+            2 * OPTIM_PARTS * (int64_t)sizeof(double))
 
 /* out *= min(1, max_norm / (norm + 1e-6)); grads are the same arrays as out */
 static int K(grad_scale)(const void *args, const team *t) {

@@ -194,14 +194,13 @@ def radam_step(
 
 def grad_norm(grads: Table, out: NDArray, p: float) -> None:
     sizes = [np.abs(grad.astype(np.float64)) for grad in grads]
-    bad = [i for i, size in enumerate(sizes) if not np.isfinite(size).all()]
     norm = max((float(np.max(size, initial=0.0)) for size in sizes), default=0.0)
     if any(np.isnan(size).any() for size in sizes):
         norm = np.nan
     if p != 0 and np.isfinite(norm) and norm > 0:
         total = sum(float(((size / norm) ** p).sum()) for size in sizes)
         norm *= total ** (1 / p)
-    out[...] = norm, bad[0] if bad else -1
+    out[...] = norm
 
 
 def grad_scale(grads: Table, norm: NDArray, out: Table, max_norm: float) -> None:

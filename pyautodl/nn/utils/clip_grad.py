@@ -63,13 +63,13 @@ def _by_dtype(grads: list[Array]) -> list[_Grads]:
 
 
 def _norm(sorts: list[_Grads], p: float) -> Array:
-    """The norm of all elements, float64, and after it the first that is not finite."""
+    """The norm of all elements, float64."""
     if p <= 0:
         return _count_or_least(sorts, p)
     kind = {math.inf: 0.0, 1.0: 1.0, 2.0: 2.0}.get(p)
     outs = []
     for each in sorts:
-        out = empty((2,), float64)
+        out = empty((1,), float64)
         run("grad_norm", (each.arrays,), (out,), (), (kind or 0.0,))
         if kind is None:
             _general_norm(each, out, p)
@@ -78,8 +78,8 @@ def _norm(sorts: list[_Grads], p: float) -> Array:
         return outs[0]
     norms = [float(out.numpy()[0]) for out in outs]
     scale = max(norms, default=0.0)
-    total = empty((2,), float64)
-    total.numpy()[...] = scale, -1
+    total = empty((1,), float64)
+    total.numpy()[...] = scale
     if p != math.inf and math.isfinite(scale) and scale > 0:
         total.numpy()[0] = scale * sum((norm / scale) ** p for norm in norms) ** (1 / p)
     return total
@@ -103,8 +103,8 @@ def _count_or_least(sorts: list[_Grads], p: float) -> Array:
             make(array, None, False) for each in sorts for array in each.arrays
         ]
         norms = [float(each.norm(p).item()) for each in tensors]
-    total = empty((2,), float64)
-    total.numpy()[...] = np.sum(norms) if p == 0 else np.min(norms), -1
+    total = empty((1,), float64)
+    total.numpy()[...] = np.sum(norms) if p == 0 else np.min(norms)
     return total
 
 
@@ -119,7 +119,7 @@ def _check_finite(norm: Array, grads: list[Array], owners: list[Tensor]) -> None
     if math.isfinite(value):
         return
     for i, grad in enumerate(grads):
-        out = empty((2,), float64)
+        out = empty((1,), float64)
         run("grad_norm", ([_Grads([grad]).arrays[0]],), (out,), (), (0.0,))
         if not math.isfinite(float(out.numpy()[0])):
             name = _context.parameter_name(owners[i])
