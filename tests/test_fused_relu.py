@@ -176,3 +176,12 @@ def test_a_relu_in_place_before_pooling_changes_its_input():
     relu.inplace = False
     model(x)
     assert ad.equal(seen[1], model[0](x))
+
+
+def test_where_the_winner_of_a_window_is_zero_nothing_comes_back():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.MaxPool2d(2))
+    model[0].weight.data = ad.ones(1, 1, 1, 1)
+    values = [[0.0, -1.0, -1.0, 2.0], [-2.0, 0.0, 0.0, 0.0]]
+    x = ad.tensor([[values]], requires_grad=True)
+    model(x).sum().backward()
+    assert x.grad.tolist() == [[[[0, 0, 0, 1], [0, 0, 0, 0]]]]

@@ -112,6 +112,23 @@ def test_steps_as_pytorch(
     assert found[7] == pytest.approx(eighth, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    "SGD Adam AdamW Adamax RAdam RMSprop Adagrad Adadelta".split(),
+)
+def test_maximize_steps_against_the_gradient(kind: str) -> None:
+    make = getattr(optim, kind)
+    found = []
+    for sign in (1, -1):
+        w = ad.tensor([1.0, -2.0], requires_grad=True)
+        optimizer = make([w], lr=0.1, weight_decay=0.0, maximize=sign < 0)
+        for scale in (1.0, 2.0, 0.5):
+            w.grad = ad.tensor([1.0, -3.0]) * (scale * sign)
+            optimizer.step()
+        found.append(w.tolist())
+    assert found[0] == found[1] != [1.0, -2.0]
+
+
 # ---- backends, threads, instruction sets ----
 
 KINDS = [
@@ -712,6 +729,8 @@ def test_a_norm_that_is_not_finite_names_the_parameter() -> None:
     assert net.first.grad.tolist() == [1.0, 1.0]
     nan = ad.ones(2, requires_grad=True)
     nan.grad = ad.tensor([math.nan, 1.0])
+    for order in (1.0, 2.0, math.inf):
+        assert math.isnan(nn.utils.get_total_norm(nan.grad, order).item())
     assert math.isnan(nn.utils.clip_grad_norm_(nan, 1.0).item())
 
 
