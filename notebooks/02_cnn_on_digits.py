@@ -18,7 +18,7 @@
 
 # %%
 import pyautodl as ad
-from pyautodl import nn, plot
+from pyautodl import inspect, nn, plot
 from pyautodl.data import (
     Normalizer,
     RandomShift,
@@ -69,8 +69,7 @@ model = nn.Sequential(
     nn.ReLU(),
     nn.Linear(64, 10),
 )
-print(model)
-print(sum(p.numel() for p in model.parameters()), "parameters")
+print(inspect.summary(model, (1, 1, 28, 28)))
 
 # %% [markdown]
 # ## Training
@@ -96,7 +95,11 @@ history.plot()
 
 # %% [markdown]
 # The training figures are averages over an epoch in which the network still learns, and of
-# shifted images, so validation may look better than training in the first epochs.
+# shifted images, so validation may look better than training in the first epochs. What does
+# the library say to the curves?
+
+# %%
+print(history.verdict())
 
 # %%
 figures = trainer.evaluate(parts[2])
@@ -121,6 +124,23 @@ wrong = (found != truth).nonzero().reshape(-1).tolist()[:10]
 plot.image_grid(
     [test.tensors[0][wrong or [0]]],
     titles=[f"{truth[i].item()} read as {found[i].item()}" for i in wrong],
+)
+
+# %% [markdown]
+# Where did it look? The saliency of a pixel is how much the score of the class that was found
+# changes with it; integrated gradients share the score out over the pixels. Square roots
+# let small numbers be seen.
+
+# %%
+shown = parts[2][0][wrong or [0]]
+page = normalizer(ad.zeros(1, 1, 28, 28))
+plot.image_grid(
+    [
+        shown,
+        inspect.saliency(model, shown).sqrt(),
+        inspect.integrated_gradients(model, shown, baseline=page).relu().sqrt(),
+    ],
+    row_titles=["digit", "saliency", "integrated"],
 )
 
 # %% [markdown]

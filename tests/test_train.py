@@ -921,3 +921,39 @@ def test_a_list_of_numbers_is_one_input():
     assert np.array_equal(
         trainer.predict(rows).numpy(), trainer.predict(ad.tensor(rows))
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "held", "more", "wanted"),
+    [
+        (
+            [9, 5, 3, 2],
+            [9, 6, 7, 8],
+            {},
+            "overfitting: since epoch 2 val_loss has risen",
+        ),
+        ([9, 5, 5, 5], [9, 4, 4, 4], {}, "perhaps underfitting: .*evaluate_train"),
+        (
+            [9, 5, 5, 5],
+            [9, 4, 4, 4],
+            {"train_loss": 4.5},
+            "^underfitting: train_loss is 4.5",
+        ),
+        ([9, 5, 5, 5], [9, 4, 4, 4], {"train_loss": 4.0}, "neither .* train_loss 4$"),
+        ([9, 5, 4, 3], [9, 5, 4, 3], {}, "still learning: .* to 3 in epoch 4"),
+        ([9, 5, 4, 4], [9, 5, 4, 4.1], {}, "neither overfitting nor underfitting"),
+        ([9, 5, 6, 7], [9, 5, 6, 7], {}, "neither"),
+        ([9, 5, 4, 4], [9, 5, math.nan, 4], {}, "diverged"),
+    ],
+)
+def test_a_verdict_on_losses(train, held, more, wanted):
+    history = History(
+        [{"loss": a, "val_loss": b, **more} for a, b in zip(train, held, strict=True)]
+    )
+    assert re.search(wanted, history.verdict())
+
+
+def test_a_verdict_wants_epochs_with_validation():
+    history = History([{"loss": 1.0}, {"loss": 1.0}, {"loss": 1.0, "val_loss": 2.0}])
+    with pytest.raises(ValueError, match="3 epochs with a validation loss, got 1"):
+        history.verdict()

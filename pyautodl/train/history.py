@@ -76,6 +76,28 @@ class History:
             rows.append(f"<tr>{row}</tr>")
         return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
+    def verdict(self) -> str:
+        """Say whether the model learns too much by heart, or too little, and what may help.
+
+        Overfitting: the validation loss has risen for some epochs, while that of training
+        still falls. Underfitting: the validation loss is below that of training. It goes by
+        "train_loss", if `fit(evaluate_train=True)` measured it: "loss" is a mean over the
+        epoch, of augmented samples and with dropout, and so is above it.
+
+        Raises:
+            ValueError: there are fewer than 3 epochs, or none has a validation loss.
+
+        Example:
+            >>> from pyautodl.train import History
+            >>> figures = zip([9, 5, 3, 2, 1], [9, 6, 5, 6, 8])
+            >>> history = History([{"loss": a, "val_loss": b} for a, b in figures])
+            >>> print(history.verdict().split(",")[0])
+            overfitting: since epoch 3 val_loss has risen from 5 to 8
+        """
+        from pyautodl.train.verdict import verdict
+
+        return verdict(self.epochs)
+
     def plot(self, path: Any = None) -> Any:
         """Draw training against validation, a panel for each figure.
 
