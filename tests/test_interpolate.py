@@ -37,6 +37,19 @@ def test_values_of_the_modes():
         assert F.interpolate(x, **arguments).tolist() == [[expected]], arguments
 
 
+@pytest.mark.parametrize(
+    ("factor", "expected"), [(1.3, [0, 1, 2]), (2.3, [0, 0, 1, 1, 2, 2])]
+)
+def test_nearest_pixels_of_an_image_that_stays_or_doubles(factor, expected):
+    """Though the factor, rounded down with the size, would leave some out."""
+    x = ad.arange(3.0).expand(1, 1, 3, 3)
+    y = F.interpolate(x, scale_factor=factor)
+    assert y[0, 0, 0].tolist() == expected
+    assert F.interpolate(x.transpose(2, 3), scale_factor=factor)[
+        0, 0, :, 0
+    ].tolist() == (expected)
+
+
 def test_rounded_size_and_scale_factor():
     x = ad.tensor([[[0.0, 1.0, 2.0, 3.0]]])
     by_factor = F.interpolate(x, scale_factor=1.4, mode="linear")

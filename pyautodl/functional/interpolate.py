@@ -56,7 +56,8 @@ def interpolate(
         align_corners: for linear and cubic modes: let the corner pixels' centres stay in
             place.
         recompute_scale_factor: place the new pixels by the sizes, not by scale_factor,
-            which differ where the new size was rounded down.
+            which differ where the new size was rounded down. For images, 'nearest' does
+            so anyway where a size stays or doubles, as PyTorch does.
         antialias: for 'bilinear', 'bicubic' and 'lanczos': shrink with a filter that is
             as wide as the new pixels, as Pillow does. 'lanczos' needs it.
 
@@ -96,6 +97,8 @@ def interpolate(
     if antialias or kind == "cubic":
         corners = bool(align_corners)
         return _filtered(input, output_size, kind, corners, scales, antialias)
+    if kind == "nearest" and axes == 2:
+        scales = _unless_whole(input, output_size, scales)
     attrs = {"output_size": output_size, "mode": kind, "scales": scales}
     out: Tensor = apply(INTERPOLATE, input, align_corners=bool(align_corners), **attrs)
     return out
@@ -155,6 +158,14 @@ def _factors(scale_factor: Any, axes: int) -> tuple[float, ...]:
 
 def _scaled(input: Tensor, scales: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple([math.floor(n * scale) for n, scale in zip(input.shape[2:], scales)])
+
+
+def _unless_whole(
+    input: Tensor, output_size: tuple[int, ...], scales: tuple[float | None, ...]
+) -> tuple[float | None, ...]:
+    """No factor for an axis that stays or doubles: each pixel once, or twice."""
+    sizes = zip(input.shape[2:], output_size, scales)
+    return tuple([None if out in (n, 2 * n) else s for n, out, s in sizes])
 
 
 def _filtered(
