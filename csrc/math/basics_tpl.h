@@ -78,6 +78,11 @@ V_INLINE vec K(v_scale)(vec x, mask n) {
 #endif
 }
 
+/* 2^k for a normal result */
+V_INLINE vec K(v_power)(vec k) {
+    return (vec)((__builtin_convertvector(k, mask) + EXPONENT_BIAS) << MANTISSA_BITS);
+}
+
 /* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); x normal and positive */
 V_INLINE vec K(v_split_normal)(vec x, vec *k) {
     const mask one = (mask)v_set1((REAL)1), low = (mask)v_set1(PICK(0.70710677, 0.70710678118654752));

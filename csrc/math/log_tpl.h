@@ -4,21 +4,22 @@
  * would not be exact: float32 takes doubles, double two parts.
  */
 
-/* log(1 + f) + k ln 2 + c, 1 + f in [sqrt(1/2), sqrt(2)), c tiny; after FreeBSD's e_log.c */
-V_INLINE vec K(v_log_core)(vec f, vec k, vec c) {
-    /* (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2 */
-    static const REAL coefficients[] = {
+/* log(1 + f) + k ln 2, 1 + f in [sqrt(1/2), sqrt(2)) */
+V_INLINE vec K(v_log_core)(vec f, vec k) {
 #if DTYPE == PYAD_FLOAT32
-        0.6666666655f, 0.4000012258f, 0.2855073636f, 0.2333276296f
+    static const REAL c[] = { /* (log(1 + f) - f) / f^2 */
+        -0.4999999765f, 0.3333333003f, -0.2500078124f, 0.2000123446f, -0.1662664563f, 0.1420485595f,
+        -0.1312755565f, 0.1272267279f, -0.07673641502f};
+    return v_fma(k, LN2_HI, f + v_fma(f * v_long_poly(f, c), f, k * LN2_LO));
 #else
+    /* after FreeBSD's e_log.c */
+    static const REAL c[] = { /* (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2 */
         0.666666666666666973, 0.399999999998982728, 0.285714286265336159, 0.222222110437768582,
-        0.18182895750119194, 0.153315016111453277, 0.146191661348879714
-#endif
-    };
+        0.18182895750119194, 0.153315016111453277, 0.146191661348879714};
     vec s = f / (f + (REAL)2), z = s * s, half = (REAL)0.5 * f * f;
-    vec r = z * v_poly(z, coefficients);
-    vec tail = v_fma(k, LN2_LO, c);
-    return v_fma(k, LN2_HI, f - (half - v_fma(s, half + r, tail)));
+    vec r = z * v_poly(z, c);
+    return v_fma(k, LN2_HI, f - (half - v_fma(s, half + r, k * LN2_LO)));
+#endif
 }
 
 /* The logarithm's values outside (0, inf): of 0, negative numbers, infinity, NaN. */
@@ -29,16 +30,20 @@ V_INLINE vec K(v_log_edges)(vec x, vec result) {
 
 V_INLINE vec v_log(vec x) {
     vec k, m = K(v_split)(x, &k);
-    return K(v_log_edges)(x, K(v_log_core)(m - (REAL)1, k, (vec){0}));
+    return K(v_log_edges)(x, K(v_log_core)(m - (REAL)1, k));
 }
 
 V_INLINE vec v_log1p(vec x) {
-    vec u = x + (REAL)1, k, m = K(v_split)(u, &k);
-    /* what u has lost of 1 + x, relative to u */
-    vec lost = v_select(x < v_set1((REAL)1), x - (u - (REAL)1), (REAL)1 - (u - x)) / u;
-    mask near = k == (vec){0};
-    vec r = K(v_log_core)(v_select(near, x, m - (REAL)1), k, v_select(near, (vec){0}, lost));
-    return v_select(x == (vec){0}, x, K(v_log_edges)(u, r));
+    const vec one = v_set1((REAL)1);
+    /* the square of a small x would be subnormal */
+    mask tiny = v_abs(x) < v_set1(PICK(0x1p-30, 0x1p-60));
+    vec some = v_select(tiny, (vec){0}, x), u = some + one;
+    /* what u has lost of 1 + x */
+    vec large = v_max(one, some), lost = v_min(one, some) - (u - large);
+    vec k, m = K(v_split_normal)(u, &k);
+    /* scaled as m is; of a large x it does not count */
+    vec f = v_fma(lost, K(v_power)(v_max(v_set1((REAL)-64), -k)), m - one);
+    return v_select(tiny, x, K(v_log_edges)(u, K(v_log_core)(f, k)));
 }
 
 /* log(1 + x) for 0 <= x <= 1 */
@@ -53,7 +58,7 @@ V_INLINE vec K(v_log1p_unit)(vec x) {
     /* 1 + x is below sqrt(2), or halved it is */
     mask near = x < v_set1(0.41421356237309503);
     vec f = v_select(near, x, (REAL)0.5 * (x - (REAL)1));
-    return K(v_log_core)(f, v_select(near, (vec){0}, v_set1((REAL)1)), (vec){0});
+    return K(v_log_core)(f, v_select(near, (vec){0}, v_set1((REAL)1)));
 #endif
 }
 
