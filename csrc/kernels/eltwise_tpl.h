@@ -10,6 +10,7 @@
 #include "indices.h"
 #include "map.h"
 #include "math_tpl.h"
+#include "stream.h"
 
 #define READ_PARAMS_0
 #define READ_PARAMS_1 PARAM(0)
@@ -41,14 +42,26 @@
 #define ELEMENT REAL
 #define PARAM(i) const vec p##i = v_set1((REAL)param[i]);
 
+/* what comes STREAM_AHEAD later */
+#define ASK_AHEAD(reads)                                                                      \
+    do {                                                                                      \
+        const int64_t later = i + STREAM_AHEAD / (int64_t)sizeof(REAL);                       \
+        ask_to_read(a + later);                                                               \
+        if ((reads) > 1) ask_to_read(b + later);                                              \
+        if ((reads) > 2) ask_to_read(c + later);                                              \
+        ask_to_write(o + later);                                                              \
+    } while (0)
+
 #define MAP(name, reads, params, cost, expression)                                            \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
                                               const double *param) {                          \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
+        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
         (void)param;                                                                          \
         READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
             vec x, y, z;                                                                      \
+            if (far) ASK_AHEAD(reads);                                                        \
             if (n - i >= VL) {                                                                \
                 x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                      \
                 v_store(o + i, expression);                                                   \
@@ -68,9 +81,11 @@
                                               const double *param) {                          \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
+        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
         (void)param;                                                                          \
         READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
             const int64_t left = n - i;                                                       \
+            if (far) ASK_AHEAD(reads);                                                        \
             const vec x = v_load_live(a + i, left);                                         \
             const vec y = v_load_live(b + i, left);                                         \
             const vec z = v_load_live(c + i, left);                                         \

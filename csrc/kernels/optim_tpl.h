@@ -11,6 +11,7 @@
  */
 #ifdef REAL
 #include "math_tpl.h"
+#include "stream.h"
 
 /* elements: parts begin at multiples of a cache line */
 #define OPTIM_BLOCK 64
@@ -63,6 +64,21 @@ static inline int K(walk_next)(K(walk) *w) {
     return 0;
 }
 
+/* Whether the thread's parts together leave the caches (stream.h). */
+static inline int K(parts_stream)(const pyad_array *grads, const team *t) {
+    return streams(K(table_numel)(grads) / t->nth * (int64_t)sizeof(REAL));
+}
+
+/* What comes after element k, while that is worked on; states may be NULL. */
+static inline void K(ask_ahead)(int64_t k, const REAL *grad, const REAL *param, const REAL *first,
+                                const REAL *second) {
+    k += STREAM_AHEAD / (int64_t)sizeof(REAL);
+    ask_to_read(grad + k);
+    ask_to_write(param + k);
+    if (first != NULL) ask_to_write(first + k);
+    if (second != NULL) ask_to_write(second + k);
+}
+
 /* v_load and v_store of the n elements that are left, if fewer than a vector. */
 #define FOR_VECTORS(w, k, left) \
     for (int64_t k = (w).from, left = (w).to - k; left > 0; k += VL, left -= VL)
@@ -76,12 +92,14 @@ static int K(sgd_step)(const void *args, const team *t) {
     const vec fresh = v_set1((REAL)(1 - h[2])), decay = v_set1((REAL)h[3]);
     const vec sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
     const int decays = h[3] != 0, remembers = h[1] != 0;
+    const int far = K(parts_stream)(&a->grads, t);
     K(walk) w = K(walk_part)(&a->grads, t);
     while (K(walk_next)(&w)) {
         const REAL *restrict grad = K(table_data)(&a->grads, w.i);
         REAL *restrict param = K(table_data)(&a->params, w.i);
         REAL *restrict buffer = remembers ? K(table_data)(&a->buffers, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
+            if (far) K(ask_ahead)(k, grad, param, buffer, NULL);
             vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays) g = v_fma(decay, p, g);
             if (remembers) {
@@ -128,7 +146,7 @@ static int K(adam_step)(const void *args, const team *t) {
     const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
     const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
     const vec fresh2 = v_set1((REAL)(1 - beta2));
-    const int decays = h[4] != 0;
+    const int decays = h[4] != 0, far = K(parts_stream)(&a->grads, t);
     K(walk) w = K(walk_part)(&a->grads, t);
     while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
@@ -140,6 +158,7 @@ static int K(adam_step)(const void *args, const team *t) {
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         REAL *restrict largest = a->amsgrad ? K(table_data)(&a->largest, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
+            if (far) K(ask_ahead)(k, grad, param, mean, square);
             vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
             if (decays && a->decoupled) p *= decay;
             if (decays && !a->decoupled) g = v_fma(decay, p, g);

@@ -24,6 +24,11 @@ static inline K(bn_memory) K(bn_memory_of)(const team *t, int64_t c) {
  * last is still in the caches. */
 static inline int64_t K(rows_back)(int64_t c) { return pyad_max(1, BN_BACK / c); }
 
+/* Whether the pass of a thread over its rows leaves the caches. */
+static inline int K(rows_stream)(int64_t rows, int64_t c, const team *t) {
+    return streams(rows * c / t->nth * (int64_t)sizeof(REAL));
+}
+
 static inline void K(row_block)(int64_t rows, int64_t b, int64_t *begin, int64_t *end) {
     *begin = rows * b / PYAD_NORM_BLOCKS;
     *end = rows * (b + 1) / PYAD_NORM_BLOCKS;
@@ -80,13 +85,14 @@ static int K(batch_norm_fwd)(const void *args, const team *t) {
         return PYAD_OK;
     }
     K(bn_memory) m = K(bn_memory_of)(t, c);
+    const int far = K(rows_stream)(rows, c, t);
     if (a->training) {
         team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
         for (int64_t b = first; b < last; b++) {
             double *s = m.sums + 2 * b * c;
             memset(s, 0, (size_t)(2 * c) * sizeof(double));
             K(row_block)(rows, b, &begin, &end);
-            if (begin < end) K(sum_moments)(x, x, begin, end, c, s, s + c);
+            if (begin < end) K(sum_moments)(x, x, begin, end, c, far, s, s + c);
         }
     }
     int64_t *batches = a->batches.data, count = batches != NULL ? *batches + 1 : 0;
@@ -106,7 +112,8 @@ static int K(batch_norm_fwd)(const void *args, const team *t) {
     REAL low = a->relu ? 0 : -(REAL)INFINITY;
     for (; begin < end; end = first) {
         first = pyad_max(begin, end - K(rows_back)(c));
-        K(apply_rows)(x, a->y.data, first, end, c, mean, scale, offset, low);
+        K(apply_rows)(x, a->y.data, first, end, c, mean, scale, offset, low,
+                      far ? (first - end) * c : 0);
     }
     return PYAD_OK;
 }
@@ -117,20 +124,22 @@ typedef struct {
     const batch_norm_bwd_args *norm;
     REAL *mean, *scale, *offset, *slopes;
     int64_t rows; /* at a time, a multiple of those that sum_slopes adds at a time */
+    int far;
 } K(bn_gate);
 
 static inline int64_t K(gated_rows)(int64_t c) { return pyad_max(4, BN_GATED / c / 4 * 4); }
 
 static inline K(bn_gate) K(bn_gate_of)(const batch_norm_bwd_args *a, const team *t, int64_t all) {
     int64_t c = a->x.shape[1];
-    if (!a->relu) return (K(bn_gate)){.norm = a, .rows = all};
+    const int far = K(rows_stream)(all, c, t);
+    if (!a->relu) return (K(bn_gate)){.norm = a, .rows = all, .far = far};
     REAL *mean = t->scratch;
     const double *stats = a->stats.data;
     for (int64_t j = 0; j < c; j++) {
         K(set_affine)(stats[j], stats[c + j], a->weight.data, a->bias.data, j, mean, mean + c,
                       mean + 2 * c);
     }
-    return (K(bn_gate)){a, mean, mean + c, mean + 2 * c, mean + 3 * c, K(gated_rows)(c)};
+    return (K(bn_gate)){a, mean, mean + c, mean + 2 * c, mean + 3 * c, K(gated_rows)(c), far};
 }
 
 /* The gradients of the norm's output, n rows from r on; behind a ReLU what it lets through. */
@@ -139,7 +148,7 @@ static inline const REAL *K(gated)(const K(bn_gate) *gate, int64_t r, int64_t n)
     int64_t c = a->x.shape[1];
     const REAL *g = (const REAL *)a->g.data + r * c, *x = (const REAL *)a->x.data + r * c;
     if (!a->relu) return g;
-    K(gate_rows)(g, x, gate->slopes, n, c, gate->mean, gate->scale, gate->offset);
+    K(gate_rows)(g, x, gate->slopes, n, c, gate->mean, gate->scale, gate->offset, gate->far);
     return gate->slopes;
 }
 
@@ -177,7 +186,8 @@ static int K(batch_norm_bwd)(const void *args, const team *t) {
         K(row_block)(rows, b, &begin, &end);
         for (int64_t r = begin, n; r < end; r += n) {
             n = pyad_min(gate.rows, end - r);
-            K(sum_slopes)(K(gated)(&gate, r, n), x + r * c, a->stats.data, 0, n, c, s, s + c);
+            K(sum_slopes)(K(gated)(&gate, r, n), x + r * c, a->stats.data, 0, n, c,
+                          gate.far && !a->relu, s, s + c);
         }
     }
     team_barrier(t);
@@ -190,7 +200,7 @@ static int K(batch_norm_bwd)(const void *args, const team *t) {
     for (; begin < end; end = first) {
         first = pyad_max(begin, end - K(rows_back)(c));
         K(apply_slopes)(a->g.data, x, a->dx.data, first, end, c, mean, mean + c, mean + 2 * c,
-                        mean + 3 * c, gate.offset);
+                        mean + 3 * c, gate.offset, gate.far ? (first - end) * c : 0);
     }
     return PYAD_OK;
 }

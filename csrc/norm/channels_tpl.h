@@ -1,17 +1,26 @@
 /* What norms of channels share. Sums for each channel over rows begin .. end-1, four rows at a time; then
- * y = max((x - mean) * scale + offset, low), row after row.
+ * y = max((x - mean) * scale + offset, low), row after row. Long passes ask for memory ahead (stream.h):
+ * sums for the next four rows, the others for what lies `ahead` elements further, if that is not 0.
  */
+
+/* four rows below p, while column j of them is read */
+static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
+    const REAL *next = p + 4 * c + 4 * j;
+    for (int64_t i = 0; i < 4 * DL; i += 64 / (int64_t)sizeof(REAL)) ask_to_read(next + i);
+}
 
 /* ---- sums ---- */
 
 /* s[j] += x - shift, q[j] += (x - shift)^2 */
 static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
-                           int64_t end, int64_t c, double *restrict s, double *restrict q) {
+                           int64_t end, int64_t c, int far, double *restrict s,
+                           double *restrict q) {
     int64_t r = begin;
     for (; r + 4 <= end; r += 4) {
         const REAL *p0 = x + r * c, *p1 = p0 + c, *p2 = p1 + c, *p3 = p2 + c;
         int64_t j = 0;
         for (; j + DL <= c; j += DL) {
+            if (far) K(ask_for_rows)(p0, c, j);
             const dvec base = v_widen(shift + j);
             const dvec d0 = v_widen(p0 + j) - base, d1 = v_widen(p1 + j) - base;
             const dvec d2 = v_widen(p2 + j) - base, d3 = v_widen(p3 + j) - base;
@@ -40,13 +49,14 @@ static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, i
 /* s[j] += g, q[j] += g * (x - mean) */
 static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
                           const double *restrict mean, int64_t begin, int64_t end, int64_t c,
-                          double *restrict s, double *restrict q) {
+                          int far, double *restrict s, double *restrict q) {
     int64_t r = begin;
     for (; r + 4 <= end; r += 4) {
         const REAL *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
         const REAL *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
         int64_t j = 0;
         for (; j + DL <= c; j += DL) {
+            if (far) K(ask_for_rows)(g0, c, j), K(ask_for_rows)(x0, c, j);
             const dvec base = v_load_f64(mean + j), a0 = v_widen(g0 + j), a1 = v_widen(g1 + j);
             const dvec a2 = v_widen(g2 + j), a3 = v_widen(g3 + j);
             dvec slope = v_fma_f64(a0, v_widen(x0 + j) - base, v_load_f64(q + j));
@@ -77,13 +87,14 @@ static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
 
 static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
                           int64_t c, const REAL *restrict mean, const REAL *restrict scale,
-                          const REAL *restrict offset, REAL low) {
+                          const REAL *restrict offset, REAL low, int64_t ahead) {
     const vec least = v_set1(low);
     for (int64_t r = begin; r < end; r++) {
         const REAL *p = x + r * c;
         REAL *out = y + r * c;
         int64_t j = 0;
         for (; j + VL <= c; j += VL) {
+            if (ahead) ask_to_read(p + j + ahead), ask_to_write(out + j + ahead);
             vec d = v_load(p + j) - v_load(mean + j);
             v_store(out + j, v_max(least, v_fma(d, v_load(scale + j), v_load(offset + j))));
         }
@@ -99,13 +110,14 @@ static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begi
  * computes it, to the bit */
 static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
                          int64_t rows, int64_t c, const REAL *restrict mean,
-                         const REAL *restrict scale, const REAL *restrict offset) {
+                         const REAL *restrict scale, const REAL *restrict offset, int far) {
     const vec zero = {0};
     int64_t r = 0, whole = c / VL * VL;
     for (; r + 4 <= rows; r += 4) {
         for (int64_t j = 0; j < whole; j += VL) {
             const vec m = v_load(mean + j), s = v_load(scale + j), o = v_load(offset + j);
             for (int64_t i = r * c + j; i < (r + 4) * c; i += c) {
+                if (far) ask_to_read(x + i + 4 * c), ask_to_read(g + i + 4 * c);
                 vec y = v_fma(v_load(x + i) - m, s, o);
                 v_store(out + i, v_select(y <= zero, zero, v_load(g + i)));
             }
@@ -132,13 +144,18 @@ static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *r
 static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
                             int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
                             const REAL *restrict scale, const REAL *restrict slope,
-                            const REAL *restrict offset, const REAL *restrict gate) {
+                            const REAL *restrict offset, const REAL *restrict gate,
+                            int64_t ahead) {
     const vec zero = {0};
     for (int64_t r = begin; r < end; r++) {
         const REAL *gr = g + r * c, *xr = x + r * c;
         REAL *out = dx + r * c;
         for (int64_t j = 0; j < c; j += VL) {
             int64_t n = pyad_min(VL, c - j);
+            if (ahead) {
+                ask_to_read(gr + j + ahead), ask_to_read(xr + j + ahead);
+                ask_to_write(out + j + ahead);
+            }
             if (n == VL) {
                 vec d = v_load(xr + j) - v_load(mean + j), s = v_load(scale + j), h = v_load(gr + j);
                 if (gate != NULL) h = v_select(v_fma(d, s, v_load(gate + j)) <= zero, zero, h);

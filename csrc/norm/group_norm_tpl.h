@@ -17,7 +17,7 @@ static int K(group_norm_fwd)(const void *args, const team *t) {
         memset(s, 0, (size_t)(2 * c) * sizeof(double));
         /* one shift for a group, so that its channels' sums add up */
         for (int64_t j = 0; j < c; j++) shift[j] = x[j / size * size];
-        K(sum_moments)(x, shift, 0, rows, c, s, q);
+        K(sum_moments)(x, shift, 0, rows, c, 0, s, q);
         for (int64_t k = 0; k < groups; k++) {
             double total = 0, square = 0;
             for (int64_t j = k * size; j < (k + 1) * size; j++) {
@@ -34,7 +34,7 @@ static int K(group_norm_fwd)(const void *args, const team *t) {
             }
         }
         K(apply_rows)(x, (REAL *)a->y.data + i * rows * c, 0, rows, c, mean, scale, offset,
-                      -(REAL)INFINITY);
+                      -(REAL)INFINITY, 0);
     }
     return PYAD_OK;
 }
@@ -51,7 +51,7 @@ static void K(gn_sample)(const group_norm_bwd_args *a, int64_t i, int64_t rows, 
          *offset = slope + c;
     memset(s, 0, (size_t)(2 * c) * sizeof(double));
     for (int64_t j = 0; j < c; j++) means[j] = stats[i * groups + j / size];
-    K(sum_slopes)(g, x, means, 0, rows, c, s, q);
+    K(sum_slopes)(g, x, means, 0, rows, c, 0, s, q);
     for (int64_t k = 0; k < groups; k++) {
         double rstd = stats[(n + i) * groups + k], level = 0, along = 0;
         for (int64_t j = k * size; j < (k + 1) * size; j++) {
@@ -73,7 +73,7 @@ static void K(gn_sample)(const group_norm_bwd_args *a, int64_t i, int64_t rows, 
     }
     if (a->dx.data == NULL) return;
     REAL *dx = (REAL *)a->dx.data + i * rows * c;
-    K(apply_slopes)(g, x, dx, 0, rows, c, mean, scale, slope, offset, NULL);
+    K(apply_slopes)(g, x, dx, 0, rows, c, mean, scale, slope, offset, NULL, 0);
 }
 
 /* dweight and dbias from the blocks' sums */

@@ -1,0 +1,21 @@
+/* Asking ahead for what a long pass over memory will read and write.
+ *
+ * The processor's own prefetchers stop at the end of a page, and where much is computed between two
+ * loads, too few lines are on their way. Beyond the caches a pass is 1.2 to 1.5 times as fast for it,
+ * within them up to 1.3 times as slow: hence `streams`.
+ */
+#ifndef PYAD_STREAM_H
+#define PYAD_STREAM_H
+
+#include <stdint.h>
+
+/* bytes; a pass of a thread over so many of each array leaves the caches */
+#define STREAM_AHEAD 2048
+#define STREAM_FROM ((int64_t)1 << 22)
+
+static inline int streams(int64_t bytes) { return bytes >= STREAM_FROM; }
+
+static inline void ask_to_read(const void *p) { __builtin_prefetch(p, 0, 2); }
+static inline void ask_to_write(const void *p) { __builtin_prefetch(p, 1, 2); }
+
+#endif
