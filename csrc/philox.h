@@ -96,6 +96,19 @@ static inline void philox_group(const philox *p, uint64_t first, uint32_t words[
     }
 }
 
+/* Each word as two numbers, its lower half first, as it lies. */
+static inline void philox_halves(const uint32_t words[PHILOX_WORDS],
+                                 uint16_t halves[2 * PHILOX_WORDS]) {
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half lies first");
+    memcpy(halves, words, PHILOX_WORDS * sizeof *words);
+}
+
+/* Where as many numbers for the same places are, if those of p do not decide: stream `again` beside it. */
+static inline philox philox_more(philox p, uint64_t again) {
+    p.stream += again << 56;
+    return p;
+}
+
 /* Two words as one number: pair h (0 or 1) of the blocks stands at wide[16 h + lane]. */
 #define PHILOX_WIDE (PHILOX_WORDS / 2)
 static inline void philox_group_wide(const philox *p, uint64_t first, uint64_t wide[PHILOX_WIDE]) {
@@ -110,10 +123,10 @@ static inline void philox_group_wide(const philox *p, uint64_t first, uint64_t w
 }
 
 /* Number `index` of the sequence that philox_group_wide gives, from try `again` of its own stream. */
-static inline uint64_t philox_again(philox p, int64_t index, uint64_t again) {
+static inline uint64_t philox_again(const philox *p, int64_t index, uint64_t again) {
     uint64_t wide[PHILOX_WIDE];
-    p.stream += again << 56;
-    philox_group_wide(&p, (uint64_t)(index / PHILOX_WIDE * PHILOX_LANES), wide);
+    const philox more = philox_more(*p, again);
+    philox_group_wide(&more, (uint64_t)(index / PHILOX_WIDE * PHILOX_LANES), wide);
     return wide[index % PHILOX_WIDE];
 }
 
@@ -126,7 +139,7 @@ static inline uint64_t philox_below(const philox *p, uint64_t x, int64_t index, 
         unsigned __int128 product = (unsigned __int128)x * range;
         uint64_t low = (uint64_t)product;
         if (low >= range || low >= (0 - range) % range) return (uint64_t)(product >> 64);
-        x = philox_again(*p, index, again);
+        x = philox_again(p, index, again);
     }
 }
 

@@ -325,6 +325,17 @@ def test_dropout_scales_and_its_gradient_has_the_same_mask(p: float) -> None:
     np.testing.assert_allclose(grad.numpy(), kept / (1 - p), rtol=1e-6)
 
 
+def test_dropout_draws_lower_halves_where_upper_ones_do_not_decide() -> None:
+    p = 0.5 + 2.0**-20  # the upper half of the limit is met about once in 65,536 numbers
+    kept = {}
+    for backend in ("native", "reference"):
+        ad.manual_seed(3)
+        with ad.use_backend(backend):
+            kept[backend] = F.dropout(ad.ones(1_000_003), p).numpy() != 0
+    assert (kept["native"] == kept["reference"]).all()
+    assert abs(kept["native"].mean() - (1 - p)) < 0.002
+
+
 def test_dropout_of_other_layouts_and_in_place() -> None:
     x = ad.ones(8, 4, 6, 6).permute(0, 3, 1, 2)
     y = F.dropout(x.clone(), 0.5)

@@ -297,6 +297,28 @@ static inline void K(select_scaled)(const REAL *restrict x, const uint8_t *restr
     }
 }
 
+#define DROPOUT_GROUP (2 * PHILOX_WORDS)
+
+/* Whether each element of a group is kept: whether its number of 32 bits is `limit` or more. Numbers take
+ * half a word; their lower halves, of a stream of their own, are drawn where one decides. */
+static inline void K(draw_kept)(const philox *p, uint64_t first, uint32_t limit, uint8_t *kept) {
+    uint32_t words[PHILOX_WORDS], equal = 0;
+    uint16_t upper[DROPOUT_GROUP];
+    const uint16_t high = (uint16_t)(limit >> 16), low = (uint16_t)limit;
+    philox_group(p, first, words);
+    philox_halves(words, upper);
+    for (int64_t j = 0; j < DROPOUT_GROUP; j++) {
+        kept[j] = upper[j] > high;
+        equal |= upper[j] == high;
+    }
+    if (!equal) return;
+    uint16_t lower[DROPOUT_GROUP];
+    const philox more = philox_more(*p, 1);
+    philox_group(&more, first, words);
+    philox_halves(words, lower);
+    for (int64_t j = 0; j < DROPOUT_GROUP; j++) kept[j] |= upper[j] == high && lower[j] >= low;
+}
+
 static int K(dropout_fwd)(const void *args, const team *t) {
     const dropout_fwd_args *a = args;
     int64_t n = pyad_numel(&a->x), begin, end;
@@ -304,17 +326,15 @@ static int K(dropout_fwd)(const void *args, const team *t) {
     REAL *restrict out = a->out.data;
     uint8_t *restrict kept = a->kept.data;
     REAL scale = (REAL)(a->p < 1 ? 1 / (1 - a->p) : 0);
-    double drops = rint(a->p * 0x1p32); /* so many of the 2^32 words */
-    uint32_t limit = drops > 0xFFFFFFFFu ? 0xFFFFFFFFu : (uint32_t)drops;
-    uint8_t one = (uint8_t)(drops <= 0xFFFFFFFFu);
-    philox p = philox_take(t, &a->state, pyad_ceil_div(n, PHILOX_WORDS) * PHILOX_LANES);
-    team_range(t, n, PHILOX_WORDS, &begin, &end);
-    for (int64_t i = begin; i < end; i += PHILOX_WORDS) {
-        uint32_t words[PHILOX_WORDS];
-        uint8_t group[PHILOX_WORDS];
-        philox_group(&p, (uint64_t)(i / PHILOX_WORDS * PHILOX_LANES), words);
-        for (int64_t j = 0; j < PHILOX_WORDS; j++) group[j] = words[j] >= limit ? one : 0;
-        int64_t count = pyad_min(PHILOX_WORDS, end - i);
+    double drops = rint(a->p * 0x1p32); /* of 2^32 numbers */
+    philox p = philox_take(t, &a->state, pyad_ceil_div(n, DROPOUT_GROUP) * PHILOX_LANES);
+    team_range(t, n, DROPOUT_GROUP, &begin, &end);
+    for (int64_t i = begin; i < end; i += DROPOUT_GROUP) {
+        uint8_t group[DROPOUT_GROUP] = {0};
+        int64_t count = pyad_min(DROPOUT_GROUP, end - i);
+        if (drops < 0x1p32) {
+            K(draw_kept)(&p, (uint64_t)(i / DROPOUT_GROUP * PHILOX_LANES), (uint32_t)drops, group);
+        }
         memcpy(kept + i, group, (size_t)count);
         K(select_scaled)(x + i, group, scale, out + i, count);
     }

@@ -75,6 +75,12 @@ def _wide(start: tuple[int, int, int], count: int) -> NDArray:
     return (groups[:, 0::2] | groups[:, 1::2] << _HALF).reshape(-1)
 
 
+def _halves(start: tuple[int, int, int], count: int) -> NDArray:
+    """Each word as two numbers, its lower half first."""
+    words = _groups(start, count).reshape(-1)
+    return np.stack([words & 0xFFFF, words >> 16], axis=1).reshape(-1)
+
+
 def _in_memory_order(x: NDArray) -> NDArray:
     """A flat view of a dense array in the order of its memory."""
     strides = tuple(stride // x.itemsize for stride in x.strides)
@@ -146,9 +152,8 @@ def _below(start: tuple[int, int, int], x: int, index: int, limit: int) -> int:
         product = x * limit
         if product % 2**64 >= 2**64 % limit:
             return product >> 64
-        stream_again = stream + (again << 56)
         first = offset + index // WIDE * LANES
-        x = int(_wide((seed, stream_again, first), 1)[index % WIDE])
+        x = int(_wide((seed, stream + (again << 56), first), 1)[index % WIDE])
         again += 1
 
 
@@ -198,8 +203,13 @@ def _scale(p: float) -> float:
 def dropout_fwd(
     x: NDArray, out: NDArray, kept: NDArray, state: NDArray, p: float
 ) -> None:
-    words = _words(state, x.size)[: x.size].astype(np.float64)
-    _in_memory_order(kept)[...] = words >= np.rint(p * 2.0**32)
+    start, count = _take(state, x.size, 2 * WORDS)
+    seed, stream, offset = start
+    # numbers of 32 bits, whose lower halves seldom decide: a stream of their own
+    upper = _halves(start, count)
+    lower = _halves((seed, stream + (1 << 56), offset), count)
+    numbers = (upper * 2.0**16 + lower)[: x.size]
+    _in_memory_order(kept)[...] = numbers >= np.rint(p * 2.0**32)
     dropout_bwd(x, kept, out, p)
 
 
