@@ -168,10 +168,15 @@ def _array_difference(
     worst[close] = -1.0
     at = np.unravel_index(int(np.nan_to_num(worst, nan=np.inf).argmax()), a.shape)
     index = tuple(int(i) for i in at)
-    return (
-        f"{lead}{np.count_nonzero(~close)} of {a.size} elements differ; greatest at "
-        f"{index}: {a[index]!r} and {e[index]!r} (rtol {rtol}, atol {atol})"
+    differ = (
+        "they differ"
+        if a.size == 1
+        else (
+            f"{np.count_nonzero(~close)} of {a.size} elements differ; greatest at {index}"
+        )
     )
+    pair = f"{a[index].item()!r} and {e[index].item()!r}"
+    return f"{lead}{differ}: {pair} (rtol {rtol}, atol {atol})"
 
 
 def check_module(
@@ -263,7 +268,8 @@ def _check_loss_at(loss: Any, example: Tensor, target: Tensor, what: str) -> Non
     x = example.clone().requires_grad_()
     value = loss(x, target)
     if not isinstance(value, Tensor) or value.numel() != 1:
-        raise AssertionError(f"loss: expected one number, got {value!r}")
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise AssertionError(f"loss: expected a tensor of one number, got {got}")
     number = float(value.item())
     if not np.isfinite(number):
         raise AssertionError(f"loss: {number} for {what}; it must be finite")
@@ -271,9 +277,13 @@ def _check_loss_at(loss: Any, example: Tensor, target: Tensor, what: str) -> Non
         raise AssertionError(
             f"loss: {number} for {what}; it must not be below 0 (a logarithm can help)"
         )
-    value.backward()
+    if value.requires_grad:
+        value.backward()
     if x.grad is None:
-        raise AssertionError("loss: it does not depend on the model's output")
+        raise AssertionError(
+            "loss: no gradient leads from it to the model's output; likely fix: no "
+            ".detach(), .item(), .numpy() or no_grad on the way"
+        )
     if not np.isfinite(x.grad._array.numpy()).all():
         raise AssertionError(f"loss: the gradient for {what} is not finite")
 
