@@ -249,7 +249,9 @@ void *pyad_allocate(int64_t nbytes) {
         b = new_block(size_class);
     }
     if (b == NULL) return NULL;
-    ASAN_UNPOISON_MEMORY_REGION(b + 1, (size_t)b->bytes);
+    /* as long as was asked for, so that a sanitizer sees each step beyond */
+    ASAN_POISON_MEMORY_REGION(b + 1, (size_t)b->bytes);
+    ASAN_UNPOISON_MEMORY_REGION(b + 1, (size_t)nbytes);
     return b + 1;
 }
 

@@ -5,6 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define __asan_address_is_poisoned(p) ((void)(p), 1)
+#endif
+
 #define MB ((int64_t)1 << 20)
 
 static pyad_memory_stats stats(void) {
@@ -34,6 +40,7 @@ static void test_aligned_and_writable(void **state) {
         assert_non_null(p);
         assert_int_equal((uintptr_t)p % PYAD_LINE_BYTES, 0);
         memset(p, 1, (size_t)n);
+        assert_true(__asan_address_is_poisoned(p + n));
         pyad_free(p);
     }
     char *large = pyad_allocate(9 * MB + 1);
