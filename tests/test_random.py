@@ -151,6 +151,12 @@ def test_uniform_and_normal_have_their_moments(dtype: object) -> None:
     assert ((counts - n / 100) ** 2 / (n / 100)).sum() < 160
 
 
+def test_uniform_never_reaches_its_upper_end() -> None:
+    # between these two neighbours every second number would round to it
+    high = 1 + 2.0**-23
+    assert (ad.empty(1000).uniform_(1.0, high) == 1).all()
+
+
 def test_normal_takes_tensors() -> None:
     mean = ad.tensor([0.0, 100.0, -100.0])
     assert (abs(ad.normal(mean, 1.0).numpy() - mean.numpy()) < 10).all()

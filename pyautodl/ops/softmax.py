@@ -275,6 +275,12 @@ def _masked_samples() -> Iterator[Sample]:
     yield Sample((_normal(1, 2, 3, 4), row), {"dim": 0})
     infinite = np.array([0.0, np.inf, 1.0])
     yield Sample((infinite, np.array([True, False, True])), {"dim": 0}, gradient=False)
+    # where all that is kept is -inf, nothing is left, in each of the kernels' loops
+    for shape in ((3, 5), (40, 3), (3, 40)):
+        lowest, kept = np.full(shape, -np.inf), np.ones(shape, bool)
+        kept[:, 0] = False
+        yield Sample((lowest, kept), {"dim": 0}, gradient=False)
+        yield Sample((lowest, kept), {"dim": 1}, gradient=False)
 
 
 def _masked_errors() -> Iterator[ErrorCase]:
