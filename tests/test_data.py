@@ -170,6 +170,14 @@ def test_split_refuses(arguments, match):
         split_indices(10, **arguments)
 
 
+def test_split_by_time_keeps_the_order_of_equal_times():
+    times = [1, 0] * 20
+    train, valid, held = split_indices(
+        40, validation=5, test=5, split="time", times=times
+    )
+    assert train + valid + held == [*range(1, 40, 2), *range(0, 40, 2)]
+
+
 def test_split_of_nothing():
     with pytest.raises(ValueError, match="no samples"):
         split_indices(0)
@@ -179,6 +187,8 @@ def test_random_split():
     parts = random_split(range(10), [0.7, 0.3], ad.Generator().manual_seed(1))
     assert [len(part) for part in parts] == [7, 3]
     assert sorted(i for part in parts for i in part.indices) == list(range(10))
+    # what the shares leave over goes to the first ones
+    assert [len(part) for part in random_split(range(13), [0.5, 0.3, 0.2])] == [7, 4, 2]
     with pytest.raises(ValueError, match="do not add up"):
         random_split(range(10), [5, 6])
 

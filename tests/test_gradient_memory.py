@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import pyautodl as ad
@@ -125,3 +126,29 @@ def test_a_gradient_for_two_is_not_changed_for_one_of_them():
     (total * 2 + z * 3).sum().backward()
     assert ad.allclose(w.grad, ad.full((300, 300), 2.0))
     assert ad.allclose(x.grad, ad.full((300, 300), 5.0))
+
+
+def test_a_gradient_in_memory_of_numpys_is_not_added_to():
+    twos = np.full(1 << 16, 2, np.float32)
+
+    class Twos(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return ad.from_numpy(twos)
+
+    x = ad.ones(1 << 16, requires_grad=True)
+    later = x * 3
+    (Twos.apply(x) + later).sum().backward()
+    assert (x.grad == 5).all()
+    assert (twos == 2).all()
+
+
+def test_a_gradient_lies_as_its_leaf_does():
+    for leaf in (ad.ones(3, 4), ad.ones(4, 3).t()):
+        leaf.requires_grad_()
+        (leaf.t() * 2).sum().backward()
+        assert leaf.grad.stride() == leaf.stride()

@@ -578,6 +578,17 @@ def test_schedules_one_after_the_other_and_at_once() -> None:
     assert lrs == pytest.approx([0.1, 0.05, 0.25, 0.125])
 
 
+def test_one_cycle_of_three_phases_as_pytorch() -> None:
+    schedule = lr_scheduler.OneCycleLR(
+        _optimizer(), 1.0, total_steps=10, three_phase=True
+    )
+    assert [schedule.lr_at(k) for k in range(10)] == pytest.approx(
+        # what PyTorch 2.13 sets
+        [0.04, 0.52, 1.0, 0.52, 0.04, 0.036181, 0.026182, 0.013822, 0.003823, 4e-6],
+        abs=1e-6,
+    )
+
+
 def test_one_cycle_moves_momentum_the_other_way() -> None:
     optimizer = _optimizer()
     schedule = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=10, pct_start=0.3)

@@ -238,8 +238,9 @@ def test_bernoulli_and_multinomial_follow_their_weights() -> None:
     assert set(drawn[1]) == {0}
     with pytest.raises(ValueError, match="positive sum"):
         ad.multinomial(ad.zeros(3), 1)
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        ad.bernoulli(ad.tensor([1.5]))
+    for p in (1.5, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            ad.bernoulli(ad.tensor([p]))
 
 
 def test_multinomial_without_replacement() -> None:
