@@ -333,7 +333,8 @@ def test_dropout_scales_and_its_gradient_has_the_same_mask(p: float) -> None:
 
 
 def test_dropout_draws_lower_halves_where_upper_ones_do_not_decide() -> None:
-    p = 0.5 + 2.0**-20  # the upper half of the limit is met about once in 65,536 numbers
+    # the upper half of the limit is met about once in 65,536 numbers
+    p = 0.5 + 2.0**-20
     kept = {}
     for backend in ("native", "reference"):
         ad.manual_seed(3)

@@ -7,7 +7,7 @@ derivatives go through a composition of plain ops.
 from pyautodl.ops.norm.batch import BATCH_NORM, BATCH_NORM_RELU
 from pyautodl.ops.norm.fixed import BATCH_NORM_EVAL, BATCH_NORM_RELU_EVAL
 from pyautodl.ops.norm.group import GROUP_NORM
-from pyautodl.ops.norm.rows import LAYER_NORM, RMS_NORM
+from pyautodl.ops.norm.layer import LAYER_NORM, RMS_NORM
 
 __all__ = [
     "BATCH_NORM",

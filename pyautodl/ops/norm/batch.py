@@ -11,18 +11,7 @@ import numpy as np
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import float64
 from pyautodl.ops.layout import ensure_layout
-from pyautodl.ops.norm.examples import (
-    LARGE,
-    SHAPES,
-    X,
-    channel_errors,
-    channel_samples,
-    grad_samples,
-    make_grad_errors,
-    normal_numbers,
-    statistics_of,
-)
-from pyautodl.ops.norm.shared import (
+from pyautodl.ops.norm.common import (
     Running,
     call_gradient,
     channel_shape,
@@ -40,6 +29,17 @@ from pyautodl.ops.norm.shared import (
     standardise,
     those_present,
     with_relu,
+)
+from pyautodl.ops.norm.examples import (
+    LARGE,
+    SHAPES,
+    X,
+    channel_errors,
+    channel_samples,
+    grad_samples,
+    make_grad_errors,
+    normal_numbers,
+    statistics_of,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 

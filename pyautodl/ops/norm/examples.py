@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.norm.shared import Ints
+from pyautodl.ops.norm.common import Ints
 from pyautodl.ops.record import ErrorCase, Sample
 
 __all__ = [

@@ -12,8 +12,7 @@ from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import float64
 from pyautodl.errors import ShapeError
 from pyautodl.ops.layout import ensure_contiguous
-from pyautodl.ops.norm.examples import LARGE, SHAPES, X, channel_samples, normal_numbers
-from pyautodl.ops.norm.shared import (
+from pyautodl.ops.norm.common import (
     channel_shape,
     check_channels,
     ensure_rows,
@@ -23,6 +22,7 @@ from pyautodl.ops.norm.shared import (
     spread_out,
     with_relu,
 )
+from pyautodl.ops.norm.examples import LARGE, SHAPES, X, channel_samples, normal_numbers
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [

@@ -10,17 +10,7 @@ from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import float64
 from pyautodl.errors import ShapeError
 from pyautodl.ops.layout import ensure_layout
-from pyautodl.ops.norm.examples import (
-    LARGE,
-    SHAPES,
-    X,
-    channel_errors,
-    channel_samples,
-    grad_samples,
-    make_grad_errors,
-    statistics_of,
-)
-from pyautodl.ops.norm.shared import (
+from pyautodl.ops.norm.common import (
     Ints,
     call_gradient,
     channel_shape,
@@ -36,6 +26,16 @@ from pyautodl.ops.norm.shared import (
     scale_and_shift,
     standardise,
     those_present,
+)
+from pyautodl.ops.norm.examples import (
+    LARGE,
+    SHAPES,
+    X,
+    channel_errors,
+    channel_samples,
+    grad_samples,
+    make_grad_errors,
+    statistics_of,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 

@@ -12,14 +12,7 @@ from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import float64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.layout import ensure_contiguous
-from pyautodl.ops.norm.examples import (
-    X,
-    grad_samples,
-    make_grad_errors,
-    normal_numbers,
-    statistics_of,
-)
-from pyautodl.ops.norm.shared import (
+from pyautodl.ops.norm.common import (
     Ints,
     call_gradient,
     check_like,
@@ -33,6 +26,13 @@ from pyautodl.ops.norm.shared import (
     scale_and_shift,
     standardise,
     those_present,
+)
+from pyautodl.ops.norm.examples import (
+    X,
+    grad_samples,
+    make_grad_errors,
+    normal_numbers,
+    statistics_of,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
