@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import codes
-from pyautodl.errors import DTypeError
+from pyautodl.errors import DTypeError, describe
 
 __all__ = [
     "DTYPES",
@@ -108,13 +108,16 @@ def as_dtype(dtype: Any) -> DType:
     if isinstance(dtype, type) and dtype in _BY_PYTHON:
         return _BY_PYTHON[dtype]
     try:
-        key = np.dtype(dtype).newbyteorder("=")
-    except TypeError:
+        # NumPy takes None for float64
+        key = None if dtype is None else np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError):
         key = None
     found = _BY_NUMPY.get(key) if key is not None else None
     if found is None:
         names = ", ".join(each.name for each in DTYPES)
-        raise DTypeError(f"dtype: {dtype!r} is not supported; choose one of {names}")
+        raise DTypeError(
+            f"dtype: {describe(dtype)} is not supported; choose one of {names}"
+        )
     return found
 
 

@@ -12,11 +12,12 @@ from pyautodl.functional.matmul import matmul
 from pyautodl.functional.random import dropout
 from pyautodl.functional.softmax import masked_softmax, softmax
 from pyautodl.functional.views import broadcast_shapes, broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
 
 
+@explained
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -77,6 +78,7 @@ def scaled_dot_product_attention(
     return matmul(dropout(weights, dropout_p), value)
 
 
+@explained
 def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None = None, scale: float | None = None
 ) -> Tensor:

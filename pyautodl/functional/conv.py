@@ -20,7 +20,7 @@ from pyautodl.ops.conv import (
 )
 from pyautodl.ops.integers import each_axis, integer
 from pyautodl.ops.record import kept_attributes
-from pyautodl.tensor import Tensor, apply, apply_known
+from pyautodl.tensor import Tensor, apply, apply_known, explained
 
 # Tensor.unfold, by which pyautodl.unfold would be understood, is another function
 __all__ = [
@@ -321,6 +321,7 @@ def _conv_transpose(
     return _batched(input, axes, run)
 
 
+@explained
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -363,6 +364,7 @@ def conv_transpose1d(
     )
 
 
+@explained
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -405,6 +407,7 @@ def conv_transpose2d(
     )
 
 
+@explained
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,
@@ -450,6 +453,7 @@ def conv_transpose3d(
 # ---- patches ----
 
 
+@explained
 def unfold(
     input: Tensor,
     kernel_size: Any,
@@ -491,6 +495,7 @@ def unfold(
     return _batched(input, 2, lambda x: apply(IM2COL, x, **numbers))
 
 
+@explained
 def fold(
     input: Tensor,
     output_size: Any,

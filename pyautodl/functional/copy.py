@@ -38,7 +38,7 @@ from pyautodl.ops.copy import CAST, CAT, COPY, FLIP, PAD, ROLL, STACK, TRI
 from pyautodl.ops.integers import integer, integers, several, shape_from
 from pyautodl.ops.record import OPS, by_dim, kept_attributes
 from pyautodl.ops.views import EXPAND, RESHAPE
-from pyautodl.tensor import Tensor, apply, apply_known, device, method
+from pyautodl.tensor import Tensor, apply, apply_known, device, explained, method
 
 __all__ = [
     "cat",
@@ -187,6 +187,7 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 
 @method
+@explained
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """Return the tensor with the element type of `other`."""
     return _cast(self, other.dtype)
@@ -266,6 +267,8 @@ def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
         raise _no_tensors(name)
     xs: list[Tensor] = []
     mixed = False
+    if not hasattr(tensors, "__iter__"):
+        raise _no_tensors(name)
     for x in tensors:
         if not isinstance(x, Tensor):
             raise _no_tensors(name)
@@ -305,6 +308,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     return apply_known(CAT, shaped or xs, by_dim(dim))
 
 
+@explained
 def concat(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     """Put tensors one after the other along an axis, as `cat`.
 
@@ -318,6 +322,7 @@ def concat(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     return cat(tensors, dim)
 
 
+@explained
 def concatenate(
     tensors: Sequence[Tensor], axis: int = 0, *, dim: int | None = None
 ) -> Tensor:
@@ -352,6 +357,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, **_numpy: Any) -> Tensor:
     return apply_known(STACK, _promoted("stack", tensors), by_dim(dim))
 
 
+@explained
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Join along the second axis, lines along their only one.
 
@@ -376,6 +382,7 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([atleast_2d(x) for x in _promoted("vstack", tensors)], 0)
 
 
+@explained
 def row_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Join along the first axis, as `vstack`.
 
@@ -387,6 +394,7 @@ def row_stack(tensors: Sequence[Tensor]) -> Tensor:
     return vstack(tensors)
 
 
+@explained
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Join along the third axis.
 
@@ -398,6 +406,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([atleast_3d(x) for x in _promoted("dstack", tensors)], 2)
 
 
+@explained
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """Join along the second axis; lines become columns.
 
@@ -411,6 +420,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return hstack([x if x.ndim > 1 else x.reshape(-1, 1) for x in xs])
 
 
+@explained
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Return the coordinates of a grid over lines, as views.
 
@@ -482,6 +492,7 @@ def _repeat_axis(x: Tensor, axis: int, n: int) -> Tensor:
     return apply(RESHAPE, many, shape=merged)
 
 
+@explained
 def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
     """Return the tensor many times along each axis; `dims` may have fewer numbers.
 
@@ -500,12 +511,14 @@ def tile(input: Tensor, dims: Sequence[int]) -> Tensor:
 
 
 @method("tile")
+@explained
 def _tile(self: Tensor, *dims: Any) -> Tensor:
     """Return `tile(self, dims)`."""
     return tile(self, shape_from("tile", dims, "dims"))
 
 
 @method
+@explained
 def repeat_interleave(
     input: Tensor,
     repeats: Any,
@@ -552,6 +565,7 @@ def repeat_interleave(
 # ---- turns ----
 
 
+@explained
 def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
     """Return the tensor with the order along some axes reversed, as a copy.
 
@@ -568,12 +582,14 @@ def flip(input: Tensor, dims: Sequence[int] | int) -> Tensor:
 
 
 @method("flip")
+@explained
 def _flip(self: Tensor, *dims: Any) -> Tensor:
     """Return `flip(self, dims)`."""
     return flip(self, shape_from("flip", dims, "dims"))
 
 
 @method
+@explained
 def fliplr(input: Tensor) -> Tensor:
     """Reverse the second axis.
 
@@ -590,6 +606,7 @@ def fliplr(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def flipud(input: Tensor) -> Tensor:
     """Reverse the first axis.
 
@@ -604,6 +621,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Move elements along axes; what leaves at the end comes in at the start.
 
@@ -628,6 +646,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 @method
+@explained
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turn by k * 90 degrees in the plane of two axes, from the first to the second.
 
@@ -656,6 +675,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 # ---- pad ----
 
 
+@explained
 def pad(
     input: Tensor,
     pad: Sequence[int],
@@ -760,6 +780,7 @@ def _sources(n: int, low: int, high: int, mode: str) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Keep the lower triangle of matrices, 0 elsewhere.
 
@@ -778,6 +799,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Keep the upper triangle of matrices, 0 elsewhere.
 

@@ -19,9 +19,11 @@ from pyautodl.tensor import (
     Tensor,
     apply,
     device,
+    explained,
     get_default_dtype,
     make,
     method,
+    not_tensor,
 )
 
 __all__ = [
@@ -255,6 +257,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
 
+@explained
 def asarray(
     obj: Any,
     *,
@@ -305,6 +308,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     return make(backends.from_numpy(ndarray), None, False)
 
 
+@explained
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """Make a tensor that shares the memory of another library's.
 
@@ -327,6 +331,7 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+@explained
 def is_floating_point(input: Tensor) -> bool:
     """Return whether the element type is a float.
 
@@ -338,6 +343,7 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
+@explained
 def numel(input: Tensor) -> int:
     """Return the number of elements.
 
@@ -483,8 +489,10 @@ def as_number(name: str, what: str, value: Any) -> Any:
 
 
 def _like(
-    input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool
+    name: str, input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool
 ) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise not_tensor(name, input)
     _check_device(device)
     kind = input.dtype if dtype is None else as_dtype(dtype)
     array = backends.empty(
@@ -493,9 +501,7 @@ def _like(
         backends.empty_strides_like(input._array.shape, input._array.strides),
     )
     if value is not None:
-        one = backends.constant(value, kind, "full_like").view(
-            array.shape, (0,) * array.ndim
-        )
+        one = backends.constant(value, kind, name).view(array.shape, (0,) * array.ndim)
         backends.run("copy", (one,), (array,))
     return _leaf(array, requires_grad)
 
@@ -516,7 +522,7 @@ def zeros_like(
         >>> ad.zeros_like(ad.ones(2))
         tensor([0., 0.])
     """
-    return _like(input, 0, dtype, device, requires_grad)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
 def ones_like(
@@ -535,7 +541,7 @@ def ones_like(
         >>> ad.ones_like(ad.zeros(2))
         tensor([1., 1.])
     """
-    return _like(input, 1, dtype, device, requires_grad)
+    return _like("ones_like", input, 1, dtype, device, requires_grad)
 
 
 def empty_like(
@@ -554,7 +560,7 @@ def empty_like(
         >>> ad.empty_like(ad.zeros(2)).shape
         pyautodl.Size([2])
     """
-    return _like(input, None, dtype, device, requires_grad)
+    return _like("empty_like", input, None, dtype, device, requires_grad)
 
 
 def full_like(
@@ -580,10 +586,11 @@ def full_like(
         tensor([3., 3.])
     """
     value = as_number("full_like", "fill_value", fill_value)
-    return _like(input, value, dtype, device, requires_grad)
+    return _like("full_like", input, value, dtype, device, requires_grad)
 
 
 @method
+@explained
 def new_zeros(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
     """Make zeros, by default of this tensor's element type.
 
@@ -602,6 +609,7 @@ def new_zeros(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Ten
 
 
 @method
+@explained
 def new_ones(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
     """Make ones, by default of this tensor's element type.
 
@@ -620,6 +628,7 @@ def new_ones(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tens
 
 
 @method
+@explained
 def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
     """Make undefined values, by default of this tensor's element type.
 
@@ -683,6 +692,7 @@ def _sequence(
     return _leaf(array, requires_grad)
 
 
+@explained
 def arange(
     start: Any,
     end: Any = None,
@@ -731,6 +741,7 @@ def arange(
     return _sequence(values, kind, device, requires_grad)
 
 
+@explained
 def linspace(
     start: Any,
     end: Any,
@@ -763,6 +774,7 @@ def linspace(
     return _sequence(values, kind, device, requires_grad)
 
 
+@explained
 def logspace(
     start: Any,
     end: Any,
@@ -795,6 +807,7 @@ def logspace(
     return _sequence(values, kind, device, requires_grad)
 
 
+@explained
 def eye(
     n: int,
     m: int | None = None,
@@ -892,6 +905,7 @@ def zero_(self: Tensor) -> Tensor:
 
 
 @method
+@explained
 def set_(self: Tensor, source: Tensor) -> Tensor:
     """Let the tensor show the memory of another."""
     self.data = source

@@ -31,7 +31,7 @@ from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.eltwise.unary import LOGIT
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, apply, call, method, operands
+from pyautodl.tensor import Tensor, apply, call, explained, method, operands
 
 __all__ = [
     "cross",
@@ -49,6 +49,7 @@ __all__ = [
 
 
 @method
+@explained
 def diff(
     input: Tensor,
     n: int = 1,
@@ -86,6 +87,7 @@ def diff(
     return x
 
 
+@explained
 def trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1
 ) -> Tensor:
@@ -113,6 +115,7 @@ def trapezoid(
     return (heights * widths).sum(axis)
 
 
+@explained
 def trapz(
     y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1
 ) -> Tensor:
@@ -149,6 +152,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method
+@explained
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(x / (1 - x)), which sigmoid takes back.
 
@@ -189,6 +193,7 @@ def xlogy(input: Tensor, other: Any) -> Tensor:
 
 
 @method
+@explained
 def deg2rad(input: Tensor) -> Tensor:
     """Return angles in radians, of degrees.
 
@@ -201,6 +206,7 @@ def deg2rad(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def rad2deg(input: Tensor) -> Tensor:
     """Return angles in degrees, of radians.
 
@@ -213,6 +219,7 @@ def rad2deg(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Return the vector products of vectors of three numbers.
 
@@ -242,6 +249,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 @method
+@explained
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """Return the product of n copies of square matrices.
 
@@ -274,6 +282,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     return half @ half @ input if n % 2 else half @ half
 
 
+@explained
 def isin(
     elements: Any,
     test_elements: Any,

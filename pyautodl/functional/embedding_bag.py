@@ -10,13 +10,14 @@ from pyautodl.functional.index.arguments import as_index
 from pyautodl.functional.sort import searchsorted
 from pyautodl.functional.views import broadcast_to
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["embedding_bag"]
 
 _MODES = ("sum", "mean", "max")
 
 
+@explained
 def embedding_bag(
     input: Tensor,
     weight: Tensor,

@@ -13,7 +13,7 @@ from pyautodl.functional.eltwise import logical_and, where
 from pyautodl.functional.matmul import matmul
 from pyautodl.functional.views import broadcast_to
 from pyautodl.ops.integers import integers
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -21,6 +21,7 @@ _MODES = ("bilinear", "nearest")
 _PADDINGS = ("zeros", "border", "reflection")
 
 
+@explained
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """Return where an affine map reads, for `grid_sample`.
 
@@ -72,6 +73,7 @@ def _centres(size: int, align_corners: bool, like: Tensor) -> Tensor:
     return line if align_corners else line * ((size - 1) / size)
 
 
+@explained
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -13,7 +13,7 @@ from pyautodl.functional.creation import eye, ones, tensor
 from pyautodl.functional.index import nonzero
 from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, method
+from pyautodl.tensor import Tensor, explained, method
 
 __all__ = [
     "block_diag",
@@ -27,6 +27,7 @@ __all__ = [
 
 
 @method
+@explained
 def trace(input: Tensor) -> Tensor:
     """Return the sum of a matrix's diagonal.
 
@@ -44,6 +45,7 @@ def trace(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """Make a matrix with all elements of the input on a diagonal.
 
@@ -152,6 +154,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return stack([flatten(each) for each in meshgrid(*tensors)], dim=1)
 
 
+@explained
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Return all choices of r elements of a line, in their order.
 
@@ -177,6 +180,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return input[chosen].reshape(len(places), r)
 
 
+@explained
 def block_diag(*tensors: Tensor) -> Tensor:
     """Put matrices one after the other along the diagonal, with zeros beside them.
 

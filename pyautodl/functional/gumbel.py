@@ -7,11 +7,12 @@ from typing import Any
 from pyautodl.functional.creation import zeros_like
 from pyautodl.functional.random import exponential
 from pyautodl.functional.softmax import softmax
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["gumbel_softmax"]
 
 
+@explained
 def gumbel_softmax(
     logits: Tensor,
     tau: float = 1,

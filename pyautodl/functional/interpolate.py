@@ -11,7 +11,7 @@ from pyautodl.functional.views import in_own_memory
 from pyautodl.ops.integers import each_axis
 from pyautodl.ops.interpolate import INTERPOLATE
 from pyautodl.ops.resample import RESAMPLE
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor, apply, explained
 
 __all__ = [
     "channel_shuffle",
@@ -36,6 +36,7 @@ _MODES = {
 }
 
 
+@explained
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -202,6 +203,7 @@ def _area(input: Tensor, output_size: tuple[int, ...]) -> Tensor:
     return functions[len(output_size) - 1](input, output_size)
 
 
+@explained
 def upsample(
     input: Tensor,
     size: Any = None,
@@ -219,6 +221,7 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+@explained
 def upsample_nearest(
     input: Tensor, size: Any = None, scale_factor: Any = None
 ) -> Tensor:
@@ -237,6 +240,7 @@ def upsample_nearest(
     return interpolate(input, size, scale_factor, "nearest")
 
 
+@explained
 def upsample_bilinear(
     input: Tensor, size: Any = None, scale_factor: Any = None
 ) -> Tensor:
@@ -266,6 +270,7 @@ def _factor(name: str, what: str, value: int, input: Tensor, axes: int) -> int:
     return number
 
 
+@explained
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Move groups of channels into r x r blocks of pixels.
 
@@ -299,6 +304,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return in_own_memory(out, input)
 
 
+@explained
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Move r x r blocks of pixels into channels; undoes `pixel_shuffle`.
 
@@ -331,6 +337,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return in_own_memory(out, input)
 
 
+@explained
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Deal the channels out over groups, as ShuffleNet does.
 

@@ -13,7 +13,16 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
 from pyautodl.ops.integers import integer, several
 from pyautodl.ops.matmul import LINEAR, LINEAR_RELU, MATMUL
-from pyautodl.tensor import Tensor, apply, call, constant, method, operands
+from pyautodl.tensor import (
+    Tensor,
+    apply,
+    call,
+    constant,
+    explained,
+    method,
+    not_tensor,
+    operands,
+)
 
 __all__ = [
     "addbmm",
@@ -43,10 +52,11 @@ def _check_axes(name: str, *expected: tuple[str, Any, int]) -> None:
     """Each of (argument, tensor, axes) is a tensor with so many axes."""
     for argument, x, axes in expected:
         if not isinstance(x, Tensor):
-            kind = type(x).__name__
-            raise TypeError(f"{name}: {argument} must be a tensor, got {kind}")
+            raise not_tensor(name, x, argument)
         if len(x._array.shape) != axes:
-            shapes = ", ".join(f"{n} {tuple(t.shape)}" for n, t, _ in expected)
+            shapes = ", ".join(
+                f"{n} {tuple(getattr(t, 'shape', ()))}" for n, t, _ in expected
+            )
             raise ShapeError(
                 f"{name}: {argument} must have {axes} axes, got {x.ndim}: {shapes}"
             )
@@ -157,6 +167,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 @method
+@explained
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Sum the products of two vectors' elements.
 
@@ -180,6 +191,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 @method
+@explained
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """Sum the products of two vectors' elements; there are no complex types.
 
@@ -203,6 +215,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method
+@explained
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Sum products over the last axis of both; with a number, multiply.
 
@@ -232,6 +245,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method
+@explained
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Multiply each element of one vector with each of another.
 
@@ -257,6 +271,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 @method
+@explained
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
     """The older name of `outer`.
 
@@ -375,6 +390,7 @@ def addmv(
 
 
 @method(inplace=True)
+@explained
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -395,6 +411,7 @@ def addr(
 
 
 @method(inplace=True)
+@explained
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -417,6 +434,7 @@ def baddbmm(
 
 
 @method(inplace=True)
+@explained
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -459,6 +477,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         tensor([[4.],
                 [4.]])
     """
+    if not isinstance(weight, Tensor):
+        raise not_tensor("linear", weight, "weight")
     if len(weight._array.shape) != 1:
         return apply(LINEAR, input, weight, bias)
     out = apply(MATMUL, input, weight)
@@ -472,6 +492,7 @@ def linear_relu(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return apply(LINEAR_RELU, input, weight, bias)
 
 
+@explained
 def bilinear(
     input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
@@ -535,6 +556,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return contract(equation, list(operands))
 
 
+@explained
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Sum products over several axes of both tensors.
 

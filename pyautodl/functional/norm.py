@@ -26,7 +26,7 @@ from pyautodl.ops.norm import (
     RMS_NORM,
 )
 from pyautodl.ops.record import OPS, kept_attributes
-from pyautodl.tensor import Tensor, apply, apply_known
+from pyautodl.tensor import Tensor, apply, apply_known, explained
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
@@ -183,6 +183,7 @@ def group_norm(
     return apply_known(GROUP_NORM, inputs, _in_groups(num_groups, eps))
 
 
+@explained
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -281,6 +282,7 @@ def layer_norm(
     return apply_known(LAYER_NORM, inputs, attrs)
 
 
+@explained
 def rms_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -321,6 +323,7 @@ def _smallest_step(dtype: DType) -> float:
     return float(np.finfo(dtype.numpy).eps) if dtype.is_floating_point else 0
 
 
+@explained
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

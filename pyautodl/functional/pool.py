@@ -9,7 +9,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.ops.integers import each_axis, integer
 from pyautodl.ops.pool import ADAPTIVE_AVG_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, MAX_POOL
 from pyautodl.ops.record import Op, kept_attributes
-from pyautodl.tensor import Tensor, apply, apply_known
+from pyautodl.tensor import Tensor, apply, apply_known, explained, not_tensor
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -86,6 +86,8 @@ def _apply_windows(
 ) -> Any:
     """Apply an op with the attributes for such numbers."""
     attrs = attributes(axes, *numbers)
+    if not isinstance(input, Tensor):
+        raise not_tensor(f"{op.name}{axes}d", input)
     if len(input._array.shape) == axes + 2:
         return apply_known(op, (input,), attrs)
     name = f"{op.name}{axes}d"
@@ -185,6 +187,7 @@ def max_pool2d(
     )
 
 
+@explained
 def max_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -209,6 +212,7 @@ def max_pool3d(
     )
 
 
+@explained
 def max_pool1d_with_indices(
     input: Tensor,
     kernel_size: Any,
@@ -228,6 +232,7 @@ def max_pool1d_with_indices(
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+@explained
 def max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Any,
@@ -247,6 +252,7 @@ def max_pool2d_with_indices(
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+@explained
 def max_pool3d_with_indices(
     input: Tensor,
     kernel_size: Any,
@@ -382,6 +388,7 @@ def avg_pool2d(
     )
 
 
+@explained
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -429,6 +436,7 @@ def _adaptive(
     return _batched(name, input, axes, lambda x: apply(op, x, **attrs))
 
 
+@explained
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Average windows that split the last axis into `output_size` parts.
 
@@ -450,6 +458,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return out
 
 
+@explained
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Average windows that split the image into `output_size` parts.
 
@@ -477,6 +486,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return out
 
 
+@explained
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Average windows that split three axes into `output_size` parts.
 
@@ -499,6 +509,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return out
 
 
+@explained
 def adaptive_max_pool1d(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
@@ -528,6 +539,7 @@ def adaptive_max_pool1d(
     )
 
 
+@explained
 def adaptive_max_pool2d(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
@@ -557,6 +569,7 @@ def adaptive_max_pool2d(
     )
 
 
+@explained
 def adaptive_max_pool3d(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
@@ -586,6 +599,7 @@ def adaptive_max_pool3d(
     )
 
 
+@explained
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
@@ -600,6 +614,7 @@ def adaptive_max_pool1d_with_indices(
     return adaptive_max_pool1d(input, output_size, True)
 
 
+@explained
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:
@@ -614,6 +629,7 @@ def adaptive_max_pool2d_with_indices(
     return adaptive_max_pool2d(input, output_size, True)
 
 
+@explained
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Any:

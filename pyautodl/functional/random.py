@@ -10,7 +10,7 @@ from typing import Any
 
 from pyautodl.backends import Array, empty_strides_like
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, as_dtype, bool_, int64
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.creation import sizes_from
 from pyautodl.ops.integers import integer
 from pyautodl.ops.random import (
@@ -32,7 +32,15 @@ from pyautodl.random import (
     seed,
     set_rng_state,
 )
-from pyautodl.tensor import Tensor, apply, device, get_default_dtype, make, method
+from pyautodl.tensor import (
+    Tensor,
+    apply,
+    device,
+    explained,
+    get_default_dtype,
+    make,
+    method,
+)
 
 __all__ = [
     "Generator",
@@ -238,6 +246,7 @@ def randint(
     return _finish(drawn, requires_grad)
 
 
+@explained
 def randperm(
     n: int,
     *,
@@ -271,6 +280,7 @@ def randperm(
     return _finish(drawn, requires_grad)
 
 
+@explained
 def rand_like(
     input: Tensor,
     *,
@@ -298,6 +308,7 @@ def rand_like(
     return _finish(_in_layout_of(input, drawn), requires_grad)
 
 
+@explained
 def randn_like(
     input: Tensor,
     *,
@@ -325,6 +336,7 @@ def randn_like(
     return _finish(_in_layout_of(input, drawn), requires_grad)
 
 
+@explained
 def randint_like(
     input: Tensor,
     *args: Any,
@@ -366,6 +378,7 @@ def randint_like(
     return _finish(_in_layout_of(input, drawn), requires_grad)
 
 
+@explained
 def normal(
     mean: Any,
     std: Any = 1.0,
@@ -422,6 +435,7 @@ def normal(
 
 
 @method
+@explained
 def bernoulli(
     input: Tensor,
     p: float | None = None,
@@ -456,6 +470,7 @@ def _constant_like(input: Tensor, value: float) -> Tensor:
 
 
 @method
+@explained
 def multinomial(
     input: Tensor,
     num_samples: int,
@@ -540,6 +555,7 @@ def _fill(self: Tensor, name: str, values: Tensor) -> Tensor:
 
 
 @method
+@explained
 def uniform_(
     self: Tensor,
     low: float = 0.0,
@@ -574,6 +590,7 @@ def uniform_(
 
 
 @method
+@explained
 def normal_(
     self: Tensor,
     mean: float = 0.0,
@@ -603,6 +620,7 @@ def normal_(
 
 
 @method
+@explained
 def trunc_normal_(
     self: Tensor,
     mean: float = 0.0,
@@ -633,6 +651,7 @@ def trunc_normal_(
 
 
 @method
+@explained
 def exponential_(
     self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
@@ -655,6 +674,7 @@ def exponential_(
 
 
 @method
+@explained
 def bernoulli_(
     self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 ) -> Tensor:
@@ -736,8 +756,12 @@ def dropout(
 
 
 def _check_p(name: str, p: float) -> None:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
+    try:
+        fits = bool(0 <= p <= 1)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: p must be from 0 to 1, got {describe(p)}")
 
 
 def _keep(name: str, input: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
@@ -762,6 +786,7 @@ def _drop_channels(
     return input._assign(name, out) if inplace else out
 
 
+@explained
 def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """Set whole channels of (n, c, ...) to 0 with probability `p`; see `dropout`.
 
@@ -774,6 +799,7 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     return _drop_channels("feature_dropout", input, p, train, False, True)
 
 
+@explained
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -795,6 +821,7 @@ def dropout1d(
     return _drop_channels("dropout1d", input, p, training, inplace, input.ndim == 3)
 
 
+@explained
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -814,6 +841,7 @@ def dropout2d(
     return _drop_channels("dropout2d", input, p, training, inplace, True)
 
 
+@explained
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -856,6 +884,7 @@ def _alpha(
     return input._assign(name, out) if inplace else out
 
 
+@explained
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
@@ -872,6 +901,7 @@ def alpha_dropout(
     return _alpha("alpha_dropout", input, p, training, inplace, False)
 
 
+@explained
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:

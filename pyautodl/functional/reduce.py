@@ -40,8 +40,10 @@ from pyautodl.tensor import (
     apply,
     apply_known,
     call,
+    explained,
     get_default_dtype,
     method,
+    not_tensor,
     operands,
 )
 
@@ -185,6 +187,7 @@ def mean(
 
 
 @method
+@explained
 def nansum(
     input: Tensor,
     dim: Dim = None,
@@ -218,6 +221,7 @@ def _without_nan(x: Tensor) -> Tensor:
 
 
 @method
+@explained
 def nanmean(
     input: Tensor,
     dim: Dim = None,
@@ -247,6 +251,7 @@ def nanmean(
 
 
 @method
+@explained
 def prod(
     input: Tensor,
     dim: int | None = None,
@@ -274,6 +279,7 @@ def prod(
 
 
 @method
+@explained
 def count_nonzero(input: Tensor, dim: Dim = None, **_numpy: Any) -> Tensor:
     """Count the elements that are not 0.
 
@@ -318,6 +324,7 @@ def _spread(
 
 
 @method
+@explained
 def var(
     input: Tensor,
     dim: Any = None,
@@ -350,6 +357,7 @@ def var(
 
 
 @method
+@explained
 def std(
     input: Tensor,
     dim: Any = None,
@@ -386,6 +394,7 @@ def _mean_beside(x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return mean(x, None if isinstance(dim, bool) else dim, keepdim)
 
 
+@explained
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -408,6 +417,7 @@ def var_mean(
     return spread, _mean_beside(input, dim, keepdim)
 
 
+@explained
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -476,6 +486,7 @@ def amin(
 
 
 @method
+@explained
 def aminmax(
     input: Tensor, *, dim: int | None = None, keepdim: bool = False, **_numpy: Any
 ) -> MinMax:
@@ -503,6 +514,8 @@ def _of_best(name: str, dim: Any, keepdim: bool) -> dict[str, Any]:
 
 def _best(name: str, x: Tensor, dim: Any, keepdim: bool, ops: tuple[Op, Op]) -> Any:
     """max and min: of all, along an axis, or of two tensors."""
+    if not isinstance(x, Tensor):
+        raise not_tensor(name, x)
     if dim is None:
         if 0 in x._array.shape:
             raise ShapeError(f"{name}: shape {tuple(x.shape)} has no elements")
@@ -559,6 +572,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, **_numpy: Any) ->
 
 
 @method
+@explained
 def argmax(
     input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
 ) -> Tensor:
@@ -583,6 +597,7 @@ def argmax(
 
 
 @method
+@explained
 def argmin(
     input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
 ) -> Tensor:
@@ -607,6 +622,7 @@ def argmin(
 
 
 @method
+@explained
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any) -> Tensor:
     """Return whether any element is not 0, as bool; as uint8 for uint8.
 
@@ -626,6 +642,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any) ->
 
 
 @method
+@explained
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any) -> Tensor:
     """Return whether no element is 0, as bool; as uint8 for uint8.
 
@@ -653,6 +670,7 @@ def _truth(op: Op, x: Tensor, dim: Dim, keepdim: bool) -> Tensor:
 
 
 @method
+@explained
 def norm(
     input: Tensor,
     p: Any = "fro",
@@ -691,6 +709,7 @@ def norm(
     )
 
 
+@explained
 def normalize(
     input: Tensor, p: float = 2.0, dim: Dim = 1, eps: float = 1e-12, out: None = None
 ) -> Tensor:
@@ -719,6 +738,7 @@ def normalize(
     return call("mul", input, scale)
 
 
+@explained
 def cosine_similarity(
     x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8, **_numpy: Any
 ) -> Tensor:
@@ -749,6 +769,7 @@ def cosine_similarity(
     return call("div", dot, call("mul", *sizes))
 
 
+@explained
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -769,6 +790,7 @@ def pairwise_distance(
     return norm(call("add", call("sub", x, y), eps), p, -1, keepdim)
 
 
+@explained
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """Return the p-norm distances between all rows of two matrices.
 
@@ -829,6 +851,7 @@ method("logsumexp")(logsumexp)
 
 
 @method(inplace=True)
+@explained
 def cumsum(
     input: Tensor, dim: Any = None, *, dtype: Any = None, **_numpy: Any
 ) -> Tensor:
@@ -850,6 +873,7 @@ def cumsum(
 
 
 @method(inplace=True)
+@explained
 def cumprod(
     input: Tensor, dim: Any = None, *, dtype: Any = None, **_numpy: Any
 ) -> Tensor:

@@ -9,7 +9,7 @@ from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.random import dropout as drop
 from pyautodl.ops.record import Op
 from pyautodl.ops.rnn import GRU, LSTM, RNN
-from pyautodl.tensor import Tensor, apply, call
+from pyautodl.tensor import Tensor, apply, call, explained
 
 __all__ = [
     "gru",
@@ -285,6 +285,7 @@ def lstm_cell(
     return h, c
 
 
+@explained
 def gru_cell(
     input: Tensor,
     hx: Tensor | None,
@@ -303,6 +304,7 @@ def gru_cell(
     return _cell(GRU, input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
 
 
+@explained
 def rnn_tanh_cell(
     input: Tensor,
     hx: Tensor | None,
@@ -322,6 +324,7 @@ def rnn_tanh_cell(
     return _cell(RNN, input, (hx,), weights, nonlinearity="tanh")[0]
 
 
+@explained
 def rnn_relu_cell(
     input: Tensor,
     hx: Tensor | None,

@@ -8,7 +8,7 @@ from typing import Any
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.ops.record import by_dim
 from pyautodl.ops.softmax import LOG_SOFTMAX, MASKED_SOFTMAX, SOFTMAX
-from pyautodl.tensor import Tensor, apply, apply_known, method
+from pyautodl.tensor import Tensor, apply, apply_known, explained, method, not_tensor
 
 __all__ = ["log_softmax", "masked_softmax", "softmax"]
 
@@ -17,6 +17,8 @@ def _prepare(
     name: str, input: Tensor, dim: int | None, stacklevel: int, dtype: Any
 ) -> tuple[Tensor, int]:
     """The input in the asked element type, and the axis; PyTorch's choice if None."""
+    if not isinstance(input, Tensor):
+        raise not_tensor(name, input)
     if dtype is not None:
         input = input.to(dtype)
     if dim is None:
@@ -101,6 +103,7 @@ def log_softmax(
     return apply_known(LOG_SOFTMAX, (input,), by_dim(axis))
 
 
+@explained
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
@@ -124,6 +127,7 @@ def softmin(
     return apply_known(SOFTMAX, (-input,), by_dim(axis))
 
 
+@explained
 def masked_softmax(input: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
     """Return softmax over the entries whose mask is True; 0 at the others.
 

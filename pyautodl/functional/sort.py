@@ -16,7 +16,7 @@ from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
 from pyautodl.ops.integers import integer
 from pyautodl.ops.sort import KTHVALUE, TOPK
-from pyautodl.tensor import Tensor, apply, method
+from pyautodl.tensor import Tensor, apply, explained, method
 
 __all__ = [
     "argsort",
@@ -30,6 +30,7 @@ __all__ = [
 
 
 @method
+@explained
 def sort(
     input: Tensor,
     dim: int = -1,
@@ -61,6 +62,7 @@ def sort(
 
 
 @method
+@explained
 def argsort(
     input: Tensor,
     dim: int = -1,
@@ -87,6 +89,7 @@ def argsort(
 
 
 @method
+@explained
 def topk(
     input: Tensor,
     k: int,
@@ -124,6 +127,7 @@ def topk(
 
 
 @method
+@explained
 def kthvalue(
     input: Tensor, k: int, dim: int = -1, keepdim: bool = False, **_numpy: Any
 ) -> ValuesIndices:
@@ -152,6 +156,7 @@ def kthvalue(
 
 
 @method
+@explained
 def median(
     input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
 ) -> Any:
@@ -182,6 +187,7 @@ def median(
     return found[0] if dim is None else ValuesIndices(*found)
 
 
+@explained
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -220,6 +226,7 @@ def unique(
 method("unique")(unique)
 
 
+@explained
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,

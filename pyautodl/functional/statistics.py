@@ -14,7 +14,7 @@ from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import diagonal, flatten, movedim
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, call, method
+from pyautodl.tensor import Tensor, call, explained, method
 
 __all__ = ["bucketize", "corrcoef", "cov", "dist", "histc", "mode", "quantile"]
 
@@ -22,6 +22,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 @method
+@explained
 def quantile(
     input: Tensor,
     q: Any,
@@ -93,6 +94,7 @@ def _at(line: Tensor, places: Tensor, interpolation: str) -> Tensor:
 
 
 @method
+@explained
 def mode(
     input: Tensor, dim: int = -1, keepdim: bool = False, **_numpy: Any
 ) -> ValuesIndices:
@@ -139,6 +141,7 @@ def mode(
 
 
 @method
+@explained
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None
 ) -> Tensor:
@@ -169,6 +172,7 @@ def cov(
 
 
 @method
+@explained
 def corrcoef(input: Tensor) -> Tensor:
     """Return the correlation matrix of variables, a row each.
 
@@ -186,6 +190,7 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """Return the p-norm of the difference of two tensors.
 
@@ -202,6 +207,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 @method
+@explained
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """Count elements in bins of equal width; what lies outside is passed over.
 
@@ -237,6 +243,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 @method
+@explained
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:

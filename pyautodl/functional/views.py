@@ -22,7 +22,15 @@ from pyautodl.ops.views import (
     UNFOLD,
     along,
 )
-from pyautodl.tensor import Tensor, apply, call, inplace_view, method
+from pyautodl.tensor import (
+    Tensor,
+    apply,
+    call,
+    explained,
+    inplace_view,
+    method,
+    not_tensor,
+)
 
 __all__ = [
     "adjoint",
@@ -57,6 +65,13 @@ __all__ = [
     "unsqueeze",
     "vsplit",
 ]
+
+
+def _shape_of(name: str, x: Tensor, what: str = "input") -> tuple[int, ...]:
+    try:
+        return x._array.shape
+    except AttributeError:
+        raise not_tensor(name, x, what) from None
 
 
 def in_own_memory(result: Tensor, source: Tensor) -> Tensor:
@@ -108,12 +123,14 @@ def _view(self: Tensor, *shape: Any) -> Tensor:
 
 
 @method
+@explained
 def view_as(self: Tensor, other: Tensor) -> Tensor:
     """Return the elements under the shape of `other`."""
     return reshape(self, other.shape)
 
 
 @method
+@explained
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """Return the elements under the shape of `other`."""
     return reshape(self, other.shape)
@@ -139,7 +156,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         >>> ad.flatten(ad.zeros(2, 3, 4), 1).shape
         pyautodl.Size([2, 12])
     """
-    shape = input.shape
+    shape = _shape_of("flatten", input)
     start = normalize_axis("flatten", start_dim, len(shape), shape)
     end = normalize_axis("flatten", end_dim, len(shape), shape)
     if start > end:
@@ -168,6 +185,7 @@ def ravel(input: Tensor) -> Tensor:
 
 
 @method
+@explained
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Make several axes of one.
 
@@ -208,7 +226,7 @@ def squeeze(
     """
     if _numpy:
         return by_numpy_names(squeeze, locals())
-    shape = input.shape
+    shape = _shape_of("squeeze", input)
     if dim is None:
         kept = tuple(size for size in shape if size != 1)
     else:
@@ -233,7 +251,7 @@ def unsqueeze(input: Tensor, dim: Any = None, **_numpy: Any) -> Tensor:
     """
     if _numpy:
         return by_numpy_names(unsqueeze, locals())
-    shape = tuple(input.shape)
+    shape = _shape_of("unsqueeze", input)
     axis = normalize_axis("unsqueeze", dim, len(shape) + 1, shape)
     return apply(RESHAPE, input, shape=(*shape[:axis], 1, *shape[axis:]))
 
@@ -244,6 +262,7 @@ def _at_least(tensors: Sequence[Any], lift: Any) -> Any:
     return lift(tensors[0]) if len(tensors) == 1 else tuple(lift(x) for x in tensors)
 
 
+@explained
 def atleast_1d(*tensors: Any) -> Any:
     """Return the tensors with at least one axis.
 
@@ -259,6 +278,7 @@ def _lift_1d(x: Tensor) -> Tensor:
     return x if x.ndim else unsqueeze(x, 0)
 
 
+@explained
 def atleast_2d(*tensors: Any) -> Any:
     """Return the tensors with at least two axes; a line becomes a row.
 
@@ -274,6 +294,7 @@ def _lift_2d(x: Tensor) -> Tensor:
     return x if x.ndim >= 2 else unsqueeze(_lift_1d(x), 0)
 
 
+@explained
 def atleast_3d(*tensors: Any) -> Any:
     """Return the tensors with at least three axes; a matrix becomes (n, m, 1).
 
@@ -332,9 +353,10 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
         >>> ad.transpose(ad.zeros(2, 3), 0, 1).shape
         pyautodl.Size([3, 2])
     """
-    ndim = input.ndim
-    i = normalize_axis("transpose", dim0, ndim, input.shape)
-    j = normalize_axis("transpose", dim1, ndim, input.shape)
+    shape = _shape_of("transpose", input)
+    ndim = len(shape)
+    i = normalize_axis("transpose", dim0, ndim, shape)
+    j = normalize_axis("transpose", dim1, ndim, shape)
     dims = list(range(ndim))
     if ndim:
         dims[i], dims[j] = j, i
@@ -352,6 +374,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return transpose(input, axis0, axis1)
 
 
+@explained
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Let two axes change places, as `transpose`.
 
@@ -375,8 +398,9 @@ def t(input: Tensor) -> Tensor:
         >>> ad.t(ad.zeros(2, 3)).shape
         pyautodl.Size([3, 2])
     """
-    if input.ndim > 2:
-        raise ShapeError(f"t: expected at most 2 axes, got shape {tuple(input.shape)}")
+    shape = _shape_of("t", input)
+    if len(shape) > 2:
+        raise ShapeError(f"t: expected at most 2 axes, got shape {shape}")
     return _reversed(input)
 
 
@@ -386,6 +410,7 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 @method("adjoint")
+@explained
 def adjoint(input: Tensor) -> Tensor:
     """Transpose the last two axes.
 
@@ -407,6 +432,7 @@ method("mT", "mH")(property(adjoint))
 
 
 @method("movedim", "moveaxis")
+@explained
 def movedim(
     input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Tensor:
@@ -441,6 +467,7 @@ def movedim(
     return apply(PERMUTE, input, dims=tuple(dims) if shape else ())
 
 
+@explained
 def moveaxis(
     input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Tensor:
@@ -485,12 +512,14 @@ def _expand(self: Tensor, *sizes: Any) -> Tensor:
 
 
 @method
+@explained
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """Return the tensor expanded to the shape of `other`."""
     return apply(EXPAND, self, shape=tuple(other.shape))
 
 
 @method
+@explained
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Return the tensor with axes of size 1 repeated to the shape `size`.
 
@@ -510,6 +539,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return _expand(input, size)
 
 
+@explained
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Expand tensors to their common shape.
 
@@ -549,7 +579,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         >>> ad.narrow(ad.arange(5), 0, 1, 2)
         tensor([1, 2])
     """
-    shape = tuple(input.shape)
+    shape = _shape_of("narrow", input)
     axis = normalize_axis("narrow", dim, len(shape), shape)
     n = shape[axis] if shape else 0
     begin, size = integer("narrow", "start", start), integer("narrow", "length", length)
@@ -579,7 +609,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         >>> ad.select(ad.tensor([[1, 2], [3, 4]]), 1, -1)
         tensor([2, 4])
     """
-    shape = tuple(input.shape)
+    shape = _shape_of("select", input)
     axis = normalize_axis("select", dim, len(shape), shape)
     n = shape[axis] if shape else 0
     index = integer("select", "index", index)
@@ -610,7 +640,7 @@ def split(
         >>> ad.split(ad.arange(5), 2)
         (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    shape = tuple(tensor.shape)
+    shape = _shape_of("split", tensor, "tensor")
     axis = normalize_axis("split", dim, len(shape), shape)
     size = one_or_several("split", "the size of a piece", split_size_or_sections)
     if isinstance(size, tuple):
@@ -653,7 +683,7 @@ def chunk(
     chunks = integer("chunk", "chunks", chunks)
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be positive, got {chunks}")
-    shape = tuple(input.shape)
+    shape = _shape_of("chunk", input)
     axis = normalize_axis("chunk", dim, len(shape), shape)
     n = shape[axis] if shape else 0
     if n == 0:
@@ -662,6 +692,7 @@ def chunk(
 
 
 @method
+@explained
 def tensor_split(
     input: Tensor, indices_or_sections: Any, dim: int = 0, **_numpy: Any
 ) -> tuple[Tensor, ...]:
@@ -702,6 +733,7 @@ def tensor_split(
 
 
 @method
+@explained
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Cut columns apart, the second axis or that of a line, as `tensor_split`.
 
@@ -723,6 +755,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method
+@explained
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Cut rows apart, as `tensor_split`.
 
@@ -762,6 +795,7 @@ def unbind(input: Tensor, dim: int = 0, **_numpy: Any) -> tuple[Tensor, ...]:
 
 
 @method("unfold")
+@explained
 def _unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Return all windows of `size` along an axis, `step` apart, as a view.
 
@@ -804,6 +838,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 @method
+@explained
 def diag_embed(
     input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1
 ) -> Tensor:
@@ -843,6 +878,7 @@ def diag_embed(
 
 
 @method
+@explained
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Return the diagonal of a matrix, or the matrix with the diagonal given.
 

@@ -44,7 +44,7 @@ REDUCTIONS = {
 
 def check_reduction(name: str, reduction: Any) -> None:
     """Raise ValueError for what is no reduction."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(
             f"{name}: reduction must be one of {', '.join(REDUCTIONS)}; got "
             f"{reduction!r}"

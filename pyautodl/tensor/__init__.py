@@ -6,6 +6,7 @@ function stands in one place and the class stays small.
 
 from pyautodl.tensor.calls import *
 from pyautodl.tensor.core import *
+from pyautodl.tensor.explain import *
 from pyautodl.tensor.in_place import *
 from pyautodl.tensor.promotion import *
 from pyautodl.tensor.properties import (

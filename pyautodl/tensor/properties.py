@@ -131,7 +131,15 @@ class Properties:
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of axis `dim`."""
         shape = self.shape
-        return shape if dim is None else shape[integer("size", "dim", dim)]
+        if dim is None:
+            return shape
+        try:
+            return shape[integer("size", "dim", dim)]
+        except IndexError:
+            raise IndexError(
+                f"size: dim must be from {-len(shape)} to {len(shape) - 1}, got {dim} "
+                f"(shape {tuple(shape)})"
+            ) from None
 
     @property
     def ndim(self) -> int:

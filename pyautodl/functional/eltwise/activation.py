@@ -10,7 +10,7 @@ from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.graph import makes
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, apply, call, method, overwrite
+from pyautodl.tensor import Tensor, apply, call, explained, method, overwrite
 
 __all__ = [
     "celu",
@@ -117,7 +117,13 @@ def leaky_relu(
         >>> ad.nn.functional.leaky_relu(ad.tensor([-1.0, 2.0]))
         tensor([-0.1000,  2.0000])
     """
-    slope = float(negative_slope)
+    try:
+        slope = float(negative_slope)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "leaky_relu: negative_slope must be a number, got "
+            f"{describe(negative_slope)}"
+        ) from None
     return _activate("leaky_relu", input, inplace, negative_slope=slope)
 
 
@@ -139,6 +145,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
+@explained
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
@@ -164,6 +171,7 @@ def hardtanh(
     return _activate("hardtanh", input, inplace, min=float(min_val), max=float(max_val))
 
 
+@explained
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return x above 0, alpha (exp(x) - 1) from 0 down.
 
@@ -215,6 +223,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 @method
+@explained
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return x above 0, alpha (exp(x / alpha) - 1) from 0 down.
 
@@ -344,6 +353,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _activate("hardsigmoid", input, inplace)
 
 
+@explained
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """Return log(1 + exp(beta x)) / beta, a smooth ReLU.
 
@@ -397,6 +407,7 @@ def softsign(input: Tensor) -> Tensor:
     return _activate("softsign", input)
 
 
+@explained
 def threshold(
     input: Tensor, threshold: float, value: float, inplace: bool = False
 ) -> Tensor:
@@ -437,6 +448,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return call("sub", check_tensor("tanhshrink", input), call("tanh", input))
 
 
+@explained
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return x where |x| exceeds `lambd`, else 0.
 
@@ -456,6 +468,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return call("zero_where", input, call("le", size, float(lambd)), invert=False)
 
 
+@explained
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """Return x moved towards 0 by `lambd`, at most to it.
 
@@ -478,6 +491,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 @method
+@explained
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Return x above 0, weight x from 0 down, with a slope that is learned.
 
@@ -510,6 +524,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return call("where", call("gt", x.detach(), 0.0), x, bent)
 
 
+@explained
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """Return the first half along an axis times the sigmoid of the second.
 
@@ -540,6 +555,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return call("mul", value, call("sigmoid", gate))
 
 
+@explained
 def maxout(input: Tensor, pieces: int = 2, dim: int = -1) -> Tensor:
     """Return the greatest of each `pieces` neighbours along an axis.
 

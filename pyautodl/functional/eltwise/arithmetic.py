@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, int64
+from pyautodl.errors import describe
 from pyautodl.functional.eltwise.unary import as_floating, check_tensor
 from pyautodl.ops.eltwise import arithmetic as ops
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
@@ -21,6 +22,7 @@ from pyautodl.tensor import (
     apply,
     call,
     constant,
+    explained,
     inplace,
     method,
     operands,
@@ -104,6 +106,8 @@ def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 def _checked_alpha(name: str, x: Tensor, alpha: float) -> float:
+    if not isinstance(alpha, NUMBERS):
+        raise TypeError(f"{name}: alpha must be a number, got {describe(alpha)}")
     if x._array.dtype.category != FLOATING:
         if alpha != int(alpha):
             raise TypeError(
@@ -138,6 +142,7 @@ def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 @method
+@explained
 def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """Return `other - alpha * input`.
 
@@ -200,7 +205,7 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
     if rounding_mode is None:
         return apply(ops.DIV, *floating_operands("div", input, other))
     kinds = {"trunc": ops.DIV_TRUNC, "floor": ops.FLOOR_DIVIDE}
-    if rounding_mode not in kinds:
+    if not isinstance(rounding_mode, str) or rounding_mode not in kinds:
         raise ValueError(
             f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}"
         )
@@ -427,7 +432,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     x = check_tensor("clamp", input)
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
+    if not (min is None or isinstance(min, NUMBERS)) or not (
+        max is None or isinstance(max, NUMBERS)
+    ):
         return _clamp_between(x, min, max)
     floating = x._array.dtype.category == FLOATING
     for bound in (min, max):
@@ -451,6 +458,7 @@ def _clamp_between(x: Tensor, min: Any, max: Any) -> Tensor:
 
 
 @method("clamp_min", inplace=True)
+@explained
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Raise each element to a lower bound.
 
@@ -470,6 +478,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 
 
 @method("clamp_max", inplace=True)
+@explained
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Lower each element to an upper bound.
 
@@ -501,6 +510,7 @@ def _as_one_type(name: str, *tensors: Tensor) -> list[Tensor]:
 
 
 @method("lerp", inplace=True)
+@explained
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """Return `input + weight * (end - input)`.
 
@@ -524,6 +534,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 
 @method("addcmul", inplace=True)
+@explained
 def addcmul(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 ) -> Tensor:
@@ -549,6 +560,7 @@ def addcmul(
 
 
 @method("addcdiv", inplace=True)
+@explained
 def addcdiv(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 ) -> Tensor:

@@ -9,7 +9,16 @@ from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise.arithmetic import operator
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.eltwise.compare import COMPARISONS, LOGIC, WHERE
-from pyautodl.tensor import Tensor, apply, call, method, operands
+from pyautodl.tensor import (
+    NUMBERS,
+    Tensor,
+    apply,
+    call,
+    explained,
+    method,
+    not_tensor,
+    operands,
+)
 
 __all__ = [
     "allclose",
@@ -256,6 +265,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 def _number_as_tensor(number: Any, beside: Any) -> Tensor:
     """Of two numbers the first, in a type that holds both."""
+    for each in (number, beside):
+        if not isinstance(each, NUMBERS):
+            raise not_tensor("where", each)
     kind = type(number + beside) if not isinstance(number, bool) else type(beside)
     return tensor(kind(number))
 
@@ -272,6 +284,7 @@ method("where")(_where_method)
 
 
 @method
+@explained
 def isclose(
     input: Tensor,
     other: Tensor,
@@ -306,6 +319,7 @@ def isclose(
 
 
 @method
+@explained
 def allclose(
     input: Tensor,
     other: Tensor,

@@ -6,11 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING
-from pyautodl.errors import tensor_fix
 from pyautodl.ops.eltwise.unary import MATH, NAN_TO_NUM, TESTS
 from pyautodl.ops.integers import integer
 from pyautodl.ops.record import Op
-from pyautodl.tensor import Tensor, apply, call, get_default_dtype, method, overwrite
+from pyautodl.tensor import (
+    Tensor,
+    apply,
+    call,
+    explained,
+    get_default_dtype,
+    method,
+    not_tensor,
+    overwrite,
+)
 
 __all__ = [
     "abs",
@@ -70,10 +78,7 @@ __all__ = [
 def check_tensor(name: str, value: Any, what: str = "input") -> Tensor:
     """An argument, which must be a tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(
-            f"{name}: {what} must be a tensor, got {type(value).__name__}; likely fix: "
-            f"{tensor_fix(value)}"
-        )
+        raise not_tensor(name, value, what)
     return value
 
 
@@ -280,6 +285,7 @@ def positive(input: Tensor) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def nan_to_num(
     input: Tensor,
     nan: float = 0.0,

@@ -10,7 +10,7 @@ from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index import INDEX_ADD, INDEX_COPY, INDEX_SELECT, RAVEL_INDEX
 from pyautodl.ops.integers import integer
 from pyautodl.ops.views import RESHAPE
-from pyautodl.tensor import Tensor, apply, call, method
+from pyautodl.tensor import Tensor, apply, call, explained, method
 
 __all__ = ["index_add", "index_copy", "index_fill", "index_select", "take"]
 
@@ -38,6 +38,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
@@ -81,6 +82,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @method(inplace=True)
+@explained
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Fill whole parts along an axis with a number.
 
@@ -103,6 +105,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 @method
+@explained
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Take elements of the flattened tensor; negative indices count from the end.
 

@@ -27,7 +27,7 @@ from pyautodl.ops.index import (
 )
 from pyautodl.ops.record import Attributes
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
-from pyautodl.tensor import Tensor, apply, apply_known, call, method
+from pyautodl.tensor import Tensor, apply, apply_known, call, explained, method
 
 __all__ = ["index_put"]
 
@@ -460,6 +460,7 @@ def index_put_(
 
 
 @method
+@explained
 def index_put(
     input: Tensor, indices: Sequence[Tensor], values: Any, accumulate: bool = False
 ) -> Tensor:

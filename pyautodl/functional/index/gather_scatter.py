@@ -24,7 +24,7 @@ from pyautodl.ops.index import (
     SCATTER_PROD,
 )
 from pyautodl.ops.views import SLICE
-from pyautodl.tensor import Tensor, apply, call, method
+from pyautodl.tensor import Tensor, apply, call, explained, method
 
 __all__ = ["gather", "scatter", "scatter_add", "scatter_reduce", "take_along_dim"]
 
@@ -83,6 +83,7 @@ def gather(
 
 
 @method(inplace=True)
+@explained
 def scatter(
     input: Tensor,
     dim: int,
@@ -135,6 +136,7 @@ def _part_at(src: Tensor, index: Tensor) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Add elements along an axis, at an index for each, in their order.
 
@@ -156,6 +158,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def scatter_reduce(
     input: Tensor,
     dim: int,
@@ -217,6 +220,7 @@ def scatter_reduce(
 
 
 @method
+@explained
 def take_along_dim(
     input: Tensor, indices: Tensor, dim: int | None = None, **_numpy: Any
 ) -> Tensor:

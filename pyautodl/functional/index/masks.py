@@ -11,7 +11,7 @@ from pyautodl.functional.views import broadcast_shapes
 from pyautodl.ops.copy import CAST
 from pyautodl.ops.index import MASKED_SCATTER, MASKED_SELECT, NONZERO
 from pyautodl.ops.views import RESHAPE, SLICE
-from pyautodl.tensor import Tensor, apply, call, method
+from pyautodl.tensor import Tensor, apply, call, explained, method
 
 __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
 
@@ -41,6 +41,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 @method
+@explained
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """Return the elements where the mask is set, as a line.
 
@@ -59,6 +60,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """Write the elements of `source`, one after the other, where the mask is set.
 
@@ -81,6 +83,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 @method
+@explained
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Return the indices of the elements that are not 0.
 
@@ -112,6 +115,7 @@ def _column(x: Tensor, i: int) -> Tensor:
 
 
 @method
+@explained
 def argwhere(input: Tensor) -> Tensor:
     """Return the indices of the elements that are not 0, as `nonzero`.
 

@@ -24,7 +24,7 @@ from pyautodl.ops.loss import (
 )
 from pyautodl.ops.pair_loss import check_reduction
 from pyautodl.ops.record import kept_attributes
-from pyautodl.tensor import Tensor, apply, apply_known
+from pyautodl.tensor import Tensor, apply, apply_known, explained
 
 __all__ = ["categorical_cross_entropy", "cross_entropy", "nll_loss"]
 
@@ -158,6 +158,7 @@ def nll_loss(
     return apply_known(NLL_LOSS, inputs, attrs)
 
 
+@explained
 def categorical_cross_entropy(
     input: Tensor,
     target: Tensor,

@@ -13,7 +13,7 @@ from pyautodl.functional.loss.arguments import (
     to_float,
 )
 from pyautodl.ops.pair_loss import KL_DIV, KL_DIV_LOG_TARGET
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor, apply, explained
 
 __all__ = ["gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
@@ -57,6 +57,7 @@ def kl_div(
     return apply(op, input, target, reduction=reduction)
 
 
+@explained
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -104,6 +105,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
+@explained
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -18,7 +18,7 @@ from pyautodl.ops.pair_loss import (
     check_pair,
     check_reduction,
 )
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = [
     "cosine_embedding_loss",
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 
+@explained
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -68,6 +69,7 @@ def hinge_embedding_loss(
     return reduced(unlike + input.where(target != -1, zero), reduction)
 
 
+@explained
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -139,6 +141,7 @@ def soft_margin_loss(
     return reduced(-logsigmoid(target * input), reduction)
 
 
+@explained
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -190,6 +193,7 @@ def cosine_embedding_loss(
     return reduced(like + unlike, reduction)
 
 
+@explained
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -243,6 +247,7 @@ def triplet_margin_loss(
     return reduced((distance(anchor, positive) - far + margin).clamp(min=0), reduction)
 
 
+@explained
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -292,6 +297,7 @@ def _euclidean(x: Tensor, y: Tensor) -> Tensor:
     return (x - y + 1e-6).norm(2, -1)
 
 
+@explained
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
