@@ -15,6 +15,7 @@ import numpy as np
 
 from pyautodl import backends
 from pyautodl.backends.dtypes import int64, uint8
+from pyautodl.errors import describe
 from pyautodl.ops.integers import as_seed
 from pyautodl.tensor import Tensor, make
 from pyautodl.tensor import device as _device
@@ -93,6 +94,10 @@ class Generator:
         Raises:
             ValueError: it is no such state.
         """
+        if not isinstance(new_state, Tensor):
+            raise TypeError(
+                f"set_state: expected what get_state() gives, got {describe(new_state)}"
+            )
         state = new_state._array
         if state.dtype is not uint8 or state.shape != (24,):
             raise ValueError(

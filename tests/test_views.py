@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -105,3 +106,64 @@ def test_a_quotient_may_be_changed_before_backward() -> None:
         divisor = ad.tensor(y, requires_grad=True)
         assert gradcheck(changed, (x, divisor))
         assert gradgradcheck(changed, (x, divisor))
+
+
+@pytest.mark.parametrize("size", [3, 40])
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        (lambda x: x, lambda x: x.t()),
+        (lambda x: x.t(), lambda x: x),
+        (lambda x: x[1:], lambda x: x[:-1]),
+        (lambda x: x[:-1], lambda x: x[1:]),
+        (lambda x: x[:, 1:], lambda x: x[:, :-1]),
+        (lambda x: x.t()[1:], lambda x: x[0]),
+        (lambda x: x, lambda x: x[:, :1]),
+    ],
+)
+def test_a_copy_reads_before_it_writes(
+    target: Callable, source: Callable, size: int
+) -> None:
+    values = np.random.default_rng(0).standard_normal((size, size))
+    expected = ad.tensor(values)
+    target(expected).copy_(source(expected).clone())
+    x = ad.tensor(values)
+    target(x).copy_(source(x))
+    assert ad.equal(x, expected)
+    leaf = ad.tensor(values, requires_grad=True)
+    recorded = leaf * 1
+    target(recorded).copy_(source(recorded))
+    assert ad.equal(recorded, expected)
+    # two arrays on one memory, which only NumPy knows of
+    array = values.copy()
+    first, second = ad.from_numpy(array), ad.from_numpy(array)
+    target(first).copy_(source(second))
+    np.testing.assert_array_equal(array, expected)
+
+
+def test_shallow_copies_show_the_same_memory() -> None:
+    x = ad.nn.Parameter(ad.zeros(2))
+    x.note = [1]
+    twin = copy.copy(x)
+    twin.data.add_(1)
+    assert x.tolist() == [1, 1]
+    assert type(twin) is ad.nn.Parameter
+    assert twin.requires_grad
+    assert twin.note is x.note
+    result = x * 2
+    alias = copy.copy(result)
+    alias.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    deep = copy.deepcopy(x)
+    assert deep.note == [1]
+    assert deep.note is not x.note
+
+
+def test_arrays_of_other_classes_are_plain_ones() -> None:
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix([[1.0, 2.0]])
+    shared = ad.from_numpy(matrix)
+    shared.mul_(2)
+    assert matrix.tolist() == [[2, 4]]
+    assert str(shared) == "tensor([[2., 4.]], dtype=pyautodl.float64)"
+    assert ad.from_numpy(np.ma.masked_array([1.0], [True])).tolist() == [1]

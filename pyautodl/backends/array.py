@@ -303,6 +303,17 @@ class Array:
         """Whether the elements fill a block without gaps, in some order of the axes."""
         return dense_order(self.shape, self.strides) is not None
 
+    def is_read_elsewhere(self, target: Array) -> bool:
+        """Whether writing element i of the target may change another element of this."""
+        if self.storage is not target.storage:
+            foreign = self.storage.foreign and target.storage.foreign
+            return foreign and np.may_share_memory(self.numpy(), target.numpy())
+        return (self.offset, self.shape, self.strides) != (
+            target.offset,
+            target.shape,
+            target.strides,
+        )
+
     def repeats_elements(self) -> bool:
         """Whether several elements share memory, as `expand` and `unfold` make them."""
         return overlapping_axis(self.shape, self.strides) is not None

@@ -305,7 +305,8 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
         raise TypeError(
             f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}"
         )
-    return make(backends.from_numpy(ndarray), None, False)
+    # of a matrix or a masked array the plain array on the same memory
+    return make(backends.from_numpy(np.asarray(ndarray)), None, False)
 
 
 @explained
@@ -355,8 +356,16 @@ def numel(input: Tensor) -> int:
     return input.numel()
 
 
-def sizes_from(name: str, size: Sequence[Any]) -> tuple[int, ...]:
-    """The shape from f(2, 3) or f((2, 3)); a bool is rather another argument."""
+def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, ...]:
+    """The shape from f(2, 3), f((2, 3)) or f(size=(2, 3)); a bool is rather another
+    argument."""
+    if named is not None:
+        if size:
+            raise TypeError(
+                f"{name}: the shape is given twice, as {describe(tuple(size))} and as "
+                f"size={describe(named)}"
+            )
+        size = (named,)
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     if bool in map(type, given):
         raise TypeError(f"{name}: sizes must be integers, got {describe(given)}")
@@ -383,12 +392,17 @@ def _filled(
 
 
 def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of zeros.
 
     Args:
-        size: the shape, as numbers or a tuple.
+        sizes: the shape, as numbers or a tuple.
+        size: the same by name.
         dtype: element type; default: the default dtype.
         device: 'cpu' or None.
         requires_grad: make a leaf of the graph.
@@ -399,16 +413,21 @@ def zeros(
         tensor([[0., 0., 0.],
                 [0., 0., 0.]])
     """
-    return _filled(sizes_from("zeros", size), 0, dtype, device, requires_grad)
+    return _filled(sizes_from("zeros", sizes, size), 0, dtype, device, requires_grad)
 
 
 def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of ones.
 
     Args:
-        size: the shape, as numbers or a tuple.
+        sizes: the shape, as numbers or a tuple.
+        size: the same by name.
         dtype: element type; default: the default dtype.
         device: 'cpu' or None.
         requires_grad: make a leaf of the graph.
@@ -418,16 +437,21 @@ def ones(
         >>> ad.ones(3)
         tensor([1., 1., 1.])
     """
-    return _filled(sizes_from("ones", size), 1, dtype, device, requires_grad)
+    return _filled(sizes_from("ones", sizes, size), 1, dtype, device, requires_grad)
 
 
 def empty(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Make a tensor of undefined values.
 
     Args:
-        size: the shape, as numbers or a tuple.
+        sizes: the shape, as numbers or a tuple.
+        size: the same by name.
         dtype: element type; default: the default dtype.
         device: 'cpu' or None.
         requires_grad: make a leaf of the graph.
@@ -438,7 +462,7 @@ def empty(
         pyautodl.Size([2, 3])
     """
     _check_device(device)
-    shape = sizes_from("empty", size)
+    shape = sizes_from("empty", sizes, size)
     if any(n < 0 for n in shape):
         raise ShapeError(f"empty: sizes must not be negative, got {shape}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)

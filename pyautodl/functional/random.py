@@ -119,7 +119,8 @@ def _in_layout_of(x: Tensor, values: Tensor) -> Tensor:
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -131,7 +132,8 @@ def rand(
     """Draw uniform numbers from [0, 1).
 
     Args:
-        size: the shape, as numbers or a tuple.
+        sizes: the shape, as numbers or a tuple.
+        size: the same by name.
         generator: where the numbers come from.
         out: not supported.
         dtype: float32 or float64 (default: the default dtype).
@@ -147,13 +149,14 @@ def rand(
     """
     _only_default("rand", out=out)
     _placed(device)
-    attrs = {"shape": sizes_from("rand", size), "dtype": _float_dtype(dtype)}
+    attrs = {"shape": sizes_from("rand", sizes, size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=_state(generator))
     return _finish(drawn, requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     out: Any = None,
     dtype: Any = None,
@@ -171,7 +174,7 @@ def randn(
     """
     _only_default("randn", out=out)
     _placed(device)
-    attrs = {"shape": sizes_from("randn", size), "dtype": _float_dtype(dtype)}
+    attrs = {"shape": sizes_from("randn", sizes, size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=_state(generator))
     return _finish(drawn, requires_grad)
 

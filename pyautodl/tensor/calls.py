@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ from pyautodl.ops.repeat import Called
 from pyautodl.ops.trace import find_trace, run_rule
 from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.properties import get_default_dtype
+from pyautodl.tensor.protocols import BOUND
 from pyautodl.tensor.views import mark_views
 
 __all__ = ["NUMBERS", "apply", "apply_known", "call", "call_unrecorded"]
@@ -216,3 +218,4 @@ def call_watched(op: str, inputs: Sequence[Any], attrs: Any) -> Called:
 
 
 bind(make, call, call_unrecorded, call_watched)
+BOUND["alias"] = functools.partial(call, "alias")

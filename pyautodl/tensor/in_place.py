@@ -11,6 +11,7 @@ from pyautodl.backends import Array, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import MODE, Context, record
+from pyautodl.ops.plan import in_order
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
@@ -87,6 +88,8 @@ def _assign(self: Tensor, name: str, result: Tensor) -> Tensor:
     if theirs is not mine:
         if result._edge is not None:
             result._edge[0].keep_from(mine.storage)
+        if theirs.is_read_elsewhere(mine):
+            theirs = in_order(theirs)
         run("copy", (theirs,), (mine,))
     mine.storage.version += 1
     self._take_edge(result)
@@ -172,7 +175,7 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
     if (
         (recording and (op.keeps_first or x._base is not None))
         or op.rule(*arrays, **attrs)[0] != (mine.shape, mine.dtype)
-        or any(_is_read_elsewhere(each, mine) for each in arrays[1:])
+        or any(each.is_read_elsewhere(mine) for each in arrays[1:])
     ):
         return x._assign(name, apply(op, x, *others, **attrs))
     ctx = Context(attrs, mine)
@@ -191,11 +194,3 @@ def _arrays_of(name: str, inputs: Sequence[Any], dtype: DType) -> list[Array]:
         x._array if isinstance(x, Tensor) else backends.constant(x, dtype, name)
         for x in inputs
     ]
-
-
-def _is_read_elsewhere(array: Array, target: Array) -> bool:
-    """Whether writing element i of the target may change another element of the array."""
-    return array.storage is target.storage and (
-        (array.offset, array.shape, array.strides)
-        != (target.offset, target.shape, target.strides)
-    )

@@ -205,8 +205,10 @@ class Properties:
         """Return the address of the first element."""
         return self._array.address
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in C order."""
+    def is_contiguous(self, memory_format: str = "contiguous") -> bool:
+        """Whether the elements lie in C order, or in the order of a memory format."""
+        if memory_format == "channels_last":
+            return self._array.is_channels_last()
         return self._array.is_contiguous()
 
     def is_floating_point(self) -> bool:

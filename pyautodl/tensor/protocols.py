@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["BOUND", "Protocols"]
 
 # functions from above that methods need: "tensor" makes one from data, "format" prints
-# it, "ufunc" answers NumPy
+# it, "ufunc" answers NumPy, "alias" is a view of the whole
 BOUND: dict[str, Callable[..., Any]] = {}
 
 
@@ -149,6 +150,15 @@ class Protocols(Properties):
     def __repr__(self) -> str:
         return BOUND["format"](self)
 
+    def __copy__(self) -> Tensor:
+        """A tensor of its own that shows the same memory, as PyTorch's."""
+        if self.edge_source() is not None:
+            return cast("Tensor", BOUND["alias"](self))
+        twin = cast("Tensor", type(self).__new__(type(self)))
+        twin._setup(self._array, None, self._requires_grad)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         twin = self._copy_leaf(memo)
         if self._grad is not None:
@@ -161,8 +171,8 @@ class Protocols(Properties):
             raise GradError("deepcopy: only a leaf can be copied; use x.detach()")
         twin = cast("Tensor", type(self).__new__(type(self)))
         twin._setup(_copy_array(self._array), None, self._requires_grad)
-        twin.__dict__.update(self.__dict__)
         memo[id(self)] = twin
+        twin.__dict__.update(deepcopy(self.__dict__, memo))
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -405,7 +405,8 @@ def _write(
 ) -> None:
     """Write a value into the part that a key names, or add it to what stands there."""
     source = as_value(value, x, "__setitem__")
-    if source._array.storage is x._array.storage:
+    mine, theirs = x._array, source._array
+    if theirs.storage is mine.storage or theirs.is_read_elsewhere(mine):
         source = apply(COPY, source)
     mask = _whole_mask(x, key) if source.numel() == 1 else None
     if mask is not None:
