@@ -215,3 +215,35 @@ def test_one_number_formats_as_a_number() -> None:
     assert f"{FLOATS}" == "tensor([0.5000, 2.0000])"
     with pytest.raises(TypeError, match=r"format: '.2f' formats one number, .* \(2,\)"):
         f"{FLOATS:.2f}"
+
+
+# ---- arguments of PyTorch's ----
+
+
+def test_sizes_by_name_and_memory_formats() -> None:
+    for make in (ad.zeros, ad.ones, ad.empty, ad.rand, ad.randn):
+        assert make(size=(2, 3)).shape == (2, 3)
+        with pytest.raises(TypeError, match=r"the shape is given twice, as \(2,\)"):
+            make(2, size=(2,))
+    image = ad.zeros(2, 3, 4, 5).contiguous(memory_format=ad.channels_last)
+    assert image.is_contiguous(memory_format=ad.channels_last)
+    assert not image.is_contiguous()
+    assert round(ad.tensor(2.567), 1).item() == pytest.approx(2.6)
+
+
+# ---- integers and huge numbers in derived functions ----
+
+
+def test_integers_are_not_taken_around() -> None:
+    heights = ad.tensor([100, 100, -128], dtype=ad.int8)
+    assert ad.trapezoid(heights).item() == 86
+    assert ad.trapezoid(FLOATS, ad.tensor([200, 100], dtype=ad.uint8)).item() == -125
+    x = ad.tensor([1, 2])
+    assert ad.addcmul(x, x, x, value=3).tolist() == [4, 14]
+    assert ad.addcmul(x, x, x, value=3).dtype == ad.int64
+    assert ad.cov(ad.tensor([[1, 2, 3]])).tolist() == 1.0
+    assert ad.corrcoef(ad.tensor([[1, 2, 3], [6, 4, 2]])).tolist()[0] == [1, -1]
+
+
+def test_a_norm_that_overflows_gives_a_direction_of_zeros() -> None:
+    assert ad.nn.functional.normalize(ad.full((3,), 3e38), dim=0).tolist() == [0, 0, 0]

@@ -104,12 +104,13 @@ def trapezoid(
         >>> ad.trapezoid(ad.tensor([1.0, 2.0, 3.0]))
         tensor(4.)
     """
+    y = as_floating("trapezoid", y)
     axis = normalize_axis("trapezoid", dim, y.ndim, y.shape)
     n = max(y.shape[axis] - 1, 0)
     heights = (y.narrow(axis, min(1, y.shape[axis]), n) + y.narrow(axis, 0, n)) / 2
     if x is None:
         return (heights * dx).sum(axis)
-    widths = diff(x, dim=-1 if x.ndim == 1 else dim)
+    widths = diff(as_floating("trapezoid", x), dim=-1 if x.ndim == 1 else dim)
     if x.ndim == 1:
         widths = widths.reshape(*(-1 if i == axis else 1 for i in range(y.ndim)))
     return (heights * widths).sum(axis)

@@ -33,7 +33,6 @@ from pyautodl.ops.reduce import (
     SUM,
     VAR,
 )
-from pyautodl.ops.reduce.common import div_or_zero
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import (
     Tensor,
@@ -734,8 +733,8 @@ def normalize(
     size = norm(input, p, dim, True)
     # 0 / 0 counts as 0, so that the gradient is not the huge 1 / eps
     scale = call("div", 1.0, call("maximum", size, float(eps)))
-    scale = call("mul", scale, div_or_zero(call, size, size).detach())
-    return call("mul", input, scale)
+    there = call("cast", call("ne", size.detach(), 0.0), dtype=size.dtype)
+    return call("mul", input, call("mul", scale, there))
 
 
 @explained

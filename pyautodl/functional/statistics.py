@@ -7,6 +7,7 @@ from typing import Any
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import logical_and
+from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index import bincount, gather
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import ValuesIndices, cumsum, norm
@@ -165,10 +166,11 @@ def cov(
         raise NotImplementedError("cov: fweights and aweights are not supported")
     if input.ndim > 2:
         raise ShapeError(f"cov: expected up to 2 axes, got {tuple(input.shape)}")
-    x = input if input.ndim == 2 else input.reshape(1, -1)
+    x = as_floating("cov", input)
+    x = x if x.ndim == 2 else x.reshape(1, -1)
     x = x - x.mean(1, keepdim=True)
     found = x @ x.t() / (x.shape[1] - integer("cov", "correction", correction))
-    return found if input.ndim == 2 else found.reshape(())
+    return found if len(x) > 1 else found.reshape(())
 
 
 @method

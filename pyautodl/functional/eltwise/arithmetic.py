@@ -555,7 +555,10 @@ def addcmul(
         >>> ad.addcmul(x, x, x, value=10)
         tensor([11., 42.])
     """
-    tensors = _as_one_type("addcmul", input, tensor1, tensor2)
+    given = (input, tensor1, tensor2)
+    if isinstance(value, int) and not any(map(_is_floating, given)):
+        return add(input, mul(tensor1, tensor2), alpha=value)
+    tensors = _as_one_type("addcmul", *given)
     return apply(ops.ADDCMUL, *tensors, value=float(value))
 
 

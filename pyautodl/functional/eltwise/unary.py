@@ -428,4 +428,9 @@ method("__abs__")(abs)
 method("__neg__")(neg)
 method("__pos__")(positive)
 method("__invert__")(bitwise_not)
-method("__round__")(round)
+
+
+@method
+def __round__(self: Tensor, ndigits: int = 0) -> Tensor:
+    """What Python's `round` gives."""
+    return round(self, decimals=ndigits)
