@@ -198,7 +198,7 @@ NO_TENSORS = [
     ("BatchNorm1d: input must be a tensor", lambda a, t: nn.BatchNorm1d(3)(a)),
     ("LSTM: input must be a tensor", lambda a, t: nn.LSTM(3, 2)(a)),
     ("Flatten: input must be a tensor", lambda a, t: nn.Flatten(0)(a)),
-    ("softmax: expected a tensor", lambda a, t: ad.softmax(a, 1)),
+    ("softmax: input must be a tensor", lambda a, t: ad.softmax(a, 1)),
     ("matmul: expected a tensor", lambda a, t: t @ a),
     ("cross_entropy: input must be", lambda a, t: nn.CrossEntropyLoss()(a, t)),
     ("cross_entropy: target must be", lambda a, t: nn.CrossEntropyLoss()(t, a)),
