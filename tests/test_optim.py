@@ -742,6 +742,8 @@ def test_a_norm_that_is_not_finite_names_the_parameter() -> None:
     nan.grad = ad.tensor([math.nan, 1.0])
     for order in (1.0, 2.0, math.inf):
         assert math.isnan(nn.utils.get_total_norm(nan.grad, order).item())
+        mixed = [ad.ones(1), nan.grad.double()]
+        assert math.isnan(nn.utils.get_total_norm(mixed, order).item())
     assert math.isnan(nn.utils.clip_grad_norm_(nan, 1.0).item())
 
 

@@ -6,7 +6,7 @@
 /* four rows below p, while column j of them is read */
 static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
     const REAL *next = p + 4 * c + 4 * j;
-    for (int64_t i = 0; i < 4 * DL; i += 64 / (int64_t)sizeof(REAL)) ask_to_read(next + i);
+    for (int64_t i = 0; i < 4 * DL; i += PYAD_LINE_BYTES / (int64_t)sizeof(REAL)) ask_to_read(next + i);
 }
 
 /* ---- sums ---- */

@@ -58,7 +58,7 @@ static inline void K(var_run)(const void *args, K(moments) *state, const REAL *x
     for (int64_t i = 0; i < whole; i += lanes) {
         /* the next run, whose mean would be found at memory's pace */
         __builtin_prefetch(x + n + i, 0, 3);
-        if (lanes * sizeof(REAL) > 64) __builtin_prefetch(x + n + i + lanes / 2, 0, 3);
+        if (lanes * sizeof(REAL) > PYAD_LINE_BYTES) __builtin_prefetch(x + n + i + lanes / 2, 0, 3);
         for (int l = 0; l < lanes; l++) {
             const double d = (double)x[i + l] - shift;
             sum[l] += d;

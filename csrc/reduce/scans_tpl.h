@@ -38,7 +38,7 @@ typedef int64_t K(total);
 #define SCAN_SIDE 1024 /* neighbouring lines that run together, at most */
 #define SCAN_APART 256 /* the same where each needs a cache line of its own */
 #define SCAN_BATCH 128 /* of these, before the memory of some more is asked for */
-#define SCAN_CACHE_LINE (64 / (int64_t)sizeof(ELEM))
+#define SCAN_CACHE_LINE (PYAD_LINE_BYTES / (int64_t)sizeof(ELEM))
 
 /* A line whose elements lie side by side: total = total op x, in a register. vectors of
  * floats at once: each is combined with the one 1, 2, 4 ... places before it, then all with the

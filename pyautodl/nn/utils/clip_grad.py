@@ -77,7 +77,7 @@ def _norm(sorts: list[_Grads], p: float) -> Array:
     if len(outs) == 1:
         return outs[0]
     norms = [float(out.numpy()[0]) for out in outs]
-    scale = max(norms, default=0.0)
+    scale = float(np.max(norms))  # NaN of any of them counts
     total = empty((1,), float64)
     total.numpy()[...] = scale
     if p != math.inf and math.isfinite(scale) and scale > 0:
