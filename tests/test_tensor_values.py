@@ -247,3 +247,19 @@ def test_integers_are_not_taken_around() -> None:
 
 def test_a_norm_that_overflows_gives_a_direction_of_zeros() -> None:
     assert ad.nn.functional.normalize(ad.full((3,), 3e38), dim=0).tolist() == [0, 0, 0]
+
+
+def test_a_bound_that_is_nan_shows() -> None:
+    x = ad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    nan = float("nan")
+    for y in (x.clamp(nan, 1), x.clamp(max=nan), x.clamp(min=ad.tensor(nan))):
+        assert y.isnan().all()
+        x.grad = None
+        y.sum().backward()
+        assert x.grad.tolist() == [0, 0, 0]
+    bounds = ad.tensor([nan, 0.0, 5.0])
+    np.testing.assert_array_equal(x.clamp(min=bounds).detach(), [nan, 2, 5])
+
+
+def test_more_differences_than_elements() -> None:
+    assert ad.diff(FLOATS, n=10**12).tolist() == []

@@ -167,3 +167,7 @@ def test_arrays_of_other_classes_are_plain_ones() -> None:
     assert matrix.tolist() == [[2, 4]]
     assert str(shared) == "tensor([[2., 4.]], dtype=pyautodl.float64)"
     assert ad.from_numpy(np.ma.masked_array([1.0], [True])).tolist() == [1]
+
+
+def test_a_view_of_repeated_elements_may_turn_in_place() -> None:
+    assert ad.ones(2, 1).expand(2, 3).t_().shape == (3, 2)

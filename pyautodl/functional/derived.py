@@ -79,7 +79,8 @@ def diff(
         return by_numpy_names(diff, locals())
     x = cat([each for each in (prepend, input, append) if each is not None], dim)
     axis = normalize_axis("diff", dim, x.ndim, x.shape)
-    for _ in range(integer("diff", "n", n)):
+    # none are left after as many steps as there are elements
+    for _ in range(min(integer("diff", "n", n), x.shape[axis])):
         size = max(x.shape[axis] - 1, 0)
         start = min(1, x.shape[axis])
         after, before = x.narrow(axis, start, size), x.narrow(axis, 0, size)

@@ -45,9 +45,9 @@ def method(*names: Any, inplace: bool = False) -> Any:
 
 
 @method
-def _check_inplace(self: Tensor, name: str) -> None:
-    """Raise where a change in place would be wrong."""
-    if self._array.repeats_elements():
+def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
+    """Raise where a change in place, of values or of the shape alone, would be wrong."""
+    if writes and self._array.repeats_elements():
         raise GradError(
             f"{name}: several elements share memory, as expand() makes them; use clone()"
         )
@@ -142,7 +142,7 @@ def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        self._check_inplace(name)
+        self._check_inplace(name, writes=False)
         view = function(self, *args, **kwargs)
         if view is self:
             return self

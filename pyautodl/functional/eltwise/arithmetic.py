@@ -416,7 +416,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Bring each element between two bounds; its gradient is 1 at them, 0 beyond.
 
     Args:
-        input: a tensor; NaN stays.
+        input: a tensor; NaN stays, and comes of a bound that is NaN.
         min: the lower bound, a number or a tensor that broadcasts, or None.
         max: the upper bound; it wins where it is below the lower one.
 
@@ -443,6 +443,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if _is_floating(x):
         low = -np.inf if min is None else float(min)
         high = np.inf if max is None else float(max)
+        if low != low or high != high:
+            return call("add", call("overwritten", x), np.nan)
         return apply(ACTIVATIONS["clamp"], x, min=low, max=high)
     x = x if min is None else apply(ops.MAXIMUM, x, min)
     return x if max is None else apply(ops.MINIMUM, x, max)
@@ -453,7 +455,10 @@ def _clamp_between(x: Tensor, min: Any, max: Any) -> Tensor:
     for bound, beyond in ((min, "lt"), (max, "gt")):
         if bound is not None:
             a, b = operands("clamp", x, bound)
-            x = call("where", call(beyond, a, b), b, a)
+            taken = call(beyond, a, b)
+            if _is_floating(b):
+                taken = call("logical_or", taken, call("ne", b, b))
+            x = call("where", taken, b, a)
     return x
 
 
