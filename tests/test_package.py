@@ -49,11 +49,18 @@ def test_e1_extension_is_small(compiled):
 
 def test_e2_import_is_fast():
     code = (
-        "import time, numpy; began = time.thread_time(); import pyautodl; "
-        "print(time.thread_time() - began)"
+        "import time; began = time.thread_time(); import numpy; "
+        "between = time.thread_time(); import pyautodl; "
+        "print(between - began, time.thread_time() - between)"
     )
-    # the time on the processor, as other tests run beside this one
-    assert any(float(_python(code)[1]) < 0.05 for _ in range(25))
+
+    def is_fast():
+        # the time on the processor, as other tests run beside this one; one that needs 67 ms
+        # for NumPy is slow itself
+        numpy, own = map(float, _python(code)[1].split())
+        return own < max(0.05, 0.75 * numpy)
+
+    assert any(is_fast() for _ in range(25))
 
 
 def test_e2_import_is_light():
