@@ -7,7 +7,7 @@
 #ifndef PYAD_STREAM_H
 #define PYAD_STREAM_H
 
-#include <stdint.h>
+#include "core.h"
 
 /* bytes; a pass of a thread over so many of each array leaves the caches */
 #define STREAM_AHEAD 2048
@@ -17,5 +17,16 @@ static inline int streams(int64_t bytes) { return bytes >= STREAM_FROM; }
 
 static inline void ask_to_read(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline void ask_to_write(const void *p) { __builtin_prefetch(p, 1, 2); }
+
+/* Of so many bytes, as far ahead of p. */
+static inline void ask_to_read_lines(const void *p, int64_t bytes) {
+    const char *later = (const char *)p + STREAM_AHEAD;
+    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_read(later + i);
+}
+
+static inline void ask_to_write_lines(const void *p, int64_t bytes) {
+    const char *later = (const char *)p + STREAM_AHEAD;
+    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_write(later + i);
+}
 
 #endif

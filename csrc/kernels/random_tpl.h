@@ -8,6 +8,7 @@
 #include "math_tpl.h"
 #include "philox.h"
 #include "quantile.h"
+#include "stream.h"
 
 #ifdef REAL
 
@@ -329,7 +330,12 @@ static int K(dropout_fwd)(const void *args, const team *t) {
     double drops = rint(a->p * 0x1p32); /* of 2^32 numbers */
     philox p = philox_take(t, &a->state, pyad_ceil_div(n, DROPOUT_GROUP) * PHILOX_LANES);
     team_range(t, n, DROPOUT_GROUP, &begin, &end);
+    const int far = streams((end - begin) * (int64_t)sizeof(REAL));
     for (int64_t i = begin; i < end; i += DROPOUT_GROUP) {
+        if (far) {
+            ask_to_read_lines(x + i, DROPOUT_GROUP * (int64_t)sizeof(REAL));
+            ask_to_write_lines(out + i, DROPOUT_GROUP * (int64_t)sizeof(REAL));
+        }
         uint8_t group[DROPOUT_GROUP] = {0};
         int64_t count = pyad_min(DROPOUT_GROUP, end - i);
         if (drops < 0x1p32) {

@@ -1,6 +1,12 @@
 /* Layer norm and RMS norm: rows of n contiguous elements, each summed and then computed from the cache.
  * Gradients of weight and bias sum over rows: of short rows in blocks of rows, of long ones by columns.
+ * Of many rows the next one is asked for while a row's results are written (stream.h).
  */
+
+/* Whether a thread asks for the next row, which must stay in L2 with the one at work. */
+static inline int K(next_row_asked)(int64_t rows, int64_t n, const team *t) {
+    return n <= LN_SHORT && K(rows_stream)(rows, n, t);
+}
 
 /* Mean and mean square deviation of a row, or with `center` 0 its mean square. By differences from
  * the first element, which for equal elements are 0 exactly. */
@@ -32,11 +38,13 @@ static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *m
 }
 
 static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, double mean,
-                        double rstd, const REAL *restrict weight, const REAL *restrict bias) {
+                        double rstd, const REAL *restrict weight, const REAL *restrict bias,
+                        int far) {
     REAL near = (REAL)mean, factor = (REAL)rstd;
     vec shift = v_set1(near), rest = v_set1((REAL)((mean - (double)near) * rstd));
     for (int64_t i = 0; i < n; i += VL) {
         int64_t left = n - i;
+        if (far) ask_to_read(x + n + i), ask_to_write(y + n + i);
         vec o = v_fma(v_load_live(x + i, left) - shift, v_set1(factor), -rest);
         vec w = weight == NULL ? v_set1((REAL)1) : v_load_live(weight + i, left);
         vec b = bias == NULL ? (vec){0} : v_load_live(bias + i, left);
@@ -48,13 +56,15 @@ static int K(layer_norm_fwd)(const void *args, const team *t) {
     const layer_norm_fwd_args *a = args;
     int64_t n = a->n, rows = n > 0 ? pyad_numel(&a->x) / n : 0, begin, end;
     double *stats = a->stats.data;
+    const int far = K(next_row_asked)(rows, n, t);
     team_range(t, rows, 1, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         const REAL *x = (const REAL *)a->x.data + r * n;
         double mean, var = K(row_moments)(x, n, a->center, &mean), rstd = K(rsqrt)(var + a->eps);
         stats[r] = mean;
         stats[rows + r] = rstd;
-        K(norm_row)(x, (REAL *)a->y.data + r * n, n, mean, rstd, a->weight.data, a->bias.data);
+        K(norm_row)(x, (REAL *)a->y.data + r * n, n, mean, rstd, a->weight.data, a->bias.data,
+                    far);
     }
     return PYAD_OK;
 }
@@ -82,12 +92,16 @@ static void K(row_slope_sums)(const REAL *g, const REAL *x, const REAL *weight, 
 /* dx = rstd w g - level - (x - mean) along */
 static void K(row_gradient)(const REAL *restrict g, const REAL *restrict x,
                             const REAL *restrict weight, REAL *restrict dx, int64_t n, double mean,
-                            double rstd, double level, double along) {
+                            double rstd, double level, double along, int far) {
     REAL near = (REAL)mean;
     vec shift = v_set1(near), factor = v_set1((REAL)rstd), slope = v_set1((REAL)-along);
     vec offset = v_set1((REAL)(along * (mean - (double)near) - level));
     for (int64_t i = 0; i < n; i += VL) {
         int64_t left = n - i;
+        if (far) {
+            ask_to_read(g + n + i), ask_to_read(x + n + i);
+            ask_to_write(dx + n + i);
+        }
         vec wg = v_load_live(g + i, left);
         if (weight != NULL) wg *= v_load_live(weight + i, left);
         vec d = v_load_live(x + i, left) - shift;
@@ -104,7 +118,8 @@ static void K(add_affine)(const REAL *restrict g, const REAL *restrict x, int64_
     }
 }
 
-static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, double *block) {
+static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, int far,
+                      double *block) {
     int64_t n = a->n;
     const double *stats = a->stats.data;
     const REAL *g = (const REAL *)a->g.data + r * n, *x = (const REAL *)a->x.data + r * n;
@@ -115,7 +130,8 @@ static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, dou
     K(row_slope_sums)(g, x, a->weight.data, mean, n, &level, &along);
     level *= a->center ? rstd / (double)n : 0;
     along *= rstd * rstd * rstd / (double)n;
-    K(row_gradient)(g, x, a->weight.data, (REAL *)a->dx.data + r * n, n, mean, rstd, level, along);
+    K(row_gradient)(g, x, a->weight.data, (REAL *)a->dx.data + r * n, n, mean, rstd, level, along,
+                    far);
 }
 
 /* dweight and dbias of long rows: columns are split instead of rows, so that no block of sums as
@@ -143,6 +159,7 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
     int64_t n = a->n, rows = n > 0 ? pyad_numel(&a->x) / n : 0, first, last, begin, end;
     int affine = a->dweight.data != NULL || a->dbias.data != NULL;
     int blocks = affine && n <= LN_SHORT;
+    const int far = K(next_row_asked)(rows, n, t);
     double *sums = t->shared;
     if (affine && !blocks) K(ln_columns)(a, rows, t);
     team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
@@ -150,7 +167,7 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
         double *block = blocks ? sums + 2 * b * n : NULL;
         if (blocks) memset(block, 0, (size_t)(2 * n) * sizeof(double));
         K(row_block)(rows, b, &begin, &end);
-        for (int64_t r = begin; r < end; r++) K(ln_row)(a, r, rows, block);
+        for (int64_t r = begin; r < end; r++) K(ln_row)(a, r, rows, far, block);
     }
     if (!blocks) return PYAD_OK;
     team_barrier(t);
