@@ -298,6 +298,17 @@ def test_what_is_not_finite_shows(bad, place):
     assert np.isnan(F.group_norm(t, 2).numpy()[place, place // 4 * 4]).all()
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_eval_has_a_finite_gradient_at_infinite_inputs(relu):
+    layer = nn.BatchNorm1d(3).eval()
+    model = nn.Sequential(layer, nn.ReLU()) if relu else layer
+    x = ad.tensor([[np.inf, 1.0, -np.inf], [1.0, 2.0, 3.0]], requires_grad=True)
+    model(x).backward(ad.ones(2, 3))
+    slope = float(1 / np.sqrt(1 + layer.eps))
+    kept = [[1, 1, 0], [1, 1, 1]] if relu else np.ones((2, 3))
+    np.testing.assert_allclose(x.grad.numpy(), np.multiply(kept, slope), rtol=1e-6)
+
+
 def test_statistics_that_are_not_tracked_any_more_stay():
     norm = nn.BatchNorm1d(2)
     norm(ad.randn(8, 2))

@@ -45,6 +45,8 @@ def test_length_and_direction(
         "weight_g",
         "weight_v",
     ]
+    # -1 is PyTorch's word for None
+    assert (layer.weight_g.numel() == 1) == (dim != 0)
     with ad.no_grad():
         layer.weight_g.mul_(2)
         layer.weight_v.mul_(3)

@@ -199,8 +199,8 @@ static int K(batch_norm_bwd)(const void *args, const team *t) {
     team_range(t, rows, 1, &begin, &end);
     for (; begin < end; end = first) {
         first = pyad_max(begin, end - K(rows_back)(c));
-        K(apply_slopes)(a->g.data, x, a->dx.data, first, end, c, mean, mean + c, mean + 2 * c,
-                        mean + 3 * c, gate.offset, gate.far ? (first - end) * c : 0);
+        K(apply_slopes)(a->g.data, x, a->dx.data, first, end, c, mean, mean + c,
+                        a->training ? mean + 2 * c : NULL, mean + 3 * c, gate.offset, gate.far ? (first - end) * c : 0);
     }
     return PYAD_OK;
 }

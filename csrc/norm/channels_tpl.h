@@ -139,8 +139,8 @@ static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *r
     }
 }
 
-/* dx = g * scale + (x - mean) * slope + offset; with `gate`, g counts as in gate_rows, whose offset
- * that is */
+/* dx = g * scale + (x - mean) * slope + offset, without slope g * scale alone, whatever x is; with
+ * `gate`, g counts as in gate_rows, whose offset that is */
 static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
                             int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
                             const REAL *restrict scale, const REAL *restrict slope,
@@ -159,12 +159,21 @@ static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL
             if (n == VL) {
                 vec d = v_load(xr + j) - v_load(mean + j), s = v_load(scale + j), h = v_load(gr + j);
                 if (gate != NULL) h = v_select(v_fma(d, s, v_load(gate + j)) <= zero, zero, h);
-                v_store(out + j, v_fma(h, s, v_fma(d, v_load(slope + j), v_load(offset + j))));
+                if (slope == NULL) {
+                    v_store(out + j, h * s);
+                } else {
+                    v_store(out + j, v_fma(h, s, v_fma(d, v_load(slope + j), v_load(offset + j))));
+                }
             } else {
                 vec d = v_load_n(xr + j, n) - v_load_n(mean + j, n), s = v_load_n(scale + j, n);
-                vec h = v_load_n(gr + j, n), o = v_load_n(offset + j, n);
+                vec h = v_load_n(gr + j, n);
                 if (gate != NULL) h = v_select(v_fma(d, s, v_load_n(gate + j, n)) <= zero, zero, h);
-                v_store_n(out + j, v_fma(h, s, v_fma(d, v_load_n(slope + j, n), o)), n);
+                if (slope == NULL) {
+                    v_store_n(out + j, h * s, n);
+                } else {
+                    vec o = v_load_n(offset + j, n);
+                    v_store_n(out + j, v_fma(h, s, v_fma(d, v_load_n(slope + j, n), o)), n);
+                }
             }
         }
     }

@@ -90,9 +90,13 @@ def batch_norm_bwd(
         dbias[...] = sums[0]
     if dx is None or not x.size:
         return
+    factors = _or_constant(weight, rows, 1)
+    if not training:
+        # nothing of x, which may be infinite
+        _put(slopes * (stats[1] * factors).astype(rows.dtype), dx)
+        return
     out = np.empty_like(rows)
-    means = sums / len(rows) if training else np.zeros_like(sums)
-    _gradient(slopes, rows, stats, means, _or_constant(weight, rows, 1), out)
+    _gradient(slopes, rows, stats, sums / len(rows), factors, out)
     _put(out, dx)
 
 

@@ -112,7 +112,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     Args:
         module: the layer; it is changed and returned.
         name: of its weight.
-        dim: the axis of outputs, which have a length each; None: one length for all.
+        dim: the axis of outputs, which have a length each; None, or as in PyTorch -1:
+            one length for all.
 
     Raises:
         ValueError: the module has no such parameter.
@@ -126,7 +127,9 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     Source: Salimans and Kingma, "Weight normalization", 2016.
     """
     weight = _parameter(_WeightNorm, module, name)
-    if dim is not None and dim < 0:
+    if dim == -1:
+        dim = None
+    elif dim is not None and dim < 0:
         dim += weight.ndim
     hook = _WeightNorm(name, dim)
     length = Parameter(hook.length(weight.detach()))
