@@ -368,6 +368,8 @@ V_INLINE vec K(v_mish_slope)(vec x) {
 
 MAP(grad_mul, 2, 0, 1, GRAD(y))
 MAP(grad_div, 2, 0, 4, v_select(x == ZERO, ZERO, x / y))
+/* x / norm comes first, so that neither overflows and an infinite x has no slope */
+MAP(norm_grad, 3, 0, 4, v_select(z == ZERO, ZERO, GRAD(y / z)))
 MAP(relu_grad, 2, 0, 1, v_select(y <= ZERO, ZERO, x))
 MAP(leaky_relu_grad, 2, 1, 1, v_select(y > ZERO, x, x * p0))
 MAP(threshold_grad, 2, 1, 1, v_select(y <= p0, ZERO, x))

@@ -98,6 +98,7 @@ __all__ = [
     "nan_to_num",
     "ne",
     "neg",
+    "norm_grad",
     "pow",
     "reciprocal",
     "relu",
@@ -496,6 +497,11 @@ def _grad_div(g: Array, d: Array) -> Any:
     return np.where(g == 0, 0, g / d)
 
 
+def _norm_grad(g: Array, x: Array, norm: Array) -> Any:
+    # x / norm comes first, so that neither overflows and an infinite x has no slope
+    return np.where((norm == 0) | (g == 0), 0, g * (x / norm))
+
+
 def _relu_grad(g: Array, y: Array) -> Any:
     return np.where(y <= 0, 0, g)
 
@@ -530,6 +536,7 @@ def _logsumexp_grad(g: Array, x: Array, out: Array) -> Any:
 
 grad_mul = _grad(_itself)
 grad_div = _map(_grad_div, 2)
+norm_grad = _map(_norm_grad, 3)
 relu_grad = _map(_relu_grad, 2)
 leaky_relu_grad = _grad(_leaky_relu_slope)
 threshold_grad = _map(_threshold_grad, 2)

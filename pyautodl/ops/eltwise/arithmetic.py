@@ -32,6 +32,7 @@ __all__ = [
     "MAXIMUM_GRAD",
     "MINIMUM",
     "MUL",
+    "NORM_GRAD",
     "POW",
     "REMAINDER",
     "SUB",
@@ -68,6 +69,28 @@ GRAD_DIV = map_op(
     vjp=_grad_div_vjp,
     gradient_of="div",
     domain=[(-2, 2), _POSITIVE],
+)
+
+
+def _norm_grad_vjp(call: Any, ctx: Any, needs: Any, gg: Any) -> tuple[Any, ...]:
+    g, x, norm = ctx.saved
+    first = back(call, ctx, 0, call("norm_grad", gg, x, norm)) if needs[0] else None
+    second = back(call, ctx, 1, call("norm_grad", gg, g, norm)) if needs[1] else None
+    if not needs[2]:
+        return first, second, None
+    both = call("grad_mul", gg, call("norm_grad", g, x, norm))
+    share = call("norm_grad", both, 1.0, norm)
+    return first, second, back(call, ctx, 2, call("neg", share))
+
+
+NORM_GRAD = map_op(
+    "norm_grad",
+    "yz",
+    "xz",
+    "xyz",
+    vjp=_norm_grad_vjp,
+    gradient_of="norm",
+    domain=[(-2, 2), (-2, 2), _POSITIVE],
 )
 
 

@@ -71,13 +71,13 @@ def _norm_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
         return (call("grad_mul", part, call("sign", x)),)
     if p == 1:
         return (call("grad_mul", call("expand", g, shape=shape), call("sign", x)),)
-    # x / norm before its power: neither overflows, and inf / inf has no slope
+    if p == 2:
+        return (call("norm_grad", g, x, norm),)
+    # x / norm before its power, as norm_grad
     flat = call("eq", norm, 0.0)
     one = call("full", shape=(), value=1.0, dtype=x.dtype)
     unit = call("div", x, call("where", flat, one, norm))
     part = call("expand", call("zero_where", g, flat, invert=False), shape=shape)
-    if p == 2:
-        return (call("grad_mul", part, unit),)
     power = call("mul", call("pow", call("abs", unit), p - 1.0), call("sign", unit))
     slope = call("zero_where", power, call("eq", unit, 0.0), invert=False)
     return (call("grad_mul", part, slope),)
