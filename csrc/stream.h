@@ -15,18 +15,20 @@
 
 static inline int streams(int64_t bytes) { return bytes >= STREAM_FROM; }
 
+/* Elements of the blocks between which a pass asks, so that its inner loop stays as it is: more lines
+ * at once would have to wait for each other. */
+#define STREAM_BLOCK 32
+
 static inline void ask_to_read(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline void ask_to_write(const void *p) { __builtin_prefetch(p, 1, 2); }
 
-/* Of so many bytes, as far ahead of p. */
-static inline void ask_to_read_lines(const void *p, int64_t bytes) {
-    const char *later = (const char *)p + STREAM_AHEAD;
-    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_read(later + i);
+/* all lines of so many bytes */
+static inline void ask_to_read_all(const void *p, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_read((const char *)p + i);
 }
 
-static inline void ask_to_write_lines(const void *p, int64_t bytes) {
-    const char *later = (const char *)p + STREAM_AHEAD;
-    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_write(later + i);
+static inline void ask_to_write_all(const void *p, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += PYAD_LINE_BYTES) ask_to_write((const char *)p + i);
 }
 
 #endif

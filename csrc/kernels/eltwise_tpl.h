@@ -42,35 +42,37 @@
 #define ELEMENT REAL
 #define PARAM(i) const vec p##i = v_set1((REAL)param[i]);
 
-/* what comes STREAM_AHEAD later */
-#define ASK_AHEAD(reads)                                                                      \
-    do {                                                                                      \
-        const int64_t later = i + STREAM_AHEAD / (int64_t)sizeof(REAL);                       \
-        ask_to_read(a + later);                                                               \
-        if ((reads) > 1) ask_to_read(b + later);                                              \
-        if ((reads) > 2) ask_to_read(c + later);                                              \
-        ask_to_write(o + later);                                                              \
-    } while (0)
+/* Where the block of a row ends that begins at `from`: a long row goes by blocks, to ask meanwhile for
+ * what comes STREAM_AHEAD later (stream.h), others are one. */
+V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t reads, int64_t n,
+                              int64_t from) {
+    const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
+    const int64_t later = from + STREAM_AHEAD / (int64_t)sizeof(REAL);
+    if (!streams(n * (int64_t)sizeof(REAL))) return n;
+    for (int64_t k = 0; k < reads; k++) ask_to_read_all((const REAL *)in[k] + later, bytes);
+    ask_to_write_all(out + later, bytes);
+    return pyad_min(n, from + STREAM_BLOCK);
+}
 
 #define MAP(name, reads, params, cost, expression)                                            \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
                                               const double *param) {                          \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
-        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
         (void)param;                                                                          \
-        READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
-            vec x, y, z;                                                                      \
-            if (far) ASK_AHEAD(reads);                                                        \
-            if (n - i >= VL) {                                                                \
-                x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                      \
-                v_store(o + i, expression);                                                   \
-            } else {                                                                          \
-                x = v_load_n(a + i, n - i), y = v_load_n(b + i, n - i);                       \
-                z = v_load_n(c + i, n - i);                                                   \
-                v_store_n(o + i, expression, n - i);                                          \
+        READ_PARAMS_##params for (int64_t i = 0, end; i < n;) {                               \
+            for (end = K(block_end)(o, in, reads, n, i); i < end; i += VL) {                  \
+                vec x, y, z;                                                                  \
+                if (n - i >= VL) {                                                            \
+                    x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                  \
+                    v_store(o + i, expression);                                               \
+                } else {                                                                      \
+                    x = v_load_n(a + i, n - i), y = v_load_n(b + i, n - i);                   \
+                    z = v_load_n(c + i, n - i);                                               \
+                    v_store_n(o + i, expression, n - i);                                      \
+                }                                                                             \
+                (void)x, (void)y, (void)z;                                                    \
             }                                                                                 \
-            (void)x, (void)y, (void)z;                                                        \
         }                                                                                     \
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)
@@ -81,17 +83,17 @@
                                               const double *param) {                          \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
-        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
         (void)param;                                                                          \
-        READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
-            const int64_t left = n - i;                                                       \
-            if (far) ASK_AHEAD(reads);                                                        \
-            const vec x = v_load_live(a + i, left);                                         \
-            const vec y = v_load_live(b + i, left);                                         \
-            const vec z = v_load_live(c + i, left);                                         \
-            const vec result = expression;                                                    \
-            (void)y, (void)z;                                                                 \
-            v_store_live(o + i, result, left);                                                \
+        READ_PARAMS_##params for (int64_t i = 0, end; i < n;) {                               \
+            for (end = K(block_end)(o, in, reads, n, i); i < end; i += VL) {                  \
+                const int64_t left = n - i;                                                   \
+                const vec x = v_load_live(a + i, left);                                       \
+                const vec y = v_load_live(b + i, left);                                       \
+                const vec z = v_load_live(c + i, left);                                       \
+                const vec result = expression;                                                \
+                (void)y, (void)z;                                                             \
+                v_store_live(o + i, result, left);                                            \
+            }                                                                                 \
         }                                                                                     \
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)

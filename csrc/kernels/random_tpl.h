@@ -333,8 +333,9 @@ static int K(dropout_fwd)(const void *args, const team *t) {
     const int far = streams((end - begin) * (int64_t)sizeof(REAL));
     for (int64_t i = begin; i < end; i += DROPOUT_GROUP) {
         if (far) {
-            ask_to_read_lines(x + i, DROPOUT_GROUP * (int64_t)sizeof(REAL));
-            ask_to_write_lines(out + i, DROPOUT_GROUP * (int64_t)sizeof(REAL));
+            const int64_t later = i + STREAM_AHEAD / (int64_t)sizeof(REAL);
+            ask_to_read_all(x + later, DROPOUT_GROUP * (int64_t)sizeof(REAL));
+            ask_to_write_all(out + later, DROPOUT_GROUP * (int64_t)sizeof(REAL));
         }
         uint8_t group[DROPOUT_GROUP] = {0};
         int64_t count = pyad_min(DROPOUT_GROUP, end - i);

@@ -42,13 +42,19 @@ static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, dou
                         int far) {
     REAL near = (REAL)mean, factor = (REAL)rstd;
     vec shift = v_set1(near), rest = v_set1((REAL)((mean - (double)near) * rstd));
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t left = n - i;
-        if (far) ask_to_read(x + n + i), ask_to_write(y + n + i);
-        vec o = v_fma(v_load_live(x + i, left) - shift, v_set1(factor), -rest);
-        vec w = weight == NULL ? v_set1((REAL)1) : v_load_live(weight + i, left);
-        vec b = bias == NULL ? (vec){0} : v_load_live(bias + i, left);
-        v_store_live(y + i, v_fma(o, w, b), left);
+    for (int64_t i = 0; i < n;) {
+        const int64_t end = far ? pyad_min(n, i + STREAM_BLOCK) : n;
+        if (far) {
+            ask_to_read_all(x + n + i, (end - i) * (int64_t)sizeof(REAL));
+            ask_to_write_all(y + n + i, (end - i) * (int64_t)sizeof(REAL));
+        }
+        for (; i < end; i += VL) {
+            int64_t left = n - i;
+            vec o = v_fma(v_load_live(x + i, left) - shift, v_set1(factor), -rest);
+            vec w = weight == NULL ? v_set1((REAL)1) : v_load_live(weight + i, left);
+            vec b = bias == NULL ? (vec){0} : v_load_live(bias + i, left);
+            v_store_live(y + i, v_fma(o, w, b), left);
+        }
     }
 }
 
@@ -96,16 +102,20 @@ static void K(row_gradient)(const REAL *restrict g, const REAL *restrict x,
     REAL near = (REAL)mean;
     vec shift = v_set1(near), factor = v_set1((REAL)rstd), slope = v_set1((REAL)-along);
     vec offset = v_set1((REAL)(along * (mean - (double)near) - level));
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t left = n - i;
+    for (int64_t i = 0; i < n;) {
+        const int64_t end = far ? pyad_min(n, i + STREAM_BLOCK) : n;
         if (far) {
-            ask_to_read(g + n + i), ask_to_read(x + n + i);
-            ask_to_write(dx + n + i);
+            ask_to_read_all(g + n + i, (end - i) * (int64_t)sizeof(REAL));
+            ask_to_read_all(x + n + i, (end - i) * (int64_t)sizeof(REAL));
+            ask_to_write_all(dx + n + i, (end - i) * (int64_t)sizeof(REAL));
         }
-        vec wg = v_load_live(g + i, left);
-        if (weight != NULL) wg *= v_load_live(weight + i, left);
-        vec d = v_load_live(x + i, left) - shift;
-        v_store_live(dx + i, v_fma(wg, factor, v_fma(d, slope, offset)), left);
+        for (; i < end; i += VL) {
+            int64_t left = n - i;
+            vec wg = v_load_live(g + i, left);
+            if (weight != NULL) wg *= v_load_live(weight + i, left);
+            vec d = v_load_live(x + i, left) - shift;
+            v_store_live(dx + i, v_fma(wg, factor, v_fma(d, slope, offset)), left);
+        }
     }
 }
 
