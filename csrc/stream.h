@@ -19,6 +19,11 @@ static inline int streams(int64_t bytes) { return bytes >= STREAM_FROM; }
  * at once would have to wait for each other. */
 #define STREAM_BLOCK 32
 
+/* Where the block ends that begins at `from`, of a pass over n elements that asks, or does not. */
+static inline int64_t stream_end(int64_t from, int64_t n, int asks) {
+    return asks ? pyad_min(n, from + STREAM_BLOCK) : n;
+}
+
 static inline void ask_to_read(const void *p) { __builtin_prefetch(p, 0, 2); }
 static inline void ask_to_write(const void *p) { __builtin_prefetch(p, 1, 2); }
 

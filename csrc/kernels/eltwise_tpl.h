@@ -46,12 +46,14 @@
  * what comes STREAM_AHEAD later (stream.h), others are one. */
 V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t reads, int64_t n,
                               int64_t from) {
-    const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
-    const int64_t later = from + STREAM_AHEAD / (int64_t)sizeof(REAL);
-    if (!streams(n * (int64_t)sizeof(REAL))) return n;
-    for (int64_t k = 0; k < reads; k++) ask_to_read_all((const REAL *)in[k] + later, bytes);
-    ask_to_write_all(out + later, bytes);
-    return pyad_min(n, from + STREAM_BLOCK);
+    const int asks = streams(n * (int64_t)sizeof(REAL));
+    if (asks) {
+        const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
+        const int64_t later = from + STREAM_AHEAD / (int64_t)sizeof(REAL);
+        for (int64_t k = 0; k < reads; k++) ask_to_read_all((const REAL *)in[k] + later, bytes);
+        ask_to_write_all(out + later, bytes);
+    }
+    return stream_end(from, n, asks);
 }
 
 #define MAP(name, reads, params, cost, expression)                                            \

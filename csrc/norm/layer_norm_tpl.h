@@ -43,7 +43,7 @@ static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, dou
     REAL near = (REAL)mean, factor = (REAL)rstd;
     vec shift = v_set1(near), rest = v_set1((REAL)((mean - (double)near) * rstd));
     for (int64_t i = 0; i < n;) {
-        const int64_t end = far ? pyad_min(n, i + STREAM_BLOCK) : n;
+        const int64_t end = stream_end(i, n, far);
         if (far) {
             ask_to_read_all(x + n + i, (end - i) * (int64_t)sizeof(REAL));
             ask_to_write_all(y + n + i, (end - i) * (int64_t)sizeof(REAL));
@@ -103,7 +103,7 @@ static void K(row_gradient)(const REAL *restrict g, const REAL *restrict x,
     vec shift = v_set1(near), factor = v_set1((REAL)rstd), slope = v_set1((REAL)-along);
     vec offset = v_set1((REAL)(along * (mean - (double)near) - level));
     for (int64_t i = 0; i < n;) {
-        const int64_t end = far ? pyad_min(n, i + STREAM_BLOCK) : n;
+        const int64_t end = stream_end(i, n, far);
         if (far) {
             ask_to_read_all(g + n + i, (end - i) * (int64_t)sizeof(REAL));
             ask_to_read_all(x + n + i, (end - i) * (int64_t)sizeof(REAL));
