@@ -75,6 +75,12 @@ def _wide(start: tuple[int, int, int], count: int) -> NDArray:
     return (groups[:, 0::2] | groups[:, 1::2] << _HALF).reshape(-1)
 
 
+def _more(start: tuple[int, int, int], again: int) -> tuple[int, int, int]:
+    """Where as many numbers for the same places begin; as philox_more in philox.h."""
+    seed, stream, offset = start
+    return seed, stream + (again << 56), offset
+
+
 def _halves(start: tuple[int, int, int], count: int) -> NDArray:
     """Each word as two numbers, its lower half first."""
     words = _groups(start, count).reshape(-1)
@@ -146,14 +152,14 @@ def random_trunc_normal(
 
 def _below(start: tuple[int, int, int], x: int, index: int, limit: int) -> int:
     """A number below `limit`, each equally likely; as philox_below in philox.h."""
-    seed, stream, offset = start
     again = 1
     while True:
         product = x * limit
         if product % 2**64 >= 2**64 % limit:
             return product >> 64
+        seed, stream, offset = _more(start, again)
         first = offset + index // WIDE * LANES
-        x = int(_wide((seed, stream + (again << 56), first), 1)[index % WIDE])
+        x = int(_wide((seed, stream, first), 1)[index % WIDE])
         again += 1
 
 
@@ -204,10 +210,8 @@ def dropout_fwd(
     x: NDArray, out: NDArray, kept: NDArray, state: NDArray, p: float
 ) -> None:
     start, count = _take(state, x.size, 2 * WORDS)
-    seed, stream, offset = start
     # numbers of 32 bits, whose lower halves seldom decide: a stream of their own
-    upper = _halves(start, count)
-    lower = _halves((seed, stream + (1 << 56), offset), count)
+    upper, lower = _halves(start, count), _halves(_more(start, 1), count)
     numbers = (upper * 2.0**16 + lower)[: x.size]
     _in_memory_order(kept)[...] = numbers >= np.rint(p * 2.0**32)
     dropout_bwd(x, kept, out, p)
