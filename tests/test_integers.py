@@ -117,10 +117,13 @@ def test_what_is_no_integer_is_refused_by_name(number: int) -> None:
     case = CASES[number]
     want = _values(case.function(*case.numbers))
     for i, right in enumerate(case.numbers):
-        for wrong in (float(right), right + 0.5, "1", 1j, ad.tensor(float(right))):
+        tensor = ad.tensor(float(right))
+        # True and False equal 1 and 0, also as keys
+        wrongs = (float(right), right + 0.5, "1", 1j, tensor, bool(right), np.True_)
+        for wrong in wrongs:
             arguments = [*case.numbers[:i], wrong, *case.numbers[i + 1 :]]
             match = rf"^{case.name}: ({case.what}) must be (an int|integers)"
-            if isinstance(wrong, float):
+            if isinstance(wrong, (float, bool)):
                 match += ".*, got .*likely fix: "
             with pytest.raises(TypeError, match=match):
                 case.function(*arguments)
@@ -230,6 +233,7 @@ def test_modules_refuse_what_is_no_integer() -> None:
         (lambda: nn.LSTM(2, 3, 1.5), "LSTM: num_layers"),  # type: ignore[arg-type]
         (lambda: nn.LayerNorm(4.0), "LayerNorm: normalized_shape"),  # type: ignore[arg-type]
         (lambda: nn.ZeroPad2d(1.0), "ZeroPad2d: padding"),  # type: ignore[arg-type]
+        (lambda: nn.Linear(True, 2), "Linear: in_features"),
     ):
         with pytest.raises(TypeError, match=f"^{what} must be an int"):
             make()

@@ -357,8 +357,7 @@ def numel(input: Tensor) -> int:
 
 
 def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, ...]:
-    """The shape from f(2, 3), f((2, 3)) or f(size=(2, 3)); a bool is rather another
-    argument."""
+    """The shape from f(2, 3), f((2, 3)) or f(size=(2, 3))."""
     if named is not None:
         if size:
             raise TypeError(
@@ -367,8 +366,6 @@ def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, 
             )
         size = (named,)
     given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if bool in map(type, given):
-        raise TypeError(f"{name}: sizes must be integers, got {describe(given)}")
     return integers(name, "sizes", given)
 
 

@@ -1,7 +1,8 @@
 """Arguments that are integers (sizes, axes, counts), checked once for all functions.
 
 An integer is what `operator.index` takes: ints, NumPy's integers, arrays and tensors of
-one of them. A float is none, whole or not: where it comes from there is a division.
+one of them. A float is none, whole or not: where it comes from there is a division. A
+bool is none either: it was meant for another argument.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
 
 from pyautodl.errors import ShapeError, describe
 from pyautodl.ops.record import Op
@@ -54,7 +57,19 @@ def not_integer(name: str, what: str, wanted: str, value: Any) -> TypeError:
     else:
         number = any(hasattr(one, "__float__") for one in each)
         fix = "; likely fix: // in place of /, or int(...)" if number else ""
+        if any(isinstance(one, (bool, np.bool_)) for one in each):
+            fix = "; likely fix: int(...), if it is no other argument's"
     return TypeError(f"{name}: {what} must be {wanted}, got {describe(value)}{fix}")
+
+
+def _number(value: Any) -> int:
+    if type(value) is bool:
+        raise TypeError
+    return index(value)
+
+
+def _numbers(values: Any) -> Ints:
+    return tuple([each if type(each) is int else _number(each) for each in values])
 
 
 def integer(name: str, what: str, value: Any) -> int:
@@ -64,7 +79,7 @@ def integer(name: str, what: str, value: Any) -> int:
         TypeError: it is no integer.
     """
     try:
-        return index(value)
+        return _number(value)
     except TypeError:
         raise not_integer(name, what, "an int", value) from None
 
@@ -91,7 +106,7 @@ def integers(name: str, what: str, values: Any) -> Ints:
         TypeError: it is no sequence of integers.
     """
     try:
-        return tuple(map(index, values))
+        return _numbers(values)
     except TypeError:
         raise not_integer(name, what, "integers", values) from None
 
@@ -118,7 +133,7 @@ def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:
         return (value,) * axes
     values = value if isinstance(value, (tuple, list)) else (value,)
     try:
-        numbers = tuple(map(index, values))
+        numbers = _numbers(values)
     except TypeError:
         raise not_integer(name, what, "integers", value) from None
     if len(numbers) == 1:
@@ -139,11 +154,11 @@ def one_or_several(name: str, what: str, value: Any) -> int | Ints:
     if isinstance(value, (tuple, list)):
         return integers(name, what, value)
     try:
-        return index(value)
+        return _number(value)
     except TypeError:
         pass
     try:
-        return tuple(map(index, value))
+        return _numbers(value)
     except TypeError:
         raise not_integer(name, what, "an int or several", value) from None
 
