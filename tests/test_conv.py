@@ -532,6 +532,27 @@ def test_equal_windows_give_equal_bits(inputs, outputs, kernel, stride, groups, 
                 assert ad.equal(y, y[:, :, :1, :1].expand(*y.shape))
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("stride", [1, 2, (2, 1), (1, 2)])
+def test_rows_of_a_depthwise_convolution_are_those_of_their_windows_alone(stride, isa):
+    """However many rows a kernel takes together, each has the bits that it has alone."""
+    down = stride if isinstance(stride, int) else stride[0]
+    for height, channels in itertools.product(range(3, 14), (5, 16, 37)):
+        image = numbers(2, channels, height, 9, seed=height, dtype=np.float32)
+        x = ad.tensor(image).contiguous(memory_format=ad.channels_last)
+        w, b = (
+            ad.tensor(numbers(channels, 1, 3, 3, dtype=np.float32)),
+            ad.ones(channels),
+        )
+        with use_isa(isa), ad.no_grad():
+            y = F.conv2d(x, w, b, stride, (0, 1), groups=channels)
+            for row in range(y.shape[2]):
+                window = x[:, :, row * down : row * down + 3].contiguous()
+                alone = F.conv2d(window, w, b, stride, (0, 1), groups=channels)
+                assert y[:, :, row].equal(alone[:, :, 0])
+
+
 def test_unfold_then_product_is_conv():
     x, w = numbers(2, 3, 6, 7), numbers(4, 3, 2, 3, seed=1)
     columns = F.unfold(ad.tensor(x), (2, 3), padding=(1, 0), stride=(2, 1))

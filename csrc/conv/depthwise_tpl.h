@@ -3,8 +3,9 @@
  * Weights are packed as [tap][channel], padded to whole vectors.
  *
  * Forward and gradient by the image: rows of output pixels are shared out to the threads. With
- * three neighbouring taps along the width, a vector of channels slides along a row: its weights
- * stay in registers, and each pixel is loaded once for all taps that meet it. Otherwise, for two
+ * three neighbouring taps along the width, a vector of channels slides along up to DEPTHWISE_LINES
+ * rows at once: its weights stay in registers, each pixel of a line is loaded once for all taps that
+ * meet it, and a line once for all the rows that see it. Otherwise, for two
  * neighbouring pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in
  * registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
  * [tap][channel] of its own; for each row, tap and vectors of channels the sum over the row stays
@@ -14,6 +15,9 @@
 #define PYAD_DEPTHWISE
 #define DEPTHWISE_VECTORS 4
 #define DEPTHWISE_SLABS 16
+/* rows that slide together with step 1, and the lines of the source that rows see at most */
+#define DEPTHWISE_LINES 4
+#define DEPTHWISE_SEEN 6
 #endif
 
 /* n elements as DEPTHWISE_VECTORS vectors, zeros behind. */
@@ -153,84 +157,124 @@ GEMM_INLINE vec K(depthwise_finish)(const K(epilogue) *end, vec sum, vec scale, 
     return K(gemm_activate)(sum, end->activation, end->p0, end->p1);
 }
 
-/* The pixels of a row for n <= VL channels from c on: `rows` taps along the height and 3 along the
- * width, pixels `step` (1 or 2) apart. win->x is where the first pixel's first tap lies, or would:
- * `before` says that it misses the image, `behind` that the last pixel's last does. */
-GEMM_INLINE void K(depthwise_slide)(const K(depthwise_job) *job, const K(depthwise_window) *win,
-                                    const int64_t rows, const int64_t step, int before, int behind,
-                                    int64_t c, int64_t n, REAL *out) {
-    const K(epilogue) *end = &job->end;
-    int64_t pixel = job->view->channels, out_step = job->view->axis[2].out_step * pixel;
-    int64_t count = job->view->axis[2].count;
-    const REAL *x = win->x + c;
-    vec w[3][3], left[3], middle[3];
-    vec scale = end->scale == NULL ? v_set1(1) : v_load_live(end->scale + c, n);
-    vec bias = end->bias == NULL ? (vec){0} : v_load_live(end->bias + c, n);
-    vec start = end->scale == NULL ? bias : (vec){0};
-    for (int64_t i = 0; i < rows; i++) {
-        const REAL *line = x + i * win->x_step[1];
-        for (int64_t j = 0; j < 3; j++) {
-            const REAL *from = win->w + c + i * win->w_step[1] + j * win->w_step[2];
-            w[i][j] = v_load_live(from, n);
-        }
-        left[i] = before ? (vec){0} : v_load_live(line, n);
-        if (step == 1) middle[i] = v_load_live(line + pixel, n);
-    }
-    out += c;
-    for (int64_t p = behind; p < count; p++, x += step * pixel, out += out_step) {
-        vec sum = start;
-        for (int64_t i = 0; i < step; i++) {
-            const REAL *next = x + (rows + i) * win->x_step[1];
-            for (int64_t j = 0; j < step; j++) __builtin_prefetch(next + j * pixel, 0, 2);
-        }
-        for (int64_t i = 0; i < rows; i++) {
-            const REAL *line = x + i * win->x_step[1];
-            if (step == 2) middle[i] = v_load_live(line + pixel, n);
-            vec right = v_load_live(line + 2 * pixel, n);
-            sum = v_fma(left[i], w[i][0], sum);
-            sum = v_fma(middle[i], w[i][1], sum);
-            sum = v_fma(right, w[i][2], sum);
-            left[i] = step == 1 ? middle[i] : right;
-            middle[i] = right;
-        }
-        v_store_live(out, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
-    }
-    if (!behind) return;
-    vec sum = start;
-    for (int64_t i = 0; i < rows; i++) {
-        if (step == 2) middle[i] = v_load_live(x + i * win->x_step[1] + pixel, n);
-        sum = v_fma(left[i], w[i][0], sum);
-        sum = v_fma(middle[i], w[i][1], sum);
-    }
-    v_store_live(out, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
+/* What slides along `lines` rows of output pixels for n <= VL channels: the weights of `rows` taps along
+ * the height and 3 along the width, and of each of the source's lines that they see the two pixels that
+ * came last. */
+typedef struct {
+    int64_t rows, lines, step, channels; /* pixels are `step` (1 or 2) apart, down and along */
+    int64_t x_line, out_line, pixel;     /* from a line to the next, from a source pixel to the next */
+    vec w[3][3], left[DEPTHWISE_SEEN], middle[DEPTHWISE_SEEN];
+    vec scale, bias, start;
+} K(depthwise_slider);
+
+/* How many lines of the source they see. */
+GEMM_INLINE int64_t K(depthwise_seen)(const K(depthwise_slider) *s) {
+    return s->rows + (s->lines - 1) * s->step;
 }
 
-/* All channels of a row. */
+/* One pixel of each row, and on to the next; `taps` along the width (2 or 3) are in the image. x is where
+ * the first tap lies. */
+GEMM_INLINE void K(depthwise_slide)(const K(epilogue) *end, K(depthwise_slider) *s,
+                                    const int64_t taps, const REAL *x, REAL *out) {
+    const int64_t n = s->channels;
+    vec sum[DEPTHWISE_LINES];
+    for (int64_t r = 0; r < s->lines; r++) sum[r] = s->start;
+    for (int64_t i = 0; i < K(depthwise_seen)(s); i++, x += s->x_line) {
+        if (s->step == 2) s->middle[i] = v_load_live(x + s->pixel, n);
+        const vec right = taps == 3 ? v_load_live(x + 2 * s->pixel, n) : (vec){0};
+        for (int64_t r = 0; r < s->lines; r++) {
+            const int64_t k = i - r * s->step;
+            if (k < 0 || k >= s->rows) continue;
+            sum[r] = v_fma(s->left[i], s->w[k][0], sum[r]);
+            sum[r] = v_fma(s->middle[i], s->w[k][1], sum[r]);
+            if (taps == 3) sum[r] = v_fma(right, s->w[k][2], sum[r]);
+        }
+        s->left[i] = s->step == 1 ? s->middle[i] : right;
+        s->middle[i] = right;
+    }
+    for (int64_t r = 0; r < s->lines; r++, out += s->out_line) {
+        v_store_live(out, K(depthwise_finish)(end, sum[r], s->scale, s->bias, out, n), n);
+    }
+}
+
+/* The pixels of `lines` rows for n <= VL channels from c on. win->x is where the first pixel's first tap
+ * lies, or would: `before` says that it misses the image, `behind` that the last pixel's last does. */
+GEMM_INLINE void K(depthwise_slide_along)(const K(depthwise_job) *job,
+                                          const K(depthwise_window) *win, const int64_t rows,
+                                          const int64_t lines, const int64_t step, int before,
+                                          int behind, int64_t c, int64_t n, REAL *out) {
+    const K(epilogue) *end = &job->end;
+    const im2col_axis *a = job->view->axis;
+    const int64_t pixel = job->view->channels, along = a[2].out_step * pixel;
+    K(depthwise_slider) s = {.rows = rows, .lines = lines, .step = step, .channels = n};
+    s.x_line = win->x_step[1];
+    s.out_line = a[1].out_step * a[2].out_size * pixel;
+    s.pixel = pixel;
+    s.scale = end->scale == NULL ? v_set1(1) : v_load_live(end->scale + c, n);
+    s.bias = end->bias == NULL ? (vec){0} : v_load_live(end->bias + c, n);
+    s.start = end->scale == NULL ? s.bias : (vec){0};
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < 3; j++) {
+            s.w[i][j] = v_load_live(win->w + c + i * win->w_step[1] + j * win->w_step[2], n);
+        }
+    }
+    const REAL *x = win->x + c;
+    for (int64_t i = 0; i < K(depthwise_seen)(&s); i++) {
+        const REAL *line = x + i * s.x_line;
+        s.left[i] = before ? (vec){0} : v_load_live(line, n);
+        if (step == 1) s.middle[i] = v_load_live(line + pixel, n);
+    }
+    out += c;
+    for (int64_t p = behind; p < a[2].count; p++, x += step * pixel, out += along) {
+        for (int64_t i = 0; i < lines * step; i++) {
+            const REAL *next = x + (K(depthwise_seen)(&s) + i) * s.x_line;
+            for (int64_t j = 0; j < step; j++) __builtin_prefetch(next + j * pixel, 0, 2);
+        }
+        K(depthwise_slide)(end, &s, 3, x, out);
+    }
+    if (behind) K(depthwise_slide)(end, &s, 2, x, out);
+}
+
+/* All channels of the rows. */
 GEMM_INLINE void K(depthwise_slide_all)(const K(depthwise_job) *job,
                                         const K(depthwise_window) *win, const int64_t rows,
-                                        const int64_t step, int before, int behind, REAL *out) {
+                                        const int64_t lines, const int64_t step, int before,
+                                        int behind, REAL *out) {
     int64_t c = 0, channels = job->view->channels;
     for (; c + VL <= channels; c += VL) {
-        K(depthwise_slide)(job, win, rows, step, before, behind, c, VL, out);
+        K(depthwise_slide_along)(job, win, rows, lines, step, before, behind, c, VL, out);
     }
     if (c < channels) {
-        K(depthwise_slide)(job, win, rows, step, before, behind, c, channels - c, out);
+        K(depthwise_slide_along)(job, win, rows, lines, step, before, behind, c, channels - c, out);
     }
 }
 
 /* The same with constants for what decides the registers; win->x is the begin of the line. */
-static void K(depthwise_span)(const K(depthwise_job) *job, K(depthwise_window) *win, REAL *out) {
+static void K(depthwise_span)(const K(depthwise_job) *job, K(depthwise_window) *win, int64_t lines,
+                              REAL *out) {
     const im2col_axis *a = &job->view->axis[2];
     int64_t last = a->first + (a->count - 1) * a->step;
     int before = a->first < 0, behind = last + 2 >= a->source;
     win->x += a->first * job->view->channels;
+    if (lines == DEPTHWISE_LINES) {
+        K(depthwise_slide_all)(job, win, 3, DEPTHWISE_LINES, 1, before, behind, out);
+        return;
+    }
+    if (lines == 2) {
+        if (a->step == 1) {
+            K(depthwise_slide_all)(job, win, 3, 2, 1, before, behind, out);
+        } else {
+            K(depthwise_slide_all)(job, win, 3, 2, 2, before, behind, out);
+        }
+        return;
+    }
     switch (win->taps[1] * 2 + (a->step == 2)) {
-        case 2: K(depthwise_slide_all)(job, win, 1, 1, before, behind, out); break;
-        case 3: K(depthwise_slide_all)(job, win, 1, 2, before, behind, out); break;
-        case 4: K(depthwise_slide_all)(job, win, 2, 1, before, behind, out); break;
-        case 5: K(depthwise_slide_all)(job, win, 2, 2, before, behind, out); break;
-        case 6: K(depthwise_slide_all)(job, win, 3, 1, before, behind, out); break;
-        default: K(depthwise_slide_all)(job, win, 3, 2, before, behind, out);
+        case 2: K(depthwise_slide_all)(job, win, 1, 1, 1, before, behind, out); break;
+        case 3: K(depthwise_slide_all)(job, win, 1, 1, 2, before, behind, out); break;
+        case 4: K(depthwise_slide_all)(job, win, 2, 1, 1, before, behind, out); break;
+        case 5: K(depthwise_slide_all)(job, win, 2, 1, 2, before, behind, out); break;
+        case 6: K(depthwise_slide_all)(job, win, 3, 1, 1, before, behind, out); break;
+        default: K(depthwise_slide_all)(job, win, 3, 1, 2, before, behind, out);
     }
 }
 
@@ -244,8 +288,21 @@ static inline int K(depthwise_slides)(const im2col_view *v, const K(depthwise_wi
            win->taps[0] == 1 && win->taps[1] >= 1 && win->taps[1] <= 3;
 }
 
-/* One row of output pixels. */
-static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
+/* How many of `most` rows from this one on slide together: those whose windows all have three lines of
+ * the image, of which neighbours share some. */
+static int64_t K(depthwise_lines)(const im2col_view *v, const im2col_pixel *at, int64_t most) {
+    const im2col_axis *a = &v->axis[1];
+    if (a->taps != 3 || a->tap_step != 1 || a->step != v->axis[2].step) return 1;
+    const int64_t first = a->first + at->h * a->step;
+    if (first < 0) return 1;
+    const int64_t inside = (a->source - 3 - first) / a->step + 1;
+    const int64_t lines = pyad_min(most, pyad_min(inside, a->count - at->h));
+    if (lines >= DEPTHWISE_LINES && a->step == 1) return DEPTHWISE_LINES;
+    return lines >= 2 ? 2 : 1;
+}
+
+/* One row of output pixels, or up to `most`; returns how many. */
+static int64_t K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at, int64_t most) {
     const im2col_view *v = job->view;
     const im2col_axis *a = &v->axis[2];
     const im2col_range all = {0, a->taps};
@@ -253,8 +310,9 @@ static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
     const REAL *x = win.x, *w = win.w;
     REAL *out = job->out + im2col_out_offset(v, &at);
     if (K(depthwise_slides)(v, &win)) {
-        K(depthwise_span)(job, &win, out);
-        return;
+        const int64_t lines = K(depthwise_lines)(v, &at, most);
+        K(depthwise_span)(job, &win, lines, out);
+        return lines;
     }
     while (at.w < a->count) {
         int64_t first = a->first + at.w * a->step;
@@ -271,6 +329,7 @@ static void K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at) {
         at.w += pixels;
         out += pixels * a->out_step * v->out_channels;
     }
+    return 1;
 }
 
 /* This thread's rows of the output pixels of a view. */
@@ -278,8 +337,8 @@ static void K(depthwise_gather)(const K(depthwise_job) *job, const team *t) {
     int64_t begin, end, width = job->view->axis[2].count;
     if (im2col_pixels(job->view) == 0) return;
     team_range(t, im2col_pixels(job->view) / width, 1, &begin, &end);
-    for (int64_t row = begin; row < end; row++) {
-        K(depthwise_line)(job, im2col_at(job->view, row * width));
+    while (begin < end) {
+        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin);
     }
 }
 
