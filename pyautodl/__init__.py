@@ -4,6 +4,14 @@ import importlib as _importlib
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
+from pyautodl.errors import BackendError
+
+try:
+    from pyautodl.backends import current_backend, fallbacks, native, use_backend
+except BackendError as _error:
+    # a wrong setting of the environment: where it was read helps nobody
+    raise _error.with_traceback(None) from None
+
 from pyautodl import autograd, cuda, functional, ops
 from pyautodl._version import __version__
 from pyautodl.autograd.grad_mode import (
@@ -14,7 +22,6 @@ from pyautodl.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from pyautodl.backends import current_backend, fallbacks, native, use_backend
 from pyautodl.backends.dtypes import (
     DType,
     float32,
@@ -28,7 +35,6 @@ from pyautodl.backends.dtypes import (
 )
 from pyautodl.backends.dtypes import bool_ as bool
 from pyautodl.errors import (
-    BackendError,
     CheckpointError,
     DTypeError,
     GradError,

@@ -140,6 +140,19 @@ def test_e8_unknown_instruction_set_lists_the_choices(compiled):
         native.use_isa("sse9")
 
 
+@pytest.mark.parametrize("name", ["PYAUTODL_ISA", "PYAUTODL_NUM_THREADS"])
+@pytest.mark.parametrize(
+    "start", ["import pyautodl", "import runpy; runpy.run_module('pyautodl')"]
+)
+def test_e8_wrong_settings_are_named_without_the_lines_that_read_them(
+    compiled, start, name
+):
+    status, _, error = _python(start, **{name: "foo"})
+    assert status != 0
+    assert error.count("pyautodl/") == 1
+    assert error.splitlines()[-1].startswith(f"pyautodl.errors.BackendError: {name}")
+
+
 def test_environment_sets_the_threads(compiled):
     code = "import pyautodl; print(pyautodl.get_num_threads())"
     assert _python(code, PYAUTODL_NUM_THREADS="3")[1] == "3"

@@ -438,12 +438,16 @@ def _read_kernels() -> None:
 def _read_environment() -> None:
     threads = os.environ.get("PYAUTODL_NUM_THREADS")
     if threads:
-        _lib.pyad_set_num_threads(_checked_threads(threads, "PYAUTODL_NUM_THREADS"))
+        try:
+            count = _checked_threads(threads, "PYAUTODL_NUM_THREADS")
+        except ValueError as error:
+            raise BackendError(str(error)) from None
+        _lib.pyad_set_num_threads(count)
     isa = os.environ.get("PYAUTODL_ISA")
     if isa and _lib.pyad_use_isa(isa.encode()) != 0:
         raise BackendError(
             f"PYAUTODL_ISA={isa!r} is not among this machine's: "
-            f"{', '.join(isa_names())}"
+            f"{', '.join(isa_names())}; likely fix: unset it, the best is taken then"
         )
 
 
