@@ -66,6 +66,9 @@ __all__ = [
     "vsplit",
 ]
 
+# pieces that may be empty
+_MOST_EMPTY = 2**20
+
 
 def _shape_of(name: str, x: Tensor, what: str = "input") -> tuple[int, ...]:
     try:
@@ -652,6 +655,15 @@ def split(
     return _split(tensor, (*(size,) * (pieces - 1), n - size * (pieces - 1)), axis)
 
 
+def _check_pieces(name: str, what: str, count: int, n: int) -> None:
+    """Refuse pieces, nearly all of them empty, that take all time and memory."""
+    most = max(n, _MOST_EMPTY)
+    if count > most:
+        raise ValueError(
+            f"{name}: expected at most {most} {what} of an axis of {n}, got {count}"
+        )
+
+
 def _split(x: Tensor, sizes: tuple[int, ...], axis: int) -> tuple[Tensor, ...]:
     return apply(SPLIT, x, sizes=sizes, dim=axis)
 
@@ -673,6 +685,9 @@ def chunk(
         chunks: how many pieces at most.
         dim: the axis.
 
+    Raises:
+        ValueError: there are no chunks, or too many of an empty axis.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.chunk(ad.arange(5), 2)
@@ -687,6 +702,7 @@ def chunk(
     axis = normalize_axis("chunk", dim, len(shape), shape)
     n = shape[axis] if shape else 0
     if n == 0:
+        _check_pieces("chunk", "chunks", chunks, n)
         return _split(input, (0,) * chunks, axis)
     return split(input, -(-n // chunks), axis)
 
@@ -702,6 +718,9 @@ def tensor_split(
         input: a tensor.
         indices_or_sections: how many pieces, or the places to cut at.
         dim: the axis.
+
+    Raises:
+        ValueError: there are no sections, or, of more than a million, more than elements.
 
     Example:
         >>> import pyautodl as ad
@@ -720,6 +739,7 @@ def tensor_split(
         count = places
         if count < 1:
             raise ValueError(f"tensor_split: expected at least 1 section, got {count}")
+        _check_pieces("tensor_split", "sections", count, n)
         return _split(
             input, tuple(n // count + (i < n % count) for i in range(count)), axis
         )
