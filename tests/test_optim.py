@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -576,6 +577,113 @@ def test_schedules_one_after_the_other_and_at_once() -> None:
         warm.step()
         decay.step()
     assert lrs == pytest.approx([0.1, 0.05, 0.25, 0.125])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "lrs"),
+    [
+        # what PyTorch 2.13 sets after a group of 0.03 came in the third step
+        ("StepLR", {"step_size": 3, "gamma": 0.5}, [0.025, 0.015]),
+        ("ExponentialLR", {"gamma": 0.9}, [0.0430467, 0.0177147]),
+        ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}, [0.0185942, 0.0124057]),
+        ("LinearLR", {"start_factor": 0.2, "total_iters": 6}, [0.1, 0.05]),
+        ("PolynomialLR", {"total_iters": 9, "power": 2.0}, [0.0012346, 0.0008333]),
+    ],
+)
+def test_a_group_that_comes_later_goes_on_from_its_step_size(
+    name: str, options: dict[str, object], lrs: list[float]
+) -> None:
+    optimizer = _optimizer(0.1)
+    schedule = getattr(lr_scheduler, name)(optimizer, **options)
+    for step in range(8):
+        if step == 3:
+            late = ad.ones(1, requires_grad=True)
+            optimizer.add_param_group({"params": [late], "lr": 0.03})
+        optimizer.step()
+        schedule.step()
+    found = [group["lr"] for group in optimizer.param_groups]
+    assert found == pytest.approx(lrs, abs=1e-7)
+    assert schedule.get_last_lr() == found
+    assert schedule.lr_at(8, 1) == pytest.approx(lrs[1], abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["SequentialLR", "ChainedScheduler"])
+def test_a_group_that_comes_later_in_joined_schedules(kind: str) -> None:
+    optimizer = _optimizer()
+    parts = [
+        lr_scheduler.ConstantLR(optimizer, 0.5, total_iters=9),
+        lr_scheduler.ExponentialLR(optimizer, 0.5),
+    ]
+    more = ([2],) if kind == "SequentialLR" else ()
+    first = (optimizer, parts) if more else (parts,)
+    schedule = getattr(lr_scheduler, kind)(*first, *more)
+    late = {"params": [ad.ones(1, requires_grad=True)], "lr": 0.25}
+    optimizer.add_param_group(late)
+    for _ in range(3):
+        schedule.step()
+        old, new = (group["lr"] for group in optimizer.param_groups)
+        assert new == pytest.approx(old / 2)
+        assert old == schedule.lr_at(schedule.last_epoch)
+
+
+def test_a_plateau_reduces_a_group_that_comes_later() -> None:
+    for low, refused in ((0.3, False), ([0.3], True)):
+        optimizer = _optimizer()
+        plateau = lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=0, min_lr=low
+        )
+        plateau.step(1.0)
+        late = ad.ones(1, requires_grad=True)
+        optimizer.add_param_group({"params": [late], "lr": 0.4})
+        if refused:
+            with pytest.raises(
+                ValueError, match="ReduceLROnPlateau: the optimizer got"
+            ):
+                plateau.step(1.0)
+            continue
+        plateau.step(1.0)
+        assert plateau.get_last_lr() == [0.5, 0.3]
+
+
+@pytest.mark.parametrize(
+    "name", ["LambdaLR", "MultiplicativeLR", "OneCycleLR", "CyclicLR"]
+)
+def test_options_for_each_group_are_missed_by_a_later_one(name: str) -> None:
+    optimizer = _optimizer()
+    schedule = getattr(lr_scheduler, name)(optimizer, **dict(SCHEDULES)[name])
+    late = ad.ones(1, requires_grad=True)
+    optimizer.add_param_group({"params": [late]})
+    with pytest.raises(ValueError, match=f"{name}: the optimizer got group 1 after"):
+        schedule.step()
+    assert schedule.last_epoch == 0
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_what_is_set_by_hand_is_lost_or_multiplied_as_in_pytorch(
+    name: str, options: dict[str, object]
+) -> None:
+    absolute = ("LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts")
+    optimizer = _optimizer()
+    schedule = getattr(lr_scheduler, name)(optimizer, **options)
+    schedule.step()
+    optimizer.param_groups[0]["lr"] *= 4
+    schedule.step()
+    factor = 1 if name in absolute else 4
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(factor * schedule.lr_at(2))
+
+
+def test_a_schedule_goes_on_from_a_file(tmp_path: Path) -> None:
+    whole = _optimizer()
+    expected = _lrs(whole, lr_scheduler.MultiStepLR(whole, [1, 4, 4], 0.5), 6)
+    optimizer = _optimizer()
+    schedule = lr_scheduler.MultiStepLR(optimizer, [1, 4, 4], 0.5)
+    _lrs(optimizer, schedule, 3)
+    ad.save([optimizer.state_dict(), schedule.state_dict()], tmp_path / "state")
+    optimizer = _optimizer()
+    schedule = lr_scheduler.MultiStepLR(optimizer, [1, 4, 4], 0.5)
+    for part, saved in zip((optimizer, schedule), ad.load(tmp_path / "state")):
+        part.load_state_dict(saved)
+    assert _lrs(optimizer, schedule, 3) == expected[3:]
 
 
 def test_one_cycle_of_three_phases_as_pytorch() -> None:

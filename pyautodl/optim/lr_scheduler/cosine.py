@@ -53,6 +53,8 @@ class CosineAnnealingLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half a cosine from the start to `eta_min`, again and again.
 
+    It sets that at each step, whatever was set in between.
+
     Args:
         optimizer: whose step size to set.
         T_0: steps of the first period.
@@ -74,6 +76,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Source: Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm
     restarts", 2017.
     """
+
+    _absolute = True
 
     def __init__(
         self,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pyautodl.optim.lr_scheduler.cosine import cosine
-from pyautodl.optim.lr_scheduler.scheduler import LRScheduler, for_each_group
+from pyautodl.optim.lr_scheduler.scheduler import (
+    LRScheduler,
+    for_each_group,
+    refuse_group,
+)
 from pyautodl.optim.optimizer import Optimizer
 
 __all__ = ["CyclicLR", "OneCycleLR"]
@@ -22,7 +26,7 @@ class _Cycle(LRScheduler):
     """
 
     per_batch = True
-    _alone = True
+    _absolute = True
     cycle_momentum: bool
 
     def check_momentum(self, optimizer: Optimizer) -> None:
@@ -38,6 +42,9 @@ class _Cycle(LRScheduler):
     def momentum_at(self, step: float, group: int = 0) -> float:
         """Return the momentum after so many steps."""
         raise NotImplementedError
+
+    def _rebase(self, number: int, base: float) -> None:
+        refuse_group(self, number)
 
     def _set(self, lrs: list[float]) -> None:
         super()._set(lrs)

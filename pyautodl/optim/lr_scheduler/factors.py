@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from pyautodl.optim.lr_scheduler.scheduler import LRScheduler
+from pyautodl.optim.lr_scheduler.scheduler import LRScheduler, refuse_group
 from pyautodl.optim.optimizer import Optimizer
 
 __all__ = [
@@ -25,6 +24,8 @@ __all__ = [
 class LambdaLR(LRScheduler):
     """The initial step size times a function of the step.
 
+    It sets that at each step, whatever was set in between.
+
     Args:
         optimizer: whose step size to set.
         lr_lambda: a function of the step, or one for each group.
@@ -37,6 +38,8 @@ class LambdaLR(LRScheduler):
         >>> [schedule.lr_at(k) for k in range(3)]
         [1.0, 0.5, 0.3333333333333333]
     """
+
+    _absolute = True
 
     def __init__(
         self,
@@ -56,6 +59,11 @@ class LambdaLR(LRScheduler):
     def lr_at(self, step: float, group: int = 0) -> float:
         return self.base_lrs[group] * self.lr_lambdas[group](int(step))
 
+    def _rebase(self, number: int, base: float) -> None:
+        if number >= len(self.lr_lambdas):
+            refuse_group(self, number)
+        super()._rebase(number, base)
+
 
 class MultiplicativeLR(LambdaLR):
     """The step size of the step before times a function of the step.
@@ -73,6 +81,8 @@ class MultiplicativeLR(LambdaLR):
         >>> [schedule.lr_at(k) for k in range(5)]
         [1.0, 0.5, 0.25, 0.25, 0.25]
     """
+
+    _absolute = False
 
     def lr_at(self, step: float, group: int = 0) -> float:
         factors = (self.lr_lambdas[group](k) for k in range(1, int(step) + 1))
@@ -140,7 +150,8 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: float, group: int = 0) -> float:
-        passed = bisect_right(sorted(self.milestones.elements()), step)
+        # a file gives a plain dict for the Counter
+        passed = sum(n for place, n in self.milestones.items() if place <= step)
         return self.base_lrs[group] * self.gamma**passed
 
 

@@ -59,6 +59,11 @@ class SequentialLR(LRScheduler):
         start = self._milestones[number - 1] if number else 0
         return self._schedulers[number].lr_at(step - start, group)
 
+    def _rebase(self, number: int, base: float) -> None:
+        super()._rebase(number, base)
+        for each in self._schedulers:
+            each._rebase(number, base)
+
 
 class ChainedScheduler(LRScheduler):
     """Several schedules at the same time: their factors multiply.
@@ -95,6 +100,11 @@ class ChainedScheduler(LRScheduler):
         for each in self._schedulers:
             lr *= each.lr_at(step, group) / base if base else 1.0
         return lr
+
+    def _rebase(self, number: int, base: float) -> None:
+        super()._rebase(number, base)
+        for each in self._schedulers:
+            each._rebase(number, base)
 
 
 def _check_schedulers(

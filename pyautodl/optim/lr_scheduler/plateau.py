@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pyautodl.optim.lr_scheduler.scheduler import LRScheduler, for_each_group
+from pyautodl.optim.lr_scheduler.scheduler import (
+    LRScheduler,
+    for_each_group,
+    refuse_group,
+)
 from pyautodl.optim.optimizer import Optimizer
 
 __all__ = ["ReduceLROnPlateau"]
@@ -70,6 +74,9 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
         self.min_lrs = for_each_group(len(optimizer.param_groups), "min_lr", min_lr)
+        # that of groups which the optimizer gets later
+        alike = not isinstance(min_lr, (list, tuple))
+        self.default_min_lr = self.min_lrs[0] if alike else None
         self.eps = eps
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = 0
@@ -112,7 +119,13 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def _reduce(self) -> None:
-        for group, low in zip(self.optimizer.param_groups, self.min_lrs):
+        groups = self.optimizer.param_groups
+        if len(self.min_lrs) < len(groups):
+            if self.default_min_lr is None:
+                refuse_group(self, len(self.min_lrs))
+            missing = len(groups) - len(self.min_lrs)
+            self.min_lrs = self.min_lrs + [self.default_min_lr] * missing
+        for group, low in zip(groups, self.min_lrs, strict=True):
             old = float(group["lr"])
             new = max(old * self.factor, low)
             if old - new > self.eps:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from pyautodl.optim.optimizer import Optimizer
 
-__all__ = ["LRScheduler", "for_each_group"]
+__all__ = ["LRScheduler", "for_each_group", "refuse_group"]
 
 
 class LRScheduler:
@@ -20,8 +20,10 @@ class LRScheduler:
 
     #: whether its steps are those of the optimizer, not epochs
     per_batch = False
-    # whether it sets the step size from the start, whatever other schedules did
+    # whether it begins with its own step size, whatever other schedules did
     _alone = False
+    # whether it sets its own at every step: what others did in between is lost
+    _absolute = False
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -45,7 +47,8 @@ class LRScheduler:
         self._start()
 
     def _start(self) -> None:
-        beside_another = self.last_epoch == -1 and not self._alone
+        alone = self._alone or self._absolute
+        beside_another = self.last_epoch == -1 and not alone
         self._step_count += 1
         self.last_epoch += 1
         lrs = self.get_lr()
@@ -67,7 +70,15 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self, epoch: float | None = None) -> None:
-        """Go on by one step, or to a given one."""
+        """Go on by one step, or to a given one.
+
+        A group that the optimizer got meanwhile goes on from the step size that it has.
+
+        Raises:
+            ValueError: there is such a group, and the schedule has options for each.
+        """
+        for i in range(len(self.base_lrs), len(self.optimizer.param_groups)):
+            self._join(i)
         self._step_count += 1
         before = self.last_epoch
         self.last_epoch = before + 1 if epoch is None else epoch  # type: ignore[assignment]
@@ -75,11 +86,28 @@ class LRScheduler:
         for i, group in enumerate(self.optimizer.param_groups):
             lr, current = self.lr_at(self.last_epoch, i), float(group["lr"])
             old = self.lr_at(before, i) if epoch is None else current
-            if current != old and old != 0:
+            if current != old and old != 0 and not self._absolute:
                 # set by somebody else: another schedule, to be multiplied with
                 lr = current * lr / old
             lrs.append(lr)
         self._set(lrs)
+
+    def _join(self, number: int) -> None:
+        """Find the base of a new group: that of which its step size would have come."""
+        group = self.optimizer.param_groups[number]
+        lr, ends = float(group["lr"]), []
+        # what is made of the base is a straight line
+        for base in (0.0, 1.0):
+            self._rebase(number, base)
+            ends.append(self.lr_at(self.last_epoch, number))
+        low, high = ends
+        base = (lr - low) / (high - low) if high != low else lr
+        self._rebase(number, base)
+        group.setdefault("initial_lr", base)
+
+    def _rebase(self, number: int, base: float) -> None:
+        """Set the base of a group, which may be the next one."""
+        self.base_lrs[number : number + 1] = [base]
 
     def _set(self, lrs: list[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, lrs):
@@ -106,6 +134,15 @@ class LRScheduler:
         """Go on from where `state_dict` was taken; sets the step size too."""
         self.__dict__.update(state_dict)
         self._set(list(self._last_lr))
+
+
+def refuse_group(schedule: LRScheduler, number: int) -> NoReturn:
+    """Raise for a group of which a schedule with options for each knows nothing."""
+    raise ValueError(
+        f"{type(schedule).__name__}: the optimizer got group {number} after the schedule "
+        "was made, which has no options for it; likely fix: add the group first, or make "
+        "the schedule anew"
+    )
 
 
 def for_each_group(groups: int, name: str, value: Any) -> list[float]:
