@@ -9,10 +9,15 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.data import DataLoader, RandomShift
+from pyautodl.data import BatchSampler, DataLoader, RandomShift, default_collate
 from pyautodl.errors import CheckpointError, GradError, ShapeError
 from pyautodl.models import Autoencoder
-from pyautodl.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from pyautodl.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    ReduceLROnPlateau,
+)
 from pyautodl.train import (
     LOSSES,
     Callback,
@@ -72,6 +77,28 @@ def test_t5_training_can_be_evaluated_like_validation():
     history = trainer.fit((x, y), (x, y), epochs=2, evaluate_train=True, progress=False)
     assert history["train_loss"] == pytest.approx(history["val_loss"], rel=1e-6)
     assert history["train_loss"] != pytest.approx(history["loss"], rel=1e-6)
+
+
+def test_training_is_evaluated_on_the_samples_and_batches_of_its_loader():
+    x, y = _blobs()
+    seen = []
+
+    def gather(samples):
+        seen.append(len(samples))
+        return default_collate(samples)
+
+    # the first ten samples alone, in batches that someone else makes
+    loader = DataLoader(
+        (x, y),
+        batch_sampler=BatchSampler(range(10), 4, drop_last=False),
+        collate_fn=gather,
+        transform=lambda batch, **_: (batch[0] * 9, batch[1]),
+    )
+    trainer = _trainer(_classifier())
+    history = trainer.fit(loader, evaluate_train=True, progress=False)
+    assert seen == [4, 4, 2, 4, 4, 2]
+    wanted = trainer.evaluate((x[:10], y[:10]))["loss"]
+    assert history["train_loss"] == pytest.approx([wanted], rel=1e-6)
 
 
 def _forms():
@@ -226,6 +253,17 @@ def test_empty_dataset():
         _trainer(_classifier()).fit(_blobs(), (ad.zeros(0, 2), ad.zeros(0)))
     with pytest.raises(ValueError, match="dataset is empty"):
         _trainer(_classifier()).predict(ad.zeros(0, 2))
+
+
+def test_a_loader_without_batches_is_refused():
+    x, y = _blobs(5)
+    loader = DataLoader((x, y), batch_size=8, drop_last=True)
+    trainer = _trainer(_classifier())
+    with pytest.raises(ValueError, match="gives no samples; likely fix: drop_last"):
+        trainer.fit(loader, progress=False)
+    with pytest.raises(ValueError, match="gives no samples"):
+        trainer.evaluate(loader)
+    assert trainer.epoch == 0
 
 
 def test_nan_targets_are_refused_before_any_compute():
@@ -481,6 +519,17 @@ def test_early_stopping_keeps_the_best_weights():
     assert trainer.evaluate((x, y))["loss"] == pytest.approx(min(history["val_loss"]))
 
 
+@pytest.mark.parametrize("name", ["accuracy", "val_accuracy", "train_accuracy"])
+def test_more_accuracy_is_better_wherever_it_is_measured(name):
+    stopping = EarlyStopping(name, patience=1)
+    trainer = _trainer(_classifier())
+    for epoch, value in enumerate([0.1, 0.5, 0.4], 1):
+        trainer.epoch = epoch
+        assert trainer.stopped is None
+        stopping.on_epoch_end(trainer, {name: value})
+    assert (stopping.best, stopping.best_epoch) == (0.5, 2)
+
+
 def test_early_stopping_refuses_unknown_figures():
     x, y = _blobs()
     trainer = _trainer(_classifier(), callbacks=[EarlyStopping("val_loss")])
@@ -592,6 +641,26 @@ def test_schedules_move_on():
     assert history["lr"] == pytest.approx(expected)
     plateau = Schedule(ReduceLROnPlateau(optimizer, patience=0))
     assert plateau.on_plateau
+
+
+def test_a_new_schedule_takes_the_place_of_the_one_before():
+    x, y = _blobs()
+    model = _classifier()
+    optimizer = ad.optim.SGD(model.parameters(), lr=1.0)
+    own = Schedule(ConstantLR(optimizer, 1.0))
+    trainer = Trainer(model, "cross_entropy", optimizer, callbacks=[own])
+    trainer.fit(
+        (x, y), epochs=1, scheduler=ExponentialLR(optimizer, 0.5), progress=False
+    )
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    trainer.fit((x, y), epochs=2, progress=False)
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    trainer.fit(
+        (x, y), epochs=3, scheduler=ExponentialLR(optimizer, 0.1), progress=False
+    )
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
+    assert own in trainer.callbacks
+    assert len(trainer.callbacks) == 2
 
 
 # ---- checkpoints ----
@@ -848,6 +917,28 @@ def test_metrics():
     onehot = ad.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert accuracy(ad.tensor([[2.0, 1.0], [3.0, 1.0]]), onehot) == 0.5
     assert psnr(onehot, onehot) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("loss", "last"),
+    [
+        ("binary_cross_entropy_with_logits", nn.Identity()),
+        (nn.BCEWithLogitsLoss(), nn.Identity()),
+        ("binary_cross_entropy", nn.Sigmoid()),
+    ],
+)
+@pytest.mark.parametrize("metric", ["accuracy", accuracy])
+def test_the_accuracy_of_one_score_does_not_depend_on_the_batches(loss, last, metric):
+    model = nn.Sequential(nn.Linear(1, 1), last)
+    with ad.no_grad():
+        model[0].weight.fill_(1.0)
+        model[0].bias.fill_(0.0)
+    # a batch whose logits all lie in [0, 1] are no probabilities for that
+    x = np.float32([[0.1], [0.2], [0.3], [0.4], [-0.2], [-3.0]])
+    trainer = _trainer(model, loss, metrics=metric)
+    for batch_size in (1, 2, 6):
+        found = trainer.evaluate((x, (x > 0)[:, 0]), batch_size=batch_size)
+        assert found["accuracy"] == 1.0
 
 
 def test_history_is_read_as_a_dict():

@@ -111,8 +111,9 @@ class EarlyStopping(Callback):
             trainer.stop(f"{name} has not improved for {epochs}{self._best()}")
 
     def _improves(self, name: str, value: float) -> bool:
-        high = ("accuracy", "psnr")
-        mode = self.mode or ("max" if name.removeprefix("val_") in high else "min")
+        # of validation, or of training as that is
+        measured = name.removeprefix("val_").removeprefix("train_")
+        mode = self.mode or ("max" if measured in ("accuracy", "psnr") else "min")
         if math.isnan(self.best):
             return not math.isnan(value)
         gain = self.best - value if mode == "min" else value - self.best

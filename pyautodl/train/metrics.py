@@ -13,13 +13,15 @@ __all__ = ["METRICS", "accuracy", "mean_absolute_error", "mean_squared_error", "
 Metric = Callable[[Tensor, Tensor], Any]
 
 
-def accuracy(output: Tensor, target: Tensor) -> float:
+def accuracy(output: Tensor, target: Tensor, threshold: float | None = None) -> float:
     """The share of samples whose class is right.
 
     Args:
-        output: scores (n, c, ...), or one score a sample, whose class is 1 above 0.5 if
-            all lie in [0, 1] and above 0 otherwise.
+        output: scores (n, c, ...), or one score a sample.
         target: classes (n, ...), or one-hot or soft targets of the output's shape.
+        threshold: above which the class of one score a sample is 1; default 0.5 if all
+            scores lie in [0, 1] and 0 otherwise. `Trainer` knows it where the loss takes
+            probabilities or logits.
 
     Example:
         >>> import pyautodl as ad
@@ -32,8 +34,10 @@ def accuracy(output: Tensor, target: Tensor) -> float:
         wanted = target.argmax(1) if target.shape == output.shape else target
     else:
         scores = output.reshape(-1)
-        bounded = bool((scores >= 0).all()) and bool((scores <= 1).all())
-        found = (scores > (0.5 if bounded else 0.0)).long()
+        if threshold is None:
+            bounded = bool((scores >= 0).all()) and bool((scores <= 1).all())
+            threshold = 0.5 if bounded else 0.0
+        found = (scores > threshold).long()
         wanted = (target.reshape(-1) > 0.5).long()
     right = found.reshape(-1) == wanted.reshape(-1)
     return right.sum().item() / right.numel()

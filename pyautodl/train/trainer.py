@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from pyautodl.train import checks
 from pyautodl.train.blame import blame, blame_data
 from pyautodl.train.callbacks import Callback, Checkpoint, Schedule
 from pyautodl.train.history import History
-from pyautodl.train.metrics import METRICS, Metric
+from pyautodl.train.metrics import METRICS, Metric, accuracy
 
 __all__ = ["Trainer"]
 
@@ -36,6 +38,8 @@ _OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "adamw": lambda groups: optim.AdamW(groups),
 }
 _FORMAT = 1
+# kind of loss -> above which score of a sample its class is 1
+_THRESHOLDS = {"binary": 0.5, "binary_logits": 0.0}
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
@@ -89,7 +93,7 @@ class Trainer:
         self.optimizer = _make_optimizer(optimizer, model)
         if isinstance(metrics, str) or callable(metrics):
             metrics = [metrics]
-        self.metrics = dict(_named_metric(each) for each in metrics)
+        self.metrics = dict(_named_metric(each, self.loss.kind) for each in metrics)
         self.callbacks = _listed(callbacks)
         self.seed = seed
         self.history = History()
@@ -97,6 +101,8 @@ class Trainer:
         self.stopped: str | None = None
         self.figure_names: list[str] = []
         self._started = False
+        # what moves on the schedule that `fit` was given
+        self._given: Callback | None = None
         self._said: set[str] = set()
         checks.check_last_layer(model, self.loss)
         checks.check_optimizer(model, self.optimizer)
@@ -130,7 +136,8 @@ class Trainer:
             batch_size: samples in a batch.
             shuffle: draw in a new order each epoch.
             transform: augmentation of training batches, as DataLoader's.
-            scheduler: a schedule of the learning rate, moved on as its kind wants.
+            scheduler: a schedule of the learning rate, moved on as its kind wants, also by
+                later calls until one gives another.
             checkpoint: a file to save the state in after each epoch.
             evaluate_train: also evaluate the training part as validation is, at the end
                 of an epoch ("train_..."); "loss" is the mean while weights change.
@@ -140,8 +147,8 @@ class Trainer:
             The history of all epochs.
 
         Raises:
-            ValueError: a dataset is empty, targets are nan, the loss does not fit the
-                last layer, a schedule is over another optimizer.
+            ValueError: a dataset is empty or its loader gives no batches, targets are nan,
+                the loss does not fit the last layer, a schedule is over another optimizer.
             ShapeError: labels and output do not fit.
             GradError: the loss is not finite; says whether inputs, targets, a layer's
                 output or its weights are so first.
@@ -156,7 +163,10 @@ class Trainer:
         schedule = self._new_schedule(scheduler)
         # last, when all others have their state
         saving = [] if checkpoint is None else [Checkpoint(checkpoint)]
-        callbacks = [*self.callbacks, *schedule, *saving]
+        kept = [
+            each for each in self.callbacks if not schedule or each is not self._given
+        ]
+        callbacks = [*kept, *schedule, *saving]
         if not self._started:
             manual_seed(self.seed)
             self._started = True
@@ -166,7 +176,8 @@ class Trainer:
         self.figure_names = self._names_of_figures(evaluate_train, held is not None)
         for each in callbacks:
             each.on_fit_begin(self)
-        self.callbacks += schedule
+        if schedule:
+            self.callbacks, self._given = [*kept, *schedule], schedule[0]
         remaining = max(0, epochs - self.epoch) * len(loader)
         with _Bar(remaining, progress) as bar:
             try:
@@ -255,7 +266,10 @@ class Trainer:
                 bar.show(f"epoch {self.epoch + 1}/{epochs}", means.values())
         figures = means.values()
         if evaluate_train:
-            seen = self._evaluate(self._loader(loader.dataset, loader.batch_size or 32))
+            # the same samples and batches, as they are
+            plain = copy.copy(loader)
+            plain.transform = None
+            seen = self._evaluate(plain)
             figures.update({f"train_{name}": value for name, value in seen.items()})
         if held is not None:
             found = self._evaluate(held)
@@ -548,8 +562,17 @@ class _Means:
             self.sums[name] = self.sums.get(name, 0.0) + value * n
 
     def values(self) -> dict[str, float]:
-        """The means so far."""
-        return {name: total / max(self.count, 1) for name, total in self.sums.items()}
+        """The means so far.
+
+        Raises:
+            ValueError: there were no batches.
+        """
+        if not self.count:
+            raise ValueError(
+                "Trainer: the loader gives no samples; likely fix: drop_last=False, or a "
+                "smaller batch_size"
+            )
+        return {name: total / self.count for name, total in self.sums.items()}
 
 
 class _Bar:
@@ -627,14 +650,19 @@ def _listed(callbacks: Any) -> list[Callback]:
     return each
 
 
-def _named_metric(metric: str | Metric) -> tuple[str, Metric]:
+def _named_metric(metric: str | Metric, loss: str) -> tuple[str, Metric]:
+    """A metric's name and the function, as it fits outputs for a kind of loss."""
     if isinstance(metric, str):
         if metric not in METRICS:
             raise ValueError(
                 f"Trainer: metric {metric!r} is unknown; choose one of {sorted(METRICS)}"
             )
-        return metric, METRICS[metric]
-    return getattr(metric, "__name__", type(metric).__name__), metric
+        name, metric = metric, METRICS[metric]
+    else:
+        name = getattr(metric, "__name__", type(metric).__name__)
+    if metric is accuracy and loss in _THRESHOLDS:
+        metric = partial(accuracy, threshold=_THRESHOLDS[loss])
+    return name, metric
 
 
 def _are_several(inputs: Any) -> bool:
