@@ -54,6 +54,11 @@ def test_summary_counts_calls_and_leaves_the_model_as_it_was():
     assert "<table>" in found._repr_html_()
 
 
+def test_summary_makes_inputs_of_the_element_type_of_the_model():
+    found = inspect.summary(nn.Sequential(nn.Linear(3, 2)).double(), (4, 3))
+    assert found.memory == 4 * 2 * 8
+
+
 def test_summary_names_the_output_of_recurrent_layers():
     found = inspect.summary(models.LSTMClassifier(4, 2, hidden_size=5), (3, 6, 4))
     assert found.layers[0].shape == (3, 6, 5)
@@ -124,6 +129,45 @@ def test_grad_cam_finds_the_spot_that_speaks_for_a_class():
     assert bright.nonzero().tolist() == [[1, 2]]
     assert dark.nonzero().tolist() == [[4, 0]]
     assert np.array_equal(inspect.grad_cam(model, model[0][1], x, 0)[0], bright)
+
+
+def _works_in_place(inplace):
+    ad.manual_seed(0)
+    return nn.Sequential(
+        nn.ReLU(inplace=inplace),
+        nn.Conv2d(2, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.LeakyReLU(0.1, inplace=inplace),
+        nn.Flatten(),
+        nn.Linear(3 * 16, 2),
+    )
+
+
+@pytest.mark.parametrize(
+    "explain",
+    [
+        inspect.saliency,
+        inspect.integrated_gradients,
+        *(
+            lambda model, x, layer=layer: inspect.grad_cam(model, layer, x)
+            for layer in ("0", "1", "2", "3")
+        ),
+    ],
+)
+def test_models_that_work_in_place_are_explained_alike(explain):
+    x = ad.randn(4, 2, 6, 6)
+    before = x.clone()
+    found = explain(_works_in_place(True), x)
+    assert ad.equal(x, before)
+    assert found.any()
+    assert ad.allclose(found, explain(_works_in_place(False), x))
+
+
+def test_one_class_for_all_may_be_a_number_of_any_kind():
+    model, x = nn.Linear(3, 2), ad.randn(4, 3)
+    wanted = inspect.saliency(model, x, 1)
+    for target in (np.int64(1), ad.tensor(1), ad.ones(4, dtype=ad.int64)):
+        assert ad.equal(inspect.saliency(model, x, target), wanted)
 
 
 def test_what_can_not_be_explained_is_refused():
@@ -255,6 +299,30 @@ def test_a_loss_that_is_not_finite_has_its_cause():
         "1 of 40 inputs of the batch are nan"
         in _said(models.LeNet(), data=(x, y)).findings[0]
     )
+
+
+def test_a_layer_is_shown_as_it_was_before_another_changed_its_output():
+    shown = []
+    for inplace in (False, True):
+        ad.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace), nn.Linear(4, 2))
+        found = inspect.diagnose(model, "cross_entropy", ad.randn(6, 3), [0, 1] * 3)
+        shown.append(found.layers)
+    assert shown[0] == shown[1]
+
+
+def test_models_that_give_more_than_a_tensor_are_diagnosed():
+    class Named(nn.Linear):
+        def forward(self, x):
+            return {"score": super().forward(x)}
+
+    found = inspect.diagnose(
+        Named(3, 1),
+        lambda out, y: (out["score"] - y).square().mean(),
+        ad.ones(2, 3),
+        0.0,
+    )
+    assert found.loss > 0
 
 
 def test_a_diagnosis_leaves_all_as_it_was():

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyautodl.autograd import enable_grad, grad
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.functional.creation import as_tensor, full, zeros_like
+from pyautodl.functional.creation import as_tensor, zeros_like
 from pyautodl.functional.eltwise import relu
 from pyautodl.functional.interpolate import interpolate
 from pyautodl.nn import Module
@@ -52,7 +52,7 @@ def saliency(model: Any, inputs: Tensor, target: Any = None) -> Tensor:
     """
     _check_floating("saliency", inputs)
     with _evaluated(model):
-        chosen = _classes("saliency", model(inputs), target)
+        chosen = _classes("saliency", model(inputs.detach().clone()), target)
         return _slopes(model, inputs, chosen).abs()
 
 
@@ -100,7 +100,9 @@ def integrated_gradients(
     start = zeros_like(inputs) if baseline is None else baseline.expand(inputs.shape)
     way = inputs.detach() - start
     with _evaluated(model):
-        chosen = _classes("integrated_gradients", model(inputs), target)
+        chosen = _classes(
+            "integrated_gradients", model(inputs.detach().clone()), target
+        )
         total = zeros_like(inputs)
         for step in range(steps):
             total += _slopes(model, start + way * ((step + 0.5) / steps), chosen)
@@ -141,12 +143,16 @@ def grad_cam(model: Any, layer: Any, inputs: Tensor, target: Any = None) -> Tens
     _check_floating("grad_cam", inputs)
     module = model.get_submodule(layer) if isinstance(layer, str) else layer
     held: list[Tensor] = []
-    handle = module.register_forward_hook(
-        lambda module, args, output: held.append(output)
-    )
+
+    def hold(module: Any, args: Any, output: Any) -> Any:
+        held.append(output)
+        # the model goes on with another, which a layer behind may change in place
+        return output.clone() if isinstance(output, Tensor) else None
+
+    handle = module.register_forward_hook(hold)
     try:
         with _evaluated(model):
-            output = model(inputs.detach().clone().requires_grad_())
+            output = model(_leaf(inputs).clone())
             if not held:
                 raise ValueError(
                     f"grad_cam: the model does not call the layer {layer!r}"
@@ -186,9 +192,16 @@ def _evaluated(model: Any) -> Iterator[None]:
 
 def _slopes(model: Callable[[Tensor], Tensor], inputs: Tensor, chosen: Any) -> Tensor:
     """The gradient of the chosen classes' scores by the inputs."""
-    x = inputs.detach().clone().requires_grad_()
-    (found,) = grad(_scores(model(x), chosen).sum(), x)
+    x = _leaf(inputs)
+    (found,) = grad(_scores(model(x.clone()), chosen).sum(), x)
     return found
+
+
+def _leaf(inputs: Tensor) -> Tensor:
+    """The inputs with a gradient of their own; a model that works in place, which leaves
+    do not allow, is given a clone.
+    """
+    return inputs.detach().clone().requires_grad_()
 
 
 def _classes(name: str, output: Tensor, target: Any) -> Tensor | None:
@@ -202,9 +215,9 @@ def _classes(name: str, output: Tensor, target: Any) -> Tensor | None:
             if output.ndim > 2
             else (output.detach().argmax(1))
         )
-    if isinstance(target, int):
-        return full((n,), target)
     chosen = as_tensor(target).long()
+    if chosen.ndim == 0:
+        return chosen.expand(n)
     if tuple(chosen.shape) != (n,):
         raise ShapeError(
             f"{name}: expected a class for each of {n} samples, got {tuple(chosen.shape)}"

@@ -124,14 +124,16 @@ def diagnose(model: Any, loss: Any, inputs: Any, target: Any) -> Diagnosis:
     """
     given = inputs if isinstance(inputs, tuple) else (inputs,)
     batch = [as_tensor(each) for each in given]
-    seen: list[tuple[str, Any, Tensor]] = []
+    # the last call of a layer stands for all
+    seen: dict[str, tuple[Any, Tensor]] = {}
 
     def watch(path: str) -> Any:
         def hook(module: Any, args: Any, output: Any) -> None:
             if isinstance(output, (tuple, list)):
                 output = output[0]
             if isinstance(output, Tensor) and output.is_floating_point():
-                seen.append((path, module, output.detach()))
+                # a layer behind may change it in place
+                seen[path] = module, output.detach().clone()
 
         return hook
 
@@ -159,7 +161,7 @@ def _one_step(
     loss: checks.Loss,
     batch: Sequence[Tensor],
     target: Tensor,
-    seen: list[tuple[str, Any, Tensor]],
+    seen: dict[str, tuple[Any, Tensor]],
 ) -> Diagnosis:
     learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
     with enable_grad():
@@ -169,9 +171,7 @@ def _one_step(
         if learned and value.requires_grad:
             found = grad(value, list(learned.values()), allow_unused=True)
     slopes = dict(zip(learned, found, strict=True))
-    # the last call of a layer stands for all
-    last = {path: (module, held) for path, module, held in seen}
-    layers = tuple(_state(path, *each, slopes) for path, each in last.items())
+    layers = tuple(_state(path, *each, slopes) for path, each in seen.items())
     number = value.item()
     findings = []
     if not math.isfinite(number):
@@ -179,7 +179,7 @@ def _one_step(
     findings += [
         *_about_inputs(batch),
         *_about_layers(layers),
-        *_about_output(output.detach()),
+        *_about_output(output),
         *_about_parameters(model, slopes),
         *_about_depth(layers),
     ]
@@ -252,8 +252,13 @@ def _about_layers(layers: Sequence[LayerState]) -> list[str]:
 
 
 def _about_output(output: Any) -> list[str]:
-    if len(output) < 2:
+    if (
+        not isinstance(output, Tensor)
+        or not output.is_floating_point()
+        or len(output) < 2
+    ):
         return []
+    output = output.detach()
     spread = output.std(0, correction=0).max().item()
     if spread <= _ALIKE * max(output.abs().max().item(), _ALIKE):
         return [

@@ -99,7 +99,8 @@ def summary(model: Any, *inputs: Any) -> Summary:
 
     Args:
         model: an `nn.Module`.
-        inputs: what it takes; a tuple of numbers stands for zeros of that shape.
+        inputs: what it takes; a tuple of numbers stands for zeros of that shape,
+            in the element type of the parameters.
 
     Raises:
         RuntimeError: a profile is recording.
@@ -116,7 +117,10 @@ def summary(model: Any, *inputs: Any) -> Summary:
         -----  ------  ------  ----------  -------------  ------
         23 parameters; 144 multiply-adds; outputs 256 B
     """
-    given = [zeros(each) if isinstance(each, tuple) else each for each in inputs]
+    dtype = next((each.dtype for each in model.parameters()), None)
+    given = [
+        zeros(each, dtype=dtype) if isinstance(each, tuple) else each for each in inputs
+    ]
     outputs: dict[str, list[Any]] = {}
     modules = {
         path: module

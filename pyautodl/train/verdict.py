@@ -31,6 +31,11 @@ def verdict(epochs: list[dict[str, float]]) -> str:
     numbers = [number for number, _ in measured]
     train = [epoch[name] for _, epoch in measured]
     held = [epoch["val_loss"] for _, epoch in measured]
+    if all(map(math.isfinite, train)) and not math.isfinite(held[-1]):
+        return (
+            f"val_loss is {held[-1]}, though {name} is finite: validation samples that are "
+            "nan or far from those of training; remove them or fill the values in"
+        )
     if not all(map(math.isfinite, train + held)):
         return "diverged: a loss is nan or infinite; a smaller learning rate may help"
     best = held.index(min(held))
