@@ -1048,3 +1048,75 @@ def test_a_verdict_wants_epochs_with_validation():
     history = History([{"loss": 1.0}, {"loss": 1.0}, {"loss": 1.0, "val_loss": 2.0}])
     with pytest.raises(ValueError, match="3 epochs with a validation loss, got 1"):
         history.verdict()
+
+
+def test_a_verdict_on_validation_samples_that_are_nan():
+    history = History([{"loss": 1.0, "val_loss": math.nan}] * 3)
+    assert "val_loss is nan, though loss is finite" in history.verdict()
+
+
+# ---- models that give more than a tensor ----
+
+
+class _Parts(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.kind = kind
+
+    def forward(self, x):
+        score = self.layer(x)
+        if self.kind is dict:
+            return {"score": score, "inputs": x}
+        return self.kind((score, x))
+
+
+@pytest.mark.parametrize("kind", [dict, tuple, list])
+def test_outputs_of_several_tensors_train_and_are_predicted(kind):
+    x, y = _blobs(12)
+    key = "score" if kind is dict else 0
+
+    def loss(output, target):
+        return nn.functional.cross_entropy(output[key], target, reduction="sum")
+
+    loss.reduction = "sum"
+
+    def right(output, target):
+        assert not output[key].requires_grad
+        return accuracy(output[key], target)
+
+    model = _Parts(kind)
+    trainer = _trainer(model, loss, metrics=[right])
+    history = trainer.fit((x, y), (x, y), epochs=2, batch_size=5, progress=False)
+    score = model.layer(x)
+    wanted = nn.functional.cross_entropy(score, y).item()
+    assert history["val_loss"][-1] == pytest.approx(wanted, rel=1e-6)
+    assert history["val_right"][-1] == pytest.approx(accuracy(score, y))
+    found = trainer.predict(x, batch_size=5)
+    assert ad.allclose(found[key], score)
+    assert ad.equal(found["inputs" if kind is dict else 1], x)
+
+
+def test_outputs_without_a_row_for_each_sample_are_not_joined():
+    trainer = _trainer(nn.LSTM(3, 4, batch_first=True), lambda out, y: out[0].mean())
+    x = ad.randn(6, 5, 3)
+    assert trainer.predict(x)[1][0].shape == (1, 6, 4)
+    with pytest.raises(
+        ShapeError, match=r"an output of 4 samples has shape \(1, 4, 4\)"
+    ):
+        trainer.predict(x, batch_size=4)
+
+
+def test_a_loss_of_the_table_takes_a_tensor():
+    x, y = _blobs(12)
+    with pytest.raises(
+        TypeError, match="the model gives a tuple, the loss cross_entropy"
+    ):
+        _trainer(_Parts(tuple)).fit((x, y), progress=False)
+
+
+def test_batches_are_tuples():
+    x, y = _blobs(4)
+    samples = [{"x": a, "y": b} for a, b in zip(x, y, strict=True)]
+    with pytest.raises(TypeError, match=r"expected batches .* got a dict; likely"):
+        _trainer(_classifier()).fit(DataLoader(samples, batch_size=2), progress=False)

@@ -239,7 +239,14 @@ def fit_target(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ShapeError: the form of the labels, the output and the loss do not fit together.
+        TypeError: the output is no tensor, which the loss takes.
     """
+    if loss.kind and not isinstance(output, Tensor):
+        raise TypeError(
+            f"Trainer: the model gives a {type(output).__name__}, the loss "
+            f"{_name_of(loss.function)} takes a tensor; likely fix: a loss function of your "
+            "own, which takes what it needs of that"
+        )
     if loss.kind in ("classes", "probabilities", "dice"):
         return _fit_classes(loss, output, target)
     if loss.kind in ("binary", "binary_logits", "values"):

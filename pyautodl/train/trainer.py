@@ -18,7 +18,7 @@ from pyautodl.autograd import no_grad
 from pyautodl.backends.dtypes import DType
 from pyautodl.data import DataLoader, as_dataset
 from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from pyautodl.errors import CheckpointError, GradError
+from pyautodl.errors import CheckpointError, GradError, ShapeError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import as_tensor
 from pyautodl.ops.integers import integer
@@ -303,18 +303,22 @@ class Trainer:
                 raise GradError(f"Trainer: {cause}") from error
             raise
         self.optimizer.step()
-        return self._figures(value, output, target), len(output)
+        return self._figures(value, output, target)
 
-    def _figures(self, loss: float, output: Tensor, target: Tensor) -> dict[str, float]:
-        figures = {"loss": loss / len(output) if self.loss.sums else loss}
+    def _figures(
+        self, loss: float, output: Any, target: Tensor
+    ) -> tuple[dict[str, float], int]:
+        """What is measured of a batch, and how many samples it has."""
+        n = len(output if isinstance(output, Tensor) else target)
+        figures = {"loss": loss / n if self.loss.sums else loss}
         with no_grad():
-            shown = output.detach()
+            shown: Any = _detached(output) if self.metrics else None
             for name, metric in self.metrics.items():
                 found = metric(shown, target)
                 figures[name] = (
                     found.item() if isinstance(found, Tensor) else float(found)
                 )
-        return figures
+        return figures, n
 
     # ---- evaluating ----
 
@@ -341,13 +345,14 @@ class Trainer:
                     output = self.model(*inputs)
                     target = checks.fit_target(self.loss, output, target)
                     value = self.loss(output, target).item()
-                    means.add(self._figures(value, output, target), len(output))
+                    means.add(*self._figures(value, output, target))
         finally:
             self.model.train(training)
         return means.values()
 
-    def predict(self, inputs: Any, *, batch_size: int = 128) -> Tensor:
-        """Return the model's outputs, in evaluation mode.
+    def predict(self, inputs: Any, *, batch_size: int = 128) -> Any:
+        """Return the model's outputs, in evaluation mode: a tensor, or the tuples, lists or
+        dicts of tensors that the model gives.
 
         Args:
             inputs: a tensor or array, or a tuple of them where the model takes several.
@@ -355,6 +360,7 @@ class Trainer:
 
         Raises:
             ValueError: there are no samples.
+            ShapeError: an output has not one row for each sample.
         """
         parts = inputs if _are_several(inputs) else (inputs,)
         loader = DataLoader(as_dataset(tuple(as_tensor(x) for x in parts)), batch_size)
@@ -362,7 +368,10 @@ class Trainer:
         self.model.eval()
         try:
             with no_grad():
-                return cat([self.model(*self._cast(batch)) for batch in loader])
+                batches = [
+                    (self.model(*self._cast(each)), len(each[0])) for each in loader
+                ]
+                return _joined(*zip(*batches, strict=True))
         finally:
             self.model.train(training)
 
@@ -495,6 +504,11 @@ class Trainer:
         """Inputs and target of a batch; a batch of one tensor is its own target."""
         if isinstance(batch, Tensor):
             batch = (batch,)
+        if not isinstance(batch, (tuple, list)):
+            raise TypeError(
+                "Trainer: expected batches (inputs, target), got a "
+                f"{type(batch).__name__}; likely fix: a collate_fn that gives tuples"
+            )
         *inputs, target = batch if len(batch) > 1 else (batch[0], batch[0])
         checks.check_finite(target)
         return self._cast(inputs), target
@@ -672,6 +686,41 @@ def _are_several(inputs: Any) -> bool:
     return isinstance(inputs, list) and any(
         isinstance(each, (Tensor, np.ndarray)) for each in inputs
     )
+
+
+def _detached(output: Any) -> Any:
+    """What a model gives, without its graph."""
+    if isinstance(output, Tensor):
+        return output.detach()
+    if isinstance(output, dict):
+        return {name: _detached(each) for name, each in output.items()}
+    if isinstance(output, (tuple, list)):
+        parts = [_detached(each) for each in output]
+        return parts if isinstance(output, list) else tuple(parts)
+    return output
+
+
+def _joined(outputs: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """The outputs of batches, which have so many samples each, as of one."""
+    first = outputs[0]
+    if isinstance(first, dict):
+        return {
+            name: _joined([each[name] for each in outputs], sizes) for name in first
+        }
+    if isinstance(first, (tuple, list)):
+        return tuple(_joined(each, sizes) for each in zip(*outputs, strict=True))
+    if not isinstance(first, Tensor):
+        raise TypeError(f"Trainer.predict: the model gives a {type(first).__name__}")
+    if len(outputs) > 1:
+        for each, n in zip(outputs, sizes, strict=True):
+            if each.ndim == 0 or len(each) != n:
+                raise ShapeError(
+                    f"Trainer.predict: an output of {n} samples has shape "
+                    f"{tuple(each.shape)}, so those of several batches can't be joined; "
+                    "likely fix: let the model give samples along the first axis, or a "
+                    "batch_size of all samples"
+                )
+    return cat(list(outputs))
 
 
 def _model_dtype(model: Any) -> DType | None:
