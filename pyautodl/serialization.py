@@ -11,8 +11,6 @@ import io
 import json
 import math
 import os
-import tempfile
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -20,10 +18,11 @@ import numpy as np
 from pyautodl._version import __version__
 from pyautodl.backends.dtypes import as_dtype
 from pyautodl.errors import CheckpointError
+from pyautodl.files import atomic_write
 from pyautodl.functional.creation import tensor
 from pyautodl.tensor import Tensor, device
 
-__all__ = ["atomic_write", "load", "read_metadata", "save", "save_tensors"]
+__all__ = ["load", "read_metadata", "save", "save_tensors"]
 
 _TREE = "pyautodl.tree"
 _VERSION = "pyautodl.version"
@@ -54,7 +53,8 @@ def save(
     """Save nested dicts, lists and tuples of tensors and plain values.
 
     A file is written beside its place and renamed, so that a crash leaves the old one; a
-    link stays, and what it leads to is replaced.
+    link stays, and what it leads to is replaced. The hidden file that a killed process
+    leaves is removed when the same path is saved again.
 
     Args:
         obj: what to save: a state_dict, or anything made of dicts, lists, tuples,
@@ -98,49 +98,6 @@ def save_tensors(
 
     arrays = {name: _contiguous(value) for name, value in tensors.items()}
     atomic_write(f, to_bytes(arrays, metadata))
-
-
-def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that at any time it is the old one or the new one, whole.
-
-    A link stays, and what it leads to is written; so is a device or a pipe, as it is.
-
-    Raises:
-        OSError: the file can't be written; nothing is left behind.
-    """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(f"can't write {os.fspath(path)!r}: it is a folder")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"can't write {os.fspath(path)!r}: there is no folder {str(target.parent)!r}"
-        )
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
-        return
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:  # it names the temporary file
-        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, _mode_of(target))
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _mode_of(target: Path) -> int:
-    """The permissions of the file that is replaced, or those of a new one."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def load(

@@ -1,5 +1,6 @@
 """Saving and loading nested values."""
 
+import errno
 import io
 import json
 import math
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl import errors
+from pyautodl import errors, files
 from pyautodl.errors import BackendError, CheckpointError
 
 
@@ -157,9 +158,13 @@ def test_folders_and_absent_folders_are_named(tmp_path):
     )
 
 
-def test_a_file_that_the_system_refuses_is_named(tmp_path):
-    path = tmp_path / ("x" * 250)  # the temporary name is longer
-    with pytest.raises(OSError, match="x") as caught:
+def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch):
+    def refuse(dir, prefix):
+        raise PermissionError(errno.EACCES, "Permission denied", prefix)
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    path = tmp_path / "x"
+    with pytest.raises(PermissionError, match="x") as caught:
         ad.save(ad.ones(1), path)
     assert caught.value.filename == str(path)
 

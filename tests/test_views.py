@@ -173,18 +173,18 @@ def test_a_view_of_repeated_elements_may_turn_in_place() -> None:
     assert ad.ones(2, 1).expand(2, 3).t_().shape == (3, 2)
 
 
-def test_pieces_without_end_are_refused_at_once():
-    x, empty = ad.arange(6.0), ad.zeros(2, 0)
-    for many in (10**30, 2**62, 2**21):
-        for cut, name in (
-            (lambda: ad.tensor_split(x, many), "tensor_split"),
-            (lambda: x.hsplit(many), "tensor_split"),
-            (lambda: empty.chunk(many, 1), "chunk"),
-        ):
-            with pytest.raises(ValueError, match=f"{name}: expected at most 1048576 "):
-                cut()
-        assert len(x.chunk(many)) == 6
-        assert [len(each) for each in x.tensor_split((1, many))] == [1, 5, 0]
+@pytest.mark.parametrize("many", [10**30, 2**62, 2**21])
+def test_pieces_without_end_are_refused_at_once(many):
+    x = ad.arange(6.0)
+    for cut, name in (
+        (lambda: ad.tensor_split(x, many), "tensor_split"),
+        (lambda: x.hsplit(many), "tensor_split"),
+        (lambda: ad.zeros(2, 0).chunk(many, 1), "chunk"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: expected at most 1048576 "):
+            cut()
+    assert len(x.chunk(many)) == 6
+    assert [len(each) for each in x.tensor_split((1, many))] == [1, 5, 0]
 
 
 def test_many_pieces_take_time_by_their_number():

@@ -23,9 +23,9 @@ from pyautodl.data import (
     load_digits,
     train_validation_test_split,
 )
+from pyautodl.files import atomic_write
 from pyautodl.functional.creation import tensor
 from pyautodl.optim.lr_scheduler import OneCycleLR
-from pyautodl.serialization import atomic_write
 from pyautodl.tensor import Tensor
 from pyautodl.train import Trainer, psnr
 
