@@ -6,7 +6,11 @@
  * that lay unused the longest go back to the system.
  *
  * A large request takes a kept block of up to three classes above its own before a new one, so that
- * varying batch sizes do not pile up blocks. System calls are made outside the lock.
+ * varying batch sizes do not pile up blocks. Before it takes a new one, those that lay unused the
+ * longest go back as far as more would be reserved than was ever in use: what loading a model left
+ * behind makes room for its first call. A block that is missed after all raises that limit by its
+ * bytes, so that work that repeats soon has all that it needs, and no step gives back what the next
+ * one asks for again. System calls are made outside the lock.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -68,6 +72,9 @@ static struct {
     block *last_used, *first_used;
     int64_t cache_limit;
     int64_t memory_limit;
+    int64_t most_allocated; /* as stats.peak_allocated_bytes, which users can reset */
+    int64_t missed_bytes;   /* of blocks that were given back too early */
+    int64_t given_back[NUM_CLASSES]; /* how many blocks of each class make_room gave back */
     pyad_memory_stats stats;
 } kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -179,12 +186,14 @@ static void unkeep(block *b) {
     if (kept.first_used == b) kept.first_used = b->used_later;
 }
 
+/* The last class whose blocks serve requests of this one. */
+static int64_t last_serving(int64_t size_class) {
+    if (class_bytes(size_class) < LARGE_BYTES) return size_class;
+    return pyad_min(size_class + CLASSES_ABOVE, NUM_CLASSES - 1);
+}
+
 static block *find_kept(int64_t size_class) {
-    int64_t last = size_class;
-    if (class_bytes(size_class) >= LARGE_BYTES) {
-        last = pyad_min(size_class + CLASSES_ABOVE, NUM_CLASSES - 1);
-    }
-    for (int64_t c = size_class; c <= last; c++) {
+    for (int64_t c = size_class; c <= last_serving(size_class); c++) {
         if (kept.newest[c] != NULL) return kept.newest[c];
     }
     return NULL;
@@ -195,6 +204,15 @@ static void count_handed_out(const block *b) {
     if (kept.stats.allocated_bytes > kept.stats.peak_allocated_bytes) {
         kept.stats.peak_allocated_bytes = kept.stats.allocated_bytes;
     }
+    kept.most_allocated = pyad_max(kept.most_allocated, kept.stats.allocated_bytes);
+}
+
+/* Off the lists, for the system; the result is the chain `rest` with `b` before it. */
+static block *give_back(block *b, block *rest) {
+    unkeep(b);
+    kept.stats.reserved_bytes -= b->bytes;
+    b->older = rest;
+    return b;
 }
 
 /* Take kept blocks beyond the limit off the lists, those unused the longest first, then `b`. */
@@ -204,12 +222,32 @@ static block *take_excess(block *b) {
         block *victim = kept.first_used != NULL ? kept.first_used : b;
         if (victim == NULL) break;
         if (victim == b) b = NULL;
-        unkeep(victim);
-        kept.stats.reserved_bytes -= victim->bytes;
-        victim->older = excess;
-        excess = victim;
+        excess = give_back(victim, excess);
     }
     return excess;
+}
+
+/* A new block of this class is needed: if one that could serve was given back, it is missed. */
+static void note_missed(int64_t size_class) {
+    for (int64_t c = size_class; c <= last_serving(size_class); c++) {
+        if (kept.given_back[c] == 0) continue;
+        kept.given_back[c]--;
+        kept.missed_bytes += class_bytes(c);
+        return;
+    }
+}
+
+/* Take large blocks off the lists until, with a new one of this class, no more is reserved than was
+ * ever in use and is missed, or none is left. */
+static block *make_room(int64_t size_class) {
+    const int64_t bytes = class_bytes(size_class);
+    const int64_t most = pyad_max(kept.most_allocated, kept.stats.allocated_bytes + bytes);
+    block *given = NULL;
+    while (kept.first_used != NULL && kept.stats.reserved_bytes + bytes > most + kept.missed_bytes) {
+        kept.given_back[kept.first_used->size_class]++;
+        given = give_back(kept.first_used, given);
+    }
+    return given;
 }
 
 /* ---- the interface ---- */
@@ -218,10 +256,16 @@ static block *take_excess(block *b) {
 static block *new_block(int64_t size_class) {
     pthread_once(&limits_known, read_limits);
     int64_t bytes = class_bytes(size_class);
+    block *given = NULL;
     pthread_mutex_lock(&kept.mutex);
+    if (bytes >= LARGE_BYTES) {
+        note_missed(size_class);
+        given = make_room(size_class);
+    }
     int fits = bytes <= kept.memory_limit - kept.stats.reserved_bytes;
     int64_t colour = kept.stats.system_allocations;
     pthread_mutex_unlock(&kept.mutex);
+    system_free_all(given);
     block *b = fits ? system_allocate(size_class, colour) : NULL;
     if (b == NULL) return NULL;
     pthread_mutex_lock(&kept.mutex);
@@ -303,13 +347,12 @@ void pyad_empty_cache(void) {
     pthread_mutex_lock(&kept.mutex);
     for (int64_t c = 0; c < NUM_CLASSES; c++) {
         while (kept.newest[c] != NULL) {
-            block *b = kept.newest[c];
-            unkeep(b);
-            kept.stats.reserved_bytes -= b->bytes;
-            b->older = dropped;
-            dropped = b;
+            dropped = give_back(kept.newest[c], dropped);
         }
+        kept.given_back[c] = 0;
     }
+    kept.most_allocated = kept.stats.allocated_bytes;
+    kept.missed_bytes = 0;
     pthread_mutex_unlock(&kept.mutex);
     system_free_all(dropped);
 }

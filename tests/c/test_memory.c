@@ -180,6 +180,36 @@ static void test_cache_limit_evicts_the_longest_unused(void **state) {
     assert_int_equal(cached(), 0);
 }
 
+/* `count` blocks at once, then none */
+static void use(int count, int64_t bytes) {
+    void *blocks[8];
+    for (int i = 0; i < count; i++) blocks[i] = pyad_allocate(bytes);
+    for (int i = 0; i < count; i++) pyad_free(blocks[i]);
+}
+
+static void test_what_is_left_makes_room_for_other_sizes(void **state) {
+    (void)state;
+    use(5, 8 * MB);
+    int64_t most = stats().peak_allocated_bytes;
+    use(8, 3 * MB);
+    assert_int_equal(stats().peak_allocated_bytes, most);
+    assert_true(stats().reserved_bytes <= most);
+    assert_true(cached() >= 32 * MB); /* and no more goes than must */
+}
+
+static void test_work_that_alternates_soon_has_all_it_needs(void **state) {
+    (void)state;
+    int64_t system = 0, reserved = 0;
+    for (int step = 0; step < 20; step++) {
+        use(5, 8 * MB);
+        use(8, 3 * MB);
+        use(2, 20 * MB);
+        if (step == 4) system = stats().system_allocations, reserved = stats().reserved_bytes;
+    }
+    assert_int_equal(stats().system_allocations, system);
+    assert_int_equal(stats().reserved_bytes, reserved);
+}
+
 static void test_block_above_the_limit_is_not_kept(void **state) {
     (void)state;
     pyad_set_cache_limit(MB);
@@ -260,6 +290,8 @@ int main(void) {
         TEST(test_addresses),
         TEST(test_empty_cache_gives_everything_back),
         TEST(test_cache_limit_evicts_the_longest_unused),
+        TEST(test_what_is_left_makes_room_for_other_sizes),
+        TEST(test_work_that_alternates_soon_has_all_it_needs),
         TEST(test_block_above_the_limit_is_not_kept),
         TEST(test_threads_side_by_side),
         TEST(test_child_goes_on_with_the_memory),
