@@ -29,7 +29,7 @@ def leaf(values: Any, dtype: Any = None) -> ad.Tensor:
 # ---- values ----
 
 
-def test_n65_a_shared_node_counts_as_often_as_it_is_used() -> None:
+def test_a_shared_node_counts_as_often_as_it_is_used() -> None:
     a = leaf(1.0)
     b = a + a
     c = b + b
@@ -37,7 +37,7 @@ def test_n65_a_shared_node_counts_as_often_as_it_is_used() -> None:
     assert a.grad.item() == 4.0
 
 
-def test_n65_kinds_of_shared_nodes() -> None:
+def test_nodes_shared_in_a_product_and_in_a_loop() -> None:
     x = leaf([2.0, 3.0])
     y = x * x
     (y * y + y).sum().backward()  # 4x^3 + 2x
@@ -219,7 +219,7 @@ class Squares(nn.Module):
         lambda y: y.T.T.fill_(1.0),
     ],
 )
-def test_n64_a_changed_saved_tensor_is_found(change: Any) -> None:
+def test_a_changed_saved_tensor_is_found(change: Any) -> None:
     """It is found through views, too; the error names the op and the layer."""
     net = nn.Sequential(Squares())
     x = leaf([1.0, 2.0])
@@ -230,7 +230,7 @@ def test_n64_a_changed_saved_tensor_is_found(change: Any) -> None:
         z.sum().backward()
 
 
-def test_n64_a_change_through_numpy_is_found() -> None:
+def test_a_change_through_numpy_is_found() -> None:
     values = np.ones(3)
     x = ad.from_numpy(values).requires_grad_()
     y = (x * x).sum()
@@ -254,7 +254,7 @@ def test_n64_a_change_through_numpy_is_found() -> None:
     assert d.grad.tolist() == [2.0, 2.0, 2.0]
 
 
-def test_n64_a_change_of_what_is_not_saved_is_allowed() -> None:
+def test_a_change_of_what_is_not_saved_is_allowed() -> None:
     x = leaf([1.0, 2.0])
     y = x + 1  # saves nothing
     y.mul_(3)
@@ -318,7 +318,7 @@ def _steps(count: int, model: Any, x: ad.Tensor) -> None:
         model.zero_grad()
 
 
-def test_t13_memory_is_flat_without_the_garbage_collector() -> None:
+def test_memory_is_flat_without_the_garbage_collector() -> None:
     class Double(Function):
         @staticmethod
         def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
@@ -359,7 +359,7 @@ def test_t13_memory_is_flat_without_the_garbage_collector() -> None:
         gc.enable()
 
 
-def test_t13_higher_order_graphs_die_without_the_garbage_collector() -> None:
+def test_higher_order_graphs_die_without_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
@@ -374,7 +374,7 @@ def test_t13_higher_order_graphs_die_without_the_garbage_collector() -> None:
         gc.enable()
 
 
-def test_t13_backward_frees_what_was_saved() -> None:
+def test_backward_frees_what_was_saved() -> None:
     x = leaf(np.ones(1000))
     y = (x * x) * x
     node = y.grad_fn
@@ -382,7 +382,7 @@ def test_t13_backward_frees_what_was_saved() -> None:
     assert node.saved_count() == 0
 
 
-def test_t13_adding_up_losses_warns_and_names_item() -> None:
+def test_adding_up_losses_warns_and_names_item() -> None:
     x, total = leaf(1.0), 0.0
     loss = x * 2
     loss.backward()
@@ -438,7 +438,7 @@ def _train(seed: int) -> bytes:
     return b"".join(v.numpy().tobytes() for v in model.state_dict().values())
 
 
-def test_l10_same_seed_same_bits_whatever_the_threads() -> None:
+def test_same_seed_same_bits_whatever_the_threads() -> None:
     reference = _train(3)
     assert _train(3) == reference
     assert _train(4) != reference

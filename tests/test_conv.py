@@ -42,23 +42,23 @@ def plain_conv2d(x, w, stride, pads):
     return y
 
 
-# ---- N5: windows that do not fit ----
+# ---- windows that do not fit ----
 
 
-def test_n5_dilated_kernel_larger_than_the_padded_input():
+def test_dilated_kernel_larger_than_the_padded_input():
     with pytest.raises(ShapeError, match=r"dilated kernel \(5,5\) is larger than the"):
         F.conv2d(ad.ones(1, 1, 1, 1), ad.ones(1, 1, 3, 3), None, 6, 1, 2)
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_n5_kernel_that_just_fits(axes):
+def test_kernel_that_just_fits(axes):
     x, w = ad.ones(1, 1, *(3,) * axes), ad.ones(1, 1, *(3,) * axes)
     y = CONV[axes](x, w, None, 6, 1, 2)
     assert y.shape == (1, 1, *(1,) * axes)
     assert y.item() == 1  # the middle alone lies in the image
 
 
-# ---- N40: 'same' ----
+# ---- 'same' ----
 
 SAME = [
     # size, kernel, stride -> outputs, padding
@@ -71,7 +71,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "outputs", "pads"), SAME)
-def test_n40_same_padding_is_tensorflows(size, kernel, stride, outputs, pads):
+def test_same_padding_is_tensorflows(size, kernel, stride, outputs, pads):
     x, w = numbers(1, 1, size, size), numbers(1, 1, kernel, kernel, seed=1)
     layer = nn.Conv2d(1, 1, kernel, stride, "same", bias=False, dtype=ad.float64)
     with ad.no_grad():
@@ -82,13 +82,13 @@ def test_n40_same_padding_is_tensorflows(size, kernel, stride, outputs, pads):
     np.testing.assert_allclose(y.detach().numpy(), wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_n40_same_padding_with_dilation():
+def test_same_padding_with_dilation():
     x, w = ad.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]]), ad.tensor([[[1.0, 10.0]]])
     y = F.conv1d(x, w, padding="same", dilation=3)  # pads by (1, 2)
     assert y.tolist() == [[[30.0, 41.0, 52.0, 3.0, 4.0]]]
 
 
-def test_n40_same_padding_in_another_mode():
+def test_same_padding_in_another_mode():
     layer = nn.Conv1d(1, 1, 3, 2, "same", bias=False, padding_mode="replicate")
     with ad.no_grad():
         layer.weight.fill_(1.0)
@@ -96,7 +96,7 @@ def test_n40_same_padding_in_another_mode():
     assert y.tolist() == [[[0 + 1 + 2, 2 + 3 + 4, 4 + 5 + 5]]]
 
 
-def test_n40_valid_and_unknown_padding():
+def test_valid_and_unknown_padding():
     x, w = ad.ones(1, 1, 4, 4), ad.ones(1, 1, 3, 3)
     assert F.conv2d(x, w, padding="valid").shape == (1, 1, 2, 2)
     with pytest.raises(ValueError, match="conv2d: padding must be numbers, 'valid' or"):
@@ -105,13 +105,13 @@ def test_n40_valid_and_unknown_padding():
         nn.Conv2d(1, 1, 3, padding="full")
 
 
-# ---- N42: output padding ----
+# ---- output padding ----
 
 
 @pytest.mark.parametrize(
     ("size", "extra", "outputs"), [(1, 1, 2), (13, 0, 25), (16, 1, 32)]
 )
-def test_n42_output_padding(size, extra, outputs):
+def test_output_padding(size, extra, outputs):
     x = ad.ones(1, 1, size, dtype=ad.float64)
     w = ad.tensor([[[1.0, 10.0, 100.0]]], dtype=ad.float64)
     y = F.conv_transpose1d(x, w, stride=2, padding=1, output_padding=extra)
@@ -120,7 +120,7 @@ def test_n42_output_padding(size, extra, outputs):
         assert y[0, 0, -1].item() == 100
 
 
-def test_n42_output_size_chooses_the_output_padding():
+def test_output_size_chooses_the_output_padding():
     down = nn.Conv2d(1, 2, 3, stride=2, padding=1)
     up = nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1)
     for size in (24, 25):
@@ -130,7 +130,7 @@ def test_n42_output_size_chooses_the_output_padding():
     assert up(ad.ones(2, 4, 4)).shape == (1, 7, 7)  # without: the smallest
 
 
-def test_n42_output_size_out_of_reach():
+def test_an_output_size_out_of_reach_is_refused():
     up = nn.ConvTranspose2d(2, 1, 3, stride=2, padding=1)
     with pytest.raises(
         ShapeError, match=r"from \(25,25\) to \(26,26\) for an input of .*got \(27,25\)"
@@ -141,7 +141,7 @@ def test_n42_output_size_out_of_reach():
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_n42_output_padding_must_be_smaller_than_the_stride(axes):
+def test_output_padding_must_be_smaller_than_the_stride(axes):
     x, w = ad.ones(1, 1, *(3,) * axes), ad.ones(1, 1, *(2,) * axes)
     with pytest.raises(ValueError, match="output_padding must be smaller than stride"):
         TRANSPOSE[axes](x, w, stride=2, output_padding=2)
@@ -149,7 +149,7 @@ def test_n42_output_padding_must_be_smaller_than_the_stride(axes):
     assert TRANSPOSE[axes](x, w, output_padding=1, dilation=2).shape[-1] == 6
 
 
-# ---- N43: static shapes are those of run time ----
+# ---- static shapes are those of run time ----
 
 
 def configurations(count, seed):
@@ -172,7 +172,7 @@ def configurations(count, seed):
         count -= 1
 
 
-def test_n43_conv_shapes_are_those_of_the_formula():
+def test_conv_shapes_are_those_of_the_formula():
     checked = 0
     for axes, size, kernel, stride, padding, dilation, groups in configurations(150, 1):
         wanted = [
@@ -195,7 +195,7 @@ def test_n43_conv_shapes_are_those_of_the_formula():
     assert checked > 50
 
 
-def test_n43_transposed_shapes_are_those_of_the_formula():
+def test_transposed_shapes_are_those_of_the_formula():
     checked = 0
     for axes, size, kernel, stride, padding, dilation, groups in configurations(150, 2):
         extra = tuple(min(1, max(s, d) - 1) for s, d in zip(stride, dilation))
@@ -218,7 +218,7 @@ def test_n43_transposed_shapes_are_those_of_the_formula():
     assert checked > 50
 
 
-def test_n43_transpose_is_the_transpose():
+def test_transpose_is_the_transpose():
     """<conv(x), y> = <x, conv_transpose(y)> for random numbers."""
     for axes, size, kernel, stride, padding, dilation, groups in configurations(60, 3):
         x, w = numbers(2, 4, *size), numbers(6, 4 // groups, *kernel, seed=1)
@@ -240,10 +240,10 @@ def test_n43_transpose_is_the_transpose():
         assert (y * g).sum().item() == pytest.approx((x * back).sum().item(), abs=1e-9)
 
 
-# ---- N45, N47: any strides ----
+# ---- any strides ----
 
 
-def test_n45_weight_that_is_a_strided_view():
+def test_weight_that_is_a_strided_view():
     whole = ad.tensor(numbers(4, 3, 5, 5), requires_grad=True)
     x = ad.tensor(numbers(2, 3, 7, 7, seed=1))
     y = F.conv2d(x, whole[:, :, 0::2, 0::2], padding=1)
@@ -277,7 +277,7 @@ def odd_arrays():
 
 
 @pytest.mark.parametrize("name", odd_arrays())
-def test_n47_arrays_of_any_make(name):
+def test_arrays_of_any_make(name):
     x, w = numbers(2, 3, 6, 7), ad.tensor(numbers(4, 3, 3, 3, seed=1))
     wanted = F.conv2d(ad.tensor(x), w, stride=2, padding=1).numpy()
     odd = odd_arrays()[name]
@@ -285,7 +285,7 @@ def test_n47_arrays_of_any_make(name):
         assert np.array_equal(F.conv2d(each, w, stride=2, padding=1).numpy(), wanted)
 
 
-# ---- N49: absurd numbers ----
+# ---- absurd numbers ----
 
 
 @pytest.mark.parametrize(
@@ -302,13 +302,13 @@ def test_n47_arrays_of_any_make(name):
         {"groups": 0},
     ],
 )
-def test_n49_absurd_numbers_are_value_errors(arguments):
+def test_absurd_numbers_are_value_errors(arguments):
     x, w = ad.ones(1, 1, 4, 4), ad.ones(1, 1, 2, 2)
     with pytest.raises(ValueError, match="conv2d: "):
         F.conv2d(x, w, **arguments)
 
 
-def test_n49_huge_kernel_and_output():
+def test_huge_kernels_and_outputs_are_value_errors():
     w = ad.ones(1, 1, 1, 1, 1).expand(1, 1, 2**29, 2**29, 2**29)
     with pytest.raises(ValueError, match="dilated kernel"):
         F.conv3d(ad.ones(1, 1, 4, 4, 4), w, dilation=1_800_000_000)
@@ -321,7 +321,7 @@ def test_n49_huge_kernel_and_output():
     assert y.tolist() == [[[[4.0]]]]
 
 
-# ---- E11: scratch does not grow ----
+# ---- scratch does not grow ----
 
 
 def peak(function):
@@ -333,7 +333,7 @@ def peak(function):
 
 
 @pytest.mark.usefixtures("compiled")
-def test_e11_scratch_does_not_grow_with_batch_or_image():
+def test_scratch_does_not_grow_with_batch_or_image():
     w = ad.ones(8, 4, 3, 3)
     small, large = ad.ones(1, 4, 8, 8), ad.ones(16, 4, 96, 96)
     ad.empty_cache()  # blocks that other tests left are larger than what is asked for
@@ -344,7 +344,7 @@ def test_e11_scratch_does_not_grow_with_batch_or_image():
 
 
 @pytest.mark.usefixtures("compiled")
-def test_e11_large_3d_kernel_needs_no_column_matrix():
+def test_large_3d_kernel_needs_no_column_matrix():
     x = ad.ones(1, 1, 27, 27, 27, requires_grad=True)
     w = ad.ones(1, 1, 25, 25, 25, requires_grad=True)
     before = ad.memory_stats()["reserved_bytes"]
@@ -357,7 +357,7 @@ def test_e11_large_3d_kernel_needs_no_column_matrix():
     assert x.grad.numpy()[0, 0, 13, 13, 13] == 27
 
 
-def test_e11_memory_error_names_layer_and_bytes():
+def test_memory_error_names_layer_and_bytes():
     layer = nn.Conv2d(1, 1, 1, padding=2**30)
     with pytest.raises((MemoryError, ValueError)) as caught:
         layer(ad.ones(1, 1, 1, 1))

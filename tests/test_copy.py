@@ -17,7 +17,7 @@ def image(*shape):
     return ad.tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
 
 
-# ---- N47: arrays in any memory ----
+# ---- arrays in any memory ----
 
 
 def byte_swapped(a):
@@ -60,7 +60,7 @@ def read_only(a):
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
-def test_n47_arrays_in_any_memory(change, dtype):
+def test_arrays_in_any_memory(change, dtype):
     a = change((np.arange(60) + 1).reshape(3, 4, 5).astype(dtype))
     expected = a.astype(dtype)
     for x in (ad.tensor(a), ad.from_numpy(a), ad.as_tensor(a)):

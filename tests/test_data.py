@@ -41,7 +41,7 @@ def test_digits_are_complete():
 # ---- splits ----
 
 
-def test_t4_split_is_shuffled_and_stratified():
+def test_split_is_shuffled_and_stratified():
     # sorted by class: the last rows are all of one class
     y = ad.arange(5).repeat_interleave(20)
     x = ad.arange(100).float().reshape(100, 1)
@@ -57,13 +57,13 @@ def test_t4_split_is_shuffled_and_stratified():
     )
 
 
-def test_t4_counts_are_of_each_class():
+def test_counts_of_a_split_are_of_each_class():
     y = ad.arange(10).repeat_interleave(500)
     parts = train_validation_test_split(y, y, validation=50, test=100)
     assert [len(part) for part in parts] == [3500, 500, 1000]
 
 
-def test_t4_missing_class_warns():
+def test_a_part_without_a_class_warns():
     y = ad.tensor([0] * 6 + [1] * 2 + [0] * 2)
     with pytest.warns(UserWarning, match="has no sample of class") as caught:
         train_validation_test_split(y, y, validation=1, test=1, split="tail")
@@ -240,7 +240,7 @@ def test_loader_shuffles_by_seed_and_epoch():
     assert _epoch(loader(1)) != epochs[0]
 
 
-def test_t6_workers_do_not_change_what_is_drawn():
+def test_workers_do_not_change_what_is_drawn():
     images = ad.rand(20, 1, 6, 6)
 
     def load(batch_size, workers):
@@ -270,7 +270,7 @@ def test_t6_workers_do_not_change_what_is_drawn():
     assert not np.array_equal(first, second)
 
 
-def test_t8_image_and_mask_move_together():
+def test_image_and_mask_move_together():
     x = ad.rand(8, 1, 9, 9)
     batch = (x, (x > 0.5).float())
     shift = RandomShift(3, images=(0, 1))
@@ -519,7 +519,7 @@ def test_permutation_is_one():
 # ---- normalisation ----
 
 
-def test_l6_integers_become_floats_before_they_are_normalised():
+def test_integers_become_floats_before_they_are_normalised():
     images = ad.tensor(np.array([[0, 255], [128, 1]], np.uint8))
     values = images.numpy().astype(np.float64)
     normal = Normalizer().fit(images)(images)

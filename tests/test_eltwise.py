@@ -28,7 +28,7 @@ def gradient(function: Any, *values: Any, dtype: Any = ad.float64) -> list[Any]:
 # ---- the lecture's functions ----
 
 
-def test_l3_leaky_relu_is_the_greater_of_x_and_a_tenth() -> None:
+def test_leaky_relu_is_the_greater_of_x_and_a_tenth() -> None:
     x = ad.tensor([-2.0, 0.0, 3.0], dtype=ad.float64, requires_grad=True)
     for y in (F.leaky_relu(x), nn.LeakyReLU()(x), ad.maximum(0.1 * x, x)):
         assert y.tolist() == [-0.2, 0.0, 3.0]
@@ -39,7 +39,7 @@ def test_l3_leaky_relu_is_the_greater_of_x_and_a_tenth() -> None:
     assert repr(nn.LeakyReLU()) == "LeakyReLU(negative_slope=0.1)"
 
 
-def test_l4_maxout_is_the_greatest_of_its_linear_pieces() -> None:
+def test_maxout_is_the_greatest_of_its_linear_pieces() -> None:
     layer = nn.Maxout(2, 1, pieces=2)
     assert layer.weight.shape == (2, 2)
     with ad.no_grad():
@@ -55,7 +55,7 @@ def test_l4_maxout_is_the_greatest_of_its_linear_pieces() -> None:
     assert layer.bias.grad.tolist() == [1.0, 1.0]
 
 
-def test_l4_maxout_of_many_outputs_and_pieces() -> None:
+def test_maxout_of_many_outputs_and_pieces() -> None:
     layer = nn.Maxout(4, 3, pieces=5, dtype=ad.float64)
     x = np.random.default_rng(0).standard_normal((7, 4))
     pieces = x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
@@ -108,11 +108,11 @@ KINKS: list[tuple[str, Any, float, float]] = [
     [each[1:] for each in KINKS],
     ids=[f"{name} at {at}" for name, _, at, _ in KINKS],
 )
-def test_n2_gradient_at_kinks(function: Any, at: float, want: float) -> None:
+def test_gradient_at_kinks(function: Any, at: float, want: float) -> None:
     assert gradient(function, [at], dtype=ad.float32) == [[want]]
 
 
-def test_n2_layers_have_the_same_gradients_at_kinks() -> None:
+def test_layers_have_the_same_gradients_at_kinks() -> None:
     assert gradient(nn.ReLU6(), [0.0, 6.0, 3.0]) == [[0.0, 0.0, 1.0]]
     assert gradient(nn.Hardswish(), [-3.0, 3.0]) == [[0.0, 1.0]]
     assert gradient(nn.Hardtanh(-2, 2), [-2.0, 0.0, 2.0]) == [[0.0, 1.0, 0.0]]
@@ -177,7 +177,7 @@ def _check(function: Any, at: list[float], want: list[float]) -> None:
     np.testing.assert_array_equal(gradient(function, at)[0], want)
 
 
-def test_n21_the_branch_not_taken_does_not_poison() -> None:
+def test_the_branch_not_taken_does_not_poison() -> None:
     _check(lambda x: ad.where(x > 0, x.sqrt(), x), [-1.0, -4.0], [1.0, 1.0])
     _check(lambda x: ad.where(x <= 0, x.exp(), 1 + x), [1000.0], [1.0])
     _check(lambda x: ad.where(x == 0, 0.0, x * x.sqrt()), [0.0], [0.0])
@@ -194,7 +194,7 @@ relu relu6 selu silu softplus softsign""".split()
 
 @pytest.mark.parametrize("name", UNARY + ACTIVATIONS)
 @pytest.mark.parametrize("order", [1, 2])
-def test_n21_a_gradient_of_zero_stays_zero(name: str, order: int) -> None:
+def test_a_gradient_of_zero_stays_zero(name: str, order: int) -> None:
     function = getattr(F, name, None) or getattr(ad, name)
     at = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 1e300, -5.0]
     x = ad.tensor(at, dtype=ad.float64, requires_grad=True)
@@ -208,7 +208,7 @@ def test_n21_a_gradient_of_zero_stays_zero(name: str, order: int) -> None:
             assert found.tolist() == [0.0] * len(at)
 
 
-def test_n21_products_and_quotients_with_a_gradient_of_zero() -> None:
+def test_products_and_quotients_with_a_gradient_of_zero() -> None:
     for function in (
         ad.mul,
         ad.div,
@@ -227,7 +227,7 @@ def test_n21_products_and_quotients_with_a_gradient_of_zero() -> None:
         assert b.grad.tolist() == [0.0] * 4
 
 
-def test_n21_through_second_order() -> None:
+def test_the_branch_not_taken_does_not_poison_second_order() -> None:
     x = ad.tensor([-4.0, 4.0], dtype=ad.float64, requires_grad=True)
     y = ad.where(x > 0, x.sqrt(), x * x)
     (g,) = ad.autograd.grad(y, [x], [ad.ones_like(x)], create_graph=True)
@@ -243,7 +243,7 @@ def test_sqrt_at_zero_keeps_its_infinite_slope() -> None:
 # ---- powers ----
 
 
-def test_n27_power_of_zero() -> None:
+def test_gradients_of_powers_of_zero_are_finite() -> None:
     base, exponent = gradient(ad.pow, [0.0, 2.0], [1.0, 1.0])
     assert base == [1.0, 1.0]
     np.testing.assert_allclose(exponent, [0.0, 2 * math.log(2)], rtol=1e-15)
@@ -253,7 +253,9 @@ def test_n27_power_of_zero() -> None:
     assert exponent == [0.0, 0.0]
 
 
-def test_n27_no_logarithm_without_need(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_power_takes_no_logarithm_for_the_gradient_of_its_base(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from pyautodl.ops import eltwise
     from pyautodl.ops.record import OPS
 

@@ -26,10 +26,10 @@ def cube():
     return np.arange(60.0).reshape(3, 4, 5)
 
 
-# ---- N51: the padding row ----
+# ---- the padding row ----
 
 
-def test_n51_padding_row_starts_and_stays_0():
+def test_padding_row_starts_and_stays_0():
     layer = nn.Embedding(4, 3, padding_idx=1)
     assert layer.weight[1].tolist() == [0, 0, 0]
     layer(ad.tensor([[1, 2], [1, 1]])).sum().backward()
@@ -39,14 +39,14 @@ def test_n51_padding_row_starts_and_stays_0():
     assert layer.weight[0].abs().sum().item() > 0
 
 
-def test_n51_negative_padding_idx_is_the_same_row():
+def test_negative_padding_idx_is_the_same_row():
     assert nn.Embedding(4, 3, padding_idx=-1).padding_idx == 3
     weight = ad.ones(4, 2, requires_grad=True)
     F.embedding(ad.tensor([3, 0]), weight, padding_idx=-1).sum().backward()
     assert weight.grad.tolist() == [[1, 1], [0, 0], [0, 0], [0, 0]]
 
 
-def test_n51_from_pretrained_changes_no_row():
+def test_from_pretrained_changes_no_row():
     table = ad.tensor([[1.0, 2.0], [3.0, 4.0]])
     layer = nn.Embedding.from_pretrained(table, freeze=False, padding_idx=0)
     assert layer.weight.tolist() == [[1, 2], [3, 4]]
@@ -55,7 +55,7 @@ def test_n51_from_pretrained_changes_no_row():
     assert not nn.Embedding.from_pretrained(table).weight.requires_grad
 
 
-def test_n51_padding_row_is_0_in_second_order_too():
+def test_padding_row_is_0_in_second_order_too():
     weight = ad.ones(3, 2, dtype=ad.float64, requires_grad=True)
     g = ad.ones(2, 2, dtype=ad.float64, requires_grad=True)
     out = F.embedding(ad.tensor([0, 1]), weight, padding_idx=0)
@@ -64,11 +64,11 @@ def test_n51_padding_row_is_0_in_second_order_too():
     assert second.tolist() == [[0, 0], [1, 1]]
 
 
-# ---- N52: indices out of range ----
+# ---- indices out of range ----
 
 
 @pytest.mark.parametrize("bad", [3, -1, 2**40])
-def test_n52_embedding_names_value_position_and_size(bad):
+def test_embedding_names_value_position_and_size(bad):
     index = ad.tensor([[0, 1], [2, bad]])
     match = rf"embedding: index {bad} at position 3 is out of range: .* < 3"
     with pytest.raises(IndexError, match=match):
@@ -112,7 +112,7 @@ def test_what_embeddings_are_is_printed():
 
 @pytest.mark.parametrize("bad", [3, -1])
 @pytest.mark.parametrize("name", ["gather", "scatter", "scatter_add"])
-def test_n52_gather_and_scatter(name, bad):
+def test_gather_and_scatter_refuse_an_index_and_write_nothing(name, bad):
     x, index = ad.zeros(3), ad.tensor([0, bad])
     rest = () if name == "gather" else (ad.ones(2),)
     match = rf"{name}: index {bad} at position 1 is out of range: .* < 3"
@@ -122,7 +122,7 @@ def test_n52_gather_and_scatter(name, bad):
 
 
 @pytest.mark.parametrize("bad", [3, -1])
-def test_n52_index_select_add_copy(bad):
+def test_index_select_add_and_copy_refuse_an_index_and_write_nothing(bad):
     x, index = ad.zeros(3), ad.tensor([0, bad])
     match = rf"index {bad} at position 1"
     with pytest.raises(IndexError, match=f"index_select: {match}"):
@@ -134,7 +134,7 @@ def test_n52_index_select_add_copy(bad):
     assert x.tolist() == [0, 0, 0]
 
 
-def test_n52_brackets_count_negative_indices_from_the_end():
+def test_brackets_count_negative_indices_from_the_end():
     x = ad.arange(3)
     assert x[-1].item() == 2
     assert x[[-1, 0]].tolist() == [2, 0]
@@ -151,20 +151,20 @@ def test_n52_brackets_count_negative_indices_from_the_end():
     assert x.tolist() == [0, 1, 2]
 
 
-def test_n52_one_hot_and_bincount():
+def test_one_hot_and_bincount_refuse_an_index():
     with pytest.raises(IndexError, match="one_hot: index 5 at position 1"):
         F.one_hot(ad.tensor([0, 5]), 3)
     with pytest.raises(IndexError, match="index -1 at position 0"):
         ad.bincount(ad.tensor([-1, 2]))
 
 
-# ---- N53: repeated indices add up ----
+# ---- repeated indices add up ----
 
 
 @pytest.mark.parametrize(
     "key", [[0, 0], np.array([0, 0]), ad.tensor([0, 0]), ([0, 0], [1, 1])]
 )
-def test_n53_repeated_indices_add_up(key):
+def test_repeated_indices_add_up(key):
     x = ad.ones(2, 2, dtype=ad.float64, requires_grad=True)
     x[key].sum().backward()
     if isinstance(key, tuple):
@@ -173,13 +173,13 @@ def test_n53_repeated_indices_add_up(key):
         assert x.grad.tolist() == [[2, 2], [0, 0]]
 
 
-def test_n53_repeated_tokens_add_up():
+def test_repeated_tokens_add_up():
     weight = ad.ones(3, 2, requires_grad=True)
     F.embedding(ad.tensor([[1, 1], [1, 0]]), weight).sum().backward()
     assert weight.grad.tolist() == [[1, 1], [3, 3], [0, 0]]
 
 
-def test_n53_gather_and_take():
+def test_gradients_of_what_gather_and_take_read_twice_add_up():
     x = ad.ones(2, 2, requires_grad=True)
     (
         x.gather(1, ad.tensor([[0, 0], [1, 1]])).sum() + x.take(ad.tensor([0, 0])).sum()
@@ -247,7 +247,7 @@ def test_scatter_multiplies():
 
 
 @pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
-def test_n53_sums_have_the_same_bits_for_any_number_of_threads():
+def test_sums_have_the_same_bits_for_any_number_of_threads():
     rng = np.random.default_rng(0)
     index = ad.tensor(rng.integers(0, 7, 5000))
     terms = ad.tensor(rng.standard_normal((5000, 33)).astype(np.float32))

@@ -38,7 +38,7 @@ def channels_last(values):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("shape", [(3,), (5, 4), (40, 300)])
-def test_l5_absolute_and_square_errors_as_mean_and_sum(shape, reduction):
+def test_absolute_and_square_errors_as_mean_and_sum(shape, reduction):
     x, y = ad.randn(*shape), ad.randn(*shape)
     difference = x.numpy().astype(np.float64) - y.numpy()
     for function, terms in (
@@ -52,7 +52,7 @@ def test_l5_absolute_and_square_errors_as_mean_and_sum(shape, reduction):
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("shape", [(6, 4), (2, 4, 5), (2, 4, 3, 3), (5, 40)])
-def test_l5_class_numbers_equal_one_hot_labels(shape, reduction):
+def test_class_numbers_equal_one_hot_labels(shape, reduction):
     rng = np.random.default_rng(0)
     logits = rng.standard_normal(shape).astype(np.float32)
     labels = np.asarray(rng.integers(0, shape[1], (shape[0], *shape[2:])))
@@ -76,7 +76,7 @@ def test_l5_class_numbers_equal_one_hot_labels(shape, reduction):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_l5_binary_labels_as_numbers_or_pairs():
+def test_binary_labels_as_numbers_or_pairs():
     logits = leaf([[0.3], [-1.2], [2.0]])
     labels = ad.tensor([[1], [0], [1]])
     binary = F.binary_cross_entropy_with_logits(logits, labels)
@@ -92,14 +92,14 @@ def test_l5_binary_labels_as_numbers_or_pairs():
 
 
 @pytest.mark.parametrize("dtype", [ad.uint8, ad.int32, ad.int16, ad.int64])
-def test_l5_class_numbers_of_every_whole_type(dtype):
+def test_class_numbers_of_every_whole_type(dtype):
     logits = ad.randn(3, 4)
     expected = F.cross_entropy(logits, ad.tensor([0, 3, 1])).item()
     target = ad.tensor([0, 3, 1]).to(dtype)
     assert F.cross_entropy(logits, target).item() == expected
 
 
-def test_l5_log_dice_of_masks_and_class_numbers():
+def test_log_dice_of_masks_and_class_numbers():
     labels = ad.tensor(np.array([[[0, 1], [2, 1]]]))
     hot = ad.tensor(np.moveaxis(np.eye(3, dtype=np.float32)[labels.numpy()], -1, 1))
     x = ad.randn(1, 3, 2, 2)
@@ -116,7 +116,7 @@ def test_l5_log_dice_of_masks_and_class_numbers():
 # ---- one's own losses ----
 
 
-def test_l7_losses_of_the_library_pass_the_check():
+def test_losses_of_the_library_pass_the_check():
     labels = ad.tensor(np.arange(8) % 3)
     ad.testing.check_loss(F.mse_loss)
     ad.testing.check_loss(F.smooth_l1_loss)
@@ -144,12 +144,12 @@ def test_l7_losses_of_the_library_pass_the_check():
         (lambda y, t: ((y.detach() - t) ** 2).mean(), "no gradient leads from it"),
     ],
 )
-def test_l7_losses_that_break_a_rule_are_named(loss, match):
+def test_losses_that_break_a_rule_are_named(loss, match):
     with pytest.raises(AssertionError, match=match):
         ad.testing.check_loss(loss)
 
 
-def test_l7_a_wrong_gradient_is_found():
+def test_a_wrong_gradient_is_found():
     def half(y, t):
         return ((y.detach() - t) ** 2 / 2 + (y - t) ** 2 / 2).mean()
 
@@ -160,7 +160,7 @@ def test_l7_a_wrong_gradient_is_found():
 # ---- binary cross-entropy ----
 
 
-def test_n7_binary_cross_entropy_of_a_sigmoid_still_learns():
+def test_binary_cross_entropy_of_a_sigmoid_still_learns():
     x = leaf([-50, -10, -5, -2, 0, 2, 5, 12])
     F.binary_cross_entropy(x.sigmoid(), ad.ones(8)).backward()
     expected = (1 / (1 + np.exp(-x.detach().numpy().astype(np.float64))) - 1) / 8
@@ -169,14 +169,14 @@ def test_n7_binary_cross_entropy_of_a_sigmoid_still_learns():
 
 
 @pytest.mark.parametrize("logit", [-87.0, -80.0, -50.0, 0.0, 10.0])
-def test_n7_down_to_the_smallest_probability(logit):
+def test_gradient_is_right_down_to_the_smallest_probability(logit):
     x = leaf([logit])
     F.binary_cross_entropy(x.sigmoid(), ad.ones(1)).backward()
     expected = 1 / (1 + math.exp(-logit)) - 1
     assert x.grad.item() == pytest.approx(expected, rel=1e-3)
 
 
-def test_n8_gradient_of_a_sure_and_right_output_is_not_clipped():
+def test_gradient_of_a_sure_and_right_output_is_not_clipped():
     p = leaf([1.0, 0.0])
     F.binary_cross_entropy(p, ad.tensor([1.0, 0.0]), reduction="sum").backward()
     assert p.grad.tolist() == [-1.0, 1.0]
@@ -186,7 +186,7 @@ def test_n8_gradient_of_a_sure_and_right_output_is_not_clipped():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_n8_gradient_has_no_epsilon(dtype):
+def test_gradient_has_no_epsilon(dtype):
     p = np.array([1e-20, 1e-6, 0.3, 1 - 1e-6], dtype)
     t = np.array([1, 0.5, 0, 1], dtype)
     x = leaf(p, dtype)
@@ -196,7 +196,7 @@ def test_n8_gradient_has_no_epsilon(dtype):
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-5)
 
 
-def test_n8_value_is_clamped_at_100():
+def test_binary_cross_entropy_is_clamped_at_100():
     p = ad.tensor([0.0, 1.0, 1e-38])
     t = ad.tensor([1.0, 0.0, 1.0])
     found = F.binary_cross_entropy(p, t, reduction="none")
@@ -205,7 +205,7 @@ def test_n8_value_is_clamped_at_100():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_n9_probabilities_at_the_ends(dtype, reduction):
+def test_probabilities_at_the_ends(dtype, reduction):
     p = leaf([0, 1e-59, 1 - 1e-59, 1], dtype)
     loss = F.binary_cross_entropy(
         p, ad.tensor(np.array([0, 0, 1, 1], dtype)), reduction=reduction
@@ -216,7 +216,7 @@ def test_n9_probabilities_at_the_ends(dtype, reduction):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_n9_sure_and_wrong_is_finite(dtype):
+def test_sure_and_wrong_is_finite(dtype):
     p = leaf([0, 1, 0, 1], dtype)
     target = ad.tensor(np.array([1, 0, 0.5, 0.5], dtype))
     weight = ad.tensor(np.full(4, 1e3, dtype))
@@ -302,7 +302,7 @@ PAIRS = [
 @pytest.mark.parametrize(
     "shapes", [((64, 1), (64,)), ((64,), (64, 1)), ((4, 3), (1, 3))]
 )
-def test_n10_n11_losses_never_broadcast(loss, shapes):
+def test_losses_never_broadcast(loss, shapes):
     x, y = (ad.full(shape, 0.5) for shape in shapes)
     with pytest.raises(ad.ShapeError) as error:
         loss(x, y)
@@ -313,14 +313,14 @@ def test_n10_n11_losses_never_broadcast(loss, shapes):
 @pytest.mark.parametrize(
     "layer", [nn.MSELoss(), nn.L1Loss(), nn.BCELoss(), nn.BCEWithLogitsLoss()]
 )
-def test_n10_n11_layers_neither(layer):
+def test_layers_of_losses_never_broadcast(layer):
     with pytest.raises(ad.ShapeError, match=r"\(100, 1\) and target \(100,\)"):
         layer(ad.full((100, 1), 0.5), ad.full((100,), 0.5))
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.categorical_cross_entropy])
 @pytest.mark.parametrize("shape", [(4, 1), (5,), (4, 3, 1), (1,)])
-def test_n10_targets_of_classes_do_not_broadcast(loss, shape):
+def test_targets_of_classes_do_not_broadcast(loss, shape):
     with pytest.raises(ad.ShapeError) as error:
         loss(ad.full((4, 3), 0.5), ad.zeros(*shape, dtype=ad.int64))
     assert "(4, 3)" in str(error.value)
@@ -348,7 +348,7 @@ IGNORED = [
 
 
 @pytest.mark.parametrize(("shape", "name"), IGNORED)
-def test_n12_every_target_ignored(shape, name):
+def test_a_loss_whose_every_target_is_ignored_is_0_and_warns(shape, name):
     x = ad.rand(*shape, requires_grad=True)
     target = ad.full((shape[0], *shape[2:]), -100, dtype=ad.int64)
     with pytest.warns(UserWarning, match="every target is ignored") as caught:
@@ -360,14 +360,14 @@ def test_n12_every_target_ignored(shape, name):
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
-def test_n12_the_warning_names_the_line_of_the_call(name):
+def test_the_warning_names_the_line_of_the_call(name):
     for _ in range(2):
         with pytest.warns(UserWarning, match="every target is ignored") as caught:
             getattr(F, name)(ad.zeros(2, 3), ad.full((2,), -100, dtype=ad.int64))
         assert caught[0].filename == __file__
 
 
-def test_n12_no_weight_becomes_nan():
+def test_no_weight_becomes_nan():
     model = nn.Linear(3, 2)
     before = model.weight.detach().clone()
     optimizer = ad.optim.SGD(model.parameters(), 0.1)
@@ -381,7 +381,7 @@ def test_n12_no_weight_becomes_nan():
 
 @pytest.mark.parametrize("classes", [3, 50])
 @pytest.mark.parametrize("hidden", [np.nan, np.inf])
-def test_n12_ignored_rows_can_hold_anything(classes, hidden):
+def test_ignored_rows_can_hold_anything(classes, hidden):
     x = leaf(np.full((3, classes), hidden))
     with ad.no_grad():
         x[1] = 0.0
@@ -395,7 +395,7 @@ def test_n12_ignored_rows_can_hold_anything(classes, hidden):
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("bad", [-4, 3, 2**40, -(2**62)])
 @pytest.mark.parametrize("name", [n for _, n in IGNORED[2:]])
-def test_n15_target_outside_the_classes(name, bad, reduction):
+def test_a_target_outside_the_classes_is_named(name, bad, reduction):
     target = ad.tensor([0, 2, bad, 1, -1])
     with pytest.raises(IndexError) as error:
         getattr(F, name)(ad.rand(5, 3), target, reduction=reduction)
@@ -405,7 +405,7 @@ def test_n15_target_outside_the_classes(name, bad, reduction):
     assert "classes" in text
 
 
-def test_n15_first_of_many_threads_wins():
+def test_the_first_bad_target_is_named_by_any_number_of_threads():
     target = np.zeros(5000, np.int64)
     target[[1234, 3000, 4999]] = [10, 11, -3]
     for threads in (1, 2, 3) if native.available else (1,):
@@ -418,7 +418,7 @@ def test_n15_first_of_many_threads_wins():
                 F.cross_entropy(ad.rand(5000, 10), ad.tensor(target))
 
 
-def test_n15_an_ignored_number_is_no_error():
+def test_an_ignored_number_is_no_error():
     x = ad.rand(3, 2)
     for ignore in (-100, -1, 7):
         target = ad.tensor([0, ignore, 1])
@@ -427,12 +427,12 @@ def test_n15_an_ignored_number_is_no_error():
         assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_n15_dice_names_the_number_too():
+def test_log_dice_names_a_target_outside_the_classes():
     with pytest.raises(IndexError, match=r"log_dice_loss: .*5 at position 1.*< 3"):
         F.log_dice_loss(ad.rand(2, 3), ad.tensor([0, 5]))
 
 
-def test_n16_softmax_before_cross_entropy_warns_and_computes():
+def test_softmax_before_cross_entropy_warns_and_computes():
     x = leaf([[1.0, 0.0]])
     target = ad.tensor([0])
     with pytest.warns(UserWarning, match="categorical_cross_entropy") as caught:
@@ -467,7 +467,7 @@ def test_n16_softmax_before_cross_entropy_warns_and_computes():
         ),
     ],
 )
-def test_n16_probabilities_for_logits_warn(loss, made, match):
+def test_probabilities_for_logits_warn(loss, made, match):
     x, target = leaf([[1.0, 0.0]]), ad.tensor([[1.0, 0.0]])
     if loss is F.nll_loss:
         target = ad.tensor([0])
@@ -480,7 +480,7 @@ def test_n16_probabilities_for_logits_warn(loss, made, match):
 
 
 @pytest.mark.parametrize("scale", [1, 50])
-def test_n17_large_logits_keep_their_digits(scale):
+def test_large_logits_keep_their_digits(scale):
     logits = np.full((2, scale), -1e7, np.float32) if scale > 1 else np.zeros((2, 0))
     x = ad.tensor(np.concatenate([[[1e7, 1e7 + 1]] * 2, logits], 1).astype(np.float32))
     loss = F.cross_entropy(x, ad.tensor([0, 1]), reduction="none").numpy()
@@ -588,7 +588,7 @@ def test_old_arguments_are_named():
 
 
 @pytest.mark.parametrize("smooth", [0.0, 1e-5, 1.0])
-def test_n63_two_empty_masks_overlap_fully(smooth):
+def test_two_empty_masks_overlap_fully(smooth):
     x = leaf(np.full((2, 3, 4), -1000.0))
     loss = F.log_dice_loss(x, ad.zeros(2, 3, 4), multilabel=True, smooth=smooth)
     loss.backward()
@@ -597,7 +597,7 @@ def test_n63_two_empty_masks_overlap_fully(smooth):
 
 
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
-def test_n63_an_empty_and_a_full_mask_give_a_finite_loss(smooth):
+def test_an_empty_and_a_full_mask_give_a_finite_loss(smooth):
     for logit, mask in ((-1000.0, 1.0), (1000.0, 0.0)):
         x = leaf(np.full((2, 1, 4), logit))
         target = ad.full((2, 1, 4), mask)
@@ -609,7 +609,7 @@ def test_n63_an_empty_and_a_full_mask_give_a_finite_loss(smooth):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_n63_never_below_zero(seed):
+def test_log_dice_is_never_below_zero(seed):
     rng = np.random.default_rng(seed)
     target = (rng.random((2, 3, 50)) < 0.5).astype(np.float32)
     for scale in (1, 20, 200):
@@ -621,7 +621,7 @@ def test_n63_never_below_zero(seed):
             assert (loss.numpy() >= 0).all()
 
 
-def test_n63_perfect_masks_cost_nothing_and_worse_ones_more():
+def test_perfect_masks_cost_nothing_and_worse_ones_more():
     target = ad.tensor([[[1.0, 1, 0, 0]]])
     losses = [
         F.log_dice_loss(ad.tensor([[logits]]), target, multilabel=True).item()
@@ -631,7 +631,7 @@ def test_n63_perfect_masks_cost_nothing_and_worse_ones_more():
     assert losses == sorted(losses)
 
 
-def test_n63_arguments_are_checked():
+def test_log_dice_refuses_wrong_arguments():
     with pytest.raises(ValueError, match="smooth must not be negative"):
         F.log_dice_loss(ad.zeros(1, 2), ad.tensor([0]), smooth=-1.0)
     with pytest.raises(ad.ShapeError, match="one mask a class"):

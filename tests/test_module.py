@@ -380,7 +380,7 @@ def test_another_models_state_gets_no_fix():
     assert "likely fix" not in str(caught.value)
 
 
-def test_t11_load_is_strict_by_name_and_shape() -> None:
+def test_load_is_strict_by_name_and_shape() -> None:
     """One error lists all that does not fit, and nothing has been copied."""
     net = Net()
     state = net.state_dict()
@@ -410,7 +410,7 @@ def test_t11_load_is_strict_by_name_and_shape() -> None:
     assert net.first.weight.tolist() == [0.0] * 3
 
 
-def test_t11_kinds_of_wrong_state() -> None:
+def test_a_state_of_another_shape_or_kind_is_refused() -> None:
     layer = Scale()
     for value, match in (
         (ad.zeros(1), "size mismatch"),
@@ -494,7 +494,7 @@ def test_deepcopy_and_pickle_keep_ties_and_values() -> None:
         assert net.gain.tolist() == [1.0]
 
 
-def test_t13_a_module_dies_with_its_last_reference() -> None:
+def test_a_module_dies_with_its_last_reference() -> None:
     gc.collect()
     gc.disable()
     try:
@@ -544,7 +544,7 @@ class Flat(nn.Module):
         return self.encoder(x)
 
 
-def test_t16_shape_error_names_layer_definition_sizes_and_fix() -> None:
+def test_shape_error_names_layer_definition_sizes_and_fix() -> None:
     with pytest.raises(ShapeError) as caught:
         Flat(9)(ad.zeros(5, 4))
     text = str(caught.value)
@@ -564,12 +564,12 @@ def test_t16_shape_error_names_layer_definition_sizes_and_fix() -> None:
         (lambda: nn.LSTM(3, 8), (5, 2, 4), r"LSTM\(input_size=4"),
     ],
 )
-def test_t16_each_layer_says_what_would_fit(layer: Any, shape: Any, fix: str) -> None:
+def test_each_layer_says_what_would_fit(layer: Any, shape: Any, fix: str) -> None:
     with pytest.raises(ValueError, match=f"likely fix: .*{fix}"):
         layer()(ad.zeros(*shape))
 
 
-def test_t16_any_error_names_the_layer_and_keeps_its_type() -> None:
+def test_any_error_names_the_layer_and_keeps_its_type() -> None:
     class Odd(Exception):
         def __init__(self, code: int) -> None:
             super().__init__(code)
@@ -592,7 +592,7 @@ def test_t16_any_error_names_the_layer_and_keeps_its_type() -> None:
         assert "layer `1` Bad" in f"{caught.value} {notes}"
 
 
-def test_t16_layer_is_named_after_an_error_and_in_threads() -> None:
+def test_layer_is_named_after_an_error_and_in_threads() -> None:
     """An error leaves the stack of modules clean; threads do not see each other's."""
     net = Flat(9)
     for _ in range(2):

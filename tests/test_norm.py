@@ -24,7 +24,7 @@ def backend(request):
 # ---- batch norm ----
 
 
-def test_n35_one_value_a_channel_is_refused_with_the_layers_path():
+def test_one_value_a_channel_is_refused_with_the_layers_path():
     net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU())
     with pytest.raises(ValueError, match="more than one value a channel") as error:
         net(ad.randn(1, 4))
@@ -45,12 +45,12 @@ def test_n35_one_value_a_channel_is_refused_with_the_layers_path():
         (nn.InstanceNorm2d(2), (3, 2, 1, 1)),
     ],
 )
-def test_n35_every_kind_of_layer(layer, shape):
+def test_every_layer_refuses_one_value_a_channel(layer, shape):
     with pytest.raises(ValueError, match="more than one value a channel"):
         layer(ad.randn(*shape))
 
 
-def test_n36_batch_is_normalised_by_biased_variance_and_unbiased_is_stored():
+def test_batch_is_normalised_by_biased_variance_and_unbiased_is_stored():
     x = ad.tensor([[2.0, 15, 2, 1], [2, 17, 2, 1], [-4, -2, -2, -1]])
     layer = nn.BatchNorm1d(4, momentum=1.0, affine=False, eps=0.0)
     y = layer(x)
@@ -64,7 +64,7 @@ def test_n36_batch_is_normalised_by_biased_variance_and_unbiased_is_stored():
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 2), (2, 4, 3, 2), (2, 4, 1, 3, 2)])
-def test_n36_running_variance_is_unbiased_in_every_dimension(shape):
+def test_running_variance_is_unbiased_in_every_dimension(shape):
     x = ad.randn(*shape)
     layer = {
         2: nn.BatchNorm1d,
@@ -198,7 +198,7 @@ def test_numba_twin_moves_the_same_statistics():
 # ---- accuracy ----
 
 
-def test_n38_layer_norm_of_large_neighbours():
+def test_layer_norm_of_large_neighbours():
     x = ad.tensor([40000.0, 40001.0, 40002.0, 40003.0])
     y = F.layer_norm(x, (4,))
     expected = [-1.341635, -0.447212, 0.447212, 1.341635]
@@ -208,7 +208,7 @@ def test_n38_layer_norm_of_large_neighbours():
 @pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
 @pytest.mark.parametrize("value", [1234.0, 100.0, 0.1, -3e7, 1e-20])
 @pytest.mark.parametrize("size", [3, 16, 50])
-def test_n38_constants_give_exactly_zero(value, dtype, size):
+def test_constants_give_exactly_zero(value, dtype, size):
     x = ad.full((4, size), value, dtype=dtype)
     for y in (
         F.layer_norm(x, (size,)),
@@ -221,7 +221,7 @@ def test_n38_constants_give_exactly_zero(value, dtype, size):
 
 
 @pytest.mark.parametrize("mean", [1e4, 1e6])
-def test_n38_a_large_mean_costs_no_digits(mean):
+def test_a_large_mean_costs_no_digits(mean):
     x = (np.random.default_rng(0).standard_normal((64, 48)) + mean).astype(np.float32)
     wide = x.astype(np.float64)
     t = ad.tensor(x)

@@ -98,7 +98,7 @@ def test_layouts_of_inputs_do_not_matter(name: str) -> None:
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", EXACT)
-def test_e7_threads_do_not_change_a_bit(name: str) -> None:
+def test_threads_do_not_change_a_bit(name: str) -> None:
     failures = oc.Failures()
     for engine in oc.engines():
         if engine.backend != "native":

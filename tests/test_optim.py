@@ -48,7 +48,7 @@ def _first_step(kind: type[optim.Optimizer], **options: float) -> float:
     return w.item()
 
 
-def test_n57_l2_in_adam_is_not_the_decay_of_adamw() -> None:
+def test_l2_in_adam_is_not_the_decay_of_adamw() -> None:
     assert _first_step(optim.Adam, weight_decay=0.1) == pytest.approx(0.9, abs=1e-6)
     assert _first_step(optim.AdamW, weight_decay=0.1) == pytest.approx(0.89, abs=1e-6)
 
@@ -199,7 +199,7 @@ def test_threads_share_large_parameters_and_count_one_step(
 
 
 @pytest.mark.parametrize(("kind", "options"), KINDS)
-def test_n60_resume_equals_the_uninterrupted_run(
+def test_resume_equals_the_uninterrupted_run(
     kind: type[optim.Optimizer], options: dict[str, object]
 ) -> None:
     params = _setup()
@@ -363,7 +363,7 @@ def test_bad_arguments() -> None:
         optimizer.step()
 
 
-def test_n58_biases_and_normalisation_do_not_decay() -> None:
+def test_biases_and_normalisation_do_not_decay() -> None:
     model = nn.Module()
     model.weight = nn.Parameter(ad.ones(2, 3))
     model.bias = nn.Parameter(ad.ones(2))
@@ -508,7 +508,7 @@ def _lrs(optimizer: optim.Optimizer, schedule: object, steps: int) -> list[float
     return lrs
 
 
-def test_n59_cosine_of_three_steps() -> None:
+def test_cosine_of_three_steps() -> None:
     optimizer = _optimizer()
     schedule = lr_scheduler.CosineAnnealingLR(optimizer, 3)
     lrs = _lrs(optimizer, schedule, 4)
@@ -517,9 +517,7 @@ def test_n59_cosine_of_three_steps() -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), SCHEDULES)
-def test_n59_lr_at_is_pure_and_nothing_warns(
-    name: str, options: dict[str, object]
-) -> None:
+def test_lr_at_is_pure_and_nothing_warns(name: str, options: dict[str, object]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         optimizer = _optimizer(0.3)
@@ -533,7 +531,7 @@ def test_n59_lr_at_is_pure_and_nothing_warns(
 
 @pytest.mark.parametrize(("name", "options"), SCHEDULES)
 @pytest.mark.parametrize("k", [1, 4, 7])
-def test_n60_resumed_schedule_equals_the_uninterrupted(
+def test_resumed_schedule_equals_the_uninterrupted(
     name: str, options: dict[str, object], k: int
 ) -> None:
     make = getattr(lr_scheduler, name)
@@ -856,7 +854,7 @@ def test_a_norm_that_is_not_finite_names_the_parameter() -> None:
 
 
 @pytest.mark.usefixtures("compiled")
-def test_e7_the_norm_does_not_depend_on_threads() -> None:
+def test_the_norm_does_not_depend_on_threads() -> None:
     w = ad.zeros(30_011, requires_grad=True)
     w.grad = ad.randn(30_011)
     norms = set()

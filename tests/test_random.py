@@ -65,7 +65,7 @@ KERNELS = [
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(("name", "dtype", "ints", "floats"), KERNELS)
-def test_e7_numbers_do_not_depend_on_threads_or_isa(
+def test_numbers_do_not_depend_on_threads_or_isa(
     name: str, dtype: object, ints: tuple[int, ...], floats: tuple[float, ...]
 ) -> None:
     def draw() -> tuple[np.ndarray, int]:
@@ -276,7 +276,7 @@ def test_in_place_filling() -> None:
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_n31_dropped_is_exactly_zero(value: float) -> None:
+def test_dropped_is_exactly_zero(value: float) -> None:
     x = ad.full((1000,), value, requires_grad=True)
     y = F.dropout(x, 0.5)
     dropped = y.detach().numpy() == 0
@@ -286,7 +286,7 @@ def test_n31_dropped_is_exactly_zero(value: float) -> None:
 
 
 @pytest.mark.parametrize("drop", [F.dropout1d, F.feature_alpha_dropout])
-def test_n31_dropped_channels_ignore_infinity(drop: object) -> None:
+def test_dropped_channels_ignore_infinity(drop: object) -> None:
     x = ad.full((40, 5, 3), math.inf)
     y = drop(x, 0.5, training=True).numpy()
     assert not np.isnan(y).any()
@@ -295,7 +295,7 @@ def test_n31_dropped_channels_ignore_infinity(drop: object) -> None:
     assert 60 < finite.sum() < 140
 
 
-def test_n32_p_zero_is_the_identity() -> None:
+def test_dropout_with_p_0_is_the_identity() -> None:
     x = ad.rand(5, requires_grad=True)
     assert F.dropout(x, 0.0) is x
     assert F.dropout(x, 0.5, training=False) is x
@@ -303,7 +303,7 @@ def test_n32_p_zero_is_the_identity() -> None:
     assert layer(x) is x
 
 
-def test_n32_p_one_gives_zeros_and_zero_gradients() -> None:
+def test_dropout_with_p_1_gives_zeros_and_zero_gradients() -> None:
     for drop in (F.dropout, F.dropout1d):
         x = ad.full((4, 3, 2), math.inf, requires_grad=True)
         y = drop(x, 1.0)
@@ -313,7 +313,7 @@ def test_n32_p_one_gives_zeros_and_zero_gradients() -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
-def test_n32_p_outside_is_refused(p: float) -> None:
+def test_dropout_refuses_p_outside_0_to_1(p: float) -> None:
     for drop in (F.dropout, F.dropout2d, F.alpha_dropout):
         with pytest.raises(ValueError, match="p must be from 0 to 1"):
             drop(ad.ones(1, 2, 3, 4), p)

@@ -30,7 +30,7 @@ def gradient(f, values):
     return x.grad.tolist()
 
 
-# ---- N23: norms at 0 ----
+# ---- norms at 0 ----
 
 SPELLINGS = {
     "default": lambda x: x.norm(),
@@ -66,16 +66,16 @@ def test_an_infinite_element_has_no_gradient_of_its_norm(p, dtype):
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_n23_gradient_is_0_where_the_norm_is(name):
+def test_gradient_is_0_where_the_norm_is(name):
     assert gradient(SPELLINGS[name], [0.0, 0.0, 0.0]) == [0, 0, 0]
 
 
-def test_n23_zero_rows_do_not_touch_others():
+def test_zero_rows_do_not_touch_others():
     g = gradient(lambda x: x.norm(dim=1), [[0.0, 0.0], [3.0, 4.0]])
     np.testing.assert_allclose(g, [[0, 0], [0.6, 0.8]])
 
 
-def test_n23_spellings_agree():
+def test_spellings_of_a_norm_agree():
     x = leaf([[1.0, -2.0], [2.0, 4.0]])
     for norm in (
         x.norm(),
@@ -87,25 +87,25 @@ def test_n23_spellings_agree():
         assert norm.item() == 5
 
 
-# ---- N24: deviations of constants ----
+# ---- deviations of constants ----
 
 
-def test_n24_std_of_a_constant_has_gradient_0():
+def test_std_of_a_constant_has_gradient_0():
     assert gradient(lambda x: x.std(), [2.0, 2.0, 2.0]) == [0, 0, 0]
     assert gradient(lambda x: x.std(1), [[0.1, 0.1], [0.1, 0.1]]) == [[0, 0], [0, 0]]
 
 
-def test_n24_constant_float32_has_no_variance():
+def test_constant_float32_has_no_variance():
     assert ad.full((1000,), 0.1).std().item() == 0
 
 
-def test_n24_second_order_of_std_at_0_is_0():
+def test_second_order_of_std_at_0_is_0():
     x = leaf([2.0, 2.0])
     (g,) = ad.autograd.grad(x.std(), x, create_graph=True)
     assert ad.autograd.grad(g.sum(), x)[0].tolist() == [0, 0]
 
 
-def test_n24_one_element_is_refused():
+def test_std_and_var_of_one_element_are_refused():
     with pytest.raises(ShapeError, match="std: expected more than 1 elements"):
         leaf([1.0]).std()
     with pytest.raises(ShapeError, match="var: expected more than 1 elements"):
@@ -113,30 +113,30 @@ def test_n24_one_element_is_refused():
     assert leaf([1.0]).std(correction=0).item() == 0
 
 
-# ---- N25: products with zeros ----
+# ---- products with zeros ----
 
 
-def test_n25_prod_with_one_zero():
+def test_prod_with_one_zero():
     assert gradient(lambda x: x.prod(), [2.0, 0.0, 3.0, 4.0]) == [0, 24, 0, 0]
 
 
-def test_n25_prod_with_two_zeros():
+def test_prod_with_two_zeros():
     assert gradient(lambda x: x.prod(), [0.0, 0.0, 3.0, 4.0]) == [0, 0, 0, 0]
 
 
-def test_n25_prod_along_each_axis():
+def test_prod_along_each_axis():
     values = [[2.0, 0.0, 3.0], [0.0, 0.0, 4.0]]
     assert gradient(lambda x: x.prod(1), values) == [[0, 6, 0], [0, 0, 0]]
     assert gradient(lambda x: x.prod(0), values) == [[0, 0, 4], [2, 0, 3]]
 
 
-def test_n25_cumprod_with_zeros():
+def test_cumprod_with_zeros():
     g = gradient(lambda x: x.cumprod(0), [2.0, 0.0, 3.0, 4.0])
     # d/dx of 2, 2 x, 2 x 3, 2 x 3 4 summed
     assert g == [1, 2 + 6 + 24, 0, 0]
 
 
-def test_n25_second_order_of_prod_with_a_zero():
+def test_second_order_of_prod_with_a_zero():
     x = leaf([2.0, 0.0, 3.0])
     (g,) = ad.autograd.grad(x.prod(), x, create_graph=True)
     assert g.tolist() == [0, 6, 0]

@@ -81,7 +81,7 @@ def test_momentum_without_gradients_decays_to_zero(optimizer):
     assert not step.state[parameter]["momentum_buffer"].any()
 
 
-def test_e7_bits_do_not_depend_on_threads():
+def test_bits_do_not_depend_on_threads():
     with native.exact_threads(1):
         expected = _train()
     for threads in (2, 3, 8):
@@ -197,7 +197,7 @@ def test_training_steps_never_leave_the_kernels(number, monkeypatch):
         step()
 
 
-def test_t13_memory_is_flat_without_the_garbage_collector():
+def test_memory_is_flat_without_the_garbage_collector():
     model = nn.Sequential(
         nn.Linear(20, 30), nn.ReLU(), nn.LayerNorm(30), nn.Linear(30, 5)
     )
@@ -222,7 +222,7 @@ def test_t13_memory_is_flat_without_the_garbage_collector():
         gc.enable()
 
 
-def test_e11_scratch_does_not_grow_with_the_image():
+def test_scratch_does_not_grow_with_the_image():
     def reserved(batch, size):
         ad.empty_cache()
         conv = nn.Conv2d(4, 8, 5)
@@ -237,7 +237,7 @@ def test_e11_scratch_does_not_grow_with_the_image():
     assert large - small < 8_000_000
 
 
-def test_e11_impossible_requests_name_the_bytes():
+def test_impossible_requests_name_the_bytes():
     with pytest.raises(MemoryError, match=r"can't allocate [\d,]+ bytes"):
         ad.empty(2**20, 2**20, 16)
     with pytest.raises(MemoryError, match="can't allocate 9,223,372,036,854,775,808"):
@@ -261,7 +261,7 @@ def test_e11_impossible_requests_name_the_bytes():
         Wide()(ad.zeros(1, 1, 1, 1))
 
 
-def test_e10_batch_one_step_is_not_slower_than_numpy():
+def test_batch_one_step_is_not_slower_than_numpy():
     """One thread each, in a process of its own: other tests may run beside this one."""
     alone = {"OPENBLAS_NUM_THREADS": "1", "PYAUTODL_NUM_THREADS": "1"}
     done = subprocess.run(

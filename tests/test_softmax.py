@@ -29,7 +29,7 @@ def leaf(values, dtype=np.float32):
 
 @pytest.mark.parametrize("hidden", [3.0, 1e38, INF, -INF, NAN])
 @pytest.mark.parametrize("dim", [0, 1])
-def test_n19_masked_entries_have_no_value_and_no_gradient(hidden, dim):
+def test_masked_entries_have_no_value_and_no_gradient(hidden, dim):
     x = leaf([[1.0, hidden, 2.0], [hidden, 0.5, -1.0], [0.0, 1.0, hidden]])
     mask = ad.tensor([[True, False, True], [False, True, True], [True, True, False]])
     y = F.masked_softmax(x, mask, dim=dim)
@@ -43,7 +43,7 @@ def test_n19_masked_entries_have_no_value_and_no_gradient(hidden, dim):
 
 @pytest.mark.parametrize("size", [2, 3, 32, 50])
 @pytest.mark.parametrize("dim", [0, 1])
-def test_n19_row_without_entries_is_zero(size, dim):
+def test_row_without_entries_is_zero(size, dim):
     x = leaf(np.ones((size, size)))
     mask = np.ones((size, size), bool)
     np.moveaxis(mask, dim, 1)[1] = False
@@ -54,7 +54,7 @@ def test_n19_row_without_entries_is_zero(size, dim):
         assert np.isfinite(found).all()
 
 
-def test_n19_masked_softmax_equals_softmax_of_what_is_left():
+def test_masked_softmax_equals_softmax_of_what_is_left():
     x = leaf(np.random.default_rng(0).standard_normal((4, 40)))
     mask = ad.tensor(np.arange(40) % 3 != 0)
     y = F.masked_softmax(x, mask)
@@ -69,7 +69,7 @@ def test_n19_masked_softmax_equals_softmax_of_what_is_left():
 
 @pytest.mark.parametrize("size", [2, 40])
 @pytest.mark.parametrize("dim", [0, 1])
-def test_n20_an_infinite_logit_gives_nan(size, dim):
+def test_an_infinite_logit_gives_nan(size, dim):
     row = np.zeros(size)
     row[-1] = np.inf
     x = leaf(np.stack([row, np.zeros(size)]) if dim else np.stack([row] * 2).T)
@@ -81,14 +81,14 @@ def test_n20_an_infinite_logit_gives_nan(size, dim):
             assert np.isfinite(y[1]).all()
 
 
-def test_n20_cross_entropy_of_an_infinite_logit_is_nan():
+def test_cross_entropy_of_an_infinite_logit_is_nan():
     logits = ad.tensor([[0.0, INF], [0.0, 1.0]])
     loss = F.cross_entropy(logits, ad.tensor([0, 0]), reduction="none").numpy()
     assert np.isnan(loss[0])
     np.testing.assert_allclose(loss[1], 1.3132617, rtol=1e-6)
 
 
-def test_n20_minus_infinity_is_a_probability_of_zero():
+def test_minus_infinity_is_a_probability_of_zero():
     y = F.softmax(ad.tensor([0.0, -INF, 0.0]), 0)
     assert y.tolist() == [0.5, 0.0, 0.5]
     assert F.log_softmax(ad.tensor([0.0, -INF]), 0).tolist() == [0.0, -INF]

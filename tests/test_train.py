@@ -71,7 +71,7 @@ def test_fit_learns_and_tells():
     }
 
 
-def test_t5_training_can_be_evaluated_like_validation():
+def test_training_can_be_evaluated_like_validation():
     x, y = _blobs()
     trainer = _trainer(_classifier())
     history = trainer.fit((x, y), (x, y), epochs=2, evaluate_train=True, progress=False)
@@ -140,7 +140,7 @@ def _forms():
     list(_forms()),
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_l5_loss_table_takes_every_form_of_labels(loss, model, target):
+def test_loss_table_takes_every_form_of_labels(loss, model, target):
     x, _ = _blobs(12)
     trainer = _trainer(model, loss)
     history = trainer.fit((x, target), epochs=5, progress=False)
@@ -148,7 +148,7 @@ def test_l5_loss_table_takes_every_form_of_labels(loss, model, target):
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_l5_table_is_complete():
+def test_loss_table_is_complete():
     assert {name for name, _, _ in _forms()} == set(LOSSES)
 
 
@@ -160,13 +160,13 @@ def test_l5_table_is_complete():
         ("mean_squared_error", 2, np.zeros(12), "the output has shape"),
     ],
 )
-def test_l5_mismatch_is_explained(loss, out, target, match):
+def test_labels_that_do_not_fit_are_explained(loss, out, target, match):
     x, _ = _blobs(12)
     with pytest.raises(ShapeError, match=match):
         _trainer(_classifier(out), loss).fit((x, target), progress=False)
 
 
-def test_n16_softmax_before_cross_entropy_is_refused():
+def test_softmax_before_cross_entropy_is_refused():
     model = nn.Sequential(_classifier(), nn.Softmax(1))
     with pytest.raises(
         ValueError, match=r"remove the last Softmax.*categorical_cross_ent"
@@ -202,13 +202,13 @@ def test_n16_softmax_before_cross_entropy_is_refused():
         (nn.LogDiceLoss(multilabel=True), nn.Sigmoid(), "remove the last Sigmoid"),
     ],
 )
-def test_n16_other_losses_that_do_not_fit_the_last_layer(loss, last, match):
+def test_other_losses_that_do_not_fit_the_last_layer(loss, last, match):
     with pytest.raises(ValueError, match=match):
         _trainer(nn.Sequential(_classifier(), last), loss)
     _trainer(nn.Sequential(_classifier(), nn.LogSoftmax(1)), nn.NLLLoss())
 
 
-def test_n35_last_batch_of_one_is_merged():
+def test_last_batch_of_one_is_merged():
     x, y = _blobs(33)
     model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
     trainer = _trainer(model)
@@ -216,14 +216,14 @@ def test_n35_last_batch_of_one_is_merged():
         trainer.fit((x, y), epochs=1, batch_size=8, progress=False)
 
 
-def test_n58_no_decay_for_biases_and_normalisation_by_default():
+def test_no_decay_for_biases_and_normalisation_by_default():
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
     groups = Trainer(model, "cross_entropy", "adamw").optimizer.param_groups
     decayed = [p for g in groups if g["weight_decay"] for p in g["params"]]
     assert [tuple(p.shape) for p in decayed] == [(4, 2), (3, 4)]
 
 
-def test_n67_float64_data_is_cast_and_said_once():
+def test_float64_data_is_cast_and_said_once():
     x, y = _blobs()
     trainer = _trainer(_classifier())
     with pytest.warns(
@@ -236,7 +236,7 @@ def test_n67_float64_data_is_cast_and_said_once():
         assert trainer.predict(x.double()).dtype == ad.float32
 
 
-def test_l6_fit_takes_uint8_images():
+def test_fit_takes_uint8_images():
     images = ad.randint(0, 256, (12, 1, 4, 4), dtype=ad.uint8)
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
     with pytest.warns(UserWarning, match="uint8 and are converted"):
@@ -704,7 +704,7 @@ def test_resume_gives_the_bits_of_a_training_that_was_not_interrupted(tmp_path):
     assert _figures(history) == _figures(again)
 
 
-def test_l10_same_seed_same_bits_for_any_number_of_threads(tmp_path):
+def test_same_seed_same_bits_for_any_number_of_threads(tmp_path):
     before = ad.get_num_threads()
     try:
         runs = []
