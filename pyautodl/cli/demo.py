@@ -362,16 +362,7 @@ def _denoise(
     if plot.available():
         out.write("curves.png", trainer.history.plot)
         titles = [f"noisy {before:.1f} dB", f"denoised {after:.1f} dB", "original"]
-        out.write(
-            "reconstructions.png",
-            lambda path: plot.image_grid(
-                [noisy[:10], clean[:10], test[:10]],
-                path,
-                row_titles=titles,
-                title="test digits",
-                limits=(0, 1),
-            ),
-        )
+        _draw_rows(out, [noisy, clean, test], titles)
     return _report(
         model,
         seconds,
@@ -379,4 +370,17 @@ def _denoise(
         test_psnr=after,
         noisy_psnr=before,
         gain=after - before,
+    )
+
+
+def _draw_rows(out: Folder, images: list[Tensor], titles: list[str]) -> None:
+    out.write(
+        "reconstructions.png",
+        lambda path: plot.image_grid(
+            [row[:10] for row in images],
+            path,
+            row_titles=titles,
+            title="test digits",
+            limits=(0, 1),
+        ),
     )

@@ -163,47 +163,59 @@ class DataLoader:
         persistent_workers: bool = False,
         transform: Callable[..., Any] | None = None,
     ) -> None:
-        iterable = isinstance(dataset, IterableDataset)
+        self._iterable = isinstance(dataset, IterableDataset)
         if isinstance(dataset, (Tensor, np.ndarray)):
             dataset = _Rows(dataset)
-        self.dataset = dataset if iterable else as_dataset(dataset)
-        if not iterable and len(self.dataset) == 0:
+        self.dataset = dataset if self._iterable else as_dataset(dataset)
+        self.batch_size = batch_size
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.drop_last = drop_last
+        self.num_workers = num_workers
+        self.prefetch_factor = _AHEAD if prefetch_factor is None else prefetch_factor
+        self.collate_fn = collate_fn
+        self.worker_init_fn = worker_init_fn
+        self.generator = generator
+        self.transform = transform
+        self.epoch = 0
+        self._check(shuffle)
+        if not self._iterable:
+            self._complete_samplers(shuffle)
+
+    def _check(self, shuffle: bool | None) -> None:
+        if not self._iterable and len(self.dataset) == 0:
             raise ValueError("DataLoader: the dataset is empty")
-        if num_workers < 0:
-            raise ValueError(f"DataLoader: num_workers must be >= 0, got {num_workers}")
-        if (sampler is not None or batch_sampler is not None or iterable) and shuffle:
+        if self.num_workers < 0:
+            raise ValueError(
+                f"DataLoader: num_workers must be >= 0, got {self.num_workers}"
+            )
+        if self.prefetch_factor < 1:
+            raise ValueError(
+                f"DataLoader: prefetch_factor must be >= 1, got {self.prefetch_factor}"
+            )
+        listed = self.batch_sampler is not None
+        if shuffle and (self.sampler is not None or listed or self._iterable):
             raise ValueError(
                 "DataLoader: shuffle excludes a sampler and an IterableDataset"
             )
-        if prefetch_factor is not None and prefetch_factor < 1:
-            raise ValueError(
-                f"DataLoader: prefetch_factor must be >= 1, got {prefetch_factor}"
-            )
-        if transform is not None and batch_size is None and batch_sampler is None:
+        if self.transform is not None and self.batch_size is None and not listed:
             raise ValueError("DataLoader: transform works on batches; give batch_size")
-        if batch_sampler is not None and (batch_size != 1 or sampler or drop_last):
+        if listed and (self.batch_size != 1 or self.sampler or self.drop_last):
             raise ValueError(
                 "DataLoader: batch_sampler excludes batch_size, sampler and drop_last"
             )
-        self.batch_size = batch_size
-        self.drop_last = drop_last
-        self.num_workers = num_workers
-        self.collate_fn = collate_fn
-        self.generator = generator
-        self.transform = transform
-        self.worker_init_fn = worker_init_fn
-        self.prefetch_factor = prefetch_factor or _AHEAD
-        self.epoch = 0
-        self._iterable = iterable
-        if sampler is None and not iterable:
-            kind = RandomSampler if shuffle else SequentialSampler
-            sampler = kind(self.dataset)
-            if shuffle:
-                sampler.generator = generator
-        self.sampler = sampler
-        self.batch_sampler = batch_sampler
-        if batch_sampler is None and batch_size is not None and not iterable:
-            self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+
+    def _complete_samplers(self, shuffle: bool | None) -> None:
+        """Choose what was not given of where sample numbers and batches come from."""
+        if self.sampler is None and shuffle:
+            self.sampler = RandomSampler(self.dataset)
+            self.sampler.generator = self.generator
+        elif self.sampler is None:
+            self.sampler = SequentialSampler(self.dataset)
+        if self.batch_sampler is None and self.batch_size is not None:
+            self.batch_sampler = BatchSampler(
+                self.sampler, self.batch_size, self.drop_last
+            )
 
     def __len__(self) -> int:
         if self._iterable:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,65 +102,45 @@ def _one_axis(name: str, x: Array, dim: int) -> Ints:
     return axes
 
 
-def _shown(name: str) -> str:
-    """As the user calls it: max_dim is the one of max(x, dim)."""
-    return name.removesuffix("_dim")
+def _place_forward(
+    kernel: str, ctx: Any, needs: Any, x: Array, dim: int, keepdim: bool = False
+) -> tuple[Array, Array]:
+    axes = _one_axis(kernel, x, dim)
+    values, full = output(ctx, x, axes, keepdim, x.dtype)
+    indices, places = output(ctx, x, axes, keepdim, int64)
+    run(kernel, (x,), (full, places))
+    ctx.save(indices)
+    return values, indices
 
 
-def _place(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
-    def rule(x: Array, dim: int, keepdim: bool = False) -> tuple[Spec, ...]:
-        shape = reduced_shape(x.shape, _one_axis(_shown(name), x, dim), keepdim)
-        return Spec(shape, x.dtype), Spec(shape, int64)
+def _place_vjp(call: Any, ctx: Any, needs: Any, g: Any, _: Any) -> tuple[Any, ...]:
+    (indices,) = ctx.saved
+    shape, axes, keepdim = attributes(ctx)
+    if not axes:
+        return (g,)
+    g, indices = (with_all_axes(call, y, shape, axes, keepdim) for y in (g, indices))
+    zeros = call("full", shape=shape, value=0.0, dtype=g.dtype)
+    return (call("scatter_add", zeros, indices, g, dim=axes[0]),)
 
-    def forward(
-        ctx: Any, needs: Any, x: Array, dim: int, keepdim: bool = False
-    ) -> tuple[Array, Array]:
-        axes = _one_axis(name, x, dim)
-        values, full = output(ctx, x, axes, keepdim, x.dtype)
-        indices, places = output(ctx, x, axes, keepdim, int64)
-        run(kernel, (x,), (full, places))
-        ctx.save(indices)
+
+def _place_reference(
+    oracle: Callable[..., Any], x: Any, dim: int, keepdim: bool = False
+) -> Any:
+    if not x.ndim:
+        return x, np.int64(0)
+    indices = oracle(x, axis=dim, keepdims=True)
+    values = np.take_along_axis(x, indices, dim)
+    if keepdim:
         return values, indices
+    return values.squeeze(dim), indices.squeeze(dim)
 
-    def vjp(call: Any, ctx: Any, needs: Any, g: Any, _: Any) -> tuple[Any, ...]:
-        (indices,) = ctx.saved
-        shape, axes, keepdim = attributes(ctx)
-        g, indices = (
-            with_all_axes(call, y, shape, axes, keepdim) for y in (g, indices)
-        )
-        zeros = call("full", shape=shape, value=0.0, dtype=g.dtype)
-        if not axes:
-            return (g,)
-        return (call("scatter_add", zeros, indices, g, dim=axes[0]),)
 
-    def reference(x: Any, dim: int, keepdim: bool = False) -> Any:
-        if not x.ndim:
-            return x, np.int64(0)
-        indices = oracle(x, axis=dim, keepdims=True)
-        values = np.take_along_axis(x, indices, dim)
-        if keepdim:
-            return values, indices
-        return values.squeeze(dim), indices.squeeze(dim)
-
-    def errors() -> Iterator[ErrorCase]:
-        shown = _shown(name)
-        yield ErrorCase(
-            (grid(2),), {"dim": 1}, IndexError, f"{shown}: dim must be from -1"
-        )
-        match = rf"{shown}: axes \(0,\) of shape \(0,\) have no elements"
-        yield ErrorCase((np.zeros(0),), {"dim": 0}, ShapeError, match)
-
-    return register(
-        Op(
-            name=name,
-            rule=rule,
-            forward=forward,
-            vjp=vjp,
-            samples=_place_samples,
-            errors=errors,
-            reference=reference,
-        )
-    )
+def _one_axis_errors(name: str, attrs: Mapping[str, Any]) -> Iterator[ErrorCase]:
+    """An axis that is not there; one of nothing, under `attrs`."""
+    match = f"{name}: dim must be from -1"
+    yield ErrorCase((grid(2),), {"dim": 1}, IndexError, match)
+    match = rf"{name}: axes \(0,\) of shape \(0,\) have no elements"
+    yield ErrorCase((np.zeros(0),), attrs, ShapeError, match)
 
 
 def _place_samples() -> Iterator[Sample]:
@@ -175,6 +156,27 @@ def _place_samples() -> Iterator[Sample]:
     yield Sample((grid(3, 5000),), {"dim": 1}, gradient=False)
     yield Sample((grid(70, 300),), {"dim": 0}, gradient=False)
     yield Sample((grid(4, 5, 67).transpose(1, 2, 0),), {"dim": 1}, gradient=False)
+
+
+def _place(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
+    # as the user calls it: max_dim is the one of max(x, dim)
+    shown = name.removesuffix("_dim")
+
+    def rule(x: Array, dim: int, keepdim: bool = False) -> tuple[Spec, ...]:
+        shape = reduced_shape(x.shape, _one_axis(shown, x, dim), keepdim)
+        return Spec(shape, x.dtype), Spec(shape, int64)
+
+    return register(
+        Op(
+            name=name,
+            rule=rule,
+            forward=partial(_place_forward, kernel),
+            vjp=_place_vjp,
+            samples=_place_samples,
+            errors=partial(_one_axis_errors, shown, {"dim": 0}),
+            reference=partial(_place_reference, oracle),
+        )
+    )
 
 
 MAX_DIM = _place("max_dim", "max_index", np.argmax)
@@ -206,13 +208,6 @@ def _position(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
     def reference(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         return np.asarray(oracle(x, axis=dim, keepdims=keepdim))
 
-    def errors() -> Iterator[ErrorCase]:
-        yield ErrorCase(
-            (grid(2),), {"dim": 1}, IndexError, f"{name}: dim must be from -1"
-        )
-        match = rf"{name}: axes \(0,\) of shape \(0,\) have no elements"
-        yield ErrorCase((np.zeros(0),), {}, ShapeError, match)
-
     def samples() -> Iterator[Sample]:
         yield Sample((grid(2, 3, 4).transpose(2, 0, 1),), {}, gradient=False)
         yield Sample((grid(2, 3),), {"keepdim": True}, gradient=False)
@@ -226,7 +221,7 @@ def _position(name: str, kernel: str, oracle: Callable[..., Any]) -> Op:
             rule=rule,
             forward=forward,
             samples=samples,
-            errors=errors,
+            errors=partial(_one_axis_errors, name, {}),
             reference=reference,
         )
     )

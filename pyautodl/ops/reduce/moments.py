@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,74 @@ MEAN = register(
 # ---- var, std ----
 
 
+def _spread_forward(
+    root: bool,
+    ctx: Any,
+    needs: Any,
+    x: Array,
+    dim: Dim = None,
+    correction: float = 1.0,
+    keepdim: bool = False,
+) -> Array:
+    axes = normalize_axes("var", dim, x.shape)
+    out, full = output(ctx, x, axes, keepdim, x.dtype)
+    mean = output(ctx, x, axes, True, x.dtype)[1] if needs[0] else None
+    run("var", (x,), (full, mean), (int(root),), (float(correction),))
+    ctx.save(x, mean, out if root else None)
+    return out
+
+
+def _spread_vjp(root: bool, call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    x, mean, std = ctx.saved
+    shape, axes, keepdim = attributes(ctx)
+    g = with_all_axes(call, g, shape, axes, keepdim)
+    count = count_of(shape, axes) - ctx.attrs.get("correction", 1.0)
+    if root:
+        std = with_all_axes(call, std, shape, axes, keepdim)
+        g = div_or_zero(call, g, std)
+    scale = (1.0 if root else 2.0) / count
+    return (call("var_grad", g, x, mean, scale=scale),)
+
+
+def _spread_composition(
+    root: bool,
+    call: Any,
+    x: Any,
+    dim: Dim = None,
+    correction: float = 1.0,
+    keepdim: bool = False,
+) -> Any:
+    shape = tuple(x.shape)
+    axes = normalize_axes("var", dim, shape)
+    count = count_of(shape, axes) - correction
+    distance = call("sub", x, call("mean", x, dim=axes, keepdim=True))
+    if root:
+        size = call("norm", distance, dim=axes, keepdim=keepdim)
+        return call("mul", size, count**-0.5)
+    total = call("sum", call("square", distance), dim=axes, keepdim=keepdim)
+    return call("mul", total, 1.0 / count)
+
+
+def _spread_errors(name: str) -> Iterator[ErrorCase]:
+    yield from dim_errors(name)
+    match = f"{name}: expected more than 1 elements"
+    yield ErrorCase((grid(1, 3),), {"dim": 0}, ShapeError, match)
+    yield ErrorCase((np.arange(2),), {}, DTypeError, f"{name}: expected a floating")
+
+
+def _spread_samples() -> Iterator[Sample]:
+    x = grid(2, 3, 2)
+    for dim in (None, 0, -2, (0, 2)):
+        yield Sample((x,), {"dim": dim})
+    yield Sample((x,), {"dim": 1, "correction": 0.0, "keepdim": True})
+    yield Sample((grid(1, 3),), {"dim": 0, "correction": 0.0}, gradient=False)
+    yield Sample((1e4 + grid(70, 300),), {"dim": 0}, gradient=False, tolerance=1e3)
+    yield Sample((grid(3, 5000),), {"dim": 1}, gradient=False)
+    yield Sample((grid(70000),), {}, gradient=False)
+    yield Sample((1e4 + grid(3, 67, 5),), {"dim": 1}, gradient=False, tolerance=1e3)
+    yield Sample((np.zeros((0, 3)),), {"dim": 1})
+
+
 def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
     def rule(
         x: Array, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
@@ -87,85 +156,23 @@ def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
             )
         return (Spec(reduced_shape(x.shape, axes, keepdim), x.dtype),)
 
-    def forward(
-        ctx: Any,
-        needs: Any,
-        x: Array,
-        dim: Dim = None,
-        correction: float = 1.0,
-        keepdim: bool = False,
-    ) -> Array:
-        axes = normalize_axes(name, dim, x.shape)
-        out, full = output(ctx, x, axes, keepdim, x.dtype)
-        mean = output(ctx, x, axes, True, x.dtype)[1] if needs[0] else None
-        run("var", (x,), (full, mean), (int(root),), (float(correction),))
-        ctx.save(x, mean, out if root else None)
-        return out
-
-    def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-        x, mean, std = ctx.saved
-        shape, axes, keepdim = attributes(ctx)
-        g = with_all_axes(call, g, shape, axes, keepdim)
-        count = count_of(shape, axes) - ctx.attrs.get("correction", 1.0)
-        if root:
-            std = with_all_axes(call, std, shape, axes, keepdim)
-            g = div_or_zero(call, g, std)
-        scale = (1.0 if root else 2.0) / count
-        return (call("var_grad", g, x, mean, scale=scale),)
-
-    def composition(
-        call: Any,
-        x: Any,
-        dim: Dim = None,
-        correction: float = 1.0,
-        keepdim: bool = False,
-    ) -> Any:
-        shape = tuple(x.shape)
-        axes = normalize_axes(name, dim, shape)
-        count = count_of(shape, axes) - correction
-        distance = call("sub", x, call("mean", x, dim=axes, keepdim=True))
-        if root:
-            size = call("norm", distance, dim=axes, keepdim=keepdim)
-            return call("mul", size, count**-0.5)
-        total = call("sum", call("square", distance), dim=axes, keepdim=keepdim)
-        return call("mul", total, 1.0 / count)
-
     def reference(
         x: Any, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
     ) -> Any:
         return oracle(x, axis=numpy_axis(dim), ddof=correction, keepdims=keepdim)
 
-    def errors() -> Iterator[ErrorCase]:
-        yield from dim_errors(name)
-        match = f"{name}: expected more than 1 elements"
-        yield ErrorCase((grid(1, 3),), {"dim": 0}, ShapeError, match)
-        yield ErrorCase((np.arange(2),), {}, DTypeError, f"{name}: expected a floating")
-
     return register(
         Op(
             name=name,
             rule=rule,
-            forward=forward,
-            vjp=vjp,
-            composition=composition,
+            forward=partial(_spread_forward, root),
+            vjp=partial(_spread_vjp, root),
+            composition=partial(_spread_composition, root),
             samples=_spread_samples,
-            errors=errors,
+            errors=partial(_spread_errors, name),
             reference=reference,
         )
     )
-
-
-def _spread_samples() -> Iterator[Sample]:
-    x = grid(2, 3, 2)
-    for dim in (None, 0, -2, (0, 2)):
-        yield Sample((x,), {"dim": dim})
-    yield Sample((x,), {"dim": 1, "correction": 0.0, "keepdim": True})
-    yield Sample((grid(1, 3),), {"dim": 0, "correction": 0.0}, gradient=False)
-    yield Sample((1e4 + grid(70, 300),), {"dim": 0}, gradient=False, tolerance=1e3)
-    yield Sample((grid(3, 5000),), {"dim": 1}, gradient=False)
-    yield Sample((grid(70000),), {}, gradient=False)
-    yield Sample((1e4 + grid(3, 67, 5),), {"dim": 1}, gradient=False, tolerance=1e3)
-    yield Sample((np.zeros((0, 3)),), {"dim": 1})
 
 
 VAR = _spread_of("var", False, np.var)

@@ -21,6 +21,11 @@ _MODES = {"triangular": "cycle", "triangular2": "cycle", "exp_range": "iteration
 class _Cycle(LRScheduler):
     """What moves momentum, or the first beta, too.
 
+    Args:
+        optimizer: whose step size and momentum to set.
+        starts: the first step size of each group, instead of the one that it has.
+        last_epoch: the number of the last step done.
+
     Attributes:
         cycle_momentum: whether it does.
     """
@@ -28,6 +33,15 @@ class _Cycle(LRScheduler):
     per_batch = True
     _absolute = True
     cycle_momentum: bool
+
+    def __init__(
+        self, optimizer: Optimizer, starts: Sequence[float], last_epoch: int
+    ) -> None:
+        self.check_momentum(optimizer)
+        if last_epoch == -1:
+            for group, start in zip(optimizer.param_groups, starts):
+                group["initial_lr"] = start
+        super().__init__(optimizer, last_epoch)
 
     def check_momentum(self, optimizer: Optimizer) -> None:
         """Raise where there is no momentum to move."""
@@ -134,11 +148,7 @@ class CyclicLR(_Cycle):
         self.max_lrs = for_each_group(groups, "max_lr", max_lr)
         self.base_momentums = for_each_group(groups, "base_momentum", base_momentum)
         self.max_momentums = for_each_group(groups, "max_momentum", max_momentum)
-        if last_epoch == -1:
-            for group, low in zip(optimizer.param_groups, lows):
-                group["initial_lr"] = low
-        self.check_momentum(optimizer)
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, lows, last_epoch)
 
     def _scale(self, x: float) -> float:
         if self.scale_fn is not None:
@@ -236,23 +246,16 @@ class OneCycleLR(_Cycle):
         groups = len(optimizer.param_groups)
         peaks = for_each_group(groups, "max_lr", max_lr)
         starts = [peak / div_factor for peak in peaks]
-        ends = [start / final_div_factor for start in starts]
         low = for_each_group(groups, "base_momentum", base_momentum)
         high = for_each_group(groups, "max_momentum", max_momentum)
-        # the last step of each phase, and what is reached there
-        first = float(pct_start * total_steps) - 1
-        self.ends = [first, float(total_steps - 1)]
-        self.lrs = [starts, peaks, ends]
+        # the last step of each phase; what is reached at the start and at each of these
+        self.ends = _phase_ends(total_steps, pct_start, three_phase)
+        self.lrs = [starts, peaks, [start / final_div_factor for start in starts]]
         self.momenta = [high, low, high]
         if three_phase:
-            self.ends.insert(1, float(2 * pct_start * total_steps) - 2)
             self.lrs.insert(2, starts)
             self.momenta.append(high)
-        if last_epoch == -1:
-            for group, start in zip(optimizer.param_groups, starts):
-                group["initial_lr"] = start
-        self.check_momentum(optimizer)
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, starts, last_epoch)
 
     def _between(self, values: list[list[float]], step: float, group: int) -> float:
         step = min(step, self.ends[-1])
@@ -277,3 +280,10 @@ class OneCycleLR(_Cycle):
 
     def momentum_at(self, step: float, group: int = 0) -> float:
         return self._between(self.momenta, step, group)
+
+
+def _phase_ends(total_steps: int, pct_start: float, three_phase: bool) -> list[float]:
+    ends = [float(pct_start * total_steps) - 1, float(total_steps - 1)]
+    if three_phase:
+        ends.insert(1, float(2 * pct_start * total_steps) - 2)
+    return ends
