@@ -331,17 +331,17 @@ typedef struct {
 /* ---- loss ---- */
 
 /* absent weights count as ones */
-enum { REDUCE_NONE, REDUCE_MEAN, REDUCE_SUM }; /* reduction */
+enum { PYAD_REDUCE_NONE, PYAD_REDUCE_MEAN, PYAD_REDUCE_SUM }; /* reduction */
 /* kind of a loss of pairs */
 enum {
-    PAIR_MSE,
-    PAIR_L1,
-    PAIR_HUBER,
-    PAIR_SMOOTH_L1,
-    PAIR_BCE,
-    PAIR_BCE_LOGITS,
-    PAIR_KL,
-    PAIR_KL_LOG
+    PYAD_PAIR_MSE,
+    PYAD_PAIR_L1,
+    PYAD_PAIR_HUBER,
+    PYAD_PAIR_SMOOTH_L1,
+    PYAD_PAIR_BCE,
+    PYAD_PAIR_BCE_LOGITS,
+    PYAD_PAIR_KL,
+    PYAD_PAIR_KL_LOG
 };
 
 /* x, target, weight, pos_weight: dense and of one layout */

@@ -94,6 +94,12 @@ static inline int64_t walk_outer(const walk *w, int64_t n) {
     return size;
 }
 
+/* The same with one axis at the least: a single element is a line of one. */
+static inline void walk_init_lines(walk *w, int64_t count, const pyad_array *const *arrays) {
+    walk_init(w, count, arrays);
+    if (w->ndim == 0) *w = (walk){.ndim = 1, .shape = {1}};
+}
+
 /* The offset in array a of flat position `at` among the first n axes. */
 static inline int64_t walk_offset(const walk *w, int64_t a, int64_t n, int64_t at) {
     int64_t offset = 0;
@@ -102,6 +108,29 @@ static inline int64_t walk_offset(const walk *w, int64_t a, int64_t n, int64_t a
         at /= w->shape[i];
     }
     return offset;
+}
+
+/* The lines along a walk's last axis, cut into pieces: what the threads share out. */
+typedef struct {
+    const walk *w;
+    int64_t last, line;          /* that axis and its size */
+    int64_t length, each, count; /* elements of a piece; pieces of a line and of all lines */
+} walk_pieces;
+
+static inline walk_pieces walk_cut(const walk *w, int64_t length) {
+    const int64_t last = w->ndim - 1, line = w->shape[last], each = pyad_ceil_div(line, length);
+    return (walk_pieces){w, last, line, length, each, walk_outer(w, last) * each};
+}
+
+/* Where piece `item` begins in array a. */
+static inline int64_t pieces_offset(const walk_pieces *p, int64_t a, int64_t item) {
+    return walk_offset(p->w, a, p->last, item / p->each) +
+           item % p->each * p->length * p->w->stride[a][p->last];
+}
+
+/* How many elements piece `item` has: the last of a line may have fewer. */
+static inline int64_t pieces_length(const walk_pieces *p, int64_t item) {
+    return pyad_min(p->length, p->line - item % p->each * p->length);
 }
 
 #endif

@@ -37,17 +37,17 @@ def _python(code, **environment):
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
-def test_e1_four_dependencies_and_no_more():
+def test_four_dependencies_and_no_more():
     needed = importlib.metadata.requires("pyautodl")
     plain = {re.match(r"[\w-]+", each)[0] for each in needed if "extra" not in each}
     assert plain == {"numpy", "cffi", "safetensors", "tqdm"}
 
 
-def test_e1_extension_is_small(compiled):
+def test_extension_is_small(compiled):
     assert EXTENSION.stat().st_size < 12_000_000
 
 
-def test_e2_import_is_fast():
+def test_import_is_fast():
     code = (
         "import time; began = time.thread_time(); import numpy; "
         "between = time.thread_time(); import pyautodl; "
@@ -63,7 +63,7 @@ def test_e2_import_is_fast():
     assert any(is_fast() for _ in range(25))
 
 
-def test_e2_import_is_light():
+def test_import_is_light():
     code = (
         "import sys, numpy; before = set(sys.modules); import pyautodl; "
         "print(*sorted(set(sys.modules) - before))"
@@ -74,7 +74,7 @@ def test_e2_import_is_light():
     assert "pyautodl.train" not in loaded
 
 
-def test_e3_no_numpy_headers(compiled):
+def test_no_numpy_headers(compiled):
     sources = [
         *ROOT.glob("csrc/**/*.[ch]"),
         ROOT / "csrc/build_ffi.py",
@@ -90,16 +90,18 @@ def test_python_and_c_have_the_same_numbers(compiled):
     lib = importlib.import_module("pyautodl._native").lib
     # native.py reads these from the extension
     unshared = re.compile("OK|ERROR_.*|TABLE|NUM_DTYPES")
+    names = [name for name in dir(lib) if name.isupper()]
+    assert [name for name in names if not name.startswith("PYAD_")] == []
     in_c = {
         name.removeprefix("PYAD_"): getattr(lib, name)
-        for name in dir(lib)
-        if name.isupper() and not unshared.fullmatch(name.removeprefix("PYAD_"))
+        for name in names
+        if not unshared.fullmatch(name.removeprefix("PYAD_"))
     }
     in_python = {name: value for name, value in vars(codes).items() if name.isupper()}
     assert in_python == in_c
 
 
-def test_e9_no_openmp(compiled):
+def test_no_openmp(compiled):
     assert b"libgomp" not in EXTENSION.read_bytes()
     assert "-fopenmp" not in (ROOT / "setup.py").read_text()
 
@@ -125,13 +127,13 @@ def test_version_is_one():
     assert ad.__version__ == importlib.metadata.version("pyautodl")
 
 
-def test_e8_environment_forces_the_instruction_set(compiled):
+def test_environment_forces_the_instruction_set(compiled):
     for isa in native.isa_names():
         code = "import pyautodl; print(pyautodl.native.current_isa())"
         assert _python(code, PYAUTODL_ISA=isa)[1] == isa
 
 
-def test_e8_unknown_instruction_set_lists_the_choices(compiled):
+def test_unknown_instruction_set_lists_the_choices(compiled):
     status, _, error = _python("import pyautodl", PYAUTODL_ISA="sse9")
     assert status != 0
     assert "'sse9' is not among this machine's" in error

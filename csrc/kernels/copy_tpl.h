@@ -34,15 +34,13 @@ static inline void K(copy_line)(ELEM *restrict out, int64_t so, const ELEM *rest
 
 /* All lines of the walk (array 0 written, 1 read), this thread's share of their blocks. */
 static void K(copy_lines)(const walk *w, ELEM *out, const ELEM *in, const team *t) {
-    int64_t last = w->ndim - 1, n = w->shape[last];
-    int64_t so = w->stride[0][last], si = w->stride[1][last];
-    int64_t blocks = pyad_ceil_div(n, COPY_LINE), begin, end;
-    team_range(t, walk_outer(w, last) * blocks, 1, &begin, &end);
+    const walk_pieces p = walk_cut(w, COPY_LINE);
+    const int64_t so = w->stride[0][p.last], si = w->stride[1][p.last];
+    int64_t begin, end;
+    team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        int64_t line = item / blocks, at = item % blocks * COPY_LINE;
-        K(copy_line)(out + walk_offset(w, 0, last, line) + at * so, so,
-                     in + walk_offset(w, 1, last, line) + at * si, si,
-                     pyad_min(COPY_LINE, n - at));
+        K(copy_line)(out + pieces_offset(&p, 0, item), so, in + pieces_offset(&p, 1, item), si,
+                     pieces_length(&p, item));
     }
 }
 
@@ -167,8 +165,7 @@ static inline int64_t K(tiled_axis)(const walk *w) {
 static void K(copy_array)(const pyad_array *out, const pyad_array *in, const team *t) {
     if (pyad_numel(out) == 0) return;
     walk w;
-    walk_init(&w, 2, (const pyad_array *const[]){out, in});
-    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
+    walk_init_lines(&w, 2, (const pyad_array *const[]){out, in});
     int64_t across = K(tiled_axis)(&w);
     if (across >= 0) {
         K(copy_tiles)(&w, across, out->data, in->data, t);
@@ -234,17 +231,15 @@ static int K(cast)(const void *args, const team *t) {
     static const int64_t sizes[PYAD_NUM_DTYPES] = {4, 8, 8, 4, 2, 1, 1, 1};
     if (pyad_numel(&a->out) == 0) return PYAD_OK;
     walk w;
-    walk_init(&w, 2, (const pyad_array *const[]){&a->out, &a->x});
-    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
-    int64_t last = w.ndim - 1, n = w.shape[last], begin, end;
-    int64_t so = w.stride[0][last], si = w.stride[1][last], size = sizes[a->out.dtype];
-    int64_t blocks = pyad_ceil_div(n, COPY_LINE);
-    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    walk_init_lines(&w, 2, (const pyad_array *const[]){&a->out, &a->x});
+    const walk_pieces p = walk_cut(&w, COPY_LINE);
+    const int64_t so = w.stride[0][p.last], si = w.stride[1][p.last];
+    int64_t begin, end;
+    team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        int64_t line = item / blocks, at = item % blocks * COPY_LINE;
-        char *out = (char *)a->out.data + (walk_offset(&w, 0, last, line) + at * so) * size;
-        const ELEM *in = (const ELEM *)a->x.data + walk_offset(&w, 1, last, line) + at * si;
-        lines[a->out.dtype](out, so, in, si, pyad_min(COPY_LINE, n - at));
+        char *out = (char *)a->out.data + pieces_offset(&p, 0, item) * sizes[a->out.dtype];
+        const ELEM *in = (const ELEM *)a->x.data + pieces_offset(&p, 1, item);
+        lines[a->out.dtype](out, so, in, si, pieces_length(&p, item));
     }
     return PYAD_OK;
 }

@@ -43,20 +43,16 @@ static int K(gather)(const void *args, const team *t) {
     const int64_t step = x.stride[a->axis];
     x.stride[a->axis] = 0;
     walk w;
-    walk_init(&w, 3, (const pyad_array *const[]){&a->out, &a->index, &x});
-    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
-    const int64_t last = w.ndim - 1, n = w.shape[last];
-    const int64_t blocks = pyad_ceil_div(n, INDEX_SIDE);
-    const int64_t so = w.stride[0][last], si = w.stride[1][last], sx = w.stride[2][last];
+    walk_init_lines(&w, 3, (const pyad_array *const[]){&a->out, &a->index, &x});
+    const walk_pieces p = walk_cut(&w, INDEX_SIDE);
+    const int64_t so = w.stride[0][p.last], si = w.stride[1][p.last], sx = w.stride[2][p.last];
     int64_t begin, end;
-    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        const int64_t line = item / blocks, at = item % blocks * INDEX_SIDE;
-        ELEM *out = (ELEM *)a->out.data + walk_offset(&w, 0, last, line) + at * so;
-        const int64_t *index =
-            (const int64_t *)a->index.data + walk_offset(&w, 1, last, line) + at * si;
-        const ELEM *in = (const ELEM *)x.data + walk_offset(&w, 2, last, line) + at * sx;
-        const int64_t count = pyad_min(INDEX_SIDE, n - at);
+        ELEM *out = (ELEM *)a->out.data + pieces_offset(&p, 0, item);
+        const int64_t *index = (const int64_t *)a->index.data + pieces_offset(&p, 1, item);
+        const ELEM *in = (const ELEM *)x.data + pieces_offset(&p, 2, item);
+        const int64_t count = pieces_length(&p, item);
         for (int64_t i = 0; i < count; i++) out[i * so] = in[i * sx + index[i * si] * step];
     }
     return PYAD_OK;
@@ -100,19 +96,16 @@ static int K(scatter)(const void *args, const team *t) {
     const pyad_array index = array_without(&a->index, axis);
     const pyad_array out = array_without(&a->out, axis), src = array_without(&a->src, axis);
     walk w;
-    walk_init(&w, 3, (const pyad_array *const[]){&index, &src, &out});
-    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
-    const int64_t last = w.ndim - 1, n = w.shape[last];
-    const int64_t blocks = pyad_ceil_div(n, INDEX_SIDE);
-    const int64_t si = w.stride[0][last], ss = w.stride[1][last], so = w.stride[2][last];
+    walk_init_lines(&w, 3, (const pyad_array *const[]){&index, &src, &out});
+    const walk_pieces p = walk_cut(&w, INDEX_SIDE);
+    const int64_t si = w.stride[0][p.last], ss = w.stride[1][p.last], so = w.stride[2][p.last];
     int64_t begin, end;
-    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        const int64_t line = item / blocks, at = item % blocks * INDEX_SIDE;
-        const int64_t *pi = (const int64_t *)index.data + walk_offset(&w, 0, last, line) + at * si;
-        const ELEM *ps = (const ELEM *)src.data + walk_offset(&w, 1, last, line) + at * ss;
-        ELEM *po = (ELEM *)out.data + walk_offset(&w, 2, last, line) + at * so;
-        const int64_t count = pyad_min(INDEX_SIDE, n - at);
+        const int64_t *pi = (const int64_t *)index.data + pieces_offset(&p, 0, item);
+        const ELEM *ps = (const ELEM *)src.data + pieces_offset(&p, 1, item);
+        ELEM *po = (ELEM *)out.data + pieces_offset(&p, 2, item);
+        const int64_t count = pieces_length(&p, item);
         for (int64_t k = 0; k < length; k++) {
             K(scatter_piece)(ps, pi, po, ss, si, so, a->out.stride[axis], count, a->how);
             pi += a->index.stride[axis];
@@ -173,24 +166,21 @@ static int K(index_put)(const void *args, const team *t) {
     const int64_t step_o = a->out.stride[axis], step_s = a->src.stride[axis];
     const pyad_array out = array_without(&a->out, axis), src = array_without(&a->src, axis);
     walk w;
-    walk_init(&w, 2, (const pyad_array *const[]){&out, &src});
-    if (w.ndim == 0) w = (walk){.ndim = 1, .shape = {1}};
-    const int64_t last = w.ndim - 1, n = w.shape[last];
+    walk_init_lines(&w, 2, (const pyad_array *const[]){&out, &src});
     /* a line is cut so that every thread has a piece of it */
-    const int64_t side = pyad_max(16, pyad_min(INDEX_SIDE, pyad_ceil_div(n, t->nth)));
-    const int64_t blocks = pyad_ceil_div(n, side);
-    const int64_t so = w.stride[0][last], ss = w.stride[1][last];
+    const int64_t share = pyad_ceil_div(w.shape[w.ndim - 1], t->nth);
+    const walk_pieces p = walk_cut(&w, pyad_max(16, pyad_min(INDEX_SIDE, share)));
+    const int64_t so = w.stride[0][p.last], ss = w.stride[1][p.last];
     int64_t begin, end;
-    team_range(t, walk_outer(&w, last) * blocks, 1, &begin, &end);
+    team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        const int64_t line = item / blocks, at = item % blocks * side;
-        ELEM *base = (ELEM *)out.data + walk_offset(&w, 0, last, line) + at * so;
-        const ELEM *p = (const ELEM *)src.data + walk_offset(&w, 1, last, line) + at * ss;
-        const int64_t wide = pyad_min(side, n - at);
-        for (int64_t j = 0; j < count; j++, p += step_s) {
+        ELEM *base = (ELEM *)out.data + pieces_offset(&p, 0, item);
+        const ELEM *next = (const ELEM *)src.data + pieces_offset(&p, 1, item);
+        const int64_t wide = pieces_length(&p, item);
+        for (int64_t j = 0; j < count; j++, next += step_s) {
             if (index[j * stride] == a->skip) continue;
             ELEM *restrict to = base + index[j * stride] * step_o;
-            const ELEM *restrict from = p;
+            const ELEM *restrict from = next;
             if (a->add && so == 1 && ss == 1) {
                 for (int64_t i = 0; i < wide; i++) to[i] = (ELEM)PLUS(to[i], from[i]);
             } else if (a->add) {

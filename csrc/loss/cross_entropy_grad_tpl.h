@@ -5,12 +5,12 @@
 /* what a row's gradient is multiplied by; 0 where its target is ignored */
 static inline REAL K(row_factor)(const K(classes) *e, const REAL *g, REAL common, int64_t row) {
     if (!K(is_live)(e, row)) return 0;
-    return e->reduction == REDUCE_NONE ? g[row] : common;
+    return e->reduction == PYAD_REDUCE_NONE ? g[row] : common;
 }
 
 /* the factor that all rows share unless the loss was not reduced */
 static inline REAL K(common_factor)(const K(classes) *e, const REAL *g, const REAL *divisor) {
-    return e->reduction == REDUCE_NONE || *divisor == 0 ? 0 : g[0] / *divisor;
+    return e->reduction == PYAD_REDUCE_NONE || *divisor == 0 ? 0 : g[0] / *divisor;
 }
 
 /* Of each row of a unit: largest logit, factor / sum of exp * mass, factor, and what is subtracted
@@ -134,7 +134,7 @@ static void K(unit_gradient)(const K(classes) *e, int64_t first, int64_t width, 
     K(unit_slopes) s;
     s.label = K(label_lanes)(&t);
     const vec zero = {0}, weight = v_load(t.weight);
-    vec factor = e->reduction == REDUCE_NONE ? v_load_n(g + first, width) : v_set1(common);
+    vec factor = e->reduction == PYAD_REDUCE_NONE ? v_load_n(g + first, width) : v_set1(common);
     factor = v_select(s.label >= 0, factor, zero);
     vec mass = v_fma(v_set1(e->keep), weight, v_set1(e->spread_mass)), own = zero;
     if (e->labels != NULL) {

@@ -12,7 +12,7 @@ typedef struct {
 /* Adds a unit's losses and weights to the sums, or stores the losses in `out`. */
 V_INLINE void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, const REAL *loss,
                           const K(unit_targets) *t, REAL *out, K(block_sums) *sums) {
-    if (e->reduction == REDUCE_NONE) {
+    if (e->reduction == PYAD_REDUCE_NONE) {
         v_store_n(out + first, v_load(loss), width);
         return;
     }
@@ -48,9 +48,9 @@ static void K(finish_loss)(const K(classes) *e, const team *t, REAL *loss, REAL 
         total += sums[2 * b];
         weight += sums[2 * b + 1];
     }
-    if (e->reduction != REDUCE_MEAN) weight = 1;
+    if (e->reduction != PYAD_REDUCE_MEAN) weight = 1;
     *divisor = (REAL)weight;
-    if (e->reduction == REDUCE_NONE) return;
+    if (e->reduction == PYAD_REDUCE_NONE) return;
     /* every target is ignored: 0, but the mean of nothing stays 0 / 0 */
     *loss = weight == 0 && e->rows > 0 ? 0 : (REAL)(total / weight);
 }

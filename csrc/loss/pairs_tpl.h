@@ -8,23 +8,23 @@ V_INLINE vec K(pair_value)(int kind, vec x, vec t, vec pos_weight, vec beta) {
     const vec zero = {0}, one = v_set1((REAL)1);
     vec d = x - t, a = v_abs(d);
     switch (kind) {
-    case PAIR_MSE:
+    case PYAD_PAIR_MSE:
         return d * d;
-    case PAIR_L1:
+    case PYAD_PAIR_L1:
         return a;
-    case PAIR_HUBER:
+    case PYAD_PAIR_HUBER:
         return v_select(a <= beta, (REAL)0.5 * d * d, beta * (a - (REAL)0.5 * beta));
-    case PAIR_SMOOTH_L1:
+    case PYAD_PAIR_SMOOTH_L1:
         return v_select(a < beta, (REAL)0.5 * d * d / beta, a - (REAL)0.5 * beta);
-    case PAIR_BCE: {
+    case PYAD_PAIR_BCE: {
         vec yes = K(clamped_log)(v_log(x)), no = K(clamped_log)(v_log1p(-x));
         return -v_fma(t, yes, (one - t) * no);
     }
-    case PAIR_BCE_LOGITS: {
+    case PYAD_PAIR_BCE_LOGITS: {
         vec of_negative = v_max(zero, -x) + K(v_log1p_unit)(K(exp_below)(-v_abs(x))); /* softplus */
         return v_fma(v_fma(pos_weight - one, t, one), of_negative, (one - t) * x);
     }
-    case PAIR_KL:
+    case PYAD_PAIR_KL:
         return v_select(t == zero, zero, t * v_log(t)) - t * x;
     default:
         return v_exp(t) * (t - x);
@@ -42,23 +42,23 @@ V_INLINE vec K(pair_slope)(int kind, vec x, vec t, vec pos_weight, vec beta) {
     vec d = x - t, sign = v_select(d == zero, d, v_copysign(one, d));
     sign = v_select(v_isnan(d), d, sign);
     switch (kind) {
-    case PAIR_MSE:
+    case PYAD_PAIR_MSE:
         return (REAL)2 * d;
-    case PAIR_L1:
+    case PYAD_PAIR_L1:
         return sign;
-    case PAIR_HUBER:
+    case PYAD_PAIR_HUBER:
         return v_min(beta, v_max(-beta, d));
-    case PAIR_SMOOTH_L1:
+    case PYAD_PAIR_SMOOTH_L1:
         return v_select(v_abs(d) < beta, d / beta, sign);
-    case PAIR_BCE: {
+    case PYAD_PAIR_BCE: {
         /* a target of exactly 0 or 1 leaves one of the terms, which is 0 / 0 at the other end */
         vec yes = v_select(t == zero, zero, t / K(divisor)(x));
         vec no = v_select(t == one, zero, (one - t) / K(divisor)(one - x));
         return no - yes;
     }
-    case PAIR_BCE_LOGITS:
+    case PYAD_PAIR_BCE_LOGITS:
         return v_fma(v_fma(pos_weight - one, t, one), v_sigmoid(x), -pos_weight * t);
-    case PAIR_KL:
+    case PYAD_PAIR_KL:
         return -t;
     default:
         return -v_exp(t);
@@ -78,7 +78,7 @@ V_INLINE vec K(pair_at)(int kind, int slope, const K(pairs) *p, int64_t i, int64
                         int full) {
     vec x = K(take)(p->x + i, width, full), t = K(take)(p->target + i, width, full);
     vec pos_weight = v_set1((REAL)1);
-    if (kind == PAIR_BCE_LOGITS) pos_weight = K(take_or_one)(p->pos_weight, i, width, full);
+    if (kind == PYAD_PAIR_BCE_LOGITS) pos_weight = K(take_or_one)(p->pos_weight, i, width, full);
     vec value = slope ? K(pair_slope)(kind, x, t, pos_weight, p->beta)
                       : K(pair_value)(kind, x, t, pos_weight, p->beta);
     return p->weight != NULL ? value * K(take)(p->weight + i, width, full) : value;
@@ -120,7 +120,7 @@ static inline void K(pair_block)(int64_t n, int64_t b, int64_t *begin, int64_t *
 V_INLINE void K(pair_fwd)(int kind, const K(pairs) *p, const pair_loss_fwd_args *a, int64_t n,
                           const team *t) {
     int64_t begin, end;
-    if (a->reduction == REDUCE_NONE) {
+    if (a->reduction == PYAD_REDUCE_NONE) {
         team_range(t, n, VL, &begin, &end);
         K(pair_store)(kind, p, a->loss.data, begin, end);
         return;
@@ -136,7 +136,7 @@ V_INLINE void K(pair_fwd)(int kind, const K(pairs) *p, const pair_loss_fwd_args 
     if (t->ith != 0) return;
     double total = 0;
     for (int64_t b = 0; b < LOSS_BLOCKS; b++) total += partial[b];
-    *(REAL *)a->loss.data = (REAL)(a->reduction == REDUCE_MEAN ? total / (double)n : total);
+    *(REAL *)a->loss.data = (REAL)(a->reduction == PYAD_REDUCE_MEAN ? total / (double)n : total);
 }
 
 /* What is no probability is an error before anything is written. */
@@ -154,14 +154,14 @@ static int K(check_probabilities)(const REAL *x, int64_t n, const team *t) {
 
 #define PAIR_SWITCH(f)                                                                           \
     switch (a->kind) {                                                                           \
-    case PAIR_MSE: f(PAIR_MSE); break;                                                           \
-    case PAIR_L1: f(PAIR_L1); break;                                                             \
-    case PAIR_HUBER: f(PAIR_HUBER); break;                                                       \
-    case PAIR_SMOOTH_L1: f(PAIR_SMOOTH_L1); break;                                               \
-    case PAIR_BCE: f(PAIR_BCE); break;                                                           \
-    case PAIR_BCE_LOGITS: f(PAIR_BCE_LOGITS); break;                                             \
-    case PAIR_KL: f(PAIR_KL); break;                                                             \
-    default: f(PAIR_KL_LOG); break;                                                              \
+    case PYAD_PAIR_MSE: f(PYAD_PAIR_MSE); break;                                                 \
+    case PYAD_PAIR_L1: f(PYAD_PAIR_L1); break;                                                   \
+    case PYAD_PAIR_HUBER: f(PYAD_PAIR_HUBER); break;                                             \
+    case PYAD_PAIR_SMOOTH_L1: f(PYAD_PAIR_SMOOTH_L1); break;                                     \
+    case PYAD_PAIR_BCE: f(PYAD_PAIR_BCE); break;                                                 \
+    case PYAD_PAIR_BCE_LOGITS: f(PYAD_PAIR_BCE_LOGITS); break;                                   \
+    case PYAD_PAIR_KL: f(PYAD_PAIR_KL); break;                                                   \
+    default: f(PYAD_PAIR_KL_LOG); break;                                                         \
     }
 
 static int K(pair_loss_fwd)(const void *args, const team *t) {
@@ -169,7 +169,7 @@ static int K(pair_loss_fwd)(const void *args, const team *t) {
     K(pairs) p = {a->x.data, a->target.data, a->weight.data, a->pos_weight.data,
                   v_set1((REAL)a->beta)};
     int64_t n = pyad_numel(&a->x);
-    if (a->kind == PAIR_BCE && K(check_probabilities)(p.x, n, t)) return PYAD_ERROR_VALUE;
+    if (a->kind == PYAD_PAIR_BCE && K(check_probabilities)(p.x, n, t)) return PYAD_ERROR_VALUE;
 #define RUN(kind) K(pair_fwd)(kind, &p, a, n, t)
     PAIR_SWITCH(RUN)
 #undef RUN
@@ -185,7 +185,7 @@ V_INLINE void K(pair_bwd)(int kind, const K(pairs) *p, const REAL *g, REAL facto
         int full = width == VL;
         vec d = K(pair_at)(kind, 1, p, i, width, full);
         /* of all slopes the one of a probability of 0 can overflow */
-        if (kind == PAIR_BCE) d = v_min(largest, v_max(-largest, d));
+        if (kind == PYAD_PAIR_BCE) d = v_min(largest, v_max(-largest, d));
         d *= g != NULL ? K(take)(g + i, width, full) : v_set1(factor);
         K(put)(dx + i, d, width, full);
     }
@@ -198,9 +198,9 @@ static int K(pair_loss_bwd)(const void *args, const team *t) {
     int64_t n = pyad_numel(&a->x), begin, end;
     const REAL *g = a->g.data;
     REAL *dx = a->dx.data, factor = 0;
-    if (a->reduction == REDUCE_MEAN) factor = (REAL)((double)g[0] / (double)n);
-    if (a->reduction == REDUCE_SUM) factor = g[0];
-    if (a->reduction != REDUCE_NONE) g = NULL;
+    if (a->reduction == PYAD_REDUCE_MEAN) factor = (REAL)((double)g[0] / (double)n);
+    if (a->reduction == PYAD_REDUCE_SUM) factor = g[0];
+    if (a->reduction != PYAD_REDUCE_NONE) g = NULL;
     team_range(t, n, VL, &begin, &end);
 #define RUN(kind) K(pair_bwd)(kind, &p, g, factor, dx, begin, end)
     PAIR_SWITCH(RUN)

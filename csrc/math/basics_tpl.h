@@ -66,21 +66,23 @@ V_INLINE vec v_trunc(vec x) {
     return v_copysign(v_floor(v_abs(x)), x);
 }
 
+/* 2^n for a normal result */
+V_INLINE vec K(v_power_of_int)(mask n) {
+    return (vec)((n + EXPONENT_BIAS) << MANTISSA_BITS);
+}
+
+V_INLINE vec K(v_power)(vec n) {
+    return K(v_power_of_int)(__builtin_convertvector(n, mask));
+}
+
 /* x * 2^n in two steps, so that subnormal results are rounded once and overflow is infinite */
 V_INLINE vec K(v_scale)(vec x, mask n) {
 #if VECTOR_BYTES == 64
     return v_times_power(x, __builtin_convertvector(n, vec));
 #else
-    mask half = n >> 1, bias = (mask){0} + EXPONENT_BIAS;
-    vec a = (vec)((half + bias) << MANTISSA_BITS);
-    vec b = (vec)((n - half + bias) << MANTISSA_BITS);
-    return x * a * b;
+    mask half = n >> 1;
+    return x * K(v_power_of_int)(half) * K(v_power_of_int)(n - half);
 #endif
-}
-
-/* 2^k for a normal result */
-V_INLINE vec K(v_power)(vec k) {
-    return (vec)((__builtin_convertvector(k, mask) + EXPONENT_BIAS) << MANTISSA_BITS);
 }
 
 /* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); x normal and positive */

@@ -74,7 +74,7 @@ V_INLINE vec K(exp_normal)(vec x) {
 #else
     mask n;
     vec r, tail = K(v_exp_reduce)(x, (vec){0}, &r, &n);
-    return ((r + tail) + (REAL)1) * (vec)((n + EXPONENT_BIAS) << MANTISSA_BITS);
+    return ((r + tail) + (REAL)1) * K(v_power_of_int)(n);
 #endif
 }
 
@@ -137,7 +137,7 @@ V_INLINE vec exp2_short(vec x) {
 V_INLINE vec K(v_expm1_clamped)(vec x) {
     mask n;
     vec r, tail = K(v_exp_reduce)(x, (vec){0}, &r, &n);
-    vec half = (vec)((n + (EXPONENT_BIAS - 1)) << MANTISSA_BITS); /* 2^n / 2 */
+    vec half = K(v_power_of_int)(n - 1); /* not 2^n, which overflows near the largest x */
     vec far = (REAL)2 * (v_fma(half, r, half - (REAL)0.5) + half * tail);
     return v_select(n == 0, r + tail, far);
 }
