@@ -81,9 +81,13 @@ def tensor_fix(value: Any) -> str:
         >>> from pyautodl.errors import tensor_fix
         >>> tensor_fix([1.0])
         'pyautodl.tensor(...)'
+        >>> tensor_fix(None)
+        'return the result: a function without a return gives None'
         >>> tensor_fix((ad.ones(2), ad.zeros(2)))
         'take the output of (output, state), as nn.LSTM returns: its [0]'
     """
     if isinstance(value, tuple) and value and hasattr(value[0], "requires_grad"):
         return "take the output of (output, state), as nn.LSTM returns: its [0]"
+    if value is None:
+        return "return the result: a function without a return gives None"
     return "pyautodl.tensor(...)"

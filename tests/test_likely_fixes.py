@@ -31,6 +31,16 @@ def test_channels_at_the_end_are_permuted(layer, shape, order):
     layer(x.permute(*order))
 
 
+def test_inputs_without_an_axis_for_their_single_channel():
+    images, waves = ad.ones(8, 28, 28), ad.ones(4, 20)
+    with pytest.raises(ShapeError, match=r"likely fix: x\.unsqueeze\(1\)"):
+        nn.Conv2d(1, 4, 3)(images)
+    nn.Conv2d(1, 4, 3)(images.unsqueeze(1))
+    with pytest.raises(ShapeError, match=r"likely fix: x\.unsqueeze\(-1\)"):
+        nn.LSTM(1, 4, batch_first=True)(waves)
+    nn.LSTM(1, 4, batch_first=True)(waves.unsqueeze(-1))
+
+
 def test_channels_that_stand_nowhere_change_the_layer():
     with pytest.raises(
         ShapeError, match=r"likely fix: Conv2d\(in_channels=8, \.\.\.\)"
@@ -50,12 +60,19 @@ def test_channels_that_stand_nowhere_change_the_layer():
         (SCORES, CLASSES[:3], "input and target of equal batch size"),
         (ad.ones(5, 7, 4), CLASSES, "its last output: input[:, -1]"),
         (ad.ones(7, 5, 4), CLASSES, "its last output: input[-1]"),
+        (ad.ones(2, 5, 4), ad.zeros(2, 5, dtype=ad.int64), "input.movedim(-1, 1)"),
+        (SCORES, CLASSES.float(), "target.long()"),
     ],
 )
 def test_targets_of_another_shape(input, target, fix):
     for loss in (F.cross_entropy, nn.CrossEntropyLoss()):
         with pytest.raises(ShapeError, match=re.escape(fix)):
             loss(input, target)
+
+
+def test_labels_that_do_not_begin_at_0():
+    with pytest.raises(IndexError, match=r"likely fix: labels from 0 on \(target - "):
+        F.cross_entropy(SCORES, CLASSES + 1)
 
 
 def test_targets_in_the_place_of_scores():
@@ -141,3 +158,43 @@ def test_sizes_name_layer_and_argument(make, message):
 def test_weights_that_no_memory_holds_name_the_layer(make):
     with pytest.raises(MemoryError, match=r"^\w+: can't allocate weights of shape"):
         make()
+
+
+def test_a_forward_of_another_name():
+    class Net(nn.Module):
+        def foward(self, x):
+            return x
+
+    with pytest.raises(NotImplementedError, match=r"Net: .* likely fix: rename foward"):
+        Net()(SCORES)
+
+
+def test_a_forward_that_returns_nothing():
+    with pytest.raises(TypeError, match="likely fix: return the result"):
+        F.mse_loss(None, SCORES)
+
+
+def test_layers_where_no_optimizer_finds_them():
+    with pytest.raises(ValueError, match=r"Adam: .* likely fix: .* nn\.ModuleList"):
+        ad.optim.Adam(nn.Module().parameters())
+    with pytest.raises(TypeError, match="got Linear; likely fix: its parameters"):
+        ad.optim.Adam([nn.Linear(2, 2)])
+
+
+def test_a_tensor_in_the_place_of_a_parameter():
+    with pytest.raises(TypeError, match=r"likely fix: nn\.Parameter\(\.\.\.\)"):
+        nn.Linear(2, 2).weight = ad.ones(2, 2)
+
+
+def test_a_product_of_matrices_of_one_shape():
+    with pytest.raises(ShapeError, match=r"likely fix: b\.T$"):
+        SCORES @ SCORES
+    with pytest.raises(ShapeError, match=r"likely fix: b\.mT$"):
+        SEQUENCES @ SEQUENCES
+    with pytest.raises(ShapeError, match=r"b \(5, 4\)$"):
+        ad.ones(2, 3) @ SCORES
+
+
+def test_numbers_in_the_place_of_indices():
+    with pytest.raises(DTypeError, match=r"got float32; likely fix: \.long\(\)"):
+        nn.Embedding(3, 2)(ad.ones(2))

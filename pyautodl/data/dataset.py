@@ -84,7 +84,7 @@ class TensorDataset(Dataset):
 
     def __init__(self, *tensors: Any) -> None:
         self.tensors = tuple(as_tensor(each) for each in tensors)
-        sizes = [each.shape for each in self.tensors]
+        sizes = [tuple(each.shape) for each in self.tensors]
         if not sizes or any(not size for size in sizes):
             raise ShapeError(f"TensorDataset: expected tensors with rows, got {sizes}")
         if len({size[0] for size in sizes}) > 1:

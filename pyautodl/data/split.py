@@ -70,7 +70,7 @@ def train_validation_test_split(
     n = len(tensors[0]) if tensors else 0
     if any(len(each) != n for each in tensors):
         raise ShapeError(
-            f"split: first sizes differ: {[each.shape for each in tensors]}"
+            f"split: first sizes differ: {[tuple(each.shape) for each in tensors]}"
         )
     labels = _labels(tensors, stratify)
     parts = split_indices(

@@ -152,6 +152,8 @@ def _target_fix(shape: _Ints, target: _Ints) -> str:
     if len(shape) == 3 and len(target) == 1 and target[0] in shape[:2]:
         last = "[:, -1]" if target[0] == shape[0] else "[-1]"
         return f"likely fix: for one class a sequence, its last output: input{last}"
+    if target == shape[:-1]:
+        return f"likely fix: classes on axis 1: input.movedim(-1, 1) of {shape}"
     if target[1:] == rows[1:] and len(target) == len(rows):
         return "likely fix: input and target of equal batch size"
     return "one-hot targets must be floating (.float())"
@@ -162,7 +164,8 @@ def _check_soft_target(name: str, x: Array, target: Array, ignore_index: int) ->
     if target.shape != x.shape:
         raise ShapeError(
             f"{name}: expected target probabilities of the input's shape {x.shape}, "
-            f"got target {target.shape}; class numbers must be int64"
+            f"got target {target.shape} of {target.dtype.name}; likely fix for class "
+            "numbers: target.long()"
         )
     if ignore_index >= 0:
         raise ValueError(
@@ -252,7 +255,8 @@ def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
 def _class_error(name: str, kernel: str, error: IndexError) -> IndexError:
     found = str(error).removeprefix(f"{kernel}: ")
     return IndexError(
-        f"{name}: target {found}, the number of classes; another ignore_index "
+        f"{name}: target {found}, the number of classes; likely fix: labels from 0 on "
+        "(target - target.min()), or an output for each class; another ignore_index "
         "leaves targets out"
     )
 

@@ -58,10 +58,13 @@ def _matmul_spec(
         )
     left, right = _matrix(a, transpose_a, True), _matrix(b, transpose_b, False)
     if left[-1] != right[-2]:
+        fix = ""
+        if len(b) > 1 and left[-1] == right[-1]:
+            fix = f"; likely fix: b{'' if transpose_b else '.T' if len(b) == 2 else '.mT'}"
         raise ShapeError(
             f"matmul: the last axis of a{' transposed' * transpose_a} has {left[-1]} "
             f"elements, the second last of b{' transposed' * transpose_b} {right[-2]}: "
-            f"a {a}, b {b}"
+            f"a {a}, b {b}{fix}"
         )
     batch = _broadcast_batch(a, b, left[:-2], right[:-2])
     rows = left[-2:-1] if len(a) > 1 else ()

@@ -172,7 +172,10 @@ class Optimizer:
             )
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(
+                f"{type(self).__name__}: expected parameters, got none; likely fix: layers "
+                "kept in a list belong in nn.ModuleList, those in a dict in nn.ModuleDict"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -679,7 +682,10 @@ def check_betas(name: str, betas: Sequence[float]) -> None:
 
 def _check_param(param: Any) -> None:
     if not isinstance(param, Tensor):
-        raise TypeError(f"params: expected tensors, got {type(param).__name__}")
+        fix = ""
+        if callable(getattr(param, "parameters", None)):
+            fix = "; likely fix: its parameters()"
+        raise TypeError(f"params: expected tensors, got {type(param).__name__}{fix}")
     if not param.is_leaf:
         raise ValueError("params: can't optimize a tensor that is no leaf")
     if param.dtype.category != FLOATING:

@@ -22,7 +22,8 @@ def as_index(name: str, index: Any) -> Tensor:
     if x.dtype is int64:
         return x
     if x.dtype.category == FLOATING or x.dtype is bool_:
-        raise DTypeError(f"{name}: indices must be integers, got {x.dtype.name}")
+        fix = "" if x.dtype is bool_ else "; likely fix: .long()"
+        raise DTypeError(f"{name}: indices must be integers, got {x.dtype.name}{fix}")
     return apply(CAST, x, dtype=int64)
 
 

@@ -22,9 +22,12 @@ class Calling(Hooks):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines its own."""
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
-        )
+        from difflib import get_close_matches  # not at every import
+
+        own = [name for name in vars(type(self)) if not name.startswith("_")]
+        close = get_close_matches("forward", own, 1)
+        fix = f"; likely fix: rename {close[0]}" if close else ""
+        raise NotImplementedError(f"{type(self).__name__}: defines no forward(){fix}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         stack = STACK.modules
@@ -117,14 +120,20 @@ class Calling(Hooks):
             if axis in (0, 1) and axis < x.ndim and x.shape[axis] != expected:
                 if attribute == "in_channels" and x.shape[-1] == expected:
                     return _fix_channels_at_the_end(x.shape, axis)
-                return (
+                fix = (
                     f"{type(self).__name__}({attribute}={x.shape[axis]}, ...): axis "
                     f"{axis} of the input {tuple(x.shape)} holds the channels"
                 )
+                if attribute == "in_channels" and axis == 0 and expected == 1:
+                    return f"x.unsqueeze(1) for images without channels, or {fix}"
+                return fix
         size = self.__dict__.get("input_size")
         if isinstance(size, int):
             if x.shape[-1] != size:
-                return f"{type(self).__name__}(input_size={x.shape[-1]}, ...)"
+                fix = f"{type(self).__name__}(input_size={x.shape[-1]}, ...)"
+                if size == 1 and x.ndim == 2:
+                    return f"x.unsqueeze(-1) for one number a step, or {fix}"
+                return fix
         return None
 
 

@@ -46,8 +46,8 @@ class Members:
         if "_modules" not in state:
             if isinstance(value, (Parameter, Buffer, Members)):
                 raise AttributeError(
-                    f"cannot assign {name!r} before {type(self).__name__} has called "
-                    "super().__init__()"
+                    f"{type(self).__name__}: {name!r} is assigned before "
+                    "super().__init__() has run; likely fix: call it first in __init__"
                 )
             object.__setattr__(self, name, value)
         elif isinstance(value, Parameter):
@@ -59,15 +59,12 @@ class Members:
             self._forget(name, keep="_buffers")
             self.register_buffer(name, value, value.persistent)
         elif name in state["_parameters"]:
-            self._assign_only_none("_parameters", "nn.Parameter", name, value)
+            self._assign_only_none("_parameters", "an nn.Parameter", name, value)
         elif name in state["_modules"]:
-            self._assign_only_none("_modules", "nn.Module", name, value)
+            self._assign_only_none("_modules", "an nn.Module", name, value)
         elif name in state["_buffers"]:
             if value is not None and not isinstance(value, Tensor):
-                raise TypeError(
-                    f"cannot assign {type(value).__name__} as buffer {name!r} "
-                    "(Tensor or None expected)"
-                )
+                raise self._refused("buffer", "a tensor", name, value)
             self._store("_buffers", name, value)
         else:
             object.__setattr__(self, name, value)
@@ -80,12 +77,20 @@ class Members:
         self, registry: str, kind: str, name: str, value: Any
     ) -> None:
         if value is not None:
-            what = registry.strip("_").rstrip("s")
-            raise TypeError(
-                f"cannot assign {type(value).__name__} as {what} {name!r} "
-                f"({kind} or None expected)"
-            )
+            raise self._refused(registry.strip("_").rstrip("s"), kind, name, value)
         self._store(registry, name, None)
+
+    def _refused(self, what: str, kind: str, name: Any, value: Any) -> TypeError:
+        """The error for a value that can't be the parameter, buffer or module `name`."""
+        fix = ""
+        if what == "parameter" and isinstance(value, Tensor):
+            fix = (
+                f"; likely fix: nn.Parameter(...), or {name}.copy_(...) under no_grad()"
+            )
+        return TypeError(
+            f"{type(self).__name__}: {what} {name!r} must be {kind} or None, got "
+            f"{type(value).__name__}{fix}"
+        )
 
     def _store(self, registry: str, name: str, value: Any) -> None:
         """The one place that registers: in the dict and in the instance."""
@@ -145,14 +150,11 @@ class Members:
         """
         self._check_name("parameter", name, "_parameters")
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(
-                f"cannot assign {type(param).__name__} as parameter {name!r} "
-                "(nn.Parameter or None required)"
-            )
+            raise self._refused("parameter", "an nn.Parameter", name, param)
         if param is not None and param.grad_fn is not None:
             raise ValueError(
-                f"cannot assign a Tensor that is not a leaf as parameter {name!r}: "
-                "model parameters must be created explicitly"
+                f"{type(self).__name__}: parameter {name!r} must be a leaf, got the result "
+                "of a computation; likely fix: nn.Parameter(x.detach())"
             )
         self._store("_parameters", name, param)
 
@@ -167,10 +169,7 @@ class Members:
         """
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"cannot assign {type(tensor).__name__} as buffer {name!r} "
-                "(Tensor or None required)"
-            )
+            raise self._refused("buffer", "a tensor", name, tensor)
         self._store("_buffers", name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
