@@ -331,3 +331,43 @@ def test_positional_encoding_as_it_is_written() -> None:
     scale = ad.exp(ad.arange(0, 6, 2).float() * -(math.log(10000.0) / 6))
     table[:, 0::2] = ad.sin(place * scale)
     assert table[1, 0].item() == pytest.approx(math.sin(1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_statistics_at_the_top_of_the_range(dtype) -> None:
+    m = np.finfo(dtype).max
+    wide = ad.tensor(np.array([m, -m, 0], dtype))
+    assert ad.histc(wide, 4).tolist() == [1, 0, 1, 1]
+    assert ad.histc(wide, 3, -float(m), float(m)).tolist() == [1, 1, 1]
+    assert ad.histc(wide[::2], 4).tolist() == [1, 0, 0, 1]
+    # one more or less is the same number
+    assert ad.histc(ad.tensor(np.array([m, m], dtype)), 4).tolist() == [0, 0, 2, 0]
+    assert ad.histc(ad.tensor(np.array([3e7] * 3, dtype)), 5).tolist() == [
+        0,
+        0,
+        3,
+        0,
+        0,
+    ]
+    assert ad.quantile(wide, 0.25).item() == -m / 2
+    assert ad.quantile(wide, 0.75).item() == m / 2
+    for places in ([np.inf, 1], [-np.inf, 1], [np.nan, 1]):
+        with pytest.raises(ValueError, match="histc: expected a finite range"):
+            ad.histc(ad.tensor(places))
+
+
+def test_quantiles_beside_infinite_elements_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    for x in ([-np.inf, np.inf, 1.0], [3e38, -3e38], [-np.inf, 1.0], [1.0, np.inf]):
+        for q in (0.0, 0.25, 0.3, 0.5, 0.7, 1.0):
+            want = torch.quantile(torch.tensor(x), q).numpy()
+            np.testing.assert_array_equal(ad.quantile(ad.tensor(x), q).numpy(), want)
+
+
+def test_bins_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    # on the border of two bins
+    x = [1e19, -1e19, 3e19]
+    assert (
+        ad.histc(ad.tensor(x), 4).tolist() == torch.histc(torch.tensor(x), 4).tolist()
+    )

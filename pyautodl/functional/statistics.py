@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
-from pyautodl.functional.creation import tensor
-from pyautodl.functional.eltwise import logical_and
+from pyautodl.functional.creation import full_like, tensor
+from pyautodl.functional.eltwise import lerp, logical_and
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index import bincount, gather
+from pyautodl.functional.limits import finfo
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import ValuesIndices, cumsum, norm
 from pyautodl.functional.sort import searchsorted, sort
@@ -91,7 +93,7 @@ def _at(line: Tensor, places: Tensor, interpolation: str) -> Tensor:
     if interpolation in ("lower", "higher"):
         return below if interpolation == "lower" else above
     weight = (high - low) * 0.5 if interpolation == "midpoint" else places - low
-    return below + (above - below) * weight.to(line.dtype)
+    return lerp(below, above, weight.to(line.dtype))
 
 
 @method
@@ -214,13 +216,13 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     """Count elements in bins of equal width; what lies outside is passed over.
 
     Args:
-        input: a floating tensor.
+        input: a tensor.
         bins: how many.
         min, max: where the first begins and the last ends; if both are equal, at the
             smallest and the largest element.
 
     Raises:
-        ValueError: there is no bin, or max is below min.
+        ValueError: there is no bin, max is below min, or one of them is not finite.
 
     Example:
         >>> import pyautodl as ad
@@ -233,14 +235,21 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
             f"histc: expected bins above 0 and max at least min, got {bins} bins from "
             f"{min} to {max}"
         )
-    x = flatten(input.detach())
+    x = flatten(as_floating("histc", input.detach()))
     if min == max and x.numel():
         min, max = x.min().item(), x.max().item()
-    if min == max:
-        min, max = min - 1, max + 1
+    if not (math.isfinite(min) and math.isfinite(max)):
+        raise ValueError(f"histc: expected a finite range, got {min} to {max}")
     x = x[(x >= min) & (x <= max)]
-    # what equals max belongs to the last
-    places = ((x - min) * (bins / (max - min))).long().clamp(max=bins - 1)
+    if min == max:
+        places = full_like(x, bins // 2).long()
+    else:
+        # no product overflows, and a power of two rounds nothing
+        wide = max - min > finfo(x.dtype).max / (2 * bins)
+        scale = 0.5 ** (bins.bit_length() + 2) if wide else 1.0
+        x, min, max = x * scale, min * scale, max * scale
+        # what equals max belongs to the last
+        places = ((x - min) * bins / (max - min)).long().clamp(max=bins - 1)
     return bincount(places, minlength=bins).to(input.dtype)
 
 
