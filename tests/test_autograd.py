@@ -483,6 +483,36 @@ def test_two_models_train_in_two_threads() -> None:
 # ---- copies ----
 
 
+def test_deepcopies_of_views_share_the_copied_memory() -> None:
+    x = ad.arange(6.0).reshape(2, 3)
+    for views in (
+        lambda: [x, x[0], x.detach(), x.T, x[:, ::2], x[1, 1:], x.view(-1)],
+        lambda: [x[1, 1:], x[:, ::2], x],
+        lambda: [x[:1].expand(4, 3), x],
+    ):
+        given = views()
+        twins = copy.deepcopy(given)
+        for one, twin in zip(given, twins, strict=True):
+            assert twin.tolist() == one.tolist()
+            assert twin.stride() == one.stride()
+            assert twin.data_ptr() != one.data_ptr()
+        given[-1].mul_(-1)
+        assert twins[0].tolist() != given[0].tolist()
+        twins[-1].mul_(-1)
+        assert [each.tolist() for each in twins] == [each.tolist() for each in given]
+
+
+def test_deepcopies_of_arrays_of_numpy_share_what_the_arrays_share() -> None:
+    array = np.arange(24.0).reshape(4, 6)
+    for part in (array, array[::-2, 1::2], array.T[::-1], array[:0], array[1]):
+        x = ad.from_numpy(part)
+        twins = copy.deepcopy([x[:1], x, x.T])
+        np.testing.assert_array_equal(twins[1].numpy(), part)
+        twins[1].add_(1)
+        np.testing.assert_array_equal(twins[0].numpy(), part[:1] + 1)
+        np.testing.assert_array_equal(twins[2].numpy(), part.T + 1)
+
+
 def test_deepcopy_and_pickle_of_tensors() -> None:
     x = leaf(np.arange(6.0).reshape(2, 3).T)
     (x * 2).sum().backward()

@@ -19,6 +19,7 @@ from threading import get_ident
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from pyautodl.backends import native
 from pyautodl.backends.codes import MAX_DIMS
@@ -113,6 +114,13 @@ class Storage:
         self.foreign = owner is not None
         # the views handed to NumPy that are still alive
         self.exports: _Exports | None = None
+
+    def extent(self) -> tuple[int, int]:
+        """The addresses where the memory begins and ends."""
+        if self.foreign and self.nbytes:
+            # of an array of NumPy, whose elements need not lie side by side
+            return byte_bounds(self._owner)
+        return self.address, self.address + self.nbytes
 
     def is_shared(self) -> bool:
         """Whether others (NumPy, another framework) may change the memory unseen."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pyautodl.backends import Array, empty, run
-from pyautodl.backends.dtypes import FLOATING, as_dtype
+from pyautodl.backends.dtypes import FLOATING, as_dtype, uint8
 from pyautodl.errors import GradError, ShapeError, describe
 from pyautodl.graph import MODE
 from pyautodl.tensor.properties import Properties
@@ -160,6 +160,7 @@ class Protocols(Properties):
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A copy; copies of views of the same memory share theirs, as PyTorch's."""
         twin = self._copy_leaf(memo)
         if self._grad is not None:
             twin._grad = self._grad.__deepcopy__(memo)
@@ -170,7 +171,7 @@ class Protocols(Properties):
         if self.edge_source() is not None:
             raise GradError("deepcopy: only a leaf can be copied; use x.detach()")
         twin = cast("Tensor", type(self).__new__(type(self)))
-        twin._setup(_copy_array(self._array), None, self._requires_grad)
+        twin._setup(_copy_array(self._array, memo), None, self._requires_grad)
         memo[id(self)] = twin
         twin.__dict__.update(deepcopy(self.__dict__, memo))
         return twin
@@ -197,7 +198,16 @@ def _unpickle(
     return tensor
 
 
-def _copy_array(array: Array) -> Array:
-    copy = empty(array.shape, array.dtype)
-    run("copy", (array,), (copy,))
-    return copy
+def _copy_array(array: Array, memo: dict[int, Any]) -> Array:
+    """The same view of a copy of all the memory, which `memo` keeps for other views."""
+    storage = array.storage
+    if id(storage) not in memo:
+        low, high = storage.extent()
+        whole = Array(storage, low - storage.address, (high - low,), (1,), uint8)
+        copy = empty(whole.shape, uint8)
+        run("copy", (whole,), (copy,))
+        # with the storage, lest another has its id
+        memo[id(storage)] = copy.storage, low, storage
+    copied, low, _ = memo[id(storage)]
+    offset = array.offset + (storage.address - low) // array.dtype.itemsize
+    return Array(copied, offset, array.shape, array.strides, array.dtype)
