@@ -106,3 +106,14 @@ def test_what_is_not_there_is_refused() -> None:
         nn.utils.remove_weight_norm(nn.utils.spectral_norm(nn.Linear(1, 1)))
     with pytest.raises(ValueError, match="remove_spectral_norm: Linear has none on"):
         nn.utils.remove_spectral_norm(nn.Linear(1, 1))
+
+
+def test_numbers_of_one_axis_have_a_length_each() -> None:
+    layer = nn.utils.weight_norm(nn.Linear(3, 4), "bias")
+    assert layer.bias_g.shape == (4,)
+    assert ad.allclose(layer.bias_g, layer.bias_v.abs())
+    before = layer.bias.clone()
+    with ad.no_grad():
+        layer.bias_g[1] *= 3
+    layer(ad.zeros(1, 3))
+    assert ad.allclose(layer.bias, before * ad.tensor([1.0, 3.0, 1.0, 1.0]))

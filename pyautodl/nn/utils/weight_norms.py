@@ -98,8 +98,11 @@ class _WeightNorm(_Reparameterization):
     label = "weight_norm"
 
     def length(self, v: Tensor) -> Tensor:
+        if self.dim is None:
+            return norm(v)
         axes = tuple(i for i in range(v.ndim) if i != self.dim)
-        return norm(v, 2, axes, True) if self.dim is not None else norm(v)
+        # without axes a norm would be of them all
+        return norm(v, 2, axes, True) if axes else v.abs()
 
     def compute(self, module: Module, training: bool) -> Tensor:
         v = self.part(module, "v")
