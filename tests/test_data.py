@@ -1,5 +1,6 @@
 """Splits, loaders, normalisation and augmentation."""
 
+import json
 import warnings
 
 import numpy as np
@@ -539,6 +540,32 @@ def test_normalizer_is_fitted_on_training_alone():
     assert twin(test).tolist() == normal(test).tolist()
     with pytest.raises(ValueError, match="call fit"):
         Normalizer()(test)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 123.456, 1e6 + 0.1, 1e-8, 0.0, -7.7])
+def test_a_constant_feature_is_only_shifted(dtype, value):
+    # the mean of so many of them is not quite the value
+    for n in (3, 7, 10, 100, 1000):
+        x = np.full((n, 2), value, dtype)
+        x[:, 1] = np.arange(n)
+        normal = Normalizer(dim=0).fit(x)
+        assert normal.std[0, 0] == 1
+        assert abs(normal(x)[:, 0]).max() <= 1e-14 * abs(value)
+        assert (normal(x + dtype(1))[:, 0] - 1).abs().max() <= 1e-6 * max(1, abs(value))
+
+
+def test_values_of_float64_keep_their_digits_when_normalised():
+    x = 1e6 + 0.1 + 1e-3 * np.arange(9)[:, None]
+    normal = Normalizer(dim=0).fit(x)
+    twin = Normalizer()
+    twin.load_state_dict(json.loads(json.dumps(normal.state_dict())))
+    wanted = (np.arange(9)[:, None] - 4) / np.arange(9).std()
+    for each in (normal, twin):
+        assert each(x).dtype == ad.float64
+        np.testing.assert_allclose(each(x).numpy(), wanted, atol=1e-5)
+        np.testing.assert_allclose(each.inverse(each(x)).numpy(), x, rtol=1e-14)
+        assert each(x.astype(np.float32)).dtype == ad.float32
 
 
 def test_nothing_warns_by_itself():

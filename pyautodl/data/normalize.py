@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyautodl.backends.dtypes import float64
 from pyautodl.functional.creation import as_tensor, tensor
+from pyautodl.functional.eltwise import where
 from pyautodl.tensor import Tensor, get_default_dtype
 
 __all__ = ["Normalizer"]
@@ -54,8 +56,11 @@ class Normalizer:
             else squares.mean()
         )
         std = variance.sqrt()
-        self.mean = mean.to(get_default_dtype())
-        self.std = (std + (std == 0).double()).to(get_default_dtype())
+        # of a constant rounding may leave some
+        axes = () if self.dim is None else self.dim
+        keep = self.dim is not None
+        same = values.amax(axes, keepdim=keep) == values.amin(axes, keepdim=keep)
+        self.mean, self.std = mean, where(same | (std == 0), 1.0, std)
         return self
 
     def __call__(self, x: Any) -> Tensor:
@@ -64,18 +69,22 @@ class Normalizer:
         Raises:
             ValueError: `fit` has not been called.
         """
-        mean, std = self._fitted()
-        return (_floating(x) - mean) / std
+        values = _floating(x)
+        mean, std = self._fitted(values)
+        return (values - mean) / std
 
     def inverse(self, x: Tensor) -> Tensor:
         """Undo the normalisation."""
-        mean, std = self._fitted()
+        mean, std = self._fitted(x)
         return x * std + mean
 
-    def _fitted(self) -> tuple[Tensor, Tensor]:
+    def _fitted(self, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, in the element type of a tensor."""
         if self.mean is None or self.std is None:
             raise ValueError("Normalizer: call fit on the training part first")
-        return self.mean, self.std
+        if like is None:
+            return self.mean, self.std
+        return self.mean.to(like.dtype), self.std.to(like.dtype)
 
     def state_dict(self) -> dict[str, Any]:
         """What was learned, as plain values."""
@@ -87,8 +96,8 @@ class Normalizer:
         self.dim = (
             tuple(state["dim"]) if isinstance(state["dim"], list) else state["dim"]
         )
-        self.mean = tensor(state["mean"], dtype=get_default_dtype())
-        self.std = tensor(state["std"], dtype=get_default_dtype())
+        self.mean = tensor(state["mean"], dtype=float64)
+        self.std = tensor(state["std"], dtype=float64)
 
 
 def _floating(x: Any) -> Tensor:
