@@ -425,6 +425,34 @@ def test_bags_of_rows(mode, padding):
         )
 
 
+@pytest.mark.parametrize("padding_idx", [None, 1])
+def test_one_of_equal_elements_of_a_bag_has_the_gradient(padding_idx) -> None:
+    torch = pytest.importorskip("torch")
+    values = np.array([[1.0, 2.0, 0.0], [3.0, 2.0, 0.0], [3.0, -1.0, 0.0], [3.0, 2, 0]])
+    line, starts = [0, 1, 2, 3, 3, 0, 2, 2, 1], [0, 3, 3, 4, 9, 9]
+    g = np.arange(18.0).reshape(6, 3) + 1
+    results = []
+    for library, function in ((ad, F), (torch, torch.nn.functional)):
+        weight = library.tensor(values, requires_grad=True)
+        found = function.embedding_bag(
+            library.tensor(line),
+            weight,
+            library.tensor(starts),
+            mode="max",
+            padding_idx=padding_idx,
+        )
+        (found * library.tensor(g)).sum().backward()
+        results.append((found.tolist(), weight.grad.tolist()))
+    assert results[0] == results[1]
+    nothing = ad.zeros(0, dtype=ad.int64)
+    weight = ad.ones(4, 3, requires_grad=True)
+    found = F.embedding_bag(nothing, weight, nothing, mode="max")
+    assert found.shape == (0, 3)
+    holes = ad.tensor([[1.0], [np.nan]], requires_grad=True)
+    F.embedding_bag(ad.tensor([[0, 1, 0]]), holes, mode="max").sum().backward()
+    assert holes.grad.tolist() == [[0.0], [1.0]]
+
+
 def test_bags_with_weights_and_wrong_ones():
     weight, line = ad.eye(3), ad.tensor([0, 1, 2])
     factors = ad.tensor([2.0, 3.0, 4.0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
-from pyautodl.functional.creation import arange, ones, zeros
-from pyautodl.functional.eltwise import ne
-from pyautodl.functional.index import embedding, index_add
+from pyautodl.functional.copy import cat
+from pyautodl.functional.creation import arange, full_like, ones, zeros
+from pyautodl.functional.eltwise import eq, isnan, logical_or, ne, where
+from pyautodl.functional.index import embedding, gather, index_add
 from pyautodl.functional.index.arguments import as_index
 from pyautodl.functional.sort import searchsorted
 from pyautodl.functional.views import broadcast_to
@@ -38,7 +40,7 @@ def embedding_bag(
         offsets: where each bag begins in it; an empty bag gives 0.
         weight: the table (rows, n).
         max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
-        mode: 'sum', 'mean' or 'max'.
+        mode: 'sum', 'mean' or 'max', whose gradient goes to the first of equal elements.
         per_sample_weights: a factor for each index, with mode 'sum'.
         include_last_offset: offsets also say where the last bag ends.
         padding_idx: this index is passed over.
@@ -81,8 +83,7 @@ def embedding_bag(
     )
     empty = zeros(count, weight.shape[1], dtype=weight.dtype)
     if mode == "max":
-        index = broadcast_to(bags.unsqueeze(1), rows.shape)
-        return empty.scatter_reduce(0, index, rows, "amax", include_self=False)
+        return _largest(rows, bags, empty)
     if factors is not None:
         rows = rows * factors.unsqueeze(1)
     total = index_add(empty, 0, bags, rows)
@@ -91,6 +92,20 @@ def embedding_bag(
     one = ones(bags.shape, dtype=weight.dtype)
     sizes = index_add(zeros(count, dtype=weight.dtype), 0, bags, one)
     return total / sizes.clamp(min=1).unsqueeze(1)
+
+
+def _largest(rows: Tensor, bags: Tensor, empty: Tensor) -> Tensor:
+    """The largest elements of each bag's rows, of which the first takes the gradient."""
+    values, count = rows.detach(), len(rows)
+    index = broadcast_to(bags.unsqueeze(1), rows.shape)
+    top = empty.scatter_reduce(0, index, values, "amax", include_self=False)
+    wins = logical_or(eq(values, top.index_select(0, bags)), isnan(values))
+    places = where(wins, arange(count).unsqueeze(1), count)
+    # an empty bag has the row of zeros behind the others
+    first = full_like(empty, count, dtype=int64).scatter_reduce(
+        0, index, places, "amin"
+    )
+    return gather(cat((rows, zeros(1, rows.shape[1], dtype=rows.dtype))), 0, first)
 
 
 def _bags(
