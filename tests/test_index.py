@@ -528,3 +528,44 @@ def test_large_sorts():
     values, indices = ad.tensor(x).sort(1)
     np.testing.assert_array_equal(values.numpy(), np.sort(x, 1))
     np.testing.assert_array_equal(indices.numpy(), np.argsort(x, 1, kind="stable"))
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_put_is_that_of_pytorch(accumulate) -> None:
+    torch = pytest.importorskip("torch")
+    indices = [0, 4, -1, 1] if not accumulate else [4, 0, 4, -2, -1, 4]
+    results = []
+    for library in (ad, torch):
+        x = library.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+        source = library.tensor(np.arange(1.0, 1 + len(indices)), requires_grad=True)
+        index = library.tensor(indices).reshape(2, -1)
+        found = library.put(x, index, source, accumulate)
+        inplace = (x * 1).T.put_(index, source.reshape(-1, 2), accumulate=accumulate)
+        (found * found + (inplace * inplace * 3).T).sum().backward()
+        results.append(
+            [each.tolist() for each in (found, inplace, x.grad, source.grad)]
+        )
+    assert results[0] == results[1]
+
+
+def test_put_in_place_and_what_it_refuses() -> None:
+    x = ad.zeros(2, 3, dtype=ad.int64)
+    assert x[:, 1:].put_(ad.tensor([0, 3]), ad.tensor([7, 8])).tolist() == [
+        [7, 0],
+        [0, 8],
+    ]
+    assert x.tolist() == [[0, 7, 0], [0, 0, 8]]
+    assert ad.zeros(()).put_(ad.tensor([0]), ad.ones(1)).item() == 1
+    nothing = ad.zeros(0, dtype=ad.int64)
+    assert ad.zeros(0).put_(nothing, ad.zeros(0)).shape == (0,)
+    for index, source, error, match in (
+        ([6], [1], IndexError, "6 .* out of range"),
+        ([-7], [1], IndexError, "-7 .* out of range"),
+        ([1, 2], [1], ShapeError, "put: expected as many elements as indices"),
+        ([1], [1.0], DTypeError, "put: expected a source of int64, got float32"),
+        ([1.0], [1], DTypeError, "put: indices must be integers"),
+    ):
+        before = x.tolist()
+        with pytest.raises(error, match=match):
+            x.put_(ad.tensor(index), ad.tensor(source))
+        assert x.tolist() == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -234,38 +234,61 @@ def searchsorted(
     out_int32: bool = False,
     right: bool = False,
     side: str | None = None,
+    sorter: Tensor | None = None,
 ) -> Tensor:
-    """Return where values would go in a line that is in order.
+    """Return where values would go in a line that is in order, or in each of several.
 
     Args:
-        sorted_sequence: a line in order; NaN is not expected.
-        input: a tensor or a number.
+        sorted_sequence: a line in order, or lines along the last axis; NaN is last.
+        input: a tensor or a number; of several lines a tensor whose axes but for the last
+            are theirs.
         out_int32: return int32 instead of int64.
         right: behind equal elements rather than before them.
         side: 'left' or 'right', instead of `right`.
+        sorter: what brings the sequence in order, as `argsort` gives it.
 
     Raises:
-        ShapeError: the sequence has more than one axis, which is not supported.
+        IndexError: an index of the sorter is out of range.
+        ShapeError: the shapes do not fit.
+        ValueError: the side is unknown, or is 'left' and `right` is set.
 
     Example:
         >>> import pyautodl as ad
         >>> ad.searchsorted(ad.tensor([1, 3, 5]), ad.tensor([3, 4]))
         tensor([1, 2])
     """
-    if sorted_sequence.ndim != 1:
-        raise ShapeError(
-            f"searchsorted: expected a line, got shape {tuple(sorted_sequence.shape)}"
-        )
-    where = side if side is not None else "right" if right else "left"
-    if where not in ("left", "right"):
+    if side not in (None, "left", "right") or (side == "left" and right):
         raise ValueError(
-            f"searchsorted: side must be 'left' or 'right', got {describe(side)}"
+            "searchsorted: side must be 'left' or 'right', 'right' where right=True, got "
+            f"{describe(side)}"
         )
+    behind = right or side == "right"
     values = input if isinstance(input, Tensor) else tensor(input)
-    line = sorted_sequence.detach().numpy()
-    places = tensor(
-        np.searchsorted(
-            line, values.detach().numpy(), "left" if where == "left" else "right"
+    lines = sorted_sequence.detach()
+    shape = lines.shape
+    if sorter is not None:
+        if sorter.shape != shape:
+            raise ShapeError(
+                f"searchsorted: expected a sorter of shape {tuple(shape)}, as the "
+                f"sequence's, got {tuple(sorter.shape)}"
+            )
+        lines = lines.gather(-1, sorter)
+    if not shape or (shape[1:] and values.shape[:-1] != shape[:-1]):
+        raise ShapeError(
+            "searchsorted: expected a line, or values whose shape but for the last axis is "
+            f"that of the sequences {tuple(shape)}, got values {tuple(values.shape)}"
         )
-    )
+    places = tensor(_places(lines.numpy(), values.detach().numpy(), behind))
     return apply(CAST, places, dtype=int32) if out_int32 else places
+
+
+def _places(
+    lines: np.ndarray[Any, Any], values: np.ndarray[Any, Any], behind: bool
+) -> np.ndarray[Any, Any]:
+    side: Literal["left", "right"] = "right" if behind else "left"
+    if lines.ndim == 1:
+        return np.asarray(np.searchsorted(lines, values, side))
+    places = np.empty(values.shape, np.int64)
+    for row in np.ndindex(lines.shape[:-1]):
+        places[row] = np.searchsorted(lines[row], values[row], side)
+    return places

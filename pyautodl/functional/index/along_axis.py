@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.index.arguments import as_index, as_line, as_value, expanded
 from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
@@ -12,7 +13,7 @@ from pyautodl.ops.integers import integer
 from pyautodl.ops.views import RESHAPE
 from pyautodl.tensor import Tensor, apply, call, explained, method
 
-__all__ = ["index_add", "index_copy", "index_fill", "index_select", "take"]
+__all__ = ["index_add", "index_copy", "index_fill", "index_select", "put", "take"]
 
 
 @method
@@ -122,3 +123,44 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     flat = apply(RAVEL_INDEX, flatten(places), sizes=(input.numel(),))
     taken = apply(INDEX_SELECT, flatten(input), flat, dim=0)
     return apply(RESHAPE, taken, shape=tuple(places.shape))
+
+
+@method(inplace=True)
+@explained
+def put(
+    input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False
+) -> Tensor:
+    """Write elements at places of the flattened tensor; later ones win.
+
+    Args:
+        input: the tensor that is copied first.
+        index: integers of any shape; negative ones count from the end.
+        source: as many elements.
+        accumulate: add to what stands there, also several times to one place.
+
+    Raises:
+        DTypeError: input and source are of two types.
+        IndexError: an index is out of range.
+        ShapeError: there are more or fewer elements than indices.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.zeros(2, 2)
+        >>> ad.put(x, ad.tensor([0, 3, 3]), ad.tensor([1.0, 2.0, 3.0]), accumulate=True)
+        tensor([[1., 0.],
+                [0., 5.]])
+    """
+    places, values = flatten(as_index("put", index)), flatten(source)
+    if values.dtype != input.dtype:
+        raise DTypeError(
+            f"put: expected a source of {input.dtype.name}, got {values.dtype.name}"
+        )
+    if len(places) != len(values):
+        raise ShapeError(
+            f"put: expected as many elements as indices, got {len(values)} and "
+            f"{len(places)}"
+        )
+    flat = apply(RAVEL_INDEX, places, sizes=(input.numel(),))
+    op = INDEX_ADD if accumulate else INDEX_COPY
+    written = apply(op, flatten(input), flat, values, dim=0)
+    return apply(RESHAPE, written, shape=tuple(input.shape))
