@@ -72,6 +72,28 @@ V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64
     v_store_n(sum, even + odd, n);
 }
 
+/* The maximum of each column, and the sum of exponentials below it: row by row, a few at a time,
+ * since many rows are in no cache and come in long pieces. */
+V_INLINE void K(block_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t columns,
+                            REAL *max, REAL *sum) {
+    for (int64_t c = 0; c < columns; c++) {
+        max[c] = (REAL)-INFINITY;
+        sum[c] = 0;
+    }
+    for (int64_t i = 0; i < rows; i += RISE_ROWS, x += RISE_ROWS * stride) {
+        const int64_t some = pyad_min(RISE_ROWS, rows - i);
+        const int64_t next = pyad_max(0, pyad_min(RISE_ROWS, rows - i - RISE_ROWS));
+        int64_t c = 0;
+        for (; some == RISE_ROWS && c + VL <= columns; c += VL) {
+            K(fetch_ahead)(x + RISE_ROWS * stride + c, stride, next);
+            K(columns_rise)(x + c, stride, RISE_ROWS, VL, max + c, sum + c);
+        }
+        for (; c < columns; c += VL) {
+            K(columns_rise)(x + c, stride, some, pyad_min(VL, columns - c), max + c, sum + c);
+        }
+    }
+}
+
 /* all ones in the first n lanes */
 V_INLINE mask K(first_lanes)(int64_t n) {
     mask m = {0};

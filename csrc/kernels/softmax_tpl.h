@@ -118,21 +118,8 @@ V_INLINE void K(block_result)(int kind, const REAL *x, const REAL *largest, cons
 /* Twice over the data: the largest and the sum of exponentials below it, then the result. */
 V_INLINE void K(block_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t step,
                            int64_t width) {
-    REAL largest[BLOCK_COLUMNS], sum[BLOCK_COLUMNS] = {0};
-    for (int64_t i = 0; i < width; i++) largest[i] = (REAL)-INFINITY;
-    for (int64_t j = 0; j < n; j += RISE_ROWS) {
-        const int64_t rows = pyad_min(RISE_ROWS, n - j);
-        const int64_t next = pyad_max(0, pyad_min(RISE_ROWS, n - j - RISE_ROWS));
-        const REAL *from = x + j * step;
-        int64_t i = 0;
-        for (; rows == RISE_ROWS && i + VL <= width; i += VL) {
-            K(fetch_ahead)(from + RISE_ROWS * step + i, step, next);
-            K(columns_rise)(from + i, step, RISE_ROWS, VL, largest + i, sum + i);
-        }
-        for (; i < width; i += VL) {
-            K(columns_rise)(from + i, step, rows, pyad_min(VL, width - i), largest + i, sum + i);
-        }
-    }
+    REAL largest[BLOCK_COLUMNS], sum[BLOCK_COLUMNS];
+    K(block_rise)(x, step, n, width, largest, sum);
     for (int64_t i = 0; i < width; i += VL) {
         const int64_t lanes = pyad_min(VL, width - i);
         vec top = v_load_n(largest + i, lanes);

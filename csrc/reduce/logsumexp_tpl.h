@@ -86,21 +86,8 @@ static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, cons
 
 static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
-    REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS] = {0};
-    for (int64_t c = 0; c < columns; c++) max[c] = (REAL)-INFINITY;
-    for (int64_t i = 0; i < rows; i += RISE_ROWS) {
-        const int64_t more = pyad_min(RISE_ROWS, rows - i);
-        const int64_t next = pyad_max(0, pyad_min(RISE_ROWS, rows - i - RISE_ROWS));
-        const REAL *p = x + i * stride;
-        int64_t c = 0;
-        for (; more == RISE_ROWS && c + VL <= columns; c += VL) {
-            K(fetch_ahead)(p + RISE_ROWS * stride + c, stride, next);
-            K(columns_rise)(p + c, stride, RISE_ROWS, VL, max + c, sum + c);
-        }
-        for (; c < columns; c += VL) {
-            K(columns_rise)(p + c, stride, more, pyad_min(VL, columns - c), max + c, sum + c);
-        }
-    }
+    REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS];
+    K(block_rise)(x, stride, rows, columns, max, sum);
     for (int64_t c = 0; c < columns; c++) {
         if (max[c] == (REAL)INFINITY && sum[c] == sum[c]) sum[c] = (REAL)INFINITY;
     }
