@@ -10,6 +10,7 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import models, nn
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.train import Trainer
 
 SCORES, CLASSES = ad.ones(5, 4), ad.tensor([0, 1, 2, 3, 0])
 SEQUENCES = ad.ones(2, 3, 4)
@@ -158,6 +159,22 @@ def test_sizes_name_layer_and_argument(make, message):
 def test_weights_that_no_memory_holds_name_the_layer(make):
     with pytest.raises(MemoryError, match=r"^\w+: can't allocate weights of shape"):
         make()
+
+
+def test_class_numbers_as_floats_of_any_size():
+    with pytest.raises(ShapeError, match=r"target\.long\(\)"):
+        F.cross_entropy(SCORES, CLASSES.double())
+
+
+def test_inputs_and_targets_beside_each_other():
+    model = nn.Linear(4, 4)
+    optimizer = ad.optim.SGD(model.parameters())
+    trainer = Trainer(model, "cross_entropy", optimizer)
+    with pytest.raises(TypeError, match=r"likely fix: fit\(\(inputs, targets\), "):
+        trainer.fit(SCORES, CLASSES)
+    # two parts of an autoencoder's inputs
+    trainer = Trainer(model, "mean_squared_error", optimizer)
+    trainer.fit(SCORES, SCORES, progress=False)
 
 
 def test_a_forward_of_another_name():

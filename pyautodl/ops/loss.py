@@ -160,13 +160,13 @@ def _target_fix(shape: _Ints, target: _Ints) -> str:
 
 
 def _check_soft_target(name: str, x: Array, target: Array, ignore_index: int) -> None:
-    check_floats(name, input=x, target=target)
     if target.shape != x.shape:
         raise ShapeError(
             f"{name}: expected target probabilities of the input's shape {x.shape}, "
             f"got target {target.shape} of {target.dtype.name}; likely fix for class "
             "numbers: target.long()"
         )
+    check_floats(name, input=x, target=target)
     if ignore_index >= 0:
         raise ValueError(
             f"{name}: ignore_index {ignore_index} has no meaning for probabilities"

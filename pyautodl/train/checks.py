@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pyautodl import nn
 from pyautodl.data import TensorDataset
 from pyautodl.errors import ShapeError
@@ -18,6 +20,7 @@ __all__ = [
     "check_last_layer",
     "check_optimizer",
     "check_output",
+    "check_parts",
     "check_targets",
     "fit_target",
 ]
@@ -207,6 +210,22 @@ def check_output(output: Any, loss: Loss) -> None:
     clash = _CLASHES[loss.kind]
     if node.name in clash.ops:
         raise ValueError("Trainer: " + clash.cure.format(layer=node.name))
+
+
+def check_parts(train: Any, validation: Any) -> None:
+    """Refuse inputs and targets in the places of the training and the validation part.
+
+    Raises:
+        TypeError: both are single arrays, as many rows and no rows of one shape.
+    """
+    if all(isinstance(part, (Tensor, np.ndarray)) for part in (train, validation)):
+        shapes = tuple(train.shape), tuple(validation.shape)
+        if shapes[0][:1] == shapes[1][:1] and shapes[0] != shapes[1]:
+            raise TypeError(
+                "Trainer.fit: expected (inputs, targets) as train and as validation, got "
+                f"an array of shape {shapes[0]} and one of {shapes[1]}; likely fix: "
+                "fit((inputs, targets), ...)"
+            )
 
 
 def check_targets(dataset: Any) -> None:

@@ -150,12 +150,14 @@ class Trainer:
             ValueError: a dataset is empty or its loader gives no batches, targets are nan,
                 the loss does not fit the last layer, a schedule is over another optimizer.
             ShapeError: labels and output do not fit.
+            TypeError: inputs and targets stand in the places of two parts.
             GradError: the loss is not finite; says whether inputs, targets, a layer's
                 output or its weights are so first.
             KeyboardInterrupt: Ctrl-C; its note says which epoch it was and which checkpoint
                 to go on from.
         """
         epochs = integer("Trainer.fit", "epochs", epochs)
+        checks.check_parts(train, validation)
         loader = self._loader(train, batch_size, shuffle, transform, training=True)
         held = None
         if validation is not None:
