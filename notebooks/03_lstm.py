@@ -123,11 +123,10 @@ plt.show()
 
 # %%
 images, labels = load_digits()
-train, _, test = train_validation_test_split(images, labels, validation=50, test=100)
-rows = [
-    (part.tensors[0].squeeze(1).float() / 255, part.tensors[1])
-    for part in (train, test)
-]
+parts = train_validation_test_split(images, labels, validation=50, test=100)
+train, validation, test = (
+    (part.tensors[0].squeeze(1).float() / 255, part.tensors[1]) for part in parts
+)
 ad.manual_seed(0)
 reader = LSTMClassifier(28, 10, hidden_size=64)
 trainer = Trainer(
@@ -136,11 +135,11 @@ trainer = Trainer(
     ad.optim.Adam(reader.parameters(), lr=5e-3),
     metrics=["accuracy"],
 )
-history = trainer.fit(rows[0], rows[1], epochs=6, progress=False)
+history = trainer.fit(train, validation, epochs=6, progress=False)
 history.plot()
 
 # %%
-accuracy = trainer.evaluate(rows[1])["accuracy"]
+accuracy = trainer.evaluate(test)["accuracy"]
 print(f"accuracy {accuracy:.1%}")
 assert accuracy > 0.85
 
@@ -151,7 +150,7 @@ assert accuracy > 0.85
 # is that of its own last step, as if it had been alone.
 
 # %%
-batch = rows[1][0][:3]
+batch = test[0][:3]
 lengths = [28, 20, 12]
 packed = pack_padded_sequence(batch, lengths, batch_first=True)
 _, (together, _) = reader.lstm(packed)
