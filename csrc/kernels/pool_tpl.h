@@ -52,6 +52,7 @@ typedef struct {
     int64_t with_padding;
     int64_t divisor;
     int64_t relu;
+    int64_t first, last; /* channels of each pixel */
 } pool_job;
 
 /* One pixel's window: cells inside along each axis, the first one's number and element. */
@@ -62,7 +63,7 @@ typedef struct {
 } pool_window;
 
 static pool_job K(pool_job_of)(window_geometry g, const pyad_array *cell) {
-    pool_job j = {.g = g};
+    pool_job j = {.g = g, .last = g.c};
     int64_t step = g.c, cells = 1;
     for (int64_t i = WINDOW_AXES - 1; i >= 0; i--) {
         j.step[i] = step;
@@ -197,11 +198,11 @@ POOL_INLINE void K(pool_vectors)(int64_t what, const pool_job *j, const REAL *x,
     if (what == POOL_AVERAGE) K(pool_average)(j, x, y, divisor, nd, nh, nw, out, wide, live);
 }
 
-/* All channels of one output pixel. */
+/* The job's channels of one output pixel. */
 POOL_INLINE void K(pool_pixel)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
                                pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
                                int64_t wide, int64_t out) {
-    int64_t c = 0, channels = j->g.c;
+    int64_t c = j->first, channels = j->last;
     x += w.at;
     if (wide > 1) {
         for (; c + wide * VL <= channels; c += wide * VL) {
@@ -232,7 +233,7 @@ static void K(pool_positions)(const pool_job *j, const int64_t *o, int64_t out) 
     for (int64_t i = 0; i < WINDOW_AXES; i++) {
         start[i] = a[i].adaptive ? window_at(&a[i], o[i]).at : o[i] * a[i].stride - a[i].padding;
     }
-    for (int64_t c = out; c < out + j->g.c; c++) {
+    for (int64_t c = out + j->first; c < out + j->last; c++) {
         int64_t cell = j->cells.bytes == 1 ? ((const uint8_t *)j->cells.data)[c]
                                            : ((const int32_t *)(const void *)j->cells.data)[c];
         int64_t position = 0;
@@ -267,12 +268,17 @@ POOL_INLINE void K(pool_row)(int64_t what, const pool_job *j, const REAL *x, REA
     }
 }
 
-/* This thread's part of all output pixels. */
-POOL_INLINE void K(pool_forward)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
+/* This thread's part of all output pixels; of few (a global average has one an image) its part of the
+ * channels. */
+POOL_INLINE void K(pool_forward)(int64_t what, pool_job *j, const REAL *x, REAL *y,
                                  const team *t) {
     const window_axis *a = j->g.axis;
-    int64_t at, end;
-    team_range(t, j->g.n * a[0].out * a[1].out * a[2].out, 1, &at, &end);
+    int64_t at = 0, end = j->g.n * a[0].out * a[1].out * a[2].out;
+    if (end < t->nth) {
+        team_range(t, j->g.c, POOL_WIDE * VL, &j->first, &j->last);
+    } else {
+        team_range(t, end, 1, &at, &end);
+    }
     while (at < end) {
         int64_t row = at / a[2].out, first = at % a[2].out;
         int64_t last = pyad_min(a[2].out, first + end - at);
