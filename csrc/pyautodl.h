@@ -852,6 +852,45 @@ typedef struct {
     int64_t maximize;
 } radam_step_args;
 
+/* hyper: lr, beta1, beta2, eps, weight decay, what the momentum's distance from beta1 is multiplied by
+ * at each step; products (float32): of all momenta so far */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array means;
+    pyad_array squares;
+    pyad_array products;
+    pyad_array steps;
+    int64_t decoupled;
+    int64_t maximize;
+} nadam_step_args;
+
+/* hyper: the factors of a size when the gradient's sign changes and when it stays, the least and the
+ * largest size */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array before;
+    pyad_array sizes;
+    pyad_array steps;
+    int64_t maximize;
+} rprop_step_args;
+
+/* hyper: lr, lambda, alpha, t0, weight decay; rates, shares (float32): the next step's size, and how far
+ * the averages go to the parameters then */
+typedef struct {
+    pyad_array grads;
+    pyad_array hyper;
+    pyad_array params;
+    pyad_array averages;
+    pyad_array rates;
+    pyad_array shares;
+    pyad_array steps;
+    int64_t maximize;
+} asgd_step_args;
+
 /* out (float64): the norm. p: 1, 2, or 0 for the largest size */
 typedef struct {
     pyad_array grads;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 import warnings
@@ -115,19 +116,108 @@ def test_steps_as_pytorch(
 
 @pytest.mark.parametrize(
     "kind",
-    "SGD Adam AdamW Adamax RAdam RMSprop Adagrad Adadelta".split(),
+    "SGD Adam AdamW Adamax NAdam RAdam RMSprop Adagrad Adadelta Rprop ASGD".split(),
 )
 def test_maximize_steps_against_the_gradient(kind: str) -> None:
     make = getattr(optim, kind)
     found = []
     for sign in (1, -1):
         w = ad.tensor([1.0, -2.0], requires_grad=True)
-        optimizer = make([w], lr=0.1, weight_decay=0.0, maximize=sign < 0)
+        optimizer = make([w], lr=0.1, maximize=sign < 0)
         for scale in (1.0, 2.0, 0.5):
             w.grad = ad.tensor([1.0, -3.0]) * (scale * sign)
             optimizer.step()
         found.append(w.tolist())
     assert found[0] == found[1] != [1.0, -2.0]
+
+
+@pytest.mark.parametrize("kind", ["NAdam", "Rprop", "ASGD"])
+def test_arguments_are_those_of_pytorch(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    ours, theirs = [
+        [(each.name, each.kind, each.default) for each in signature.parameters.values()]
+        for signature in map(
+            inspect.signature, (getattr(optim, kind), getattr(torch.optim, kind))
+        )
+    ]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("NAdam", {}),
+        ("NAdam", {"lr": 0.1, "weight_decay": 0.1}),
+        ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+        ("NAdam", {"lr": 0.1, "momentum_decay": 0.5, "maximize": True}),
+        ("Rprop", {}),
+        ("Rprop", {"etas": (0.3, 1.5), "step_sizes": (8e-3, 0.02), "maximize": True}),
+        ("ASGD", {}),
+        ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.3, "t0": 3, "weight_decay": 0.1}),
+        ("ASGD", {"lr": 0.1, "t0": 0, "maximize": True}),
+    ],
+)
+def test_steps_states_and_checkpoints_are_those_of_pytorch(kind, options) -> None:
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(0)
+    values = [random.standard_normal(shape) for shape in SHAPES]
+    # an element whose gradient is 0 at times
+    gradients = [
+        [random.integers(-2, 3, each.shape) * 0.5 for each in values] for _ in range(12)
+    ]
+    params = [torch.tensor(each, requires_grad=True) for each in values]
+    theirs = getattr(torch.optim, kind)(params, **options)
+    twins = [ad.tensor(each, requires_grad=True) for each in values]
+    ours = getattr(optim, kind)(twins, **options)
+    for step, given in enumerate(gradients):
+        if step == 6:
+            # PyTorch's go on here
+            twins = [
+                ad.tensor(each.detach().numpy(), requires_grad=True) for each in params
+            ]
+            ours = getattr(optim, kind)(twins, lr=7.0)
+            ours.load_state_dict(theirs.state_dict())
+        for param, twin, gradient in zip(params, twins, given):
+            param.grad = torch.tensor(gradient)
+            twin.grad = ad.tensor(gradient)
+        theirs.step()
+        ours.step()
+    for param, twin in zip(params, twins):
+        np.testing.assert_allclose(
+            twin.detach().numpy(), param.detach().numpy(), rtol=1e-6, atol=1e-9
+        )
+        assert ours.state[twin].keys() == theirs.state[param].keys()
+        for name, entry in theirs.state[param].items():
+            found = ours.state[twin][name]
+            assert found.shape == tuple(entry.shape)
+            np.testing.assert_allclose(
+                found.numpy(), entry.numpy(), rtol=1e-6, atol=1e-9
+            )
+    assert ours.param_groups[0].keys() == theirs.param_groups[0].keys()
+
+
+def test_a_gradient_that_is_no_number_shows_after_rprop() -> None:
+    w = ad.ones(3, requires_grad=True)
+    w.grad = ad.tensor([np.nan, np.inf, 0.0])
+    optim.Rprop([w], lr=0.5).step()
+    np.testing.assert_array_equal(w.detach().numpy(), [np.nan, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda w: optim.NAdam(w, betas=(0.9, 1.0)), r"NAdam: betas\[1\] must be"),
+        (lambda w: optim.NAdam(w, momentum_decay=-1), "NAdam: momentum_decay must not"),
+        (lambda w: optim.Rprop(w, lr=-1), "Rprop: lr must not be negative"),
+        (lambda w: optim.Rprop(w, etas=(0.5, 1.0)), "Rprop: etas must be"),
+        (lambda w: optim.Rprop(w, etas=(0.5,)), "Rprop: etas must be"),
+        (lambda w: optim.Rprop(w, step_sizes=(2, 1)), "Rprop: step_sizes must be"),
+        (lambda w: optim.ASGD(w, weight_decay=-1), "ASGD: weight_decay must not"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make([ad.ones(1, requires_grad=True)])
 
 
 # ---- backends, threads, instruction sets ----
@@ -144,6 +234,13 @@ KINDS = [
     (optim.Adamax, {"lr": 0.1, "weight_decay": 0.1}),
     (optim.RAdam, {"lr": 0.1, "betas": (0.9, 0.5), "weight_decay": 0.1}),
     (optim.RAdam, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (optim.NAdam, {"lr": 0.1, "weight_decay": 0.1}),
+    (optim.NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (optim.NAdam, {"lr": 0.1, "momentum_decay": 0.5, "maximize": True}),
+    (optim.Rprop, {"lr": 0.1}),
+    (optim.Rprop, {"etas": (0.3, 1.5), "step_sizes": (8e-3, 0.02), "maximize": True}),
+    (optim.ASGD, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (optim.ASGD, {"lr": 0.1, "lambd": 0.1, "alpha": 0.3, "t0": 1}),
 ]
 
 

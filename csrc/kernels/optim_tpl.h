@@ -371,6 +371,142 @@ static int K(radam_step)(const void *args, const team *t) {
 
 PYAD_RECORD_FLUSHED(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 0, 0)
 
+/* ---- NAdam ---- */
+
+/* A number that the optimizer keeps for parameter i. */
+static inline float *K(scalar)(const pyad_array *table, int64_t i) {
+    return (float *)K(table_entry)(table, i)->data;
+}
+
+/* The momentum of a step, which grows from beta1 / 2 to beta1. */
+static double K(momentum_of)(double beta1, double shrink, double step) {
+    return beta1 * (1 - 0.5 * K(power)(shrink, step));
+}
+
+/* Dozat, "Incorporating Nesterov momentum into Adam", 2016 */
+static int K(nadam_step)(const void *args, const team *t) {
+    const nadam_step_args *a = args;
+    const double *h = a->hyper.data;
+    const double lr = h[0], beta1 = h[1], beta2 = h[2];
+    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
+    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
+    const vec fresh2 = v_set1((REAL)(1 - beta2));
+    const int decays = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w)) {
+        const double step = K(next_step)(&a->steps, w.i);
+        const double now = K(momentum_of)(beta1, h[5], step);
+        const double next = K(momentum_of)(beta1, h[5], step + 1);
+        const double product = (double)(*K(scalar)(&a->products, w.i) * (float)now);
+        const vec of_grad = v_set1((REAL)(-lr * (1 - now) / (1 - product)));
+        const vec of_mean = v_set1((REAL)(-lr * next / (1 - product * next)));
+        const vec correct = v_set1((REAL)(1 / sqrt(1 - K(power)(beta2, step))));
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict mean = K(table_data)(&a->means, w.i);
+        REAL *restrict square = K(table_data)(&a->squares, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
+            if (decays && a->decoupled) p *= decay;
+            if (decays && !a->decoupled) g = v_fma(decay, p, g);
+            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
+            m = v_fma(fresh1, g - m, m);
+            s = v_fma(fresh2, g * g, keep2 * s);
+            v_store_live(mean + k, m, left);
+            v_store_live(square + k, s, left);
+            vec move = v_fma(of_mean, m, of_grad * g);
+            v_store_live(param + k, p + move / v_fma(v_sqrt(s), correct, eps), left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    for (int64_t i = 0; t->ith == 0 && i < a->steps.shape[0]; i++) {
+        const double step = (double)*K(scalar)(&a->steps, i);
+        *K(scalar)(&a->products, i) *= (float)K(momentum_of)(beta1, h[5], step);
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD_FLUSHED(nadam_step, nadam_step_args, 9 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- Rprop ---- */
+
+/* Riedmiller and Braun, "A direct adaptive method for faster backpropagation learning", 1993: of the
+ * gradient only the sign counts; where it has changed, the parameter waits for a step */
+static int K(rprop_step)(const void *args, const team *t) {
+    const rprop_step_args *a = args;
+    const double *h = a->hyper.data;
+    const vec zero = {0}, one = v_set1((REAL)1), sign = a->maximize ? -one : one;
+    const vec shrink = v_set1((REAL)h[0]), grow = v_set1((REAL)h[1]);
+    const vec least = v_set1((REAL)h[2]), most = v_set1((REAL)h[3]);
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w)) {
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict before = K(table_data)(&a->before, w.i);
+        REAL *restrict sizes = K(table_data)(&a->sizes, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = v_load_live(grad + k, left) * sign;
+            vec same = g * v_load_live(before + k, left);
+            vec size = v_load_live(sizes + k, left);
+            size *= v_select(same > zero, grow, v_select(same < zero, shrink, one));
+            size = v_max(least, v_min(most, size));
+            g = v_select(same < zero, zero, g);
+            vec way = v_select(g > zero, one, v_select(g < zero, -one, g));
+            v_store_live(before + k, g, left);
+            v_store_live(sizes + k, size, left);
+            v_store_live(param + k, v_load_live(param + k, left) - way * size, left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    return PYAD_OK;
+}
+
+PYAD_RECORD_FLUSHED(rprop_step, rprop_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+
+/* ---- ASGD ---- */
+
+/* Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992 */
+static int K(asgd_step)(const void *args, const team *t) {
+    const asgd_step_args *a = args;
+    const double *h = a->hyper.data;
+    const double lr = h[0], lambda = h[1], alpha = h[2], start = h[3];
+    const vec decay = v_set1((REAL)h[4]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
+    const int decays = h[4] != 0;
+    K(walk) w = K(walk_part)(&a->grads, t);
+    while (K(walk_next)(&w)) {
+        const double rate = (double)*K(scalar)(&a->rates, w.i);
+        const float part = *K(scalar)(&a->shares, w.i);
+        const vec minus_rate = v_set1((REAL)-rate), keep = v_set1((REAL)(1 - lambda * rate));
+        const vec share = v_set1((REAL)part);
+        const REAL *restrict grad = K(table_data)(&a->grads, w.i);
+        REAL *restrict param = K(table_data)(&a->params, w.i);
+        REAL *restrict average = K(table_data)(&a->averages, w.i);
+        FOR_VECTORS(w, k, left) {
+            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
+            if (decays) g = v_fma(decay, p, g);
+            p = v_fma(minus_rate, g, keep * p);
+            vec mean = p;
+            if (part != 1) {
+                mean = v_load_live(average + k, left);
+                mean = v_fma(share, p - mean, mean);
+            }
+            v_store_live(param + k, p, left);
+            v_store_live(average + k, mean, left);
+        }
+    }
+    K(count_steps)(&a->steps, t);
+    for (int64_t i = 0; t->ith == 0 && i < a->steps.shape[0]; i++) {
+        const double step = (double)*K(scalar)(&a->steps, i), late = step - start;
+        const vec_t_f64 base = v_set1_f64(1 + lambda * lr * step);
+        *K(scalar)(&a->rates, i) = (float)(lr / v_pow_f64(base, v_set1_f64(alpha))[0]);
+        *K(scalar)(&a->shares, i) = (float)(late > 1 ? 1 / late : 1);
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD_FLUSHED(asgd_step, asgd_step_args, 5 * K(table_numel)(&a->grads), 0, 0)
+
 /* ---- the norm of all gradients ---- */
 
 /* eight elements, which are summed as doubles */

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.backends import Array, empty_strides_like
-from pyautodl.optim.optimizer import Optimizer, ParamGroup, check_not_negative, filled
+from pyautodl.backends import Array
+from pyautodl.optim.optimizer import Optimizer, ParamGroup, check_not_negative
 
 __all__ = ["Adagrad", "RMSprop"]
 
@@ -154,8 +154,5 @@ class Adagrad(Optimizer):
         return "sum", "step"
 
     def new_state(self, name: str, param: Array, group: ParamGroup) -> Array:
-        if name == "step":
-            return super().new_state(name, param, group)
-        strides = empty_strides_like(param.shape, param.strides)
-        value = float(group["initial_accumulator_value"])
-        return filled(param.shape, param.dtype, strides, value)
+        start = group["initial_accumulator_value"] if name == "sum" else 0
+        return self.filled_state(name, param, float(start))

@@ -148,6 +148,8 @@ class Optimizer:
 
     kernel: ClassVar[str] = ""
     hyper: ClassVar[tuple[str, ...]] = ()
+    # entries of a state that are one float32 number
+    scalars: ClassVar[tuple[str, ...]] = ("step",)
     # options of PyTorch that choose an implementation there and mean nothing here
     hints: ClassVar[tuple[str, ...]] = ("foreach", "fused", "capturable")
 
@@ -202,11 +204,14 @@ class Optimizer:
 
     def new_state(self, name: str, param: Array, group: ParamGroup) -> Array:
         """The first value of an entry: 0, laid out as the parameter."""
-        dtype = float32 if name == "step" else param.dtype
-        shape = () if name == "step" else param.shape
-        return filled(
-            shape, dtype, empty_strides_like(shape, param.strides[: len(shape)])
-        )
+        return self.filled_state(name, param, 0.0)
+
+    def filled_state(self, name: str, param: Array, value: float) -> Array:
+        """An entry of one value, laid out as the parameter if it is no scalar."""
+        if name in self.scalars:
+            return filled((), float32, (), value)
+        strides = empty_strides_like(param.shape, param.strides)
+        return filled(param.shape, param.dtype, strides, value)
 
     # ---- groups ----
 
@@ -463,7 +468,7 @@ class Optimizer:
             )
         target, array = param._array, value._array
         shape, dtype, strides = target.shape, target.dtype, target.strides
-        if name == "step":
+        if name in self.scalars:
             shape, dtype, strides = (), float32, ()
             if array.size == 1:
                 array = array.view((), ()) if array.shape else array
@@ -642,7 +647,7 @@ class Optimizer:
             if not self.kernel and not isinstance(value, Tensor):
                 loaded[name] = copy.deepcopy(value)
                 continue
-            entry = _loaded(name, value, param)
+            entry = _loaded(value, param, name in self.scalars)
             known = name in needed and entry is not None
             loaded[name] = self._fit(name, entry, param) if known else entry
         return loaded
@@ -703,13 +708,13 @@ def filled(
     return out
 
 
-def _loaded(name: str, value: Any, param: Tensor) -> Any:
+def _loaded(value: Any, param: Tensor, is_scalar: bool) -> Any:
     """A saved entry as a tensor of the parameter's element type and layout."""
     if value is None or isinstance(value, (bool, str, dict, list, tuple)):
         return copy.deepcopy(value)
-    if name == "step" or not isinstance(value, Tensor):
+    if is_scalar or not isinstance(value, Tensor):
         value = np.asarray(value.detach() if hasattr(value, "detach") else value)
-        dtype = float32 if name == "step" else param.dtype
+        dtype = float32 if is_scalar else param.dtype
         source = from_numpy(np.array(value, dtype.numpy))
     else:
         source = value._array
@@ -719,6 +724,6 @@ def _loaded(name: str, value: Any, param: Tensor) -> Any:
     array = param._array
     same = source.shape == array.shape
     strides = empty_strides_like(source.shape, (array if same else source).strides)
-    if source.dtype is not array.dtype and name != "step":
+    if source.dtype is not array.dtype and not is_scalar:
         source = make(source, None, False).to(array.dtype)._array
     return make(in_order(source, strides), None, False)

@@ -11,11 +11,14 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "adamax_step",
+    "asgd_step",
     "grad_clamp",
     "grad_norm",
     "grad_scale",
+    "nadam_step",
     "radam_step",
     "rmsprop_step",
+    "rprop_step",
     "sgd_step",
 ]
 
@@ -190,6 +193,83 @@ def radam_step(
             trust = np.sqrt(known / ((most - 4) * (most - 2) * length))
             move = mean * trust * np.sqrt(1 - beta2**step) / (np.sqrt(square) + eps)
         param -= lr / (1 - beta1**step) * move
+
+
+def nadam_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    means: Table,
+    squares: Table,
+    products: Table,
+    steps: Table,
+    decoupled: int,
+    maximize: int,
+) -> None:
+    lr, beta1, beta2, eps, decay, shrink = (float(each) for each in hyper)
+    for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
+        steps[i] += 1
+        step = float(steps[i].item())
+        if decoupled:
+            param *= 1 - lr * decay
+        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
+        now = beta1 * (1 - 0.5 * shrink**step)
+        after = beta1 * (1 - 0.5 * shrink ** (step + 1))
+        products[i] *= now
+        product = float(products[i].item())
+        mean += (1 - beta1) * (g - mean)
+        square *= beta2
+        square += (1 - beta2) * g * g
+        width = np.sqrt(square) / np.sqrt(1 - beta2**step) + eps
+        move = (1 - now) / (1 - product) * g + after / (1 - product * after) * mean
+        param -= lr * move / width
+
+
+def rprop_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    before: Table,
+    sizes: Table,
+    steps: Table,
+    maximize: int,
+) -> None:
+    shrink, grow, least, most = (float(each) for each in hyper)
+    for i, (grad, param, size) in enumerate(zip(grads, params, sizes)):
+        steps[i] += 1
+        g = _gradient(grad, param, 0, maximize)
+        same = g * before[i]
+        size *= np.where(same > 0, grow, np.where(same < 0, shrink, 1))
+        np.clip(size, least, most, out=size)
+        g = np.where(same < 0, 0, g)
+        before[i][...] = g
+        param -= np.sign(g) * size
+
+
+def asgd_step(
+    grads: Table,
+    hyper: NDArray,
+    params: Table,
+    averages: Table,
+    rates: Table,
+    shares: Table,
+    steps: Table,
+    maximize: int,
+) -> None:
+    lr, lambd, alpha, start, decay = (float(each) for each in hyper)
+    for i, (grad, param, average) in enumerate(zip(grads, params, averages)):
+        steps[i] += 1
+        step, rate = float(steps[i].item()), float(rates[i].item())
+        g = _gradient(grad, param, decay, maximize)
+        param *= 1 - lambd * rate
+        param -= rate * g
+        share = float(shares[i].item())
+        if share == 1:
+            average[...] = param
+        else:
+            average += share * (param - average)
+        rates[i][...] = lr / (1 + lambd * lr * step) ** alpha
+        shares[i][...] = 1 / max(1.0, step - start)
 
 
 def grad_norm(grads: Table, out: NDArray, p: float) -> None:
