@@ -767,6 +767,40 @@ def test_what_is_set_by_hand_is_lost_or_multiplied_as_in_pytorch(
     assert optimizer.param_groups[0]["lr"] == pytest.approx(factor * schedule.lr_at(2))
 
 
+def test_a_group_that_was_held_at_0_can_be_let_go() -> None:
+    held, free = (ad.ones(1, requires_grad=True) for _ in range(2))
+    optimizer = optim.SGD([{"params": [held], "lr": 0.0}, {"params": [free]}], lr=1.0)
+    schedule = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.5]
+    optimizer.param_groups[0]["lr"] = 0.25
+    for _ in range(2):
+        schedule.step()
+    found = [group["lr"] for group in optimizer.param_groups]
+    assert found == pytest.approx([0.0625, 0.125])  # as PyTorch 2.13
+
+
+def test_what_is_set_after_the_end_stays() -> None:
+    optimizer = _optimizer()
+    schedule = lr_scheduler.PolynomialLR(optimizer, 2)
+    for _ in range(3):
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0
+    optimizer.param_groups[0]["lr"] = 0.25
+    late = ad.ones(1, requires_grad=True)
+    optimizer.add_param_group({"params": [late], "lr": 0.5})
+    schedule.step()
+    assert schedule.get_last_lr() == [0.25, 0.5]  # as PyTorch 2.13
+
+
+def test_a_base_of_0_may_rise_to_the_end_of_a_cosine() -> None:
+    optimizer = _optimizer(0.0)
+    schedule = lr_scheduler.CosineAnnealingLR(optimizer, 4, eta_min=0.5)
+    for k in range(6):
+        assert optimizer.param_groups[0]["lr"] == schedule.lr_at(k)
+        schedule.step()
+
+
 def test_a_schedule_goes_on_from_a_file(tmp_path: Path) -> None:
     whole = _optimizer()
     expected = _lrs(whole, lr_scheduler.MultiStepLR(whole, [1, 4, 4], 0.5), 6)

@@ -78,7 +78,7 @@ class LRScheduler:
             ValueError: there is such a group, and the schedule has options for each.
         """
         for i in range(len(self.base_lrs), len(self.optimizer.param_groups)):
-            self._join(i)
+            self._join(i, self.last_epoch)
         self._step_count += 1
         before = self.last_epoch
         self.last_epoch = before + 1 if epoch is None else epoch  # type: ignore[assignment]
@@ -86,20 +86,34 @@ class LRScheduler:
         for i, group in enumerate(self.optimizer.param_groups):
             lr, current = self.lr_at(self.last_epoch, i), float(group["lr"])
             old = self.lr_at(before, i) if epoch is None else current
-            if current != old and old != 0 and not self._absolute:
-                # set by somebody else: another schedule, to be multiplied with
-                lr = current * lr / old
+            # set by somebody else?
+            if current != old and not self._absolute:
+                lr = self._go_on(i, before, old, lr)
             lrs.append(lr)
         self._set(lrs)
 
-    def _join(self, number: int) -> None:
-        """Find the base of a new group: that of which its step size would have come."""
+    def _go_on(self, number: int, before: float, old: float, new: float) -> float:
+        """What becomes of a step size that another schedule, or the user, has set in the
+        place of `old`.
+        """
+        current = float(self.optimizer.param_groups[number]["lr"])
+        if old != 0:
+            return current * new / old
+        if self.base_lrs[number] == 0:
+            # held at 0, and now let go
+            self._join(number, before)
+            return self.lr_at(self.last_epoch, number)
+        # at its end, or about to rise from 0
+        return current if new == 0 else new
+
+    def _join(self, number: int, step: float) -> None:
+        """Find the base of a group: that of which its step size would come at a step."""
         group = self.optimizer.param_groups[number]
         lr, ends = float(group["lr"]), []
         # what is made of the base is a straight line
         for base in (0.0, 1.0):
             self._rebase(number, base)
-            ends.append(self.lr_at(self.last_epoch, number))
+            ends.append(self.lr_at(step, number))
         low, high = ends
         base = (lr - low) / (high - low) if high != low else lr
         self._rebase(number, base)
