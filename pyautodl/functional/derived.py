@@ -185,8 +185,8 @@ def xlogy(input: Tensor, other: Any) -> Tensor:
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.xlogy(ad.tensor([0.0, 2.0]), ad.tensor([0.0, 1.0]))
-        tensor([0., 0.])
+        >>> ad.xlogy(ad.tensor([0.0, 2.0]), ad.tensor([0.0, ad.e]))
+        tensor([0., 2.])
     """
     x, y = floating_operands("xlogy", input, other)
     # a logarithm that is infinite or NaN; a finite one is the gradient of x = 0 too

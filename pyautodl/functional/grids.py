@@ -74,6 +74,12 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     Raises:
         ShapeError: the tensor is no matrix.
         GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.zeros(2, 3).fill_diagonal_(5)
+        tensor([[5., 0., 0.],
+                [0., 5., 0.]])
     """
     if wrap:
         raise NotImplementedError("fill_diagonal_: wrap is not supported")

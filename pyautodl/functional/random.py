@@ -705,7 +705,13 @@ def bernoulli_(
 
 @method
 def random_(self: Tensor, *args: int, generator: Generator | None = None) -> Tensor:
-    """Fill with integers: random_(high), random_(low, high) or all that are exact."""
+    """Fill with integers: random_(high), random_(low, high) or all that are exact.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty(100).random_(3, 5).unique()
+        tensor([3., 4.])
+    """
     low, high = (0, *args)[-2:] if args else (0, _largest_integer(self.dtype) + 1)
     drawn = _integers(self._array.shape, self.dtype, low, high, generator)
     return _fill(self, "random_", drawn)
@@ -743,8 +749,8 @@ def dropout(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.dropout(ad.ones(3), p=1.0)
-        tensor([0., 0., 0.])
+        >>> nn.functional.dropout(ad.ones(100), p=0.75).unique()
+        tensor([0., 4.])
 
     Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from
     overfitting", 2014.
@@ -795,9 +801,8 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.feature_dropout(ad.ones(1, 2, 3), 0.0, True)
-        tensor([[[1., 1., 1.],
-                 [1., 1., 1.]]])
+        >>> ad.feature_dropout(ad.ones(1, 100, 4), 0.5, True).mean(-1).unique()
+        tensor([0., 2.])
     """
     return _drop_channels("feature_dropout", input, p, train, False, True)
 
@@ -814,8 +819,8 @@ def dropout1d(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.dropout1d(ad.ones(1, 2), p=1.0)
-        tensor([[0., 0.]])
+        >>> nn.functional.dropout1d(ad.ones(1, 100, 4)).mean(-1).unique()
+        tensor([0., 2.])
     """
     if input.ndim not in (2, 3):
         raise ShapeError(
@@ -836,8 +841,8 @@ def dropout2d(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.dropout2d(ad.ones(1, 2, 1, 1), p=1.0).flatten()
-        tensor([0., 0.])
+        >>> nn.functional.dropout2d(ad.ones(1, 100, 2, 2)).mean((-1, -2)).unique()
+        tensor([0., 2.])
     """
     if input.ndim not in (3, 4):
         raise ShapeError(f"dropout2d: expected (n, c, h, w), got {tuple(input.shape)}")
@@ -856,8 +861,8 @@ def dropout3d(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.dropout3d(ad.ones(2, 1, 1, 1), p=1.0).flatten()
-        tensor([0., 0.])
+        >>> nn.functional.dropout3d(ad.ones(100, 2, 2, 2)).mean((1, 2, 3)).unique()
+        tensor([0., 2.])
     """
     if input.ndim not in (4, 5):
         raise ShapeError(
@@ -896,8 +901,9 @@ def alpha_dropout(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.alpha_dropout(ad.ones(2), p=0.5, training=False)
-        tensor([1., 1.])
+        >>> y = nn.functional.alpha_dropout(ad.randn(10000), training=True)
+        >>> abs(y.mean().item()) < 0.1, abs(y.std().item() - 1) < 0.1
+        (True, True)
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
     """
@@ -919,7 +925,9 @@ def feature_alpha_dropout(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl import nn
-        >>> nn.functional.feature_alpha_dropout(ad.ones(1, 2), training=False)
-        tensor([[1., 1.]])
+        >>> x = ad.ones(1, 100, 4)
+        >>> y = nn.functional.feature_alpha_dropout(x, training=True)
+        >>> len(y.mean(-1).unique())  # dropped or kept, whole channels
+        2
     """
     return _alpha("feature_alpha_dropout", input, p, training, inplace, True)

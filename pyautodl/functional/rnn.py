@@ -298,8 +298,8 @@ def gru_cell(
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.gru_cell(ad.ones(1, 3), None, ad.zeros(6, 3), ad.zeros(6, 2))
-        tensor([[0., 0.]])
+        >>> ad.gru_cell(ad.ones(1, 3), None, ad.full((6, 3), 0.1), ad.zeros(6, 2))
+        tensor([[0.1240, 0.1240]])
     """
     return _cell(GRU, input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
 
@@ -317,8 +317,8 @@ def rnn_tanh_cell(
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.rnn_tanh_cell(ad.ones(1, 3), None, ad.zeros(2, 3), ad.zeros(2, 2))
-        tensor([[0., 0.]])
+        >>> ad.rnn_tanh_cell(ad.ones(1, 3), None, ad.full((2, 3), 0.1), ad.zeros(2, 2))
+        tensor([[0.2913, 0.2913]])
     """
     weights = (w_ih, w_hh, b_ih, b_hh)
     return _cell(RNN, input, (hx,), weights, nonlinearity="tanh")[0]
@@ -337,8 +337,8 @@ def rnn_relu_cell(
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.rnn_relu_cell(ad.ones(1, 3), None, ad.zeros(2, 3), ad.zeros(2, 2))
-        tensor([[0., 0.]])
+        >>> ad.rnn_relu_cell(ad.ones(1, 3), None, ad.full((2, 3), 0.1), ad.zeros(2, 2))
+        tensor([[0.3000, 0.3000]])
     """
     weights = (w_ih, w_hh, b_ih, b_hh)
     return _cell(RNN, input, (hx,), weights, nonlinearity="relu")[0]

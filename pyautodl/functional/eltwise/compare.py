@@ -341,8 +341,9 @@ def allclose(
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.allclose(ad.tensor([1.0]), ad.tensor([1.0 + 1e-7]))
-        True
+        >>> x = ad.tensor([1.0])
+        >>> ad.allclose(x, x + 1e-7), ad.allclose(x, x + 0.1)
+        (True, False)
     """
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
@@ -360,8 +361,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
-        True
+        >>> x = ad.tensor([1, 2])
+        >>> ad.equal(x, ad.tensor([1, 2])), ad.equal(x, ad.tensor([[1, 2]]))
+        (True, False)
     """
     x, y = check_tensor("equal", input), check_tensor("equal", other)
     return x.shape == y.shape and bool(eq(x, y).all())

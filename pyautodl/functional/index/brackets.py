@@ -455,6 +455,12 @@ def index_put_(
         ShapeError: the values do not broadcast.
         TypeError: `indices` is not a tuple of tensors.
         GradError: the tensor is a leaf that requires a gradient.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> places = (ad.tensor([0, 0]),)
+        >>> ad.zeros(3).index_put_(places, ad.tensor(1.0), accumulate=True)
+        tensor([2., 0., 0.])
     """
     _write("index_put_", self, _tensors_of("index_put_", indices), values, accumulate)
     return self

@@ -44,9 +44,9 @@ def kl_div(
     Example:
         >>> import pyautodl as ad
         >>> from pyautodl.nn import functional as F
-        >>> p = ad.tensor([[0.5, 0.5]])
-        >>> F.kl_div(p.log(), p, reduction="batchmean")
-        tensor(0.)
+        >>> p, target = ad.tensor([[0.5, 0.5]]), ad.tensor([[0.75, 0.25]])
+        >>> F.kl_div(p.log(), target, reduction="batchmean")
+        tensor(0.1308)
     """
     refuse_old_arguments("kl_div", size_average, reduce)
     op = KL_DIV_LOG_TARGET if log_target else KL_DIV
