@@ -71,6 +71,26 @@ def test_targets_of_another_shape(input, target, fix):
             loss(input, target)
 
 
+def test_columns_beside_lines():
+    column, line = ad.ones(5, 1), ad.ones(5)
+    with pytest.raises(ShapeError, match=r"likely fix: input\.squeeze\(-1\)"):
+        F.mse_loss(column, line)
+    with pytest.raises(ShapeError, match=r"likely fix: target\.squeeze\(-1\)"):
+        F.mse_loss(line, column)
+    # no other shape holds as many elements: there is nothing to reshape
+    with pytest.raises(ShapeError, match=r"losses do not broadcast$"):
+        F.mse_loss(ad.ones(4, 25), ad.ones(4, 28))
+
+
+def test_normalisation_of_other_axes():
+    flat = nn.Sequential(nn.Flatten(), nn.BatchNorm2d(4))
+    with pytest.raises(ShapeError, match="likely fix: BatchNorm1d") as error:
+        flat(ad.ones(2, 4, 3, 3))
+    assert "num_features" not in str(error.value)
+    with pytest.raises(ShapeError, match="likely fix: InstanceNorm2d"):
+        nn.InstanceNorm1d(4)(ad.ones(2, 4, 3, 3))
+
+
 def test_labels_that_do_not_begin_at_0():
     with pytest.raises(IndexError, match=r"likely fix: labels from 0 on \(target - "):
         F.cross_entropy(SCORES, CLASSES + 1)

@@ -141,7 +141,7 @@ def test_replacing_a_member_keeps_its_place() -> None:
         (lambda m: m.add_module("train", nn.Module()), KeyError, "already exists"),
         (lambda m: m.missing, AttributeError, "'Module' object has no attribute"),
         (lambda m: m(ad.ones(1)), NotImplementedError, "forward"),
-        (lambda m: m.train(1), ValueError, "boolean"),
+        (lambda m: m.train(1), ValueError, "True or False"),
     ],
 )
 def test_bad_registrations_are_refused(call: Any, error: Any, match: str) -> None:

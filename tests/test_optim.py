@@ -449,6 +449,10 @@ def test_bad_arguments() -> None:
         optim.Adam([w], lr=-1)
     with pytest.raises(ValueError, match=r"betas\[1\]"):
         optim.AdamW([w], betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match=r"Adam: betas must be two numbers, got 0\.9"):
+        optim.Adam([w], betas=0.9)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Adam: lr must be a number, got '1e-3'"):
+        optim.Adam([w], lr="1e-3")
     with pytest.raises(ValueError, match="nesterov"):
         optim.SGD([w], lr=0.1, nesterov=True)
     with pytest.raises(NotImplementedError, match="differentiable"):
@@ -458,6 +462,20 @@ def test_bad_arguments() -> None:
     w.data = ad.ones(2)
     with pytest.raises(ad.ShapeError, match="another shape"):
         optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        (lr_scheduler.StepLR, "step_size"),
+        (lr_scheduler.LinearLR, "total_iters"),
+        (lr_scheduler.PolynomialLR, "total_iters"),
+        (lr_scheduler.CosineAnnealingLR, "T_max"),
+    ],
+)
+def test_schedules_refuse_no_steps(kind: type, steps: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind.__name__}: {steps} must be positive"):
+        kind(_optimizer(), **{steps: 0})
 
 
 def test_biases_and_normalisation_do_not_decay() -> None:

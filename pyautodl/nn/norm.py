@@ -41,8 +41,16 @@ def _check_axes(layer: Module, input: Tensor, axes: tuple[int, ...]) -> None:
         expected = " or ".join(map(str, axes))
         raise ShapeError(
             f"{type(layer).__name__}: expected an input of {expected} axes, got shape "
-            f"{tuple(input.shape)}"
+            f"{tuple(input.shape)}{_axes_fix(type(layer).__name__, input.ndim)}"
         )
+
+
+def _axes_fix(name: str, ndim: int) -> str:
+    """The layer for that many axes, as before a Flatten or behind it."""
+    kind = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(ndim)
+    if kind is None or name[-2:] not in ("1d", "2d", "3d"):
+        return ""
+    return f"; likely fix: {name[:-2]}{kind}"
 
 
 class _Norm(Module):

@@ -62,9 +62,18 @@ def check_pair(name: str, x: Any, target: Any) -> None:
         raise ShapeError(
             f"{name}: expected input and target of the same shape, got input "
             f"{tuple(x.shape)} and target {tuple(target.shape)}; losses do not "
-            "broadcast: reshape one of them"
+            f"broadcast{_shape_fix(x.shape, target.shape)}"
         )
     check_floats(name, input=x, target=target)
+
+
+def _shape_fix(x: Any, target: Any) -> str:
+    """What is likely wrong with shapes that differ."""
+    if tuple(x) == (*target, 1):
+        return "; likely fix: input.squeeze(-1)"
+    if tuple(target) == (*x, 1):
+        return "; likely fix: target.squeeze(-1)"
+    return ": reshape one of them" if prod(x) == prod(target) else ""
 
 
 def check_floats(name: str, **arrays: Any) -> None:

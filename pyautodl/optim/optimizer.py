@@ -670,15 +670,17 @@ class Optimizer:
 
 
 def check_not_negative(name: str, **options: float) -> None:
-    """Raise for an option below 0."""
+    """Raise for an option that is no number, or below 0."""
     for option, value in options.items():
+        if isinstance(value, (str, tuple, list)) or value is None:
+            raise TypeError(f"{name}: {option} must be a number, got {value!r}")
         if not value >= 0:
             raise ValueError(f"{name}: {option} must not be negative, got {value}")
 
 
 def check_betas(name: str, betas: Sequence[float]) -> None:
     """Raise for factors of running means that are not two, each in [0, 1)."""
-    if len(betas) != 2:
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         raise ValueError(f"{name}: betas must be two numbers, got {betas!r}")
     for i, beta in enumerate(betas):
         if not 0 <= beta < 1:

@@ -104,7 +104,7 @@ class Calling(Hooks):
 
     def _likely_fix(self, error: Exception, args: tuple[Any, ...]) -> str | None:
         """What the user should change, where the layer's sizes tell."""
-        if not isinstance(error, ShapeError) or not args:
+        if not isinstance(error, ShapeError) or not args or "likely fix" in str(error):
             return None
         x = args[0]
         if not isinstance(x, Tensor) or x.ndim == 0:

@@ -26,7 +26,7 @@ class Modes(Members):
     def train(self, mode: bool = True) -> Self:
         """Set training mode here and below (dropout, batch norm); return self."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError(f"train: mode must be True or False, got {mode!r}")
         self.training = mode
         for module in self.children():
             module.train(mode)

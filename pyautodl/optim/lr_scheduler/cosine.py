@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pyautodl.optim.lr_scheduler.scheduler import LRScheduler
+from pyautodl.optim.lr_scheduler.scheduler import LRScheduler, check_steps
 from pyautodl.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts", "cosine"]
@@ -42,6 +42,7 @@ class CosineAnnealingLR(LRScheduler):
         eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
+        check_steps("CosineAnnealingLR", T_max=T_max)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)

@@ -6,7 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from pyautodl.optim.lr_scheduler.scheduler import LRScheduler, refuse_group
+from pyautodl.optim.lr_scheduler.scheduler import (
+    LRScheduler,
+    check_steps,
+    refuse_group,
+)
 from pyautodl.optim.optimizer import Optimizer
 
 __all__ = [
@@ -113,6 +117,7 @@ class StepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
+        check_steps("StepLR", step_size=step_size)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -225,6 +230,7 @@ class LinearLR(LRScheduler):
             raise ValueError(
                 f"LinearLR: end_factor must be from 0 to 1, got {end_factor}"
             )
+        check_steps("LinearLR", total_iters=total_iters)
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
@@ -286,6 +292,7 @@ class PolynomialLR(LRScheduler):
         power: float = 1.0,
         last_epoch: int = -1,
     ) -> None:
+        check_steps("PolynomialLR", total_iters=total_iters)
         self.total_iters = total_iters
         self.power = power
         super().__init__(optimizer, last_epoch)

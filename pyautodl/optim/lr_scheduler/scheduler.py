@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from pyautodl.optim.optimizer import Optimizer
 
-__all__ = ["LRScheduler", "for_each_group", "refuse_group"]
+__all__ = ["LRScheduler", "check_steps", "for_each_group", "refuse_group"]
 
 
 class LRScheduler:
@@ -157,6 +157,13 @@ def refuse_group(schedule: LRScheduler, number: int) -> NoReturn:
         "was made, which has no options for it; likely fix: add the group first, or make "
         "the schedule anew"
     )
+
+
+def check_steps(name: str, **steps: float) -> None:
+    """Raise for a number of steps that is not positive."""
+    for what, value in steps.items():
+        if not value > 0:
+            raise ValueError(f"{name}: {what} must be positive, got {value}")
 
 
 def for_each_group(groups: int, name: str, value: Any) -> list[float]:
