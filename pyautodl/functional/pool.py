@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def _stride(name: str, stride: Any, kernel: tuple[int, ...]) -> tuple[int, ...]:
+def window_strides(name: str, stride: Any, kernel: tuple[int, ...]) -> tuple[int, ...]:
     """The steps between windows; PyTorch takes an empty stride for none, too."""
     if stride is None or (isinstance(stride, (tuple, list)) and not stride):
         return kernel
@@ -109,7 +109,7 @@ def _max_attributes(
     kernel = each_axis(name, "kernel_size", kernel_size, axes)
     return {
         "kernel_size": kernel,
-        "stride": _stride(name, stride, kernel),
+        "stride": window_strides(name, stride, kernel),
         "padding": each_axis(name, "padding", padding, axes),
         "dilation": each_axis(name, "dilation", dilation, axes),
         "ceil_mode": bool(ceil_mode),
@@ -312,7 +312,7 @@ def _avg_attributes(
         divisor = integer(name, "divisor_override", divisor)
     return {
         "kernel_size": kernel,
-        "stride": _stride(name, stride, kernel),
+        "stride": window_strides(name, stride, kernel),
         "padding": each_axis(name, "padding", padding, axes),
         "ceil_mode": bool(ceil_mode),
         "count_include_pad": bool(count_include_pad),

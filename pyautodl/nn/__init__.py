@@ -15,6 +15,8 @@ from pyautodl.nn.fold import *
 from pyautodl.nn.interpolate import *
 from pyautodl.nn.linear import *
 from pyautodl.nn.loss import *
+from pyautodl.nn.lp_pool import *
+from pyautodl.nn.max_unpool import *
 from pyautodl.nn.module import *
 from pyautodl.nn.norm import *
 from pyautodl.nn.padding import *
@@ -44,6 +46,8 @@ _FAMILIES = (
     "norm",
     "padding",
     "pool",
+    "lp_pool",
+    "max_unpool",
     "reduce",
     "rnn",
     "sequence",

@@ -100,10 +100,12 @@ from pyautodl.functional.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from pyautodl.functional.lp_pool import lp_pool1d, lp_pool2d, lp_pool3d
 from pyautodl.functional.matmul import (
     bilinear,
     linear,
 )
+from pyautodl.functional.max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from pyautodl.functional.norm import (
     batch_norm,
     group_norm,
@@ -219,6 +221,9 @@ __all__ = [
     "log_dice_loss",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "masked_softmax",
     "max_pool1d",
@@ -227,6 +232,9 @@ __all__ = [
     "max_pool2d_with_indices",
     "max_pool3d",
     "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "maxout",
     "mish",
     "mse_loss",
