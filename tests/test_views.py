@@ -194,3 +194,9 @@ def test_many_pieces_take_time_by_their_number():
         assert [len(pieces), pieces[7].tolist()] == [3000, [[7.0], [3007.0]]]
         rows = x.T.unbind(0)
         assert [len(rows), rows[9].tolist()] == [3000, [9.0, 3009.0]]
+    leaf = ad.zeros(2, 3000, requires_grad=True)
+    pieces = leaf.tensor_split(3000, 1)
+    (pieces[7] * 2 + pieces[-1] * 3).sum().backward()
+    expected = np.zeros((2, 3000))
+    expected[:, 7], expected[:, -1] = 2, 3
+    np.testing.assert_array_equal(leaf.grad.numpy(), expected)

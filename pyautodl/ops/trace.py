@@ -202,7 +202,11 @@ class Watch:
         self.steps: list[KernelCall | Give] = []
         # the inputs, what else the call changes, then what kernels wrote and constants;
         # kept, so that no memory comes twice
-        self.values: list[Array | None] = [*arrays, *self.held]
+        self.values: list[Array | None] = []
+        # the number of the first value in a storage, by the storage's id
+        self._places: dict[int, int] = {}
+        for each in (*arrays, *self.held):
+            self._append(each)
         self.given = len(self.values)
         self._versions = self._given_versions()
         # places of the given whose version the call counts on, and by how much
@@ -249,7 +253,14 @@ class Watch:
             return
         self.steps.append(KernelCall(name, seen, made, tuple(ints), tuple(floats)))
         pairs = zip(writes, made)
-        self.values += [x for x, how in pairs if isinstance(how, Made)]
+        for x, how in pairs:
+            if isinstance(how, Made):
+                self._append(x)
+
+    def _append(self, array: Array | None) -> None:
+        if array is not None:
+            self._places.setdefault(id(array.storage), len(self.values))
+        self.values.append(array)
 
     def _see(self, array: Any) -> Seen | list[Any]:
         if array is None:
@@ -282,15 +293,11 @@ class Watch:
     def _add(self, array: Array, step: Give) -> None:
         """Let a step that runs no kernel give the array."""
         self.steps.append(step)
-        self.values.append(array)
+        self._append(array)
 
     def _place(self, array: Array) -> int | None:
         """The number of the value whose memory an array shows."""
-        storage = array.storage
-        for i, value in enumerate(self.values):
-            if value is not None and value.storage is storage:
-                return i
-        return None
+        return self._places.get(id(array.storage))
 
     def _part(self, array: Array) -> _Part:
         place = self._place(array)
