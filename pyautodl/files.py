@@ -47,6 +47,8 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            if fcntl is None:  # such systems rename no open file
+                file.close()
             os.chmod(name, _mode_of(target))
             os.replace(name, target)
         except BaseException:
@@ -75,7 +77,7 @@ def _make_beside(target: Path) -> tuple[int, str]:
         # where files can't be locked, none is taken for abandoned either
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
+        if os.path.lexists(name):
             return handle, name
         # another process had found it before it was locked
         os.close(handle)

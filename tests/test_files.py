@@ -123,6 +123,17 @@ def test_a_file_that_is_removed_before_it_is_locked_is_made_anew(tmp_path, monke
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 
+def test_files_are_written_where_there_are_no_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    path = tmp_path / "x"
+    left = tmp_path / f"{files._prefix_of(path)}abcdefgh"
+    left.write_bytes(b"left")
+    for content in (b"old", b"new"):
+        atomic_write(path, content)
+        assert path.read_bytes() == content
+    assert left.exists()
+
+
 def test_long_names_have_room(tmp_path):
     atomic_write(tmp_path / ("x" * 255), b"new")
     assert len(list(tmp_path.iterdir())) == 1
