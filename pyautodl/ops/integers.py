@@ -78,6 +78,8 @@ def integer(name: str, what: str, value: Any) -> int:
     Raises:
         TypeError: it is no integer.
     """
+    if type(value) is int:
+        return value
     try:
         return _number(value)
     except TypeError:
