@@ -96,9 +96,9 @@ V_INLINE void K(block_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t
 
 /* all ones in the first n lanes */
 V_INLINE mask K(first_lanes)(int64_t n) {
-    mask m = {0};
-    for (int64_t i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
-    return m;
+    mask lane;
+    for (int64_t i = 0; i < VL; i++) lane[i] = (mask_item)i;
+    return lane < (mask_item)n;
 }
 
 /* ---- tiles: element j of up to VL rows of length n is at tile[j * VL ...] ---- */

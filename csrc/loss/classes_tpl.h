@@ -95,32 +95,41 @@ static inline int64_t K(unit)(const K(classes) *e, int64_t u, int64_t *width) {
 /* Of each row of a unit: its class, -1 where it is ignored or no row, and the weight of that class,
  * there 0. Where targets are probabilities, class 0 and weight 1. */
 typedef struct {
-    mask_item label[LANES];
-    REAL weight[LANES];
+    mask label;
+    vec weight;
 } K(unit_targets);
 
-V_INLINE void K(targets_of)(const K(classes) *e, int64_t first, int64_t width, K(unit_targets) *t) {
-    int64_t labels[LANES] = {0};
-    if (e->labels != NULL && width == VL) {
-        memcpy(labels, e->labels + first, sizeof labels);
-    } else if (e->labels != NULL) {
-        for (int64_t i = 0; i < width; i++) labels[i] = e->labels[first + i];
-    }
-    for (int64_t i = 0; i < VL; i++) {
-        const int live = (i < width) & ((e->labels == NULL) | (labels[i] != e->ignore));
-        t->label[i] = live ? (mask_item)labels[i] : -1;
-        t->weight[i] = live ? (REAL)1 : (REAL)0;
-    }
-    if (e->weight == NULL || e->labels == NULL) return;
-    for (int64_t i = 0; i < width; i++) {
-        if (t->label[i] >= 0) t->weight[i] = e->weight[t->label[i]];
+typedef int64_t K(unit_labels) __attribute__((vector_size(8 * VL)));
+
+/* Of `width` rows; 0 behind. A vector of more bytes than the instruction set's can't be a result. */
+V_INLINE void K(take_labels)(const int64_t *from, int64_t width, K(unit_labels) *labels) {
+    *labels = (K(unit_labels)){0};
+    if (width == VL) {
+        memcpy(labels, from, sizeof *labels);
+    } else {
+        for (int64_t i = 0; i < width; i++) (*labels)[i] = from[i];
     }
 }
 
-V_INLINE mask K(label_lanes)(const K(unit_targets) *t) {
-    mask label;
-    memcpy(&label, t->label, sizeof label);
-    return label;
+V_INLINE K(unit_targets) K(targets_of)(const K(classes) *e, int64_t first, int64_t width) {
+    mask label = {0}, live = K(first_lanes)(width);
+    if (e->labels != NULL) {
+        K(unit_labels) labels;
+        K(take_labels)(e->labels + first, width, &labels);
+        label = __builtin_convertvector(labels, mask);
+        /* compilers make single elements of a comparison of so many, not of their halves */
+        const K(unit_labels) differs = labels ^ e->ignore;
+        live &= (__builtin_convertvector(differs, mask) |
+                 __builtin_convertvector(differs >> 32, mask)) != 0;
+    }
+    K(unit_targets) t = {label | ~live, v_select(live, v_set1(1), (vec){0})};
+    if (e->weight == NULL || e->labels == NULL) return t;
+    REAL weight[LANES] = {0};
+    for (int64_t i = 0; i < width; i++) {
+        if (t.label[i] >= 0) weight[i] = e->weight[t.label[i]];
+    }
+    t.weight = v_load(weight);
+    return t;
 }
 
 /* Of each row of a unit: its largest logit, the sum of exp(logit - largest), and of the target
@@ -236,9 +245,10 @@ V_INLINE vec K(own_logits)(const K(classes) *e, int64_t first, int64_t width,
                            const K(unit_targets) *t) {
     const REAL *x = e->x + K(element)(e, first, 0);
     const int64_t row = K(row_step)(e), inner = e->v.inner;
+    const mask label = t->label & (t->label >= 0);
     REAL own[LANES] = {0};
     for (int64_t i = 0; i < width; i++) {
-        own[i] = x[i * row + (t->label[i] < 0 ? 0 : (int64_t)t->label[i]) * inner];
+        own[i] = x[i * row + (int64_t)label[i] * inner];
     }
     return v_load(own);
 }
@@ -250,11 +260,11 @@ V_INLINE void K(unit_losses)(const K(classes) *e, int64_t first, int64_t width,
     const vec largest = v_load(s->largest), sum = v_load(s->sum);
     vec mass = v_load(s->mass), dot = v_load(s->dot);
     if (e->labels != NULL) {
-        const vec q = v_set1(e->keep) * v_load(t->weight);
+        const vec q = v_set1(e->keep) * t->weight;
         mass += q;
         dot += q * (K(own_logits)(e, first, width, t) - largest);
     }
     v_store_n(stats + first, largest, width);
     v_store_n(stats + e->rows + first, v_set1((REAL)1) / sum, width);
-    v_store(loss, v_select(K(label_lanes)(t) >= 0, v_fma(mass, v_log(sum), -dot), (vec){0}));
+    v_store(loss, v_select(t->label >= 0, v_fma(mass, v_log(sum), -dot), (vec){0}));
 }

@@ -129,11 +129,10 @@ static REAL K(mass_of_row)(const K(classes) *e, int64_t row) {
 
 static void K(unit_gradient)(const K(classes) *e, int64_t first, int64_t width, const REAL *g,
                              REAL common, const REAL *stats, const mask *row_of, REAL *dx) {
-    K(unit_targets) t;
-    K(targets_of)(e, first, width, &t);
+    const K(unit_targets) t = K(targets_of)(e, first, width);
     K(unit_slopes) s;
-    s.label = K(label_lanes)(&t);
-    const vec zero = {0}, weight = v_load(t.weight);
+    s.label = t.label;
+    const vec zero = {0}, weight = t.weight;
     vec factor = e->reduction == PYAD_REDUCE_NONE ? v_load_n(g + first, width) : v_set1(common);
     factor = v_select(s.label >= 0, factor, zero);
     vec mass = v_fma(v_set1(e->keep), weight, v_set1(e->spread_mass)), own = zero;

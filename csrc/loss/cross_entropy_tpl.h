@@ -16,9 +16,11 @@ V_INLINE void K(add_rows)(const K(classes) *e, int64_t first, int64_t width, con
         v_store_n(out + first, v_load(loss), width);
         return;
     }
+    REAL weight[LANES];
+    v_store(weight, t->weight);
     for (int64_t p = 0; p < (int64_t)WIDE; p++) {
         sums->loss[p] += v_widen(loss + p * (VL / (int64_t)WIDE));
-        sums->weight[p] += v_widen(t->weight + p * (VL / (int64_t)WIDE));
+        sums->weight[p] += v_widen(weight + p * (VL / (int64_t)WIDE));
     }
 }
 
@@ -63,7 +65,6 @@ static int K(cross_entropy_fwd)(const void *args, const team *t) {
     double *sums = t->shared;
     int64_t first, last, units = K(count_units)(&e), width;
     REAL losses[LANES], *out = a->loss.data;
-    K(unit_targets) targets;
     K(unit_sums) strip[STRIP_TILES];
     memset(strip, 0, sizeof *strip);
     const int tiled = e.v.inner == 1 && e.v.n <= TILE_CLASSES;
@@ -79,7 +80,7 @@ static int K(cross_entropy_fwd)(const void *args, const team *t) {
             K(sums_of_rows)(&e, row, rows, strip);
             for (int64_t i = 0; i < rows; i += VL) {
                 width = pyad_min(VL, rows - i);
-                K(targets_of)(&e, row + i, width, &targets);
+                const K(unit_targets) targets = K(targets_of)(&e, row + i, width);
                 K(unit_losses)(&e, row + i, width, &targets, &strip[i / VL], a->stats.data, losses);
                 K(add_rows)(&e, row + i, width, losses, &targets, out, &block);
             }

@@ -22,7 +22,6 @@ static int K(nll_fwd)(const void *args, const team *t) {
     double *sums = t->shared;
     int64_t first, last;
     REAL losses[LANES] = {0}, *out = a->loss.data;
-    K(unit_targets) targets;
     const int64_t units = pyad_ceil_div(e.rows, VL);
     K(own_blocks)(t, &first, &last);
     for (int64_t b = first; b < last; b++) {
@@ -31,7 +30,7 @@ static int K(nll_fwd)(const void *args, const team *t) {
         K(block_sums) block = {0};
         for (int64_t r = start * VL; r < pyad_min(stop * VL, e.rows); r += VL) {
             const int64_t width = pyad_min(VL, e.rows - r);
-            K(targets_of)(&e, r, width, &targets);
+            const K(unit_targets) targets = K(targets_of)(&e, r, width);
             for (int64_t i = 0; i < VL; i++) losses[i] = i < width ? K(nll_of_row)(&e, r + i) : 0;
             K(add_rows)(&e, r, width, losses, &targets, out, &block);
         }
