@@ -614,6 +614,7 @@ static int K(grad_norm)(const void *args, const team *t) {
     K(norm_pass)(a, t, 0, 1, largest);
     double norm = K(norm_largest)(largest), scale = norm;
     if (a->p != 0 && norm > 0 && norm - norm == 0) {
+        if (scale < 0x1p-1022) scale = 0x1p-1022; /* of less the reciprocal is not finite */
         K(norm_pass)(a, t, a->p, 1 / scale, sums);
         double sum = 0;
         for (int64_t i = 0; i < OPTIM_PARTS; i++) sum += sums[i];
