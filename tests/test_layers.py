@@ -40,6 +40,12 @@ def _signs(*shape: int) -> ad.Tensor:
     return ad.tensor(np.random.default_rng(5).choice([-1.0, 1.0], shape))
 
 
+def _places(x: ad.Tensor) -> ad.Tensor:
+    """Indices into the axes behind the channels, each of them once, in another order."""
+    places = ad.arange(x[0, 0].numel()).flip(0).reshape(x.shape[2:])
+    return places.expand(x.shape).clone()
+
+
 class WithTarget(nn.Module):
     """A loss as a function of its first arguments alone: targets get no gradient."""
 
@@ -127,6 +133,11 @@ for _name, _x in (("1d", SEQUENCE), ("2d", IMAGE), ("3d", VOLUME)):
     for _kind in ("Max", "Avg"):
         CASES[f"{_kind}Pool{_name}"] = [((2,), (_x,)), ((2, 1, 1), (_x,))]
         CASES[f"Adaptive{_kind}Pool{_name}"] = [((2,), (_x,))]
+    CASES[f"LPPool{_name}"] = [((2, 2), (_x,)), ((2, 3, 1, True), (_x,))]
+    CASES[f"MaxUnpool{_name}"] = [
+        ((2,), (_x, _places(_x))),
+        ((3, 1, 1), (_x, _places(_x))),
+    ]
     for _kind in ("Circular", "Reflection", "Replication", "Zero"):
         CASES[f"{_kind}Pad{_name}"] = [((1,), (_x,))]
     CASES[f"ConstantPad{_name}"] = [((1, 3.0), (_x,))]
