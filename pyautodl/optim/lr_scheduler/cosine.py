@@ -47,6 +47,10 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 
+    @property
+    def _lowest(self) -> float:  # type: ignore[override]
+        return self.eta_min
+
     def lr_at(self, step: float, group: int = 0) -> float:
         return cosine(self.base_lrs[group], self.eta_min, step / self.T_max)
 

@@ -24,6 +24,8 @@ class LRScheduler:
     _alone = False
     # whether it sets its own at every step: what others did in between is lost
     _absolute = False
+    # where it ends, whatever it began with; what is set in between moves relative to that
+    _lowest = 0.0
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -97,14 +99,15 @@ class LRScheduler:
         place of `old`.
         """
         current = float(self.optimizer.param_groups[number]["lr"])
-        if old != 0:
-            return current * new / old
+        low = self._lowest
+        if old != low:
+            return low + (current - low) * (new - low) / (old - low)
         if self.base_lrs[number] == 0:
             # held at 0, and now let go
             self._join(number, before)
             return self.lr_at(self.last_epoch, number)
-        # at its end, or about to rise from 0
-        return current if new == 0 else new
+        # at its end, or about to rise again
+        return current if new == low else new
 
     def _join(self, number: int, step: float) -> None:
         """Find the base of a group: that of which its step size would come at a step."""
