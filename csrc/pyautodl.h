@@ -913,13 +913,36 @@ typedef struct {
 
 /* ---- augment ---- */
 
-/* x and out (n, c, h, w), samples (n) int64 */
+/* what stands outside of an image */
+#define PYAD_OUTSIDE_FILL 0
+#define PYAD_OUTSIDE_EDGE 1
+#define PYAD_OUTSIDE_REFLECT 2
+#define PYAD_OUTSIDE_SYMMETRIC 3
+
+/* samples (n) int64, out (n, count) float64, dense: numbers in [0, 1) for each sample */
 typedef struct {
-    pyad_array x;
     pyad_array samples;
     pyad_array out;
     int64_t seed;
     int64_t epoch;
-    int64_t max_shift;
+} augment_uniform_args;
+
+/* the same, out float32: normal numbers of mean 0 and standard deviation 1 */
+typedef struct {
+    pyad_array samples;
+    pyad_array out;
+    int64_t seed;
+    int64_t epoch;
+} augment_normal_args;
+
+/* x (n, c, h, w), out (n, c, oh, ow), maps (n, 6) float64, dense: out[i, j] is x at row
+ * m0 i + m1 j + m2 and column m3 i + m4 j + m5. mode: PYAD_NEAREST, or PYAD_LINEAR for floats and
+ * uint8 */
+typedef struct {
+    pyad_array x;
+    pyad_array maps;
+    pyad_array out;
+    int64_t mode;
+    int64_t outside;
     double fill;
-} random_shift_args;
+} augment_move_args;

@@ -43,5 +43,8 @@ WINOGRAD_WIDTH = 32
 # interpolation
 NEAREST, NEAREST_EXACT, LINEAR, LINEAR_CORNERS = range(4)
 
+# what stands outside of an image
+OUTSIDE_FILL, OUTSIDE_EDGE, OUTSIDE_REFLECT, OUTSIDE_SYMMETRIC = range(4)
+
 # recurrent cells
 LSTM, GRU, RNN_TANH, RNN_RELU = range(4)

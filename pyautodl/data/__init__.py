@@ -1,6 +1,17 @@
 """Data: datasets, loaders, splits, normalisation, augmentation."""
 
-from pyautodl.data.augment import RandomShift
+from pyautodl.data.augment import (
+    ColorJitter,
+    Compose,
+    GaussianNoise,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomShift,
+    RandomVerticalFlip,
+)
 from pyautodl.data.dataset import (
     ConcatDataset,
     Dataset,

@@ -131,7 +131,8 @@ class DataLoader:
         generator: whose seed decides the order; default the default generator.
         prefetch_factor: batches that each worker prepares ahead.
         transform: called as transform(batch, samples=, epoch=, seed=) on each batch,
-            with the sample numbers, so that what it draws depends on nothing else.
+            with the sample numbers, so that what it draws depends on nothing else; see
+            `Compose`.
 
     Raises:
         ValueError: the dataset is empty, or arguments contradict each other.

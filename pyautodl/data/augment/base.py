@@ -1,0 +1,232 @@
+"""What transforms share: the members of a batch they change, and their random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from inspect import signature
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyautodl.errors import ShapeError, describe
+from pyautodl.functional.random import randint
+from pyautodl.ops.augment import AUGMENT_NORMAL, AUGMENT_UNIFORM
+from pyautodl.random import Generator
+from pyautodl.tensor import Tensor, apply
+
+__all__ = ["Compose", "Draw", "Transform"]
+
+NDArray = np.ndarray[Any, Any]
+
+# streams of the seeds of those that draw side by side, apart from the others' streams
+_SEED_STREAM = 1 << 44
+
+
+@lru_cache(maxsize=1024)
+def _seed_beside(seed: int, place: int) -> int:
+    """A seed for one of several that draw side by side."""
+    generator = Generator().manual_seed(seed).set_stream(_SEED_STREAM + place)
+    return int(randint(-(2**63), 2**63, (), generator=generator).item())
+
+
+class Draw(NamedTuple):
+    """What random numbers may depend on, and the numbers."""
+
+    samples: Tensor
+    epoch: int
+    seed: int
+
+    def uniform(self, count: int) -> NDArray:
+        """`count` numbers in [0, 1) for each sample."""
+        drawn: Tensor = apply(
+            AUGMENT_UNIFORM,
+            self.samples,
+            seed=self.seed,
+            epoch=self.epoch,
+            count=count,
+        )
+        return drawn.numpy()
+
+    def normal(self, shape: Sequence[int], place: int) -> Tensor:
+        """Normal numbers for a batch of such a shape, others for each `place`."""
+        drawn: Tensor = apply(
+            AUGMENT_NORMAL,
+            self.samples,
+            seed=_seed_beside(self.seed, place),
+            epoch=self.epoch,
+            count=int(np.prod(shape[1:])),
+        )
+        return drawn.reshape(*shape)
+
+
+class Compose:
+    """Several transforms, one after the other; a DataLoader's transform.
+
+    Each draws numbers of its own, by its place in the list. A function belongs there,
+    too, if it is called as they are: f(batch, samples=, epoch=, seed=).
+
+    Args:
+        transforms: the transforms, in their order.
+
+    Raises:
+        TypeError: something in the list can't be called as they are.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.data import Compose, GaussianNoise, RandomHorizontalFlip
+        >>> def double(batch, **draw):
+        ...     return batch * 2
+        >>> both = Compose([RandomHorizontalFlip(), GaussianNoise(sigma=0.1), double])
+        >>> both(ad.rand(4, 1, 8, 8), samples=ad.arange(4), epoch=0, seed=0).shape
+        pyautodl.Size([4, 1, 8, 8])
+    """
+
+    def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
+        self.transforms = list(transforms)
+        for each in self.transforms:
+            _check_callable(each)
+
+    def __call__(self, batch: Any, *, samples: Tensor, epoch: int, seed: int) -> Any:
+        for place, transform in enumerate(self.transforms):
+            batch = transform(
+                batch, samples=samples, epoch=epoch, seed=_seed_beside(seed, place)
+            )
+        return batch
+
+
+def _check_callable(transform: Any) -> None:
+    if not callable(transform):
+        raise TypeError(
+            f"Compose: expected transforms that can be called, got {describe(transform)}"
+        )
+    try:
+        takes = signature(transform)
+    except ValueError:
+        # written in C: it does not tell
+        return
+    try:
+        takes.bind(None, samples=None, epoch=0, seed=0)
+    except TypeError:
+        name = getattr(transform, "__name__", type(transform).__name__)
+        raise TypeError(
+            f"Compose: transforms are called as f(batch, samples=, epoch=, seed=), got "
+            f"{name}{takes}; likely fix: lambda batch, **draw: ..."
+        ) from None
+
+
+class Transform:
+    """A change of some members of a batch: images, and planes such as masks are.
+
+    A subclass defines `_changed`.
+
+    Args:
+        images: which members: their places, or their names where batches are dicts.
+    """
+
+    def __init__(self, images: Any) -> None:
+        self.images = tuple(images) if isinstance(images, (tuple, list)) else (images,)
+
+    def __call__(self, batch: Any, *, samples: Tensor, epoch: int, seed: int) -> Any:
+        """Change a batch: a tensor, a sequence or a dict of them.
+
+        Raises:
+            IndexError, KeyError: the batch has no such member.
+            ShapeError: a member is not one of images, or not one for each sample.
+        """
+        parts: Any = [batch] if isinstance(batch, Tensor) else batch
+        parts = dict(parts) if isinstance(parts, dict) else list(parts)
+        chosen = {each: self._member(parts, each, samples) for each in self.images}
+        for each, value in self._changed(chosen, Draw(samples, epoch, seed)).items():
+            parts[each] = value
+        if isinstance(batch, Tensor):
+            return parts[0]
+        return parts if isinstance(parts, dict) else tuple(parts)
+
+    def _changed(self, images: dict[Any, Tensor], draw: Draw) -> dict[Any, Tensor]:
+        """The changed members, by place or name."""
+        raise NotImplementedError
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _for_each(self, what: str, value: Any, kinds: Any) -> dict[Any, Any]:
+        """One value for all images, or one for each of them."""
+        if isinstance(value, kinds):
+            return dict.fromkeys(self.images, value)
+        values = list(value)
+        if len(values) != len(self.images):
+            raise ValueError(
+                f"{self._name}: {len(values)} {what}s for {len(self.images)} images; give "
+                "one for all, or one for each of images"
+            )
+        return dict(zip(self.images, values, strict=True))
+
+    def _member(self, parts: Any, which: Any, samples: Tensor) -> Tensor:
+        if isinstance(parts, dict):
+            if which not in parts:
+                raise KeyError(
+                    f"{self._name}: images has {which!r}, the batch has "
+                    f"{', '.join(map(repr, parts))}"
+                )
+        elif not isinstance(which, int) or not -len(parts) <= which < len(parts):
+            raise IndexError(
+                f"{self._name}: images has {which!r}, the batch has {len(parts)} members"
+            )
+        images = parts[which]
+        if not isinstance(images, Tensor) or images.ndim not in (3, 4):
+            raise ShapeError(
+                f"{self._name}: expected images (n, c, h, w) or planes (n, h, w), got "
+                f"{describe(images)} as member {which!r}; likely fix: another member, by "
+                "images="
+            )
+        if samples.shape != images.shape[:1]:
+            raise ShapeError(
+                f"{self._name}: expected the number of each of {images.shape[0]} samples, "
+                f"got samples {tuple(samples.shape)}"
+            )
+        return images
+
+    def _common_size(self, images: dict[Any, Tensor]) -> tuple[int, int]:
+        """Height and width, which all members share that are changed alike."""
+        sizes = {each: tuple(x.shape[-2:]) for each, x in images.items()}
+        first = self.images[0]
+        for each, size in sizes.items():
+            if size != sizes[first]:
+                raise ShapeError(
+                    f"{self._name}: images of different size can't be changed alike, got "
+                    f"{sizes[first]} as member {first!r} and {size} as {each!r}"
+                )
+        return sizes[first]
+
+
+def check_probability(name: str, p: float) -> float:
+    """A number from 0 to 1, or a ValueError."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
+    return float(p)
+
+
+def pair(
+    name: str, what: str, value: Any, around: float | None = 0.0
+) -> tuple[float, float]:
+    """A range (low, high); a number stands for as much on both sides of `around`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, Real) and around is not None:
+        if value < 0:
+            raise ValueError(f"{name}: {what} must be >= 0 or a range, got {value}")
+        return around - float(value), around + float(value)
+    ends = tuple(float(each) for each in value)
+    if len(ends) != 2 or not ends[0] <= ends[1]:
+        raise ValueError(f"{name}: {what} must be a range (low, high), got {value}")
+    return ends
+
+
+def between(ends: tuple[float, float], unit: NDArray) -> NDArray:
+    """Numbers in [0, 1) as numbers in a range."""
+    return ends[0] + (ends[1] - ends[0]) * unit
