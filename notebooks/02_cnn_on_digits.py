@@ -20,7 +20,9 @@
 import pyautodl as ad
 from pyautodl import inspect, nn, plot
 from pyautodl.data import (
+    Compose,
     Normalizer,
+    RandomRotation,
     RandomShift,
     load_digits,
     train_validation_test_split,
@@ -51,6 +53,24 @@ parts = [
 print([len(x) for x, _ in parts], "mean", round(normalizer.mean.item(), 1))
 
 # %% [markdown]
+# ## More digits from the same ones
+#
+# A digit that is turned and shifted a little is still that digit, yet other numbers to the
+# network. We let it see each digit a little different in every epoch. How different depends on
+# the seed, the epoch and the sample's number alone, so that it can be repeated.
+
+# %%
+background = normalizer(ad.zeros(1)).item()
+augment = Compose(
+    [RandomRotation(10, "bilinear", fill=background), RandomShift(2, background)]
+)
+some, numbers = parts[0][0][:10], ad.arange(10)
+plot.image_grid(
+    [some, *(augment(some, samples=numbers, epoch=i, seed=0) for i in range(2))],
+    row_titles=["digit", "epoch 0", "epoch 1"],
+)
+
+# %% [markdown]
 # ## The network
 #
 # A convolution looks for small patterns everywhere, pooling keeps the strongest answer of
@@ -75,8 +95,7 @@ print(inspect.summary(model, (1, 1, 28, 28)))
 # ## Training
 #
 # `cross_entropy` takes the scores as they are and the class numbers. Early stopping keeps the
-# weights of the best epoch. Images are shifted by up to two pixels, anew in every epoch, which
-# teaches the network that position does not matter.
+# weights of the best epoch.
 
 # %%
 trainer = Trainer(
@@ -87,15 +106,12 @@ trainer = Trainer(
     callbacks=[EarlyStopping("val_accuracy", patience=3)],
     seed=0,
 )
-background = normalizer(ad.zeros(1)).item()
-history = trainer.fit(
-    parts[0], parts[1], epochs=6, transform=RandomShift(2, background), progress=False
-)
+history = trainer.fit(parts[0], parts[1], epochs=6, transform=augment, progress=False)
 history.plot()
 
 # %% [markdown]
 # The training figures are averages over an epoch in which the network still learns, and of
-# shifted images, so validation may look better than training in the first epochs. What does
+# augmented images, so validation may look better than training in the first epochs. What does
 # the library say to the curves?
 
 # %%
