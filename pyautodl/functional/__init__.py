@@ -17,7 +17,9 @@ from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
 from pyautodl.functional.limits import *
 from pyautodl.functional.loss import *
+from pyautodl.functional.lp_pool import *
 from pyautodl.functional.matmul import *
+from pyautodl.functional.max_unpool import *
 from pyautodl.functional.norm import *
 from pyautodl.functional.pool import *
 from pyautodl.functional.random import *
@@ -48,7 +50,9 @@ _FAMILIES = (
     "interpolate",
     "limits",
     "loss",
+    "lp_pool",
     "matmul",
+    "max_unpool",
     "norm",
     "pool",
     "random",
