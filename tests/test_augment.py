@@ -60,7 +60,7 @@ def _run(transform, x, samples=None, epoch=2, seed=7):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_t6_a_sample_comes_out_alike_in_every_batch_on_any_threads(name, dtype):
+def test_a_sample_comes_out_alike_in_every_batch_on_any_threads(name, dtype):
     transform, x = TRANSFORMS[name](), _images(dtype=dtype)
     whole = _run(transform, x)
     assert whole.dtype is x.dtype
@@ -158,7 +158,7 @@ def half(x):
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_t8_masks_move_with_their_images(name):
+def test_masks_move_with_their_images(name):
     x = _images(c=1)
     mask = (x[:, 0] > 0.5).long()
     move = MOVES[name](images=(0, -1))

@@ -146,7 +146,7 @@ def test_unknown_instruction_set_lists_the_choices(compiled):
 @pytest.mark.parametrize(
     "start", ["import pyautodl", "import runpy; runpy.run_module('pyautodl')"]
 )
-def test_e8_wrong_settings_are_named_without_the_lines_that_read_them(
+def test_wrong_settings_are_named_without_the_lines_that_read_them(
     compiled, start, name
 ):
     status, _, error = _python(start, **{name: "foo"})
