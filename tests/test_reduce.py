@@ -274,3 +274,16 @@ def test_logsumexp_of_short_rows(rows: int, columns: int, dtype: str) -> None:
     near = 4 * np.finfo(dtype).eps
     found = ad.logsumexp(ad.tensor(x), 1).numpy()
     np.testing.assert_allclose(found, expected, rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_cumprod_of_floats_that_fades_away_ends_at_zero(dim):
+    """Its total would stay at the smallest subnormal double, which costs time for ever."""
+    factors = np.full(20_000, 0.75, dtype=np.float32)
+    x = ad.tensor(factors.reshape(-1, 1) if dim == 0 else factors.reshape(1, -1))
+    found = x.cumprod(dim).numpy().reshape(-1)
+    wanted = np.cumprod(factors.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1.5e-45)
+    far = [1e-38] * 8 + [1e38] * 8
+    back = ad.tensor(far).reshape(-1, 1).cumprod(0)
+    assert back[-1].item() == pytest.approx(1, rel=1e-5)

@@ -40,6 +40,27 @@ typedef int64_t K(total);
 #define SCAN_BATCH 128 /* of these, before the memory of some more is asked for */
 #define SCAN_CACHE_LINE (PYAD_LINE_BYTES / (int64_t)sizeof(ELEM))
 
+/* A total as it goes on. A product of many numbers below 1 would stay at the smallest subnormal double for
+ * ever, where each step takes some processors fifty times as long: subnormal totals are 0. Of doubles the
+ * total is the result. */
+#define SCAN_FADE_EVERY (16 * SCAN_LANES)
+#define SCAN_KEEP(total) (total)
+#define SCAN_KEEP_LANES(total) (total)
+#if defined(REAL) && DTYPE == PYAD_FLOAT32
+#define SCAN_FADED 0x1p-1022
+#define SCAN_FADE(total) K(scan_fade)(total)
+#define SCAN_FADE_LANES(total) K(scan_fade_lanes)(total)
+V_INLINE double K(scan_fade)(double v) { return fabs(v) < SCAN_FADED ? copysign(0, v) : v; }
+
+V_INLINE vec_t_f64 K(scan_fade_lanes)(vec_t_f64 v) {
+    const mask_t_f64 sign = (mask_t_f64)(-(vec_t_f64){0}), bits = (mask_t_f64)v;
+    return (vec_t_f64)(bits & (sign | ~((vec_t_f64)(bits & ~sign) < SCAN_FADED)));
+}
+#else
+#define SCAN_FADE(total) (total)
+#define SCAN_FADE_LANES(total) (total)
+#endif
+
 /* A line whose elements lie side by side: total = total op x, in a register. vectors of
  * floats at once: each is combined with the one 1, 2, 4 ... places before it, then all with the
  * total. */
@@ -61,7 +82,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
     }
 }
 
-#define SCAN_LINE(name, start, combine)                                                          \
+#define SCAN_LINE(name, start, combine, go_on)                                                   \
     V_INLINE void K(name##_way)(REAL *out, const REAL *x, int64_t n, int reverse) {              \
         const vec_t_f64 first = start - (vec_t_f64){0};                                          \
         const int64_t whole = n / SCAN_LANES * SCAN_LANES;                                       \
@@ -80,11 +101,13 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             part = __builtin_convertvector(combine(total, v), K(scan_part));                     \
             memcpy(out + at, &part, sizeof part);                                                \
             total = combine(total, V_SHUFFLE(v, end));                                           \
+            /* seldom, as all wait for the total */                                              \
+            if (i % SCAN_FADE_EVERY == 0) total = go_on##_LANES(total);                          \
         }                                                                                        \
         double rest = total[0];                                                                  \
         for (int64_t i = whole; i < n; i++) {                                                    \
             const int64_t at = reverse ? n - 1 - i : i;                                          \
-            rest = combine(rest, (double)x[at]);                                                 \
+            rest = go_on(combine(rest, (double)x[at]));                                          \
             out[at] = (REAL)rest;                                                                \
         }                                                                                        \
     }                                                                                            \
@@ -96,7 +119,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
         }                                                                                        \
     }
 #else
-#define SCAN_LINE(name, start, combine)                                                          \
+#define SCAN_LINE(name, start, combine, go_on)                                                   \
     static void K(name##_line)(SCAN_OUT *out, const ELEM *x, int64_t n, int64_t reverse) {       \
         K(total) total = start;                                                                  \
         for (int64_t i = 0; i < n; i++) {                                                        \
@@ -108,8 +131,8 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 #endif
 
 /* total[c] = total[c] op x for `side` lines at once, from the first element or from the last */
-#define SCAN(name, first, combine)                                                               \
-    SCAN_LINE(name, first, combine)                                                              \
+#define SCAN(name, first, combine, go_on)                                                        \
+    SCAN_LINE(name, first, combine, go_on)                                                       \
     static void K(name##_side)(SCAN_OUT *restrict out, const ELEM *restrict x,                   \
                                const K(lines) *l, int64_t side, int64_t so, int64_t sx,          \
                                int64_t reverse) {                                                \
@@ -130,13 +153,13 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
                         __builtin_prefetch(to + c, 1, 2);                                        \
                     }                                                                            \
                     for (int64_t c = begin; c < begin + SCAN_BATCH; c++) {                       \
-                        total[c] = combine(total[c], (K(total))p[c]);                            \
+                        total[c] = go_on(combine(total[c], (K(total))p[c]));                     \
                         q[c] = (SCAN_OUT)total[c];                                               \
                     }                                                                            \
                 }                                                                                \
             }                                                                                    \
             for (int64_t c = begin; c < side; c++) {                                             \
-                total[c] = combine(total[c], (K(total))p[c * sx]);                               \
+                total[c] = go_on(combine(total[c], (K(total))p[c * sx]));                        \
                 q[c * so] = (SCAN_OUT)total[c];                                                  \
             }                                                                                    \
         }                                                                                        \
@@ -182,8 +205,8 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 #define SCAN_ADD(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
 #define SCAN_MUL(a, b) ((int64_t)((uint64_t)(a) * (uint64_t)(b)))
 #endif
-SCAN(cumsum, 0, SCAN_ADD)
-SCAN(cumprod, 1, SCAN_MUL)
+SCAN(cumsum, 0, SCAN_ADD, SCAN_KEEP)
+SCAN(cumprod, 1, SCAN_MUL, SCAN_FADE)
 
 #ifdef REAL
 /* out_k = b_k + a_k out_(k-1), or in reverse b_k + a_(k+1) out_(k+1): one line at a time */
@@ -219,6 +242,12 @@ PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
 #undef SCAN_LANES
 #undef SCAN_STEPS
 #undef SCAN_OUT
+#undef SCAN_FADE_EVERY
+#undef SCAN_KEEP
+#undef SCAN_KEEP_LANES
+#undef SCAN_FADE
+#undef SCAN_FADE_LANES
+#undef SCAN_FADED
 #undef SCAN_SIDE
 #undef SCAN_APART
 #undef SCAN_ADD
