@@ -12,8 +12,7 @@ from pyautodl.backends import native
 from pyautodl.cli import demo
 from pyautodl.train import Callback, Trainer
 
-# moments, momentum and step sizes have changed by then; each step takes NumPy its time
-STEPS = 8
+STEPS = 20
 
 
 class Enough(Exception):
