@@ -822,6 +822,20 @@ def test_a_base_of_0_may_rise_to_the_end_of_a_cosine() -> None:
         schedule.step()
 
 
+def test_joined_schedules_move_momentum_too() -> None:
+    optimizer = _optimizer()
+    cycle = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=10)
+    parts = [lr_scheduler.ConstantLR(optimizer, 0.5, 3), cycle]
+    sequence = lr_scheduler.SequentialLR(optimizer, parts, [3])
+    for step in range(8):
+        wanted = cycle.momentum_at(max(step - 3, 0))
+        assert optimizer.param_groups[0]["momentum"] == wanted
+        sequence.step()
+    chain = lr_scheduler.ChainedScheduler([cycle])
+    chain.step()
+    assert optimizer.param_groups[0]["momentum"] == cycle.momentum_at(1)
+
+
 def test_a_schedule_goes_on_from_a_file(tmp_path: Path) -> None:
     whole = _optimizer()
     expected = _lrs(whole, lr_scheduler.MultiStepLR(whole, [1, 4, 4], 0.5), 6)

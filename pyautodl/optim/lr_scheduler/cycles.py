@@ -60,12 +60,11 @@ class _Cycle(LRScheduler):
     def _rebase(self, number: int, base: float) -> None:
         refuse_group(self, number)
 
-    def _set(self, lrs: list[float]) -> None:
-        super()._set(lrs)
+    def _move_others(self, step: float) -> None:
         if not self.cycle_momentum:
             return
         for i, group in enumerate(self.optimizer.param_groups):
-            momentum = self.momentum_at(self.last_epoch, i)
+            momentum = self.momentum_at(step, i)
             if "betas" in group:
                 group["betas"] = (momentum, *group["betas"][1:])
             else:

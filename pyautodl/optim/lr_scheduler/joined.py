@@ -54,10 +54,20 @@ class SequentialLR(LRScheduler):
         self._milestones = list(milestones)
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, step: float, group: int = 0) -> float:
+    def _at(self, step: float) -> tuple[LRScheduler, float]:
+        """The schedule at a step, and how many steps it has done by then."""
         number = bisect_right(self._milestones, step)
-        start = self._milestones[number - 1] if number else 0
-        return self._schedulers[number].lr_at(step - start, group)
+        return self._schedulers[number], step - (
+            self._milestones[number - 1] if number else 0
+        )
+
+    def lr_at(self, step: float, group: int = 0) -> float:
+        schedule, done = self._at(step)
+        return schedule.lr_at(done, group)
+
+    def _move_others(self, step: float) -> None:
+        schedule, done = self._at(step)
+        schedule._move_others(done)
 
     def _rebase(self, number: int, base: float) -> None:
         super()._rebase(number, base)
@@ -100,6 +110,10 @@ class ChainedScheduler(LRScheduler):
         for each in self._schedulers:
             lr *= each.lr_at(step, group) / base if base else 1.0
         return lr
+
+    def _move_others(self, step: float) -> None:
+        for each in self._schedulers:
+            each._move_others(step)
 
     def _rebase(self, number: int, base: float) -> None:
         super()._rebase(number, base)

@@ -130,6 +130,10 @@ class LRScheduler:
         for group, lr in zip(self.optimizer.param_groups, lrs):
             group["lr"] = lr
         self._last_lr = lrs
+        self._move_others(self.last_epoch)
+
+    def _move_others(self, step: float) -> None:
+        """Set what the schedule moves besides the step size, as it is after so many steps."""
 
     def get_last_lr(self) -> list[float]:
         """Return the step sizes that were last set, one for each group."""
