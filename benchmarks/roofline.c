@@ -2,7 +2,8 @@
  *
  *     roofline THREADS    prints lines "name value": GFLOP/s and GB/s
  *
- * Compiled by benchmarks/roofline.py once for each instruction set, with its flags alone.
+ * Compiled by benchmarks/roofline.py once for each instruction set, with its flags alone; as a library it
+ * has `multiply_adds`, to take turns within a process with what is held against it.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -120,6 +121,38 @@ static void *serve(void *argument) {
         }
     }
     return NULL;
+}
+
+#define TURN_ROUNDS 600000
+
+static void *take_turn(void *argument) {
+    worker *w = argument;
+    pthread_barrier_wait(&barrier);
+    const double began = now();
+    multiply_add(w, TURN_ROUNDS);
+    w->seconds = now() - began;
+    return NULL;
+}
+
+/* GFLOP/s of one or two milliseconds of multiply-adds on 1 to 64 threads, the slowest counts; 0 where there
+ * is no memory for threads. */
+double multiply_adds(int64_t count) {
+    worker turn[64] = {{0}};
+    pthread_t ids[64];
+    double slowest = 0;
+    if (pthread_barrier_init(&barrier, NULL, (unsigned)count)) return 0;
+    for (int64_t i = 1; i < count; i++) {
+        if (pthread_create(&ids[i], NULL, take_turn, &turn[i])) exit(2);
+    }
+    take_turn(&turn[0]);
+    for (int64_t i = 0; i < count; i++) {
+        if (i > 0) pthread_join(ids[i], NULL);
+        if (turn[i].seconds > slowest) slowest = turn[i].seconds;
+    }
+    pthread_barrier_destroy(&barrier);
+    static volatile float sink;
+    sink = turn[0].sink;
+    return (double)(count * TURN_ROUNDS) * 2.0 * CHAINS * LANES / slowest / 1e9;
 }
 
 int main(int argc, char **argv) {

@@ -14,14 +14,15 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import results
 from benchmarks.options import available_cpus, parser
 
-__all__ = ["Limits", "limits_of", "main", "measure"]
+__all__ = ["Limits", "compiled", "limits_of", "main", "measure"]
 
 # GFLOP/s and GB/s
 Limits = tuple[float, float]
@@ -61,8 +62,10 @@ def _isas() -> list[str]:
     return [isa for isa in _X86 if isa == "base" or _FLAG_OF_ISA[isa] in flags]
 
 
-def measure(isa: str, threads: int) -> list[dict[str, Any]]:
-    """Compile for an instruction set and run.
+@contextmanager
+def compiled(isa: str, *flags: str) -> Iterator[str]:
+    """The path of the program for an instruction set; with the flags -shared and -fPIC it is a
+    library.
 
     Raises:
         RuntimeError: there is no C compiler, or it fails.
@@ -70,7 +73,7 @@ def measure(isa: str, threads: int) -> list[dict[str, Any]]:
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(folder, "roofline"))
-        command = [*compiler, *_FLAGS, *_X86[isa], str(_SOURCE), "-o", program]
+        command = [*compiler, *_FLAGS, *_X86[isa], *flags, str(_SOURCE), "-o", program]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)
         except FileNotFoundError as error:
@@ -79,6 +82,16 @@ def measure(isa: str, threads: int) -> list[dict[str, Any]]:
             raise RuntimeError(
                 f"roofline: {command} failed:\n{error.stderr}"
             ) from error
+        yield program
+
+
+def measure(isa: str, threads: int) -> list[dict[str, Any]]:
+    """Compile for an instruction set and run.
+
+    Raises:
+        RuntimeError: there is no C compiler, or it fails.
+    """
+    with compiled(isa) as program:
         output = subprocess.run(
             [program, str(threads)], check=True, capture_output=True, text=True
         ).stdout
