@@ -18,6 +18,7 @@ from typing import Any
 
 import pyautodl as ad
 from benchmarks import results
+from benchmarks.libraries import OURS, load, refusable
 from benchmarks.options import available_cpus, parser
 from benchmarks.roofline import compiled
 
@@ -30,11 +31,13 @@ _MOST_THREADS = 64
 _TURN = 0.003
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
     options = parser("peak", __doc__)
     options.add_argument("--rounds", type=int, default=40, help="turns (default 40)")
     chosen = options.parse_args(arguments)
+    load(OURS, 1, None)
     rows = []
     with compiled(ad.native.current_isa(), "-shared", "-fPIC") as library:
         multiply_adds = ctypes.CDLL(library).multiply_adds

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import compare, instructions, profiles, regression, results, scaling
+from benchmarks import (
+    compare,
+    instructions,
+    peak,
+    profiles,
+    regression,
+    results,
+    scaling,
+)
 from benchmarks.libraries import LIBRARIES, OURS, load
 from benchmarks.memory import grows
 from benchmarks.roofline import limits_of
@@ -306,6 +315,26 @@ def test_what_is_not_installed_is_named(monkeypatch):
         Unsupported, match=r"absent is not installed.*pip install absent"
     ):
         libraries.load("absent", 1, None)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+def test_peak_takes_turns_with_each_size_and_number_of_threads(monkeypatch, tmp_path):
+    before = native.get_num_threads()
+    monkeypatch.setattr(peak, "_SIZES", (16, 32))
+    monkeypatch.setattr(peak, "available_cpus", lambda: 2)
+    monkeypatch.delenv("CC", raising=False)
+    file = tmp_path / "peak.json"
+    try:
+        assert peak.main(["--rounds", "3", "--json", str(file)]) == 0
+    finally:
+        native.set_num_threads(before)
+    rows = results.read(file)["rows"]
+    assert [row["row"] for row in rows] == [
+        f"{n}³ {threads} threads" for threads in (1, 2) for n in (16, 32)
+    ]
+    for row in rows:
+        assert 0 < row["low"] <= row["share"] <= row["high"]
 
 
 def test_the_readme_names_modules_that_exist():
