@@ -126,15 +126,52 @@ static double K(power)(double b, double n) {
     return r;
 }
 
+/* A number that the optimizer keeps for parameter i. */
+static inline float *K(scalar)(const pyad_array *table, int64_t i) {
+    return (float *)K(table_entry)(table, i)->data;
+}
+
 /* Every thread has read the old count of steps when the first one counts on. */
 static void K(count_steps)(const pyad_array *steps, const team *t) {
     if (t->nth > 1) team_barrier(t);
     if (t->ith != 0) return;
-    for (int64_t i = 0; i < steps->shape[0]; i++) *(float *)K(table_entry)(steps, i)->data += 1;
+    for (int64_t i = 0; i < steps->shape[0]; i++) *K(scalar)(steps, i) += 1;
 }
 
 static double K(next_step)(const pyad_array *steps, int64_t i) {
-    return (double)*(const float *)K(table_entry)(steps, i)->data + 1;
+    return (double)*K(scalar)(steps, i) + 1;
+}
+
+/* What Adam and its relatives do before they step: the gradient with its decay, or the parameter's, and
+ * the running means of the gradient and its square. hyper: lr, beta1, beta2, eps, weight decay. */
+typedef struct {
+    vec sign, decay, keep2, fresh1, fresh2;
+    int decays, decoupled;
+} K(moments);
+
+static inline K(moments) K(moments_of)(const double *h, int64_t decoupled, int64_t maximize) {
+    return (K(moments)){.sign = v_set1(maximize ? (REAL)-1 : (REAL)1),
+                        .decay = v_set1((REAL)(decoupled ? 1 - h[0] * h[4] : h[4])),
+                        .keep2 = v_set1((REAL)h[2]),
+                        .fresh1 = v_set1((REAL)(1 - h[1])),
+                        .fresh2 = v_set1((REAL)(1 - h[2])),
+                        .decays = h[4] != 0,
+                        .decoupled = decoupled != 0};
+}
+
+/* `left` elements at grad, param, mean and square; the means are also stored. */
+V_INLINE void K(take_in)(const K(moments) *o, const REAL *grad, const REAL *param, REAL *mean,
+                         REAL *square, int64_t left, vec *g, vec *p, vec *m, vec *s) {
+    *g = v_load_live(grad, left) * o->sign;
+    *p = v_load_live(param, left);
+    if (o->decays && o->decoupled) *p *= o->decay;
+    if (o->decays && !o->decoupled) *g = v_fma(o->decay, *p, *g);
+    *m = v_load_live(mean, left);
+    *s = v_load_live(square, left);
+    *m = v_fma(o->fresh1, *g - *m, *m);
+    *s = v_fma(o->fresh2, *g * *g, o->keep2 * *s);
+    v_store_live(mean, *m, left);
+    v_store_live(square, *s, left);
 }
 
 /* Kingma and Ba, "Adam", 2015; decoupled: Loshchilov and Hutter, "Decoupled weight decay", 2019 */
@@ -142,11 +179,9 @@ static int K(adam_step)(const void *args, const team *t) {
     const adam_step_args *a = args;
     const double *h = a->hyper.data;
     const double lr = h[0], beta1 = h[1], beta2 = h[2];
-    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
-    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
-    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
-    const vec fresh2 = v_set1((REAL)(1 - beta2));
-    const int decays = h[4] != 0, far = K(parts_stream)(&a->grads, t);
+    const vec eps = v_set1((REAL)h[3]);
+    const K(moments) o = K(moments_of)(h, a->decoupled, a->maximize);
+    const int far = K(parts_stream)(&a->grads, t);
     K(walk) w = K(walk_part)(&a->grads, t);
     while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
@@ -159,14 +194,8 @@ static int K(adam_step)(const void *args, const team *t) {
         REAL *restrict largest = a->amsgrad ? K(table_data)(&a->largest, w.i) : NULL;
         FOR_VECTORS(w, k, left) {
             if (far) K(ask_ahead)(k, grad, param, mean, square);
-            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
-            if (decays && a->decoupled) p *= decay;
-            if (decays && !a->decoupled) g = v_fma(decay, p, g);
-            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
-            m = v_fma(fresh1, g - m, m);
-            s = v_fma(fresh2, g * g, keep2 * s);
-            v_store_live(mean + k, m, left);
-            v_store_live(square + k, s, left);
+            vec g, p, m, s;
+            K(take_in)(&o, grad + k, param + k, mean + k, square + k, left, &g, &p, &m, &s);
             if (a->amsgrad) {
                 s = v_max(v_load_live(largest + k, left), s);
                 v_store_live(largest + k, s, left);
@@ -337,11 +366,8 @@ static int K(radam_step)(const void *args, const team *t) {
     const radam_step_args *a = args;
     const double *h = a->hyper.data;
     const double lr = h[0], beta1 = h[1], beta2 = h[2];
-    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
-    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
-    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
-    const vec fresh2 = v_set1((REAL)(1 - beta2));
-    const int decays = h[4] != 0;
+    const vec eps = v_set1((REAL)h[3]);
+    const K(moments) o = K(moments_of)(h, a->decoupled, a->maximize);
     K(walk) w = K(walk_part)(&a->grads, t);
     while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
@@ -353,14 +379,8 @@ static int K(radam_step)(const void *args, const team *t) {
         REAL *restrict mean = K(table_data)(&a->means, w.i);
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
-            if (decays && a->decoupled) p *= decay;
-            if (decays && !a->decoupled) g = v_fma(decay, p, g);
-            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
-            m = v_fma(fresh1, g - m, m);
-            s = v_fma(fresh2, g * g, keep2 * s);
-            v_store_live(mean + k, m, left);
-            v_store_live(square + k, s, left);
+            vec g, p, m, s;
+            K(take_in)(&o, grad + k, param + k, mean + k, square + k, left, &g, &p, &m, &s);
             if (trust > 0) m /= v_sqrt(s) + eps;
             v_store_live(param + k, v_fma(size, m, p), left);
         }
@@ -373,11 +393,6 @@ PYAD_RECORD_FLUSHED(radam_step, radam_step_args, 9 * K(table_numel)(&a->grads), 
 
 /* ---- NAdam ---- */
 
-/* A number that the optimizer keeps for parameter i. */
-static inline float *K(scalar)(const pyad_array *table, int64_t i) {
-    return (float *)K(table_entry)(table, i)->data;
-}
-
 /* The momentum of a step, which grows from beta1 / 2 to beta1. */
 static double K(momentum_of)(double beta1, double shrink, double step) {
     return beta1 * (1 - 0.5 * K(power)(shrink, step));
@@ -388,11 +403,8 @@ static int K(nadam_step)(const void *args, const team *t) {
     const nadam_step_args *a = args;
     const double *h = a->hyper.data;
     const double lr = h[0], beta1 = h[1], beta2 = h[2];
-    const vec eps = v_set1((REAL)h[3]), sign = v_set1(a->maximize ? (REAL)-1 : (REAL)1);
-    const vec decay = v_set1((REAL)(a->decoupled ? 1 - lr * h[4] : h[4]));
-    const vec keep2 = v_set1((REAL)beta2), fresh1 = v_set1((REAL)(1 - beta1));
-    const vec fresh2 = v_set1((REAL)(1 - beta2));
-    const int decays = h[4] != 0;
+    const vec eps = v_set1((REAL)h[3]);
+    const K(moments) o = K(moments_of)(h, a->decoupled, a->maximize);
     K(walk) w = K(walk_part)(&a->grads, t);
     while (K(walk_next)(&w)) {
         const double step = K(next_step)(&a->steps, w.i);
@@ -407,14 +419,8 @@ static int K(nadam_step)(const void *args, const team *t) {
         REAL *restrict mean = K(table_data)(&a->means, w.i);
         REAL *restrict square = K(table_data)(&a->squares, w.i);
         FOR_VECTORS(w, k, left) {
-            vec g = v_load_live(grad + k, left) * sign, p = v_load_live(param + k, left);
-            if (decays && a->decoupled) p *= decay;
-            if (decays && !a->decoupled) g = v_fma(decay, p, g);
-            vec m = v_load_live(mean + k, left), s = v_load_live(square + k, left);
-            m = v_fma(fresh1, g - m, m);
-            s = v_fma(fresh2, g * g, keep2 * s);
-            v_store_live(mean + k, m, left);
-            v_store_live(square + k, s, left);
+            vec g, p, m, s;
+            K(take_in)(&o, grad + k, param + k, mean + k, square + k, left, &g, &p, &m, &s);
             vec move = v_fma(of_mean, m, of_grad * g);
             v_store_live(param + k, p + move / v_fma(v_sqrt(s), correct, eps), left);
         }

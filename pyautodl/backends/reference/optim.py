@@ -32,6 +32,23 @@ def _gradient(grad: NDArray, param: NDArray, decay: float, maximize: int) -> NDA
     return g + decay * param if decay != 0 else g
 
 
+def _decays(param: NDArray, lr: float, decay: float, decoupled: int) -> float:
+    """The decay that is left for the gradient, once a decoupled one is the parameter's."""
+    if not decoupled:
+        return decay
+    param *= 1 - lr * decay
+    return 0.0
+
+
+def _take_in(
+    g: NDArray, mean: NDArray, square: NDArray, beta1: float, beta2: float
+) -> None:
+    """Move the running means of the gradient and its square."""
+    mean += (1 - beta1) * (g - mean)
+    square *= beta2
+    square += (1 - beta2) * g * g
+
+
 def sgd_step(
     grads: Table,
     hyper: NDArray,
@@ -67,12 +84,9 @@ def adam_step(
     for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
         steps[i] += 1
         step = float(steps[i].item())
-        if decoupled:
-            param *= 1 - lr * decay
-        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
-        mean += (1 - beta1) * (g - mean)
-        square *= beta2
-        square += (1 - beta2) * g * g
+        decays = _decays(param, lr, decay, decoupled)
+        g = _gradient(grad, param, decays, maximize)
+        _take_in(g, mean, square, beta1, beta2)
         root = square
         if amsgrad and largest is not None:
             root = largest[i]
@@ -180,12 +194,9 @@ def radam_step(
     for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
         steps[i] += 1
         step = float(steps[i].item())
-        if decoupled:
-            param *= 1 - lr * decay
-        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
-        mean += (1 - beta1) * (g - mean)
-        square *= beta2
-        square += (1 - beta2) * g * g
+        decays = _decays(param, lr, decay, decoupled)
+        g = _gradient(grad, param, decays, maximize)
+        _take_in(g, mean, square, beta1, beta2)
         length = most - 2 * step * beta2**step / (1 - beta2**step)
         move = mean
         if length > 5:
@@ -210,16 +221,13 @@ def nadam_step(
     for i, (grad, param, mean, square) in enumerate(zip(grads, params, means, squares)):
         steps[i] += 1
         step = float(steps[i].item())
-        if decoupled:
-            param *= 1 - lr * decay
-        g = _gradient(grad, param, 0 if decoupled else decay, maximize)
+        decays = _decays(param, lr, decay, decoupled)
+        g = _gradient(grad, param, decays, maximize)
         now = beta1 * (1 - 0.5 * shrink**step)
         after = beta1 * (1 - 0.5 * shrink ** (step + 1))
         products[i] *= now
         product = float(products[i].item())
-        mean += (1 - beta1) * (g - mean)
-        square *= beta2
-        square += (1 - beta2) * g * g
+        _take_in(g, mean, square, beta1, beta2)
         width = np.sqrt(square) / np.sqrt(1 - beta2**step) + eps
         move = (1 - now) / (1 - product) * g + after / (1 - product * after) * mean
         param -= lr * move / width
