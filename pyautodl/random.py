@@ -33,10 +33,15 @@ __all__ = [
 
 # what a new Generator starts with, as in PyTorch
 _DEFAULT_SEED = 67280421310721
+_STATE_BYTES = 32
+_STATE_BYTES_BEFORE_PASSES = 24
 
 
 class Generator:
     """A source of random numbers with a state of its own.
+
+    Passes over data have numbers apart from these, so that their order does not depend
+    on what else was drawn: see `next_pass`.
 
     Args:
         device: 'cpu'.
@@ -49,7 +54,7 @@ class Generator:
         True
     """
 
-    __slots__ = ("__weakref__", "array")
+    __slots__ = ("__weakref__", "array", "passes")
 
     def __init__(self, device: Any = "cpu") -> None:
         _device(device)
@@ -65,12 +70,21 @@ class Generator:
     def manual_seed(self, seed: int) -> Generator:
         """Start again from a seed, from -2**63 to 2**64 - 1."""
         self.array.numpy()[...] = (as_seed("manual_seed", seed), 0, 0)
+        self.passes = 0
         return self
 
     def set_stream(self, stream: int) -> Generator:
         """Start another sequence of the same seed; streams share no numbers."""
         self.array.numpy()[1:] = (stream, 0)
         return self
+
+    def next_pass(self) -> int:
+        """Return the number of the next pass over data, counted since the seed was set.
+
+        Loaders and samplers take one for each pass: seed and number decide its order.
+        """
+        self.passes += 1
+        return self.passes - 1
 
     def initial_seed(self) -> int:
         """Return the seed."""
@@ -83,9 +97,9 @@ class Generator:
         return drawn
 
     def get_state(self) -> Tensor:
-        """Return the state, as bytes: seed, stream and offset."""
-        state = backends.empty((24,), uint8)
-        state.numpy()[...] = self.array.numpy().view(np.uint8)
+        """Return the state, as bytes: seed, stream, offset and passes over data."""
+        state = backends.empty((_STATE_BYTES,), uint8)
+        state.numpy().view(np.int64)[...] = (*self.array.numpy(), self.passes)
         return make(state, None, False)
 
     def set_state(self, new_state: Tensor) -> None:
@@ -99,13 +113,14 @@ class Generator:
                 f"set_state: expected what get_state() gives, got {describe(new_state)}"
             )
         state = new_state._array
-        if state.dtype is not uint8 or state.shape != (24,):
+        sizes = (_STATE_BYTES,), (_STATE_BYTES_BEFORE_PASSES,)
+        if state.dtype is not uint8 or state.shape not in sizes:
             raise ValueError(
-                "set_state: expected the 24 bytes of get_state(), got "
+                f"set_state: expected the {_STATE_BYTES} bytes of get_state(), got "
                 f"{state.dtype.name} of shape {state.shape}"
             )
-        bytes_ = np.ascontiguousarray(state.numpy())
-        self.array.numpy()[...] = bytes_.view(np.int64)
+        numbers = np.ascontiguousarray(state.numpy()).view(np.int64)
+        _take(self, numbers.tolist())
 
     def clone_state(self) -> Generator:
         """Return another generator in the same state."""
@@ -117,13 +132,19 @@ class Generator:
         return f"Generator(seed={self.initial_seed()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.array.numpy().tolist(),)
+        return _restore, ([*self.array.numpy().tolist(), self.passes],)
 
 
 def _restore(state: list[int]) -> Generator:
     generator = Generator()
-    generator.array.numpy()[...] = state
+    _take(generator, state)
     return generator
+
+
+def _take(generator: Generator, state: list[int]) -> None:
+    """Put a state's numbers in; those of earlier versions have no passes."""
+    generator.array.numpy()[...] = state[:3]
+    generator.passes = state[3] if len(state) > 3 else 0
 
 
 default_generator = Generator()

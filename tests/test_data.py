@@ -241,6 +241,78 @@ def test_loader_shuffles_by_seed_and_epoch():
     assert _epoch(loader(1)) != epochs[0]
 
 
+def test_loaders_and_samplers_made_anew_go_on_with_the_passes_of_their_generator():
+    def orders(workers=0):
+        # in each epoch a loader of its own, and other numbers drawn in between
+        found = []
+        for _ in range(3):
+            data = (ad.arange(50),)
+            loader = DataLoader(data, 10, shuffle=True, num_workers=workers)
+            found.append([i for batch in _epoch(loader) for i in batch])
+            ad.rand(7)
+        return found
+
+    ad.manual_seed(4)
+    first = orders()
+    assert len({tuple(each) for each in first}) == 3
+    # with one loader, with a sampler's and by number they are the same
+    ad.manual_seed(4)
+    one = DataLoader((ad.arange(50),), 50, shuffle=True)
+    assert [_epoch(one)[0] for _ in range(3)] == first
+    ad.manual_seed(4)
+    assert [list(RandomSampler(range(50))) for _ in range(3)] == first
+    one.set_epoch(1)
+    assert [_epoch(one)[0] for _ in range(2)] == first[1:]
+    ad.manual_seed(4)
+    assert orders(workers=2) == first
+    # passes that draw nothing do not count, nor do those of other generators
+    ad.manual_seed(4)
+    _epoch(DataLoader((ad.arange(50),), 10))
+    _epoch(DataLoader((ad.arange(50),), 10, shuffle=True, generator=ad.Generator()))
+    assert orders() == first
+
+
+def test_passes_that_overlap_have_orders_of_their_own():
+    loader = DataLoader((ad.arange(50),), 10, shuffle=True)
+    ad.manual_seed(4)
+    apart = [_epoch(loader), _epoch(loader)]
+    ad.manual_seed(4)
+    beside = [
+        [x.tolist(), y.tolist()] for (x,), (y,) in zip(loader, loader, strict=True)
+    ]
+    assert [list(each) for each in zip(*beside, strict=True)] == apart
+
+
+@pytest.mark.parametrize("how", [{}, {"shuffle": True}])
+def test_what_a_transform_draws_has_the_number_of_its_pass(how):
+    seen = []
+
+    def note(batch, *, samples, epoch, seed):
+        seen.append((epoch, seed))
+        return batch
+
+    data = (ad.arange(4),)
+    ad.manual_seed(4)
+    for _ in range(2):
+        loader = DataLoader(data, 4, transform=note, **how)
+        assert len([*loader, *loader]) == 2
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    loader.set_epoch(9)
+    assert len([*loader, *loader]) == 2
+    assert seen[4:] == [(9, 4), (10, 4)]
+
+
+def test_an_epoch_that_is_set_reaches_the_sampler_within_a_batch_sampler():
+    generator = ad.Generator().manual_seed(4)
+    sampler = RandomSampler(range(50), generator=generator)
+    loader = DataLoader(
+        (ad.arange(50),), batch_sampler=BatchSampler(sampler, 50, False)
+    )
+    first = [_epoch(loader) for _ in range(3)]
+    loader.set_epoch(1)
+    assert [_epoch(loader) for _ in range(2)] == first[1:]
+
+
 def test_workers_do_not_change_what_is_drawn():
     images = ad.rand(20, 1, 6, 6)
 
@@ -287,6 +359,19 @@ def test_groups_too_large_for_a_part_are_told():
     ):
         split_indices(20, validation=0, test=2, split="group", groups=groups)
     assert split_indices(20, validation=0, test=10, split="group", groups=groups)[2]
+
+
+def test_each_random_split_is_another_one():
+    def split(generator=None):
+        return [part.indices for part in random_split(range(50), [40, 10], generator)]
+
+    ad.manual_seed(4)
+    first = [split(), split()]
+    assert first[0] != first[1]
+    ad.manual_seed(4)
+    assert [split(), split()] == first
+    own = ad.Generator().manual_seed(4)
+    assert [split(own), split(own)] == first
 
 
 def test_random_split_takes_one_part_and_refuses_negative_ones():
@@ -441,13 +526,12 @@ def test_samplers_depend_on_seed_and_epoch_alone():
         yield RandomSampler(range(50), **seeded)
         yield RandomSampler(range(50), replacement=True, **seeded)
         yield SubsetRandomSampler(list(range(7, 57)), **seeded)
-        yield WeightedRandomSampler(ad.rand(50) + 1, 50, **seeded)
+        yield WeightedRandomSampler(ad.arange(50) / 50 + 1, 50, **seeded)
         yield WeightedRandomSampler(ad.ones(50), 50, replacement=False, **seeded)
 
-    ad.manual_seed(0)
     first = [[list(each), list(each)] for each in samplers()]
-    ad.manual_seed(0)
-    ad.rand(0)
+    seeded["generator"].manual_seed(3)
+    ad.rand(5, generator=seeded["generator"])
     assert first == [[list(each), list(each)] for each in samplers()]
     for one, other in first:
         assert len(one) == 50

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from pyautodl.data.dataset import IterableDataset, as_dataset
-from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from pyautodl.data.sampler import (
+    BatchSampler,
+    DrawnSampler,
+    RandomSampler,
+    SequentialSampler,
+)
 from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import stack
 from pyautodl.functional.creation import as_tensor, tensor
@@ -108,17 +113,20 @@ class _Rows:
 
 
 class DataLoader:
-    """Iterates over a dataset in batches, each epoch in a new order if `shuffle`.
+    """Iterates over a dataset in batches, in each pass in a new order if `shuffle`.
 
-    The order depends on the generator's seed and on the epoch, not on how many workers
-    there are or what else was drawn.
+    The generator's seed and the number of the pass decide the order and what `transform`
+    draws, not how many workers there are or what else was drawn. The generator counts the
+    passes of all that draw by it: a loader made anew for each epoch goes on with the next
+    number, and after `manual_seed` the passes are the same again. `set_epoch` chooses the
+    number instead, for passes that depend on no others.
 
     Args:
         dataset: a dataset, or a tuple of tensors or arrays, whose batches are tuples; of
             one tensor or array batches are tensors.
         batch_size: samples in a batch; None gives single samples, or what `collate_fn` makes
             of each.
-        shuffle: draw in a new order each epoch.
+        shuffle: draw in a new order in each pass.
         sampler: where sample numbers come from instead.
         batch_sampler: where lists of sample numbers come from instead.
         num_workers: threads that prepare batches ahead.
@@ -128,7 +136,7 @@ class DataLoader:
             workers are threads.
         drop_last: leave out a last batch that is not full.
         worker_init_fn: called with each worker's number before the first batch.
-        generator: whose seed decides the order; default the default generator.
+        generator: whose seed and passes decide what is drawn; default the default one.
         prefetch_factor: batches that each worker prepares ahead.
         transform: called as transform(batch, samples=, epoch=, seed=) on each batch,
             with the sample numbers, so that what it draws depends on nothing else; see
@@ -178,7 +186,7 @@ class DataLoader:
         self.worker_init_fn = worker_init_fn
         self.generator = generator
         self.transform = transform
-        self.epoch = 0
+        self.epoch: int | None = None
         self._check(shuffle)
         if not self._iterable:
             self._complete_samplers(shuffle)
@@ -224,22 +232,40 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be that of `epoch`, as when training is resumed."""
+        """Let the next pass be that of `epoch` and the later ones follow, whatever other
+        passes there were, as when training is resumed."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Any]:
-        epoch = self.epoch
-        self.epoch += 1
+        draws = self._next_pass()
         if self._iterable:
-            return self._iterate_iterable(epoch)
-        if hasattr(self.sampler, "epoch"):
-            self.sampler.epoch = epoch
-        groups = self.sampler if self.batch_sampler is None else self.batch_sampler
+            return self._iterate_iterable(draws)
+        groups = iter(
+            self.sampler if self.batch_sampler is None else self.batch_sampler
+        )
         if self.num_workers:
-            return self._iterate_ahead(groups, epoch)
-        return (self._load(group, epoch) for group in groups)
+            return self._iterate_ahead(groups, draws)
+        return (self._load(group, draws) for group in groups)
 
-    def _iterate_iterable(self, epoch: int) -> Iterator[Any]:
+    def _next_pass(self) -> dict[str, int]:
+        """What decides the draws of a pass: its number, the same as its sampler's, and the
+        seed."""
+        sampler = getattr(self.batch_sampler, "sampler", self.sampler)
+        generator = self.generator or default_generator
+        number = self.epoch
+        if number is not None:
+            self.epoch = number + 1
+            if hasattr(sampler, "epoch"):
+                sampler.epoch = number
+        elif isinstance(sampler, DrawnSampler):
+            # taken when it is iterated over
+            number = sampler.next_number()
+        else:
+            # nothing is drawn without a transform
+            number = generator.next_pass() if self.transform is not None else 0
+        return {"epoch": number, "seed": generator.initial_seed()}
+
+    def _iterate_iterable(self, draws: dict[str, int]) -> Iterator[Any]:
         batch: list[Any] = []
         seen = 0
         for sample in self.dataset:
@@ -250,15 +276,17 @@ class DataLoader:
             batch.append(sample)
             if len(batch) == self.batch_size:
                 yield self._finish(
-                    self._collate(batch), range(seen - len(batch), seen), epoch
+                    self._collate(batch), range(seen - len(batch), seen), draws
                 )
                 batch = []
         if batch and not self.drop_last:
             yield self._finish(
-                self._collate(batch), range(seen - len(batch), seen), epoch
+                self._collate(batch), range(seen - len(batch), seen), draws
             )
 
-    def _iterate_ahead(self, groups: Any, epoch: int) -> Iterator[Any]:
+    def _iterate_ahead(
+        self, groups: Iterator[Any], draws: dict[str, int]
+    ) -> Iterator[Any]:
         """Batches in their order, prepared by threads."""
         waiting: deque[Future[Any]] = deque()
         with ThreadPoolExecutor(self.num_workers) as pool:
@@ -266,20 +294,20 @@ class DataLoader:
                 for worker in range(self.num_workers):
                     self.worker_init_fn(worker)
             for group in groups:
-                waiting.append(pool.submit(self._load, group, epoch))
+                waiting.append(pool.submit(self._load, group, draws))
                 if len(waiting) >= self.num_workers * self.prefetch_factor:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _load(self, group: Any, epoch: int) -> Any:
+    def _load(self, group: Any, draws: dict[str, int]) -> Any:
         if self.batch_sampler is None:
             return self._single(self.dataset[group])
         if hasattr(self.dataset, "fetch") and self.collate_fn is None:
             batch = self.dataset.fetch(tensor(group))
         else:
             batch = self._collate([self.dataset[i] for i in group])
-        return self._finish(batch, group, epoch)
+        return self._finish(batch, group, draws)
 
     def _single(self, sample: Any) -> Any:
         return sample if self.collate_fn is None else self.collate_fn(sample)
@@ -287,10 +315,7 @@ class DataLoader:
     def _collate(self, samples: list[Any]) -> Any:
         return (self.collate_fn or default_collate)(samples)
 
-    def _finish(self, batch: Any, samples: Any, epoch: int) -> Any:
+    def _finish(self, batch: Any, samples: Any, draws: dict[str, int]) -> Any:
         if self.transform is None:
             return batch
-        seed = (self.generator or default_generator).initial_seed()
-        return self.transform(
-            batch, samples=tensor(list(samples)), epoch=epoch, seed=seed
-        )
+        return self.transform(batch, samples=tensor(list(samples)), **draws)

@@ -82,12 +82,13 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class _DrawnSampler(Sampler):
-    """Sample numbers that the seed of a generator and the epoch alone decide.
+class DrawnSampler(Sampler):
+    """Sample numbers that the seed of a generator and the number of the pass alone decide.
 
     Attributes:
         generator: whose seed counts; None: the default one.
-        epoch: the number of the next pass.
+        epoch: the number of the next pass; None: the generator's next one, so that a new
+            sampler draws anew, and the same again once the generator is seeded again.
         num_samples: how many are drawn in a pass.
     """
 
@@ -95,17 +96,26 @@ class _DrawnSampler(Sampler):
 
     def __init__(self, generator: Generator | None) -> None:
         self.generator = generator
-        self.epoch = 0
+        self.epoch: int | None = None
 
     def _draw(self, generator: Generator) -> list[Any]:
         """The samples of one pass, with a generator that is that pass's own."""
         raise NotImplementedError
 
+    def next_number(self) -> int:
+        """The number of the next pass."""
+        if self.epoch is not None:
+            return self.epoch
+        return (self.generator or default_generator).passes
+
     def __iter__(self) -> Iterator[Any]:
-        seed = (self.generator or default_generator).initial_seed()
-        drawn = self._draw(_generator_of(seed, self.epoch))
-        self.epoch += 1
-        return iter(drawn)
+        generator = self.generator or default_generator
+        number = self.next_number()
+        if self.epoch is None:
+            generator.next_pass()
+        else:
+            self.epoch += 1
+        return iter(self._draw(_generator_of(generator.initial_seed(), number)))
 
     def __len__(self) -> int:
         return self.num_samples
@@ -118,8 +128,10 @@ def _check_count(name: str, num_samples: Any) -> None:
         )
 
 
-class RandomSampler(_DrawnSampler):
-    """Samples in a new order each epoch, decided by seed and epoch alone.
+class RandomSampler(DrawnSampler):
+    """Samples in a new order in each pass, decided by seed and number of the pass alone.
+
+    Passes are counted by the generator, from its seed on.
 
     Args:
         data_source: what has a length.
@@ -172,8 +184,8 @@ class RandomSampler(_DrawnSampler):
         return order[:count]
 
 
-class SubsetRandomSampler(_DrawnSampler):
-    """Given samples in a new order each epoch.
+class SubsetRandomSampler(DrawnSampler):
+    """Given samples in a new order in each pass.
 
     Args:
         indices: what to draw from, without replacement.
@@ -199,7 +211,7 @@ class SubsetRandomSampler(_DrawnSampler):
         return [self.indices[i] for i in order.tolist()]
 
 
-class WeightedRandomSampler(_DrawnSampler):
+class WeightedRandomSampler(DrawnSampler):
     """Samples with given weights, as for classes of different sizes.
 
     Args:
@@ -269,8 +281,12 @@ class BatchSampler(Sampler):
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
+        # the order is drawn here, and batches as they are asked for
+        return self._batches(iter(self.sampler))
+
+    def _batches(self, order: Iterator[int]) -> Iterator[list[int]]:
         batch: list[int] = []
-        for index in self.sampler:
+        for index in order:
             batch.append(index)
             if len(batch) == self.batch_size:
                 yield batch

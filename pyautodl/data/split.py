@@ -15,7 +15,8 @@ from pyautodl.data.dataset import Subset, TensorDataset
 from pyautodl.data.sampler import permutation
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import as_tensor, tensor
-from pyautodl.random import Generator, default_generator
+from pyautodl.functional.random import randperm
+from pyautodl.random import Generator
 from pyautodl.tensor import Tensor
 
 __all__ = ["random_split", "split_indices", "train_validation_test_split"]
@@ -137,7 +138,8 @@ def random_split(
     Args:
         dataset: what to split.
         lengths: of the parts, or their shares, which add up to 1.
-        generator: where the order comes from; default: the default one.
+        generator: what the order is drawn from, so that each split is another one;
+            default: the default one.
 
     Raises:
         ValueError: a length is negative, or they do not add up.
@@ -157,7 +159,7 @@ def random_split(
             sizes[i % len(sizes)] += 1
     if sum(sizes) != n:
         raise ValueError(f"random_split: lengths {list(lengths)} do not add up to {n}")
-    order = permutation(n, (generator or default_generator).initial_seed(), 0)
+    order = randperm(n, generator=generator).tolist()
     starts = np.cumsum([0, *sizes]).tolist()
     return [Subset(dataset, order[a:b]) for a, b in itertools.pairwise(starts)]
 

@@ -496,11 +496,9 @@ class Trainer:
                     "trained on; it is merged into the one before"
                 )
                 batches = _MergedBatches(sampler, batch_size, drop_last=False)
-        loader = DataLoader(
+        return DataLoader(
             dataset, batch_sampler=batches, generator=generator, transform=transform
         )
-        loader.sampler = sampler
-        return loader
 
     def _split(self, batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
         """Inputs and target of a batch; a batch of one tensor is its own target."""
