@@ -788,6 +788,31 @@ def test_what_is_set_by_hand_is_lost_or_multiplied_as_in_pytorch(
     assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_is_set_by_hand_ends_where_the_next_of_several_schedules_begins(
+    nested: bool,
+) -> None:
+    optimizer = _optimizer()
+    parts = [
+        lr_scheduler.ExponentialLR(optimizer, 0.5),
+        lr_scheduler.CosineAnnealingLR(optimizer, 10, eta_min=0.25),
+        lr_scheduler.LambdaLR(optimizer, lambda k: 2.0 + k),
+    ]
+    if nested:
+        parts[:2] = [lr_scheduler.SequentialLR(optimizer, parts[:2], milestones=[3])]
+    milestones = [7] if nested else [3, 7]
+    schedule = lr_scheduler.SequentialLR(optimizer, parts, milestones=milestones)
+    found = []
+    for step in range(1, 10):
+        if step in (2, 5, 9):
+            optimizer.param_groups[0]["lr"] *= 4
+        schedule.step()
+        found.append(optimizer.param_groups[0]["lr"])
+    # of PyTorch 2.13
+    wanted = [0.5, 1.0, 1.0, 0.981646, 3.658924, 3.242034, 2.0, 3.0, 4.0]
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
 def test_a_group_that_was_held_at_0_can_be_let_go() -> None:
     held, free = (ad.ones(1, requires_grad=True) for _ in range(2))
     optimizer = optim.SGD([{"params": [held], "lr": 0.0}, {"params": [free]}], lr=1.0)

@@ -15,6 +15,9 @@ __all__ = ["ChainedScheduler", "SequentialLR"]
 class SequentialLR(LRScheduler):
     """One schedule after the other, each beginning at its own step 0.
 
+    What is set by hand in between is kept or lost as by the schedule of that step, and lost
+    where the next one begins.
+
     Args:
         optimizer: whose step size to set.
         schedulers: schedules of this optimizer.
@@ -64,6 +67,14 @@ class SequentialLR(LRScheduler):
     def lr_at(self, step: float, group: int = 0) -> float:
         schedule, done = self._at(step)
         return schedule.lr_at(done, group)
+
+    def _absolute_at(self, step: float) -> bool:
+        schedule, done = self._at(step)
+        return done == 0 or schedule._absolute_at(done)
+
+    def _lowest_at(self, step: float) -> float:
+        schedule, done = self._at(step)
+        return schedule._lowest_at(done)
 
     def _move_others(self, step: float) -> None:
         schedule, done = self._at(step)

@@ -89,17 +89,25 @@ class LRScheduler:
             lr, current = self.lr_at(self.last_epoch, i), float(group["lr"])
             old = self.lr_at(before, i) if epoch is None else current
             # set by somebody else?
-            if current != old and not self._absolute:
+            if current != old and not self._absolute_at(self.last_epoch):
                 lr = self._go_on(i, before, old, lr)
             lrs.append(lr)
         self._set(lrs)
+
+    def _absolute_at(self, step: float) -> bool:
+        """Whether it sets its own at that step."""
+        return self._absolute
+
+    def _lowest_at(self, step: float) -> float:
+        """Where what it does at that step ends."""
+        return self._lowest
 
     def _go_on(self, number: int, before: float, old: float, new: float) -> float:
         """What becomes of a step size that another schedule, or the user, has set in the
         place of `old`.
         """
         current = float(self.optimizer.param_groups[number]["lr"])
-        low = self._lowest
+        low = self._lowest_at(self.last_epoch)
         if old != low:
             return low + (current - low) * (new - low) / (old - low)
         if self.base_lrs[number] == 0:
