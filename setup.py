@@ -12,7 +12,7 @@ import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
@@ -54,6 +54,8 @@ SMALLER = {("base", "reduce_tpl"): ["-O2"]}
 RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")]
 
 
+# of what Python does at every call: one build for all versions from 3.11 on
+DISPATCH = ROOT / "csrc/dispatch"
 KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))
 # a family may keep the parts of its template in a folder of its name
 FOLDERS = {kernels: ROOT / "csrc" / kernels.removesuffix("_tpl") for kernels in KERNELS}
@@ -61,7 +63,7 @@ SHARED = [
     *(
         path.relative_to(ROOT).as_posix()
         for path in sorted(ROOT.glob("csrc/**/*.h"))
-        if path.parent not in (ROOT / "csrc/kernels", *FOLDERS.values())
+        if path.parent not in (ROOT / "csrc/kernels", DISPATCH, *FOLDERS.values())
     ),
     "csrc/kernels.def",
     "setup.py",
@@ -134,6 +136,19 @@ class BuildExtension(build_ext):
         super().run()
 
 
+def dispatch() -> Extension:
+    """The extension of objects and calls, which reaches the kernels through the other."""
+    return Extension(
+        "pyautodl._dispatch",
+        sorted(path.relative_to(ROOT).as_posix() for path in DISPATCH.glob("*.c")),
+        include_dirs=["csrc"],
+        depends=["csrc/pyautodl.h", "csrc/dispatch/dispatch.h", "setup.py"],
+        define_macros=[("Py_LIMITED_API", "0x030b0000")],
+        extra_compile_args=[] if os.name == "nt" else CFLAGS,
+        py_limited_api=True,
+    )
+
+
 arguments = {}
 if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
     kernels = [each for isa in ISAS.items() for each in isa_libraries(*isa)]
@@ -145,6 +160,7 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
             library("pyad_runtime", RUNTIME, [], [VERSION_FILE], macros),
             *kernels,
         ],
+        "ext_modules": [dispatch()],
         "cffi_modules": ["csrc/build_ffi.py:ffibuilder"],
         "cmdclass": {"build_clib": BuildLibraries, "build_ext": BuildExtension},
         "options": {"bdist_wheel": {"py_limited_api": "cp311"}},

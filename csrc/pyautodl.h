@@ -83,17 +83,23 @@ typedef struct pyad_prepared pyad_prepared;
 pyad_prepared *pyad_prepare(int64_t id, const char *args, const int64_t *nbytes);
 void pyad_unprepare(pyad_prepared *p);
 /* Allocate the outputs and run; returns the address of the first that was made (1 if none was), 0 if
- * that failed. With up to three inputs and no output that is given; or with `varying`: eight bytes
- * each, the addresses of the inputs (0: absent; of a list those of its arrays), of the outputs that
- * are given, then the floats. */
-int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z);
-int64_t pyad_call_packed(const pyad_prepared *p, const char *varying);
+ * that failed. `varying` holds, eight bytes each, the addresses of the inputs (0: absent; of a list
+ * those of its arrays), of the outputs that are given, then the floats. */
+int64_t pyad_call(const pyad_prepared *p, const char *varying);
 /* `count` calls one after the other, into memory that is there, until one fails; returns its status.
  * `addresses` holds those of all arrays of the first call, reads first (0: absent), then of the second
  * and so on. */
 int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *addresses);
 /* The address of output i of this thread's last call. */
 int64_t pyad_output(int64_t i);
+
+/* What csrc/dispatch, an extension of its own, calls of this one. */
+typedef struct {
+    int64_t (*call)(const pyad_prepared *p, const char *varying);
+    int64_t (*output)(int64_t i);
+    void (*free)(int64_t address);
+} pyad_interface;
+const pyad_interface *pyad_get_interface(void);
 
 int64_t pyad_kernel_count(void);
 void pyad_get_kernel_info(int64_t id, pyad_kernel_info *info);

@@ -218,16 +218,6 @@ static int64_t finish_call(const pyad_prepared *p, largest_args *call) {
     return 0;
 }
 
-int64_t pyad_call(const pyad_prepared *p, int64_t x, int64_t y, int64_t z) {
-    const pyad_kernel_info *info = &kernel_infos[p->id];
-    const int64_t inputs[3] = {x, y, z};
-    largest_args call;
-    memcpy(&call, &p->args, bytes_of(info));
-    pyad_array *reads = (pyad_array *)(void *)&call;
-    for (int64_t i = 0; i < info->reads && i < 3; i++) reads[i].data = (void *)(intptr_t)inputs[i];
-    return finish_call(p, &call);
-}
-
 static const char *take_address(pyad_array *array, const char *varying) {
     memcpy(&array->data, varying, 8);
     return varying + 8;
@@ -257,7 +247,7 @@ static int64_t call_packed(const pyad_prepared *p, const char *varying, pyad_arr
     return finish_call(p, &call);
 }
 
-int64_t pyad_call_packed(const pyad_prepared *p, const char *varying) {
+int64_t pyad_call(const pyad_prepared *p, const char *varying) {
     pyad_array few[FEW_IN_TABLES], *tables = few;
     size_t bytes = sizeof few[0] * (size_t)p->table_count;
     if (p->table_count > FEW_IN_TABLES && (tables = malloc(bytes)) == NULL) {
@@ -286,6 +276,11 @@ int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *a
 }
 
 int64_t pyad_output(int64_t i) { return outputs[i]; }
+
+const pyad_interface *pyad_get_interface(void) {
+    static const pyad_interface interface = {pyad_call, pyad_output, pyad_free_address};
+    return &interface;
+}
 
 void pyad_last_error(pyad_error *error) { *error = last_error; }
 

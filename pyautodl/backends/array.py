@@ -24,6 +24,7 @@ from numpy.lib.array_utils import byte_bounds
 from pyautodl.backends import native
 from pyautodl.backends.codes import MAX_DIMS
 from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype, int64
+from pyautodl.backends.fields import ArrayFields, StorageFields
 from pyautodl.errors import DTypeError, ShapeError, describe
 
 __all__ = [
@@ -47,7 +48,6 @@ __all__ = [
     "out_of_range",
     "overlapping_axis",
     "pack_layout",
-    "whole",
 ]
 
 # of a C `pyad_array`
@@ -85,23 +85,14 @@ def counted_reads() -> Iterator[Callable[[], int]]:
             del READS[thread]
 
 
-class Storage:
+class Storage(StorageFields):
     """A block of memory, shared by all the views of it.
 
     `owner` keeps foreign memory alive; None means a block of the extension, which
-    this object gives back itself. `version` counts in-place changes.
+    goes back to it with this object. `version` counts in-place changes.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_owner",
-        "address",
-        "exports",
-        "foreign",
-        "nbytes",
-        "packed",
-        "version",
-    )
+    __slots__ = ("__weakref__",)
 
     def __init__(self, address: int, nbytes: int, owner: Any = None) -> None:
         self.address = address
@@ -142,10 +133,6 @@ class Storage:
         """
         return self.version, 0 if self.exports is None else self.exports.made
 
-    def __del__(self, _free: Any = native.free) -> None:
-        if self._owner is None:
-            _free(self.address)
-
 
 class _Exports(weakref.WeakSet["_MemoryView"]):
     """The views of a storage that are alive, and how many there ever were."""
@@ -170,20 +157,10 @@ class _MemoryView:
         }
 
 
-class Array:
+class Array(ArrayFields):
     """A strided view of a storage; strides and offset count elements."""
 
-    __slots__ = (
-        "_desc",
-        "_layout",
-        "_ndarray",
-        "address",
-        "dtype",
-        "offset",
-        "shape",
-        "storage",
-        "strides",
-    )
+    __slots__ = ()
 
     def __init__(
         self,
@@ -330,34 +307,8 @@ class Array:
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
 
 
-_new = object.__new__
-
-
-def whole(
-    address: int,
-    nbytes: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    dtype: DType,
-    layout: bytes,
-) -> Array:
-    """The array on a new block of memory: both constructors, written out."""
-    storage = _new(Storage)
-    storage.address = address
-    storage.nbytes = nbytes
-    storage.version = 0
-    storage.packed = storage._owner = storage.exports = None
-    storage.foreign = False
-    array = _new(Array)
-    array.storage = storage
-    array.offset = 0
-    array.shape = shape
-    array.strides = strides
-    array.dtype = dtype
-    array.address = address
-    array._layout = layout
-    array._desc = array._ndarray = None
-    return array
+if native.available:
+    native.dispatch.bind_arrays(Storage, Array)
 
 
 class Table:

@@ -24,9 +24,8 @@ __all__ = [
     "available",
     "available_cpus",
     "buffer",
-    "call_packed",
-    "call_prepared",
     "current_isa",
+    "dispatch",
     "empty_cache",
     "exact_threads",
     "failure",
@@ -38,10 +37,9 @@ __all__ = [
     "make_call",
     "memory_stats",
     "out_of_memory",
-    "output",
     "pack_table",
-    "packer",
     "prepare",
+    "prepared_address",
     "read_float",
     "reset_peak_memory",
     "sequence",
@@ -53,12 +51,13 @@ __all__ = [
 ]
 
 try:
+    import pyautodl._dispatch as _dispatch
     from pyautodl._native import ffi as _ffi
     from pyautodl._native import lib as _lib
 except ImportError as error:
     from pyautodl import _installation
 
-    _ffi = _lib = None
+    _dispatch = _ffi = _lib = None
     unavailable_reason: str | None = _installation.absence(error)
     if _installation.absence_matters(error):
         warnings.warn(
@@ -71,6 +70,9 @@ else:
     unavailable_reason = None
 
 available: bool = _lib is not None
+
+# what of every call is done in C, see csrc/dispatch
+dispatch: Any = _dispatch
 
 # kernel -> the dtype codes it is built for
 kernels: dict[str, frozenset[int]] = {}
@@ -144,7 +146,7 @@ def prepare(
     ints: Sequence[int],
     floats: Sequence[float],
 ) -> Any:
-    """Kernel `name` on arrays of known layout, for `call_prepared` and its kin.
+    """Kernel `name` on arrays of known layout, for `dispatch.Launch` and `sequence`.
 
     Args:
         name: the kernel.
@@ -208,11 +210,9 @@ def _without_address(layout: _Layout | list[_Layout], tables: list[Any]) -> byte
     return desc
 
 
-def packer(name: str, addresses: int) -> Callable[..., bytes]:
-    """What packs the addresses of a call, 0 where absent, and its floats, for
-    `call_packed`.
-    """
-    return struct.Struct(f"={addresses}Q{float_count(name)}d").pack
+def prepared_address(prepared: Any) -> int:
+    """Where C finds a prepared call, while that is alive."""
+    return int(_ffi.cast("intptr_t", prepared))
 
 
 def float_count(name: str) -> int:
@@ -466,19 +466,16 @@ if available:
     # of a block of so many bytes, aligned to a cache line, which goes back by `free`; 0 where
     # the request can't be met
     allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
-    # of a prepared call and up to three addresses, or what `packer` packed: the address of
-    # the first output, 0 where the call failed
-    call_prepared: Callable[[Any, int, int, int], int] = _lib.pyad_call
-    call_packed: Callable[[Any, bytes], int] = _lib.pyad_call_packed
     # the number at an address, read or written, given its dtype's code
     read_float: Callable[[int, int], float] = _lib.pyad_read_float
     write_float: Callable[[int, int, float], None] = _lib.pyad_write_float
-    # the address of output i of this thread's last call
-    output: Callable[[int], int] = _lib.pyad_output
     free: Callable[[int], None] = _lib.pyad_free_address
+    _dispatch.bind_runtime(
+        int(_ffi.cast("intptr_t", _lib.pyad_get_interface())), failure
+    )
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    call_prepared = call_packed = output = read_float = write_float = _absent
+    read_float = write_float = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]

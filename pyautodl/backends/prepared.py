@@ -185,10 +185,9 @@ def _launch(
     changing = count > 0 and not floats
     fixed = (0.0,) * count if changing else floats
     prepared = native.prepare(name, layouts, nbytes, ints, fixed)
-    lists = any(isinstance(each, list) for each in reads)
-    direct = not (changing or given or lists or len(reads) > 3)
-    given_floats = None if changing else tuple(fixed)
-    return Launch(name, prepared, addressed, tuple(made), given_floats, direct)
+    return Launch(
+        name, prepared, addressed, tuple(made), None if changing else tuple(fixed)
+    )
 
 
 def _layout(seen: Seen) -> bytes | None:

@@ -419,10 +419,6 @@ def _prepared(step: KernelCall | Give) -> Prepared:
     return lambda values, floats: give()
 
 
-# results of a call that is written out as a function: the time to compile one grows with
-# the square of the names in it
-_MOST_WRITTEN_OUT = 256
-
 # what a kernel's refusal comes as
 _FAILURES = (IndexError, ValueError, MemoryError)
 
@@ -457,9 +453,7 @@ class Trace(Plan):
             for part in parts
         ]
         given, more, bare = len(watch.arrays), len(watch.held), shown is None
-        launch = None
-        if len(results) <= _MOST_WRITTEN_OUT:
-            launch = prepare_chain(watch.steps, given, more, results, bare)
+        launch = prepare_chain(watch.steps, given, more, results, bare)
         if launch is None:
             launch = _one_by_one(
                 [_prepared(each) for each in watch.steps], results, bare

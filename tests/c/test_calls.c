@@ -29,17 +29,14 @@ static void test_call_makes_its_output(void **state) {
     pyad_prepared *p = prepare_add(SIZE, SIZE * 4);
     assert_non_null(p);
     int64_t before = in_use(), addresses[2] = {address_of(x.data), address_of(y.data)};
-    for (int packed = 0; packed < 2; packed++) {
-        int64_t out = packed ? pyad_call_packed(p, (const char *)addresses)
-                             : pyad_call(p, addresses[0], addresses[1], 0);
-        assert_true(out != 0);
-        assert_int_equal(pyad_output(0), out);
-        const float *sums = (const float *)(intptr_t)out;
-        for (int64_t i = 0; i < SIZE; i++) assert_true(sums[i] == (float)i + 0.5f);
-        assert_true(in_use() >= before + SIZE * 4);
-        pyad_free_address(out);
-        assert_int_equal(in_use(), before);
-    }
+    int64_t out = pyad_call(p, (const char *)addresses);
+    assert_true(out != 0);
+    assert_int_equal(pyad_output(0), out);
+    const float *sums = (const float *)(intptr_t)out;
+    for (int64_t i = 0; i < SIZE; i++) assert_true(sums[i] == (float)i + 0.5f);
+    assert_true(in_use() >= before + SIZE * 4);
+    pyad_free_address(out);
+    assert_int_equal(in_use(), before);
     pyad_unprepare(p);
     free(x.data);
     free(y.data);
@@ -50,7 +47,8 @@ static void test_no_memory_for_the_output(void **state) {
     pyad_prepared *p = prepare_add(1, INT64_MAX);
     int64_t before = in_use();
     float x = 0;
-    assert_int_equal(pyad_call(p, address_of(&x), address_of(&x), 0), 0);
+    int64_t addresses[2] = {address_of(&x), address_of(&x)};
+    assert_int_equal(pyad_call(p, (const char *)addresses), 0);
     pyad_error error;
     pyad_last_error(&error);
     assert_int_equal(error.code, PYAD_ERROR_OUTPUT);
@@ -68,8 +66,8 @@ static void test_a_failing_kernel_leaves_no_output(void **state) {
     args.out.shape[0] = 2;
     pyad_prepared *p =
         pyad_prepare(PYAD_ID_index_select, (const char *)(const void *)&args, &nbytes);
-    int64_t before = in_use();
-    assert_int_equal(pyad_call(p, address_of(x.data), address_of(numbers), 0), 0);
+    int64_t before = in_use(), addresses[2] = {address_of(x.data), address_of(numbers)};
+    assert_int_equal(pyad_call(p, (const char *)addresses), 0);
     pyad_error error;
     pyad_last_error(&error);
     assert_int_equal(error.code, PYAD_ERROR_INDEX);
@@ -105,7 +103,7 @@ static void check_join(int64_t count, int given) {
     /* the last part first */
     for (int64_t i = 0; i < count; i++) addresses[i] = address_of(numbers + 2 * (count - 1 - i));
     addresses[count] = address_of(result);
-    int64_t found = pyad_call_packed(p, (const char *)addresses);
+    int64_t found = pyad_call(p, (const char *)addresses);
     assert_true(found != 0);
     const float *joined = given ? result : (const float *)(intptr_t)found;
     for (int64_t i = 0; i < size; i++) {

@@ -1,0 +1,143 @@
+/* The types whose fields C reads and writes. */
+#include "dispatch.h"
+
+PyTypeObject *storage_fields, *array_fields, *storage_class, *array_class;
+
+/* ---- types of which each field is an object ---- */
+
+static int visit_fields(PyObject *self, PyObject **fields, size_t count, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    for (size_t i = 0; i < count; i++) Py_VISIT(fields[i]);
+    return 0;
+}
+
+static int clear_fields(PyObject **fields, size_t count) {
+    for (size_t i = 0; i < count; i++) Py_CLEAR(fields[i]);
+    return 0;
+}
+
+static void free_object(PyObject *self, PyObject **fields, size_t count) {
+    PyTypeObject *type = Py_TYPE(self);
+    clear_fields(fields, count);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static void nothing_more(PyObject *self) { (void)self; }
+
+#define FIELDS_OF(self) (PyObject **)((char *)(self) + sizeof(PyObject))
+#define COUNT_OF(type) ((sizeof(type) - sizeof(PyObject)) / sizeof(PyObject *))
+#define MEMBER(name) {#name, T_OBJECT_EX, offsetof(PYAD_TYPE, name), 0, NULL},
+
+/* The slots of a type; `finish(self)` comes before its fields are cleared. Members are made where
+ * PYAD_TYPE is the struct. */
+#define OBJECT_TYPE(prefix, type, finish)                                                        \
+    static int prefix##_traverse(PyObject *self, visitproc visit, void *arg) {                   \
+        return visit_fields(self, FIELDS_OF(self), COUNT_OF(type), visit, arg);                  \
+    }                                                                                            \
+    static int prefix##_clear(PyObject *self) {                                                  \
+        return clear_fields(FIELDS_OF(self), COUNT_OF(type));                                    \
+    }                                                                                            \
+    static void prefix##_dealloc(PyObject *self) {                                               \
+        PyObject_GC_UnTrack(self);                                                               \
+        finish(self);                                                                            \
+        free_object(self, FIELDS_OF(self), COUNT_OF(type));                                      \
+    }                                                                                            \
+    static PyType_Slot prefix##_slots[] = {                                                      \
+        {Py_tp_members, prefix##_members},                                                       \
+        {Py_tp_traverse, prefix##_traverse},                                                     \
+        {Py_tp_clear, prefix##_clear},                                                           \
+        {Py_tp_dealloc, prefix##_dealloc},                                                       \
+        {0, NULL},                                                                               \
+    };                                                                                           \
+    static PyType_Spec prefix##_spec = {                                                         \
+        .basicsize = sizeof(type),                                                               \
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,                  \
+        .slots = prefix##_slots,                                                                 \
+    }
+
+/* Give the block back that a storage owns. */
+static void free_block(PyObject *self) {
+    storage_object *storage = (storage_object *)self;
+    if (storage->_owner != Py_None || storage->address == NULL) return;
+    runtime->free(PyLong_AsLongLong(storage->address));
+}
+
+#define PYAD_TYPE storage_object
+static PyMemberDef storage_members[] = {STORAGE_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(storage, storage_object, free_block);
+
+#define PYAD_TYPE array_object
+static PyMemberDef array_members[] = {ARRAY_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(array, array_object, nothing_more);
+
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **type) {
+    spec->name = name;
+    *type = (PyTypeObject *)PyType_FromSpec(spec);
+    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+}
+
+int add_objects(PyObject *module) {
+    if (add_type(module, &storage_spec, "pyautodl._dispatch.StorageFields", &storage_fields) < 0) {
+        return -1;
+    }
+    return add_type(module, &array_spec, "pyautodl._dispatch.ArrayFields", &array_fields);
+}
+
+/* ---- arrays ---- */
+
+static PyObject *new_storage(PyObject *address, PyObject *nbytes) {
+    PyObject *self = PyType_GenericAlloc(storage_class, 0);
+    if (self == NULL) return NULL;
+    storage_object *storage = (storage_object *)self;
+    storage->nbytes = Py_NewRef(nbytes);
+    storage->version = PyLong_FromLong(0);
+    storage->packed = Py_NewRef(Py_None);
+    storage->foreign = Py_NewRef(Py_False);
+    storage->exports = Py_NewRef(Py_None);
+    storage->_owner = Py_NewRef(Py_None);
+    storage->address = Py_NewRef(address); /* last: now the block is the storage's to free */
+    return self;
+}
+
+PyObject *new_array(int64_t address, const array_kind *kind) {
+    PyObject *number = PyLong_FromLongLong(address);
+    PyObject *storage = number == NULL ? NULL : new_storage(number, kind->nbytes);
+    if (storage == NULL) {
+        runtime->free(address);
+        Py_XDECREF(number);
+        return NULL;
+    }
+    PyObject *self = PyType_GenericAlloc(array_class, 0);
+    if (self == NULL) {
+        Py_DECREF(storage);
+        Py_DECREF(number);
+        return NULL;
+    }
+    array_object *array = (array_object *)self;
+    array->storage = storage;
+    array->offset = PyLong_FromLong(0);
+    array->shape = Py_NewRef(kind->shape);
+    array->strides = Py_NewRef(kind->strides);
+    array->dtype = Py_NewRef(kind->dtype);
+    array->address = number;
+    array->_layout = Py_NewRef(kind->layout);
+    array->_desc = Py_NewRef(Py_None);
+    array->_ndarray = Py_NewRef(Py_None);
+    return self;
+}
+
+int64_t address_of(PyObject *array) {
+    if (!PyObject_TypeCheck(array, array_fields)) {
+        PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(array));
+        return -1;
+    }
+    PyObject *address = ((array_object *)array)->address;
+    if (address == NULL) {
+        PyErr_SetString(PyExc_ValueError, "launch: an Array has no address");
+        return -1;
+    }
+    return PyLong_AsLongLong(address);
+}
