@@ -653,6 +653,17 @@ def test_sequential_from_a_dict_keeps_names() -> None:
     assert ad.ones(1).tolist() == [1.0]
 
 
+def test_a_removal_numbers_all_that_is_left_as_pytorch_does() -> None:
+    net = nn.Sequential(OrderedDict(one=Scale(1), two=Scale(2), three=Scale(3)))
+    net.pop(0)
+    assert [name for name, _ in net.named_children()] == ["0", "1"]
+    mixed = nn.Sequential(Scale(1), Scale(2), Scale(3))
+    mixed.add_module("last", Scale(4))
+    del mixed[1]
+    assert list(mixed._modules) == ["0", "1", "2"]
+    assert [m.size for m in mixed] == [1, 3, 4]
+
+
 def test_module_list_and_dict() -> None:
     layers = nn.ModuleList([Scale(1), Scale(2)])
     layers += [Scale(3)]

@@ -60,8 +60,8 @@ class _Numbered(Module):
             gone = [self._name_at(index)]
         for name in gone:
             delattr(self, name)
-        if all(name.isdigit() for name in self._modules):
-            self._replace_all(list(self._modules.values()))
+        # names that users gave go, too: PyTorch's files hold numbers after a removal
+        self._replace_all(list(self._modules.values()))
 
     def append(self, module: Module) -> Self:
         """Add a module at the end; return self."""
