@@ -569,3 +569,17 @@ def test_put_in_place_and_what_it_refuses() -> None:
         with pytest.raises(error, match=match):
             x.put_(ad.tensor(index), ad.tensor(source))
         assert x.tolist() == before
+
+
+def test_uint8_between_brackets_is_a_mask_as_in_pytorch() -> None:
+    x = ad.arange(6.0).reshape(3, 2)
+    mask = ad.tensor([1, 0, 1], dtype=ad.uint8)
+    with pytest.warns(UserWarning, match="uint8 tensor between brackets .*mask"):
+        assert x[mask].tolist() == [[0, 1], [4, 5]]
+    with pytest.warns(UserWarning, match="uint8"):
+        assert x[mask.numpy(), 1].tolist() == [1, 5]
+    with pytest.warns(UserWarning, match="uint8"):
+        x[mask] = 9
+    assert x.tolist() == [[9, 9], [2, 3], [9, 9]]
+    assert x[np.uint8(1)].tolist() == [2, 3]
+    assert x[ad.tensor([1], dtype=ad.int8)].tolist() == [[2, 3]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
@@ -9,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import bool_, int64
+from pyautodl.backends.dtypes import bool_, int64, uint8
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.index.masks import nonzero
 from pyautodl.functional.views import broadcast_shapes, flatten
-from pyautodl.ops.copy import COPY, FLIP
+from pyautodl.ops.copy import CAST, COPY, FLIP
 from pyautodl.ops.index import (
     INDEX_ADD,
     INDEX_COPY,
@@ -185,10 +186,22 @@ def _item(item: Any) -> Any:
     elif isinstance(item, np.ndarray):
         item = tensor(item)
     if isinstance(item, Tensor):
+        if item._array.dtype is uint8:
+            item = _as_mask(item)
         if item.ndim:
             return item
         return bool(item.item()) if item.dtype is bool_ else _integer(item.item())
     return _integer(item)
+
+
+def _as_mask(index: Tensor) -> Tensor:
+    """A uint8 tensor as the mask that it is in PyTorch."""
+    warnings.warn(
+        "a uint8 tensor between brackets is taken as a mask, as in PyTorch; likely fix: "
+        ".bool() for a mask, .long() for positions",
+        stacklevel=7,
+    )
+    return apply(CAST, index, dtype=bool_)
 
 
 def _integer(item: Any) -> int:
@@ -350,7 +363,8 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     """Return the part of the tensor that a key names, a view where it can be one.
 
     Integers, slices (with negative steps, which copy), ..., None, tensors, arrays or
-    lists of integers and bool masks may be mixed, with PyTorch's meaning.
+    lists of integers and bool masks may be mixed, with PyTorch's meaning: a tensor of
+    uint8 is a mask, too, with a warning.
 
     Raises:
         IndexError: an index is out of range, or there are too many.
