@@ -1,5 +1,8 @@
 """Optimizers, and schedules of their step sizes."""
 
+import importlib
+from typing import Any
+
 from pyautodl.optim import lr_scheduler
 from pyautodl.optim.adadelta import Adadelta
 from pyautodl.optim.adam import Adam, AdamW
@@ -28,4 +31,12 @@ __all__ = [
     "Rprop",
     "lr_scheduler",
     "no_decay_groups",
+    "swa_utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # it needs layers, which optimizers do not
+    if name == "swa_utils":
+        return importlib.import_module("pyautodl.optim.swa_utils")
+    raise AttributeError(f"module 'pyautodl.optim' has no attribute {name!r}")
