@@ -751,3 +751,13 @@ def test_jacobian_hessian_and_products() -> None:
     assert AF.hvp(lambda x: (x * x * x).sum(), x, y)[1].tolist() == [18.0, 60.0]
     with pytest.raises(GradError, match="strict"):
         AF.jacobian(lambda x: y, x, strict=True)
+
+
+def test_gradcheck_of_a_function_that_takes_gradients() -> None:
+    def penalty(x: ad.Tensor) -> ad.Tensor:
+        (slope,) = ad.autograd.grad((x**3).sum(), x, create_graph=True)
+        return (slope.norm() - 1) ** 2
+
+    x = ad.tensor([0.5, -1.0], dtype=ad.float64, requires_grad=True)
+    assert ad.autograd.gradcheck(penalty, (x,))
+    assert ad.autograd.gradgradcheck(penalty, (x,))
