@@ -87,6 +87,7 @@ set_cache_limit = native.set_cache_limit
 _LATER = {
     "data": "pyautodl.data",
     "distributions": "pyautodl.distributions",
+    "func": "pyautodl.func",
     "inspect": "pyautodl.inspect",
     "models": "pyautodl.models",
     "nn": "pyautodl.nn",

@@ -1,6 +1,6 @@
 """Helpers around parameters and gradients."""
 
-from pyautodl.nn.utils import rnn
+from pyautodl.nn.utils import rnn, stateless
 from pyautodl.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -25,6 +25,7 @@ __all__ = [
     "remove_weight_norm",
     "rnn",
     "spectral_norm",
+    "stateless",
     "vector_to_parameters",
     "weight_norm",
 ]
