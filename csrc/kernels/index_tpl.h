@@ -118,8 +118,9 @@ PYAD_RECORD(scatter, scatter_args, 2 * pyad_numel(&a->index), 0, 0)
 
 /* ---- index_select ---- */
 
-/* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements beside the axis lie together,
- * else one position beside the axis after the other, the indices innermost */
+/* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements of out beside the axis lie
+ * together, whatever the steps in x (an expanded gradient has none); else one position beside the axis
+ * after the other, the indices innermost */
 static int K(index_select)(const void *args, const team *t) {
     const gather_args *a = args;
     const int64_t axis = a->axis, count = a->index.shape[0];
@@ -131,7 +132,8 @@ static int K(index_select)(const void *args, const team *t) {
     walk w;
     walk_init(&w, 2, (const pyad_array *const[]){&out, &x});
     const int64_t last = w.ndim - 1;
-    const int lines = last >= 0 && w.stride[0][last] == 1 && w.stride[1][last] == 1;
+    const int lines = last >= 0 && w.stride[0][last] == 1;
+    const int64_t step = last >= 0 ? w.stride[1][last] : 0;
     const int64_t axes = lines ? last : w.ndim, piece = lines ? 1 : INDEX_SIDE;
     const int64_t pieces = pyad_ceil_div(count, piece);
     int64_t begin, end;
@@ -141,8 +143,13 @@ static int K(index_select)(const void *args, const team *t) {
         ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line);
         const ELEM *from = (const ELEM *)x.data + walk_offset(&w, 1, axes, line);
         if (lines) {
-            memcpy(to + first * step_o, from + index[first * stride] * step_x,
-                   (size_t)w.shape[last] * sizeof(ELEM));
+            to += first * step_o;
+            from += index[first * stride] * step_x;
+            if (step == 1) {
+                memcpy(to, from, (size_t)w.shape[last] * sizeof(ELEM));
+            } else {
+                for (int64_t i = 0; i < w.shape[last]; i++) to[i] = from[i * step];
+            }
             continue;
         }
         for (int64_t j = first; j < pyad_min(first + piece, count); j++) {
