@@ -74,6 +74,7 @@ short = int16
 int = int32
 long = int64
 strided = "strided"
+sparse_coo = "sparse_coo"
 newaxis = None
 
 get_num_threads = native.get_num_threads
@@ -94,6 +95,7 @@ _LATER = {
     "optim": "pyautodl.optim",
     "plot": "pyautodl.plot",
     "profiler": "pyautodl.profiler",
+    "sparse": "pyautodl.sparse",
     "testing": "pyautodl.testing",
     "train": "pyautodl.train",
     "utils": "pyautodl.utils",

@@ -27,6 +27,7 @@ from pyautodl.functional.reduce import *
 from pyautodl.functional.rnn import *
 from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
+from pyautodl.functional.sparse_matrix import *
 from pyautodl.functional.statistics import *
 from pyautodl.functional.typed import *
 from pyautodl.functional.ufuncs import *
@@ -60,6 +61,7 @@ _FAMILIES = (
     "rnn",
     "softmax",
     "sort",
+    "sparse_matrix",
     "statistics",
     "typed",
     "views",

@@ -11,6 +11,7 @@ import numpy as np
 from pyautodl.backends.dtypes import INTEGRAL, bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.contraction import contract
+from pyautodl.functional.sparse_matrix import SparseMatrix
 from pyautodl.ops.integers import integer, several
 from pyautodl.ops.matmul import LINEAR, LINEAR_RELU, MATMUL
 from pyautodl.tensor import (
@@ -82,7 +83,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.matmul(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
         tensor([3., 7.])
     """
+    if type(input) is SparseMatrix or type(other) is SparseMatrix:
+        return _sparse_product(input, other)
     return apply(MATMUL, input, other)
+
+
+def _sparse_product(left: Any, right: Any) -> Tensor:
+    return left.matmul(right) if type(left) is SparseMatrix else right.__rmatmul__(left)
 
 
 @method("__rmatmul__")
@@ -111,6 +118,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         tensor([[3.],
                 [3.]])
     """
+    if type(input) is SparseMatrix or type(mat2) is SparseMatrix:
+        return _sparse_product(input, mat2)
     _check_axes("mm", ("input", input, 2), ("mat2", mat2, 2))
     return apply(MATMUL, input, mat2)
 

@@ -175,8 +175,13 @@ class Properties:
 
     @property
     def layout(self) -> str:
-        """'strided', the only layout."""
+        """'strided', the only layout of tensors."""
         return "strided"
+
+    @property
+    def is_sparse(self) -> bool:
+        """False: sparse matrices are objects of their own."""
+        return False
 
     @property
     def itemsize(self) -> int:
