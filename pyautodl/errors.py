@@ -7,6 +7,9 @@ in its place.
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from typing import Any
 
 __all__ = [
@@ -71,6 +74,15 @@ def describe(value: Any) -> str:
         return f"{kind} of shape {tuple(shape)}"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def warn(message: str) -> None:
+    """Warn of what the user's line outside of this library does, however deep it was found."""
+    home = os.path.dirname(__file__) + os.sep
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def tensor_fix(value: Any) -> str:

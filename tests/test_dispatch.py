@@ -1,11 +1,19 @@
 """What csrc/dispatch does at every call: the fields of objects, and kernels one by one."""
 
+from __future__ import annotations
+
 import gc
+import sys
+import threading
 import weakref
+from typing import Any
 
 import numpy as np
-import pyautodl as ad
+import op_cases as oc
 import pytest
+
+import pyautodl as ad
+from pyautodl import nn
 from pyautodl.backends import (
     Array,
     KernelCall,
@@ -16,6 +24,11 @@ from pyautodl.backends import (
     prepare_chain,
 )
 from pyautodl.backends.dtypes import float32
+from pyautodl.errors import GradError
+from pyautodl.graph import Node, backward, line
+from pyautodl.ops.record import OPS
+
+calls = sys.modules["pyautodl.tensor.calls"]
 
 pytestmark = pytest.mark.skipif(not native.available, reason="the extension's own")
 
@@ -51,6 +64,7 @@ def test_a_chain_frees_what_nobody_gets() -> None:
     del found
     assert ad.memory_stats()["allocated_bytes"] == before
     found = prepare_chain([_step(0, 1)], 2, 0, [(2, None)], True)((x, y), ())
+    assert found.shape == (3,)
     assert ad.memory_stats()["allocated_bytes"] - before == one
 
 
@@ -89,7 +103,7 @@ def test_an_error_leaves_no_memory_behind() -> None:
         ((("add",),), 2, 0, (), False),
     ],
 )
-def test_launch_refuses_what_it_cannot_read(arguments: tuple) -> None:
+def test_launch_refuses_what_it_cannot_read(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError)):
         native.dispatch.Launch(*arguments)
 
@@ -110,3 +124,153 @@ def test_the_collector_finds_cycles_through_objects() -> None:
     del tensor
     gc.collect()
     assert storage() is None
+
+
+# ---- the same as Python ----
+
+
+def _shown(value: Any) -> Any:
+    """An array, tensor, node or leaf, as far as it can be equal to that of another call."""
+    if isinstance(value, ad.Tensor):
+        array = value._array
+        hooks = value._grad, value._hooks, value._post_hooks, value._changes
+        return (_shown(array), value._requires_grad, _shown(value._edge), hooks)
+    if isinstance(value, Array):
+        return (
+            value.numpy().tobytes(),
+            value.shape,
+            value.strides,
+            value.dtype,
+            value.layout(),
+        )
+    if isinstance(value, Node):
+        kinds = (
+            value.op,
+            value.plan,
+            value.shapes,
+            value.dtypes,
+            value.needs,
+            value.outputs,
+        )
+        rest = value.released, value.hooks, value.retained, value.masked_below
+        # of what is saved, gaps between rows may hold anything
+        saved = [each and (each[0].layout(), *each[1:]) for each in value.packed]
+        parts = [_shown(each) for each in (value.attrs, value.edges, saved)]
+        return kinds, rest, parts, repr(value.info), value.module
+    if isinstance(value, (tuple, list)):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _shown(each) for key, each in value.items()}
+    return value
+
+
+def _marks(outputs: Any, x: Any) -> list[Any]:
+    each = outputs if isinstance(outputs, tuple) else (outputs,)
+    return [
+        y._base is not None and (y._base is x, y._base_changes, y._unchangeable)
+        for y in each
+    ]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("name", sorted(n for n, op in OPS.items() if not op.random))
+def test_apply_does_what_python_does(name: str, recorded: bool) -> None:
+    op = OPS[name]
+    for case in oc.cases(name)[:4]:
+        tensors = oc.tensors(case, "float32")
+        for x in tensors:
+            if recorded and x is not None and x.is_floating_point():
+                x.requires_grad_()
+        attrs = dict(case.sample.attrs)
+        if any(isinstance(each, (Array, np.ndarray)) for each in attrs.values()):
+            continue  # each call changes them
+        try:
+            calls.apply_in_python(op, *tensors, **attrs)
+            want = calls.apply_in_python(op, *tensors, **attrs)
+        except GradError:
+            with pytest.raises(GradError):
+                calls.apply(op, *tensors, **attrs)
+            continue
+        got = calls.apply(op, *tensors, **attrs)
+        assert _shown(got) == _shown(want), str(case)
+        if tensors:
+            assert _marks(got, tensors[0]) == _marks(want, tensors[0]), str(case)
+
+
+class _Chain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(self.first(x).tanh()).softmax(1)[0]
+
+
+def test_a_line_goes_as_far_as_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    ad.manual_seed(0)
+    model, x = _Chain(), ad.randn(2, 5)
+
+    def gradients() -> list[bytes]:
+        model.zero_grad()
+        model(x).sum().backward()
+        return [p.grad.numpy().tobytes() for p in model.parameters()]
+
+    gradients()
+    want = gradients()
+    ways = (line.line_in_python, line.run_line)
+    ends = []
+    for way in ways:
+        loss = model(x).sum()
+        root = ad.ones(())._array
+        found = way(loss._edge, root, False)
+        ends.append((found.edge, found.gradient, [id(each) for each in found.leaves]))
+        ends.append(_shown(found.found))
+        assert loss._edge[0].released
+    assert ends[:2] == ends[2:]
+    assert len(ends[0][2]) == 4
+    monkeypatch.setattr(backward, "run_line", line.line_in_python)
+    monkeypatch.setattr(backward, "fill_leaves", line.fill_in_python)
+    assert gradients() == want
+
+
+def test_a_leaf_takes_the_memory_of_its_gradient() -> None:
+    x = ad.randn(4, 4, requires_grad=True)
+    for _ in range(3):
+        x.grad = None
+        (x * 2.0).sum().backward()
+        before = ad.memory_stats()["allocated_bytes"]
+        x.grad = None
+        freed = before - ad.memory_stats()["allocated_bytes"]
+    assert freed == 64
+
+
+@pytest.mark.parametrize("arguments", [(), (1,), (None, 2), ("add", 1)])
+def test_apply_needs_an_op(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="expected the record of an op"):
+        calls.apply(*arguments)
+
+
+def test_a_tensor_that_is_not_set_up_is_an_error() -> None:
+    half = object.__new__(ad.Tensor)
+    with pytest.raises(AttributeError):
+        calls.apply(OPS["add"], half, half)
+
+
+def test_threads_apply_at_once() -> None:
+    x = ad.ones(50, requires_grad=True)
+    wrong: list[Any] = []
+
+    def work(number: int) -> None:
+        for _ in range(300):
+            y = (x * float(number)).sum()
+            if y.item() != 50.0 * number:
+                wrong.append(y)
+            with ad.no_grad():
+                wrong.extend([z for z in (x + 1.0,) if z.requires_grad])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not wrong

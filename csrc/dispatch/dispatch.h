@@ -4,6 +4,8 @@
  *
  *   objects.c   the fields of storages, arrays, plans, nodes, tensors, as C has them
  *   launch.c    prepared kernel calls, one after the other, as one callable
+ *   apply.c     from tensors to the result of an op and, if that is recorded, its node
+ *   line.c      the beginning of a backward pass
  *   module.c    the module pyautodl._dispatch
  *
  * It is the only C that knows Python, of which it uses the limited API: one build serves all
@@ -31,6 +33,23 @@ extern const pyad_interface *runtime;
 #define STORAGE_FIELDS(F) F(address) F(nbytes) F(version) F(packed) F(foreign) F(exports) F(_owner)
 #define ARRAY_FIELDS(F) \
     F(storage) F(offset) F(shape) F(strides) F(dtype) F(address) F(_layout) F(_desc) F(_ndarray)
+#define OP_FIELDS(F) F(name) F(plan) F(plans) F(params) F(saves) F(view) F(changes)
+#define PLAN_FIELDS(F) \
+    F(call) F(count) F(differentiable) F(dtypes) F(floats) F(info) F(places) F(shapes) F(shown)
+#define NODE_FIELDS(F)                                                                       \
+    F(op) F(plan) F(attrs) F(shapes) F(dtypes) F(needs) F(edges) F(outputs) F(packed) F(number) \
+    F(released) F(module) F(hooks) F(retained) F(masked_below)
+#define TENSOR_FIELDS(F)                                                                      \
+    F(_array) F(_edge) F(_requires_grad) F(_grad) F(_base) F(_base_changes) F(_unchangeable) \
+    F(_changes) F(_hooks) F(_post_hooks)
+
+/* Put another object into a field; what was there is let go afterwards. */
+#define PYAD_SET(field, value)       \
+    do {                              \
+        PyObject *before = (field);   \
+        (field) = (value);            \
+        Py_XDECREF(before);           \
+    } while (0)
 
 #define PYAD_FIELD(name) PyObject *name;
 #define PYAD_OBJECT(type, FIELDS) \
@@ -41,9 +60,17 @@ extern const pyad_interface *runtime;
 
 PYAD_OBJECT(storage_object, STORAGE_FIELDS);
 PYAD_OBJECT(array_object, ARRAY_FIELDS);
+PYAD_OBJECT(op_object, OP_FIELDS);
+PYAD_OBJECT(plan_object, PLAN_FIELDS);
+PYAD_OBJECT(node_object, NODE_FIELDS);
+PYAD_OBJECT(tensor_object, TENSOR_FIELDS);
 
-/* The types with these fields, and the classes that inherit them, which `bind` gives. */
-extern PyTypeObject *storage_fields, *array_fields, *storage_class, *array_class;
+/* The types with these fields. */
+extern PyTypeObject *storage_fields, *array_fields, *op_fields, *plan_fields, *node_fields,
+    *tensor_fields;
+
+/* The classes that inherit them, of what is made here; module.c is given them. */
+extern PyTypeObject *storage_class, *array_class, *node_class, *tensor_class;
 
 /* Make the types and put them into the module; -1 if that fails. */
 int add_objects(PyObject *module);
@@ -61,6 +88,7 @@ int64_t address_of(PyObject *array);
 
 /* ---- launch.c ---- */
 
+extern PyTypeObject *launch_type;
 int add_launch(PyObject *module);
 
 /* What makes of a kernel's name the error to raise after it failed. */
@@ -68,5 +96,54 @@ void set_failure(PyObject *function);
 
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
+
+/* ---- apply.c ---- */
+
+/* Functions and objects of Python that calls need; tensor/calls.py gives them by these names.
+ *   anew             (op, inputs, attrs): a call in Python, of kinds not seen before
+ *   constant_array   (op, number, inputs): an input that is a number
+ *   find_trace, with_zeros, attributes: see ops/trace.py and ops/record.py
+ *   mode, stack      what this thread records, and the modules that it is in
+ *   numbers          gives each node its number
+ *   keep             packs what is saved of memory that others may change
+ *   warn             (edges, arrays): a sum with what backward has freed
+ *   add, floating    the name of that op, and the category of element types with gradients
+ *   one_of_several, unrecorded: why a view can't be changed in place */
+#define APPLY_TOOLS(F)                                                                            \
+    F(anew) F(constant_array) F(find_trace) F(with_zeros) F(attributes) F(mode) F(stack) F(numbers) \
+    F(keep) F(warn) F(add) F(floating) F(one_of_several) F(unrecorded)
+extern struct apply_tools {
+    APPLY_TOOLS(PYAD_FIELD)
+} apply_tools;
+
+int make_names(void);
+
+/* An array's element type, shape and strides, as bytes. */
+PyObject *layout_of(array_object *array);
+
+/* What a prepared call, in C or in Python, makes of arrays. */
+PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count, PyObject *floats);
+
+/* A tensor on an array: `node`, if any, made it as output number i. */
+PyObject *new_tensor(PyObject *array, PyObject *node, Py_ssize_t i);
+
+PyObject *apply(PyObject *module, PyObject *arguments, PyObject *keywords);
+PyObject *apply_known(PyObject *module, PyObject *arguments);
+
+/* ---- line.c ---- */
+
+/* The same for it; graph/line.py gives them.
+ *   line             (edge, gradient, leaves, found): how far it went
+ *   kind_of, repeats see ops/repeat.py
+ *   receive, strides_like: of gradients that can't become a leaf's as they are
+ *   nothing          the empty tuple */
+#define LINE_TOOLS(F) F(line) F(kind_of) F(repeats) F(receive) F(strides_like) F(nothing)
+extern struct line_tools {
+    LINE_TOOLS(PYAD_FIELD)
+} line_tools;
+
+int make_line_names(void);
+PyObject *run_line(PyObject *module, PyObject *arguments);
+PyObject *fill_leaves(PyObject *module, PyObject *arguments);
 
 #endif

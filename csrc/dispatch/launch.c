@@ -57,7 +57,7 @@ typedef struct {
     int bare; /* a single result is returned without a tuple around it */
 } launch_object;
 
-static PyTypeObject *launch_type;
+PyTypeObject *launch_type;
 static PyObject *failure; /* (kernel's name) -> the error to raise */
 
 typedef struct {

@@ -32,12 +32,47 @@ static PyObject *bind_arrays(PyObject *module, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+/* Take what C works with of Python. */
+#define TAKE(tool, name)                                                         \
+    if ((tool = PyDict_GetItemString(tools, name)) == NULL) {                     \
+        return PyErr_Format(PyExc_KeyError, "bind: there is no tool %s", name); \
+    }                                                                            \
+    Py_INCREF(tool);
+#define TAKE_APPLY(name) TAKE(apply_tools.name, #name)
+#define TAKE_LINE(name) TAKE(line_tools.name, #name)
+
+static PyObject *bind_tensors(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *node, *tensor, *tools;
+    if (!PyArg_ParseTuple(arguments, "OOO!", &node, &tensor, &PyDict_Type, &tools)) return NULL;
+    if (take_class(node, node_fields, &node_class) < 0) return NULL;
+    if (take_class(tensor, tensor_fields, &tensor_class) < 0) return NULL;
+    APPLY_TOOLS(TAKE_APPLY)
+    Py_RETURN_NONE;
+}
+
+static PyObject *bind_line(PyObject *module, PyObject *tools) {
+    (void)module;
+    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_line: expected a dict");
+    LINE_TOOLS(TAKE_LINE)
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"bind_runtime", bind_runtime, METH_VARARGS,
      "bind_runtime(address, failure): the runtime's table of functions, and what makes of a kernel's "
      "name the error to raise after it failed."},
     {"bind_arrays", bind_arrays, METH_VARARGS,
      "bind_arrays(Storage, Array): the classes of what kernels make."},
+    {"bind_tensors", bind_tensors, METH_VARARGS,
+     "bind_tensors(Node, Tensor, tools): the classes of what calls make, and what they work with."},
+    {"apply", (PyCFunction)(void (*)(void))apply, METH_VARARGS | METH_KEYWORDS,
+     "apply(op, *inputs, **attrs): see tensor/calls.py."},
+    {"apply_known", apply_known, METH_VARARGS, "apply_known(op, inputs, attrs): the same."},
+    {"bind_line", bind_line, METH_O, "bind_line(tools): what `run_line` works with."},
+    {"run_line", run_line, METH_VARARGS,
+     "run_line(edge, gradient, retain_graph): see graph/line.py."},
+    {"fill_leaves", fill_leaves, METH_VARARGS, "fill_leaves(leaves, found): see graph/line.py."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -52,6 +87,8 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__dispatch(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
-    if (add_objects(module) < 0 || add_launch(module) < 0) Py_CLEAR(module);
+    int failed = make_names() < 0 || make_line_names() < 0 || add_objects(module) < 0 ||
+                 add_launch(module) < 0;
+    if (failed) Py_CLEAR(module);
     return module;
 }

@@ -1,7 +1,8 @@
 /* The types whose fields C reads and writes. */
 #include "dispatch.h"
 
-PyTypeObject *storage_fields, *array_fields, *storage_class, *array_class;
+PyTypeObject *storage_fields, *array_fields, *op_fields, *plan_fields, *node_fields, *tensor_fields;
+PyTypeObject *storage_class, *array_class, *node_class, *tensor_class;
 
 /* ---- types of which each field is an object ---- */
 
@@ -73,17 +74,43 @@ static PyMemberDef array_members[] = {ARRAY_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}}
 #undef PYAD_TYPE
 OBJECT_TYPE(array, array_object, nothing_more);
 
+#define PYAD_TYPE op_object
+static PyMemberDef op_members[] = {OP_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(op, op_object, nothing_more);
+
+#define PYAD_TYPE plan_object
+static PyMemberDef plan_members[] = {PLAN_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(plan, plan_object, nothing_more);
+
+#define PYAD_TYPE node_object
+static PyMemberDef node_members[] = {NODE_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(node, node_object, nothing_more);
+
+#define PYAD_TYPE tensor_object
+static PyMemberDef tensor_members[] = {TENSOR_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
+#undef PYAD_TYPE
+OBJECT_TYPE(tensor, tensor_object, nothing_more);
+
 static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **type) {
     spec->name = name;
     *type = (PyTypeObject *)PyType_FromSpec(spec);
     return *type == NULL ? -1 : PyModule_AddType(module, *type);
 }
 
+#define ADD_TYPE(name, prefix) \
+    if (add_type(module, &prefix##_spec, "pyautodl._dispatch." name, &prefix##_fields) < 0) return -1
+
 int add_objects(PyObject *module) {
-    if (add_type(module, &storage_spec, "pyautodl._dispatch.StorageFields", &storage_fields) < 0) {
-        return -1;
-    }
-    return add_type(module, &array_spec, "pyautodl._dispatch.ArrayFields", &array_fields);
+    ADD_TYPE("StorageFields", storage);
+    ADD_TYPE("ArrayFields", array);
+    ADD_TYPE("OpFields", op);
+    ADD_TYPE("PlanFields", plan);
+    ADD_TYPE("NodeFields", node);
+    ADD_TYPE("TensorFields", tensor);
+    return 0;
 }
 
 /* ---- arrays ---- */

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from pyautodl.backends import native
 
-__all__ = ["SLOTS", "ArrayFields", "StorageFields"]
+__all__ = [
+    "SLOTS",
+    "ArrayFields",
+    "NodeFields",
+    "OpFields",
+    "PlanFields",
+    "StorageFields",
+    "TensorFields",
+]
 
 SLOTS: dict[str, tuple[str, ...]] = {
     "StorageFields": (
@@ -33,6 +41,47 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "_desc",
         "_ndarray",
     ),
+    "OpFields": ("name", "plan", "plans", "params", "saves", "view", "changes"),
+    "PlanFields": (
+        "call",
+        "count",
+        "differentiable",
+        "dtypes",
+        "floats",
+        "info",
+        "places",
+        "shapes",
+        "shown",
+    ),
+    "NodeFields": (
+        "op",
+        "plan",
+        "attrs",
+        "shapes",
+        "dtypes",
+        "needs",
+        "edges",
+        "outputs",
+        "packed",
+        "number",
+        "released",
+        "module",
+        "hooks",
+        "retained",
+        "masked_below",
+    ),
+    "TensorFields": (
+        "_array",
+        "_edge",
+        "_requires_grad",
+        "_grad",
+        "_base",
+        "_base_changes",
+        "_unchangeable",
+        "_changes",
+        "_hooks",
+        "_post_hooks",
+    ),
 }
 
 
@@ -50,5 +99,17 @@ if TYPE_CHECKING:
     class ArrayFields:
         """See `Array`."""
 
+    class OpFields:
+        """See `Op`."""
+
+    class PlanFields:
+        """See `Plan`."""
+
+    class NodeFields:
+        """See `Node`."""
+
+    class TensorFields:
+        """See `Tensor`."""
+
 else:
-    StorageFields, ArrayFields = map(_fields, SLOTS)
+    globals().update({name: _fields(name) for name in SLOTS})

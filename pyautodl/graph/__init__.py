@@ -12,12 +12,13 @@ how one is made and how an op is applied (`bind`).
 from pyautodl.graph.backward import run_backward
 from pyautodl.graph.binding import bind
 from pyautodl.graph.mode import MODE
-from pyautodl.graph.node import Node, make_node
+from pyautodl.graph.node import NODE_NUMBERS, Node, make_node
 from pyautodl.graph.record import makes, record, record_planned
 from pyautodl.graph.saved import Context, Edge, Saved, keep
 
 __all__ = [
     "MODE",
+    "NODE_NUMBERS",
     "Context",
     "Edge",
     "Node",

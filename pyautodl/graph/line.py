@@ -6,13 +6,15 @@ it is there, and no order has to be found. So the line is gone down on arrays, w
 tensor for any of them. It ends where the graph branches or where something is out of the
 ordinary: hooks, a tensor that was changed, a graph that is freed, a rule that can't be
 repeated. From there on the walk goes on, which knows what to do or to say.
+
+With the extension C does the same (csrc/dispatch/line.c).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pyautodl.backends import Array
+from pyautodl.backends import Array, empty_strides_like, native
 from pyautodl.graph.node import Node
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import receive
@@ -37,7 +39,7 @@ class Line(NamedTuple):
     found: list[Any]
 
 
-def run_line(edge: Edge, gradient: Array, retain_graph: bool) -> Line:
+def line_in_python(edge: Edge, gradient: Array, retain_graph: bool) -> Line:
     """Hand a gradient down the line that begins with an edge."""
     leaves: list[Any] = []
     found: list[Any] = []
@@ -105,7 +107,7 @@ def gradients_again(node: Node, output: int, gradient: Array) -> Any:
         raise
 
 
-def fill_leaves(leaves: list[Any], found: list[Any]) -> bool:
+def fill_in_python(leaves: list[Any], found: list[Any]) -> bool:
     """Add gradients to the leaves' `.grad`; False, and nothing is done, if a leaf is there
     twice, has hooks or was frozen since it was used.
     """
@@ -119,3 +121,17 @@ def fill_leaves(leaves: list[Any], found: list[Any]) -> bool:
         # the last reference must be receive's, so that the leaf may take the memory
         receive(leaf, found.pop())
     return True
+
+
+run_line, fill_leaves = line_in_python, fill_in_python
+if native.available:
+    _TOOLS = {
+        "line": Line,
+        "kind_of": kind_of,
+        "repeats": REPEATS,
+        "receive": receive,
+        "strides_like": empty_strides_like,
+        "nothing": (),
+    }
+    native.dispatch.bind_line(_TOOLS)
+    run_line, fill_leaves = native.dispatch.run_line, native.dispatch.fill_leaves

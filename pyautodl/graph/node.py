@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyautodl import _context
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import DType
+from pyautodl.backends.fields import NodeFields
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.mode import MODE
@@ -20,13 +21,14 @@ from pyautodl.ops.record import Op
 if TYPE_CHECKING:
     from traceback import FrameSummary
 
-__all__ = ["Node", "make_node"]
+__all__ = ["NODE_NUMBERS", "Node", "make_node"]
 
-_numbers = itertools.count()
+# gives each node its number
+NODE_NUMBERS = itertools.count()
 _STACK = _context.STACK
 
 
-class Node:
+class Node(NodeFields):
     """One recorded call; `grad_fn` of the tensors it made, and `ctx` of its gradient.
 
     Attributes:
@@ -40,32 +42,12 @@ class Node:
         packed: what was saved; None once it is freed.
     """
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "attrs",
-        "dtypes",
-        "edges",
-        "module",
-        "needs",
-        "number",
-        "op",
-        "outputs",
-        "packed",
-        "plan",
-        "released",
-        "shapes",
-    )
+    __slots__ = ("__dict__", "__weakref__")
     # what few nodes have is in their __dict__
     info: Any = None
-    # number of an output -> hooks on its gradient, or who wants it retained
-    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None = None
-    retained: dict[int, weakref.ref[Any]] | None = None
     traceback: list[FrameSummary] | None = None
     # of an op that can be `behind_relu`: the memory of its output
     memory: weakref.ref[Any] | None = None
-    # of a ReLU: whether its input's node can apply its mask, see `makes`
-    masked_below = False
 
     op: Op
     plan: Any
@@ -79,6 +61,11 @@ class Node:
     number: int
     module: weakref.ref[Any] | None
     released: bool
+    # number of an output -> hooks on its gradient, or who wants it retained
+    hooks: dict[int, dict[int, Callable[[Any], Any]]] | None
+    retained: dict[int, weakref.ref[Any]] | None
+    # of a ReLU: whether its input's node can apply its mask, see `makes`
+    masked_below: bool
 
     @property
     def name(self) -> str:
@@ -211,8 +198,9 @@ def make_node(
     node.edges = edges
     node.outputs = outputs
     node.packed = saved
-    node.number = next(_numbers)
-    node.released = False
+    node.number = next(NODE_NUMBERS)
+    node.released = node.masked_below = False
+    node.hooks = node.retained = None
     stack = _STACK.modules
     node.module = weakref.ref(stack[-1]) if stack else None
     if info is not None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, warn
 from pyautodl.functional import rnn as functional
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.index import index_select
@@ -94,10 +93,7 @@ class RNNBase(Module):
         if proj_size != 0:
             raise NotImplementedError(f"{name}: proj_size={proj_size} is not supported")
         if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout={dropout} acts between layers, and there is one",
-                stacklevel=3,
-            )
+            warn(f"{name}: dropout={dropout} acts between layers, and there is one")
         self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size

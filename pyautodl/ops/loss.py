@@ -5,7 +5,6 @@ The losses of pairs stand in pair_loss.py.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from pyautodl.backends import (
     run,
 )
 from pyautodl.backends.dtypes import FLOATING, int64
-from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.errors import DTypeError, GradError, ShapeError, warn
 from pyautodl.ops import pair_loss  # noqa: F401 (registers its ops)
 from pyautodl.ops.layout import ensure_contiguous, ensure_dense, has_strides
 from pyautodl.ops.pair_loss import REDUCTIONS, check_floats, check_reduction
@@ -263,10 +262,9 @@ def _class_error(name: str, kernel: str, error: IndexError) -> IndexError:
 
 def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
     if rows and divisor.item() == 0:
-        warnings.warn(
+        warn(
             f"{name}: every target is ignored (or has weight 0), so the loss is 0 and "
-            "so are its gradients",
-            stacklevel=5,
+            "so are its gradients"
         )
 
 

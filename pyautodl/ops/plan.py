@@ -27,6 +27,7 @@ from pyautodl.backends import (
     see,
 )
 from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.backends.fields import PlanFields
 from pyautodl.ops.integers import with_integers
 from pyautodl.ops.record import Attributes, Op, Places, Spec
 
@@ -50,7 +51,7 @@ Ints = tuple[int, ...]
 MOST = 4096
 
 
-class Plan:
+class Plan(PlanFields):
     """What a call comes to.
 
     `call` is an attribute, or a method of the subclass. A method that is put into the
@@ -72,18 +73,7 @@ class Plan:
         info: what the gradient gets to know besides arrays.
     """
 
-    __slots__ = (
-        "call",
-        "count",
-        "differentiable",
-        "dtypes",
-        "floats",
-        "info",
-        "places",
-        "shapes",
-        "shown",
-        "specs",
-    )
+    __slots__ = ("specs",)
 
     call: Callable[[Sequence[Any], Any], Any]
     shapes: tuple[Ints | None, ...]

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyautodl.backends.dtypes import DType
+from pyautodl.backends.fields import OpFields
 
 __all__ = [
     "OPS",
@@ -121,7 +122,7 @@ class ErrorCase(NamedTuple):
     match: str
 
 
-class Op:
+class Op(OpFields):
     """What an op is; the fields are plain functions.
 
     Args:
@@ -153,7 +154,6 @@ class Op:
     # written out: a dataclass would take as long to make as all ops to declare
     __slots__ = (
         "behind_relu",
-        "changes",
         "composition",
         "elementwise",
         "errors",
@@ -161,16 +161,10 @@ class Op:
         "gradient_of",
         "integers",
         "keeps_first",
-        "name",
-        "params",
-        "plan",
-        "plans",
         "random",
         "reference",
         "rule",
         "samples",
-        "saves",
-        "view",
         "vjp",
     )
 

@@ -36,13 +36,13 @@ from pyautodl.ops.integers import declared_integers
 from pyautodl.ops.plan import MOST, Plan
 from pyautodl.ops.record import Attributes, Op, Spec
 
-__all__ = ["Trace", "find_trace", "run_rule", "signs_of_zeros"]
+__all__ = ["WITH_ZEROS", "Trace", "find_trace", "run_rule", "signs_of_zeros"]
 
 Key = tuple[Any, ...]
 
 # names of the ops that have been traced, and of those that had a zero among their floats
 _traced: set[str] = set()
-_with_zeros: set[str] = set()
+WITH_ZEROS: set[str] = set()
 
 # what attributes may be, layouts among them; tuples of them, too
 _PLAIN = (int, float, bool, str, bytes, type(None), DType)
@@ -95,7 +95,7 @@ def find_trace(
         key = (*kinds, needs, *attrs.items(), *map(type, attrs.values()))
     else:
         key = (*kinds, needs, *attrs.items())
-    if op.name in _with_zeros:
+    if op.name in WITH_ZEROS:
         key += signs_of_zeros(attrs)
     try:
         found = op.plans.get(key)
@@ -318,8 +318,8 @@ class Watch:
         if len(plans) >= MOST:
             plans.clear()
         signs = signs_of_zeros(self.plain)
-        if signs and self.op.name not in _with_zeros:
-            _with_zeros.add(self.op.name)
+        if signs and self.op.name not in WITH_ZEROS:
+            WITH_ZEROS.add(self.op.name)
             key += signs
         try:
             plans[key] = self._trace(ctx, result)

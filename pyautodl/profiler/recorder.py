@@ -97,7 +97,7 @@ class Recorder:
             for owner, method, wrap in (
                 (backward, "gradients", self._gradients),
                 (line, "gradients_again", self._gradients_again),
-                (backward, "run_line", self._walk),
+                (backward, "run_line", self._line),
                 (backward, "fill_leaves", self._walk),
                 (backward.Walk, "run", self._walk),
                 (backward.Walk, "find_leaves", self._walk),
@@ -178,6 +178,10 @@ class Recorder:
                 self._thread.walks -= 1
 
         return recorded
+
+    def _line(self, _: Callable[..., Any]) -> Callable[..., Any]:
+        """In Python, which asks `gradients_again` for each node."""
+        return self._walk(line.line_in_python)
 
     def _kernel(self, name: str, call: Callable[..., None]) -> Callable[..., None]:
         def recorded(

@@ -1,36 +1,42 @@
-"""`apply`, the one way from a tensor to an op."""
+"""`apply`, the one way from a tensor to an op.
+
+What it does stands here in Python. Calls of a kind that was seen before are the most, and
+C does the same for them (csrc/dispatch/apply.c), which comes back here for all others.
+"""
 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pyautodl import backends
-from pyautodl.backends import Array
+from pyautodl._context import STACK
+from pyautodl.backends import Array, native
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType
-from pyautodl.errors import tensor_fix
+from pyautodl.errors import tensor_fix, warn
 from pyautodl.graph import (
     MODE,
+    NODE_NUMBERS,
     Context,
     Edge,
     Node,
     bind,
+    keep,
     record,
     record_planned,
 )
 from pyautodl.ops.integers import with_integers
 from pyautodl.ops.plan import look_up
-from pyautodl.ops.record import OPS, Op, Spec
+from pyautodl.ops.record import OPS, Attributes, Op, Spec
 from pyautodl.ops.repeat import Called
-from pyautodl.ops.trace import find_trace, run_rule
+from pyautodl.ops.trace import WITH_ZEROS, find_trace, run_rule
 from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND
-from pyautodl.tensor.views import mark_views
+from pyautodl.tensor.views import ONE_OF_SEVERAL, UNRECORDED, mark_views
 
 __all__ = ["NUMBERS", "apply", "apply_known", "call", "call_unrecorded"]
 
@@ -55,7 +61,7 @@ def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
     return backends.constant(value, _operand_dtype(inputs), op.name)
 
 
-def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
+def apply_in_python(op: Op, *inputs: Any, **attrs: Any) -> Any:
     """Run an op on tensors and record the call if an input needs a gradient.
 
     Args:
@@ -67,10 +73,10 @@ def apply(op: Op, *inputs: Any, **attrs: Any) -> Any:
     Returns:
         A tensor, or a tuple of them where the op has several outputs.
     """
-    return apply_known(op, inputs, attrs)
+    return apply_anew(op, inputs, attrs)
 
 
-def apply_known(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+def apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     """`apply` with attributes that are kept, see `Attributes`."""
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
@@ -115,7 +121,7 @@ def apply_known(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     else:
         plain = with_integers(op, attrs)
         if plain is not attrs:
-            return apply_known(op, inputs, plain)
+            return apply_anew(op, inputs, plain)
         recording = _differentiable(op.rule(*arrays, **attrs)) and recording
         ctx = Context(attrs)
         saving = needs if recording else (False,) * len(arrays)
@@ -156,10 +162,9 @@ def _warn_if_released(
         if edge is None or array is None or array.shape:
             continue
         if type(edge[0]) is Node and edge[0].released:
-            warnings.warn(
+            warn(
                 "add: a tensor whose graph backward has already freed is added to another, "
-                "which keeps the graphs of all steps alive; use loss.item()",
-                stacklevel=5,
+                "which keeps the graphs of all steps alive; use loss.item()"
             )
             edge[0].released = False
             return
@@ -167,7 +172,7 @@ def _warn_if_released(
 
 def call(op: str, *inputs: Any, **attrs: Any) -> Any:
     """`apply` by the op's name, as gradients use it."""
-    return apply(OPS[op], *inputs, **attrs)
+    return apply_known(OPS[op], inputs, attrs)
 
 
 def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
@@ -216,6 +221,27 @@ def call_watched(op: str, inputs: Sequence[Any], attrs: Any) -> Called:
         made = make(result, None, False)
     return made, plan, arrays, floats
 
+
+apply, apply_known = apply_in_python, apply_anew
+if native.available:
+    _TOOLS = {
+        "anew": apply_anew,
+        "constant_array": _constant_array,
+        "find_trace": find_trace,
+        "with_zeros": WITH_ZEROS,
+        "attributes": Attributes,
+        "mode": MODE,
+        "stack": STACK,
+        "numbers": NODE_NUMBERS.__next__,
+        "keep": keep,
+        "warn": _warn_if_released,
+        "add": OPS["add"].name,
+        "floating": FLOATING,
+        "one_of_several": ONE_OF_SEVERAL,
+        "unrecorded": UNRECORDED,
+    }
+    native.dispatch.bind_tensors(Node, Tensor, _TOOLS)
+    apply, apply_known = native.dispatch.apply, native.dispatch.apply_known
 
 bind(make, call, call_unrecorded, call_watched)
 BOUND["alias"] = functools.partial(call, "alias")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyautodl import backends
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.backends.fields import TensorFields
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import Edge, Node, run_backward
 from pyautodl.tensor.properties import get_default_dtype
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-class Tensor(Protocols):
+class Tensor(Protocols, TensorFields):
     """An array of numbers that remembers how it was computed.
 
     Tensors are made by `tensor`, `zeros`, `rand`, ... and by computing with tensors.
@@ -48,20 +49,7 @@ class Tensor(Protocols):
         tensor([2., 4.])
     """
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_array",
-        "_base",
-        "_base_changes",
-        "_changes",
-        "_edge",
-        "_grad",
-        "_hooks",
-        "_post_hooks",
-        "_requires_grad",
-        "_unchangeable",
-    )
+    __slots__ = ("__dict__", "__weakref__")
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         if len(data) == 1 and isinstance(data[0], Tensor):

@@ -13,14 +13,21 @@ from pyautodl.ops.record import OPS
 if TYPE_CHECKING:
     from pyautodl.tensor.core import Tensor
 
-__all__ = ["mark_views", "overwritten_edge", "rebase", "view_edge"]
+__all__ = [
+    "ONE_OF_SEVERAL",
+    "UNRECORDED",
+    "mark_views",
+    "overwritten_edge",
+    "rebase",
+    "view_edge",
+]
 
 
 # why a view can't be changed in place
-_ONE_OF_SEVERAL = (
+ONE_OF_SEVERAL = (
     "an output of split, chunk or unbind can't be changed in place; use clone()"
 )
-_UNRECORDED = (
+UNRECORDED = (
     "the view was made under no_grad() and is changed where calls are recorded: the graph "
     "of what it shows would miss the change; likely fix: make and change it both inside "
     "no_grad(), or both outside"
@@ -33,13 +40,13 @@ def mark_views(source: Tensor, views: Sequence[Tensor]) -> None:
     if source._base is not None:
         base, why = source._base, source._unchangeable
     if len(views) > 1:
-        why = _ONE_OF_SEVERAL
+        why = ONE_OF_SEVERAL
     for view in views:
         if view._array.storage is base._array.storage:
             view._base = base
             view._base_changes = base._changes
             if source._requires_grad and not view._requires_grad:
-                view._unchangeable = _UNRECORDED
+                view._unchangeable = UNRECORDED
             else:
                 view._unchangeable = why
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, int64
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, warn
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.ops.pair_loss import check_pair, check_reduction
 from pyautodl.ops.record import OPS, named_attributes
@@ -72,9 +71,7 @@ def warn_if_made_by(
     node = input.edge_source()
     if node is not None and node.op.name in ops:
         made = node.op.name.removeprefix("masked_")
-        warnings.warn(
-            f"{name}: the input is the output of a {made}, {advice}", stacklevel=3
-        )
+        warn(f"{name}: the input is the output of a {made}, {advice}")
 
 
 def spread(name: str, weight: Tensor | None, input: Tensor) -> Tensor | None:
