@@ -98,6 +98,8 @@ typedef struct {
     int64_t (*call)(const pyad_prepared *p, const char *varying);
     int64_t (*output)(int64_t i);
     void (*free)(int64_t address);
+    /* whether a call is so little work that it always stays on the caller's thread */
+    int (*is_small)(const pyad_prepared *p);
 } pyad_interface;
 const pyad_interface *pyad_get_interface(void);
 

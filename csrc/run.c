@@ -277,8 +277,17 @@ int pyad_call_sequence(int64_t count, pyad_prepared *const *calls, const char *a
 
 int64_t pyad_output(int64_t i) { return outputs[i]; }
 
+/* By the variant for any dtype, as the work hardly depends on it; of lists nothing is known yet. */
+static int is_small(const pyad_prepared *p) {
+    const pyad_kernel_row *row = &pyad_current_table()[p->id];
+    int64_t dtype = 0;
+    while (dtype < PYAD_NUM_DTYPES && row->of[dtype] == NULL) dtype++;
+    if (dtype == PYAD_NUM_DTYPES || p->table_count > 0) return 0;
+    return row->of[dtype]->work(&p->args, 1) < 2 * PYAD_WORK_GRAIN_AWAKE;
+}
+
 const pyad_interface *pyad_get_interface(void) {
-    static const pyad_interface interface = {pyad_call, pyad_output, pyad_free_address};
+    static const pyad_interface interface = {pyad_call, pyad_output, pyad_free_address, is_small};
     return &interface;
 }
 

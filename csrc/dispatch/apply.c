@@ -107,8 +107,8 @@ static outcome take_input(call *self, Py_ssize_t i) {
         self->layouts[i] = Py_NewRef(Py_None);
         return DONE;
     }
-    outcome taken = PyObject_TypeCheck(x, tensor_fields) ? take_tensor(self, i, (tensor_object *)x)
-                                                         : take_number(self, i, x);
+    int is_tensor = Py_TYPE(x) == tensor_class || PyObject_TypeCheck(x, tensor_fields);
+    outcome taken = is_tensor ? take_tensor(self, i, (tensor_object *)x) : take_number(self, i, x);
     if (taken != DONE) return taken;
     self->layouts[i] = layout_of((array_object *)self->arrays[i]);
     return self->layouts[i] == NULL ? FAILED : DONE;

@@ -30,6 +30,7 @@ typedef struct {
     Py_ssize_t given_place;
     PyObject *name, *owner; /* owner keeps the prepared call */
     const pyad_prepared *call;
+    int is_small; /* not worth letting other threads of Python run meanwhile */
     input *inputs;
     Py_ssize_t input_count;
     double *floats;
@@ -126,10 +127,9 @@ static int take_made(const step *self, value *values, int64_t first) {
 
 static int run_kernel(const step *self, value *values, PyObject *floats, int64_t *varying) {
     if (gather(self, values, floats, varying) < 0) return -1;
-    int64_t first;
-    Py_BEGIN_ALLOW_THREADS
-    first = runtime->call(self->call, (const char *)varying);
-    Py_END_ALLOW_THREADS
+    PyThreadState *others = self->is_small ? NULL : PyEval_SaveThread();
+    int64_t first = runtime->call(self->call, (const char *)varying);
+    if (others != NULL) PyEval_RestoreThread(others);
     if (first == 0) return refuse(self);
     int status = take_made(self, values, first);
     for (Py_ssize_t i = 0; i < self->done_count; i++) {
@@ -330,6 +330,7 @@ static int read_step(PyObject *item, void *to) {
     self->name = Py_NewRef(name);
     self->owner = Py_NewRef(owner);
     self->call = (const pyad_prepared *)(intptr_t)call;
+    self->is_small = runtime->is_small(self->call);
     self->inputs = read_items(inputs, sizeof(input), read_input, &self->input_count);
     self->made = read_items(makes, sizeof(made), read_made, &self->made_count);
     self->with_floats = floats == Py_None;

@@ -157,7 +157,7 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
 }
 
 int64_t address_of(PyObject *array) {
-    if (!PyObject_TypeCheck(array, array_fields)) {
+    if (Py_TYPE(array) != array_class && !PyObject_TypeCheck(array, array_fields)) {
         PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(array));
         return -1;
     }
