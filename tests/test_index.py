@@ -583,3 +583,61 @@ def test_uint8_between_brackets_is_a_mask_as_in_pytorch() -> None:
     assert x.tolist() == [[9, 9], [2, 3], [9, 9]]
     assert x[np.uint8(1)].tolist() == [2, 3]
     assert x[ad.tensor([1], dtype=ad.int8)].tolist() == [[2, 3]]
+
+
+# ---- what `x[key] += y` writes back ----
+
+
+def test_a_view_that_was_changed_is_not_written_over_itself() -> None:
+    x = ad.zeros(4, 3)
+    with ad.profile() as p:
+        for _ in range(3):
+            x[1] += 2.0
+            x[:, None, 2] *= 3.0
+    assert x.tolist() == [[0, 0, 0], [6, 6, 6 * 13], [0, 0, 0], [0, 0, 0]]
+    assert "copy" not in p.table("kernel")
+
+
+def test_gradients_through_parts_that_change_in_place() -> None:
+    y = ad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    x = y * 1
+    for i in range(2):
+        x[i] *= x[i + 1]
+    x.sum().backward()
+    assert x.tolist() == [2, 6, 3]
+    assert y.grad.tolist() == [2, 1 + 3, 2 + 1]
+
+
+def test_a_part_without_its_graph_is_written() -> None:
+    y = ad.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    x = y * 2
+    x[0] = x.detach()[0]
+    x.sum().backward()
+    assert y.grad.tolist() == [0, 2, 2]
+    y.grad = None
+    x = y * 2
+    old = x[1]
+    x += 1
+    x[1] = old
+    with ad.no_grad():
+        part = x[2]
+    x[2] = part
+    x.sum().backward()
+    assert y.grad.tolist() == [2, 2, 0]
+
+
+def test_one_place_as_a_tensor_or_as_numpy_has_it() -> None:
+    x = ad.arange(12).reshape(3, 4)
+    for kind in (ad.int64, ad.int32, ad.int8):
+        place = ad.tensor(-1, dtype=kind)
+        assert x[place].tolist() == [8, 9, 10, 11]
+        assert x[1, place].item() == x[np.int32(1), np.int64(-1)].item() == 7
+        assert x[place, 1:].tolist() == [9, 10, 11]
+    x[ad.tensor(0), ad.tensor(1)] += 100
+    assert x[0].tolist() == [0, 101, 2, 3]
+    for place in (ad.tensor(3), np.int64(3)):
+        with pytest.raises(IndexError, match="index 3 is out of range for axis 0"):
+            x[place]
+    with pytest.raises(IndexError, match="got 1"):
+        x[ad.tensor(1.0)]
+    assert tuple(x[ad.tensor(True)].shape) == (1, 3, 4)

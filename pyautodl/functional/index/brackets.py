@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import bool_, int64, uint8
+from pyautodl.backends.dtypes import bool_, int8, int16, int32, int64, uint8
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
@@ -31,6 +31,9 @@ from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
 from pyautodl.tensor import Tensor, apply, apply_known, call, explained, method
 
 __all__ = ["index_put"]
+
+# element types of tensors that are a place, if they hold one element; uint8 is a mask
+_PLACES = (int64, int32, int16, int8)
 
 
 class _Slices:
@@ -283,6 +286,13 @@ class _Places:
         return (*self.before, prod(self.common), *self.after)
 
 
+def _is_place(item: Any) -> bool:
+    """Whether it is one integer, as a tensor or as NumPy has it."""
+    if isinstance(item, Tensor):
+        return item._array.shape == () and item._array.dtype in _PLACES
+    return isinstance(item, np.integer)
+
+
 def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """Integers, None, ..., and slices as (start, stop, step); None if there is anything
     else.
@@ -291,6 +301,8 @@ def _plain_parts(key: tuple[Any, ...]) -> tuple[Any, ...] | None:
     for item in key:
         if type(item) is int or item is None or item is Ellipsis:
             parts.append(item)
+        elif _is_place(item):
+            parts.append(int(item))
         elif type(item) is slice:
             bounds = (item.start, item.stop, item.step)
             for each in bounds:
@@ -326,10 +338,13 @@ def _plain_window(
     return None if window is None and kept is None else (window, kept)
 
 
-def _window(
-    x: Tensor, window: Attributes | None, kept: tuple[int, ...] | None
-) -> Tensor:
-    """The view that `_plain_window` describes."""
+def _plain_part(x: Tensor, key: Any) -> Tensor | None:
+    """The view that integers, None, ... and slices name; None where it takes more."""
+    parts = _plain_parts(key if type(key) is tuple else (key,))
+    found = None if parts is None else _plain_window(x._array.shape, parts)
+    if found is None:
+        return None
+    window, kept = found
     if window is not None:
         x = apply_known(SLICE, (x,), window)
     return x if kept is None else apply(RESHAPE, x, shape=kept)
@@ -372,17 +387,16 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
     kind = type(key)
     if kind is list or kind is np.ndarray:
         key = _item(key)
-    if isinstance(key, Tensor):
+    if isinstance(key, Tensor) and key._array.shape:
         index, shape = key._array, self._array.shape
-        if index.dtype is int64 and index.shape and shape:
+        if index.dtype is int64 and shape:
             return apply(INDEX_ROWS, self, key)
         if index.dtype is bool_ and index.shape == shape[:1] != shape:
             return _chosen_rows(self, key)
     else:
-        parts = _plain_parts(key if kind is tuple else (key,))
-        window = None if parts is None else _plain_window(self._array.shape, parts)
-        if window is not None:
-            return _window(self, *window)
+        part = _plain_part(self, key)
+        if part is not None:
+            return part
     mask = _whole_mask(self, key)
     if mask is not None:
         return apply(MASKED_SELECT, self, mask)
@@ -419,6 +433,10 @@ def _write(
 ) -> None:
     """Write a value into the part that a key names, or add it to what stands there."""
     source = as_value(value, x, "__setitem__")
+    part = None if accumulate else _plain_part(x, key)
+    if part is not None:
+        _overwrite(name, part, source)
+        return
     mine, theirs = x._array, source._array
     if theirs.storage is mine.storage or theirs.is_read_elsewhere(mine):
         source = apply(COPY, source)
@@ -449,6 +467,30 @@ def _write(
     written = apply(op, merged, places.flat, source, dim=places.at)
     result = _restored(places.unmerge(written), target._array.shape, flips)
     target._assign(name, result)
+
+
+def _overwrite(name: str, part: Tensor, source: Tensor) -> None:
+    """Write a value into a view."""
+    part._check_inplace(name)
+    mine, theirs = part._array, source._array
+    if theirs.storage is mine.storage:
+        if _is_there(part, source):
+            return
+        source = apply(COPY, source)
+    part._assign(name, _broadcast(name, source, mine.shape))
+
+
+def _is_there(part: Tensor, source: Tensor) -> bool:
+    """Whether the value is that very view, which `x[key] += y` has changed by now."""
+    base, mine, theirs = part._base, part._array, source._array
+    return (
+        base is not None
+        and source._base is base
+        and source._base_changes == base._changes
+        and source._unchangeable is None
+        and (theirs.offset, theirs.shape, theirs.strides)
+        == (mine.offset, mine.shape, mine.strides)
+    )
 
 
 @method
