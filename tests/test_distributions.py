@@ -14,6 +14,12 @@ from pyautodl.distributions import (
     Bernoulli,
     Categorical,
     Distribution,
+    Exponential,
+    HalfNormal,
+    Independent,
+    Laplace,
+    LogNormal,
+    MixtureSameFamily,
     Normal,
     Uniform,
     kl_divergence,
@@ -27,6 +33,10 @@ LOGITS = ad.tensor([[0.3, -1.0, 2.0], [0.0, 0.0, -0.5]], dtype=ad.float64)
 DISTRIBUTIONS: list[Distribution] = [
     Normal(LOC, SCALE),
     Uniform(LOC, LOC + SCALE),
+    Laplace(LOC, SCALE),
+    Exponential(SCALE),
+    LogNormal(LOC / 4, SCALE / 4),
+    HalfNormal(SCALE),
     Bernoulli(logits=LOGITS),
     Bernoulli(ad.sigmoid(LOGITS)),
     Categorical(logits=LOGITS),
@@ -82,10 +92,32 @@ def _made(name: str, parameter: ad.Tensor) -> Distribution:
         return Normal(parameter, parameter.exp())
     if name == "bernoulli":
         return Bernoulli(ad.sigmoid(parameter))
+    if name == "laplace":
+        return Laplace(parameter, parameter.exp())
+    if name == "exponential":
+        return Exponential(parameter.exp())
+    if name == "log_normal":
+        return LogNormal(parameter / 4, parameter.exp() / 4)
+    if name == "half_normal":
+        return HalfNormal(parameter.exp())
+    if name == "independent":
+        return Independent(Normal(parameter, parameter.exp()), 1)
     return Categorical(logits=parameter)
 
 
-@pytest.mark.parametrize("name", ["normal", "bernoulli", "categorical"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "normal",
+        "bernoulli",
+        "categorical",
+        "laplace",
+        "exponential",
+        "log_normal",
+        "half_normal",
+        "independent",
+    ],
+)
 def test_divergences_and_gradients(name: str) -> None:
     ad.manual_seed(0)
     other = ad.tensor([[-0.2, 0.4, 0.1]], dtype=ad.float64)
@@ -117,6 +149,20 @@ def test_gradients_pass_draws() -> None:
 def test_parameters_are_checked() -> None:
     for make, error, match in (
         (lambda: Normal(0.0, -1.0), ValueError, "Normal: expected scale above 0"),
+        (lambda: Laplace(0.0, 0.0), ValueError, "Laplace: expected scale above 0"),
+        (lambda: Exponential(0.0), ValueError, "Exponential: expected rate above 0"),
+        (lambda: LogNormal(0.0, 0.0), ValueError, "Normal: expected scale above 0"),
+        (lambda: Independent(Normal(0.0, 1.0), 1), ValueError, "expected 0 to 0 axes"),
+        (
+            lambda: MixtureSameFamily(Normal(0.0, 1.0), Normal(LOC, 1.0)),
+            TypeError,
+            "expected a Categorical",
+        ),
+        (
+            lambda: MixtureSameFamily(Categorical(ad.ones(2)), Normal(LOC, 1.0)),
+            ShapeError,
+            r"probabilities' shape \(2,\) .* got \(1, 3\)",
+        ),
         (lambda: Uniform(1.0, 1.0), ValueError, "Uniform: expected high above low"),
         (lambda: Bernoulli(1.5), ValueError, "Bernoulli: expected probs from 0 to 1"),
         (lambda: Bernoulli(), ValueError, "exactly one of probs and logits"),
@@ -132,3 +178,55 @@ def test_parameters_are_checked() -> None:
         with pytest.raises(error, match=match):
             make()
     Normal(0.0, -1.0, validate_args=False)
+
+
+def test_axes_of_draws() -> None:
+    kind = Independent(Normal(LOC, SCALE), 1)
+    assert (tuple(kind.batch_shape), tuple(kind.event_shape)) == ((2,), (3,))
+    x = kind.rsample((5,))
+    assert (tuple(x.shape), tuple(kind.sample().shape)) == ((5, 2, 3), (2, 3))
+    expected = Normal(LOC, SCALE).log_prob(x).sum(-1)
+    assert kind.log_prob(x).tolist() == expected.tolist()
+    assert tuple(kind.entropy().shape) == (2,)
+    assert kind.stddev.tolist() == SCALE.expand(2, 3).tolist()
+    whole = Independent(Normal(LOC, SCALE), 2)
+    assert whole.log_prob(x[0]).item() == pytest.approx(expected[0].sum().item())
+    with pytest.raises(NotImplementedError, match=r"other axes: \(3,\) and \(2, 3\)"):
+        kl_divergence(kind, whole)
+    assert Independent(Normal(LOC, SCALE), 0).log_prob(x).shape == x.shape
+
+
+@pytest.mark.parametrize("axes", [0, 1])
+@pytest.mark.parametrize("shared", [True, False])
+def test_mixtures(axes: int, shared: bool) -> None:
+    ad.manual_seed(0)
+    # (2, 3 components, 1 of an event)
+    loc = ad.tensor([[-2.0, 0.0, 3.0], [1.0, 1.5, 5.0]], dtype=ad.float64)
+    logits = ad.tensor([0.5, -0.3, 0.1], dtype=ad.float64)
+    if not shared:
+        logits = ad.stack([logits, -logits])
+    parts: Distribution = Normal(loc, 0.5)
+    if axes:
+        parts = Independent(Normal(loc[..., None], 0.5), 1)
+    kind = MixtureSameFamily(Categorical(logits=logits), parts)
+    x = kind.sample((20000,))
+    assert tuple(x.shape) == (20000, 2, *[1] * axes)
+    np.testing.assert_allclose(x.mean(0).numpy(), kind.mean.numpy(), atol=0.06)
+    np.testing.assert_allclose(x.std(0).numpy(), kind.stddev.numpy(), rtol=0.03)
+    chances = np.broadcast_to(ad.softmax(logits, -1).numpy(), (2, 3))
+    value = x[0].numpy().reshape(2, 1)
+    density = np.exp(-(((value - loc.numpy()) / 0.5) ** 2) / 2) / 0.5
+    expected = np.log((chances * density).sum(-1) / math.sqrt(2 * math.pi))
+    np.testing.assert_allclose(kind.log_prob(x[0]).numpy(), expected)
+
+
+def test_probabilities_up_to_a_value() -> None:
+    for kind, value, expected in (
+        (Laplace(1.0, 2.0), 1.0, 0.5),
+        (Laplace(1.0, 2.0), -1.0, 0.5 * math.exp(-1)),
+        (Exponential(2.0), 1.0, 1 - math.exp(-2)),
+        (LogNormal(0.0, 1.0), 1.0, 0.5),
+        (HalfNormal(1.0), 1.0, 0.6826895),
+        (HalfNormal(1.0), -1.0, 0.0),
+    ):
+        assert kind.cdf(ad.tensor(value)).item() == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,76 @@
+"""The Laplace distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyautodl.distributions.distribution import (
+    Distribution,
+    as_parameters,
+    check_all,
+)
+from pyautodl.functional.limits import finfo
+from pyautodl.functional.random import rand
+from pyautodl.tensor import Tensor
+
+__all__ = ["Laplace"]
+
+
+class Laplace(Distribution):
+    """Numbers around `loc`, ever less likely with their distance from it.
+
+    Args:
+        loc: the middles, a tensor or a number.
+        scale: the mean distances, above 0.
+        validate_args: False to skip the check.
+
+    Raises:
+        ValueError: a scale is not above 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.distributions.Laplace(0.0, 1.0).log_prob(ad.tensor([0.0, -1.0]))
+        tensor([-0.6931, -1.6931])
+    """
+
+    has_rsample = True
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = as_parameters(loc, scale)
+        if validate_args is not False:
+            check_all("Laplace", "scale above 0", self.scale > 0, self.scale)
+        super().__init__(self.loc.shape)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely values."""
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        return 2 * self.scale**2
+
+    @property
+    def stddev(self) -> Tensor:
+        return 2**0.5 * self.scale
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        share = rand(self.extended_shape(sample_shape), dtype=self.loc.dtype) * 2 - 1
+        # -1 itself lies infinitely far out
+        share = share.clamp(min=finfo(self.loc.dtype).eps - 1)
+        return self.loc - self.scale * share.sign() * (-share.abs()).log1p()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return -(value - self.loc).abs() / self.scale - (2 * self.scale).log()
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Return the probability of draws up to `value`."""
+        z = (value - self.loc) / self.scale
+        return 0.5 - 0.5 * z.sign() * (-z.abs()).expm1()
+
+    def entropy(self) -> Tensor:
+        return 1 + (2 * self.scale).log()
