@@ -86,6 +86,7 @@ set_cache_limit = native.set_cache_limit
 
 # imported when they are first used, so that `import pyautodl` stays fast
 _LATER = {
+    "amp": "pyautodl.amp",
     "data": "pyautodl.data",
     "distributions": "pyautodl.distributions",
     "func": "pyautodl.func",
@@ -102,6 +103,8 @@ _LATER = {
 }
 _LATER_NAMES = {
     "are_deterministic_algorithms_enabled": "pyautodl.determinism",
+    "autocast": "pyautodl.amp",
+    "compile": "pyautodl.compilation",
     "get_float32_matmul_precision": "pyautodl.determinism",
     "load": "pyautodl.serialization",
     "profile": "pyautodl.profiler",

@@ -85,6 +85,45 @@ def test_switches_of_scripts() -> None:
     assert issubclass(ad.optim.lr_scheduler.StepLR, ad.optim.lr_scheduler._LRScheduler)
 
 
+def test_mixed_precision_is_off() -> None:
+    p = ad.nn.Parameter(ad.ones(1))
+    optimizer = ad.optim.SGD([p], lr=0.5)
+    with pytest.warns(UserWarning, match="GradScaler: there is no device 'cuda'"):
+        scaler = ad.cuda.amp.GradScaler(init_scale=8.0)
+    with ad.amp.autocast("cpu", dtype=ad.float32, enabled=False):
+        loss = (p * 2).sum()
+    assert scaler.scale(loss) is loss
+    loss.backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert p.tolist() == [0.0]
+    assert (scaler.get_scale(), scaler.is_enabled(), scaler.state_dict()) == (1, 0, {})
+    with pytest.warns(UserWarning, match="autocast: there is no device 'cuda:0'"):
+
+        @ad.autocast("cuda:0")
+        def double(x: ad.Tensor) -> ad.Tensor:
+            return x * 2
+
+    assert double(ad.ones(1)).tolist() == [2.0]
+    ad.cuda.amp.autocast(enabled=False)
+    for make in (ad.autocast, ad.amp.GradScaler):
+        with pytest.raises(NotImplementedError, match="likely fix: enabled=False"):
+            make("cpu")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        ad.cuda.nothing  # noqa: B018
+
+
+def test_compile_gives_back_what_it_gets() -> None:
+    model = ad.nn.Linear(2, 1)
+    assert ad.compile(model, mode="max-autotune") is model
+    assert ad.compile(fullgraph=True)(len) is len
+    with pytest.raises(
+        TypeError, match="compile: expected a module or a function, got"
+    ):
+        ad.compile(3)
+
+
 def test_errors_are_caught_as_those_of_pytorch() -> None:
     x = ad.ones(2, 3)
     for wrong in (

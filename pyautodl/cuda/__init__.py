@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 __all__ = [
     "device_count",
     "empty_cache",
@@ -68,3 +71,9 @@ def synchronize(device: object = None) -> None:
         >>> import pyautodl as ad
         >>> ad.cuda.synchronize()
     """
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        return importlib.import_module("pyautodl.cuda.amp")
+    raise AttributeError(f"module 'pyautodl.cuda' has no attribute {name!r}")
