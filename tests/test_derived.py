@@ -371,3 +371,40 @@ def test_bins_are_those_of_pytorch() -> None:
     assert (
         ad.histc(ad.tensor(x), 4).tolist() == torch.histc(torch.tensor(x), 4).tolist()
     )
+
+
+def test_windows() -> None:
+    n = np.arange(6)
+    for periodic in (True, False):
+        wave = np.cos(2 * np.pi * n / (6 if periodic else 5))
+        twice = np.cos(4 * np.pi * n / (6 if periodic else 5))
+        for make, expected in (
+            (ad.hann_window, 0.5 - 0.5 * wave),
+            (ad.hamming_window, 0.54 - 0.46 * wave),
+            (ad.blackman_window, 0.42 - 0.5 * wave + 0.08 * twice),
+        ):
+            found = make(6, periodic, dtype=ad.float64)
+            np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+            assert make(1).tolist() == [1.0]
+            assert tuple(make(0).shape) == (0,)
+            with pytest.raises(ValueError, match="must not be negative, got -1"):
+                make(-1)
+    symmetric = ad.hamming_window(3, False, 0.6, 0.4, requires_grad=True)
+    assert symmetric.requires_grad
+    np.testing.assert_allclose(symmetric.detach().numpy(), [0.2, 1, 0.2], rtol=1e-6)
+
+
+def test_elements_that_follow_themselves() -> None:
+    x = ad.tensor([[1, 1, 2], [2, 1, 1]])
+    values, inverse, counts = ad.unique_consecutive(x, True, True)
+    assert values.tolist() == [1, 2, 1]
+    assert inverse.tolist() == [[0, 0, 1], [1, 2, 2]]
+    assert counts.tolist() == [2, 2, 2]
+    columns = ad.tensor([[1, 1, 2], [1, 1, 1]])
+    kept, where, often = columns.unique_consecutive(True, True, dim=-1)
+    assert kept.tolist() == [[1, 2], [1, 1]]
+    assert (where.tolist(), often.tolist()) == ([0, 0, 1], [2, 1])
+    nothing, none = ad.unique_consecutive(ad.zeros(0), return_counts=True)
+    assert (nothing.tolist(), none.tolist(), none.dtype) == ([], [], ad.int64)
+    with pytest.raises(IndexError, match="unique_consecutive"):
+        ad.unique_consecutive(x, dim=2)

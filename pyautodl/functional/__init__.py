@@ -32,6 +32,7 @@ from pyautodl.functional.statistics import *
 from pyautodl.functional.typed import *
 from pyautodl.functional.ufuncs import *
 from pyautodl.functional.views import *
+from pyautodl.functional.windows import *
 
 # a function may bear the name of another family (norm): the order above, by name, leaves
 # the function in the package's namespace
@@ -65,6 +66,7 @@ _FAMILIES = (
     "statistics",
     "typed",
     "views",
+    "windows",
 )
 
 __all__: list[str] = []

@@ -26,6 +26,7 @@ __all__ = [
     "sort",
     "topk",
     "unique",
+    "unique_consecutive",
 ]
 
 
@@ -224,6 +225,51 @@ def unique(
 
 
 method("unique")(unique)
+
+
+@method
+@explained
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the elements without those that equal the one before them.
+
+    Args:
+        input: a tensor, taken as a line.
+        return_inverse: also return where each element went.
+        return_counts: also return how often each follows itself.
+        dim: look at whole parts along this axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.unique_consecutive(ad.tensor([3, 3, 1, 3]), return_counts=True)
+        (tensor([3, 1, 3]), tensor([2, 1, 1]))
+    """
+    x = input.detach().numpy()
+    axis = 0
+    if dim is None:
+        x = x.reshape(-1)
+    else:
+        axis = normalize_axis(
+            "unique_consecutive", integer("unique_consecutive", "dim", dim), x.ndim
+        )
+    lines = np.moveaxis(x, axis, 0)
+    begins = np.ones(len(lines), np.bool_)
+    if len(lines):
+        rest = lines.reshape(len(lines), -1)
+        begins[1:] = (rest[1:] != rest[:-1]).any(1)
+    places = np.flatnonzero(begins)
+    found = [tensor(np.take(x, places, axis))]
+    if return_inverse:
+        inverse = np.cumsum(begins) - 1
+        shape = input.shape if dim is None else inverse.shape
+        found.append(tensor(inverse.reshape(tuple(shape))))
+    if return_counts:
+        found.append(tensor(np.diff(places, append=len(lines))))
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 @explained
