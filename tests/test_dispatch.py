@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import threading
@@ -195,6 +196,43 @@ def test_apply_does_what_python_does(name: str, recorded: bool) -> None:
         assert _shown(got) == _shown(want), str(case)
         if tensors:
             assert _marks(got, tensors[0]) == _marks(want, tensors[0]), str(case)
+
+
+def test_calls_leave_nothing_behind() -> None:
+    """Counted in Python's objects, which a reference too many in C would keep."""
+    kept = []
+    gc.freeze()  # collections look at what comes from here on
+    for name in sorted(n for n, op in OPS.items() if not op.random):
+        for case in oc.cases(name)[:1]:
+            tensors = oc.tensors(case, "float32")
+            for x in tensors:
+                if case.sample.gradient and x is not None and x.is_floating_point():
+                    x.requires_grad_()
+            call = functools.partial(_call_and_differentiate, case, tensors)
+            for _ in range(6):
+                call()
+            gc.collect()
+            before = sys.getallocatedblocks()
+            for _ in range(30):
+                call()
+            gc.collect()
+            if sys.getallocatedblocks() - before >= 30:
+                kept.append(name)
+    gc.unfreeze()
+    assert not kept
+
+
+def _call_and_differentiate(case: oc.Case, tensors: list[Any]) -> None:
+    try:
+        result = calls.apply(case.op, *tensors, **case.sample.attrs)
+    except GradError:
+        return
+    outputs = result if isinstance(result, tuple) else (result,)
+    for y in [y for y in outputs if y.requires_grad and case.op.vjp is not None][:1]:
+        y.sum().backward()
+    for x in tensors:
+        if x is not None:
+            x.grad = None
 
 
 class _Chain(nn.Module):
