@@ -9,6 +9,7 @@ import copy
 import os
 import platform
 import runpy
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,6 +134,10 @@ class BuildExtension(build_ext):
     def run(self):
         """Build the static libraries, then the extension that links them."""
         self.run_command("build_clib")
+        if sys.platform == "linux" and not (self.inplace or self.editable_mode):
+            # the names of functions, for profilers, would be a fiftieth of the wheel
+            for extension in self.extensions:
+                extension.extra_link_args.append("-Wl,--strip-all")
         super().run()
 
 
@@ -144,7 +149,7 @@ def dispatch() -> Extension:
         include_dirs=["csrc"],
         depends=["csrc/pyautodl.h", "csrc/dispatch/dispatch.h", "setup.py"],
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
-        extra_compile_args=[] if os.name == "nt" else CFLAGS,
+        extra_compile_args=[] if os.name == "nt" else [*CFLAGS, "-O2"],
         py_limited_api=True,
     )
 
