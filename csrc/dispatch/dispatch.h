@@ -144,6 +144,7 @@ extern struct line_tools {
 
 int make_line_names(void);
 PyObject *run_line(PyObject *module, PyObject *arguments);
+PyObject *repeat_gradients(PyObject *module, PyObject *arguments);
 PyObject *fill_leaves(PyObject *module, PyObject *arguments);
 
 #endif

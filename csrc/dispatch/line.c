@@ -1,5 +1,5 @@
 /* The beginning of a backward pass, where the graph has no branches: what graph/line.py does in
- * `line_in_python` and `fill_in_python`.
+ * `line_in_python` and `fill_in_python`; and one node of the walk behind it.
  *
  * From a node the gradient of its output goes through the kernels that its rule was seen to run, and the
  * gradient of the one input that another node made goes on; the others are those of leaves. Where
@@ -14,14 +14,16 @@ struct line_tools line_tools;
 #define MOST_ARRAYS 48
 
 static struct {
-    PyObject *annotate, *complete, *run;
+    PyObject *annotate, *complete, *passed, *run;
 } names;
 
 int make_line_names(void) {
     names.annotate = PyUnicode_InternFromString("annotate");
     names.complete = PyUnicode_InternFromString("complete");
+    names.passed = PyUnicode_InternFromString("passed");
     names.run = PyUnicode_InternFromString("run");
-    return names.annotate == NULL || names.complete == NULL || names.run == NULL ? -1 : 0;
+    int made = names.annotate && names.complete && names.passed && names.run;
+    return made ? 0 : -1;
 }
 
 /* ---- one node ---- */
@@ -41,17 +43,15 @@ static PyObject *saved_array(PyObject *saved) {
     return now == version || PyObject_RichCompareBool(now, version, Py_EQ) == 1 ? array : NULL;
 }
 
-/* Borrow what the node's rule takes: the saved arrays, then the gradients of its outputs, of which there
- * is one. Returns how many; 0 if the node is to be left to Python. */
-static Py_ssize_t take_arrays(const node_object *node, Py_ssize_t output, PyObject *gradient,
-                              PyObject **arrays) {
-    Py_ssize_t saved = PyList_Size(node->packed), outputs = PyLong_AsSsize_t(node->outputs);
-    if (saved < 0 || outputs < 1 || saved + outputs > MOST_ARRAYS) return 0;
+/* Borrow what the node's rule takes before the gradients: the saved arrays. Returns how many, -1 if the
+ * node is to be left to Python. */
+static Py_ssize_t take_saved(const node_object *node, Py_ssize_t outputs, PyObject **arrays) {
+    Py_ssize_t saved = PyList_Size(node->packed);
+    if (saved < 0 || outputs < 1 || saved + outputs > MOST_ARRAYS) return -1;
     for (Py_ssize_t i = 0; i < saved; i++) {
-        if ((arrays[i] = saved_array(PyList_GetItem(node->packed, i))) == NULL) return 0;
+        if ((arrays[i] = saved_array(PyList_GetItem(node->packed, i))) == NULL) return -1;
     }
-    for (Py_ssize_t i = 0; i < outputs; i++) arrays[saved + i] = i == output ? gradient : Py_None;
-    return saved + outputs;
+    return saved;
 }
 
 /* The part of the key that does not depend on the gradient: see `kind_of`. */
@@ -64,21 +64,21 @@ static PyObject *kind_of(const node_object *node) {
     return found;
 }
 
-static PyObject *key_of(const node_object *node, Py_ssize_t output, PyObject *gradient) {
-    PyObject *kind = kind_of(node), *layout = layout_of((array_object *)gradient), *key = NULL;
-    Py_ssize_t outputs = PyLong_AsSsize_t(node->outputs);
-    if (kind != NULL && layout != NULL) {
-        Py_ssize_t count = PyTuple_Size(kind);
-        key = PyTuple_New(count + outputs);
-        for (Py_ssize_t i = 0; key != NULL && i < count; i++) {
-            PyTuple_SetItem(key, i, Py_NewRef(PyTuple_GetItem(kind, i)));
-        }
-        for (Py_ssize_t i = 0; key != NULL && i < outputs; i++) {
-            PyTuple_SetItem(key, count + i, Py_NewRef(i == output ? layout : Py_None));
-        }
+/* The key of the rule's kernel calls: kind, then the layouts of the gradients that come in. */
+static PyObject *key_of(const node_object *node, PyObject *const *gradients, Py_ssize_t outputs) {
+    PyObject *kind = kind_of(node);
+    if (kind == NULL) return NULL;
+    Py_ssize_t count = PyTuple_Size(kind);
+    PyObject *key = PyTuple_New(count + outputs);
+    for (Py_ssize_t i = 0; key != NULL && i < count; i++) {
+        PyTuple_SetItem(key, i, Py_NewRef(PyTuple_GetItem(kind, i)));
     }
-    Py_XDECREF(kind);
-    Py_XDECREF(layout);
+    for (Py_ssize_t i = 0; key != NULL && i < outputs; i++) {
+        int absent = gradients[i] == Py_None;
+        PyObject *layout = absent ? Py_NewRef(Py_None) : layout_of((array_object *)gradients[i]);
+        if (layout == NULL || PyTuple_SetItem(key, count + i, layout) < 0) Py_CLEAR(key);
+    }
+    Py_DECREF(kind);
     return key;
 }
 
@@ -93,28 +93,97 @@ static void annotate(node_object *node) {
     PyErr_Restore(type, error, traceback);
 }
 
-/* The gradients of a node's inputs, by what its rule did for another call of the kind. NULL without an
- * error: it can't be repeated, or was not seen yet. */
-static PyObject *gradients_again(node_object *node, Py_ssize_t output, PyObject *gradient) {
-    PyObject *arrays[MOST_ARRAYS];
-    Py_ssize_t count = take_arrays(node, output, gradient, arrays);
-    if (count == 0) return NULL;
-    PyObject *key = key_of(node, output, gradient);
+/* How to repeat a node's rule, borrowed. NULL without an error: it can't be, or was not seen yet. */
+static PyObject *find_repeat(const node_object *node, PyObject *const *gradients, Py_ssize_t outputs) {
+    PyObject *key = key_of(node, gradients, outputs);
     PyObject *repeat = key == NULL ? NULL : PyDict_GetItemWithError(TOOLS.repeats, key);
     Py_XDECREF(key);
-    if (repeat == NULL || repeat == Py_None) return NULL;
-    PyObject *complete = PyObject_GetAttr(repeat, names.complete);
-    if (complete == NULL || complete != Py_True) {
-        Py_XDECREF(complete);
-        return NULL;
-    }
-    Py_DECREF(complete);
+    return repeat == Py_None ? NULL : repeat;
+}
+
+/* The gradients of a node's inputs from saved arrays and, after them, those of its outputs. */
+static PyObject *run_repeat(PyObject *repeat, PyObject *const *arrays, Py_ssize_t count) {
     PyObject *run = PyObject_GetAttr(repeat, names.run);
     if (run == NULL) return NULL;
     PyObject *found = run_on_arrays(run, arrays, count, TOOLS.nothing);
     Py_DECREF(run);
+    return found;
+}
+
+/* The same from that of one output. NULL without an error: the line ends here. */
+static PyObject *gradients_again(node_object *node, Py_ssize_t output, PyObject *gradient) {
+    PyObject *arrays[MOST_ARRAYS];
+    Py_ssize_t outputs = PyLong_AsSsize_t(node->outputs), saved = take_saved(node, outputs, arrays);
+    if (saved < 0) return NULL;
+    for (Py_ssize_t i = 0; i < outputs; i++) arrays[saved + i] = i == output ? gradient : Py_None;
+    PyObject *repeat = find_repeat(node, arrays + saved, outputs);
+    PyObject *complete = repeat == NULL ? NULL : PyObject_GetAttr(repeat, names.complete);
+    Py_XDECREF(complete);
+    if (complete != Py_True) return NULL;
+    PyObject *found = run_repeat(repeat, arrays, saved + outputs);
     if (found == NULL) annotate(node);
     return found;
+}
+
+/* ---- one node of a walk ---- */
+
+/* Borrow the arrays of gradients that are tensors or None; -1 if one is something else. */
+static int take_gradients(PyObject *gradients, PyObject **arrays, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *each = PyList_GetItem(gradients, i);
+        arrays[i] = Py_None;
+        if (each == Py_None) continue;
+        if (each == NULL || Py_TYPE(each) != tensor_class) return -1;
+        arrays[i] = ((tensor_object *)each)->_array;
+    }
+    return 0;
+}
+
+/* Put the gradients that come in where they are results, see `Repeat`. */
+static int put_passed(PyObject *results, PyObject *repeat, PyObject *gradients) {
+    PyObject *passed = PyObject_GetAttr(repeat, names.passed);
+    Py_ssize_t count = passed == NULL ? -1 : PyTuple_Size(passed);
+    int status = count < 0 ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < count; i++) {
+        Py_ssize_t place, number;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(passed, i), "nn", &place, &number)) status = -1;
+        PyObject *gradient = status < 0 ? NULL : PyList_GetItem(gradients, number);
+        if (gradient == NULL || PyTuple_SetItem(results, place, Py_NewRef(gradient)) < 0) status = -1;
+    }
+    Py_XDECREF(passed);
+    return status;
+}
+
+static PyObject *as_tensors(PyObject *arrays, PyObject *repeat, PyObject *gradients) {
+    Py_ssize_t count = PyTuple_Size(arrays);
+    PyObject *results = count < 0 ? NULL : PyTuple_New(count);
+    for (Py_ssize_t i = 0; results != NULL && i < count; i++) {
+        PyObject *array = PyTuple_GetItem(arrays, i);
+        PyObject *each = array == Py_None ? Py_NewRef(Py_None) : new_tensor(array, NULL, 0);
+        if (each == NULL || PyTuple_SetItem(results, i, each) < 0) Py_CLEAR(results);
+    }
+    if (results != NULL && put_passed(results, repeat, gradients) < 0) Py_CLEAR(results);
+    return results;
+}
+
+PyObject *repeat_gradients(PyObject *module, PyObject *arguments) {
+    (void)module;
+    PyObject *object, *gradients, *arrays[MOST_ARRAYS];
+    if (!PyArg_ParseTuple(arguments, "O!O!", node_class, &object, &PyList_Type, &gradients)) return NULL;
+    node_object *node = (node_object *)object;
+    Py_ssize_t outputs = PyList_Size(gradients), saved = -1;
+    if (node->packed != Py_None) saved = take_saved(node, outputs, arrays);
+    if (saved < 0 || take_gradients(gradients, arrays + saved, outputs) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *repeat = find_repeat(node, arrays + saved, outputs);
+    if (repeat == NULL) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    Py_INCREF(repeat); /* what runs might empty the table */
+    PyObject *found = run_repeat(repeat, arrays, saved + outputs);
+    PyObject *results = found == NULL ? NULL : as_tensors(found, repeat, gradients);
+    Py_XDECREF(found);
+    Py_DECREF(repeat);
+    return results;
 }
 
 /* ---- down the line ---- */

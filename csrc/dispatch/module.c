@@ -72,6 +72,8 @@ static PyMethodDef methods[] = {
     {"bind_line", bind_line, METH_O, "bind_line(tools): what `run_line` works with."},
     {"run_line", run_line, METH_VARARGS,
      "run_line(edge, gradient, retain_graph): see graph/line.py."},
+    {"repeat_gradients", repeat_gradients, METH_VARARGS,
+     "repeat_gradients(node, gradients): see graph/backward.py; None: it can't."},
     {"fill_leaves", fill_leaves, METH_VARARGS, "fill_leaves(leaves, found): see graph/line.py."},
     {NULL, NULL, 0, NULL},
 };

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array
+from pyautodl.backends import Array, native
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.line import Line, fill_leaves, run_line
@@ -328,6 +328,10 @@ def gradients(node: Node, grads: Sequence[Any], create_graph: bool) -> tuple[Any
 
 def _repeated_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
     """The same by what the rule did for another call of the kind."""
+    if native.available and type(grads) is list:
+        results: tuple[Any, ...] | None = native.dispatch.repeat_gradients(node, grads)
+        if results is not None:
+            return results
     arrays = node.saved_arrays()
     if arrays is None:
         return _plain_gradients(node, grads)  # which says what is wrong

@@ -263,9 +263,10 @@ class Repeat:
             of the inputs, None where there is none.
         complete: whether each input that wants a gradient gets one, of its own shape.
         chained: whether `run` is one function of kernel calls.
+        passed: (number of a result, number of the gradient that comes in and is it).
     """
 
-    __slots__ = ("_passed", "chained", "complete", "run")
+    __slots__ = ("chained", "complete", "passed", "run")
 
     def __init__(
         self,
@@ -276,7 +277,7 @@ class Repeat:
     ) -> None:
         """`passed` says which of the gradients that come in a result is, if it is one."""
         self.run, self.complete, self.chained = run, complete, chained
-        self._passed = tuple(
+        self.passed = tuple(
             [(i, number) for i, number in enumerate(passed) if number is not None]
         )
 
@@ -294,6 +295,6 @@ class Repeat:
             None if array is None else make(array, None, False)
             for array in self.run(arrays, ())
         ]
-        for i, number in self._passed:
+        for i, number in self.passed:
             results[i] = grads[number]
         return tuple(results)
