@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -187,6 +189,62 @@ def test_float32_sums_are_accurate():
     rows = np.random.default_rng(1).random((50_000, 7)).astype(np.float32)
     columns = rows.astype(np.float64).sum(0)
     np.testing.assert_allclose(ad.tensor(rows).sum(0).numpy(), columns, rtol=6e-8)
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+@pytest.mark.parametrize("size", [1e154, 1e200, 3e307])
+def test_spreads_of_numbers_whose_squares_overflow(
+    dim: int | None, size: float
+) -> None:
+    unit = np.random.default_rng(0).uniform(-2, 5, (70, 300))
+    for numbers in (unit, unit[:2], unit[:, :2]):
+        for x in (ad.tensor(numbers * size), ad.tensor(numbers.T.copy() * size).T):
+            spread, mean = ad.std_mean(x, dim)
+            wanted = numbers.std(dim, ddof=1) * size
+            np.testing.assert_allclose(spread.numpy(), wanted, rtol=1e-12)
+            scale = np.abs(numbers).max() * size
+            np.testing.assert_allclose(
+                mean.numpy(), numbers.mean(dim) * size, rtol=0, atol=1e-14 * scale
+            )
+            assert ad.std(x, dim).equal(spread)
+            with np.errstate(over="ignore"):
+                squared = (numbers.var(dim, ddof=1) * size) * size
+            np.testing.assert_allclose(ad.var(x, dim).numpy(), squared, rtol=1e-12)
+
+
+def test_a_mean_beside_a_variance_does_not_overflow() -> None:
+    x = ad.full((40, 3), 3.3e38)
+    for dim in (None, 0, 1):
+        var, mean = ad.var_mean(x, dim)
+        assert (var == 0).all()
+        assert (mean == x[0, 0]).all()
+    # of numbers that are not finite it is what their sum is
+    cases = (
+        [1.0, math.inf],
+        [math.inf, 1.0],
+        [math.inf, math.inf],
+        [2.0, -math.inf, 1.0],
+        [math.inf, -math.inf],
+        [1.0, math.nan],
+    )
+    for dtype in (ad.float32, ad.float64):
+        for case in cases:
+            var, mean = ad.var_mean(ad.tensor(case, dtype=dtype))
+            assert math.isnan(var.item())
+            np.testing.assert_equal(mean.item(), sum(case))
+
+
+def test_gradients_of_a_variance_and_its_mean_add_up() -> None:
+    x = ad.tensor(np.random.default_rng(0).normal(size=(4, 5)), requires_grad=True)
+    for with_mean, alone in ((ad.var_mean, ad.var), (ad.std_mean, ad.std)):
+        spread, mean = with_mean(x, 1)
+        (one,) = ad.autograd.grad((spread * mean).sum() + mean.sum(), x)
+        (other,) = ad.autograd.grad(
+            (alone(x, 1) * x.mean(1)).sum() + x.mean(1).sum(), x
+        )
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-12)
+        (one,) = ad.autograd.grad(with_mean(x, 1)[1].sum(), x)
+        assert (one == 0.2).all()
 
 
 def test_variance_far_from_0_is_accurate():

@@ -1,10 +1,12 @@
 /* Variance and standard deviation: squared distances from the mean of a run or from the first of a
- * few rows, in double; runs meet by Chan's formula.
+ * few rows, in double; runs meet by Chan's formula. Where their sum is not finite, numbers are read
+ * once more, scaled down.
  *
  * A run is read twice, for its mean and then for the distances: it lies in L1 by then, and nothing
  * cancels as it would in a sum of squares. Rows are read once: a mean of every column would be one
  * more pass through memory.
  */
+#include <float.h>
 
 typedef struct {
     double count, mean, squares; /* squares: of the distances from the mean */
@@ -127,15 +129,56 @@ static inline void K(var_rows)(const void *args, K(moments) *states, const REAL 
     }
 }
 
-static inline void K(var_finish)(const void *args, const K(moments) *state, int64_t o,
-                                 int64_t n) {
+/* Squares of numbers so much smaller are finite, and normal where those of the numbers were not. */
+#define FAR 0x1p-600
+
+/* An output whose squares are not finite: by far numbers, or by some that are not finite themselves,
+ * whose mean is what their sum is. Line by line, for the mean and then for the distances. */
+static __attribute__((cold, noinline)) void K(var_finish_far)(const var_args *a, int64_t o,
+                                                              int64_t n) {
+    reduction r;
+    reduction_init(&r, &a->x, &a->out, 0);
+    const walk *w = &r.reduced;
+    const int64_t last = w->ndim - 1, lines = walk_outer(w, last);
+    const REAL *x = (const REAL *)a->x.data + reduction_source(&r, o);
+    double sum = 0, squares = 0;
+    for (int64_t line = 0; line < lines; line++) {
+        const REAL *p = x + walk_offset(w, 0, last, line);
+        for (int64_t i = 0; i < w->shape[last]; i++) sum += FAR * (double)p[i * w->stride[0][last]];
+    }
+    const double mean = sum / (double)n;
+    for (int64_t line = 0; line < lines && mean - mean == 0; line++) {
+        const REAL *p = x + walk_offset(w, 0, last, line);
+        for (int64_t i = 0; i < w->shape[last]; i++) {
+            const double d = FAR * (double)p[i * w->stride[0][last]] - mean;
+            squares += d * d;
+        }
+    }
+    const double var = (mean - mean + squares) / ((double)n - a->correction);
+    ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) / FAR : var / FAR / FAR);
+    if (a->mean.data != NULL) ((REAL *)a->mean.data)[o] = (REAL)(mean / FAR);
+}
+
+static inline void K(var_finish_all)(const void *args, const K(moments) *states, int64_t count,
+                                     int64_t o, int64_t so, int64_t n) {
     const var_args *a = args;
-    const double var = state->squares / ((double)n - a->correction);
-    ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) : var);
-    if (a->mean.data != NULL) ((REAL *)a->mean.data)[o] = (REAL)state->mean;
+    const double rest = (double)n - a->correction;
+    REAL *out = (REAL *)a->out.data + o, *mean = a->mean.data;
+    int far = 0;
+    for (int64_t c = 0; c < count; c++) {
+        const double var = states[c].squares / rest;
+        out[c * so] = (REAL)(a->root ? sqrt(var) : var);
+        if (mean != NULL) mean[o + c * so] = (REAL)states[c].mean;
+        far |= !(states[c].squares <= DBL_MAX);
+    }
+    if (!far) return;
+    for (int64_t c = 0; c < count; c++) {
+        if (!(states[c].squares <= DBL_MAX)) K(var_finish_far)(a, o + c * so, n);
+    }
 }
 
 #define OP var
+#define FINISH_ALL
 #define STATE K(moments)
 #define IN_ORDER 0
 #include "reduction_tpl.h"
@@ -147,3 +190,5 @@ static int K(var)(const void *args, const team *t) {
 }
 PYAD_RECORD(var, var_args, 2 * pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(moments)))
+
+#undef FAR

@@ -56,6 +56,22 @@ static inline void reduction_init(reduction *r, const pyad_array *x, const pyad_
     r->chunks = pyad_max(1, pyad_min(chunks, REDUCE_PIECES));
 }
 
+/* Where the input of the output at offset o begins: its axes by their strides, the widest first. */
+static inline int64_t reduction_source(const reduction *r, int64_t o) {
+    const int64_t *strides = r->kept.stride[1];
+    int64_t from = 0;
+    for (int64_t below = INT64_MAX;;) {
+        int64_t axis = -1;
+        for (int64_t i = 0; i < r->kept.ndim; i++) {
+            if (strides[i] < below && (axis < 0 || strides[i] > strides[axis])) axis = i;
+        }
+        if (axis < 0) return from;
+        below = strides[axis];
+        from += o / below * r->kept.stride[0][axis];
+        o %= below;
+    }
+}
+
 /* How many partial results the chunks leave behind, 0 if there is one chunk. */
 static inline int64_t reduction_partials(const pyad_array *x, const pyad_array *out) {
     reduction r;

@@ -10,6 +10,8 @@
  *                                         take in rows of columns <= REDUCE_COLUMNS, each its own
  *   void  OP_merge(args, state, other)    take in a later piece
  *   void  OP_finish(args, state, o, n)    write the output; n: how many elements went in
+ *   void  OP_finish_all(args, states, count, o, so, n)
+ *                                         with FINISH_ALL defined, instead: outputs o, o + so, ...
  *
  * With STEPWISE defined OP_run and OP_rows (unless OWN_RUN, OWN_ROWS are, too) are made here from
  *
@@ -149,7 +151,11 @@ static void R(deliver)(const void *args, const reduction *r, const STATE *states
         memcpy(partial, states, (size_t)count * sizeof(STATE));
         return;
     }
+#ifdef FINISH_ALL
+    R(finish_all)(args, states, count, o, so, r->inputs);
+#else
     for (int64_t c = 0; c < count; c++) R(finish)(args, &states[c], o + c * so, r->inputs);
+#endif
 }
 
 /* Chunk `chunk` of unit `unit`: a block of outputs that are neighbours on the last kept axis. */
@@ -195,7 +201,7 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
     for (int64_t i = begin; i < end; i++) {
         STATE state = partial[i];
         for (int64_t c = 1; c < r.chunks; c++) R(merge)(args, &state, &partial[c * r.outputs + i]);
-        R(finish)(args, &state, walk_offset(&r.kept, 1, r.kept.ndim, i), r.inputs);
+        R(deliver)(args, &r, &state, 1, walk_offset(&r.kept, 1, r.kept.ndim, i), 0, NULL);
     }
 }
 
@@ -204,3 +210,4 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
 #undef OP
 #undef STATE
 #undef IN_ORDER
+#undef FINISH_ALL

@@ -30,8 +30,10 @@ from pyautodl.ops.reduce import (
     NORM,
     PROD,
     STD,
+    STD_MEAN,
     SUM,
     VAR,
+    VAR_MEAN,
 )
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import (
@@ -314,7 +316,7 @@ def _of_spread(name: str, dim: Any, by: float, keepdim: bool) -> dict[str, Any]:
 
 def _spread(
     op: Op, x: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any
-) -> Tensor:
+) -> Any:
     if isinstance(dim, bool):
         # std(x, unbiased)
         dim, unbiased = None, dim
@@ -389,10 +391,6 @@ def std(
     return _spread(STD, input, dim, unbiased, keepdim, correction)
 
 
-def _mean_beside(x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    return mean(x, None if isinstance(dim, bool) else dim, keepdim)
-
-
 @explained
 def var_mean(
     input: Tensor,
@@ -412,8 +410,7 @@ def var_mean(
     """
     if _numpy:
         return by_numpy_names(var_mean, locals())
-    spread = _spread(VAR, input, dim, unbiased, keepdim, correction)
-    return spread, _mean_beside(input, dim, keepdim)
+    return _spread(VAR_MEAN, input, dim, unbiased, keepdim, correction)
 
 
 @explained
@@ -435,8 +432,7 @@ def std_mean(
     """
     if _numpy:
         return by_numpy_names(std_mean, locals())
-    spread = _spread(STD, input, dim, unbiased, keepdim, correction)
-    return spread, _mean_beside(input, dim, keepdim)
+    return _spread(STD_MEAN, input, dim, unbiased, keepdim, correction)
 
 
 # ---- extrema ----

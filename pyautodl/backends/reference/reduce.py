@@ -100,13 +100,26 @@ def var(
     """The variance or its root, and the mean if wanted."""
     axes = _reduced(x, out)
     wide = x.astype(np.float64)
-    middle = wide.mean(axes, keepdims=True)
-    if mean is not None:
-        mean[...] = middle
-    distance = wide - middle
     count = x.size // out.size if out.size else 1
-    result = (distance**2).sum(axes, keepdims=True) / (count - correction)
-    out[...] = np.sqrt(result) if root else result
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle, squares = _about_the_mean(wide, axes)
+        # squares overflow where numbers do not
+        scale = np.where(np.isfinite(squares), 1.0, _FAR)
+        if (scale != 1).any():
+            middle, squares = _about_the_mean(wide * scale, axes)
+        result = squares / (count - correction)
+        out[...] = np.sqrt(result) / scale if root else result / scale / scale
+        if mean is not None:
+            mean[...] = middle / scale
+
+
+_FAR = 2.0**-600
+
+
+def _about_the_mean(x: _Array, axes: tuple[int, ...]) -> tuple[_Array, _Array]:
+    """The mean, and the sum of the squared distances from it."""
+    middle = x.mean(axes, keepdims=True)
+    return middle, ((x - middle) ** 2).sum(axes, keepdims=True)
 
 
 def logsumexp(x: _Array, out: _Array) -> None:

@@ -30,7 +30,7 @@ from pyautodl.ops.reduce.common import (
 )
 from pyautodl.ops.reduce.sums import summed
 
-__all__ = ["MEAN", "STD", "VAR", "VAR_GRAD"]
+__all__ = ["MEAN", "STD", "STD_MEAN", "VAR", "VAR_GRAD", "VAR_MEAN"]
 
 
 # ---- mean ----
@@ -178,6 +178,76 @@ def _spread_of(name: str, root: bool, oracle: Callable[..., Any]) -> Op:
 VAR = _spread_of("var", False, np.var)
 
 STD = _spread_of("std", True, np.std)
+
+# ---- with the mean ----
+
+
+def _with_mean_forward(
+    root: bool,
+    ctx: Any,
+    needs: Any,
+    x: Array,
+    dim: Dim = None,
+    correction: float = 1.0,
+    keepdim: bool = False,
+) -> tuple[Array, Array]:
+    axes = normalize_axes("var", dim, x.shape)
+    out, full = output(ctx, x, axes, keepdim, x.dtype)
+    mean, full_mean = output(ctx, x, axes, keepdim, x.dtype)
+    run("var", (x,), (full, full_mean), (int(root),), (float(correction),))
+    ctx.save(x, full_mean, out if root else None)
+    return out, mean
+
+
+def _with_mean_vjp(
+    root: bool, call: Any, ctx: Any, needs: Any, g: Any, g_mean: Any
+) -> tuple[Any, ...]:
+    parts: list[Any] = []
+    if g is not None:
+        parts += _spread_vjp(root, call, ctx, needs, g)
+    if g_mean is not None:
+        parts += _mean_vjp(call, ctx, needs, g_mean)
+    return (parts[0] if len(parts) == 1 else call("add", *parts),)
+
+
+def _with_mean_composition(
+    root: bool, call: Any, x: Any, dim: Dim = None, keepdim: bool = False, **by: float
+) -> tuple[Any, Any]:
+    spread = _spread_composition(root, call, x, dim=dim, keepdim=keepdim, **by)
+    return spread, call("mean", x, dim=dim, keepdim=keepdim)
+
+
+def _with_mean(spread: Op) -> Op:
+    """A spread and the mean beside it, found in one pass."""
+    root = spread is STD
+
+    def rule(x: Array, **attrs: Any) -> tuple[Spec, ...]:
+        return spread.rule(x, **attrs) * 2
+
+    def reference(
+        x: Any, dim: Dim = None, correction: float = 1.0, keepdim: bool = False
+    ) -> tuple[Any, Any]:
+        along: Any = {"axis": numpy_axis(dim), "keepdims": keepdim}
+        oracle = np.std if root else np.var
+        return oracle(x, ddof=correction, **along), np.mean(x, **along)
+
+    return register(
+        Op(
+            name=f"{spread.name}_mean",
+            rule=rule,
+            forward=partial(_with_mean_forward, root),
+            vjp=partial(_with_mean_vjp, root),
+            composition=partial(_with_mean_composition, root),
+            samples=_spread_samples,
+            errors=spread.errors,
+            reference=reference,
+        )
+    )
+
+
+VAR_MEAN = _with_mean(VAR)
+
+STD_MEAN = _with_mean(STD)
 
 # of the gradient, what was reduced and its mean
 VAR_GRAD = map_op(
