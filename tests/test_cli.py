@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import pyautodl as ad
 from pyautodl import plot
 from pyautodl.cli import demo, main
 from pyautodl.cli.predict import prepare
@@ -51,6 +52,16 @@ def test_each_demo_has_its_folder_and_lists_its_own_files(name, folder, capsys):
     assert [each.name for each in folder.iterdir()] == [where.name]
     if plot.available():
         _predicts(name, where, out, capsys)
+
+
+def test_noise_of_the_demo_is_that_of_the_image_in_every_batch():
+    x = ad.rand(6, 1, 8, 8)
+    draws = {"epoch": 3, "seed": 5}
+    noisy, clean = demo.add_noise((x, x), samples=ad.arange(6), **draws)
+    assert clean is x
+    assert not (noisy == x).all()
+    part, _ = demo.add_noise((x[2:4], x[2:4]), samples=ad.arange(2, 4), **draws)
+    assert part.equal(noisy[2:4])
 
 
 def _predicts(name, where, shown, capsys):

@@ -298,23 +298,27 @@ def _draw_classes(
     )
 
 
-class _Noise:
-    """Adds noise to clean images, which stay the target; drawn by epoch."""
+def add_noise(
+    batch: Any, *, samples: Tensor, epoch: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Add noise to clean images, which stay the target; of its own to each image, by epoch.
 
-    def __call__(
-        self, batch: Any, *, samples: Tensor, epoch: int, seed: int
-    ) -> tuple[Any, ...]:
-        clean = batch[-1]
-        generator = ad.Generator().manual_seed(seed)
-        generator.set_stream(
-            _NOISE_STREAM + epoch * _SAMPLES_AT_MOST + samples[0].item()
-        )
-        noise = ad.randn(clean.shape, generator=generator)
-        return (clean + noise * NOISE).clamp(0, 1), clean
+    GaussianNoise does the same in float32 whatever the default type is.
+    """
+    clean = batch[-1]
+    generator = ad.Generator().manual_seed(seed)
+    first = _NOISE_STREAM + epoch * _SAMPLES_AT_MOST
+    noise = ad.stack(
+        [
+            ad.randn(clean.shape[1:], generator=generator.set_stream(first + number))
+            for number in samples.tolist()
+        ]
+    )
+    return (clean + noise * NOISE).clamp(0, 1), clean
 
 
 # streams of noise, apart from those that shuffle and shift; one for each epoch and
-# batch
+# image
 _NOISE_STREAM = 1 << 42
 _SAMPLES_AT_MOST = 1 << 20
 
@@ -341,7 +345,7 @@ def _denoise(
         (_noisy(validation, options.seed + 1), validation),
         epochs,
         batch_size=recipe.batch_size,
-        transform=_Noise(),
+        transform=add_noise,
         scheduler=schedule,
         progress=not options.quiet,
     )
