@@ -1,5 +1,8 @@
 """Augmentation: what transforms do, and that their draws depend on nothing else."""
 
+import colorsys
+import math
+
 import numpy as np
 import pytest
 
@@ -15,10 +18,12 @@ from pyautodl.data import (
     RandomCrop,
     RandomErasing,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
     RandomShift,
     RandomVerticalFlip,
 )
+from pyautodl.data.augment.base import Draw
 from pyautodl.errors import DTypeError, ShapeError
 
 MOVES = {
@@ -29,12 +34,18 @@ MOVES = {
     "affine": lambda **how: RandomAffine(30, (0.2, 0.1), (0.7, 1.3), (-9, 9), **how),
     "crop": lambda **how: RandomCrop((7, 6), padding=2, **how),
     "reflect": lambda **how: RandomCrop(9, 2, padding_mode="reflect", **how),
+    "expand": lambda **how: RandomRotation(40, expand=True, **how),
+    "resized": lambda **how: RandomResizedCrop(
+        (7, 6), (0.3, 1), interpolation="nearest", **how
+    ),
 }
 TRANSFORMS = {
     **MOVES,
     "bilinear": lambda: RandomRotation(40, "bilinear", fill=1),
     "noise": lambda: GaussianNoise(sigma=0.2),
+    "mixed": lambda: RandomResizedCrop((6, 11), (0.3, 1)),
     "jitter": lambda: ColorJitter(0.5, (0.5, 2), 0.5),
+    "hue": lambda: ColorJitter(0.5, saturation=0.5, hue=0.3),
     "erase": lambda: RandomErasing(p=0.8, value=(0, 1, 0)),
     "several": lambda: Compose(
         [RandomHorizontalFlip(), RandomRotation(20, "bilinear"), GaussianNoise()]
@@ -269,6 +280,25 @@ def test_angles_fill_their_range_around_the_center():
     assert 77 < angle.max() < 83
 
 
+@pytest.mark.parametrize("degrees", [(-30, 50), (90, 90), (0, 180), (140, 145)])
+def test_an_expanded_rotation_cuts_nothing_off(degrees):
+    x = ad.ones(40, 1, 21, 34)
+    turn = RandomRotation(degrees, "bilinear", expand=True, center=(0, 0))
+    turned = _run(turn, x)
+    # all that was there, in the middle, and no smaller than the largest needs
+    np.testing.assert_allclose(turned.sum((1, 2, 3)).numpy(), 21 * 34, rtol=0.02)
+    rows, columns = (turned.sum((1, d)).numpy() for d in (3, 2))
+    for lines in (rows, columns):
+        np.testing.assert_allclose(lines, lines[:, ::-1], atol=1e-3)
+    h, w = turned.shape[2:]
+    angles = np.radians(np.linspace(*degrees, 2001))
+    c, s = np.abs(np.cos(angles)), np.abs(np.sin(angles))
+    assert h == math.ceil((21 * c + 34 * s).max() - 1e-3)
+    assert w == math.ceil((34 * c + 21 * s).max() - 1e-3)
+    if degrees == (90, 90):
+        assert _run(turn, _images(h=5, w=7)).equal(_images(h=5, w=7).rot90(1, (2, 3)))
+
+
 def test_a_neighbour_outside_is_the_fill():
     x = ad.ones(1, 1, 1, 2)
     y = _run(RandomAffine(0, scale=(0.5, 0.5), interpolation="bilinear", fill=3), x)
@@ -308,17 +338,16 @@ def test_ranges_that_are_none_are_told():
         (lambda: GaussianNoise(sigma=-1), "sigma must be >= 0"),
         (lambda: ColorJitter(-1), "brightness must be >= 0 or a range"),
         (lambda: ColorJitter((-1, 1)), "brightness must be >= 0"),
+        (lambda: ColorJitter(hue=0.6), "hue must be from -0.5 to 0.5"),
+        (lambda: RandomResizedCrop(8, (0, 1)), "scale must be above 0, up to 1"),
+        (lambda: RandomResizedCrop(8, ratio=(0, 1)), "ratio must be above 0"),
         (lambda: RandomErasing(value="noise"), "one for each channel or 'random'"),
         (lambda: RandomErasing(scale=(0, 2)), r"scale must be in \[0, 1\]"),
         (lambda: RandomErasing(ratio=(0, 2)), "ratio must be above 0"),
     ):
         with pytest.raises(ValueError, match=message):
             make()
-    for make in (
-        lambda: RandomRotation(5, expand=True),
-        lambda: ColorJitter(hue=0.1),
-        lambda: RandomErasing(inplace=True),
-    ):
+    for make in (lambda: RandomErasing(inplace=True),):
         with pytest.raises(NotImplementedError, match="is not supported"):
             make()
 
@@ -484,3 +513,82 @@ def test_a_rectangle_that_never_fits_is_left_out():
     x = _images()
     y = _run(RandomErasing(1, scale=(1, 1), ratio=(1, 1)), x)
     assert np.array_equal(y.numpy(), x.numpy())
+
+
+# ---- parts of any size ----
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_resized_parts_are_those_of_slices_that_are_resized(mode, dtype):
+    x = _images(n=30, h=32, w=24, dtype=dtype)
+    crop = RandomResizedCrop((9, 10), (0.1, 0.6), (0.5, 3), mode)
+    places = ad.arange(32 * 24).reshape(1, 32, 24).expand(30, 32, 24)
+    found = _run(crop, x)
+    samples = ad.arange(30)
+    draw = Draw(samples, 2, 7)
+    boxes = crop._boxes(draw, 32, 24)
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 0] + boxes[:, 2] <= 32).all()
+    assert (boxes[:, 1] + boxes[:, 3] <= 24).all()
+    area, ratio = boxes[:, 2] * boxes[:, 3] / (32 * 24), boxes[:, 3] / boxes[:, 2]
+    assert 0.08 < area.min() < 0.2 < 0.45 < area.max() < 0.65
+    assert 0.4 < ratio.min() < 0.8 < 1.5 < ratio.max() < 3.3
+    for i, (top, left, tall, wide) in enumerate(boxes.tolist()):
+        part = x[i : i + 1, :, top : top + tall, left : left + wide].float()
+        wanted = ad.nn.functional.interpolate(
+            part, (9, 10), mode=mode, antialias=mode == "bilinear"
+        )
+        if dtype == "uint8":
+            wanted = wanted.round()
+        np.testing.assert_array_equal(found[i : i + 1].float().numpy(), wanted.numpy())
+    both = RandomResizedCrop(
+        (9, 10), (0.1, 0.6), (0.5, 3), (mode, "nearest"), images=(0, 1)
+    )
+    _, mask = _run(both, (x, places))
+    assert (mask[:, 0, 0] == ad.tensor(boxes[:, 0] * 24 + boxes[:, 1])).all()
+
+
+def test_a_part_that_never_fits_is_the_largest_in_the_middle():
+    x = _images(h=4, w=40)
+    crop = RandomResizedCrop((4, 4), (1, 1), (1, 1), "nearest")
+    assert _run(crop, x).equal(x[:, :, :, 18:22])
+
+
+def test_part_sizes_and_mixed_classes_are_told():
+    with pytest.raises(ShapeError, match=r"RandomResizedCrop: size must be"):
+        RandomResizedCrop((1, 2, 3))
+    with pytest.raises(DTypeError, match="'bilinear' would mix"):
+        _run(RandomResizedCrop(4), ad.zeros(2, 8, 8, dtype=ad.int64))
+
+
+# ---- hue ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("turn", [-0.5, -0.2, 0.0, 0.1, 1 / 3, 0.5])
+def test_hues_are_turned_as_colorsys_turns_them(turn, dtype):
+    x = _images(n=2, dtype=dtype)
+    x[0, :, 0, 0] = x[0, 0, 0, 0]
+    x[0, 0, 0, 1] = x[0, 1, 0, 1]
+    found = _run(ColorJitter(hue=(turn, turn)), x).numpy()
+    white = 255 if dtype == "uint8" else 1
+    wanted = np.empty((2, 3, 8, 9))
+    for n, i, j in np.ndindex(2, 8, 9):
+        h, s, v = colorsys.rgb_to_hsv(*(x[n, :, i, j].numpy() / white))
+        wanted[n, :, i, j] = colorsys.hsv_to_rgb((h + turn) % 1, s, v)
+    atol = 0.5001 if dtype == "uint8" else 1e-5
+    np.testing.assert_allclose(found, wanted * white, atol=atol)
+
+
+def test_hues_fill_their_range_and_grey_has_none():
+    x = ad.zeros(300, 3, 1, 1)
+    x[:, 0] = 1
+    found = _run(ColorJitter(hue=0.1), x).reshape(300, 3).numpy()
+    turns = [colorsys.rgb_to_hsv(*each)[0] for each in found]
+    turns = [each - 1 if each > 0.5 else each for each in turns]
+    assert -0.1 <= min(turns) < -0.09 < 0.09 < max(turns) <= 0.1
+    grey = _images(c=1)
+    assert _run(ColorJitter(hue=0.5), grey).equal(grey)
+    with pytest.raises(ShapeError, match="one or three channels"):
+        _run(ColorJitter(hue=0.5), _images(c=2))

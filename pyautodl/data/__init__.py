@@ -8,6 +8,7 @@ from pyautodl.data.augment import (
     RandomCrop,
     RandomErasing,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
     RandomShift,
     RandomVerticalFlip,

@@ -12,6 +12,7 @@ from pyautodl.data.augment.moves import (
     RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomResizedCrop,
     RandomRotation,
     RandomShift,
     RandomVerticalFlip,

@@ -16,9 +16,12 @@ from pyautodl.ops.augment import AUGMENT_NORMAL, AUGMENT_UNIFORM
 from pyautodl.random import Generator
 from pyautodl.tensor import Tensor, apply
 
-__all__ = ["Compose", "Draw", "Transform"]
+__all__ = ["TRIES", "Compose", "Draw", "Transform"]
 
 NDArray = np.ndarray[Any, Any]
+
+# sizes drawn for each sample, of which the first that fits is taken
+TRIES = 10
 
 # streams of the seeds of those that draw side by side, apart from the others' streams
 _SEED_STREAM = 1 << 44

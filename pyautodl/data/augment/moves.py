@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import FLOATING
+from pyautodl.backends.dtypes import FLOATING, uint8
 from pyautodl.data.augment.base import (
+    TRIES,
     Draw,
     NDArray,
     Transform,
@@ -18,8 +19,10 @@ from pyautodl.data.augment.base import (
     pair,
 )
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import tensor
-from pyautodl.functional.eltwise import cos, sin
+from pyautodl.functional.eltwise import cos, exp, log, sin
+from pyautodl.functional.interpolate import interpolate
 from pyautodl.ops.augment import AUGMENT_MOVE, INTERPOLATIONS, PADDINGS
 from pyautodl.ops.integers import integer, several
 from pyautodl.tensor import Tensor, apply
@@ -28,6 +31,7 @@ __all__ = [
     "RandomAffine",
     "RandomCrop",
     "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "RandomRotation",
     "RandomShift",
     "RandomVerticalFlip",
@@ -79,24 +83,32 @@ class _Move(Transform):
     def _moved(
         self, which: Any, images: Tensor, maps: Tensor, size: tuple[int, int]
     ) -> Tensor:
-        mode, planes = self.interpolations[which], images.ndim == 3
-        if planes and mode == "bilinear" and images.dtype.category != FLOATING:
-            raise DTypeError(
-                f"{self._name}: 'bilinear' would mix the numbers of classes, got planes of "
-                f"{images.dtype.name} as member {which!r}; likely fix: 'nearest' for it, an "
-                "interpolation for each of images; images.unsqueeze(1) if they are grey"
-            )
+        planes = images.ndim == 3
         moved = apply(
             AUGMENT_MOVE,
             images.unsqueeze(1) if planes else images,
             maps,
             size=size,
-            mode=mode,
+            mode=self._mode(which, images),
             outside=self.padding_mode,
             fill=self.fills[which],
             caller=self._name,
         )
         return moved.squeeze(1) if planes else moved
+
+    def _mode(self, which: Any, images: Tensor) -> str:
+        """The interpolation of a member; masks of classes can't be mixed."""
+        mode = self.interpolations[which]
+        if mode == "nearest" or images.dtype.category == FLOATING:
+            return mode
+        if images.ndim == 3 or images.dtype is not uint8:
+            raise DTypeError(
+                f"{self._name}: 'bilinear' would mix the numbers of classes, got "
+                f"{'planes' if images.ndim == 3 else 'images'} of {images.dtype.name} as "
+                f"member {which!r}; likely fix: 'nearest' for it, an interpolation for each "
+                "of images; images.unsqueeze(1) if they are grey"
+            )
+        return mode
 
 
 class RandomShift(_Move):
@@ -289,7 +301,9 @@ class RandomRotation(_Move):
         degrees: the largest angle, or a range of angles, counter-clockwise.
         interpolation: 'nearest' takes the nearest pixel, 'bilinear' mixes four; one for
             all, or one for each of `images`: masks of classes want 'nearest'.
-        expand: not supported: all images of a batch have one size.
+        expand: make the result as large as the largest of `degrees` needs, so that no
+            corner is cut off: all images of a batch have one size, which does not depend on
+            what is drawn. The image is in the middle.
         center: (x, y) in pixels from the upper left corner; None is the middle.
         fill: the value of what moves in, a neighbour at the border, too; one for all, or
             one for each of `images`.
@@ -299,7 +313,6 @@ class RandomRotation(_Move):
     Raises:
         ValueError: degrees are no range; later on, a fill that the images can't hold.
         TypeError: later on, 'bilinear' would mix the numbers of classes.
-        NotImplementedError: `expand` is True.
 
     Example:
         >>> import pyautodl as ad
@@ -329,21 +342,43 @@ class RandomRotation(_Move):
         *,
         images: Images = (0,),
     ) -> None:
-        if expand:
-            raise NotImplementedError(
-                "RandomRotation: expand=True is not supported: all images of a batch have "
-                "one size"
-            )
         super().__init__(images, fill, interpolation)
         self.degrees = pair(self._name, "degrees", degrees)
+        self.expand = bool(expand)
         self.center = _checked_center(self._name, center)
+
+    def _size(self, h: int, w: int) -> tuple[int, int]:
+        return _size_of_turned(self.degrees, h, w) if self.expand else (h, w)
 
     def _maps(self, draw: Draw, h: int, w: int) -> NDArray:
         c, s = _turn(between(self.degrees, draw.uniform(1)[:, 0]))
-        return _maps_around(_middle(self.center, h, w), _matrices(c, s, -s, c))
+        turn = _matrices(c, s, -s, c)
+        if not self.expand:
+            return _maps_around(_middle(self.center, h, w), turn)
+        # middle on middle, wherever the turn's center is
+        maps = _maps_around(_middle(None, *self._size(h, w)), turn)
+        maps[:, [_ROW, _COLUMN]] += _middle(None, h, w) - _middle(
+            None, *self._size(h, w)
+        )
+        return maps
 
 
 # ---- maps that turn ----
+
+
+def _size_of_turned(degrees: tuple[float, float], h: int, w: int) -> tuple[int, int]:
+    """Height and width that hold images turned by any angle of a range."""
+    low, high = degrees
+    # where height or width is greatest, if it is so within the range: diagonals upright
+    # or across, and the same half a turn later
+    tall, wide = np.degrees(np.arctan2(w, h)), np.degrees(np.arctan2(h, w))
+    peaks = np.array([tall, -tall, wide, -wide])
+    turns = np.arange(np.floor(low / 180) - 1, np.ceil(high / 180) + 2) * 180
+    angles = np.array([low, high, *np.add.outer(peaks, turns).ravel()])
+    c, s = (np.abs(each) for each in _turn(angles[(angles >= low) & (angles <= high)]))
+    # what rounding leaves is no pixel
+    sizes = np.ceil(np.stack([h * c + w * s, w * c + h * s]) - 1e-6).max(axis=1)
+    return int(sizes[0]), int(sizes[1])
 
 
 def _turn(degrees: NDArray) -> tuple[NDArray, NDArray]:
@@ -446,15 +481,12 @@ class RandomCrop(_Move):
         images: Images = (0,),
     ) -> None:
         super().__init__(images, fill)
-        sizes = several(self._name, "size", size)
-        if len(sizes) not in (1, 2) or min(sizes) < 1:
-            raise ShapeError(f"RandomCrop: size must be (height, width), got {size}")
         if padding_mode not in PADDINGS:
             raise ValueError(
                 f"RandomCrop: padding_mode must be one of {', '.join(PADDINGS)}, got "
                 f"{padding_mode!r}"
             )
-        self.size = sizes[0], sizes[-1]
+        self.size = _height_and_width(self._name, size)
         self.padding = _sides(0 if padding is None else padding)
         self.pad_if_needed = pad_if_needed
         self.padding_mode = padding_mode
@@ -495,3 +527,127 @@ def _sides(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
         )
     left, top, right, bottom = (numbers * 4)[:4]
     return (top, bottom), (left, right)
+
+
+class RandomResizedCrop(_Move):
+    """Cuts a part of random size and shape out of each image and resizes it; a DataLoader's
+    transform.
+
+    Args:
+        size: height and width of the result; one number for a square.
+        scale: the range of the part's share of the image.
+        ratio: the range of its width, in heights. A part that never fits gives way to the
+            largest in the middle whose shape is in the range.
+        interpolation: 'nearest' takes the nearest pixel, 'bilinear' mixes several; one for
+            all, or one for each of `images`: masks of classes want 'nearest'.
+        antialias: where a part shrinks, mix all pixels that it has, not four.
+        images: the members of the batch that are cut, at their sample's one place; see
+            `RandomShift`.
+
+    Raises:
+        ShapeError: the size is none.
+        ValueError: a range is none.
+        TypeError: later on, 'bilinear' would mix the numbers of classes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.data import RandomResizedCrop
+        >>> modes = ("bilinear", "nearest")
+        >>> crop = RandomResizedCrop(24, interpolation=modes, images=(0, 1))
+        >>> batch = ad.rand(2, 3, 32, 32), ad.zeros(2, 32, 32, dtype=ad.int64)
+        >>> image, mask = crop(batch, samples=ad.arange(2), epoch=0, seed=0)
+        >>> image.shape, mask.shape
+        (pyautodl.Size([2, 3, 24, 24]), pyautodl.Size([2, 24, 24]))
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        scale: Sequence[float] = (0.08, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str | Sequence[str] = "bilinear",
+        antialias: bool = True,
+        *,
+        images: Images = (0,),
+    ) -> None:
+        super().__init__(images, 0.0, interpolation)
+        self.size = _height_and_width(self._name, size)
+        self.scale = pair(self._name, "scale", scale, None)
+        self.ratio = pair(self._name, "ratio", ratio, None)
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(
+                f"{self._name}: scale must be above 0, up to 1, got {scale}"
+            )
+        if self.ratio[0] <= 0:
+            raise ValueError(f"{self._name}: ratio must be above 0, got {ratio}")
+        self.antialias = bool(antialias)
+
+    def _changed(self, images: dict[Any, Tensor], draw: Draw) -> dict[Any, Tensor]:
+        boxes = self._boxes(draw, *self._common_size(images))
+        maps = tensor(self._maps_of(boxes))
+        changed = {}
+        for each, x in images.items():
+            if self._mode(each, x) == "nearest":
+                changed[each] = self._moved(each, x, maps, self.size)
+            else:
+                changed[each] = self._resized(x, boxes.tolist())
+        return changed
+
+    def _boxes(self, draw: Draw, h: int, w: int) -> NDArray:
+        """Top, left, height and width of each sample's part: the first draw that fits."""
+        units = draw.uniform(2 + 2 * TRIES)
+        area = h * w * between(self.scale, units[:, 2 : 2 + TRIES])
+        low, high = log(tensor(np.array(self.ratio))).tolist()
+        shape = exp(tensor(between((low, high), units[:, 2 + TRIES :]))).numpy()
+        wide, tall = np.rint(np.sqrt(area * shape)), np.rint(np.sqrt(area / shape))
+        fits = (0 < wide) & (wide <= w) & (0 < tall) & (tall <= h)
+        first = np.arange(len(units)), fits.argmax(axis=1)
+        middle = _largest(self.ratio, h, w)
+        tall = np.where(fits[first], tall[first], middle[0])
+        wide = np.where(fits[first], wide[first], middle[1])
+        rooms = np.stack([h - tall, w - wide], axis=1)
+        corners = np.floor(units[:, :2] * (rooms + 1))
+        corners[~fits[first]] = rooms[~fits[first]] // 2
+        return np.column_stack([corners, tall, wide]).astype(np.int64)
+
+    def _maps_of(self, boxes: NDArray) -> NDArray:
+        maps = np.zeros((len(boxes), 6))
+        for number, place, axis in ((0, _ROW, 0), (4, _COLUMN, 1)):
+            maps[:, number] = boxes[:, 2 + axis] / self.size[axis]
+            # the whole part of a position counts, which rounding must not miss
+            maps[:, place] = boxes[:, axis] - 0.5 + _SLIGHTLY
+        return maps
+
+    def _resized(self, images: Tensor, boxes: list[list[int]]) -> Tensor:
+        x = images.unsqueeze(1) if images.ndim == 3 else images
+        how: Any = {"mode": "bilinear", "antialias": self.antialias}
+        parts = []
+        for i, (top, left, tall, wide) in enumerate(boxes):
+            part = x[i : i + 1, :, top : top + tall, left : left + wide]
+            if x.dtype is uint8:
+                part = interpolate(part.float(), self.size, **how)
+                part = part.round().clamp(0, 255).to(uint8)
+            else:
+                part = interpolate(part, self.size, **how)
+            parts.append(part)
+        resized = cat(parts) if parts else x.new_empty((0, x.shape[1], *self.size))
+        return resized.squeeze(1) if images.ndim == 3 else resized
+
+
+_SLIGHTLY = 1e-9
+
+
+def _largest(ratio: tuple[float, float], h: int, w: int) -> tuple[int, int]:
+    """Height and width of the largest part whose width, in heights, is in a range."""
+    if w < ratio[0] * h:
+        return max(round(w / ratio[0]), 1), w
+    if w > ratio[1] * h:
+        return h, max(round(h * ratio[1]), 1)
+    return h, w
+
+
+def _height_and_width(name: str, size: Any) -> tuple[int, int]:
+    sizes = several(name, "size", size)
+    if len(sizes) not in (1, 2) or min(sizes) < 1:
+        raise ShapeError(f"{name}: size must be (height, width), got {size}")
+    return sizes[0], sizes[-1]

@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautodl.backends.dtypes import FLOATING, uint8
 from pyautodl.data.augment.base import (
+    TRIES,
     Draw,
     NDArray,
     Transform,
@@ -19,8 +20,9 @@ from pyautodl.data.augment.base import (
 )
 from pyautodl.data.augment.moves import Images
 from pyautodl.errors import DTypeError, ShapeError, describe
+from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import tensor, zeros
-from pyautodl.functional.eltwise import exp, log, where
+from pyautodl.functional.eltwise import exp, log, minimum, where
 from pyautodl.ops.augment import check_fill
 from pyautodl.tensor import Tensor
 
@@ -123,8 +125,8 @@ class GaussianNoise(_Values):
 
 
 class ColorJitter(_Values):
-    """Changes brightness, contrast and saturation by random factors, in random order; a
-    DataLoader's transform.
+    """Changes brightness, contrast, saturation and hue by random amounts, in random order;
+    a DataLoader's transform.
 
     Args:
         brightness: values are multiplied by a factor from max(0, 1 - brightness) to
@@ -132,14 +134,14 @@ class ColorJitter(_Values):
         contrast: the same for the distance from the image's mean grey.
         saturation: the same for the distance from each pixel's grey; images of one
             channel have none.
-        hue: not supported.
+        hue: colours are turned by up to such a part of their circle, up to 0.5 for half of
+            it; or the range of parts. Images of one channel have none.
         images: the members of the batch that are changed, by their sample's one draw: floats
             from 0 to 1, or uint8.
 
     Raises:
         ValueError: a range is none; later on, images that are not from 0 to 1.
         ShapeError: later on, images of other than one or three channels have no grey.
-        NotImplementedError: `hue` is not 0.
 
     Example:
         >>> import pyautodl as ad
@@ -160,8 +162,6 @@ class ColorJitter(_Values):
         images: Images = (0,),
     ) -> None:
         super().__init__(images)
-        if hue != 0:
-            raise NotImplementedError("ColorJitter: hue is not supported")
         given = {
             "brightness": brightness,
             "contrast": contrast,
@@ -175,6 +175,11 @@ class ColorJitter(_Values):
                 raise ValueError(f"ColorJitter: {name} must be >= 0, got {value}")
             if (low, high) != (1, 1):
                 self.factors[name] = low, high
+        turn = pair(self._name, "hue", hue)
+        if not -0.5 <= turn[0] <= turn[1] <= 0.5:
+            raise ValueError(f"ColorJitter: hue must be from -0.5 to 0.5, got {hue}")
+        if turn != (0, 0):
+            self.factors["hue"] = turn
 
     def _values(self, values: Tensor, image: Tensor, draw: Draw, place: int) -> Tensor:
         count = len(self.factors)
@@ -196,12 +201,22 @@ class ColorJitter(_Values):
         origin = first
         for kind, other in enumerate(others, start=1):
             origin = where(tensor((kinds == kind).reshape(shape)), other, origin)
-        own = factors[np.arange(len(kinds)), kinds].reshape(shape)
-        factor = tensor(own, dtype=values.dtype)
-        return (values * factor + origin * (1 - factor)).clamp(0, white)
+        own = factors[np.arange(len(kinds)), kinds]
+        turned = (
+            kinds == list(self.factors).index("hue")
+            if "hue" in self.factors
+            else np.zeros(len(kinds), bool)
+        )
+        factor = tensor(np.where(turned, 1, own).reshape(shape), dtype=values.dtype)
+        changed = (values * factor + origin * (1 - factor)).clamp(0, white)
+        if turned.any() and self._has_colours(values):
+            rows = tensor(np.flatnonzero(turned))
+            turns = tensor(own[turned].reshape(shape), dtype=values.dtype)
+            changed[rows] = _turned(values.index_select(0, rows), turns)
+        return changed
 
     def _origin(self, name: str, values: Tensor) -> Tensor:
-        if name == "brightness":
+        if name in ("brightness", "hue"):
             return zeros((1,) * values.ndim, dtype=values.dtype)
         grey = self._grey(values)
         if name == "saturation":
@@ -209,15 +224,39 @@ class ColorJitter(_Values):
         return grey.mean(tuple(range(1, grey.ndim)), keepdim=True)
 
     def _grey(self, values: Tensor) -> Tensor:
-        if values.ndim == 3 or values.shape[1] == 1:
+        if not self._has_colours(values):
             return values
+        red, green, blue = values.split(1, 1)
+        return red * 0.2989 + green * 0.587 + blue * 0.114
+
+    def _has_colours(self, values: Tensor) -> bool:
+        if values.ndim == 3 or values.shape[1] == 1:
+            return False
         if values.shape[1] != 3:
             raise ShapeError(
-                "ColorJitter: expected images of one or three channels for contrast and "
-                f"saturation, got {tuple(values.shape)}"
+                "ColorJitter: expected images of one or three channels for contrast, "
+                f"saturation and hue, got {tuple(values.shape)}"
             )
-        red, green, blue = (values[:, i : i + 1] for i in range(3))
-        return red * 0.2989 + green * 0.587 + blue * 0.114
+        return True
+
+
+def _turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Images with their hues moved along the circle; lightest and darkest of a pixel's three
+    numbers stay, and with them its value and saturation.
+    """
+    red, green, blue = images.split(1, 1)
+    top, low = images.amax(1, keepdim=True), images.amin(1, keepdim=True)
+    span = top - low
+    some = where(span == 0, 1.0, span)
+    # in sixths of the circle, from red
+    hue = where(
+        red == top,
+        (green - blue) / some,
+        where(green == top, (blue - red) / some + 2, (red - green) / some + 4),
+    )
+    away = [(hue + turns * 6 + first) % 6 for first in (5, 3, 1)]
+    parts = [top - span * minimum(each, 4 - each).clamp(0, 1) for each in away]
+    return cat(parts, 1)
 
 
 class RandomErasing(Transform):
@@ -283,10 +322,10 @@ class RandomErasing(Transform):
 
     def _rectangles(self, draw: Draw, h: int, w: int) -> NDArray:
         """Which pixels are erased, (n, h, w): the first rectangle that fits, if one does."""
-        units = draw.uniform(3 + 2 * _TRIES)
-        area = h * w * between(self.scale, units[:, 3 : 3 + _TRIES])
+        units = draw.uniform(3 + 2 * TRIES)
+        area = h * w * between(self.scale, units[:, 3 : 3 + TRIES])
         low, high = log(tensor(np.array(self.ratio))).tolist()
-        ratio = exp(tensor(between((low, high), units[:, 3 + _TRIES :]))).numpy()
+        ratio = exp(tensor(between((low, high), units[:, 3 + TRIES :]))).numpy()
         tall, wide = np.rint(np.sqrt(area * ratio)), np.rint(np.sqrt(area / ratio))
         fits = (tall < h) & (wide < w)
         first = np.arange(len(units)), fits.argmax(axis=1)
@@ -314,10 +353,6 @@ class RandomErasing(Transform):
             check_fill(self._name, images.dtype, each, "value")
         shape = (-1, 1, 1) if images.ndim == 4 else (1, 1)
         return tensor(values.reshape(shape), dtype=images.dtype)
-
-
-# rectangles drawn for each sample, of which the first that fits is taken
-_TRIES = 10
 
 
 def _span(unit: NDArray, length: NDArray, size: int) -> NDArray:
