@@ -29,6 +29,30 @@ def leaf(values: Any, dtype: Any = None) -> ad.Tensor:
 # ---- values ----
 
 
+def test_grad_of_what_is_no_leaf_tells_why_there_is_none() -> None:
+    x = leaf([1.0, 2.0, 3.0])
+    y = x * 2
+    kept = x * 3
+    kept.retain_grad()
+    hint = r"likely fix: retain_grad\(\)"
+    with pytest.warns(UserWarning, match=hint) as told:
+        assert y.grad is None
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for silent in (x, y.detach(), ad.ones(2), x.detach() * 2, kept):
+            assert silent.grad is None
+        (y + kept).sum().backward()
+        assert kept.grad.tolist() == [1.0, 1.0, 1.0]
+        assert x.grad.tolist() == [5.0, 5.0, 5.0]
+        # cut off from its graph it is a leaf
+        assert (x * 2).detach_().grad is None
+    with pytest.warns(UserWarning, match=hint):
+        assert y.grad is None
+    y.grad = ad.ones(3)
+    assert y.grad.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_a_shared_node_counts_as_often_as_it_is_used() -> None:
     a = leaf(1.0)
     b = a + a

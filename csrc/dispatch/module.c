@@ -58,6 +58,18 @@ static PyObject *bind_line(PyObject *module, PyObject *tools) {
     Py_RETURN_NONE;
 }
 
+/* What a tensor's property `grad` reads: the field, and only where there is none although a call made
+ * the tensor, its method that tells why. */
+static PyObject *read_grad(PyObject *module, PyObject *self) {
+    (void)module;
+    if (!PyObject_TypeCheck(self, tensor_fields)) {
+        return PyErr_Format(PyExc_TypeError, "read_grad: expected a tensor, got %R", self);
+    }
+    const tensor_object *tensor = (const tensor_object *)self;
+    const int told = tensor->_grad == NULL || (tensor->_grad == Py_None && tensor->_edge != Py_None);
+    return told ? PyObject_CallMethod(self, "_told_grad", NULL) : Py_NewRef(tensor->_grad);
+}
+
 static PyMethodDef methods[] = {
     {"bind_runtime", bind_runtime, METH_VARARGS,
      "bind_runtime(address, failure): the runtime's table of functions, and what makes of a kernel's "
@@ -74,6 +86,7 @@ static PyMethodDef methods[] = {
      "run_line(edge, gradient, retain_graph): see graph/line.py."},
     {"repeat_gradients", repeat_gradients, METH_VARARGS,
      "repeat_gradients(node, gradients): see graph/backward.py; None: it can't."},
+    {"read_grad", read_grad, METH_O, "read_grad(tensor): see tensor/core.py."},
     {"fill_leaves", fill_leaves, METH_VARARGS, "fill_leaves(leaves, found): see graph/line.py."},
     {NULL, NULL, 0, NULL},
 };

@@ -5,13 +5,13 @@ What does not depend on the graph stands beside this file, one idea a file.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pyautodl import backends
-from pyautodl.backends import Array
+from pyautodl.backends import Array, native
 from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.backends.fields import TensorFields
 from pyautodl.errors import DTypeError, GradError, ShapeError
@@ -237,17 +237,29 @@ class Tensor(Protocols, TensorFields):
     def _drop_grad(self) -> None:
         self._grad = None
 
+    def _told_grad(self) -> Tensor | None:
+        """The gradient, with a warning where a tensor never gets one."""
+        if self._grad is None and not (self.is_leaf or self.retains_grad):
+            warnings.warn(
+                "grad: the tensor is the result of a call, whose gradient backward does not "
+                "keep, so that it is None; likely fix: retain_grad() before backward(), or "
+                "the grad of a tensor with requires_grad=True that it is computed from",
+                stacklevel=2,
+            )
+        return self._grad
+
     if TYPE_CHECKING:
         grad: Tensor | None
     else:
         # read at every step for every parameter, so by a function in C; what the engine
         # computes it writes to the slot, unchecked
         grad = property(
-            attrgetter("_grad"),
+            native.dispatch.read_grad if native.available else _told_grad,
             _set_grad,
             _drop_grad,
             "The gradient that backward added up; None: there is none. May be assigned a "
-            "tensor of the same shape and element type.",
+            "tensor of the same shape and element type. What calls give has one only after "
+            "retain_grad(); a warning says so.",
         )
 
     def detach(self) -> Tensor:
