@@ -119,6 +119,28 @@ def test_shifts_are_those_of_earlier_versions():
     assert (at[:, 2:] - 3).tolist() == [[-3, -2], [-3, -3], [2, -3], [0, -3]]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64", "bool"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", ["plain", "last", "turned"])
+def test_whole_pixels_are_moved_as_slices_are(dtype, channels, layout):
+    x = (_images(n=40, c=channels, h=5, w=6) * 9).to(getattr(ad, dtype))
+    if layout == "last":
+        x = x.contiguous(memory_format=ad.channels_last)
+    elif layout == "turned":
+        x = x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)
+    for move, size, most in (
+        (RandomShift(8, fill=1), (5, 6), 8),
+        (RandomCrop(4, 3), (4, 4), 3),
+    ):
+        found = _run(move, x)
+        maps = move._maps(Draw(ad.arange(40), 2, 7), 5, 6)
+        padded = np.full((40, channels, 5 + 2 * most, 6 + 2 * most), most == 8, dtype)
+        padded[:, :, most : most + 5, most : most + 6] = x.numpy()
+        for i, (down, right) in enumerate(maps[:, [2, 5]].astype(int) + most):
+            part = padded[i, :, down : down + size[0], right : right + size[1]]
+            np.testing.assert_array_equal(found[i].numpy(), part)
+
+
 # ---- several transforms ----
 
 

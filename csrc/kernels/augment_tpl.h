@@ -6,7 +6,8 @@
  * augment_move: threads split the output's rows. Of a piece of a row it first finds where each pixel
  * reads, which is the same for all channels, then goes through the channels, for any strides.
  * Positions are in double, so that flips, shifts and crops, whose maps are whole numbers, are copies,
- * and where a map turns nothing the columns of a sample are found once for all its rows.
+ * and where a map turns nothing the columns of a sample are found once for all its rows. A move by whole
+ * pixels finds none: of each row a run is copied, with channels that lie side by side all at once.
  */
 #include "normal_tpl.h"
 
@@ -272,6 +273,56 @@ static void K(move)(const augment_move_args *a, const double *map, int64_t i, in
     }
 }
 
+/* Whether a map moves by whole pixels alone, and how far. */
+static int K(whole_move)(const augment_move_args *a, const double *map, int64_t *down,
+                         int64_t *right) {
+    const int straight = map[0] == 1 && map[1] == 0 && map[3] == 0 && map[4] == 1;
+    const int near = fabs(map[2]) < 0x1p40 && fabs(map[5]) < 0x1p40;
+    if (a->mode != PYAD_NEAREST || a->outside != PYAD_OUTSIDE_FILL || !straight || !near) return 0;
+    *down = (int64_t)map[2];
+    *right = (int64_t)map[5];
+    return (double)*down == map[2] && (double)*right == map[5];
+}
+
+/* n elements of `from`, or with from_step 0 its one again and again. Only runs of elements that lie side
+ * by side on both sides are many: the loop is kept small. */
+static __attribute__((cold, noinline)) void K(copy_run)(const ELEM *from, int64_t from_step, int64_t n,
+                                                        ELEM *to, int64_t step) {
+    if (from_step == 1 && step == 1) {
+        memcpy(to, from, (size_t)n * sizeof *to);
+        return;
+    }
+    for (int64_t k = 0; k < n; k++, from += from_step, to += step) *to = *from;
+}
+
+/* `rows` rows from i on, where `out` is, moved by whole pixels. */
+static void K(move_whole)(const augment_move_args *a, int64_t down, int64_t right, int64_t i, int64_t rows,
+                          const ELEM *x, ELEM *out) {
+    const pyad_array *from = &a->x, *to = &a->out;
+    const int64_t channels = from->shape[1], columns = to->shape[3];
+    const int together = channels > 1 && from->stride[1] == 1 && from->stride[3] == channels &&
+                         to->stride[1] == 1 && to->stride[3] == channels;
+    const int64_t unit = together ? channels : 1;
+    const ELEM fill = (ELEM)a->fill;
+    const int64_t from_step = together ? 1 : from->stride[3], step = together ? 1 : to->stride[3];
+    const int64_t first = pyad_min(pyad_max(-right, 0), columns);
+    const int64_t end = pyad_max(pyad_min(from->shape[3] - right, columns), first);
+    for (int64_t last = i + rows; i < last; i++, out += to->stride[2]) {
+        const int64_t row = i + down;
+        const int present = row >= 0 && row < from->shape[2] && first < end;
+        const int64_t before = present ? first : columns, after = present ? end : columns;
+        for (int64_t c = 0; c < channels; c += unit) {
+            ELEM *line = out + c * to->stride[1];
+            K(copy_run)(&fill, 0, before * unit, line, step);
+            if (!present) continue;
+            const ELEM *run = x + c * from->stride[1] + row * from->stride[2] +
+                              (first + right) * unit * from_step;
+            K(copy_run)(run, from_step, (after - before) * unit, line + before * unit * step, step);
+            K(copy_run)(&fill, 0, (columns - after) * unit, line + after * unit * step, step);
+        }
+    }
+}
+
 static int K(augment_move)(const void *args, const team *t) {
     const augment_move_args *a = args;
     const int64_t height = a->out.shape[2], columns = a->out.shape[3];
@@ -283,6 +334,11 @@ static int K(augment_move)(const void *args, const team *t) {
         const ELEM *x = (const ELEM *)a->x.data + n * a->x.stride[0];
         ELEM *out = (ELEM *)a->out.data + n * a->out.stride[0] + i * a->out.stride[2];
         rows = pyad_min(height - i, end - row);
+        int64_t down, right;
+        if (K(whole_move)(a, map, &down, &right)) {
+            K(move_whole)(a, down, right, i, rows, x, out);
+            continue;
+        }
         for (int64_t j = 0; j < columns; j += PIECE) {
             const int64_t pixels = pyad_min(PIECE, columns - j);
             K(move)(a, map, i, rows, j, pixels, x, out + j * a->out.stride[3]);

@@ -45,7 +45,9 @@ _ROW, _COLUMN = 2, 5
 
 
 def _still(samples: int) -> NDArray:
-    return np.tile([1.0, 0, 0, 0, 1, 0], (samples, 1))
+    maps = np.empty((samples, 6))
+    maps[:] = (1, 0, 0, 0, 1, 0)
+    return maps
 
 
 class _Move(Transform):
@@ -151,7 +153,7 @@ class RandomShift(_Move):
         units = draw.uniform(2)
         maps = _still(len(units))
         shift = np.floor(units * (2 * self.max_shift + 1)) - self.max_shift
-        maps[:, [_ROW, _COLUMN]] = -shift
+        maps[:, _ROW :: _COLUMN - _ROW] = -shift
         return maps
 
 
