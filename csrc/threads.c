@@ -10,6 +10,11 @@
  * processor: where other programs keep the rest busy, the system leaves them together, and spinning
  * takes the time of the one waited for. A worker that finds itself there moves to a processor that has
  * none of the team, if it may: some systems pack threads that sleep in turn onto one, for seconds.
+ * Where other programs want the same processors, a yield gives them a whole turn of some milliseconds,
+ * at each barrier, and a thread that has spun is the next to lose its own turn; one that slept gets the
+ * processor back at once. A waiting thread sees its clock jump there: if it does so again, then for a
+ * hundred times as long, a second at most, nobody yields, and spinning lasts as long as going to sleep
+ * and being woken.
  *
  * One Python thread holds the team at a time; others run their kernels alone, with the same bits. A
  * forked child has none of its parent's threads: it forgets them and starts its own at first use.
@@ -28,6 +33,11 @@
 #define SPINS_PER_CLOCK 32
 #define WAKING_STREAK 32 /* calls; waking costs as much as some ten of them save */
 #define YIELDS 16
+#define TURN_NANOSECONDS 1000000 /* about the least that another program runs once it may */
+#define CROWDED_TURNS 100        /* so that finding out anew costs one turn in so many */
+#define LONGEST_CROWDED_NANOSECONDS 1000000000 /* even if the process was stopped for an hour */
+#define WATCH_NANOSECONDS 50000000 /* in which a second turn shows that there is more to come */
+#define CROWDED_SPIN_NANOSECONDS 10000
 #define MOVE_NANOSECONDS 1000000
 #define WORKER_STACK_BYTES (1 << 20)
 
@@ -77,6 +87,7 @@ static struct {
     _Atomic int64_t arrived;
     _Atomic int64_t pending;
     _Atomic int64_t spinners; /* threads that may spin before sleeping: the team's, or 0 */
+    _Atomic int64_t crowded_until; /* till then other programs are taken to want the processors */
     _Atomic int32_t stopping;
     char *scratch;
     int64_t scratch_bytes;
@@ -161,7 +172,7 @@ static void gate_init(gate *g) {
     pthread_cond_init(&g->changed, NULL);
 }
 
-static int gate_moved(gate *g, int64_t old) {
+static int gate_moved(const gate *g, int64_t old) {
     return atomic_load_explicit(&g->value, memory_order_acquire) != old;
 }
 
@@ -176,21 +187,49 @@ static void gate_sleep(gate *g, int64_t old) {
     pthread_mutex_unlock(&g->mutex);
 }
 
+/* The clock; a waiting thread that finds it has jumped since `before` had to leave its processor to
+ * another program. Once is nothing: some daemon woke. Again soon after it, or after the crowded time
+ * that the last jump led to, tells of a program that goes on. */
+static int64_t read_clock(int64_t before) {
+    int64_t time = now(), away = time - before;
+    if (away < TURN_NANOSECONDS) return time;
+    int64_t calm = before - atomic_load_explicit(&crew.crowded_until, memory_order_relaxed);
+    if (calm < 0) return time; /* known; or another thread of the team was away at the same time */
+    int64_t lasts = pyad_min(CROWDED_TURNS * away, LONGEST_CROWDED_NANOSECONDS);
+    atomic_store_explicit(&crew.crowded_until, calm < WATCH_NANOSECONDS ? time + lasts : time,
+                          memory_order_relaxed);
+    return time;
+}
+
+static int gate_spin(const gate *g, int64_t old, int64_t time, int64_t deadline) {
+    do {
+        for (int i = 0; i < SPINS_PER_CLOCK; i++) {
+            if (gate_moved(g, old)) return 1;
+            relax();
+        }
+        time = read_clock(time);
+    } while (time < deadline);
+    return 0;
+}
+
+static int gate_yield(const gate *g, int64_t old) {
+    int64_t time = now();
+    for (int i = 0; i < YIELDS; i++) {
+        if (gate_moved(g, old)) return 1;
+        sched_yield();
+        time = read_clock(time);
+    }
+    return 0;
+}
+
 /* Thread ith waits until the value is no longer `old`. */
 static void gate_wait(gate *g, int64_t old, int64_t ith) {
-    if (may_spin(ith)) {
-        int64_t deadline = now() + SPIN_NANOSECONDS;
-        do {
-            for (int i = 0; i < SPINS_PER_CLOCK; i++) {
-                if (gate_moved(g, old)) return;
-                relax();
-            }
-        } while (now() < deadline);
-    }
-    for (int i = 0; i < YIELDS; i++) {
-        if (gate_moved(g, old)) return;
-        sched_yield();
-    }
+    int spins = may_spin(ith);
+    int64_t time = now();
+    int crowded = time < atomic_load_explicit(&crew.crowded_until, memory_order_relaxed);
+    int64_t longest = crowded ? CROWDED_SPIN_NANOSECONDS : SPIN_NANOSECONDS;
+    if (spins && gate_spin(g, old, time, time + longest)) return;
+    if (!crowded && gate_yield(g, old)) return;
     gate_sleep(g, old);
 }
 

@@ -27,6 +27,12 @@ static int run_team(pyad_kernel_fn kernel, probe *p, int64_t nth, pyad_error *er
     return status;
 }
 
+/* qemu-user can't start threads in a child that a process with threads has forked, and does not keep
+ * the processor's time. */
+static void skip_if_emulated(void) {
+    if (getenv("PYAD_EMULATED") != NULL) skip();
+}
+
 /* ---- taking part ---- */
 
 static int count_parts(const void *args, const team *t) {
@@ -105,6 +111,54 @@ static void test_oversubscribed_team(void **state) {
     probe q = {0};
     assert_int_equal(run_team(meet_often, &q, 2, &error), 0);
     assert_int_equal(q.wrong, 0);
+}
+
+/* ---- other programs ---- */
+
+static _Atomic int burners_stop;
+
+static void *burn(void *unused) {
+    while (!atomic_load_explicit(&burners_stop, memory_order_relaxed)) continue;
+    return unused;
+}
+
+static int64_t nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+#define RUNS 20
+#define MEETINGS ((int64_t)RUNS * 2 * ROUNDS)
+
+/* How many nanoseconds it takes nth threads to meet MEETINGS times. */
+static int64_t time_meetings(int64_t nth) {
+    pyad_error error;
+    int64_t began = nanoseconds();
+    for (int i = 0; i < RUNS; i++) {
+        probe p = {0};
+        assert_int_equal(run_team(meet_often, &p, nth, &error), 0);
+        assert_int_equal(p.wrong, 0);
+    }
+    return nanoseconds() - began;
+}
+
+/* Each processor has another thread that never waits. If barriers gave it turns, of milliseconds, this
+ * would take ten times as long and more; with many processors it takes long anyway. */
+static void test_barriers_do_not_give_turns_to_busy_threads(void **state) {
+    (void)state;
+    skip_if_emulated();
+    pthread_t burners[PYAD_MAX_THREADS];
+    int64_t cpus = pyad_available_cpus();
+    if (cpus > 8) skip();
+    atomic_store(&burners_stop, 0);
+    for (int64_t i = 0; i < cpus; i++) {
+        assert_int_equal(pthread_create(&burners[i], NULL, burn, NULL), 0);
+    }
+    int64_t took = time_meetings(cpus + 1);
+    atomic_store(&burners_stop, 1);
+    for (int64_t i = 0; i < cpus; i++) pthread_join(burners[i], NULL);
+    assert_true(took < MEETINGS * 375000);
 }
 
 /* ---- range ---- */
@@ -300,11 +354,6 @@ static void test_callers_side_by_side(void **state) {
 
 /* ---- fork ---- */
 
-/* qemu-user can't start threads in a child that a process with threads has forked. */
-static void skip_if_emulated(void) {
-    if (getenv("PYAD_EMULATED") != NULL) skip();
-}
-
 static int in_child(void) {
     probe p = {0};
     pyad_error error;
@@ -407,6 +456,7 @@ int main(void) {
         cmocka_unit_test(test_caller_does_what_a_sleeping_worker_has_not_begun),
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_oversubscribed_team),
+        cmocka_unit_test(test_barriers_do_not_give_turns_to_busy_threads),
         cmocka_unit_test(test_range_covers_everything_once_in_whole_blocks),
         cmocka_unit_test(test_lowest_position_wins),
         cmocka_unit_test(test_status_without_team_fail_is_reported),
