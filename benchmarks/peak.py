@@ -9,6 +9,7 @@ A product of n x n matrices is `a @ b` of tensors, without gradients. A C compil
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,13 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     with compiled(ad.native.current_isa(), "-shared", "-fPIC") as library:
         multiply_adds = ctypes.CDLL(library).multiply_adds
-        multiply_adds.argtypes, multiply_adds.restype = (
-            [ctypes.c_int64],
-            ctypes.c_double,
-        )
+        multiply_adds.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
         for threads in sorted({1, min(available_cpus(), _MOST_THREADS)}):
             for n in _SIZES:
-                peak = partial(multiply_adds, threads)
+                peak = partial(_pace, multiply_adds, threads)
                 rows.append(_row(n, threads, _shares(n, threads, peak, chosen.rounds)))
                 print(rows[-1]["row"], _shown(rows[-1]), flush=True)
     found = results.document("peak", rows)
@@ -57,6 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     results.write(chosen, found, table, lambda: None)
     return 0
+
+
+def _pace(multiply_adds: Callable[..., int], threads: int) -> float:
+    """GFLOP/s of a turn of multiply-adds.
+
+    Raises:
+        OSError: the system has no such threads.
+    """
+    gflops = ctypes.c_double()
+    status = multiply_adds(threads, ctypes.byref(gflops))
+    if status != 0:
+        raise OSError(
+            status,
+            f"peak: multiply-adds need {threads} threads, which can't be had: "
+            f"{os.strerror(status)}; is a limit on memory or processes set (ulimit -a)?",
+        )
+    return gflops.value
 
 
 def _shares(

@@ -3,9 +3,11 @@
  *     roofline THREADS    prints lines "name value": GFLOP/s and GB/s
  *
  * Compiled by benchmarks/roofline.py once for each instruction set, with its flags alone; as a library it
- * has `multiply_adds`, to take turns within a process with what is held against it.
+ * has `multiply_adds`, to take turns within a process with what is held against it. Nothing here ends the
+ * process: what can't be had is a status, of the program or the function.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,14 +93,21 @@ enum { COUNT = sizeof measurements / sizeof measurements[0] };
 
 static worker *workers;
 
-/* All threads begin together; the slowest counts. */
-static void *serve(void *argument) {
-    worker *w = argument;
+static int allocate(worker *w) {
     float **arrays[3] = {&w->a, &w->b, &w->c};
     for (int k = 0; k < 3; k++) {
         *arrays[k] = aligned_alloc(64, (size_t)streamed * sizeof(float));
-        if (*arrays[k] == NULL) exit(2);
-        for (int64_t i = 0; i < streamed; i++) (*arrays[k])[i] = 1.0f;
+        if (*arrays[k] == NULL) return 0;
+    }
+    return 1;
+}
+
+/* All threads begin together; the slowest counts. The memory is first written by who reads it later. */
+static void *serve(void *argument) {
+    worker *w = argument;
+    float *arrays[3] = {w->a, w->b, w->c};
+    for (int k = 0; k < 3; k++) {
+        for (int64_t i = 0; i < streamed; i++) arrays[k][i] = 1.0f;
     }
     for (int m = 0; m < COUNT; m++) {
         const measurement *what = &measurements[m];
@@ -124,35 +133,55 @@ static void *serve(void *argument) {
 }
 
 #define TURN_ROUNDS 600000
+#define MOST_IN_TURN 64
 
-static void *take_turn(void *argument) {
-    worker *w = argument;
+/* Held until it is known whether all threads of a turn are there. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static int turn_status;
+
+static void take_turn(worker *w) {
     pthread_barrier_wait(&barrier);
     const double began = now();
     multiply_add(w, TURN_ROUNDS);
     w->seconds = now() - began;
+}
+
+static void *join_turn(void *argument) {
+    pthread_mutex_lock(&starting);
+    const int status = turn_status;
+    pthread_mutex_unlock(&starting);
+    if (status == 0) take_turn(argument);
     return NULL;
 }
 
-/* GFLOP/s of one or two milliseconds of multiply-adds on 1 to 64 threads, the slowest counts; 0 where there
- * is no memory for threads. */
-double multiply_adds(int64_t count) {
-    worker turn[64] = {{0}};
-    pthread_t ids[64];
+/* One or two milliseconds of multiply-adds on 1 to 64 threads, the slowest counts: their GFLOP/s and 0, or
+ * the system's error number where there are no such threads. */
+int multiply_adds(int64_t count, double *gflops) {
+    worker turn[MOST_IN_TURN] = {{0}};
+    pthread_t ids[MOST_IN_TURN];
     double slowest = 0;
-    if (pthread_barrier_init(&barrier, NULL, (unsigned)count)) return 0;
-    for (int64_t i = 1; i < count; i++) {
-        if (pthread_create(&ids[i], NULL, take_turn, &turn[i])) exit(2);
+    if (count < 1 || count > MOST_IN_TURN) return EINVAL;
+    int status = pthread_barrier_init(&barrier, NULL, (unsigned)count);
+    if (status) return status;
+    pthread_mutex_lock(&starting);
+    int64_t started = 1;
+    while (started < count && status == 0) {
+        status = pthread_create(&ids[started], NULL, join_turn, &turn[started]);
+        if (status == 0) started++;
     }
-    take_turn(&turn[0]);
-    for (int64_t i = 0; i < count; i++) {
+    turn_status = status;
+    pthread_mutex_unlock(&starting);
+    if (status == 0) take_turn(&turn[0]);
+    for (int64_t i = 0; i < started; i++) {
         if (i > 0) pthread_join(ids[i], NULL);
         if (turn[i].seconds > slowest) slowest = turn[i].seconds;
     }
     pthread_barrier_destroy(&barrier);
+    if (status) return status;
     static volatile float sink;
     sink = turn[0].sink;
-    return (double)(count * TURN_ROUNDS) * 2.0 * CHAINS * LANES / slowest / 1e9;
+    *gflops = (double)(count * TURN_ROUNDS) * 2.0 * CHAINS * LANES / slowest / 1e9;
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -164,6 +193,7 @@ int main(int argc, char **argv) {
     if (ids == NULL) return 2;
     for (int64_t i = 0; i < threads; i++) {
         workers[i].ith = i;
+        if (!allocate(&workers[i])) return 2;
         if (i > 0 && pthread_create(&ids[i], NULL, serve, &workers[i])) return 2;
     }
     serve(&workers[0]);

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -335,6 +337,42 @@ def test_peak_takes_turns_with_each_size_and_number_of_threads(monkeypatch, tmp_
     ]
     for row in rows:
         assert 0 < row["low"] <= row["share"] <= row["high"]
+
+
+_WITHOUT_MEMORY_FOR_STACKS = """
+import ctypes, resource, sys
+from benchmarks import peak, roofline
+
+with roofline.compiled("base", "-shared", "-fPIC") as library:
+    multiply_adds = ctypes.CDLL(library).multiply_adds
+    multiply_adds.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
+    assert peak._pace(multiply_adds, 2) > 0
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), hard))
+    try:
+        peak._pace(multiply_adds, 64)
+    except OSError as error:
+        message = str(error)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    assert peak._pace(multiply_adds, 2) > 0
+print(message)
+"""
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux's limits")
+def test_peak_raises_where_threads_cannot_be_had(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    run = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_MEMORY_FOR_STACKS],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert run.returncode == 0, run.stderr
+    assert "peak: multiply-adds need 64 threads, which can't be had" in run.stdout
 
 
 def test_the_readme_names_modules_that_exist():
