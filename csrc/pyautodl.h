@@ -432,6 +432,10 @@ typedef struct {
 #define PYAD_PLANAR_PIXELS 112
 #define PYAD_PLANAR_ELEMENTS 8192
 #define PYAD_PLANAR_DEPTH 1024
+/* conv_fwd reads a weight as it lies, packed or not, if the output has at most so many pixels, each
+ * a sum of at least so many products. */
+#define PYAD_FEW_PIXELS 64
+#define PYAD_FEW_DEPTH 512
 
 /* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered. Numbers
  * are (depth, height, width), those of absent axes 1, 0, 1. out = activation(scale conv(x, weight) +

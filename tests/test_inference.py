@@ -195,6 +195,77 @@ def test_packed_weights_are_freed_with_the_weight():
     assert freed >= 4 * 64 * 64 * (9 + 36)
 
 
+def forms_of(weight: ad.Tensor) -> set[str]:
+    """The kernels that made what is kept beside a weight."""
+    packed = weight._array.storage.packed
+    kept = {} if packed is None else packed[1]
+    return {key[0] for key, form in kept.items() if form is not None}
+
+
+@compiled
+def test_a_form_goes_back_when_others_are_read_instead():
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+    large, small = ad.randn(1, 64, 32, 32), ad.randn(1, 64, 9, 9)
+    with ad.no_grad():
+        expected = [conv(x).numpy() for x in (large, small)]
+
+        def read(image, algorithm, times):
+            with ad.use_conv_algorithm(algorithm):
+                for _ in range(times):
+                    y = conv(image)
+            return y
+
+        read(large, "winograd", 2)
+        for _ in range(200):  # by turns: both stay
+            read(small, "im2col", 1)
+            read(large, "winograd", 1)
+        both = forms_of(conv.weight)
+        read(small, "im2col", 150)
+        one = forms_of(conv.weight)
+        again = [read(large, "winograd", 1), read(small, "im2col", 1)]
+    assert both == {"winograd_weight", "conv_weight"}
+    assert one == {"conv_weight"}
+    for y, before in zip(again, expected, strict=True):
+        np.testing.assert_allclose(y.numpy(), before, rtol=1e-3, atol=1e-4)
+
+
+@compiled
+def test_a_weight_that_meets_few_pixels_is_read_as_it_lies():
+    model = nn.Sequential(
+        nn.Conv2d(64, 72, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(72, 64, 3, padding=1),
+    )
+    few, many = ad.randn(1, 64, 7, 7), ad.randn(4, 64, 7, 7)
+    with ad.no_grad(), ad.use_conv_algorithm("precise"):
+        first = model(few).numpy().tobytes()
+        for _ in range(3):
+            assert model(few).numpy().tobytes() == first
+        assert not forms_of(model[0].weight)
+        for _ in range(3):
+            model(many)
+        assert forms_of(model[0].weight) == {"conv_weight"}
+        # neither that form nor the others' turn changes a bit
+        assert model(few).numpy().tobytes() == first
+        for _ in range(150):
+            model(few)
+        assert not forms_of(model[0].weight)
+
+
+@compiled
+def test_a_form_that_saves_little_for_its_size_is_not_kept():
+    conv = nn.Conv2d(256, 256, 3, padding=1, bias=False)
+    with ad.no_grad():
+        large, small = ad.randn(1, 256, 100, 100), ad.randn(1, 256, 14, 14)
+        without = [conv(large) for _ in range(3)]
+        assert not forms_of(conv.weight)
+        for _ in range(2):
+            conv(small)
+        assert forms_of(conv.weight) == {"winograd_weight"}
+        # once it is there it is read, which changes no bit
+        assert without[0].numpy().tobytes() == conv(large).numpy().tobytes()
+
+
 # ---- the chain that Sequential keeps ----
 
 

@@ -16,3 +16,6 @@
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */
 #define CONV_DEPTH_BYTES 1024
 #define CONV_PIXELS 128
+/* conv/few_tpl.h: tiles of outputs and vectors of pixels are 24 of the 32 registers */
+#define FEW_ROWS 8
+#define FEW_NV 3

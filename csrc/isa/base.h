@@ -16,3 +16,6 @@
  * output pixels of a block of the weight's gradient, whose rows stay in L2 */
 #define CONV_DEPTH_BYTES 1024
 #define CONV_PIXELS 128
+/* conv/few_tpl.h: tiles of outputs and vectors of pixels are 8 of SSE2's 16 registers */
+#define FEW_ROWS 4
+#define FEW_NV 2

@@ -4,7 +4,7 @@
  * The folder conv has the loops: gather_tpl.h for the output (conv_fwd) and the gradient of the
  * image (conv_bwd_x), weight_grad_tpl.h for that of the weight (conv_bwd_w). Some shapes have ways
  * of their own: depthwise_tpl.h, pointwise_tpl.h, images of few channels planar_tpl.h forward and
- * narrow_tpl.h backward.
+ * narrow_tpl.h backward, few pixels forward few_tpl.h.
  *
  * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch
  * depends on channels and kernel size: neither batch nor image enters.
@@ -23,6 +23,7 @@
 #include "conv/pointwise_tpl.h"
 #include "conv/gather_tpl.h"
 #include "conv/planar_tpl.h"
+#include "conv/few_tpl.h"
 #include "conv/weight_grad_tpl.h"
 
 /* Products of the convolution, in units of the work that PYAD_WORK_GRAIN counts: eight of them in
@@ -84,6 +85,10 @@ static int K(conv_fwd)(const void *args, const team *t) {
                          {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                           (int)a->activation, (REAL)a->p0, (REAL)a->p1},
                          a->out.data};
+    if (FEW_IS(&s)) {
+        K(few_apply)(&s, a->x.data, a->weight.data, &call.end, a->out.data, t);
+        return 0;
+    }
     return K(conv_apply)(&s, 0, &call, t);
 }
 
@@ -101,9 +106,9 @@ static int K(conv_bwd_x)(const void *args, const team *t) {
 }
 
 static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
-    if (a->packed.data != NULL) return 0;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
-    return K(conv_gather_shared)(&s, 0);
+    if (FEW_IS(&s) && !planar_is(&a->x)) return K(few_shared)(&s);
+    return a->packed.data != NULL ? 0 : K(conv_gather_shared)(&s, 0);
 }
 
 static int64_t K(conv_bwd_x_shared_bytes)(const conv_bwd_x_args *a) {

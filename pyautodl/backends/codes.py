@@ -35,6 +35,11 @@ PLANAR_PIXELS = 112
 PLANAR_ELEMENTS = 8192
 PLANAR_DEPTH = 1024
 
+# a convolution whose weight is read as it lies: pixels of the output at most, products of a
+# sum at least
+FEW_PIXELS = 64
+FEW_DEPTH = 512
+
 # Winograd's algorithm: pixels from tile to tile, points of a tile, columns of a panel
 WINOGRAD_STEP = 4
 WINOGRAD_POINTS = 36

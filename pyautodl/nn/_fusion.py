@@ -320,9 +320,10 @@ class _Run:
         storage = new_storage(nbytes)
         between = [new_storage(size) if size else storage for size in calls.sizes]
         addresses: list[int] = []
+        forms: list[Array] = []
         source, last = x.address, len(self.links) - 1
         for i, (link, call) in enumerate(zip(self.links, calls.calls, strict=True)):
-            found = call.addresses(*_arrays_of(link))
+            found = call.addresses(*_arrays_of(link), forms)
             if found is None:
                 return None
             residual = 0 if link.end is None or added is None else added.address

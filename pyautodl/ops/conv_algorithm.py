@@ -21,7 +21,9 @@ __all__ = [
     "chosen_algorithm",
     "estimate_costs",
     "get_conv_algorithm",
+    "has_few_pixels",
     "is_depthwise",
+    "keeps_form",
     "native_algorithm",
     "set_conv_algorithm",
     "use_conv_algorithm",
@@ -40,6 +42,9 @@ _MAP_WEIGHT = 600
 # for im2col: as copying an element of a pixel's row, as packing a 3x3 kernel
 _COPY = 8
 _PACK_WEIGHT = 300
+
+# the share of a call that a MB of a weight's packed form must save to be kept
+_WORTH_A_MB = 0.0025
 
 _current = "auto"
 
@@ -168,6 +173,32 @@ def is_depthwise(shape: ConvShape) -> bool:
     return 1 < shape.groups == shape.x[1] == shape.out[1]
 
 
+def has_few_pixels(shape: ConvShape) -> bool:
+    """Whether im2col has so few rows that it reads the weight as it lies (of float64, for
+    which there is no such kernel, it is packed in each call).
+    """
+    pixels = shape.out[0] * prod(shape.out[2:])
+    depth = prod(shape.weight[1:])
+    return (
+        shape.groups == 1
+        and 0 < pixels <= codes.FEW_PIXELS
+        and depth >= codes.FEW_DEPTH
+    )
+
+
+@lru_cache(maxsize=4096)
+def keeps_form(shape: ConvShape, algorithm: str, elements: int) -> bool:
+    """Whether the packed form of a weight, of so many elements, is worth its memory at
+    inference: what it saves is a large enough share of the call.
+    """
+    if algorithm == "winograd":
+        packing = float(_MAP_WEIGHT * prod(shape.weight[:2]))
+    else:
+        packing = _PACK_WEIGHT * prod(shape.weight) / 9
+    share = packing / max(1.0, packing, estimate_costs(shape)[algorithm])
+    return share >= _WORTH_A_MB * 4e-6 * elements
+
+
 def estimate_costs(shape: ConvShape) -> dict[str, float]:
     """Multiply-adds, or what takes as long, of each algorithm that can do the work."""
     if is_depthwise(shape):
@@ -182,7 +213,7 @@ def _im2col_cost(shape: ConvShape) -> float:
     pixels = shape.out[0] * prod(shape.out[2:])
     depth = prod(shape.weight[1:])
     sums = pixels * depth * (shape.out[1] + _COPY * shape.groups) * _met_share(shape)
-    return sums + _PACK_WEIGHT * prod(shape.weight[:2])
+    return sums + _PACK_WEIGHT * prod(shape.weight) / 9
 
 
 def _met_share(shape: ConvShape) -> float:

@@ -1,5 +1,5 @@
-"""A convolution whose weight is kept in packed form, prepared down to the addresses, so
-that several can run one after the other in one call.
+"""A convolution whose weight is kept in packed form, or needs none, prepared down to the
+addresses, so that several can run one after the other in one call.
 """
 
 from __future__ import annotations
@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from pyautodl.backends import Array, Made, channels_last_strides, native, pack_layout
+from pyautodl.backends import (
+    Array,
+    Made,
+    channels_last_strides,
+    contiguous_strides,
+    native,
+    pack_layout,
+)
 from pyautodl.ops.conv import conv_shape, conv_shape_of, conv_way, reads_as_is
 from pyautodl.ops.conv_algorithm import native_algorithm
 from pyautodl.ops.packed_weight import Key, kept_weight, key_of
@@ -22,10 +29,11 @@ class ConvCall:
     """The call for arrays of one layout.
 
     Args:
-        reads: x, weight, its packed form, scale, bias, residual.
+        reads: x, weight, scale, bias, residual.
         made: the output.
         numbers: the kernel, its integers and floats.
-        key: of the packed form.
+        form: the shape of the weight's packed form and its key; None: there is none.
+        keeps: whether the packed form must be there.
 
     Attributes:
         prepared: for `native.sequence`.
@@ -33,42 +41,54 @@ class ConvCall:
         nbytes: its size.
     """
 
-    __slots__ = ("_key", "_layouts", "made", "nbytes", "prepared")
+    __slots__ = ("_keeps", "_key", "_layouts", "made", "nbytes", "prepared")
 
     def __init__(
         self,
         reads: tuple[Array | None, ...],
         made: Made,
         numbers: tuple[str, Ints, Sequence[float]],
-        key: Key,
+        form: tuple[Ints, Key] | None,
+        keeps: bool,
     ) -> None:
         self.made = made
         self.nbytes = prod(made.shape) * made.dtype.itemsize
         layouts = [None if each is None else each.layout() for each in reads]
-        out = pack_layout(made.dtype.code, made.shape, made.strides)
+        code = made.dtype.code
+        out = pack_layout(code, made.shape, made.strides)
+        packed = None
+        if form is not None:
+            packed = pack_layout(code, form[0], contiguous_strides(form[0]))
         kernel, ints, floats = numbers
-        arrays = [*layouts, out]
+        arrays = [*layouts[:2], packed, *layouts[2:], out]
         self.prepared = native.prepare(kernel, arrays, [self.nbytes], ints, floats)
-        self._key = key
-        self._layouts = (layouts[1], *layouts[3:5])
+        self._key, self._keeps = None if form is None else form[1], keeps
+        self._layouts = (*layouts[1:4],)
 
     def addresses(
-        self, weight: Array, scale: Array | None, bias: Array | None
+        self,
+        weight: Array,
+        scale: Array | None,
+        bias: Array | None,
+        forms: list[Array],
     ) -> tuple[int, int, int, int] | None:
         """Where weight, packed weight, scale and bias lie; None if they are not what the
-        call was made for, or the weight has no packed form now.
+        call was made for, or the weight lacks its packed form now. A packed form goes on
+        the list `forms`, to live until the call is over.
         """
         found = []
         for each, layout in zip((weight, scale, bias), self._layouts, strict=True):
             if (None if each is None else each.layout()) != layout:
                 return None
             found.append(0 if each is None else each.address)
-        if weight.offset != self._key[1]:
+        if self._key is not None and weight.offset != self._key[1]:
             return None
         packed = kept_weight(weight, self._key)
-        if packed is None:
+        if packed is not None:
+            forms.append(packed)
+        elif self._keeps:
             return None
-        return found[0], packed.address, found[1], found[2]
+        return found[0], 0 if packed is None else packed.address, found[1], found[2]
 
 
 def conv_call(
@@ -80,7 +100,9 @@ def conv_call(
     activation: tuple[int, float, float],
     *numbers: Any,
 ) -> ConvCall | None:
-    """The call, if no array must be copied for it and the weight's packed form is kept."""
+    """The call, if no array must be copied for it and the weight's packed form is kept
+    where it is worth that.
+    """
     for each in (weight, scale, bias):
         if each is not None and not (each.is_contiguous() and each.dtype is x.dtype):
             return None
@@ -88,13 +110,14 @@ def conv_call(
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
     way = conv_way(shape, native_algorithm(shape))
-    if way.packing is None or not reads_as_is(x, shape):
+    if not reads_as_is(x, shape):
         return None
-    kernel, _, ints = way.packing
-    key = key_of(weight, kernel, ints)
-    packed = kept_weight(weight, key)
-    if packed is None:
-        return None
+    form = None
+    if way.packing is not None:
+        kernel, room, ints = way.packing
+        form = room, key_of(weight, kernel, ints)
+        if way.keeps and kept_weight(weight, form[1]) is None:
+            return None
     made = Made(out, x.dtype, channels_last_strides(out))
     if residual is not None and (residual.shape, residual.strides, residual.dtype) != (
         made.shape,
@@ -103,5 +126,6 @@ def conv_call(
     ):
         return None
     number, *floats = activation
-    reads = (x, weight, packed, scale, bias, residual)
-    return ConvCall(reads, made, (way.kernel, (*way.ints, number), floats), key)
+    reads = (x, weight, scale, bias, residual)
+    numbers_of_call = (way.kernel, (*way.ints, number), floats)
+    return ConvCall(reads, made, numbers_of_call, form, way.keeps)

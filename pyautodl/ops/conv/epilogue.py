@@ -15,7 +15,7 @@ from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
 from pyautodl.ops.conv.ways import LINEAR, RELU, conv_shape_of, conv_way
-from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
+from pyautodl.ops.conv_algorithm import ConvShape, has_few_pixels, native_algorithm
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.packed_weight import packed_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -68,6 +68,7 @@ def _is_planar(shape: ConvShape) -> bool:
         and prod(shape.weight[1:]) <= codes.PLANAR_DEPTH
         and lines * line <= codes.PLANAR_ELEMENTS
         and native_algorithm(shape) == "im2col"
+        and not has_few_pixels(shape)
     )
 
 
@@ -90,9 +91,7 @@ def _run_conv(
     x, weight, scale, bias, residual = reads
     shape = conv_shape_of(x.shape, weight.shape, out.shape, *numbers)
     way = conv_way(shape, native_algorithm(shape))
-    packed = None
-    if way.packing is not None:
-        packed = packed_weight(weight, *way.packing)
+    packed = packed_weight(weight, way.packing, way.keeps)
     number, p0, p1 = activation
     arrays = (x, weight, packed, scale, bias, residual)
     run(way.kernel, arrays, (out,), (*way.ints, number), (p0, p1))

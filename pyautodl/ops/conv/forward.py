@@ -98,13 +98,13 @@ def _conv_plan(
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     dtype = dtype_of(len(stride), x, weight, bias)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
-    kernel, ints, _ = conv_way(shape, native_algorithm(shape))
+    way = conv_way(shape, native_algorithm(shape))
 
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = (seen(0, x), seen(1, weight), *ABSENT, seen(2, bias), *ABSENT[:1])
         made = Made(out, dtype, channels_last_strides(out))
         kind, *limits = activation
-        return KernelPlan(kernel, reads, [made], (*ints, kind), limits)
+        return KernelPlan(way.kernel, reads, [made], (*way.ints, kind), limits)
 
     return laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
 

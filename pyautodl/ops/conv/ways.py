@@ -16,7 +16,7 @@ from pyautodl.backends import (
     contiguous_strides,
 )
 from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
-from pyautodl.ops.conv_algorithm import ConvShape
+from pyautodl.ops.conv_algorithm import ConvShape, has_few_pixels, keeps_form
 from pyautodl.ops.plan import CopiedPlan, Plan
 from pyautodl.ops.record import Places
 
@@ -34,6 +34,9 @@ __all__ = [
     "transposed_numbers",
     "transposed_pads",
 ]
+
+# a kernel that packs weights, the shape of what it makes, its integers
+Packing = tuple[str, Ints, Ints]
 
 # the kernels' activations and their limits
 Activation = tuple[int, float, float]
@@ -58,13 +61,20 @@ def numbers_of(shape: ConvShape) -> Ints:
 
 
 class _Way(NamedTuple):
-    """How a convolution is computed; `packing` names the kernel that packs its weight,
-    the packed weight's shape and the kernel's integers, if there is one.
+    """How a convolution is computed.
+
+    Attributes:
+        kernel: that computes it.
+        ints: its integers.
+        packing: the kernel that packs the weight, the packed weight's shape and the
+            kernel's integers; None if the weight is read as it lies.
+        keeps: whether the packed form is worth keeping for this shape.
     """
 
     kernel: str
     ints: Ints
-    packing: tuple[str, Ints, Ints] | None
+    packing: Packing | None
+    keeps: bool
 
 
 @lru_cache(maxsize=4096)
@@ -75,15 +85,19 @@ def conv_way(shape: ConvShape, algorithm: str) -> _Way:
         width = codes.WINOGRAD_WIDTH
         panels = -(-weight[0] // width)
         mapped = (panels, codes.WINOGRAD_POINTS, weight[1], width)
-        packing = ("winograd_weight", mapped, (0,))
-        return _Way("winograd_fwd", (*shape.padding, 0), packing)
+        packing: Packing = ("winograd_weight", mapped, (0,))
+        keeps = keeps_form(shape, algorithm, prod(mapped))
+        return _Way("winograd_fwd", (*shape.padding, 0), packing, keeps)
     ints = numbers_of(shape)
+    if algorithm == "im2col" and has_few_pixels(shape):
+        return _Way("conv_fwd", ints, None, False)
     # rows of packed weights are padded to whole vectors, of 16 elements at most
     if algorithm == "depthwise":
         room = -(weight[0] // -16) * 16 * prod(weight[2:])
     else:
         room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
-    return _Way("conv_fwd", ints, ("conv_weight", (room,), (groups,)))
+    packing = ("conv_weight", (room,), (groups,))
+    return _Way("conv_fwd", ints, packing, keeps_form(shape, algorithm, room))
 
 
 @lru_cache(maxsize=4096)
