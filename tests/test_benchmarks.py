@@ -16,6 +16,7 @@ import pytest
 from benchmarks import (
     compare,
     instructions,
+    overhead,
     peak,
     profiles,
     regression,
@@ -373,6 +374,21 @@ def test_peak_raises_where_threads_cannot_be_had(monkeypatch):
     )
     assert run.returncode == 0, run.stderr
     assert "peak: multiply-adds need 64 threads, which can't be had" in run.stdout
+
+
+@pytest.mark.usefixtures("compiled")
+def test_overhead_times_what_both_libraries_have(monkeypatch, tmp_path):
+    before, file = native.get_num_threads(), tmp_path / "overhead.json"
+    monkeypatch.setattr(overhead, "_PEER", "no_such_library")
+    try:
+        arguments = ["--seconds", "0.01", "--only", "add", "backward"]
+        assert overhead.main([*arguments, "--json", str(file)]) == 0
+    finally:
+        native.set_num_threads(before)
+    rows = results.read(file)["rows"]
+    names = ["add", "add a row", "linear, tanh, sum, backward"]
+    assert [row["row"] for row in rows] == names
+    assert all(row[OURS]["us"] > 0 for row in rows)
 
 
 def test_the_readme_names_modules_that_exist():

@@ -21,8 +21,10 @@ from pyautodl.backends import (
     Made,
     Seen,
     fields,
+    guarded,
     native,
     prepare_chain,
+    viewer,
 )
 from pyautodl.backends.dtypes import float32
 from pyautodl.errors import GradError
@@ -71,7 +73,12 @@ def test_a_chain_frees_what_nobody_gets() -> None:
 
 def test_results_are_inputs_views_and_nothing() -> None:
     x, y = _array([1.0, 2.0, 3.0]), _array([10.0, 20.0, 30.0])
-    results = [(2, None), (None, None), (0, None), (2, lambda a: a.shape)]
+    results = [
+        (2, None),
+        (None, None),
+        (0, None),
+        (2, lambda inputs, floats: inputs[0].shape),
+    ]
     found = prepare_chain([_step(0, 1)], 2, 0, results, False)((x, y), ())
     assert found[1:] == (None, x, (3,))
     np.testing.assert_array_equal(found[0].numpy(), [11.0, 22.0, 33.0])
@@ -80,8 +87,8 @@ def test_results_are_inputs_views_and_nothing() -> None:
 def test_an_error_leaves_no_memory_behind() -> None:
     x, y = _array([1.0, 2.0, 3.0]), _array([10.0, 20.0, 30.0])
 
-    def fail(array: Array) -> None:
-        raise KeyError(array.shape)
+    def fail(inputs: tuple[Array], floats: Any) -> None:
+        raise KeyError(inputs[0].shape)
 
     chain = prepare_chain(
         [_step(0, 1), _step(2, 1)], 2, 0, [(2, None), (3, fail)], False
@@ -107,6 +114,46 @@ def test_an_error_leaves_no_memory_behind() -> None:
 def test_launch_refuses_what_it_cannot_read(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError)):
         native.dispatch.Launch(*arguments)
+
+
+def test_a_failing_launch_asks_the_rule() -> None:
+    x, y = _array([1.0, 2.0, 3.0]), _array([10.0, 20.0, 30.0])
+
+    def fail(inputs: Any, floats: Any) -> None:
+        raise ValueError("the view's own")
+
+    def explain(inputs: Any, floats: Any) -> None:
+        if inputs[0] is x:
+            raise KeyError("the rule's")
+
+    chain = prepare_chain([_step(0, 1)], 2, 0, [(2, fail)], True)
+    guarded(chain, explain, ((0, 2),))
+    with pytest.raises(KeyError, match="the rule's"):
+        chain((x, y), ())
+    with pytest.raises(ValueError, match="the view's own"):
+        chain((y, x), ())
+    assert x.storage.version == 0
+    chain = guarded(
+        prepare_chain([_step(0, 1)], 2, 0, [(2, None)], True), explain, ((0, 2),)
+    )
+    chain((x, y), ())
+    assert (x.storage.version, y.storage.version) == (2, 0)
+    with pytest.raises(ValueError, match="no input number 2"):
+        guarded(chain, explain, ((2, 1),))
+
+
+def test_views_of_arrays() -> None:
+    x = _array([float(i) for i in range(6)])
+    part = viewer((2, 2), (2, 1), float32, 1)
+    view = part((x,), ())
+    again = part([view], ())
+    np.testing.assert_array_equal(view.numpy(), [[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(again.numpy(), [[2.0, 3.0], [4.0, 5.0]])
+    assert (again.storage, again.offset) == (x.storage, 2)
+    assert again.address == x.address + 8
+    for inputs in ((), (None,), 7):
+        with pytest.raises((TypeError, ValueError)):
+            part(inputs, ())
 
 
 def test_arrays_are_freed_without_the_collector() -> None:

@@ -156,30 +156,42 @@ static outcome take_inputs(call *self) {
 
 /* ---- the plan ---- */
 
-/* Add what `look_up` adds of the attributes: themselves if they are kept, else name and value of each. */
-static int add_attributes(const call *self, PyObject *key, Py_ssize_t place, int kept) {
-    if (kept) return PyTuple_SetItem(key, place, Py_NewRef(self->attrs));
+/* How attributes are part of a key: not at all; by themselves, as they are kept; by names and values; by
+ * those and the values' types. */
+typedef enum { NO_ATTRIBUTES, KEPT, BY_VALUE, BY_TYPE } attribute_kind;
+
+/* Add attributes to a key from a place on. */
+static int add_attributes(const call *self, PyObject *key, Py_ssize_t place, attribute_kind kind) {
+    if (kind == KEPT) return PyTuple_SetItem(key, place, Py_NewRef(self->attrs));
     PyObject *name, *value;
-    Py_ssize_t next = 0;
-    while (PyDict_Next(self->attrs, &next, &name, &value)) {
+    Py_ssize_t next = 0, count = PyDict_Size(self->attrs);
+    for (; PyDict_Next(self->attrs, &next, &name, &value); place++) {
         PyObject *pair = PyTuple_Pack(2, name, value);
-        if (pair == NULL || PyTuple_SetItem(key, place++, pair) < 0) return -1;
+        if (pair == NULL || PyTuple_SetItem(key, place, pair) < 0) return -1;
+        if (kind != BY_TYPE) continue;
+        PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value));
+        if (PyTuple_SetItem(key, place + count, type) < 0) return -1;
     }
     return 0;
 }
 
 /* The key of the call's plan, with the needs in it or not; NULL on error. */
-static PyObject *key_of(const call *self, int with_needs, int with_attributes) {
-    int kept = Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.attributes;
-    Py_ssize_t more = !with_attributes ? 0 : kept ? 1 : PyDict_Size(self->attrs);
+static PyObject *key_of(const call *self, int with_needs, attribute_kind kind) {
+    Py_ssize_t more = kind == NO_ATTRIBUTES ? 0 : kind == KEPT ? 1 : PyDict_Size(self->attrs);
+    if (kind == BY_TYPE) more *= 2;
     PyObject *key = PyTuple_New(self->count + with_needs + more);
     if (key == NULL) return NULL;
     for (Py_ssize_t i = 0; i < self->count; i++) {
         PyTuple_SetItem(key, i, Py_NewRef(self->layouts[i]));
     }
     if (with_needs) PyTuple_SetItem(key, self->count, Py_NewRef(self->needs));
-    if (more > 0 && add_attributes(self, key, self->count + with_needs, kept) < 0) Py_CLEAR(key);
+    if (more > 0 && add_attributes(self, key, self->count + with_needs, kind) < 0) Py_CLEAR(key);
     return key;
+}
+
+static attribute_kind kind_of_attributes(const call *self) {
+    if (PyDict_Size(self->attrs) == 0) return NO_ATTRIBUTES;
+    return Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.attributes ? KEPT : BY_VALUE;
 }
 
 /* Take a plan, if it is one and all its fields but the call are set. */
@@ -206,11 +218,11 @@ static outcome look_up(call *self, PyObject *key) {
 
 /* The plan of an op that has one for every call, and the kernel's floats. */
 static outcome find_planned(call *self) {
-    Py_ssize_t given = PyDict_Size(self->attrs);
+    attribute_kind kind = kind_of_attributes(self);
     int by_floats = self->op->params != Py_None;
-    outcome found = look_up(self, key_of(self, 0, given > 0 && !by_floats));
+    outcome found = look_up(self, key_of(self, 0, by_floats ? NO_ATTRIBUTES : kind));
     if (found != DONE) return found;
-    if (given == 0 || !by_floats) {
+    if (kind == NO_ATTRIBUTES || !by_floats) {
         self->floats = Py_NewRef(self->plan->floats);
         return DONE;
     }
@@ -244,18 +256,21 @@ static outcome ask_for_trace(call *self) {
 
 /* The trace of another op's call, see ops/trace.py. */
 static outcome find_traced(call *self) {
-    Py_ssize_t given = PyDict_Size(self->attrs);
-    int plain = given == 0 || Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.attributes;
-    if (plain && given > 0) plain = PySet_Contains(TOOLS.with_zeros, self->op->name) == 0;
-    if (!plain || PyTuple_Size(self->op->changes) > 0) return ask_for_trace(self);
-    int kept = Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.attributes;
-    outcome found = look_up(self, key_of(self, 1, kept));
+    attribute_kind kind = kind_of_attributes(self);
+    int unusual = PyTuple_Size(self->op->changes) > 0;
+    if (kind != NO_ATTRIBUTES) unusual |= PySet_Contains(TOOLS.with_zeros, self->op->name) != 0;
+    /* which attributes are declared as integers is not looked up yet */
+    if (kind == BY_VALUE) unusual |= !PyDict_Check(self->op->integers);
+    if (unusual) return ask_for_trace(self);
+    if (kind == BY_VALUE && PyDict_Size(self->op->integers) > 0) kind = BY_TYPE;
+    outcome found = look_up(self, key_of(self, 1, kind));
     if (found == DONE && (self->floats = PyTuple_New(0)) == NULL) return FAILED;
     return found;
 }
 
 PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count, PyObject *floats) {
     if (Py_TYPE(run) == launch_type) return launch(run, arrays, count, floats);
+    if (Py_TYPE(run) == view_type && count > 0) return view_of(run, arrays[0]);
     PyObject *all = PyTuple_New(count);
     if (all == NULL) return NULL;
     for (Py_ssize_t i = 0; i < count; i++) PyTuple_SetItem(all, i, Py_NewRef(arrays[i]));

@@ -33,7 +33,7 @@ extern const pyad_interface *runtime;
 #define STORAGE_FIELDS(F) F(address) F(nbytes) F(version) F(packed) F(foreign) F(exports) F(_owner)
 #define ARRAY_FIELDS(F) \
     F(storage) F(offset) F(shape) F(strides) F(dtype) F(address) F(_layout) F(_desc) F(_ndarray)
-#define OP_FIELDS(F) F(name) F(plan) F(plans) F(params) F(saves) F(view) F(changes)
+#define OP_FIELDS(F) F(name) F(plan) F(plans) F(params) F(saves) F(view) F(changes) F(integers)
 #define PLAN_FIELDS(F) \
     F(call) F(count) F(differentiable) F(dtypes) F(floats) F(info) F(places) F(shapes) F(shown)
 #define NODE_FIELDS(F)                                                                       \
@@ -83,12 +83,15 @@ typedef struct {
 /* The array on a new block of memory, which it owns; NULL, and the block is freed, if that fails. */
 PyObject *new_array(int64_t address, const array_kind *kind);
 
+/* Another array on an array's memory, `shift` elements, `bytes` bytes further on. */
+PyObject *new_view(PyObject *array, const array_kind *kind, int64_t shift, int64_t bytes);
+
 /* The address in an array's field; -1 with an error set if there is none. */
 int64_t address_of(PyObject *array);
 
 /* ---- launch.c ---- */
 
-extern PyTypeObject *launch_type;
+extern PyTypeObject *launch_type, *view_type;
 int add_launch(PyObject *module);
 
 /* What makes of a kernel's name the error to raise after it failed. */
@@ -96,6 +99,9 @@ void set_failure(PyObject *function);
 
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
+
+/* What a View makes of an array. */
+PyObject *view_of(PyObject *self, PyObject *array);
 
 /* ---- apply.c ---- */
 

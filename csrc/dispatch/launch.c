@@ -1,4 +1,4 @@
-/* Prepared kernel calls, one after the other, as one callable `(inputs, floats)`.
+/* Prepared kernel calls, one after the other, as one callable `(inputs, floats)`; and views.
  *
  * Values have numbers: the inputs come first, then arrays that stand in place of floats, then what each
  * step makes or gives. A call goes over the steps once: it gathers the addresses of what a kernel reads,
@@ -42,11 +42,18 @@ typedef struct {
     Py_ssize_t done_count;
 } step;
 
-/* A result: a value, or what `view` makes of it. */
+/* A result: a value, or what `view`, called with ((value,), ()), makes of it. */
 typedef struct {
     Py_ssize_t place;
     PyObject *view;
 } result;
+
+/* What `guard` gives: the rule to run anew after a failure, and whose memory counts as changed how many
+ * times. */
+typedef struct {
+    PyObject *again;   /* (inputs, floats); NULL: none */
+    PyObject *counted; /* (number of an input, by how much) each */
+} guards;
 
 typedef struct {
     PyObject_HEAD
@@ -56,9 +63,10 @@ typedef struct {
     result *results;
     Py_ssize_t result_count;
     int bare; /* a single result is returned without a tuple around it */
+    guards guards;
 } launch_object;
 
-PyTypeObject *launch_type;
+PyTypeObject *launch_type, *view_type;
 static PyObject *failure; /* (kernel's name) -> the error to raise */
 
 typedef struct {
@@ -156,8 +164,9 @@ static int run_steps(const launch_object *self, value *values, PyObject *floats,
 static PyObject *result_of(const result *self, const value *values) {
     if (self->place < 0) return Py_NewRef(Py_None);
     PyObject *array = values[self->place].array;
-    if (self->view != NULL) return PyObject_CallFunctionObjArgs(self->view, array, NULL);
-    return Py_NewRef(array);
+    if (self->view == NULL) return Py_NewRef(array);
+    if (Py_TYPE(self->view) == view_type) return view_of(self->view, array);
+    return PyObject_CallFunction(self->view, "(O)()", array);
 }
 
 static PyObject *results_of(const launch_object *self, const value *values) {
@@ -198,6 +207,48 @@ static PyObject *run_on(const launch_object *self, value *values, PyObject *floa
     return found;
 }
 
+/* Count the changes of what a call has written in place. */
+static int count_changes(const launch_object *self, const value *values) {
+    Py_ssize_t count = self->guards.counted == NULL ? 0 : PyTuple_Size(self->guards.counted);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_ssize_t place;
+        PyObject *by;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(self->guards.counted, i), "nO", &place, &by)) return -1;
+        array_object *array = (array_object *)values[place].array;
+        storage_object *storage = (storage_object *)array->storage;
+        PyObject *version = PyNumber_Add(storage->version, by);
+        if (version == NULL) return -1;
+        PYAD_SET(storage->version, version);
+    }
+    return 0;
+}
+
+/* After a kernel's failure: run the rule, which says better what is wrong; if it says nothing, the
+ * kernel's error stays. */
+static void explain(const launch_object *self, PyObject *const *inputs, PyObject *floats) {
+    int kernels = PyErr_ExceptionMatches(PyExc_IndexError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
+                  PyErr_ExceptionMatches(PyExc_MemoryError);
+    if (self->guards.again == NULL || !kernels) return;
+    PyObject *type, *error, *traceback, *given = NULL, *nothing = NULL;
+    PyErr_Fetch(&type, &error, &traceback);
+    given = PyTuple_New(self->given);
+    for (Py_ssize_t i = 0; given != NULL && i < self->given; i++) {
+        PyTuple_SetItem(given, i, Py_NewRef(inputs[i]));
+    }
+    if (given != NULL) {
+        nothing = PyObject_CallFunctionObjArgs(self->guards.again, given, floats, NULL);
+        Py_DECREF(given);
+    }
+    if (nothing != NULL) {
+        PyErr_Restore(type, error, traceback);
+        Py_DECREF(nothing);
+        return;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+}
+
 PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, PyObject *floats) {
     const launch_object *self = (const launch_object *)object;
     value few[FEW], *values = few;
@@ -218,7 +269,9 @@ PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, Py
         Py_DECREF(array); /* the caller's sequence has it */
     }
     if (i == self->more) found = run_on(self, values, floats);
+    if (found != NULL && count_changes(self, values) < 0) Py_CLEAR(found);
     if (values != few) PyMem_Free(values);
+    if (found == NULL) explain(self, inputs, floats);
     return found;
 }
 
@@ -419,6 +472,22 @@ static PyObject *launch_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     return (PyObject *)self;
 }
 
+static PyObject *launch_guard(PyObject *object, PyObject *arguments) {
+    launch_object *self = (launch_object *)object;
+    PyObject *again, *counted;
+    if (!PyArg_ParseTuple(arguments, "OO!", &again, &PyTuple_Type, &counted)) return NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(counted); i++) {
+        Py_ssize_t place;
+        PyObject *by;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(counted, i), "nO", &place, &by)) return NULL;
+        if (place >= 0 && place < self->given + self->more) continue;
+        return PyErr_Format(PyExc_ValueError, "guard: there is no input number %zd", place);
+    }
+    PYAD_SET(self->guards.again, Py_NewRef(again));
+    PYAD_SET(self->guards.counted, Py_NewRef(counted));
+    Py_RETURN_NONE;
+}
+
 /* ---- its end ---- */
 
 static int launch_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -429,6 +498,7 @@ static int launch_traverse(PyObject *object, visitproc visit, void *arg) {
         Py_VISIT(self->steps[i].owner);
     }
     for (Py_ssize_t i = 0; i < self->result_count; i++) Py_VISIT(self->results[i].view);
+    Py_VISIT(self->guards.again);
     return 0;
 }
 
@@ -449,15 +519,25 @@ static void launch_dealloc(PyObject *object) {
     PyObject_GC_UnTrack(object);
     for (Py_ssize_t i = 0; i < self->step_count; i++) free_step(&self->steps[i]);
     for (Py_ssize_t i = 0; i < self->result_count; i++) Py_XDECREF(self->results[i].view);
+    Py_XDECREF(self->guards.again);
+    Py_XDECREF(self->guards.counted);
     PyMem_Free(self->steps);
     PyMem_Free(self->results);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
 
+static PyMethodDef launch_methods[] = {
+    {"guard", launch_guard, METH_VARARGS,
+     "guard(again, counted): the rule (inputs, floats) that explains a kernel's failure; (number of an "
+     "input, by how much) for each whose memory a call changes."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyType_Slot launch_slots[] = {
     {Py_tp_new, launch_new},
     {Py_tp_call, launch_call},
+    {Py_tp_methods, launch_methods},
     {Py_tp_traverse, launch_traverse},
     {Py_tp_dealloc, launch_dealloc},
     {Py_tp_doc, "Launch(steps, given, more, results, bare): see backends/launch.py"},
@@ -470,9 +550,78 @@ static PyType_Spec launch_spec = {
     .slots = launch_slots,
 };
 
+/* ---- views ---- */
+
+/* A view of the first input, `shift` elements, `bytes` bytes further on. */
+typedef struct {
+    PyObject_HEAD
+    int64_t shift, bytes;
+    array_kind kind;
+} view_object;
+
+PyObject *view_of(PyObject *object, PyObject *array) {
+    const view_object *self = (view_object *)object;
+    return new_view(array, &self->kind, self->shift, self->bytes);
+}
+
+static PyObject *view_call(PyObject *self, PyObject *arguments, PyObject *keywords) {
+    PyObject *inputs, *floats, *array;
+    (void)keywords;
+    if (!PyArg_UnpackTuple(arguments, "view", 2, 2, &inputs, &floats)) return NULL;
+    if (borrow_items(inputs, &array, 1) < 1) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "view: there is no input");
+        return NULL;
+    }
+    return view_of(self, array);
+}
+
+static PyObject *view_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"shape", "strides", "layout", "shift", "bytes", NULL};
+    PyObject *shape, *strides, *layout;
+    long long shift, bytes;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!O!LL", names, &PyTuple_Type, &shape,
+                                     &PyTuple_Type, &strides, &PyBytes_Type, &layout, &shift, &bytes)) {
+        return NULL;
+    }
+    view_object *self = (view_object *)PyType_GenericAlloc(type, 0);
+    if (self == NULL) return NULL;
+    self->shift = shift;
+    self->bytes = bytes;
+    self->kind.shape = Py_NewRef(shape);
+    self->kind.strides = Py_NewRef(strides);
+    self->kind.layout = Py_NewRef(layout);
+    return (PyObject *)self;
+}
+
+static void view_dealloc(PyObject *object) {
+    const view_object *self = (view_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF(self->kind.shape);
+    Py_XDECREF(self->kind.strides);
+    Py_XDECREF(self->kind.layout);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static PyType_Slot view_slots[] = {
+    {Py_tp_new, view_new},
+    {Py_tp_call, view_call},
+    {Py_tp_dealloc, view_dealloc},
+    {Py_tp_doc, "View(shape, strides, layout, shift, bytes): see `viewer` in backends/launch.py"},
+    {0, NULL},
+};
+static PyType_Spec view_spec = {
+    .name = "pyautodl._dispatch.View",
+    .basicsize = sizeof(view_object),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = view_slots,
+};
+
 int add_launch(PyObject *module) {
     launch_type = (PyTypeObject *)PyType_FromSpec(&launch_spec);
-    return launch_type == NULL ? -1 : PyModule_AddType(module, launch_type);
+    if (launch_type == NULL || PyModule_AddType(module, launch_type) < 0) return -1;
+    view_type = (PyTypeObject *)PyType_FromSpec(&view_spec);
+    return view_type == NULL ? -1 : PyModule_AddType(module, view_type);
 }
 
 void set_failure(PyObject *function) {

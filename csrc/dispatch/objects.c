@@ -156,6 +156,31 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
     return self;
 }
 
+PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int64_t bytes) {
+    const array_object *from = (array_object *)object;
+    int64_t address = address_of(object);
+    if (address == -1 && PyErr_Occurred()) return NULL;
+    PyObject *offset = PyLong_FromLongLong(PyLong_AsLongLong(from->offset) + shift);
+    PyObject *number = shift == 0 ? Py_NewRef(from->address) : PyLong_FromLongLong(address + bytes);
+    PyObject *self = offset && number ? PyType_GenericAlloc(array_class, 0) : NULL;
+    if (self == NULL) {
+        Py_XDECREF(offset);
+        Py_XDECREF(number);
+        return NULL;
+    }
+    array_object *array = (array_object *)self;
+    array->storage = Py_NewRef(from->storage);
+    array->offset = offset;
+    array->shape = Py_NewRef(kind->shape);
+    array->strides = Py_NewRef(kind->strides);
+    array->dtype = Py_NewRef(from->dtype);
+    array->address = number;
+    array->_layout = Py_NewRef(kind->layout);
+    array->_desc = Py_NewRef(Py_None);
+    array->_ndarray = Py_NewRef(Py_None);
+    return self;
+}
+
 int64_t address_of(PyObject *array) {
     if (Py_TYPE(array) != array_class && !PyObject_TypeCheck(array, array_fields)) {
         PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(array));

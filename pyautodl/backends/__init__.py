@@ -38,11 +38,10 @@ from pyautodl.backends.choice import (
     keep_calls,
     use_backend,
 )
-from pyautodl.backends.launch import Give, Result
+from pyautodl.backends.launch import Give, Prepared, Result, guarded, viewer
 from pyautodl.backends.prepared import (
     KernelCall,
     Made,
-    Prepared,
     Seen,
     prepare,
     prepare_chain,
@@ -73,6 +72,7 @@ __all__ = [
     "fallbacks",
     "forget_calls",
     "from_numpy",
+    "guarded",
     "is_constant",
     "is_direct",
     "keep_calls",
@@ -85,6 +85,7 @@ __all__ = [
     "run",
     "see",
     "use_backend",
+    "viewer",
     "witnessed",
 ]
 

@@ -41,7 +41,16 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "_desc",
         "_ndarray",
     ),
-    "OpFields": ("name", "plan", "plans", "params", "saves", "view", "changes"),
+    "OpFields": (
+        "name",
+        "plan",
+        "plans",
+        "params",
+        "saves",
+        "view",
+        "changes",
+        "integers",
+    ),
     "PlanFields": (
         "call",
         "count",

@@ -1,4 +1,4 @@
-"""Calls of prepared kernels, one after the other, as one function.
+"""Calls of prepared kernels, one after the other, as one function; and views.
 
 Which arrays a kernel reads, how many it makes and which of them outlive the calls is fixed
 when they are prepared; the function that C makes of it goes over addresses alone.
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pyautodl.backends.native import dispatch, float_count, prepared_address
+from pyautodl.backends import native
+from pyautodl.backends.array import Array, pack_layout
+from pyautodl.backends.dtypes import DType
 
-__all__ = ["Give", "Launch", "Result", "launcher"]
+__all__ = ["Give", "Launch", "Prepared", "Result", "guarded", "launcher", "viewer"]
 
 
 class Launch(NamedTuple):
@@ -34,11 +36,16 @@ class Launch(NamedTuple):
     floats: tuple[float, ...] | None
 
 
+# what a kernel's refusal comes as
+_FAILURES = (IndexError, ValueError, MemoryError)
+
+# a function (inputs, floats)
+Prepared = Callable[[Sequence[Any], Any], Any]
 # gives an array without a kernel
 Give = Callable[[], Any]
-# an array's number (None: nothing), and what makes of the array that of the result; None:
-# it is that
-Result = tuple[int | None, Callable[[Any], Any] | None]
+# an array's number (None: nothing), and the function (inputs, floats) that makes of the array
+# alone that of the result, see `viewer`; None: it is that
+Result = tuple[int | None, Prepared | None]
 
 
 def launcher(
@@ -47,7 +54,7 @@ def launcher(
     more: int = 0,
     results: Sequence[Result] | None = None,
     bare: bool = False,
-) -> Callable[[Sequence[Any], Any], Any]:
+) -> Prepared:
     """The function `(inputs, floats)` that runs prepared calls one after the other.
 
     Arrays count from the inputs on: then come `more` that the function takes in place of
@@ -65,10 +72,59 @@ def launcher(
         first = given + more
         count = sum(len(each.made) if isinstance(each, Launch) else 1 for each in steps)
         results = [(i, None) for i in range(first, first + count)]
-    found: Callable[[Sequence[Any], Any], Any] = dispatch.Launch(
+    found: Prepared = native.dispatch.Launch(
         tuple([_for_c(each) for each in steps]), given, more, tuple(results), bare
     )
     return found
+
+
+def viewer(
+    shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType, shift: int = 0
+) -> Prepared:
+    """The function `(inputs, floats)` that gives another view of the first input, `shift`
+    elements further on.
+    """
+    layout = pack_layout(dtype.code, shape, strides)
+    if native.available:
+        view: Prepared = native.dispatch.View(
+            shape, strides, layout, shift, shift * dtype.itemsize
+        )
+        return view
+
+    def call(inputs: Sequence[Any], floats: Any) -> Array:
+        x = inputs[0]
+        return Array(x.storage, x.offset + shift, shape, strides, dtype, layout)
+
+    return call
+
+
+def guarded(
+    call: Prepared,
+    again: Callable[[Sequence[Any], Any], Any],
+    counted: Sequence[tuple[int, int]],
+) -> Prepared:
+    """Kernel calls, a failure of which the rule itself explains, and the versions after.
+
+    Args:
+        call: a function `(inputs, floats)`, see `launcher`.
+        again: the rule as such a function.
+        counted: (number of an input, how often its memory is changed).
+    """
+    if native.available and isinstance(call, native.dispatch.Launch):
+        call.guard(again, tuple(counted))
+        return call
+
+    def checked(inputs: Sequence[Any], floats: Any) -> Any:
+        try:
+            results = call(inputs, floats)
+        except _FAILURES:
+            again(inputs, floats)
+            raise
+        for place, by in counted:
+            (*inputs, *floats)[place].storage.version += by
+        return results
+
+    return checked
 
 
 def _for_c(step: Launch | Give) -> Any:
@@ -76,5 +132,5 @@ def _for_c(step: Launch | Give) -> Any:
     if not isinstance(step, Launch):
         return step
     name, prepared, addressed, made, floats = step
-    address = prepared_address(prepared)
-    return name, prepared, address, addressed, made, floats, float_count(name)
+    address = native.prepared_address(prepared)
+    return name, prepared, address, addressed, made, floats, native.float_count(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from pyautodl.backends.calls import is_observed, make_call
 from pyautodl.backends.choice import chosen_backend
 from pyautodl.backends.codes import GIVEN
 from pyautodl.backends.dtypes import DTYPES, DType
-from pyautodl.backends.launch import Give, Launch, Result, launcher
+from pyautodl.backends.launch import Give, Launch, Prepared, Result, launcher
 from pyautodl.errors import BackendError
 
 __all__ = [
@@ -56,9 +56,6 @@ class KernelCall(NamedTuple):
     writes: Sequence[Made | Seen | None]
     ints: Sequence[int]
     floats: Sequence[float] = ()
-
-
-Prepared = Callable[[Sequence[Array | None], Any], Any]
 
 
 def prepare(

@@ -20,11 +20,11 @@ from pyautodl.backends import (
     contiguous_strides,
     empty,
     keep_calls,
-    pack_layout,
     prepare,
     prepare_chain,
     run,
     see,
+    viewer,
 )
 from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.backends.fields import PlanFields
@@ -196,14 +196,7 @@ class ViewPlan(Plan):
     def __init__(self, x: Array, shape: Ints, strides: Ints, shift: int = 0) -> None:
         super().__init__([Spec(shape, x.dtype)])
         self.shift = shift
-        dtype = x.dtype
-        layout = pack_layout(dtype.code, shape, strides)
-
-        def call(inputs: Sequence[Any], floats: Sequence[float]) -> Array:
-            x = inputs[0]
-            return Array(x.storage, x.offset + shift, shape, strides, dtype, layout)
-
-        self.call = call
+        self.call = viewer(shape, strides, x.dtype, shift)
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
         return self.call(inputs, floats)

@@ -159,7 +159,6 @@ class Op(OpFields):
         "errors",
         "forward",
         "gradient_of",
-        "integers",
         "keeps_first",
         "random",
         "reference",

@@ -166,7 +166,7 @@ class _Value(NamedTuple):
 
     number: int
     shift: int = 0
-    view: Callable[[Any], Any] | None = None
+    view: Prepared | None = None
 
 
 class _Kernels:
@@ -220,13 +220,11 @@ class _Kernels:
         return prepare_chain(self._steps, self.given, 0, shown, bare=False)
 
 
-def _after(
-    first: Callable[[Any], Any] | None, call: Callable[..., Any]
-) -> Callable[[Any], Any]:
+def _after(first: Prepared | None, call: Prepared) -> Prepared:
     """The view that a plan's call makes of an array or of a view of it."""
     if first is None:
-        return lambda array: call((array,), ())
-    return lambda array: call((first(array),), ())
+        return call
+    return lambda inputs, floats: call((first(inputs, floats),), ())
 
 
 def _written_as_steps(

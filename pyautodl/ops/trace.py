@@ -24,10 +24,12 @@ from pyautodl.backends import (
     Seen,
     Storage,
     empty,
+    guarded,
     is_constant,
     keep_calls,
     prepare,
     prepare_chain,
+    viewer,
     witnessed,
 )
 from pyautodl.backends.array import counted_reads
@@ -65,10 +67,9 @@ class _Part(NamedTuple):
         """Whether that is the value itself."""
         return not self.shift and self.layout == value.layout()
 
-    def of(self, value: Any) -> Array:
-        """The array, given the value."""
-        start, dtype = value.offset + self.shift, value.dtype
-        return Array(value.storage, start, self.shape, self.strides, dtype, self.layout)
+    def viewer(self, dtype: DType) -> Prepared:
+        """What makes of the value the view."""
+        return viewer(self.shape, self.strides, dtype, self.shift)
 
 
 class _Refused(Exception):
@@ -419,10 +420,6 @@ def _prepared(step: KernelCall | Give) -> Prepared:
     return lambda values, floats: give()
 
 
-# what a kernel's refusal comes as
-_FAILURES = (IndexError, ValueError, MemoryError)
-
-
 class Trace(Plan):
     """The kernel calls of an op, and which of their arrays it gives and saves.
 
@@ -448,43 +445,22 @@ class Trace(Plan):
         self.shapes = tuple([None if x is None else x.shape for x in watch.arrays])
         self.dtypes = tuple([None if x is None else x.dtype for x in watch.arrays])
         self.shown = shown
-        results = [
-            (part.place, None if part.shows(watch.values[part.place]) else part.of)
-            for part in parts
-        ]
+        results = []
+        for part in parts:
+            value: Any = watch.values[part.place]
+            view = None if part.shows(value) else part.viewer(value.dtype)
+            results.append((part.place, view))
         given, more, bare = len(watch.arrays), len(watch.held), shown is None
         launch = prepare_chain(watch.steps, given, more, results, bare)
         if launch is None:
             launch = _one_by_one(
                 [_prepared(each) for each in watch.steps], results, bare
             )
-        self.call = _guarded(launch, again, watch.counted)
+        self.call = guarded(launch, again, watch.counted)
 
 
-# Functions and not methods of the trace: a trace that had its own method as an attribute
+# A function and not a method of the trace: a trace that had its own method as an attribute
 # would be freed by the garbage collector alone.
-
-
-def _guarded(
-    launch: Prepared,
-    again: Callable[[Sequence[Any], Held], Any],
-    counted: Sequence[tuple[int, int]],
-) -> Callable[[Sequence[Any], Held], Any]:
-    """Kernel calls, a failure of which the rule itself explains, and the versions after."""
-
-    def call(inputs: Sequence[Any], held: Held) -> Any:
-        try:
-            results = launch(inputs, held)
-        except _FAILURES:
-            again(inputs, held)
-            raise
-        for place, by in counted:
-            (*inputs, *held)[place].storage.version += by
-        return results
-
-    return call
-
-
 def _one_by_one(
     steps: Sequence[Prepared], results: Sequence[tuple[int, Any]], bare: bool
 ) -> Prepared:
@@ -498,7 +474,9 @@ def _one_by_one(
                 values += made
             else:
                 values.append(made)
-        found = [values[i] if view is None else view(values[i]) for i, view in results]
+        found = [
+            values[i] if view is None else view((values[i],), ()) for i, view in results
+        ]
         return found[0] if bare else tuple(found)
 
     return launch
