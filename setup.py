@@ -143,11 +143,17 @@ class BuildExtension(build_ext):
 
 def dispatch() -> Extension:
     """The extension of objects and calls, which reaches the kernels through the other."""
+
+    def sources(pattern: str) -> list[str]:
+        return sorted(
+            path.relative_to(ROOT).as_posix() for path in DISPATCH.glob(pattern)
+        )
+
     return Extension(
         "pyautodl._dispatch",
-        sorted(path.relative_to(ROOT).as_posix() for path in DISPATCH.glob("*.c")),
+        sources("*.c"),
         include_dirs=["csrc"],
-        depends=["csrc/pyautodl.h", "csrc/dispatch/dispatch.h", "setup.py"],
+        depends=["csrc/pyautodl.h", *sources("*.h"), "setup.py"],
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         extra_compile_args=[] if os.name == "nt" else [*CFLAGS, "-O2"],
         py_limited_api=True,

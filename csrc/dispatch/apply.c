@@ -5,36 +5,16 @@
  * finds the plan; runs it; makes the node and the tensors. Until the plan has run it may still leave the
  * call to Python: for the first call of a kind, and for what is rare.
  */
-#include "dispatch.h"
+#include "call.h"
 
 struct apply_tools apply_tools;
 #define TOOLS apply_tools
 
-/* Names of attributes, made once. */
-#define NAMES(F) F(anomaly) F(call) F(category) F(enabled) F(info) F(layout) F(modules) F(_follow_base)
-static struct {
-    NAMES(PYAD_FIELD)
-} names;
-
-/* Calls with more inputs are left to Python. */
-#define MOST_INPUTS 16
+struct apply_names apply_names;
+#define NAMES apply_names
 
 /* What a step of a call comes to. */
 typedef enum { FAILED = -1, LEFT_TO_PYTHON = 0, DONE = 1 } outcome;
-
-typedef struct {
-    op_object *op;
-    PyObject *inputs, *attrs; /* borrowed */
-    Py_ssize_t count;
-    PyObject *arrays[MOST_INPUTS]; /* None: an input is absent */
-    PyObject *layouts[MOST_INPUTS];
-    PyObject *edges[MOST_INPUTS]; /* NULL: no gradient goes there */
-    unsigned wanted;              /* a bit for each input that needs a gradient */
-    int recording;
-    PyObject *needs; /* the bits as a tuple */
-    plan_object *plan;
-    PyObject *floats;
-} call;
 
 static void let_go(call *self) {
     for (Py_ssize_t i = 0; i < self->count; i++) {
@@ -49,8 +29,8 @@ static void let_go(call *self) {
 
 int make_names(void) {
 #define MAKE(name) \
-    if ((names.name = PyUnicode_InternFromString(#name)) == NULL) return -1;
-    NAMES(MAKE)
+    if ((apply_names.name = PyUnicode_InternFromString(#name)) == NULL) return -1;
+    APPLY_NAMES(MAKE)
     return 0;
 }
 
@@ -62,22 +42,14 @@ static int follow_base(tensor_object *x) {
     PyObject *changes = ((tensor_object *)x->_base)->_changes;
     int same = PyObject_RichCompareBool(x->_base_changes, changes, Py_EQ);
     if (same != 0) return same < 0 ? -1 : 0;
-    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)x, names._follow_base, NULL);
+    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)x, NAMES._follow_base, NULL);
     Py_XDECREF(nothing);
     return nothing == NULL ? -1 : 0;
 }
 
-/* (node or leaf tensor, which of its outputs) */
-static PyObject *new_edge(PyObject *source, Py_ssize_t output) {
-    PyObject *number = PyLong_FromSsize_t(output);
-    PyObject *edge = number == NULL ? NULL : PyTuple_Pack(2, source, number);
-    Py_XDECREF(number);
-    return edge;
-}
-
 PyObject *layout_of(array_object *array) {
     if (array->_layout != Py_None) return Py_NewRef(array->_layout);
-    return PyObject_CallMethodObjArgs((PyObject *)array, names.layout, NULL);
+    return PyObject_CallMethodObjArgs((PyObject *)array, NAMES.layout, NULL);
 }
 
 static outcome take_tensor(call *self, Py_ssize_t i, tensor_object *x) {
@@ -143,8 +115,8 @@ static outcome take_inputs(call *self) {
         if (taken != DONE) return taken;
     }
     if (self->wanted != 0) {
-        int enabled = is_set(TOOLS.mode, names.enabled);
-        int anomaly = enabled > 0 ? is_set(TOOLS.mode, names.anomaly) : 0;
+        int enabled = is_set(TOOLS.mode, NAMES.enabled);
+        int anomaly = enabled > 0 ? is_set(TOOLS.mode, NAMES.anomaly) : 0;
         if (enabled < 0 || anomaly < 0) return FAILED;
         if (anomaly) return LEFT_TO_PYTHON;
         self->recording = enabled;
@@ -283,242 +255,11 @@ PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count
 static PyObject *run_plan(const call *self) {
     PyObject *plan = (PyObject *)self->plan, *run = self->plan->call;
     /* a plan whose class has it as a method, or that is prepared when it is first looked for */
-    run = run != NULL ? Py_NewRef(run) : PyObject_GetAttr(plan, names.call);
+    run = run != NULL ? Py_NewRef(run) : PyObject_GetAttr(plan, NAMES.call);
     if (run == NULL) return NULL;
     PyObject *result = run_on_arrays(run, self->arrays, self->count, self->floats);
     Py_DECREF(run);
     return result;
-}
-
-/* ---- the node ---- */
-
-/* Which arrays are saved, by which inputs need a gradient. */
-static PyObject *find_places(const call *self) {
-    PyObject *places = PyDict_GetItemWithError(self->plan->places, self->needs);
-    if (places != NULL) return Py_NewRef(places);
-    if (PyErr_Occurred()) return NULL;
-    PyObject *saves = self->op->saves;
-    places = saves == Py_None ? PyTuple_New(0)
-                              : PyObject_CallFunctionObjArgs(saves, self->needs, NULL);
-    if (places != NULL && PyDict_SetItem(self->plan->places, self->needs, places) < 0) {
-        Py_CLEAR(places);
-    }
-    return places;
-}
-
-/* (array, edge, output, version, None), or what `keep` gives of memory that others may change. */
-static PyObject *pack_saved(PyObject *array, PyObject *edge, PyObject *output) {
-    storage_object *storage = (storage_object *)((array_object *)array)->storage;
-    int shared = storage->foreign == Py_True;
-    if (!shared && storage->exports != Py_None) shared = PyObject_IsTrue(storage->exports);
-    if (shared < 0) return NULL;
-    if (shared) return PyObject_CallFunctionObjArgs(TOOLS.keep, array, edge, output, NULL);
-    return PyTuple_Pack(5, array, edge, output, storage->version, Py_None);
-}
-
-static PyObject *edge_or_none(const call *self, Py_ssize_t i) {
-    return self->edges[i] != NULL ? self->edges[i] : Py_None;
-}
-
-/* One array that is saved: an input's number or, after them, an output's, or (number, input) of an output
- * that holds the values of an input. */
-static PyObject *save_one(const call *self, PyObject *place, PyObject *result) {
-    PyObject *origin = NULL, *array, *edge = Py_None, *number = Py_None;
-    if (PyTuple_Check(place)) {
-        origin = PyTuple_GetItem(place, 1);
-        place = PyTuple_GetItem(place, 0);
-        if (origin == NULL || place == NULL) return NULL;
-        if (origin == Py_None) origin = NULL;
-    }
-    if (place == Py_None) return Py_NewRef(Py_None);
-    Py_ssize_t i = PyLong_AsSsize_t(place), from = origin == NULL ? 0 : PyLong_AsSsize_t(origin);
-    if (PyErr_Occurred()) return NULL;
-    if (i < self->count) {
-        array = self->arrays[i];
-        edge = edge_or_none(self, i);
-        return array == Py_None ? Py_NewRef(Py_None) : pack_saved(array, edge, Py_None);
-    }
-    i -= self->count;
-    array = PyTuple_Check(result) ? PyTuple_GetItem(result, i) : result;
-    if (array == NULL) return NULL;
-    if (array == Py_None) return Py_NewRef(Py_None);
-    PyObject *held = PyLong_FromSsize_t(i);
-    if (origin != NULL) {
-        edge = edge_or_none(self, from);
-    } else if (i < PyLong_AsSsize_t(self->plan->count)) {
-        number = held;
-    }
-    PyObject *saved = held == NULL ? NULL : pack_saved(array, edge, number);
-    Py_XDECREF(held);
-    return saved;
-}
-
-static PyObject *save_all(const call *self, PyObject *result) {
-    PyObject *places = find_places(self);
-    PyObject *saved = places == NULL ? NULL : PyList_New(0);
-    Py_ssize_t count = saved == NULL ? 0 : PyTuple_Size(places);
-    for (Py_ssize_t i = 0; saved != NULL && i < count; i++) {
-        PyObject *each = save_one(self, PyTuple_GetItem(places, i), result);
-        if (each == NULL || PyList_Append(saved, each) < 0) Py_CLEAR(saved);
-        Py_XDECREF(each);
-    }
-    Py_XDECREF(places);
-    return count < 0 ? NULL : saved;
-}
-
-/* A weak reference to the module that is being called; None outside of modules. */
-static PyObject *current_module(void) {
-    PyObject *modules = PyObject_GetAttr(TOOLS.stack, names.modules);
-    if (modules == NULL) return NULL;
-    Py_ssize_t depth = PyList_Size(modules);
-    PyObject *found = NULL;
-    if (depth == 0) found = Py_NewRef(Py_None);
-    if (depth > 0) found = PyWeakref_NewRef(PyList_GetItem(modules, depth - 1), NULL);
-    Py_DECREF(modules);
-    return found;
-}
-
-static PyObject *edges_of(const call *self) {
-    PyObject *edges = PyList_New(self->count);
-    for (Py_ssize_t i = 0; edges != NULL && i < self->count; i++) {
-        PyList_SetItem(edges, i, Py_NewRef(edge_or_none(self, i)));
-    }
-    return edges;
-}
-
-/* Fill in what has to be found for a node. */
-static int complete_node(node_object *node, const call *self, PyObject *result) {
-    if ((node->edges = edges_of(self)) == NULL) return -1;
-    if ((node->packed = save_all(self, result)) == NULL) return -1;
-    if ((node->number = PyObject_CallNoArgs(TOOLS.numbers)) == NULL) return -1;
-    if ((node->module = current_module()) == NULL) return -1;
-    if (self->plan->info == Py_None) return 0;
-    return PyObject_SetAttr((PyObject *)node, names.info, self->plan->info);
-}
-
-static PyObject *new_node(const call *self, PyObject *result) {
-    PyObject *object = PyType_GenericAlloc(node_class, 0);
-    if (object == NULL) return NULL;
-    node_object *node = (node_object *)object;
-    const plan_object *plan = self->plan;
-    node->op = Py_NewRef((PyObject *)self->op);
-    node->plan = Py_NewRef((PyObject *)plan);
-    node->attrs = Py_NewRef(self->attrs);
-    node->shapes = Py_NewRef(plan->shapes);
-    node->dtypes = Py_NewRef(plan->dtypes);
-    node->needs = Py_NewRef(self->needs);
-    node->outputs = Py_NewRef(plan->count);
-    node->released = Py_NewRef(Py_False);
-    node->hooks = Py_NewRef(Py_None);
-    node->retained = Py_NewRef(Py_None);
-    node->masked_below = Py_NewRef(Py_False);
-    if (complete_node(node, self, result) < 0) Py_CLEAR(object);
-    return object;
-}
-
-/* ---- the outputs ---- */
-
-PyObject *new_tensor(PyObject *array, PyObject *node, Py_ssize_t i) {
-    PyObject *edge = node == NULL ? Py_NewRef(Py_None) : new_edge(node, i);
-    PyObject *object = edge == NULL ? NULL : PyType_GenericAlloc(tensor_class, 0);
-    if (object == NULL) {
-        Py_XDECREF(edge);
-        return NULL;
-    }
-    tensor_object *tensor = (tensor_object *)object;
-    tensor->_array = Py_NewRef(array);
-    tensor->_edge = edge;
-    tensor->_requires_grad = Py_NewRef(node == NULL ? Py_False : Py_True);
-    tensor->_grad = Py_NewRef(Py_None);
-    tensor->_base = Py_NewRef(Py_None);
-    tensor->_changes = PyLong_FromLong(0);
-    tensor->_hooks = Py_NewRef(Py_None);
-    tensor->_post_hooks = Py_NewRef(Py_None);
-    return object;
-}
-
-static int is_floating(PyObject *array) {
-    PyObject *category = PyObject_GetAttr(((array_object *)array)->dtype, names.category);
-    int found = category == NULL ? -1 : PyObject_RichCompareBool(category, TOOLS.floating, Py_EQ);
-    Py_XDECREF(category);
-    return found;
-}
-
-/* One of several outputs; some of them may be integers. */
-static PyObject *new_output(PyObject *array, PyObject *node, Py_ssize_t i) {
-    int floating = node == NULL ? 0 : is_floating(array);
-    return floating < 0 ? NULL : new_tensor(array, floating ? node : NULL, i);
-}
-
-/* Note whose memory a view shows, as tensor/views.py does. */
-static void mark_view(tensor_object *source, tensor_object *view, int several) {
-    tensor_object *base = source;
-    PyObject *why = Py_None;
-    if (source->_base != Py_None) {
-        base = (tensor_object *)source->_base;
-        if (source->_unchangeable != NULL) why = source->_unchangeable;
-    }
-    if (several) why = TOOLS.one_of_several;
-    if (((array_object *)view->_array)->storage != ((array_object *)base->_array)->storage) return;
-    if (source->_requires_grad == Py_True && view->_requires_grad != Py_True) {
-        why = TOOLS.unrecorded;
-    }
-    PYAD_SET(view->_base, Py_NewRef((PyObject *)base));
-    PYAD_SET(view->_base_changes, Py_NewRef(base->_changes));
-    PYAD_SET(view->_unchangeable, Py_NewRef(why));
-}
-
-/* Whether an input is a number that was computed by a call whose graph is freed. */
-static int is_released(const call *self, Py_ssize_t i) {
-    if (self->edges[i] == NULL) return 0;
-    PyObject *source = PyTuple_GetItem(self->edges[i], 0);
-    PyObject *shape = ((array_object *)self->arrays[i])->shape;
-    if (source == NULL || PyTuple_Size(shape) != 0 || Py_TYPE(source) != node_class) return 0;
-    return ((node_object *)source)->released == Py_True;
-}
-
-/* `total += loss` keeps what is left of every step's graph alive: Python warns of it. */
-static int warn_if_released(const call *self) {
-    int found = 0;
-    for (Py_ssize_t i = 0; i < self->count; i++) found |= is_released(self, i);
-    if (!found) return 0;
-    PyObject *edges = edges_of(self), *arrays = PyList_New(self->count), *nothing = NULL;
-    for (Py_ssize_t i = 0; arrays != NULL && i < self->count; i++) {
-        PyList_SetItem(arrays, i, Py_NewRef(self->arrays[i]));
-    }
-    if (edges != NULL && arrays != NULL) {
-        nothing = PyObject_CallFunctionObjArgs(TOOLS.warn, edges, arrays, NULL);
-    }
-    Py_XDECREF(edges);
-    Py_XDECREF(arrays);
-    Py_XDECREF(nothing);
-    return nothing == NULL ? -1 : 0;
-}
-
-static PyObject *several_outputs(const call *self, PyObject *arrays, PyObject *node) {
-    Py_ssize_t count = PyTuple_Size(arrays);
-    PyObject *all = PyTuple_New(count), *source = PyTuple_GetItem(self->inputs, 0);
-    for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
-        PyObject *each = new_output(PyTuple_GetItem(arrays, i), node, i);
-        if (each != NULL && self->op->view == Py_True) {
-            mark_view((tensor_object *)source, (tensor_object *)each, count > 1);
-        }
-        if (each == NULL || PyTuple_SetItem(all, i, each) < 0) Py_CLEAR(all);
-    }
-    return all;
-}
-
-static PyObject *outputs_of(const call *self, PyObject *result, PyObject *node) {
-    if (PyTuple_CheckExact(result)) return several_outputs(self, result, node);
-    PyObject *output = new_tensor(result, node, 0);
-    if (output == NULL) return NULL;
-    if (self->op->view == Py_True) {
-        PyObject *source = PyTuple_GetItem(self->inputs, 0);
-        mark_view((tensor_object *)source, (tensor_object *)output, 0);
-    } else if (node != NULL && self->op->name == TOOLS.add && warn_if_released(self) < 0) {
-        Py_CLEAR(output);
-    }
-    return output;
 }
 
 /* ---- a call ---- */

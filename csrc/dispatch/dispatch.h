@@ -4,7 +4,9 @@
  *
  *   objects.c   the fields of storages, arrays, plans, nodes, tensors, as C has them
  *   launch.c    prepared kernel calls, one after the other, as one callable
- *   apply.c     from tensors to the result of an op and, if that is recorded, its node
+ *   view.c      views of arrays as such a callable
+ *   apply.c     from tensors to the plan of an op's call, and through it
+ *   record.c    the node of a call, if it is recorded, and the tensors on its outputs
  *   line.c      the beginning of a backward pass
  *   module.c    the module pyautodl._dispatch
  *
@@ -91,7 +93,7 @@ int64_t address_of(PyObject *array);
 
 /* ---- launch.c ---- */
 
-extern PyTypeObject *launch_type, *view_type;
+extern PyTypeObject *launch_type;
 int add_launch(PyObject *module);
 
 /* What makes of a kernel's name the error to raise after it failed. */
@@ -100,10 +102,18 @@ void set_failure(PyObject *function);
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
 
+/* Borrow the items of a tuple or list: at most `most`. Returns how many there are, -1 on error. */
+Py_ssize_t borrow_items(PyObject *sequence, PyObject **items, Py_ssize_t most);
+
+/* ---- view.c ---- */
+
+extern PyTypeObject *view_type;
+int add_view(PyObject *module);
+
 /* What a View makes of an array. */
 PyObject *view_of(PyObject *self, PyObject *array);
 
-/* ---- apply.c ---- */
+/* ---- apply.c and record.c ---- */
 
 /* Functions and objects of Python that calls need; tensor/calls.py gives them by these names.
  *   anew             (op, inputs, attrs): a call in Python, of kinds not seen before
@@ -122,6 +132,12 @@ extern struct apply_tools {
     APPLY_TOOLS(PYAD_FIELD)
 } apply_tools;
 
+/* Names of attributes, made once. */
+#define APPLY_NAMES(F) \
+    F(anomaly) F(call) F(category) F(enabled) F(info) F(layout) F(modules) F(_follow_base)
+extern struct apply_names {
+    APPLY_NAMES(PYAD_FIELD)
+} apply_names;
 int make_names(void);
 
 /* An array's element type, shape and strides, as bytes. */

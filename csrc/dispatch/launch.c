@@ -1,4 +1,4 @@
-/* Prepared kernel calls, one after the other, as one callable `(inputs, floats)`; and views.
+/* Prepared kernel calls, one after the other, as one callable `(inputs, floats)`.
  *
  * Values have numbers: the inputs come first, then arrays that stand in place of floats, then what each
  * step makes or gives. A call goes over the steps once: it gathers the addresses of what a kernel reads,
@@ -66,7 +66,7 @@ typedef struct {
     guards guards;
 } launch_object;
 
-PyTypeObject *launch_type, *view_type;
+PyTypeObject *launch_type;
 static PyObject *failure; /* (kernel's name) -> the error to raise */
 
 typedef struct {
@@ -275,8 +275,7 @@ PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, Py
     return found;
 }
 
-/* Borrow the items of a tuple or list: at most `most`. Returns how many there are, -1 on error. */
-static Py_ssize_t borrow_items(PyObject *sequence, PyObject **items, Py_ssize_t most) {
+Py_ssize_t borrow_items(PyObject *sequence, PyObject **items, Py_ssize_t most) {
     int is_tuple = PyTuple_Check(sequence);
     if (!is_tuple && !PyList_Check(sequence)) {
         PyErr_SetString(PyExc_TypeError, "launch: expected the inputs in a tuple or list");
@@ -550,78 +549,9 @@ static PyType_Spec launch_spec = {
     .slots = launch_slots,
 };
 
-/* ---- views ---- */
-
-/* A view of the first input, `shift` elements, `bytes` bytes further on. */
-typedef struct {
-    PyObject_HEAD
-    int64_t shift, bytes;
-    array_kind kind;
-} view_object;
-
-PyObject *view_of(PyObject *object, PyObject *array) {
-    const view_object *self = (view_object *)object;
-    return new_view(array, &self->kind, self->shift, self->bytes);
-}
-
-static PyObject *view_call(PyObject *self, PyObject *arguments, PyObject *keywords) {
-    PyObject *inputs, *floats, *array;
-    (void)keywords;
-    if (!PyArg_UnpackTuple(arguments, "view", 2, 2, &inputs, &floats)) return NULL;
-    if (borrow_items(inputs, &array, 1) < 1) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "view: there is no input");
-        return NULL;
-    }
-    return view_of(self, array);
-}
-
-static PyObject *view_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"shape", "strides", "layout", "shift", "bytes", NULL};
-    PyObject *shape, *strides, *layout;
-    long long shift, bytes;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!O!LL", names, &PyTuple_Type, &shape,
-                                     &PyTuple_Type, &strides, &PyBytes_Type, &layout, &shift, &bytes)) {
-        return NULL;
-    }
-    view_object *self = (view_object *)PyType_GenericAlloc(type, 0);
-    if (self == NULL) return NULL;
-    self->shift = shift;
-    self->bytes = bytes;
-    self->kind.shape = Py_NewRef(shape);
-    self->kind.strides = Py_NewRef(strides);
-    self->kind.layout = Py_NewRef(layout);
-    return (PyObject *)self;
-}
-
-static void view_dealloc(PyObject *object) {
-    const view_object *self = (view_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
-    Py_XDECREF(self->kind.shape);
-    Py_XDECREF(self->kind.strides);
-    Py_XDECREF(self->kind.layout);
-    PyObject_Free(object);
-    Py_DECREF(type);
-}
-
-static PyType_Slot view_slots[] = {
-    {Py_tp_new, view_new},
-    {Py_tp_call, view_call},
-    {Py_tp_dealloc, view_dealloc},
-    {Py_tp_doc, "View(shape, strides, layout, shift, bytes): see `viewer` in backends/launch.py"},
-    {0, NULL},
-};
-static PyType_Spec view_spec = {
-    .name = "pyautodl._dispatch.View",
-    .basicsize = sizeof(view_object),
-    .flags = Py_TPFLAGS_DEFAULT,
-    .slots = view_slots,
-};
-
 int add_launch(PyObject *module) {
     launch_type = (PyTypeObject *)PyType_FromSpec(&launch_spec);
-    if (launch_type == NULL || PyModule_AddType(module, launch_type) < 0) return -1;
-    view_type = (PyTypeObject *)PyType_FromSpec(&view_spec);
-    return view_type == NULL ? -1 : PyModule_AddType(module, view_type);
+    return launch_type == NULL ? -1 : PyModule_AddType(module, launch_type);
 }
 
 void set_failure(PyObject *function) {

@@ -1,0 +1,35 @@
+/* A call of an op, between apply.c and record.c. */
+#ifndef PYAD_CALL_H
+#define PYAD_CALL_H
+
+#include "dispatch.h"
+
+/* Calls with more inputs are left to Python. */
+#define MOST_INPUTS 16
+
+typedef struct {
+    op_object *op;
+    PyObject *inputs, *attrs; /* borrowed */
+    Py_ssize_t count;
+    PyObject *arrays[MOST_INPUTS]; /* None: an input is absent */
+    PyObject *layouts[MOST_INPUTS];
+    PyObject *edges[MOST_INPUTS]; /* NULL: no gradient goes there */
+    unsigned wanted;              /* a bit for each input that needs a gradient */
+    int recording;
+    PyObject *needs; /* the bits as a tuple */
+    plan_object *plan;
+    PyObject *floats;
+} call;
+
+/* ---- record.c ---- */
+
+/* (node or leaf tensor, which of its outputs) */
+PyObject *new_edge(PyObject *source, Py_ssize_t output);
+
+/* The node of a call that has run, and gave `result`. */
+PyObject *new_node(const call *self, PyObject *result);
+
+/* The tensors on what a call gave; `node`, if any, made them. */
+PyObject *outputs_of(const call *self, PyObject *result, PyObject *node);
+
+#endif
