@@ -48,7 +48,7 @@ def test_comparisons_with_numbers_beyond_the_type_are_exact(
         ("pow", lambda x: x**300),
         ("clamp", lambda x: x.clamp(-3, 300)),
         ("where", lambda x: ad.where(x > 1, x, 300)),
-        ("full", lambda x: x.fill_(-1)),
+        ("fill_", lambda x: x.fill_(-1)),
         ("full", lambda x: ad.full((2,), 300, dtype=ad.uint8)),
         ("full_like", lambda x: ad.full_like(x, 300)),
         ("masked_fill", lambda x: x.masked_fill(x > 1, 300)),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl import backends
+from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.printing import format_tensor
@@ -522,9 +523,14 @@ def _like(
         backends.empty_strides_like(input._array.shape, input._array.strides),
     )
     if value is not None:
-        one = backends.constant(value, kind, name).view(array.shape, (0,) * array.ndim)
-        backends.run("copy", (one,), (array,))
+        backends.run("copy", (_repeated(name, value, array)._array,), (array,))
     return _leaf(array, requires_grad)
+
+
+def _repeated(name: str, value: Any, like: Array) -> Tensor:
+    """A number as each element of a tensor of that shape and type; it is kept once."""
+    one = backends.constant(as_number(name, "value", value), like.dtype, name)
+    return make(one.view(like.shape, (0,) * like.ndim), None, False)
 
 
 def zeros_like(
@@ -916,7 +922,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 "copy_"
             )
         return copy_(self, value)
-    return self._assign("fill_", full(self._array.shape, value, dtype=self.dtype))
+    return self._assign("fill_", _repeated("fill_", value, self._array))
 
 
 @method

@@ -105,7 +105,7 @@ class KernelPlan(Plan):
         alone: only the first of the outputs is one of the op.
     """
 
-    __slots__ = ("_ints", "_kernel", "_reads", "_writes")
+    __slots__ = ("_ints", "_kernel", "_over", "_reads", "_writes")
 
     def __init__(
         self,
@@ -122,6 +122,22 @@ class KernelPlan(Plan):
         self.shown = 0 if alone else None
         self._kernel, self._ints = kernel, ints
         self._reads, self._writes = reads, writes
+        self._over: Prepared | None = None
+
+    def over(self, x: Array) -> Prepared | None:
+        """`call` that writes its output over the first input, an `x`; None if that has
+        another shape, layout or element type.
+        """
+        if self._over is None:
+            made = self._writes[0]
+            as_it_is = Made(x.shape, x.dtype, x.strides)
+            if len(self._writes) != 1 or made != as_it_is:
+                return None
+            place = seen(0, x)
+            self._over = prepare(
+                self._kernel, self._reads, [place], self._ints, self.floats
+            )
+        return self._over
 
     def __getattr__(self, name: str) -> Any:
         """`call`, prepared when it is first looked for: some plans only join a chain."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pyautodl import backends
@@ -11,7 +11,7 @@ from pyautodl.backends import Array, run
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import MODE, Context, record
-from pyautodl.ops.plan import in_order
+from pyautodl.ops.plan import KernelPlan, find_plan, in_order
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
@@ -167,15 +167,20 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
     mine = x._array
     needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
     recording = MODE.enabled and True in needs
+    beside = _arrays_of(name, others, mine.dtype)
+    apart = True
+    for each in beside:
+        if each.is_read_elsewhere(mine):
+            apart = False
+    if apart and not recording and _run_over(op, (mine, *beside), attrs):
+        x._take_edge(make(mine, None, False))
+        return x
     # the memory as an input, apart from the same memory as the output
-    arrays = [
-        mine.view(mine.shape, mine.strides),
-        *_arrays_of(name, others, mine.dtype),
-    ]
+    arrays = [mine.view(mine.shape, mine.strides), *beside]
     if (
         (recording and (op.keeps_first or x._base is not None))
         or op.rule(*arrays, **attrs)[0] != (mine.shape, mine.dtype)
-        or any(each.is_read_elsewhere(mine) for each in arrays[1:])
+        or not apart
     ):
         return x._assign(name, apply(op, x, *others, **attrs))
     ctx = Context(attrs, mine)
@@ -187,6 +192,17 @@ def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tenso
         edge = (record(op, ctx, needs, arrays, edges, mine), 0)
     x._take_edge(make(mine, edge, recording))
     return x
+
+
+def _run_over(op: Op, arrays: Sequence[Array], attrs: Mapping[str, Any]) -> bool:
+    """Run an op that is one kernel over its first array; False if it can't be so."""
+    plan: Any = None if op.plan is None else find_plan(op, arrays, attrs)
+    over = plan.over(arrays[0]) if type(plan) is KernelPlan else None
+    if over is None:
+        return False
+    over(arrays, op.params(**attrs) if attrs and op.params else plan.floats)
+    arrays[0].storage.version += 1
+    return True
 
 
 def _arrays_of(name: str, inputs: Sequence[Any], dtype: DType) -> list[Array]:
