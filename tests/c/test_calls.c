@@ -84,6 +84,16 @@ static void test_unknown_kernel(void **state) {
     assert_null(pyad_prepare(PYAD_NUM_KERNELS, "", &nbytes));
 }
 
+static void test_small_calls_are_known(void **state) {
+    (void)state;
+    const pyad_interface *interface = pyad_get_interface();
+    pyad_prepared *small = prepare_add(100, 400), *large = prepare_add(1 << 20, 4 << 20);
+    assert_true(interface->is_small(small));
+    assert_false(interface->is_small(large));
+    pyad_unprepare(small);
+    pyad_unprepare(large);
+}
+
 /* The join of `count` lists of two numbers, into memory that is given or not. */
 static void check_join(int64_t count, int given) {
     int64_t two = 2, size = 2 * count;
@@ -128,6 +138,7 @@ int main(void) {
         cmocka_unit_test(test_no_memory_for_the_output),
         cmocka_unit_test(test_a_failing_kernel_leaves_no_output),
         cmocka_unit_test(test_unknown_kernel),
+        cmocka_unit_test(test_small_calls_are_known),
         cmocka_unit_test(test_lists_of_arrays),
     };
     return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
