@@ -109,11 +109,41 @@ def test_an_error_leaves_no_memory_behind() -> None:
         ((), 0, 0, ((5, None),), False),
         ((), 0, 0, (), True),
         ((("add",),), 2, 0, (), False),
+        ((), -1, 0, (), False),
+        ((), 0, -5, (), False),
+        ((), 2**62, 0, (), False),
+        ((), 0, 2**62, (), False),
+        ((), 1, 0, (0,), False),
     ],
 )
 def test_launch_refuses_what_it_cannot_read(arguments: tuple[Any, ...]) -> None:
     with pytest.raises((TypeError, ValueError)):
         native.dispatch.Launch(*arguments)
+
+
+def test_launch_holds_what_a_sequence_makes() -> None:
+    class Made:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, i: int) -> Array:
+            if i > 0:
+                raise IndexError
+            return _array([1.0, 2.0, 3.0])
+
+    found = native.dispatch.Launch((), 0, 1, ((0, None),), True)((), Made())
+    np.testing.assert_array_equal(found.numpy(), [1.0, 2.0, 3.0])
+
+
+def test_changes_are_counted_of_arrays_alone() -> None:
+    launch = native.dispatch.Launch((), 1, 0, ((0, None),), True)
+    launch.guard(None, ((0, 1),))
+    for each in (None, 7, "x"):
+        with pytest.raises(TypeError, match="expected an Array"):
+            launch((each,), ())
+    x = _array([1.0])
+    launch((x,), ())
+    assert x.storage.version == 1
 
 
 def test_a_failing_launch_asks_the_rule() -> None:
@@ -163,6 +193,60 @@ def test_arrays_are_freed_without_the_collector() -> None:
     finally:
         gc.enable()
     assert storage() is None
+
+
+def test_memory_in_cycles_goes_back() -> None:
+    def make() -> None:
+        tensor = ad.ones(1000) + 1.0
+        tensor.itself = tensor
+
+    make()
+    gc.collect()
+    before = ad.memory_stats()["allocated_bytes"]
+    make()
+    assert ad.memory_stats()["allocated_bytes"] > before
+    gc.collect()
+    assert ad.memory_stats()["allocated_bytes"] == before
+
+
+def test_a_guard_in_a_cycle_is_freed() -> None:
+    class Again:
+        call: Any
+
+        def __call__(self, inputs: Any, floats: Any) -> None: ...
+
+    again = Again()
+    again.call = native.dispatch.Launch((), 1, 0, ((0, None),), True)
+    again.call.guard(again, ())
+    gone = weakref.ref(again)
+    del again
+    gc.collect()
+    assert gone() is None
+
+
+def test_outputs_stay_apart_from_those_of_kernels_in_a_collection() -> None:
+    x = ad.randn(8, 8)
+    x.max(1)
+    want = [each.numpy().tobytes() for each in x.max(1)]
+    inside = False
+
+    def compute(phase: str, info: Any) -> None:
+        nonlocal inside
+        if not inside:
+            inside = True
+            ad.zeros(8, 8).max(1)
+            inside = False
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(compute)
+    gc.set_threshold(1)
+    try:
+        found = [x.max(1) for _ in range(50)]
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(compute)
+    for each in found:
+        assert [part.numpy().tobytes() for part in each] == want
 
 
 def test_the_collector_finds_cycles_through_objects() -> None:
@@ -339,6 +423,142 @@ def test_a_tensor_that_is_not_set_up_is_an_error() -> None:
     half = object.__new__(ad.Tensor)
     with pytest.raises(AttributeError):
         calls.apply(OPS["add"], half, half)
+
+
+@pytest.mark.parametrize("way", [calls.apply, calls.apply_in_python])
+@pytest.mark.parametrize("name", ["reshape", "expand"])
+def test_a_number_has_no_views(way: Any, name: str) -> None:
+    attrs = {"shape": (1,)}
+    for _ in range(2):
+        calls.apply(OPS[name], ad.ones(()), **attrs)
+    with pytest.raises(TypeError, match=f"{name}: expected a tensor, got float"):
+        way(OPS[name], 3.0, **attrs)
+
+
+_GONE: Any = object()
+_ODD = [
+    _GONE,
+    None,
+    5,
+    2**70,
+    "x",
+    (),
+    [],
+    {},
+    [(1, 2)],
+    [(1, 2, 3, 4, None)],
+    object(),
+]
+
+
+def _leaves() -> list[Any]:
+    shapes = ((3, 4), (4, 2), (2,))
+    return [ad.ones(*shape, requires_grad=True) for shape in shapes]
+
+
+def _loss(x: Any, w: Any, b: Any) -> Any:
+    return ((x @ w + b) * 2.0).tanh().max(1)[0].sum()
+
+
+def _objects(kind: str, leaves: list[Any], loss: Any) -> list[Any]:
+    x = leaves[0]
+    nodes = [loss.grad_fn]
+    while isinstance(nodes[-1], Node):
+        nodes.append(nodes[-1].next_functions[0][0])
+    ops = [each.op for each in nodes[:-1]]
+    return {
+        "TensorFields": [x, x.detach()[0], loss],
+        "ArrayFields": [each._array for each in (x, loss)],
+        "StorageFields": [each._array.storage for each in (x, loss)],
+        "OpFields": ops,
+        "PlanFields": [plan for op in ops for plan in op.plans.values() if plan][:9],
+        "NodeFields": nodes[:-1],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", fields.SLOTS)
+def test_odd_fields_are_errors(kind: str) -> None:
+    """In Python an attribute may be anything, and C reads it: no crash, and no error that
+    CPython finds a call to have forgotten.
+    """
+    for name in fields.SLOTS[kind]:
+        if name in ("address", "_owner"):
+            continue  # of memory, and taken on trust
+        for odd in _ODD:
+            leaves = _leaves()
+            for _ in range(2):
+                _loss(*leaves).backward()
+            loss = _loss(*leaves)
+            for each in _objects(kind, leaves, loss):
+                if not hasattr(each, name):
+                    continue
+                before = getattr(each, name)
+                if odd is _GONE:
+                    delattr(each, name)
+                else:
+                    setattr(each, name, odd)
+                _use(leaves, loss)
+                setattr(each, name, before)
+    leaves = _leaves()
+    _loss(*leaves).backward()
+    assert leaves[2].grad is not None
+
+
+def _use(leaves: list[Any], loss: Any) -> None:
+    x = leaves[0]
+    array = ad.ones(3, 4)._array
+    for call in (
+        lambda: loss.backward(retain_graph=True),
+        lambda: _loss(*leaves).backward(),
+        lambda: loss + loss,
+        lambda: x.unbind(0)[0][0],
+        lambda: native.dispatch.run_line((loss.grad_fn, 0), ad.ones(())._array, True),
+        lambda: native.dispatch.fill_leaves([x], [array]),
+    ):
+        try:
+            call()
+        except SystemError:
+            raise
+        except Exception:
+            pass
+
+
+def test_threads_go_back_through_one_graph_while_tables_are_emptied() -> None:
+    x, w = (ad.randn(50, 50, requires_grad=True) for _ in range(2))
+    wrong: list[Any] = []
+    busy = True
+
+    def empty() -> None:
+        while busy:
+            for op in OPS.values():
+                op.plans.clear()
+            line.REPEATS.clear()
+
+    def go_back(loss: Any) -> None:
+        try:
+            loss.backward()
+        except GradError:
+            pass  # another thread has freed the graph
+        except Exception as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    other = threading.Thread(target=empty)
+    other.start()
+    try:
+        for _ in range(40):
+            loss = ((x @ w).tanh() @ w).exp().sum()
+            threads = [threading.Thread(target=go_back, args=(loss,)) for _ in range(3)]
+            for each in threads:
+                each.start()
+            for each in threads:
+                each.join()
+    finally:
+        busy = False
+        other.join()
+        sys.setswitchinterval(interval)
+    assert not wrong
 
 
 def test_threads_apply_at_once() -> None:

@@ -38,26 +38,32 @@ int make_names(void) {
 
 /* Renew a view's place in the graph if its base was changed through another view. */
 static int follow_base(tensor_object *x) {
-    if (x->_base == Py_None) return 0;
-    PyObject *changes = ((tensor_object *)x->_base)->_changes;
-    int same = PyObject_RichCompareBool(x->_base_changes, changes, Py_EQ);
-    if (same != 0) return same < 0 ? -1 : 0;
+    if (x->_base == NULL || x->_base == Py_None) return 0;
+    if (is_of(x->_base, tensor_class)) {
+        PyObject *changes = ((tensor_object *)x->_base)->_changes;
+        /* mostly one and the same number; others may be equal, as Python sees */
+        if (changes != NULL && x->_base_changes == changes) return 0;
+    }
     PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)x, NAMES._follow_base, NULL);
     Py_XDECREF(nothing);
     return nothing == NULL ? -1 : 0;
 }
 
-PyObject *layout_of(array_object *array) {
-    if (array->_layout != Py_None) return Py_NewRef(array->_layout);
-    return PyObject_CallMethodObjArgs((PyObject *)array, NAMES.layout, NULL);
+PyObject *layout_of(PyObject *array) {
+    PyObject *layout = is_array(array) ? ((array_object *)array)->_layout : NULL;
+    if (layout != NULL && layout != Py_None) return Py_NewRef(layout);
+    return PyObject_CallMethodObjArgs(array, NAMES.layout, NULL);
+}
+
+/* Whether the fields are set that a call reads. */
+static int has_array(const tensor_object *x) {
+    return x->_array != NULL && Py_TYPE(x->_array) == array_class && x->_base != NULL &&
+           x->_edge != NULL && x->_requires_grad != NULL;
 }
 
 static outcome take_tensor(call *self, Py_ssize_t i, tensor_object *x) {
-    if (x->_array == NULL || Py_TYPE(x->_array) != array_class || x->_base == NULL ||
-        x->_edge == NULL || x->_requires_grad == NULL) {
-        return LEFT_TO_PYTHON; /* a tensor that is not set up */
-    }
     if (follow_base(x) < 0) return FAILED;
+    if (!has_array(x)) return LEFT_TO_PYTHON;
     self->arrays[i] = Py_NewRef(x->_array);
     if (x->_requires_grad != Py_True) return DONE;
     self->wanted |= 1u << i;
@@ -79,10 +85,10 @@ static outcome take_input(call *self, Py_ssize_t i) {
         self->layouts[i] = Py_NewRef(Py_None);
         return DONE;
     }
-    int is_tensor = Py_TYPE(x) == tensor_class || PyObject_TypeCheck(x, tensor_fields);
+    int is_tensor = is_of(x, tensor_class);
     outcome taken = is_tensor ? take_tensor(self, i, (tensor_object *)x) : take_number(self, i, x);
     if (taken != DONE) return taken;
-    self->layouts[i] = layout_of((array_object *)self->arrays[i]);
+    self->layouts[i] = layout_of(self->arrays[i]);
     return self->layouts[i] == NULL ? FAILED : DONE;
 }
 
@@ -137,14 +143,21 @@ static int add_attributes(const call *self, PyObject *key, Py_ssize_t place, att
     if (kind == KEPT) return PyTuple_SetItem(key, place, Py_NewRef(self->attrs));
     PyObject *name, *value;
     Py_ssize_t next = 0, count = PyDict_Size(self->attrs);
-    for (; PyDict_Next(self->attrs, &next, &name, &value); place++) {
+    const Py_ssize_t end = place + count;
+    for (; place < end && PyDict_Next(self->attrs, &next, &name, &value); place++) {
+        Py_INCREF(name); /* a new tuple may let functions run that change a dict */
+        Py_INCREF(value);
         PyObject *pair = PyTuple_Pack(2, name, value);
-        if (pair == NULL || PyTuple_SetItem(key, place, pair) < 0) return -1;
-        if (kind != BY_TYPE) continue;
-        PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value));
-        if (PyTuple_SetItem(key, place + count, type) < 0) return -1;
+        PyObject *type = kind == BY_TYPE ? Py_NewRef((PyObject *)Py_TYPE(value)) : NULL;
+        Py_DECREF(name);
+        Py_DECREF(value);
+        int failed = pair == NULL || PyTuple_SetItem(key, place, pair) < 0;
+        if (type != NULL && PyTuple_SetItem(key, place + count, type) < 0) failed = 1;
+        if (failed) return -1;
     }
-    return 0;
+    if (place == end) return 0;
+    PyErr_SetString(PyExc_RuntimeError, "apply: the attributes were changed during the call");
+    return -1;
 }
 
 /* The key of the call's plan, with the needs in it or not; NULL on error. */
@@ -171,7 +184,7 @@ static outcome take_plan(call *self, PyObject *found) {
     if (found == NULL || !PyObject_TypeCheck(found, plan_fields)) return LEFT_TO_PYTHON;
     const plan_object *plan = (plan_object *)found;
     int is_set = plan->count && plan->differentiable && plan->dtypes && plan->floats && plan->info &&
-                 plan->places && plan->shapes && plan->shown;
+                 plan->places && PyDict_CheckExact(plan->places) && plan->shapes && plan->shown;
     if (is_set) self->plan = (plan_object *)Py_NewRef(found);
     return is_set ? DONE : LEFT_TO_PYTHON;
 }
@@ -179,7 +192,9 @@ static outcome take_plan(call *self, PyObject *found) {
 /* Take the plan that is kept under a key. */
 static outcome look_up(call *self, PyObject *key) {
     if (key == NULL) return FAILED;
-    outcome found = take_plan(self, PyDict_GetItemWithError(self->op->plans, key));
+    PyObject *plans = Py_NewRef(self->op->plans); /* keys that are compared may run anything */
+    outcome found = take_plan(self, PyDict_GetItemWithError(plans, key));
+    Py_DECREF(plans);
     Py_DECREF(key);
     if (found == DONE) return DONE;
     /* an attribute that can't be part of a key: Python knows what to say */
@@ -191,18 +206,20 @@ static outcome look_up(call *self, PyObject *key) {
 /* The plan of an op that has one for every call, and the kernel's floats. */
 static outcome find_planned(call *self) {
     attribute_kind kind = kind_of_attributes(self);
-    int by_floats = self->op->params != Py_None;
-    outcome found = look_up(self, key_of(self, 0, by_floats ? NO_ATTRIBUTES : kind));
-    if (found != DONE) return found;
-    if (kind == NO_ATTRIBUTES || !by_floats) {
-        self->floats = Py_NewRef(self->plan->floats);
-        return DONE;
+    PyObject *params = self->op->params;
+    if (params == Py_None || kind == NO_ATTRIBUTES) {
+        outcome found = look_up(self, key_of(self, 0, kind));
+        if (found == DONE) self->floats = Py_NewRef(self->plan->floats);
+        return found;
     }
-    PyObject *nothing = PyTuple_New(0);
-    if (nothing == NULL) return FAILED;
-    self->floats = PyObject_Call(self->op->params, nothing, self->attrs);
-    Py_DECREF(nothing);
-    return self->floats == NULL ? FAILED : DONE;
+    Py_INCREF(params);
+    outcome found = look_up(self, key_of(self, 0, NO_ATTRIBUTES));
+    PyObject *nothing = found == DONE ? PyTuple_New(0) : NULL;
+    if (nothing != NULL) self->floats = PyObject_Call(params, nothing, self->attrs);
+    if (found == DONE && self->floats == NULL) found = FAILED;
+    Py_XDECREF(nothing);
+    Py_DECREF(params);
+    return found;
 }
 
 /* The same by `find_trace` itself. */
@@ -230,7 +247,11 @@ static outcome ask_for_trace(call *self) {
 static outcome find_traced(call *self) {
     attribute_kind kind = kind_of_attributes(self);
     int unusual = PyTuple_Size(self->op->changes) > 0;
-    if (kind != NO_ATTRIBUTES) unusual |= PySet_Contains(TOOLS.with_zeros, self->op->name) != 0;
+    if (kind != NO_ATTRIBUTES) {
+        int with_zeros = PySet_Contains(TOOLS.with_zeros, self->op->name);
+        if (with_zeros < 0) return FAILED;
+        unusual |= with_zeros;
+    }
     /* which attributes are declared as integers is not looked up yet */
     if (kind == BY_VALUE) unusual |= !PyDict_Check(self->op->integers);
     if (unusual) return ask_for_trace(self);
@@ -264,9 +285,19 @@ static PyObject *run_plan(const call *self) {
 
 /* ---- a call ---- */
 
+static int is_set_up(const op_object *op) {
+    return op->name && op->plan && op->plans && PyDict_CheckExact(op->plans) && op->params && op->saves &&
+           op->view && op->changes && PyTuple_CheckExact(op->changes) && op->integers;
+}
+
+int is_op(PyObject *object) {
+    return PyObject_TypeCheck(object, op_fields) && is_set_up((op_object *)object);
+}
+
 static outcome prepare_call(call *self) {
     outcome found = take_inputs(self);
     if (found != DONE) return found;
+    if (!is_set_up(self->op)) return LEFT_TO_PYTHON; /* asked after inputs have run what they may */
     return self->op->plan != Py_None ? find_planned(self) : find_traced(self);
 }
 
@@ -277,7 +308,8 @@ static PyObject *finish_call(const call *self) {
     int recorded = self->recording && self->plan->differentiable == Py_True;
     if (recorded && (node = new_node(self, result)) == NULL) Py_CLEAR(result);
     if (result != NULL && self->plan->shown != Py_None) {
-        PyObject *shown = PyObject_GetItem(result, self->plan->shown);
+        PyObject *which = Py_XNewRef(self->plan->shown), *shown = PyObject_GetItem(result, which);
+        Py_XDECREF(which);
         Py_DECREF(result);
         result = shown;
     }

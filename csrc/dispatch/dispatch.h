@@ -30,7 +30,13 @@ extern const pyad_interface *runtime;
 /* ---- objects.c ----
  *
  * Each field is a Python object, a slot of the Python class that inherits the type: Python reads and
- * writes it as fast as one of its own. NULL: not set. */
+ * writes it as fast as one of its own. NULL: not set.
+ *
+ * So Python may put anything into a field, or delete it, and may do so while C waits for Python: in a
+ * hook, a comparison, a collection of garbage at any allocation, or, while a kernel runs, in another
+ * thread. C therefore looks at a field's type before it reads its struct, and holds a reference to what
+ * it still needs. What it can't check is an address: that of a storage, or of a prepared call, is taken
+ * on trust. */
 
 #define STORAGE_FIELDS(F) F(address) F(nbytes) F(version) F(packed) F(foreign) F(exports) F(_owner)
 #define ARRAY_FIELDS(F) \
@@ -88,6 +94,17 @@ PyObject *new_array(int64_t address, const array_kind *kind);
 /* Another array on an array's memory, `shift` elements, `bytes` bytes further on. */
 PyObject *new_view(PyObject *array, const array_kind *kind, int64_t shift, int64_t bytes);
 
+/* Whether an object is one of a class: mostly of that itself, which is asked without a call. */
+static inline int is_of(PyObject *object, PyTypeObject *class) {
+    return Py_TYPE(object) == class || PyType_IsSubtype(Py_TYPE(object), class);
+}
+
+/* Whether that is an array. */
+static inline int is_array(PyObject *object) { return is_of(object, array_class); }
+
+/* An array's storage, borrowed, with a version; NULL with an error set if there is none. */
+storage_object *storage_of(PyObject *array);
+
 /* The address in an array's field; -1 with an error set if there is none. */
 int64_t address_of(PyObject *array);
 
@@ -102,8 +119,8 @@ void set_failure(PyObject *function);
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
 
-/* Borrow the items of a tuple or list: at most `most`. Returns how many there are, -1 on error. */
-Py_ssize_t borrow_items(PyObject *sequence, PyObject **items, Py_ssize_t most);
+/* The inputs as a tuple, which nobody changes while they are in use; NULL if they are none. */
+PyObject *tuple_of(PyObject *inputs);
 
 /* ---- view.c ---- */
 
@@ -140,8 +157,11 @@ extern struct apply_names {
 } apply_names;
 int make_names(void);
 
+/* Whether all fields of an op are set, and are what C takes them for. */
+int is_op(PyObject *object);
+
 /* An array's element type, shape and strides, as bytes. */
-PyObject *layout_of(array_object *array);
+PyObject *layout_of(PyObject *array);
 
 /* What a prepared call, in C or in Python, makes of arrays. */
 PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count, PyObject *floats);

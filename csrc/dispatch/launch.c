@@ -10,6 +10,9 @@
 /* Values, and addresses of one kernel, that need no memory at a call. */
 #define FEW 48
 
+/* A Launch with more values is a mistake; up to here no number of bytes overflows. */
+#define MOST_VALUES 1000000
+
 /* What a kernel takes: so many bytes from where a value begins; place -1: nothing. */
 typedef struct {
     Py_ssize_t place;
@@ -70,7 +73,7 @@ PyTypeObject *launch_type;
 static PyObject *failure; /* (kernel's name) -> the error to raise */
 
 typedef struct {
-    PyObject *array; /* borrowed of what is given, else owned; NULL: none */
+    PyObject *array; /* borrowed of what is given, else owned; NULL: none, or not yet */
     int64_t address; /* 0: not looked for yet, or freed */
 } value;
 
@@ -79,8 +82,20 @@ typedef struct {
 /* The address of a value, asked from its array once. */
 static int64_t find_address(value *values, const input *each) {
     value *from = &values[each->place];
-    if (from->address == 0) from->address = address_of(from->array);
-    return from->address;
+    if (from->address != 0) return from->address;
+    if (from->array == NULL) {
+        PyErr_SetString(PyExc_ValueError, "launch: a step takes what no step before it has made");
+        return -1;
+    }
+    return from->address = address_of(from->array);
+}
+
+/* One of the floats that a call brings; -1 with an error set if there is none. */
+static double float_at(PyObject *floats, Py_ssize_t i) {
+    PyObject *number = PySequence_GetItem(floats, i);
+    double found = number == NULL ? -1.0 : PyFloat_AsDouble(number);
+    Py_XDECREF(number);
+    return found;
 }
 
 /* Fill in what a kernel takes, eight bytes each; -1 if something is missing. */
@@ -93,17 +108,10 @@ static int gather(const step *self, value *values, PyObject *floats, int64_t *va
         if (address == -1 && PyErr_Occurred()) return -1;
         *varying = address + each->shift;
     }
-    double *numbers = (double *)varying;
-    for (Py_ssize_t i = 0; i < self->float_count; i++) {
-        if (!self->with_floats) {
-            numbers[i] = self->floats[i];
-            continue;
-        }
-        PyObject *number = PySequence_GetItem(floats, i);
-        if (number == NULL) return -1;
-        numbers[i] = PyFloat_AsDouble(number);
-        Py_DECREF(number);
-        if (numbers[i] == -1.0 && PyErr_Occurred()) return -1;
+    for (Py_ssize_t i = 0; i < self->float_count; i++, varying++) {
+        double number = self->with_floats ? float_at(floats, i) : self->floats[i];
+        if (number == -1.0 && PyErr_Occurred()) return -1;
+        memcpy(varying, &number, sizeof number);
     }
     return 0;
 }
@@ -117,20 +125,23 @@ static int refuse(const step *self) {
     return -1;
 }
 
-/* Note what a kernel has made, as arrays where they are wanted. */
+/* Note what a kernel has made, as arrays where they are wanted. All addresses are asked for first: a new
+ * object may let the collector run functions of Python, and these kernels. */
 static int take_made(const step *self, value *values, int64_t first) {
-    int status = 0;
+    for (Py_ssize_t i = 0; i < self->made_count; i++) {
+        const made *each = &self->made[i];
+        values[each->place].address = i == 0 ? first : runtime->output(each->number);
+    }
     for (Py_ssize_t i = 0; i < self->made_count; i++) {
         const made *each = &self->made[i];
         value *to = &values[each->place];
-        to->address = i == 0 ? first : runtime->output(each->number);
         if (each->bare) continue;
         to->array = new_array(to->address, &each->kind);
         if (to->array != NULL) continue;
-        to->address = 0;
-        status = -1;
+        to->address = 0; /* the block is freed */
+        return -1;
     }
-    return status;
+    return 0;
 }
 
 static int run_kernel(const step *self, value *values, PyObject *floats, int64_t *varying) {
@@ -139,12 +150,12 @@ static int run_kernel(const step *self, value *values, PyObject *floats, int64_t
     int64_t first = runtime->call(self->call, (const char *)varying);
     if (others != NULL) PyEval_RestoreThread(others);
     if (first == 0) return refuse(self);
-    int status = take_made(self, values, first);
+    if (take_made(self, values, first) < 0) return -1;
     for (Py_ssize_t i = 0; i < self->done_count; i++) {
         runtime->free(values[self->done[i]].address);
         values[self->done[i]].address = 0;
     }
-    return status;
+    return 0;
 }
 
 static int run_steps(const launch_object *self, value *values, PyObject *floats, int64_t *varying) {
@@ -207,20 +218,29 @@ static PyObject *run_on(const launch_object *self, value *values, PyObject *floa
     return found;
 }
 
+static int count_change(storage_object *storage, PyObject *by) {
+    Py_INCREF((PyObject *)storage); /* an addition may run anything */
+    PyObject *version = PyNumber_Add(storage->version, by);
+    if (version != NULL) PYAD_SET(storage->version, version);
+    Py_DECREF((PyObject *)storage);
+    return version == NULL ? -1 : 0;
+}
+
 /* Count the changes of what a call has written in place. */
 static int count_changes(const launch_object *self, const value *values) {
-    Py_ssize_t count = self->guards.counted == NULL ? 0 : PyTuple_Size(self->guards.counted);
-    for (Py_ssize_t i = 0; i < count; i++) {
+    if (self->guards.counted == NULL) return 0;
+    PyObject *counted = Py_NewRef(self->guards.counted);
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_Size(counted); i++) {
         Py_ssize_t place;
         PyObject *by;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(self->guards.counted, i), "nO", &place, &by)) return -1;
-        array_object *array = (array_object *)values[place].array;
-        storage_object *storage = (storage_object *)array->storage;
-        PyObject *version = PyNumber_Add(storage->version, by);
-        if (version == NULL) return -1;
-        PYAD_SET(storage->version, version);
+        status = -1;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(counted, i), "nO", &place, &by)) break;
+        storage_object *storage = storage_of(values[place].array);
+        if (storage != NULL) status = count_change(storage, by);
     }
-    return 0;
+    Py_DECREF(counted);
+    return status;
 }
 
 /* After a kernel's failure: run the rule, which says better what is wrong; if it says nothing, the
@@ -230,15 +250,17 @@ static void explain(const launch_object *self, PyObject *const *inputs, PyObject
                   PyErr_ExceptionMatches(PyExc_MemoryError);
     if (self->guards.again == NULL || !kernels) return;
     PyObject *type, *error, *traceback, *given = NULL, *nothing = NULL;
+    PyObject *again = Py_NewRef(self->guards.again);
     PyErr_Fetch(&type, &error, &traceback);
     given = PyTuple_New(self->given);
     for (Py_ssize_t i = 0; given != NULL && i < self->given; i++) {
         PyTuple_SetItem(given, i, Py_NewRef(inputs[i]));
     }
     if (given != NULL) {
-        nothing = PyObject_CallFunctionObjArgs(self->guards.again, given, floats, NULL);
+        nothing = PyObject_CallFunctionObjArgs(again, given, floats, NULL);
         Py_DECREF(given);
     }
+    Py_DECREF(again);
     if (nothing != NULL) {
         PyErr_Restore(type, error, traceback);
         Py_DECREF(nothing);
@@ -249,8 +271,8 @@ static void explain(const launch_object *self, PyObject *const *inputs, PyObject
     Py_XDECREF(traceback);
 }
 
-PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, PyObject *floats) {
-    const launch_object *self = (const launch_object *)object;
+static PyObject *launch_on(const launch_object *self, PyObject *const *inputs, Py_ssize_t count,
+                           PyObject *floats) {
     value few[FEW], *values = few;
     if (count < self->given) {
         PyErr_Format(PyExc_ValueError, "launch: expected %zd inputs, got %zd", self->given, count);
@@ -266,7 +288,7 @@ PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, Py
         PyObject *array = PySequence_GetItem(floats, i);
         if (array == NULL) break;
         values[self->given + i].array = array;
-        Py_DECREF(array); /* the caller's sequence has it */
+        Py_DECREF(array); /* the tuple has it */
     }
     if (i == self->more) found = run_on(self, values, floats);
     if (found != NULL && count_changes(self, values) < 0) Py_CLEAR(found);
@@ -275,17 +297,21 @@ PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, Py
     return found;
 }
 
-Py_ssize_t borrow_items(PyObject *sequence, PyObject **items, Py_ssize_t most) {
-    int is_tuple = PyTuple_Check(sequence);
-    if (!is_tuple && !PyList_Check(sequence)) {
-        PyErr_SetString(PyExc_TypeError, "launch: expected the inputs in a tuple or list");
-        return -1;
-    }
-    Py_ssize_t count = is_tuple ? PyTuple_Size(sequence) : PyList_Size(sequence);
-    for (Py_ssize_t i = 0; i < count && i < most; i++) {
-        items[i] = is_tuple ? PyTuple_GetItem(sequence, i) : PyList_GetItem(sequence, i);
-    }
-    return count;
+PyObject *launch(PyObject *object, PyObject *const *inputs, Py_ssize_t count, PyObject *floats) {
+    const launch_object *self = (const launch_object *)object;
+    if (self->more == 0) return launch_on(self, inputs, count, floats);
+    PyObject *arrays = PySequence_Tuple(floats); /* others might change a list */
+    if (arrays == NULL) return NULL;
+    PyObject *found = launch_on(self, inputs, count, arrays);
+    Py_DECREF(arrays);
+    return found;
+}
+
+PyObject *tuple_of(PyObject *inputs) {
+    if (PyTuple_CheckExact(inputs)) return Py_NewRef(inputs);
+    if (PyTuple_Check(inputs) || PyList_Check(inputs)) return PySequence_Tuple(inputs);
+    PyErr_SetString(PyExc_TypeError, "launch: expected the inputs in a tuple or list");
+    return NULL;
 }
 
 static PyObject *launch_call(PyObject *self, PyObject *arguments, PyObject *keywords) {
@@ -294,12 +320,15 @@ static PyObject *launch_call(PyObject *self, PyObject *arguments, PyObject *keyw
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "launch: takes no keywords");
         return NULL;
     }
-    Py_ssize_t given = ((launch_object *)self)->given;
-    size_t bytes = (size_t)given * sizeof *items;
-    if (given > FEW && (items = PyMem_Malloc(bytes)) == NULL) return PyErr_NoMemory();
-    Py_ssize_t count = borrow_items(inputs, items, given);
-    if (count >= 0) found = launch(self, items, count, floats);
+    if ((inputs = tuple_of(inputs)) == NULL) return NULL;
+    Py_ssize_t given = ((launch_object *)self)->given, count = PyTuple_Size(inputs);
+    if (given > FEW) items = PyMem_Malloc((size_t)given * sizeof *items);
+    for (Py_ssize_t i = 0; items != NULL && i < count && i < given; i++) {
+        items[i] = PyTuple_GetItem(inputs, i);
+    }
+    found = items == NULL ? PyErr_NoMemory() : launch(self, items, count, floats);
     if (items != few) PyMem_Free(items);
+    Py_DECREF(inputs);
     return found;
 }
 
@@ -325,6 +354,12 @@ static void *read_items(PyObject *tuple, size_t size, reader read, Py_ssize_t *c
     return items;
 }
 
+static int expect_tuple(PyObject *item) {
+    if (PyTuple_Check(item)) return 0;
+    PyErr_Format(PyExc_TypeError, "Launch: expected a tuple, got %R", (PyObject *)Py_TYPE(item));
+    return -1;
+}
+
 static int read_place(PyObject *number, Py_ssize_t *place) {
     *place = number == Py_None ? -1 : PyLong_AsSsize_t(number);
     return *place == -1 && PyErr_Occurred() ? -1 : 0;
@@ -334,7 +369,7 @@ static int read_input(PyObject *item, void *to) {
     input *self = to;
     PyObject *place;
     long long shift;
-    if (!PyArg_ParseTuple(item, "OL", &place, &shift)) return -1;
+    if (expect_tuple(item) < 0 || !PyArg_ParseTuple(item, "OL", &place, &shift)) return -1;
     self->shift = shift;
     return read_place(place, &self->place);
 }
@@ -348,7 +383,8 @@ static int read_made(PyObject *item, void *to) {
     made *self = to;
     array_kind *kind = &self->kind;
     long long number;
-    if (!PyArg_ParseTuple(item, "LOOOOO", &number, &kind->nbytes, &kind->shape, &kind->strides,
+    if (expect_tuple(item) < 0 ||
+        !PyArg_ParseTuple(item, "LOOOOO", &number, &kind->nbytes, &kind->shape, &kind->strides,
                           &kind->dtype, &kind->layout)) {
         return -1;
     }
@@ -360,7 +396,7 @@ static int read_made(PyObject *item, void *to) {
 static int read_result(PyObject *item, void *to) {
     result *self = to;
     PyObject *place, *view;
-    if (!PyArg_ParseTuple(item, "OO", &place, &view)) return -1;
+    if (expect_tuple(item) < 0 || !PyArg_ParseTuple(item, "OO", &place, &view)) return -1;
     self->view = view == Py_None ? NULL : Py_NewRef(view);
     return read_place(place, &self->place);
 }
@@ -384,8 +420,14 @@ static int read_step(PyObject *item, void *to) {
     self->call = (const pyad_prepared *)(intptr_t)call;
     self->is_small = runtime->is_small(self->call);
     self->inputs = read_items(inputs, sizeof(input), read_input, &self->input_count);
+    if (PyErr_Occurred()) return -1;
     self->made = read_items(makes, sizeof(made), read_made, &self->made_count);
+    if (PyErr_Occurred()) return -1;
     self->with_floats = floats == Py_None;
+    if (self->float_count < 0 || self->float_count > MOST_VALUES) {
+        PyErr_Format(PyExc_ValueError, "Launch: a kernel of %zd floats", self->float_count);
+        return -1;
+    }
     if (!self->with_floats) {
         self->floats = read_items(floats, sizeof(double), read_float, &self->float_count);
     }
@@ -457,6 +499,9 @@ static PyObject *launch_new(PyTypeObject *type, PyObject *arguments, PyObject *k
                                      &given, &more, &PyTuple_Type, &results, &bare)) {
         return NULL;
     }
+    if (given < 0 || more < 0 || given > MOST_VALUES || more > MOST_VALUES) {
+        return PyErr_Format(PyExc_ValueError, "Launch: %zd inputs and %zd more", given, more);
+    }
     launch_object *self = (launch_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
     self->given = given;
@@ -465,8 +510,10 @@ static PyObject *launch_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     Py_ssize_t count; /* the object's own is set when its items are all there to be visited */
     self->steps = read_items(steps, sizeof(step), read_step, &count);
     self->step_count = count;
-    self->results = read_items(results, sizeof(result), read_result, &count);
-    self->result_count = count;
+    if (!PyErr_Occurred()) {
+        self->results = read_items(results, sizeof(result), read_result, &count);
+        self->result_count = count;
+    }
     if (PyErr_Occurred() || number_values(self) < 0 || note_last_uses(self) < 0) Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -478,7 +525,8 @@ static PyObject *launch_guard(PyObject *object, PyObject *arguments) {
     for (Py_ssize_t i = 0; i < PyTuple_Size(counted); i++) {
         Py_ssize_t place;
         PyObject *by;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(counted, i), "nO", &place, &by)) return NULL;
+        PyObject *each = PyTuple_GetItem(counted, i);
+        if (expect_tuple(each) < 0 || !PyArg_ParseTuple(each, "nO", &place, &by)) return NULL;
         if (place >= 0 && place < self->given + self->more) continue;
         return PyErr_Format(PyExc_ValueError, "guard: there is no input number %zd", place);
     }
@@ -498,6 +546,15 @@ static int launch_traverse(PyObject *object, visitproc visit, void *arg) {
     }
     for (Py_ssize_t i = 0; i < self->result_count; i++) Py_VISIT(self->results[i].view);
     Py_VISIT(self->guards.again);
+    Py_VISIT(self->guards.counted);
+    return 0;
+}
+
+/* What is given when it is made can't lead back to it, so `guard` alone closes cycles. */
+static int launch_clear(PyObject *object) {
+    launch_object *self = (launch_object *)object;
+    Py_CLEAR(self->guards.again);
+    Py_CLEAR(self->guards.counted);
     return 0;
 }
 
@@ -538,6 +595,7 @@ static PyType_Slot launch_slots[] = {
     {Py_tp_call, launch_call},
     {Py_tp_methods, launch_methods},
     {Py_tp_traverse, launch_traverse},
+    {Py_tp_clear, launch_clear},
     {Py_tp_dealloc, launch_dealloc},
     {Py_tp_doc, "Launch(steps, given, more, results, bare): see backends/launch.py"},
     {0, NULL},

@@ -3,11 +3,24 @@
 
 const pyad_interface *runtime;
 
+/* The interpreter that the types and classes are of. */
+static int64_t home = -1;
+
+/* What is kept here belongs to one interpreter: another one in the process gets an error. -1 then. */
+static int stay_home(void) {
+    int64_t here = PyInterpreterState_GetID(PyInterpreterState_Get());
+    if (home == -1) home = here;
+    if (home == here) return 0;
+    PyErr_SetString(PyExc_ImportError, "pyautodl: it can be used in one interpreter of a process alone; "
+                                       "likely fix: import it in the main one, or use processes");
+    return -1;
+}
+
 static PyObject *bind_runtime(PyObject *module, PyObject *arguments) {
     (void)module;
     long long address;
     PyObject *failure;
-    if (!PyArg_ParseTuple(arguments, "LO", &address, &failure)) return NULL;
+    if (stay_home() < 0 || !PyArg_ParseTuple(arguments, "LO", &address, &failure)) return NULL;
     runtime = (const pyad_interface *)(intptr_t)address;
     set_failure(failure);
     Py_RETURN_NONE;
@@ -100,6 +113,10 @@ static struct PyModuleDef definition = {
 };
 
 PyMODINIT_FUNC PyInit__dispatch(void) {
+    if (stay_home() < 0) return NULL;
+    if (storage_fields != NULL) {
+        return PyErr_Format(PyExc_ImportError, "pyautodl._dispatch: it is loaded already");
+    }
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
     int failed = make_names() < 0 || make_line_names() < 0 || add_objects(module) < 0 ||

@@ -30,14 +30,17 @@ static void nothing_more(PyObject *self) { (void)self; }
 #define COUNT_OF(type) ((sizeof(type) - sizeof(PyObject)) / sizeof(PyObject *))
 #define MEMBER(name) {#name, T_OBJECT_EX, offsetof(PYAD_TYPE, name), 0, NULL},
 
-/* The slots of a type; `finish(self)` comes before its fields are cleared. Members are made where
- * PYAD_TYPE is the struct. */
+/* How the collector of garbage breaks cycles through a type. */
+#define CLEAR_ALL(prefix, type)                               \
+    static int prefix##_clear(PyObject *self) {               \
+        return clear_fields(FIELDS_OF(self), COUNT_OF(type)); \
+    }
+
+/* The slots of a type, which has a function `<prefix>_clear`; `finish(self)` comes before its fields are
+ * cleared at its end. Members are made where PYAD_TYPE is the struct. */
 #define OBJECT_TYPE(prefix, type, finish)                                                        \
     static int prefix##_traverse(PyObject *self, visitproc visit, void *arg) {                   \
         return visit_fields(self, FIELDS_OF(self), COUNT_OF(type), visit, arg);                  \
-    }                                                                                            \
-    static int prefix##_clear(PyObject *self) {                                                  \
-        return clear_fields(FIELDS_OF(self), COUNT_OF(type));                                    \
     }                                                                                            \
     static void prefix##_dealloc(PyObject *self) {                                               \
         PyObject_GC_UnTrack(self);                                                               \
@@ -61,7 +64,17 @@ static void nothing_more(PyObject *self) { (void)self; }
 static void free_block(PyObject *self) {
     storage_object *storage = (storage_object *)self;
     if (storage->_owner != Py_None || storage->address == NULL) return;
-    runtime->free(PyLong_AsLongLong(storage->address));
+    if (PyLong_Check(storage->address)) runtime->free(PyLong_AsLongLong(storage->address));
+}
+
+/* In a cycle the collector clears a storage before its end, where the block is given back: for that it
+ * must still be known. */
+static int storage_clear(PyObject *self) {
+    storage_object *storage = (storage_object *)self;
+    Py_CLEAR(storage->packed);
+    Py_CLEAR(storage->exports);
+    if (storage->_owner != Py_None) Py_CLEAR(storage->_owner);
+    return 0;
 }
 
 #define PYAD_TYPE storage_object
@@ -72,26 +85,31 @@ OBJECT_TYPE(storage, storage_object, free_block);
 #define PYAD_TYPE array_object
 static PyMemberDef array_members[] = {ARRAY_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
 #undef PYAD_TYPE
+CLEAR_ALL(array, array_object)
 OBJECT_TYPE(array, array_object, nothing_more);
 
 #define PYAD_TYPE op_object
 static PyMemberDef op_members[] = {OP_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
 #undef PYAD_TYPE
+CLEAR_ALL(op, op_object)
 OBJECT_TYPE(op, op_object, nothing_more);
 
 #define PYAD_TYPE plan_object
 static PyMemberDef plan_members[] = {PLAN_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
 #undef PYAD_TYPE
+CLEAR_ALL(plan, plan_object)
 OBJECT_TYPE(plan, plan_object, nothing_more);
 
 #define PYAD_TYPE node_object
 static PyMemberDef node_members[] = {NODE_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
 #undef PYAD_TYPE
+CLEAR_ALL(node, node_object)
 OBJECT_TYPE(node, node_object, nothing_more);
 
 #define PYAD_TYPE tensor_object
 static PyMemberDef tensor_members[] = {TENSOR_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
 #undef PYAD_TYPE
+CLEAR_ALL(tensor, tensor_object)
 OBJECT_TYPE(tensor, tensor_object, nothing_more);
 
 static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **type) {
@@ -157,35 +175,51 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
 }
 
 PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int64_t bytes) {
-    const array_object *from = (array_object *)object;
     int64_t address = address_of(object);
     if (address == -1 && PyErr_Occurred()) return NULL;
-    PyObject *offset = PyLong_FromLongLong(PyLong_AsLongLong(from->offset) + shift);
-    PyObject *number = shift == 0 ? Py_NewRef(from->address) : PyLong_FromLongLong(address + bytes);
-    PyObject *self = offset && number ? PyType_GenericAlloc(array_class, 0) : NULL;
-    if (self == NULL) {
-        Py_XDECREF(offset);
-        Py_XDECREF(number);
+    const array_object *from = (array_object *)object;
+    if (from->offset == NULL || from->storage == NULL || from->dtype == NULL) {
+        PyErr_SetString(PyExc_ValueError, "view: expected an Array all of whose fields are set");
         return NULL;
     }
+    int64_t start = PyLong_AsLongLong(from->offset);
+    if (start == -1 && PyErr_Occurred()) return NULL;
+    PyObject *self = PyType_GenericAlloc(array_class, 0);
+    if (self == NULL) return NULL;
     array_object *array = (array_object *)self;
-    array->storage = Py_NewRef(from->storage);
-    array->offset = offset;
+    array->storage = Py_XNewRef(from->storage);
     array->shape = Py_NewRef(kind->shape);
     array->strides = Py_NewRef(kind->strides);
-    array->dtype = Py_NewRef(from->dtype);
-    array->address = number;
+    array->dtype = Py_XNewRef(from->dtype);
+    /* of a large shift that is nonsense, without the overflow of signed numbers */
+    array->offset = PyLong_FromLongLong((int64_t)((uint64_t)start + (uint64_t)shift));
+    array->address = PyLong_FromLongLong((int64_t)((uint64_t)address + (uint64_t)bytes));
     array->_layout = Py_NewRef(kind->layout);
     array->_desc = Py_NewRef(Py_None);
     array->_ndarray = Py_NewRef(Py_None);
+    if (array->offset == NULL || array->address == NULL) Py_CLEAR(self);
     return self;
 }
 
-int64_t address_of(PyObject *array) {
-    if (Py_TYPE(array) != array_class && !PyObject_TypeCheck(array, array_fields)) {
-        PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(array));
-        return -1;
+static int expect_array(PyObject *object) {
+    if (is_array(object)) return 0;
+    PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(object));
+    return -1;
+}
+
+storage_object *storage_of(PyObject *array) {
+    if (expect_array(array) < 0) return NULL;
+    PyObject *storage = ((array_object *)array)->storage;
+    if (storage != NULL && is_of(storage, storage_class) &&
+        ((storage_object *)storage)->version != NULL) {
+        return (storage_object *)storage;
     }
+    PyErr_SetString(PyExc_ValueError, "launch: an Array has no storage");
+    return NULL;
+}
+
+int64_t address_of(PyObject *array) {
+    if (expect_array(array) < 0) return -1;
     PyObject *address = ((array_object *)array)->address;
     if (address == NULL) {
         PyErr_SetString(PyExc_ValueError, "launch: an Array has no address");

@@ -10,26 +10,32 @@
 
 /* Which arrays are saved, by which inputs need a gradient. */
 static PyObject *find_places(const call *self) {
-    PyObject *places = PyDict_GetItemWithError(self->plan->places, self->needs);
-    if (places != NULL) return Py_NewRef(places);
-    if (PyErr_Occurred()) return NULL;
-    PyObject *saves = self->op->saves;
-    places = saves == Py_None ? PyTuple_New(0)
-                              : PyObject_CallFunctionObjArgs(saves, self->needs, NULL);
-    if (places != NULL && PyDict_SetItem(self->plan->places, self->needs, places) < 0) {
-        Py_CLEAR(places);
+    PyObject *kept = Py_XNewRef(self->plan->places), *saves = Py_XNewRef(self->op->saves);
+    PyObject *places = Py_XNewRef(PyDict_GetItemWithError(kept, self->needs));
+    if (places == NULL && !PyErr_Occurred()) {
+        int none = saves == NULL || saves == Py_None;
+        places = none ? PyTuple_New(0) : PyObject_CallFunctionObjArgs(saves, self->needs, NULL);
+        if (places != NULL && PyDict_SetItem(kept, self->needs, places) < 0) Py_CLEAR(places);
     }
+    Py_XDECREF(kept);
+    Py_XDECREF(saves);
     return places;
 }
 
 /* (array, edge, output, version, None), or what `keep` gives of memory that others may change. */
 static PyObject *pack_saved(PyObject *array, PyObject *edge, PyObject *output) {
-    storage_object *storage = (storage_object *)((array_object *)array)->storage;
-    int shared = storage->foreign == Py_True;
-    if (!shared && storage->exports != Py_None) shared = PyObject_IsTrue(storage->exports);
-    if (shared < 0) return NULL;
+    const storage_object *storage = storage_of(array);
+    if (storage == NULL) return NULL;
+    int shared = storage->foreign != Py_False;
+    if (!shared && storage->exports != Py_None && storage->exports != NULL) {
+        shared = PyObject_IsTrue(storage->exports);
+        if (shared < 0 || (storage = storage_of(array)) == NULL) return NULL;
+    }
     if (shared) return PyObject_CallFunctionObjArgs(TOOLS.keep, array, edge, output, NULL);
-    return PyTuple_Pack(5, array, edge, output, storage->version, Py_None);
+    PyObject *version = Py_NewRef(storage->version);
+    PyObject *saved = PyTuple_Pack(5, array, edge, output, version, Py_None);
+    Py_DECREF(version);
+    return saved;
 }
 
 static PyObject *edge_or_none(const call *self, Py_ssize_t i) {
@@ -49,6 +55,9 @@ static PyObject *save_one(const call *self, PyObject *place, PyObject *result) {
     if (place == Py_None) return Py_NewRef(Py_None);
     Py_ssize_t i = PyLong_AsSsize_t(place), from = origin == NULL ? 0 : PyLong_AsSsize_t(origin);
     if (PyErr_Occurred()) return NULL;
+    if (i < 0 || from < 0 || (origin != NULL && from >= self->count)) {
+        return PyErr_Format(PyExc_IndexError, "saves: there is no input number %zd", i < 0 ? i : from);
+    }
     if (i < self->count) {
         array = self->arrays[i];
         edge = edge_or_none(self, i);
@@ -58,10 +67,12 @@ static PyObject *save_one(const call *self, PyObject *place, PyObject *result) {
     array = PyTuple_Check(result) ? PyTuple_GetItem(result, i) : result;
     if (array == NULL) return NULL;
     if (array == Py_None) return Py_NewRef(Py_None);
+    Py_ssize_t outputs = PyLong_AsSsize_t(self->plan->count);
+    if (outputs < 0 && PyErr_Occurred()) return NULL;
     PyObject *held = PyLong_FromSsize_t(i);
     if (origin != NULL) {
         edge = edge_or_none(self, from);
-    } else if (i < PyLong_AsSsize_t(self->plan->count)) {
+    } else if (i < outputs) {
         number = held;
     }
     PyObject *saved = held == NULL ? NULL : pack_saved(array, edge, number);
@@ -79,7 +90,8 @@ static PyObject *save_all(const call *self, PyObject *result) {
         Py_XDECREF(each);
     }
     Py_XDECREF(places);
-    return count < 0 ? NULL : saved;
+    if (count < 0) Py_CLEAR(saved);
+    return saved;
 }
 
 /* A weak reference to the module that is being called; None outside of modules. */
@@ -108,7 +120,7 @@ static int complete_node(node_object *node, const call *self, PyObject *result) 
     if ((node->packed = save_all(self, result)) == NULL) return -1;
     if ((node->number = PyObject_CallNoArgs(TOOLS.numbers)) == NULL) return -1;
     if ((node->module = current_module()) == NULL) return -1;
-    if (self->plan->info == Py_None) return 0;
+    if (self->plan->info == Py_None || self->plan->info == NULL) return 0;
     return PyObject_SetAttr((PyObject *)node, NAMES.info, self->plan->info);
 }
 
@@ -120,10 +132,10 @@ PyObject *new_node(const call *self, PyObject *result) {
     node->op = Py_NewRef((PyObject *)self->op);
     node->plan = Py_NewRef((PyObject *)plan);
     node->attrs = Py_NewRef(self->attrs);
-    node->shapes = Py_NewRef(plan->shapes);
-    node->dtypes = Py_NewRef(plan->dtypes);
+    node->shapes = Py_XNewRef(plan->shapes);
+    node->dtypes = Py_XNewRef(plan->dtypes);
     node->needs = Py_NewRef(self->needs);
-    node->outputs = Py_NewRef(plan->count);
+    node->outputs = Py_XNewRef(plan->count);
     node->released = Py_NewRef(Py_False);
     node->hooks = Py_NewRef(Py_None);
     node->retained = Py_NewRef(Py_None);
@@ -161,7 +173,13 @@ PyObject *new_tensor(PyObject *array, PyObject *node, Py_ssize_t i) {
 }
 
 static int is_floating(PyObject *array) {
-    PyObject *category = PyObject_GetAttr(((array_object *)array)->dtype, NAMES.category);
+    PyObject *dtype = is_array(array) ? Py_XNewRef(((array_object *)array)->dtype) : NULL;
+    if (dtype == NULL) {
+        PyErr_SetString(PyExc_TypeError, "apply: expected an op to give arrays");
+        return -1;
+    }
+    PyObject *category = PyObject_GetAttr(dtype, NAMES.category);
+    Py_DECREF(dtype);
     int found = category == NULL ? -1 : PyObject_RichCompareBool(category, TOOLS.floating, Py_EQ);
     Py_XDECREF(category);
     return found;
@@ -173,31 +191,48 @@ static PyObject *new_output(PyObject *array, PyObject *node, Py_ssize_t i) {
     return floating < 0 ? NULL : new_tensor(array, floating ? node : NULL, i);
 }
 
-/* Note whose memory a view shows, as tensor/views.py does. */
-static void mark_view(tensor_object *source, tensor_object *view, int several) {
-    tensor_object *base = source;
-    PyObject *why = Py_None;
-    if (source->_base != Py_None) {
+/* Whether a tensor's array has another's memory; 0 also if one has none. */
+static int shows_memory_of(const tensor_object *view, const tensor_object *base) {
+    if (view->_array == NULL || base->_array == NULL) return 0;
+    if (!is_array(view->_array) || !is_array(base->_array)) return 0;
+    return ((array_object *)view->_array)->storage == ((array_object *)base->_array)->storage;
+}
+
+/* Note whose memory a view of the first input shows, as tensor/views.py does; -1 on error. */
+static int mark_view(const call *self, PyObject *made, int several) {
+    PyObject *first = PyTuple_GetItem(self->inputs, 0), *why = Py_None;
+    if (first == NULL) return -1;
+    const tensor_object *source = (tensor_object *)first, *base = source;
+    int is_tensor = is_of(first, tensor_class);
+    if (is_tensor && source->_base != NULL && source->_base != Py_None) {
+        is_tensor = is_of(source->_base, tensor_class);
         base = (tensor_object *)source->_base;
         if (source->_unchangeable != NULL) why = source->_unchangeable;
     }
+    if (!is_tensor || base->_changes == NULL) {
+        PyErr_SetString(PyExc_TypeError, "apply: expected a view to be one of a tensor");
+        return -1;
+    }
+    tensor_object *view = (tensor_object *)made;
     if (several) why = TOOLS.one_of_several;
-    if (((array_object *)view->_array)->storage != ((array_object *)base->_array)->storage) return;
+    if (!shows_memory_of(view, base)) return 0;
     if (source->_requires_grad == Py_True && view->_requires_grad != Py_True) {
         why = TOOLS.unrecorded;
     }
     PYAD_SET(view->_base, Py_NewRef((PyObject *)base));
     PYAD_SET(view->_base_changes, Py_NewRef(base->_changes));
     PYAD_SET(view->_unchangeable, Py_NewRef(why));
+    return 0;
 }
 
 /* Whether an input is a number that was computed by a call whose graph is freed. */
 static int is_released(const call *self, Py_ssize_t i) {
     if (self->edges[i] == NULL) return 0;
-    PyObject *source = PyTuple_GetItem(self->edges[i], 0);
-    PyObject *shape = ((array_object *)self->arrays[i])->shape;
-    if (source == NULL || PyTuple_Size(shape) != 0 || Py_TYPE(source) != node_class) return 0;
-    return ((node_object *)source)->released == Py_True;
+    PyObject *shape = ((array_object *)self->arrays[i])->shape, *edge = self->edges[i];
+    if (shape == NULL || !PyTuple_CheckExact(shape) || PyTuple_Size(shape) != 0) return 0;
+    if (!PyTuple_CheckExact(edge) || PyTuple_Size(edge) == 0) return 0;
+    PyObject *source = PyTuple_GetItem(edge, 0);
+    return Py_TYPE(source) == node_class && ((node_object *)source)->released == Py_True;
 }
 
 /* `total += loss` keeps what is left of every step's graph alive: Python warns of it. */
@@ -220,11 +255,11 @@ static int warn_if_released(const call *self) {
 
 static PyObject *several_outputs(const call *self, PyObject *arrays, PyObject *node) {
     Py_ssize_t count = PyTuple_Size(arrays);
-    PyObject *all = PyTuple_New(count), *source = PyTuple_GetItem(self->inputs, 0);
+    PyObject *all = PyTuple_New(count);
     for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
         PyObject *each = new_output(PyTuple_GetItem(arrays, i), node, i);
-        if (each != NULL && self->op->view == Py_True) {
-            mark_view((tensor_object *)source, (tensor_object *)each, count > 1);
+        if (each != NULL && self->op->view == Py_True && mark_view(self, each, count > 1) < 0) {
+            Py_CLEAR(each);
         }
         if (each == NULL || PyTuple_SetItem(all, i, each) < 0) Py_CLEAR(all);
     }
@@ -236,8 +271,7 @@ PyObject *outputs_of(const call *self, PyObject *result, PyObject *node) {
     PyObject *output = new_tensor(result, node, 0);
     if (output == NULL) return NULL;
     if (self->op->view == Py_True) {
-        PyObject *source = PyTuple_GetItem(self->inputs, 0);
-        mark_view((tensor_object *)source, (tensor_object *)output, 0);
+        if (mark_view(self, output, 0) < 0) Py_CLEAR(output);
     } else if (node != NULL && self->op->name == TOOLS.add && warn_if_released(self) < 0) {
         Py_CLEAR(output);
     }

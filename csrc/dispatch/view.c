@@ -18,14 +18,17 @@ PyObject *view_of(PyObject *object, PyObject *array) {
 }
 
 static PyObject *view_call(PyObject *self, PyObject *arguments, PyObject *keywords) {
-    PyObject *inputs, *floats, *array;
-    (void)keywords;
+    PyObject *inputs, *floats, *view = NULL;
+    if (keywords != NULL) return PyErr_Format(PyExc_TypeError, "view: takes no keywords");
     if (!PyArg_UnpackTuple(arguments, "view", 2, 2, &inputs, &floats)) return NULL;
-    if (borrow_items(inputs, &array, 1) < 1) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "view: there is no input");
-        return NULL;
+    if ((inputs = tuple_of(inputs)) == NULL) return NULL;
+    if (PyTuple_Size(inputs) > 0) {
+        view = view_of(self, PyTuple_GetItem(inputs, 0));
+    } else {
+        PyErr_SetString(PyExc_ValueError, "view: there is no input");
     }
-    return view_of(self, array);
+    Py_DECREF(inputs);
+    return view;
 }
 
 static PyObject *view_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {

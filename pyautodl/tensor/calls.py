@@ -53,7 +53,9 @@ def _operand_dtype(inputs: Sequence[Any]) -> DType:
 
 def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
     """An input that is a number."""
-    if not isinstance(value, NUMBERS):
+    # a number has no memory that a view could show
+    of_nothing = op.view and value is inputs[0]
+    if of_nothing or not isinstance(value, NUMBERS):
         raise TypeError(
             f"{op.name}: expected a tensor, got {type(value).__name__}; likely fix: "
             f"{tensor_fix(value)}"
