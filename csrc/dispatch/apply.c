@@ -71,15 +71,24 @@ static outcome take_tensor(call *self, Py_ssize_t i, tensor_object *x) {
     return self->edges[i] == NULL ? FAILED : DONE;
 }
 
+static PyObject *tuple_from(PyObject *const *items, Py_ssize_t count) {
+    PyObject *all = PyTuple_New(count);
+    for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
+        PyTuple_SetItem(all, i, Py_NewRef(items[i]));
+    }
+    return all;
+}
+
 static outcome take_number(call *self, Py_ssize_t i, PyObject *x) {
-    PyObject *op = (PyObject *)self->op;
-    self->arrays[i] = PyObject_CallFunctionObjArgs(TOOLS.constant_array, op, x, self->inputs, NULL);
+    PyObject *op = (PyObject *)self->op, *inputs = tuple_from(self->inputs, self->count);
+    if (inputs == NULL) return FAILED;
+    self->arrays[i] = PyObject_CallFunctionObjArgs(TOOLS.constant_array, op, x, inputs, NULL);
+    Py_DECREF(inputs);
     return self->arrays[i] == NULL ? FAILED : DONE;
 }
 
 static outcome take_input(call *self, Py_ssize_t i) {
-    PyObject *x = PyTuple_GetItem(self->inputs, i);
-    if (x == NULL) return FAILED;
+    PyObject *x = self->inputs[i];
     if (x == Py_None) {
         self->arrays[i] = Py_NewRef(Py_None);
         self->layouts[i] = Py_NewRef(Py_None);
@@ -175,7 +184,7 @@ static PyObject *key_of(const call *self, int with_needs, attribute_kind kind) {
 }
 
 static attribute_kind kind_of_attributes(const call *self) {
-    if (PyDict_Size(self->attrs) == 0) return NO_ATTRIBUTES;
+    if (self->attrs == NULL || PyDict_Size(self->attrs) == 0) return NO_ATTRIBUTES;
     return Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.attributes ? KEPT : BY_VALUE;
 }
 
@@ -222,6 +231,10 @@ static outcome find_planned(call *self) {
     return found;
 }
 
+PyObject *attributes_of(const call *self) {
+    return self->attrs != NULL ? Py_NewRef(self->attrs) : PyDict_New();
+}
+
 /* The same by `find_trace` itself. */
 static outcome ask_for_trace(call *self) {
     PyObject *layouts = PyTuple_New(self->count);
@@ -229,8 +242,12 @@ static outcome ask_for_trace(call *self) {
     for (Py_ssize_t i = 0; i < self->count; i++) {
         PyTuple_SetItem(layouts, i, Py_NewRef(self->layouts[i]));
     }
-    PyObject *found = PyObject_CallFunctionObjArgs(TOOLS.find_trace, (PyObject *)self->op, layouts,
-                                                   self->needs, self->attrs, NULL);
+    PyObject *attrs = attributes_of(self), *found = NULL;
+    if (attrs != NULL) {
+        found = PyObject_CallFunctionObjArgs(TOOLS.find_trace, (PyObject *)self->op, layouts, self->needs,
+                                             attrs, NULL);
+        Py_DECREF(attrs);
+    }
     Py_DECREF(layouts);
     PyObject *plan, *key, *held;
     if (found == NULL || !PyArg_ParseTuple(found, "OOO", &plan, &key, &held)) {
@@ -264,9 +281,8 @@ static outcome find_traced(call *self) {
 PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count, PyObject *floats) {
     if (Py_TYPE(run) == launch_type) return launch(run, arrays, count, floats);
     if (Py_TYPE(run) == view_type && count > 0) return view_of(run, arrays[0]);
-    PyObject *all = PyTuple_New(count);
+    PyObject *all = tuple_from(arrays, count);
     if (all == NULL) return NULL;
-    for (Py_ssize_t i = 0; i < count; i++) PyTuple_SetItem(all, i, Py_NewRef(arrays[i]));
     PyObject *result = PyObject_CallFunctionObjArgs(run, all, floats, NULL);
     Py_DECREF(all);
     return result;
@@ -319,18 +335,29 @@ static PyObject *finish_call(const call *self) {
     return found;
 }
 
-static PyObject *apply_to(PyObject *op, PyObject *inputs, PyObject *attrs) {
-    call self = {.op = (op_object *)op, .inputs = inputs, .attrs = attrs};
-    outcome found = LEFT_TO_PYTHON;
-    Py_ssize_t count = PyTuple_Size(inputs);
-    if (count <= MOST_INPUTS) {
-        self.count = count;
-        found = prepare_call(&self);
+/* The call in Python. */
+static PyObject *apply_anew(const call *self) {
+    PyObject *inputs = tuple_from(self->inputs, self->count);
+    PyObject *attrs = inputs == NULL ? NULL : attributes_of(self), *found = NULL;
+    if (attrs != NULL) {
+        PyObject *op = (PyObject *)self->op;
+        found = PyObject_CallFunctionObjArgs(TOOLS.anew, op, inputs, attrs, NULL);
+        Py_DECREF(attrs);
     }
-    PyObject *result = found == DONE ? finish_call(&self) : NULL;
-    let_go(&self);
-    if (found != LEFT_TO_PYTHON) return result;
-    return PyObject_CallFunctionObjArgs(TOOLS.anew, op, inputs, attrs, NULL);
+    Py_XDECREF(inputs);
+    return found;
+}
+
+static PyObject *apply_to(PyObject *op, PyObject *const *inputs, Py_ssize_t count, PyObject *attrs) {
+    call self = {.op = (op_object *)op, .inputs = inputs, .count = count, .attrs = attrs};
+    outcome found = LEFT_TO_PYTHON;
+    if (count <= MOST_INPUTS) {
+        found = prepare_call(&self);
+        PyObject *result = found == DONE ? finish_call(&self) : NULL;
+        let_go(&self);
+        if (found != LEFT_TO_PYTHON) return result;
+    }
+    return apply_anew(&self);
 }
 
 static PyObject *no_op(void) {
@@ -338,29 +365,42 @@ static PyObject *no_op(void) {
     return NULL;
 }
 
-PyObject *apply_known(PyObject *module, PyObject *arguments) {
+PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    PyObject *op, *inputs, *attrs;
-    if (!PyArg_UnpackTuple(arguments, "apply_known", 3, 3, &op, &inputs, &attrs)) return NULL;
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "apply_known: expected 3 arguments, got %zd", count);
+    PyObject *op = arguments[0], *attrs = arguments[2], *items[MOST_INPUTS];
     if (!PyObject_TypeCheck(op, op_fields)) return no_op();
-    if (!PyDict_Check(attrs)) {
-        return PyObject_CallFunctionObjArgs(TOOLS.anew, op, inputs, attrs, NULL);
-    }
-    inputs = PySequence_Tuple(inputs);
+    PyObject *inputs = PySequence_Tuple(arguments[1]);
     if (inputs == NULL) return NULL;
-    PyObject *found = apply_to(op, inputs, attrs);
+    Py_ssize_t given = PyTuple_Size(inputs);
+    PyObject *found;
+    if (given <= MOST_INPUTS && PyDict_Check(attrs)) {
+        for (Py_ssize_t i = 0; i < given; i++) items[i] = PyTuple_GetItem(inputs, i);
+        found = apply_to(op, items, given, attrs);
+    } else {
+        found = PyObject_CallFunctionObjArgs(TOOLS.anew, op, inputs, attrs, NULL);
+    }
     Py_DECREF(inputs);
     return found;
 }
 
-PyObject *apply(PyObject *module, PyObject *arguments, PyObject *keywords) {
+/* Keywords, whose values follow the other arguments, as a dict. */
+static PyObject *keywords_as_dict(PyObject *names, PyObject *const *values) {
+    PyObject *found = PyDict_New();
+    Py_ssize_t count = PyTuple_Size(names);
+    for (Py_ssize_t i = 0; found != NULL && i < count; i++) {
+        if (PyDict_SetItem(found, PyTuple_GetItem(names, i), values[i]) < 0) Py_CLEAR(found);
+    }
+    return found;
+}
+
+PyObject *apply(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     (void)module;
-    PyObject *op = PyTuple_Size(arguments) > 0 ? PyTuple_GetItem(arguments, 0) : Py_None;
+    PyObject *op = count > 0 ? arguments[0] : Py_None, *attrs = NULL;
     if (!PyObject_TypeCheck(op, op_fields)) return no_op();
-    PyObject *inputs = PyTuple_GetSlice(arguments, 1, PyTuple_Size(arguments));
-    PyObject *attrs = keywords != NULL ? Py_NewRef(keywords) : PyDict_New(), *found = NULL;
-    if (inputs != NULL && attrs != NULL) found = apply_to(op, inputs, attrs);
-    Py_XDECREF(inputs);
+    int named = names != NULL && PyTuple_Size(names) > 0;
+    if (named && (attrs = keywords_as_dict(names, arguments + count)) == NULL) return NULL;
+    PyObject *found = apply_to(op, arguments + 1, count - 1, attrs);
     Py_XDECREF(attrs);
     return found;
 }

@@ -9,8 +9,9 @@
 
 typedef struct {
     op_object *op;
-    PyObject *inputs, *attrs; /* borrowed */
+    PyObject *const *inputs; /* borrowed, as all of them are the caller's */
     Py_ssize_t count;
+    PyObject *attrs; /* borrowed; NULL: none */
     PyObject *arrays[MOST_INPUTS]; /* None: an input is absent */
     PyObject *layouts[MOST_INPUTS];
     PyObject *edges[MOST_INPUTS]; /* NULL: no gradient goes there */
@@ -20,6 +21,9 @@ typedef struct {
     plan_object *plan;
     PyObject *floats;
 } call;
+
+/* The attributes as a dict, an own one if there are none; NULL on error. */
+PyObject *attributes_of(const call *self);
 
 /* ---- record.c ---- */
 

@@ -169,8 +169,8 @@ PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count
 /* A tensor on an array: `node`, if any, made it as output number i. */
 PyObject *new_tensor(PyObject *array, PyObject *node, Py_ssize_t i);
 
-PyObject *apply(PyObject *module, PyObject *arguments, PyObject *keywords);
-PyObject *apply_known(PyObject *module, PyObject *arguments);
+PyObject *apply(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names);
+PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- line.c ---- */
 

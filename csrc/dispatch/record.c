@@ -116,6 +116,7 @@ static PyObject *edges_of(const call *self) {
 
 /* Fill in what has to be found for a node. */
 static int complete_node(node_object *node, const call *self, PyObject *result) {
+    if ((node->attrs = attributes_of(self)) == NULL) return -1;
     if ((node->edges = edges_of(self)) == NULL) return -1;
     if ((node->packed = save_all(self, result)) == NULL) return -1;
     if ((node->number = PyObject_CallNoArgs(TOOLS.numbers)) == NULL) return -1;
@@ -131,7 +132,6 @@ PyObject *new_node(const call *self, PyObject *result) {
     const plan_object *plan = self->plan;
     node->op = Py_NewRef((PyObject *)self->op);
     node->plan = Py_NewRef((PyObject *)plan);
-    node->attrs = Py_NewRef(self->attrs);
     node->shapes = Py_XNewRef(plan->shapes);
     node->dtypes = Py_XNewRef(plan->dtypes);
     node->needs = Py_NewRef(self->needs);
@@ -200,8 +200,7 @@ static int shows_memory_of(const tensor_object *view, const tensor_object *base)
 
 /* Note whose memory a view of the first input shows, as tensor/views.py does; -1 on error. */
 static int mark_view(const call *self, PyObject *made, int several) {
-    PyObject *first = PyTuple_GetItem(self->inputs, 0), *why = Py_None;
-    if (first == NULL) return -1;
+    PyObject *first = self->count > 0 ? self->inputs[0] : Py_None, *why = Py_None;
     const tensor_object *source = (tensor_object *)first, *base = source;
     int is_tensor = is_of(first, tensor_class);
     if (is_tensor && source->_base != NULL && source->_base != Py_None) {
