@@ -105,9 +105,9 @@ def prepare_chain(
     bare: bool,
 ) -> Prepared | None:
     """The function that takes steps one after the other, see `launcher`; None if one of
-    them calls a kernel that is not compiled.
+    them calls a kernel that is not compiled, or there is no extension.
     """
-    if is_observed():
+    if is_observed() or not native.available:
         return None
     launches: list[Launch | Give] = []
     for each in steps:
