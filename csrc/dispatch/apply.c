@@ -10,9 +10,6 @@
 struct apply_tools apply_tools;
 #define TOOLS apply_tools
 
-struct apply_names apply_names;
-#define NAMES apply_names
-
 /* What a step of a call comes to. */
 typedef enum { FAILED = -1, LEFT_TO_PYTHON = 0, DONE = 1 } outcome;
 
@@ -27,13 +24,6 @@ static void let_go(call *self) {
     Py_XDECREF(self->floats);
 }
 
-int make_names(void) {
-#define MAKE(name) \
-    if ((apply_names.name = PyUnicode_InternFromString(#name)) == NULL) return -1;
-    APPLY_NAMES(MAKE)
-    return 0;
-}
-
 /* ---- the inputs ---- */
 
 /* Renew a view's place in the graph if its base was changed through another view. */
@@ -44,7 +34,7 @@ static int follow_base(tensor_object *x) {
         /* mostly one and the same number; others may be equal, as Python sees */
         if (changes != NULL && x->_base_changes == changes) return 0;
     }
-    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)x, NAMES._follow_base, NULL);
+    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)x, attribute._follow_base, NULL);
     Py_XDECREF(nothing);
     return nothing == NULL ? -1 : 0;
 }
@@ -52,7 +42,7 @@ static int follow_base(tensor_object *x) {
 PyObject *layout_of(PyObject *array) {
     PyObject *layout = is_array(array) ? ((array_object *)array)->_layout : NULL;
     if (layout != NULL && layout != Py_None) return Py_NewRef(layout);
-    return PyObject_CallMethodObjArgs(array, NAMES.layout, NULL);
+    return PyObject_CallMethodObjArgs(array, attribute.layout, NULL);
 }
 
 /* Whether the fields are set that a call reads. */
@@ -69,14 +59,6 @@ static outcome take_tensor(call *self, Py_ssize_t i, tensor_object *x) {
     self->wanted |= 1u << i;
     self->edges[i] = x->_edge != Py_None ? Py_NewRef(x->_edge) : new_edge((PyObject *)x, 0);
     return self->edges[i] == NULL ? FAILED : DONE;
-}
-
-static PyObject *tuple_from(PyObject *const *items, Py_ssize_t count) {
-    PyObject *all = PyTuple_New(count);
-    for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
-        PyTuple_SetItem(all, i, Py_NewRef(items[i]));
-    }
-    return all;
 }
 
 static outcome take_number(call *self, Py_ssize_t i, PyObject *x) {
@@ -130,8 +112,8 @@ static outcome take_inputs(call *self) {
         if (taken != DONE) return taken;
     }
     if (self->wanted != 0) {
-        int enabled = is_set(TOOLS.mode, NAMES.enabled);
-        int anomaly = enabled > 0 ? is_set(TOOLS.mode, NAMES.anomaly) : 0;
+        int enabled = is_set(TOOLS.mode, attribute.enabled);
+        int anomaly = enabled > 0 ? is_set(TOOLS.mode, attribute.anomaly) : 0;
         if (enabled < 0 || anomaly < 0) return FAILED;
         if (anomaly) return LEFT_TO_PYTHON;
         self->recording = enabled;
@@ -237,11 +219,8 @@ PyObject *attributes_of(const call *self) {
 
 /* The same by `find_trace` itself. */
 static outcome ask_for_trace(call *self) {
-    PyObject *layouts = PyTuple_New(self->count);
+    PyObject *layouts = tuple_from(self->layouts, self->count);
     if (layouts == NULL) return FAILED;
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyTuple_SetItem(layouts, i, Py_NewRef(self->layouts[i]));
-    }
     PyObject *attrs = attributes_of(self), *found = NULL;
     if (attrs != NULL) {
         found = PyObject_CallFunctionObjArgs(TOOLS.find_trace, (PyObject *)self->op, layouts, self->needs,
@@ -292,7 +271,7 @@ PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count
 static PyObject *run_plan(const call *self) {
     PyObject *plan = (PyObject *)self->plan, *run = self->plan->call;
     /* a plan whose class has it as a method, or that is prepared when it is first looked for */
-    run = run != NULL ? Py_NewRef(run) : PyObject_GetAttr(plan, NAMES.call);
+    run = run != NULL ? Py_NewRef(run) : PyObject_GetAttr(plan, attribute.call);
     if (run == NULL) return NULL;
     PyObject *result = run_on_arrays(run, self->arrays, self->count, self->floats);
     Py_DECREF(run);
@@ -367,7 +346,9 @@ static PyObject *no_op(void) {
 
 PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 3) return PyErr_Format(PyExc_TypeError, "apply_known: expected 3 arguments, got %zd", count);
+    if (count != 3) {
+        return PyErr_Format(PyExc_TypeError, "apply_known: expected 3 arguments, got %zd", count);
+    }
     PyObject *op = arguments[0], *attrs = arguments[2], *items[MOST_INPUTS];
     if (!PyObject_TypeCheck(op, op_fields)) return no_op();
     PyObject *inputs = PySequence_Tuple(arguments[1]);

@@ -11,7 +11,7 @@ typedef struct {
     op_object *op;
     PyObject *const *inputs; /* borrowed, as all of them are the caller's */
     Py_ssize_t count;
-    PyObject *attrs; /* borrowed; NULL: none */
+    PyObject *attrs;               /* borrowed; NULL: none */
     PyObject *arrays[MOST_INPUTS]; /* None: an input is absent */
     PyObject *layouts[MOST_INPUTS];
     PyObject *edges[MOST_INPUTS]; /* NULL: no gradient goes there */

@@ -52,11 +52,11 @@ extern const pyad_interface *runtime;
     F(_changes) F(_hooks) F(_post_hooks)
 
 /* Put another object into a field; what was there is let go afterwards. */
-#define PYAD_SET(field, value)       \
-    do {                              \
-        PyObject *before = (field);   \
-        (field) = (value);            \
-        Py_XDECREF(before);           \
+#define PYAD_SET(field, value)      \
+    do {                            \
+        PyObject *before = (field); \
+        (field) = (value);          \
+        Py_XDECREF(before);         \
     } while (0)
 
 #define PYAD_FIELD(name) PyObject *name;
@@ -108,6 +108,18 @@ storage_object *storage_of(PyObject *array);
 /* The address in an array's field; -1 with an error set if there is none. */
 int64_t address_of(PyObject *array);
 
+/* Names of attributes, as strings that are made once: -1 if that fails. */
+#define PYAD_NAMES(F)                                                                             \
+    F(_follow_base) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(info) F(layout) \
+    F(modules) F(passed) F(run)
+extern struct attribute_names {
+    PYAD_NAMES(PYAD_FIELD)
+} attribute;
+int make_names(void);
+
+/* References to `count` objects as a tuple; NULL on error. */
+PyObject *tuple_from(PyObject *const *items, Py_ssize_t count);
+
 /* ---- launch.c ---- */
 
 extern PyTypeObject *launch_type;
@@ -149,14 +161,6 @@ extern struct apply_tools {
     APPLY_TOOLS(PYAD_FIELD)
 } apply_tools;
 
-/* Names of attributes, made once. */
-#define APPLY_NAMES(F) \
-    F(anomaly) F(call) F(category) F(enabled) F(info) F(layout) F(modules) F(_follow_base)
-extern struct apply_names {
-    APPLY_NAMES(PYAD_FIELD)
-} apply_names;
-int make_names(void);
-
 /* Whether all fields of an op are set, and are what C takes them for. */
 int is_op(PyObject *object);
 
@@ -184,7 +188,6 @@ extern struct line_tools {
     LINE_TOOLS(PYAD_FIELD)
 } line_tools;
 
-int make_line_names(void);
 PyObject *run_line(PyObject *module, PyObject *arguments);
 PyObject *repeat_gradients(PyObject *module, PyObject *arguments);
 PyObject *fill_leaves(PyObject *module, PyObject *arguments);

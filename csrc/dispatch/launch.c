@@ -61,6 +61,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Py_ssize_t given, more, value_count;
+    Py_ssize_t most_varying; /* addresses and floats of one kernel, at most */
     step *steps;
     Py_ssize_t step_count;
     result *results;
@@ -203,14 +204,8 @@ static void drop_values(const launch_object *self, value *values) {
 
 static PyObject *run_on(const launch_object *self, value *values, PyObject *floats) {
     int64_t few[FEW], *varying = few;
-    Py_ssize_t most = 0;
-    for (Py_ssize_t i = 0; i < self->step_count; i++) {
-        Py_ssize_t count = self->steps[i].input_count + self->steps[i].float_count;
-        if (count > most) most = count;
-    }
-    if (most > FEW && (varying = PyMem_Malloc((size_t)most * sizeof *varying)) == NULL) {
-        return PyErr_NoMemory();
-    }
+    size_t bytes = (size_t)self->most_varying * sizeof *varying;
+    if (self->most_varying > FEW && (varying = PyMem_Malloc(bytes)) == NULL) return PyErr_NoMemory();
     PyObject *found = NULL;
     if (run_steps(self, values, floats, varying) == 0) found = results_of(self, values);
     if (varying != few) PyMem_Free(varying);
@@ -249,13 +244,10 @@ static void explain(const launch_object *self, PyObject *const *inputs, PyObject
     int kernels = PyErr_ExceptionMatches(PyExc_IndexError) || PyErr_ExceptionMatches(PyExc_ValueError) ||
                   PyErr_ExceptionMatches(PyExc_MemoryError);
     if (self->guards.again == NULL || !kernels) return;
-    PyObject *type, *error, *traceback, *given = NULL, *nothing = NULL;
+    PyObject *type, *error, *traceback, *nothing = NULL;
     PyObject *again = Py_NewRef(self->guards.again);
     PyErr_Fetch(&type, &error, &traceback);
-    given = PyTuple_New(self->given);
-    for (Py_ssize_t i = 0; given != NULL && i < self->given; i++) {
-        PyTuple_SetItem(given, i, Py_NewRef(inputs[i]));
-    }
+    PyObject *given = tuple_from(inputs, self->given);
     if (given != NULL) {
         nothing = PyObject_CallFunctionObjArgs(again, given, floats, NULL);
         Py_DECREF(given);
@@ -434,7 +426,7 @@ static int read_step(PyObject *item, void *to) {
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Number what the steps make, and say what of it is bare. */
+/* Number what the steps make, say what of it is bare, and how much a kernel takes at most. */
 static int number_values(launch_object *self) {
     Py_ssize_t next = self->given + self->more;
     for (Py_ssize_t i = 0; i < self->step_count; i++) {
@@ -453,6 +445,8 @@ static int number_values(launch_object *self) {
     for (Py_ssize_t i = 0; i < self->result_count; i++) within &= self->results[i].place < next;
     for (Py_ssize_t i = 0; i < self->step_count; i++) {
         const step *each = &self->steps[i];
+        const Py_ssize_t varying = each->input_count + each->float_count;
+        if (varying > self->most_varying) self->most_varying = varying;
         for (Py_ssize_t j = 0; j < each->input_count; j++) within &= each->inputs[j].place < next;
     }
     if (within) return 0;

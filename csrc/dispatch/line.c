@@ -13,19 +13,6 @@ struct line_tools line_tools;
 /* Nodes with more arrays are left to Python. */
 #define MOST_ARRAYS 48
 
-static struct {
-    PyObject *annotate, *complete, *passed, *run;
-} names;
-
-int make_line_names(void) {
-    names.annotate = PyUnicode_InternFromString("annotate");
-    names.complete = PyUnicode_InternFromString("complete");
-    names.passed = PyUnicode_InternFromString("passed");
-    names.run = PyUnicode_InternFromString("run");
-    int made = names.annotate && names.complete && names.passed && names.run;
-    return made ? 0 : -1;
-}
-
 /* ---- one node ---- */
 
 /* Whether the fields are set that C reads of a node whose rule may be repeated, and are what it takes
@@ -115,7 +102,7 @@ static void annotate(node_object *node) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
-    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)node, names.annotate, error, NULL);
+    PyObject *nothing = PyObject_CallMethodObjArgs((PyObject *)node, attribute.annotate, error, NULL);
     if (nothing == NULL) PyErr_Clear();
     Py_XDECREF(nothing);
     PyErr_Restore(type, error, traceback);
@@ -133,7 +120,7 @@ static PyObject *find_repeat(const node_object *node, PyObject *const *gradients
 
 /* The gradients of a node's inputs from saved arrays and, after them, those of its outputs. */
 static PyObject *run_repeat(PyObject *repeat, PyObject *const *arrays, Py_ssize_t count) {
-    PyObject *run = PyObject_GetAttr(repeat, names.run);
+    PyObject *run = PyObject_GetAttr(repeat, attribute.run);
     if (run == NULL) return NULL;
     PyObject *found = run_on_arrays(run, arrays, count, TOOLS.nothing);
     Py_DECREF(run);
@@ -150,7 +137,7 @@ static PyObject *gradients_again(node_object *node, Py_ssize_t output, PyObject 
         arrays[saved + i] = Py_NewRef(i == output ? gradient : Py_None);
     }
     PyObject *repeat = find_repeat(node, arrays + saved, outputs);
-    PyObject *complete = repeat == NULL ? NULL : PyObject_GetAttr(repeat, names.complete);
+    PyObject *complete = repeat == NULL ? NULL : PyObject_GetAttr(repeat, attribute.complete);
     if (complete == Py_True && (found = run_repeat(repeat, arrays, saved + outputs)) == NULL) {
         annotate(node);
     }
@@ -182,7 +169,7 @@ static int take_gradients(PyObject *gradients, PyObject **arrays, Py_ssize_t cou
 
 /* Put the gradients that come in where they are results, see `Repeat`. */
 static int put_passed(PyObject *results, PyObject *repeat, PyObject *gradients) {
-    PyObject *passed = PyObject_GetAttr(repeat, names.passed);
+    PyObject *passed = PyObject_GetAttr(repeat, attribute.passed);
     Py_ssize_t count = passed == NULL ? -1 : PyTuple_Size(passed);
     int status = count < 0 ? -1 : 0;
     for (Py_ssize_t i = 0; status == 0 && i < count; i++) {

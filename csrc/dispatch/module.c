@@ -120,8 +120,8 @@ PyMODINIT_FUNC PyInit__dispatch(void) {
     }
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
-    int failed = make_names() < 0 || make_line_names() < 0 || add_objects(module) < 0 ||
-                 add_launch(module) < 0 || add_view(module) < 0;
+    int failed = make_names() < 0 || add_objects(module) < 0 || add_launch(module) < 0 ||
+                 add_view(module) < 0;
     if (failed) Py_CLEAR(module);
     return module;
 }

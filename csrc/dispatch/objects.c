@@ -4,6 +4,23 @@
 PyTypeObject *storage_fields, *array_fields, *op_fields, *plan_fields, *node_fields, *tensor_fields;
 PyTypeObject *storage_class, *array_class, *node_class, *tensor_class;
 
+struct attribute_names attribute;
+
+int make_names(void) {
+#define MAKE(name) \
+    if ((attribute.name = PyUnicode_InternFromString(#name)) == NULL) return -1;
+    PYAD_NAMES(MAKE)
+    return 0;
+}
+
+PyObject *tuple_from(PyObject *const *items, Py_ssize_t count) {
+    PyObject *all = PyTuple_New(count);
+    for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
+        PyTuple_SetItem(all, i, Py_NewRef(items[i]));
+    }
+    return all;
+}
+
 /* ---- types of which each field is an object ---- */
 
 static int visit_fields(PyObject *self, PyObject **fields, size_t count, visitproc visit, void *arg) {
@@ -28,7 +45,7 @@ static void nothing_more(PyObject *self) { (void)self; }
 
 #define FIELDS_OF(self) (PyObject **)((char *)(self) + sizeof(PyObject))
 #define COUNT_OF(type) ((sizeof(type) - sizeof(PyObject)) / sizeof(PyObject *))
-#define MEMBER(name) {#name, T_OBJECT_EX, offsetof(PYAD_TYPE, name), 0, NULL},
+#define FIELD_NAME(name) #name,
 
 /* How the collector of garbage breaks cycles through a type. */
 #define CLEAR_ALL(prefix, type)                               \
@@ -36,9 +53,11 @@ static void nothing_more(PyObject *self) { (void)self; }
         return clear_fields(FIELDS_OF(self), COUNT_OF(type)); \
     }
 
-/* The slots of a type, which has a function `<prefix>_clear`; `finish(self)` comes before its fields are
- * cleared at its end. Members are made where PYAD_TYPE is the struct. */
-#define OBJECT_TYPE(prefix, type, finish)                                                        \
+/* What a type is made of, which has a function `<prefix>_clear`; `finish(self)` comes before its fields
+ * are cleared at its end. `add_type` fills in the members by the fields' names. */
+#define OBJECT_TYPE(prefix, type, FIELDS, finish)                                                \
+    static const char *const prefix##_names[] = {FIELDS(FIELD_NAME)};                            \
+    static PyMemberDef prefix##_members[COUNT_OF(type) + 1];                                     \
     static int prefix##_traverse(PyObject *self, visitproc visit, void *arg) {                   \
         return visit_fields(self, FIELDS_OF(self), COUNT_OF(type), visit, arg);                  \
     }                                                                                            \
@@ -77,57 +96,47 @@ static int storage_clear(PyObject *self) {
     return 0;
 }
 
-#define PYAD_TYPE storage_object
-static PyMemberDef storage_members[] = {STORAGE_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
-OBJECT_TYPE(storage, storage_object, free_block);
+OBJECT_TYPE(storage, storage_object, STORAGE_FIELDS, free_block);
 
-#define PYAD_TYPE array_object
-static PyMemberDef array_members[] = {ARRAY_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
 CLEAR_ALL(array, array_object)
-OBJECT_TYPE(array, array_object, nothing_more);
+OBJECT_TYPE(array, array_object, ARRAY_FIELDS, nothing_more);
 
-#define PYAD_TYPE op_object
-static PyMemberDef op_members[] = {OP_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
 CLEAR_ALL(op, op_object)
-OBJECT_TYPE(op, op_object, nothing_more);
+OBJECT_TYPE(op, op_object, OP_FIELDS, nothing_more);
 
-#define PYAD_TYPE plan_object
-static PyMemberDef plan_members[] = {PLAN_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
 CLEAR_ALL(plan, plan_object)
-OBJECT_TYPE(plan, plan_object, nothing_more);
+OBJECT_TYPE(plan, plan_object, PLAN_FIELDS, nothing_more);
 
-#define PYAD_TYPE node_object
-static PyMemberDef node_members[] = {NODE_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
 CLEAR_ALL(node, node_object)
-OBJECT_TYPE(node, node_object, nothing_more);
+OBJECT_TYPE(node, node_object, NODE_FIELDS, nothing_more);
 
-#define PYAD_TYPE tensor_object
-static PyMemberDef tensor_members[] = {TENSOR_FIELDS(MEMBER){NULL, 0, 0, 0, NULL}};
-#undef PYAD_TYPE
 CLEAR_ALL(tensor, tensor_object)
-OBJECT_TYPE(tensor, tensor_object, nothing_more);
+OBJECT_TYPE(tensor, tensor_object, TENSOR_FIELDS, nothing_more);
 
-static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **type) {
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyMemberDef *members,
+                    const char *const *names_of_fields, size_t count, PyTypeObject **type) {
+    for (size_t i = 0; i < count; i++) {
+        Py_ssize_t offset = (Py_ssize_t)(sizeof(PyObject) + i * sizeof(PyObject *));
+        members[i] = (PyMemberDef){names_of_fields[i], T_OBJECT_EX, offset, 0, NULL};
+    }
     spec->name = name;
     *type = (PyTypeObject *)PyType_FromSpec(spec);
     return *type == NULL ? -1 : PyModule_AddType(module, *type);
 }
 
-#define ADD_TYPE(name, prefix) \
-    if (add_type(module, &prefix##_spec, "pyautodl._dispatch." name, &prefix##_fields) < 0) return -1
+#define ADD_TYPE(name, prefix)                                                               \
+    if (add_type(module, &prefix##_spec, "pyautodl._dispatch." name, prefix##_members, prefix##_names, \
+                 COUNT_OF(prefix##_object), &prefix##_fields) < 0) {                         \
+        return -1;                                                                           \
+    }
 
 int add_objects(PyObject *module) {
-    ADD_TYPE("StorageFields", storage);
-    ADD_TYPE("ArrayFields", array);
-    ADD_TYPE("OpFields", op);
-    ADD_TYPE("PlanFields", plan);
-    ADD_TYPE("NodeFields", node);
-    ADD_TYPE("TensorFields", tensor);
+    ADD_TYPE("StorageFields", storage)
+    ADD_TYPE("ArrayFields", array)
+    ADD_TYPE("OpFields", op)
+    ADD_TYPE("PlanFields", plan)
+    ADD_TYPE("NodeFields", node)
+    ADD_TYPE("TensorFields", tensor)
     return 0;
 }
 
@@ -147,6 +156,31 @@ static PyObject *new_storage(PyObject *address, PyObject *nbytes) {
     return self;
 }
 
+/* An array, which takes over the references to its storage, offset, address and element type; NULL, and
+ * they are let go, if one is NULL after an error or there is no memory. */
+static PyObject *array_on(PyObject *storage, PyObject *offset, PyObject *address, PyObject *dtype,
+                          const array_kind *kind) {
+    PyObject *self = storage && offset && address ? PyType_GenericAlloc(array_class, 0) : NULL;
+    if (self == NULL) {
+        Py_XDECREF(storage);
+        Py_XDECREF(offset);
+        Py_XDECREF(address);
+        Py_DECREF(dtype);
+        return NULL;
+    }
+    array_object *array = (array_object *)self;
+    array->storage = storage;
+    array->offset = offset;
+    array->shape = Py_NewRef(kind->shape);
+    array->strides = Py_NewRef(kind->strides);
+    array->dtype = dtype;
+    array->address = address;
+    array->_layout = Py_NewRef(kind->layout);
+    array->_desc = Py_NewRef(Py_None);
+    array->_ndarray = Py_NewRef(Py_None);
+    return self;
+}
+
 PyObject *new_array(int64_t address, const array_kind *kind) {
     PyObject *number = PyLong_FromLongLong(address);
     PyObject *storage = number == NULL ? NULL : new_storage(number, kind->nbytes);
@@ -155,23 +189,7 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
         Py_XDECREF(number);
         return NULL;
     }
-    PyObject *self = PyType_GenericAlloc(array_class, 0);
-    if (self == NULL) {
-        Py_DECREF(storage);
-        Py_DECREF(number);
-        return NULL;
-    }
-    array_object *array = (array_object *)self;
-    array->storage = storage;
-    array->offset = PyLong_FromLong(0);
-    array->shape = Py_NewRef(kind->shape);
-    array->strides = Py_NewRef(kind->strides);
-    array->dtype = Py_NewRef(kind->dtype);
-    array->address = number;
-    array->_layout = Py_NewRef(kind->layout);
-    array->_desc = Py_NewRef(Py_None);
-    array->_ndarray = Py_NewRef(Py_None);
-    return self;
+    return array_on(storage, PyLong_FromLong(0), number, Py_NewRef(kind->dtype), kind);
 }
 
 PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int64_t bytes) {
@@ -184,21 +202,11 @@ PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int6
     }
     int64_t start = PyLong_AsLongLong(from->offset);
     if (start == -1 && PyErr_Occurred()) return NULL;
-    PyObject *self = PyType_GenericAlloc(array_class, 0);
-    if (self == NULL) return NULL;
-    array_object *array = (array_object *)self;
-    array->storage = Py_XNewRef(from->storage);
-    array->shape = Py_NewRef(kind->shape);
-    array->strides = Py_NewRef(kind->strides);
-    array->dtype = Py_XNewRef(from->dtype);
     /* of a large shift that is nonsense, without the overflow of signed numbers */
-    array->offset = PyLong_FromLongLong((int64_t)((uint64_t)start + (uint64_t)shift));
-    array->address = PyLong_FromLongLong((int64_t)((uint64_t)address + (uint64_t)bytes));
-    array->_layout = Py_NewRef(kind->layout);
-    array->_desc = Py_NewRef(Py_None);
-    array->_ndarray = Py_NewRef(Py_None);
-    if (array->offset == NULL || array->address == NULL) Py_CLEAR(self);
-    return self;
+    int64_t offset = (int64_t)((uint64_t)start + (uint64_t)shift);
+    int64_t place = (int64_t)((uint64_t)address + (uint64_t)bytes);
+    PyObject *storage = Py_NewRef(from->storage), *dtype = Py_NewRef(from->dtype);
+    return array_on(storage, PyLong_FromLongLong(offset), PyLong_FromLongLong(place), dtype, kind);
 }
 
 static int expect_array(PyObject *object) {

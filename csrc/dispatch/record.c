@@ -4,7 +4,6 @@
 #include "call.h"
 
 #define TOOLS apply_tools
-#define NAMES apply_names
 
 /* ---- the node ---- */
 
@@ -96,7 +95,7 @@ static PyObject *save_all(const call *self, PyObject *result) {
 
 /* A weak reference to the module that is being called; None outside of modules. */
 static PyObject *current_module(void) {
-    PyObject *modules = PyObject_GetAttr(TOOLS.stack, NAMES.modules);
+    PyObject *modules = PyObject_GetAttr(TOOLS.stack, attribute.modules);
     if (modules == NULL) return NULL;
     Py_ssize_t depth = PyList_Size(modules);
     PyObject *found = NULL;
@@ -122,7 +121,7 @@ static int complete_node(node_object *node, const call *self, PyObject *result) 
     if ((node->number = PyObject_CallNoArgs(TOOLS.numbers)) == NULL) return -1;
     if ((node->module = current_module()) == NULL) return -1;
     if (self->plan->info == Py_None || self->plan->info == NULL) return 0;
-    return PyObject_SetAttr((PyObject *)node, NAMES.info, self->plan->info);
+    return PyObject_SetAttr((PyObject *)node, attribute.info, self->plan->info);
 }
 
 PyObject *new_node(const call *self, PyObject *result) {
@@ -178,7 +177,7 @@ static int is_floating(PyObject *array) {
         PyErr_SetString(PyExc_TypeError, "apply: expected an op to give arrays");
         return -1;
     }
-    PyObject *category = PyObject_GetAttr(dtype, NAMES.category);
+    PyObject *category = PyObject_GetAttr(dtype, attribute.category);
     Py_DECREF(dtype);
     int found = category == NULL ? -1 : PyObject_RichCompareBool(category, TOOLS.floating, Py_EQ);
     Py_XDECREF(category);
