@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.distributions.distribution import (
-    Distribution,
-    as_parameters,
-    check_all,
-)
+from pyautodl.distributions.location_scale import LocationScale
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import rand
 from pyautodl.tensor import Tensor
@@ -16,7 +12,7 @@ from pyautodl.tensor import Tensor
 __all__ = ["Laplace"]
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """Numbers around `loc`, ever less likely with their distance from it.
 
     Args:
@@ -33,22 +29,7 @@ class Laplace(Distribution):
         tensor([-0.6931, -1.6931])
     """
 
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = as_parameters(loc, scale)
-        if validate_args is not False:
-            check_all("Laplace", "scale above 0", self.scale > 0, self.scale)
-        super().__init__(self.loc.shape)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """The most likely values."""
-        return self.loc
+    _name = "Laplace"
 
     @property
     def variance(self) -> Tensor:

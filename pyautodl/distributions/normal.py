@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.distributions.distribution import (
-    Distribution,
-    as_parameters,
-    check_all,
-)
+from pyautodl.distributions.location_scale import LocationScale
 from pyautodl.functional.eltwise import erf
 from pyautodl.functional.random import randn
 from pyautodl.functional.views import broadcast_to
@@ -18,7 +14,7 @@ from pyautodl.tensor import Tensor
 __all__ = ["Normal"]
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """Numbers around `loc`, spread by `scale`.
 
     Args:
@@ -35,22 +31,7 @@ class Normal(Distribution):
         tensor([-0.9189, -1.4189])
     """
 
-    has_rsample = True
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = as_parameters(loc, scale)
-        if validate_args is not False:
-            check_all("Normal", "scale above 0", self.scale > 0, self.scale)
-        super().__init__(self.loc.shape)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """The most likely values."""
-        return self.loc
+    _name = "Normal"
 
     @property
     def stddev(self) -> Tensor:
