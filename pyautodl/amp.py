@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ContextDecorator
 from typing import Any
+
+from pyautodl.errors import warn
 
 __all__ = ["GradScaler", "autocast"]
 
@@ -18,10 +19,7 @@ def _refuse_or_warn(name: str, device: Any, enabled: bool) -> None:
             f"{name}: there is no bfloat16 and no float16; likely fix: enabled=False, "
             "everything is computed in float32"
         )
-    warnings.warn(
-        f"{name}: there is no device {device!r}, it is off, as in PyTorch on a CPU",
-        stacklevel=3,
-    )
+    warn(f"{name}: there is no device {device!r}, it is off, as in PyTorch on a CPU")
 
 
 class autocast(ContextDecorator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from pyautodl.backends.dtypes import int64
 from pyautodl.data.dataset import Subset, TensorDataset
 from pyautodl.data.sampler import permutation
-from pyautodl.errors import ShapeError
+from pyautodl.errors import ShapeError, warn
 from pyautodl.functional.creation import as_tensor, tensor
 from pyautodl.functional.random import randperm
 from pyautodl.random import Generator
@@ -313,10 +312,9 @@ def _warn_missing(
         missing = sorted(set(sizes) - set(labels[part].tolist()))
         if part and missing:
             counts = [sizes[each] for each in missing]
-            warnings.warn(
+            warn(
                 f"split: the {name} part has no sample of class {_some(missing)}, of which "
-                f"there are {_some(counts)} in all{cure}",
-                stacklevel=3,
+                f"there are {_some(counts)} in all{cure}"
             )
 
 

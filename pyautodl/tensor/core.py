@@ -5,7 +5,6 @@ What does not depend on the graph stands beside this file, one idea a file.
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from pyautodl import backends
 from pyautodl.backends import Array, native
 from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.backends.fields import TensorFields
-from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.errors import DTypeError, GradError, ShapeError, warn
 from pyautodl.graph import Edge, Node, run_backward
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND, Protocols
@@ -240,11 +239,10 @@ class Tensor(Protocols, TensorFields):
     def _told_grad(self) -> Tensor | None:
         """The gradient, with a warning where a tensor never gets one."""
         if self._grad is None and not (self.is_leaf or self.retains_grad):
-            warnings.warn(
+            warn(
                 "grad: the tensor is the result of a call, whose gradient backward does not "
                 "keep, so that it is None; likely fix: retain_grad() before backward(), or "
-                "the grad of a tensor with requires_grad=True that it is computed from",
-                stacklevel=2,
+                "the grad of a tensor with requires_grad=True that it is computed from"
             )
         return self._grad
 

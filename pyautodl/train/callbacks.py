@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import math
 import os
-import warnings
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from pyautodl.errors import warn
 from pyautodl.optim.lr_scheduler import ReduceLROnPlateau
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class EarlyStopping(Callback):
             self.waited += 1
         if not math.isfinite(value):
             reason = f"{name} is {value} in epoch {trainer.epoch}{self._best()}"
-            warnings.warn(f"EarlyStopping: {reason}", stacklevel=4)
+            warn(f"EarlyStopping: {reason}")
             trainer.stop(reason)
         elif self.waited and self.waited >= self.patience:
             epochs = "an epoch" if self.waited == 1 else f"{self.waited} epochs"

@@ -18,7 +18,7 @@ from pyautodl.autograd import no_grad
 from pyautodl.backends.dtypes import DType
 from pyautodl.data import DataLoader, as_dataset
 from pyautodl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from pyautodl.errors import CheckpointError, GradError, ShapeError
+from pyautodl.errors import CheckpointError, GradError, ShapeError, warn
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import as_tensor
 from pyautodl.ops.integers import integer
@@ -173,7 +173,7 @@ class Trainer:
             manual_seed(self.seed)
             self._started = True
         if epochs <= self.epoch:
-            warnings.warn(self._nothing_to_train(epochs), stacklevel=2)
+            warn(self._nothing_to_train(epochs))
         self.stopped = None
         self.figure_names = self._names_of_figures(evaluate_train, held is not None)
         for each in callbacks:
@@ -537,7 +537,7 @@ class Trainer:
         """Tell the user something once."""
         if text not in self._said:
             self._said.add(text)
-            warnings.warn(f"Trainer: {text}", stacklevel=5)
+            warn(f"Trainer: {text}")
 
 
 class _MergedBatches(BatchSampler):

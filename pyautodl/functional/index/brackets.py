@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import bool_, int8, int16, int32, int64, uint8
-from pyautodl.errors import ShapeError, describe
+from pyautodl.errors import ShapeError, describe, warn
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.index.masks import nonzero
@@ -199,10 +198,9 @@ def _item(item: Any) -> Any:
 
 def _as_mask(index: Tensor) -> Tensor:
     """A uint8 tensor as the mask that it is in PyTorch."""
-    warnings.warn(
+    warn(
         "a uint8 tensor between brackets is taken as a mask, as in PyTorch; likely fix: "
-        ".bool() for a mask, .long() for positions",
-        stacklevel=7,
+        ".bool() for a mask, .long() for positions"
     )
     return apply(CAST, index, dtype=bool_)
 
