@@ -389,6 +389,9 @@ def test_windows() -> None:
             assert tuple(make(0).shape) == (0,)
             with pytest.raises(ValueError, match="must not be negative, got -1"):
                 make(-1)
+            for length in (1, 6):
+                with pytest.raises(ad.BackendError, match="cuda"):
+                    make(length, device="cuda")
     symmetric = ad.hamming_window(3, False, 0.6, 0.4, requires_grad=True)
     assert symmetric.requires_grad
     np.testing.assert_allclose(symmetric.detach().numpy(), [0.2, 1, 0.2], rtol=1e-6)

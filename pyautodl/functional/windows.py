@@ -14,7 +14,7 @@ __all__ = ["blackman_window", "hamming_window", "hann_window"]
 
 
 def _waves(
-    name: str, length: int, periodic: bool, dtype: Any, *shares: float
+    name: str, length: int, periodic: bool, dtype: Any, device: Any, *shares: float
 ) -> Tensor:
     """The sum of cosines of 0, 1, 2, ... periods in the length, each with its share."""
     length = integer(name, "window_length", length)
@@ -22,8 +22,10 @@ def _waves(
         raise ValueError(f"{name}: window_length must not be negative, got {length}")
     dtype = get_default_dtype() if dtype is None else dtype
     if length < 2:
-        return ones(length, dtype=dtype)
-    angle = arange(length, dtype=dtype) * (2 * math.pi / (length - (not periodic)))
+        return ones(length, dtype=dtype, device=device)
+    angle = arange(length, dtype=dtype, device=device) * (
+        2 * math.pi / (length - (not periodic))
+    )
     window = ones(length, dtype=dtype) * shares[0]
     for periods, share in enumerate(shares[1:], 1):
         window = window + cos(angle * periods) * share
@@ -57,7 +59,7 @@ def hann_window(
         >>> ad.hann_window(5, periodic=False)
         tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
-    window = _waves("hann_window", window_length, periodic, dtype, 0.5, -0.5)
+    window = _waves("hann_window", window_length, periodic, dtype, device, 0.5, -0.5)
     return window.requires_grad_(requires_grad)
 
 
@@ -92,7 +94,9 @@ def hamming_window(
         >>> ad.hamming_window(4)
         tensor([0.0800, 0.5400, 1.0000, 0.5400])
     """
-    window = _waves("hamming_window", window_length, periodic, dtype, alpha, -beta)
+    window = _waves(
+        "hamming_window", window_length, periodic, dtype, device, alpha, -beta
+    )
     return window.requires_grad_(requires_grad)
 
 
@@ -123,5 +127,7 @@ def blackman_window(
         >>> ad.blackman_window(4)[1:]
         tensor([0.3400, 1.0000, 0.3400])
     """
-    window = _waves("blackman_window", window_length, periodic, dtype, 0.42, -0.5, 0.08)
+    window = _waves(
+        "blackman_window", window_length, periodic, dtype, device, 0.42, -0.5, 0.08
+    )
     return window.requires_grad_(requires_grad)
