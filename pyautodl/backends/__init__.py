@@ -36,6 +36,7 @@ from pyautodl.backends.choice import (
     fallbacks,
     forget_calls,
     keep_calls,
+    pinned_backend,
     use_backend,
 )
 from pyautodl.backends.launch import Give, Prepared, Result, guarded, viewer
@@ -80,6 +81,7 @@ __all__ = [
     "out_of_range",
     "overlapping_axis",
     "pack_layout",
+    "pinned_backend",
     "prepare",
     "prepare_chain",
     "run",

@@ -24,6 +24,7 @@ __all__ = [
     "fallbacks",
     "forget_calls",
     "keep_calls",
+    "pinned_backend",
     "use_backend",
 ]
 
@@ -115,6 +116,11 @@ def current_backend() -> str:
     if _forced:
         return _forced
     return next(each for each in BACKENDS if backend_kernels(each))
+
+
+def pinned_backend() -> str | None:
+    """The backend that `use_backend` has pinned; None: the best that has the kernel."""
+    return _forced
 
 
 def fallbacks() -> dict[str, tuple[str, str]]:

@@ -1,3 +1,3 @@
-"""PyTorch's path to the data tools."""
+"""PyTorch's path to the data tools and to checkpoint."""
 
-from pyautodl.utils import data
+from pyautodl.utils import checkpoint, data
