@@ -445,7 +445,7 @@ def _vjp(call_: Any, node: Node, needs: Sequence[bool], *grads: Any) -> tuple[An
     try:
         for output, grad in zip(outputs, grads):
             if grad is not None:
-                walk.deliver(output.edge(), grad)
+                walk.deliver(output.edge(), grad)  # type: ignore[arg-type]
         del outputs
         walk.run()
     finally:
