@@ -719,31 +719,12 @@ def _unfold_forward(
 
 
 def _unfold_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-    """Element k of every window went to places k, k + step, ...: one sum a k."""
     shape = ctx.shapes[0]
-    size, step = ctx.attrs["size"], ctx.attrs["step"]
-    ndim = max(len(shape), 1)
-    axis = ctx.attrs["dim"] % ndim
-    full = shape or (1,)
-    total = call("full", shape=full, value=0.0, dtype=ctx.dtypes[0])
-    for k in range(size):
-        ends = along(ndim + 1, g.shape, ndim, k, 1)
-        part = call("slice", g, **ends, drop=(ndim,))
-        if not shape:
-            part = call("reshape", part, shape=(1,))
-        starts = tuple(k if i == axis else 0 for i in range(ndim))
-        steps = tuple(step if i == axis else 1 for i in range(ndim))
-        spread = call(
-            "slice_scatter",
-            None,
-            part,
-            shape=full,
-            starts=starts,
-            sizes=part.shape,
-            steps=steps,
-        )
-        total = call("add", total, spread)
-    return (total if shape else call("reshape", total, shape=()),)
+    if not shape:
+        return (call("sum", g, dim=(0,), keepdim=False),)
+    axis = ctx.attrs["dim"] % len(shape)
+    step = ctx.attrs["step"]
+    return (call("overlap_add", g, dim=axis, step=step, length=shape[axis]),)
 
 
 def _unfold_reference(x: np.ndarray[Any, Any], dim: int, size: int, step: int) -> Any:
