@@ -89,6 +89,7 @@ _LATER = {
     "amp": "pyautodl.amp",
     "data": "pyautodl.data",
     "distributions": "pyautodl.distributions",
+    "fft": "pyautodl.fft",
     "func": "pyautodl.func",
     "inspect": "pyautodl.inspect",
     "models": "pyautodl.models",

@@ -102,4 +102,6 @@ def tensor_fix(value: Any) -> str:
         return "take the output of (output, state), as nn.LSTM returns: its [0]"
     if value is None:
         return "return the result: a function without a return gives None"
+    if hasattr(value, "likely_fix"):
+        return str(value.likely_fix)
     return "pyautodl.tensor(...)"

@@ -3,6 +3,7 @@
 import sys
 
 from pyautodl.functional.attention import *
+from pyautodl.functional.complex_tensor import *
 from pyautodl.functional.conv import *
 from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
@@ -29,6 +30,7 @@ from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
 from pyautodl.functional.sparse_matrix import *
 from pyautodl.functional.statistics import *
+from pyautodl.functional.stft import *
 from pyautodl.functional.typed import *
 from pyautodl.functional.ufuncs import *
 from pyautodl.functional.views import *
@@ -38,6 +40,7 @@ from pyautodl.functional.windows import *
 # the function in the package's namespace
 _FAMILIES = (
     "attention",
+    "complex_tensor",
     "conv",
     "copy",
     "creation",
@@ -64,6 +67,7 @@ _FAMILIES = (
     "sort",
     "sparse_matrix",
     "statistics",
+    "stft",
     "typed",
     "views",
     "windows",
