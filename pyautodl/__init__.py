@@ -87,6 +87,7 @@ set_cache_limit = native.set_cache_limit
 # imported when they are first used, so that `import pyautodl` stays fast
 _LATER = {
     "amp": "pyautodl.amp",
+    "audio": "pyautodl.audio",
     "data": "pyautodl.data",
     "distributions": "pyautodl.distributions",
     "fft": "pyautodl.fft",

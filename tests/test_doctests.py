@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import pyautodl
+import pyautodl.audio
 import pyautodl.data
 import pyautodl.distributions
+import pyautodl.fft
 import pyautodl.inspect
 import pyautodl.models
 import pyautodl.plot
@@ -61,6 +63,9 @@ PUBLIC = {
     "autograd": autograd,
     "autograd.functional": autograd.functional,
     "distributions": pyautodl.distributions,
+    "audio.functional": pyautodl.audio.functional,
+    "audio.transforms": pyautodl.audio.transforms,
+    "fft": pyautodl.fft,
     "plot": pyautodl.plot,
     "inspect": pyautodl.inspect,
     "testing": pyautodl.testing,
