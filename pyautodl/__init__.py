@@ -93,6 +93,7 @@ _LATER = {
     "fft": "pyautodl.fft",
     "func": "pyautodl.func",
     "inspect": "pyautodl.inspect",
+    "linalg": "pyautodl.linalg",
     "models": "pyautodl.models",
     "nn": "pyautodl.nn",
     "optim": "pyautodl.optim",

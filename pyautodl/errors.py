@@ -17,6 +17,7 @@ __all__ = [
     "CheckpointError",
     "DTypeError",
     "GradError",
+    "LinAlgError",
     "PyautodlError",
     "ShapeError",
     "StateDictError",
@@ -33,6 +34,10 @@ class ShapeError(PyautodlError, ValueError, RuntimeError):
 
 class DTypeError(PyautodlError, TypeError, RuntimeError):
     """An element type does not fit the operation."""
+
+
+class LinAlgError(PyautodlError, ValueError, RuntimeError):
+    """A matrix is none that the operation works for, a singular one for example."""
 
 
 class GradError(PyautodlError, RuntimeError):

@@ -17,6 +17,7 @@ import pyautodl.data
 import pyautodl.distributions
 import pyautodl.fft
 import pyautodl.inspect
+import pyautodl.linalg
 import pyautodl.models
 import pyautodl.plot
 import pyautodl.testing
@@ -66,6 +67,7 @@ PUBLIC = {
     "audio.functional": pyautodl.audio.functional,
     "audio.transforms": pyautodl.audio.transforms,
     "fft": pyautodl.fft,
+    "linalg": pyautodl.linalg,
     "plot": pyautodl.plot,
     "inspect": pyautodl.inspect,
     "testing": pyautodl.testing,

@@ -17,6 +17,7 @@ from pyautodl.functional.gumbel import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
 from pyautodl.functional.limits import *
+from pyautodl.functional.linalg import *
 from pyautodl.functional.loss import *
 from pyautodl.functional.lp_pool import *
 from pyautodl.functional.matmul import *
@@ -54,6 +55,7 @@ _FAMILIES = (
     "index",
     "interpolate",
     "limits",
+    "linalg",
     "loss",
     "lp_pool",
     "matmul",

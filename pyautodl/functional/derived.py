@@ -257,10 +257,11 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
 
     Args:
         input: matrices on the last two axes.
-        n: at least 0; powers of the inverse are not supported.
+        n: how many; negative: of the inverse.
 
     Raises:
         ShapeError: the matrices are not square.
+        LinAlgError: n is negative and a matrix singular.
 
     Example:
         >>> import pyautodl as ad
@@ -269,12 +270,12 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
                 [0., 1.]])
     """
     n = integer("matrix_power", "n", n)
-    if n < 0:
-        raise NotImplementedError(f"matrix_power: n must be at least 0, got {n}")
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
         raise ShapeError(
             f"matrix_power: expected square matrices, got shape {tuple(input.shape)}"
         )
+    if n < 0:
+        return matrix_power(call("inverse", input), -n)
     if n == 0:
         one = eye(input.shape[-1], dtype=input.dtype)
         return broadcast_to(one, input.shape).clone()

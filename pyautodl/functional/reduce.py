@@ -693,7 +693,9 @@ def norm(
         tensor(5.)
     """
     if p == "nuc":
-        raise NotImplementedError("norm: p='nuc' is not supported")
+        raise NotImplementedError(
+            "norm: p='nuc' is not supported; likely fix: linalg.matrix_norm(x, 'nuc')"
+        )
     if isinstance(p, str) and p != "fro":
         raise ValueError(
             f"norm: p must be 'fro', a number from 0 on, inf or -inf, got {describe(p)}"

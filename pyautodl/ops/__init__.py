@@ -4,7 +4,15 @@ import importlib
 
 from pyautodl.backends import FAMILIES
 
-for _family in ("strided", "creation", "views", "overlap_add", "fourier", *FAMILIES):
+for _family in (
+    "strided",
+    "creation",
+    "views",
+    "overlap_add",
+    "fourier",
+    "linalg",
+    *FAMILIES,
+):
     try:
         importlib.import_module(f"pyautodl.ops.{_family}")
     except ModuleNotFoundError as error:

@@ -1,0 +1,3 @@
+"""Equations and factors of matrices, by NumPy; gradients are written with other ops."""
+
+from pyautodl.ops.linalg import determinants, eigen, factors, inverses
