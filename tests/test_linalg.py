@@ -151,7 +151,7 @@ def _arrays(values: Any) -> list[Any]:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    ("name", "function", "x", "want"), VALUES, ids=lambda v: str(v)[:24]
+    ("name", "function", "x", "want"), VALUES, ids=[each[0] for each in VALUES]
 )
 def test_values_are_numpys(
     name: str, function: Any, x: Any, want: Any, dtype: str
