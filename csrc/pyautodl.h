@@ -756,6 +756,15 @@ typedef struct {
     pyad_array state;
 } random_bernoulli_args;
 
+/* all in C order and of out's shape; what the kinds are and mean: special.h */
+typedef struct {
+    pyad_array first;
+    pyad_array second;
+    pyad_array out;
+    pyad_array state;
+    int64_t kind;
+} random_draw_args;
+
 /* weights (rows, k) -> out (rows, draws) int64, with replacement, both in C order */
 typedef struct {
     pyad_array weights;

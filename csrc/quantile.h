@@ -36,8 +36,8 @@ static inline double quantile_log(double x) {
            ((half - (tail + (double)k * 1.90821492927058770002e-10)) - f);
 }
 
-/* z with P(Z < z) = p, 0 < p < 1. */
-static inline double quantile_normal(double p) {
+/* z with P(Z < z) = 1/2 + q, -1/2 < q < 1/2; `tail` is 1/2 - |q|, the chance on its side. */
+static inline double quantile_from(double q, double tail) {
     static const double a[8] = {3.3871328727963666080e0,  1.3314166789178437745e2,
                                 1.9715909503065514427e3,  1.3731693765509461125e4,
                                 4.5921953931549871457e4,  6.7265770927008700853e4,
@@ -62,15 +62,20 @@ static inline double quantile_normal(double p) {
                                 1.36929880922735805310e-1, 1.48753612908506148525e-2,
                                 7.86869131145613259100e-4, 1.84631831751005468180e-5,
                                 1.42151175831644588870e-7, 2.04426310338993978564e-15};
-    double q = p - 0.5;
     if (fabs(q) <= 0.425) {
         double r = 0.180625 - q * q;
         return q * quantile_poly(r, a) / quantile_poly(r, b);
     }
-    double r = sqrt(-quantile_log(q < 0 ? p : 1 - p));
+    double r = sqrt(-quantile_log(tail));
     double z = r <= 5 ? quantile_poly(r - 1.6, c) / quantile_poly(r - 1.6, d)
                       : quantile_poly(r - 5, e) / quantile_poly(r - 5, f);
     return q < 0 ? -z : z;
+}
+
+/* z with P(Z < z) = p, 0 < p < 1. */
+static inline double quantile_normal(double p) {
+    double q = p - 0.5;
+    return quantile_from(q, q < 0 ? p : 1 - p);
 }
 
 #endif

@@ -100,6 +100,7 @@ _LATER = {
     "plot": "pyautodl.plot",
     "profiler": "pyautodl.profiler",
     "sparse": "pyautodl.sparse",
+    "special": "pyautodl.special",
     "testing": "pyautodl.testing",
     "train": "pyautodl.train",
     "utils": "pyautodl.utils",

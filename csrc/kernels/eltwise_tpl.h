@@ -10,6 +10,7 @@
 #include "indices.h"
 #include "map.h"
 #include "math_tpl.h"
+#include "special.h"
 #include "stream.h"
 
 #define READ_PARAMS_0
@@ -143,6 +144,8 @@ LONG_MAP(acosh, 1, 0, 16, v_acosh(x))
 LONG_MAP(atanh, 1, 0, 16, v_atanh(x))
 LONG_MAP(erf, 1, 0, 24, v_erf(x))
 LONG_MAP(erfc, 1, 0, 24, v_erfc(x))
+SCALAR_MAP(special, REAL, REAL, 1, 0, 100, pyad_special((int)param[0], (double)x, param[1]))
+SCALAR_MAP(gamma_slope, REAL, REAL, 2, 0, 2000, pyad_gamma_slope((double)x, (double)y))
 
 static inline REAL K(size)(REAL x) { return x < 0 ? -x : x; }
 

@@ -7,6 +7,7 @@
  */
 #include "normal_tpl.h"
 #include "quantile.h"
+#include "special.h"
 #include "stream.h"
 
 #ifdef REAL
@@ -136,6 +137,25 @@ static int K(random_bernoulli)(const void *args, const team *t) {
 }
 
 PYAD_RECORD(random_bernoulli, random_bernoulli_args, 3 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+
+/* ---- gamma, Poisson and binomial ---- */
+
+/* An element has a block of its own for each try, so the others' tries do not move it. */
+static int K(random_draw)(const void *args, const team *t) {
+    const random_draw_args *a = args;
+    int64_t n = pyad_numel(&a->out), begin, end;
+    const REAL *first = a->first.data, *second = a->second.data;
+    REAL *out = a->out.data;
+    const philox p = philox_take(t, &a->state, n);
+    team_range(t, n, PHILOX_WORDS, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        out[i] = (REAL)pyad_draw((int)a->kind, p.seed, p.stream, p.offset + (uint64_t)i,
+                                 (double)first[i], (double)second[i]);
+    }
+    return PYAD_OK;
+}
+
+PYAD_RECORD(random_draw, random_draw_args, 200 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 /* ---- multinomial ---- */
 

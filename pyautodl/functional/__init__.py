@@ -8,6 +8,7 @@ from pyautodl.functional.conv import *
 from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
 from pyautodl.functional.derived import *
+from pyautodl.functional.draws import *
 from pyautodl.functional.eltwise import *
 from pyautodl.functional.embedding_bag import *
 from pyautodl.functional.explain_conv import *
@@ -46,6 +47,7 @@ _FAMILIES = (
     "copy",
     "creation",
     "derived",
+    "draws",
     "eltwise",
     "embedding_bag",
     "explain_conv",

@@ -73,7 +73,8 @@ __all__ = [
 # ---- arguments ----
 
 
-def _state(generator: Generator | None) -> Array:
+def state_of(generator: Generator | None) -> Array:
+    """The array of a generator, by default of the one that all share."""
     if generator is None:
         return default_generator.array
     if not isinstance(generator, Generator):
@@ -150,7 +151,7 @@ def rand(
     _only_default("rand", out=out)
     _placed(device)
     attrs = {"shape": sizes_from("rand", sizes, size), "dtype": _float_dtype(dtype)}
-    drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=_state(generator))
+    drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=state_of(generator))
     return _finish(drawn, requires_grad)
 
 
@@ -175,7 +176,7 @@ def randn(
     _only_default("randn", out=out)
     _placed(device)
     attrs = {"shape": sizes_from("randn", sizes, size), "dtype": _float_dtype(dtype)}
-    drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=_state(generator))
+    drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=state_of(generator))
     return _finish(drawn, requires_grad)
 
 
@@ -191,7 +192,7 @@ def _integers(
         dtype=drawn_as,
         low=integer("randint", "low", low),
         high=integer("randint", "high", high),
-        state=_state(generator),
+        state=state_of(generator),
     )
     return drawn if drawn_as is kind else drawn.to(kind)
 
@@ -276,7 +277,7 @@ def randperm(
     _only_default("randperm", out=out)
     _placed(device)
     drawn = apply(
-        RANDOM_PERMUTATION, n=integer("randperm", "n", n), state=_state(generator)
+        RANDOM_PERMUTATION, n=integer("randperm", "n", n), state=state_of(generator)
     )
     if dtype is not None and as_dtype(dtype) is not int64:
         drawn = drawn.to(as_dtype(dtype))
@@ -424,7 +425,7 @@ def normal(
             raise TypeError("normal: expected a size, as mean and std are numbers")
         attrs = {"shape": sizes_from("normal", (size,)), "dtype": _float_dtype(dtype)}
         floats = {"mean": float(mean), "std": float(std)}
-        drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
+        drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=state_of(generator))
         return _finish(drawn, requires_grad)
     if isinstance(std, Tensor) and std.numel() and std.min().item() < 0:
         raise ValueError(f"normal: std must not be negative (std {tuple(std.shape)})")
@@ -464,7 +465,7 @@ def bernoulli(
     """
     _only_default("bernoulli", out=out)
     chances = input if p is None else _constant_like(input, p)
-    return apply(RANDOM_BERNOULLI, chances, state=_state(generator))
+    return apply(RANDOM_BERNOULLI, chances, state=state_of(generator))
 
 
 def _constant_like(input: Tensor, value: float) -> Tensor:
@@ -512,7 +513,7 @@ def multinomial(
     draws = integer("multinomial", "num_samples", num_samples)
     weights = input.detach() if input.ndim == 2 else input.detach().reshape(1, -1)
     if replacement or draws == 1:
-        state = _state(generator)
+        state = state_of(generator)
         drawn = apply(RANDOM_MULTINOMIAL, weights, draws=draws, state=state)
     else:
         drawn = _without_replacement(weights, draws, generator)
@@ -533,7 +534,7 @@ def _without_replacement(
             f"weight without replacement (weights {tuple(weights.shape)})"
         )
     # the op checks the weights and, with one draw each, costs little
-    apply(RANDOM_MULTINOMIAL, weights, draws=1, state=_state(generator))
+    apply(RANDOM_MULTINOMIAL, weights, draws=1, state=state_of(generator))
     race = weights / exponential(weights, generator=generator)
     return race.topk(draws, dim=-1)[1]
 
@@ -588,7 +589,7 @@ def uniform_(
         raise TypeError(f"uniform_: unexpected arguments {sorted(bounds)}")
     attrs = {"shape": self._array.shape, "dtype": self.dtype}
     floats = {"low": float(low), "high": float(high)}
-    drawn = apply(RANDOM_UNIFORM, **attrs, **floats, state=_state(generator))
+    drawn = apply(RANDOM_UNIFORM, **attrs, **floats, state=state_of(generator))
     return _fill(self, "uniform_", drawn)
 
 
@@ -618,7 +619,7 @@ def normal_(
     """
     attrs = {"shape": self._array.shape, "dtype": self.dtype}
     floats = {"mean": float(mean), "std": float(std)}
-    drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=_state(generator))
+    drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=state_of(generator))
     return _fill(self, "normal_", drawn)
 
 
@@ -649,7 +650,7 @@ def trunc_normal_(
     """
     attrs = {"shape": self._array.shape, "dtype": self.dtype}
     floats = {"mean": float(mean), "std": float(std), "low": float(a), "high": float(b)}
-    drawn = apply(RANDOM_TRUNC_NORMAL, **attrs, **floats, state=_state(generator))
+    drawn = apply(RANDOM_TRUNC_NORMAL, **attrs, **floats, state=state_of(generator))
     return _fill(self, "trunc_normal_", drawn)
 
 

@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from pyautodl.functional.creation import arange, ones
-from pyautodl.functional.eltwise import cos
+from pyautodl.functional.eltwise import cos, i0, sqrt
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, get_default_dtype
 
-__all__ = ["blackman_window", "hamming_window", "hann_window"]
+__all__ = ["blackman_window", "hamming_window", "hann_window", "kaiser_window"]
 
 
 def _waves(
@@ -130,4 +130,43 @@ def blackman_window(
     window = _waves(
         "blackman_window", window_length, periodic, dtype, device, 0.42, -0.5, 0.08
     )
+    return window.requires_grad_(requires_grad)
+
+
+@explained
+def kaiser_window(
+    window_length: int,
+    periodic: bool = True,
+    beta: float = 12.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return a window of Bessel functions, whose energy lies in few frequencies.
+
+    Args:
+        window_length: how many numbers.
+        periodic: the number after the last would be the first again; else the window is
+            symmetric.
+        beta: how fast it fades.
+        dtype: the element type.
+        device: 'cpu'.
+        requires_grad: whether it is a leaf that wants a gradient.
+
+    Raises:
+        ValueError: the length is negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.kaiser_window(5, periodic=False, beta=2.0)
+        tensor([0.4387, 0.8348, 1.0000, 0.8348, 0.4387])
+    """
+    # as the other windows: the length is checked, and short ones are of ones
+    window = _waves("kaiser_window", window_length, periodic, dtype, device, 1.0)
+    length = window.shape[0]
+    if length > 1:
+        places = arange(length, dtype=window.dtype) * (2 / (length - (not periodic)))
+        circle = (1 - (places - 1).square()).clamp(min=0.0)
+        window = i0(sqrt(circle) * beta) / i0(window.new_full((), float(beta)))
     return window.requires_grad_(requires_grad)

@@ -11,6 +11,7 @@ for _family in (
     "overlap_add",
     "fourier",
     "linalg",
+    "draws",
     *FAMILIES,
 ):
     try:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends.reference._special import FUNCTIONS, slope_of_gamma
+
 Array = np.ndarray[Any, Any]
 Kernel = Callable[..., None]
 
@@ -57,6 +59,7 @@ __all__ = [
     "fmin",
     "fmod",
     "frac",
+    "gamma_slope",
     "ge",
     "gelu",
     "gelu_grad",
@@ -117,6 +120,7 @@ __all__ = [
     "softplus_grad",
     "softsign",
     "softsign_grad",
+    "special",
     "sqrt",
     "square",
     "sub",
@@ -158,6 +162,17 @@ def _erf(x: Array) -> Any:
 
 def _erfc(x: Array) -> Any:
     return np.array([math.erfc(each) for each in x.ravel()], x.dtype).reshape(x.shape)
+
+
+def _special(x: Array, kind: float, n: float) -> Any:
+    values = [FUNCTIONS[int(kind)](float(each), n) for each in x.ravel()]
+    return np.array(values).reshape(x.shape)
+
+
+def _gamma_slope(shape: Array, log_x: Array) -> Any:
+    pairs = zip(*(each.ravel() for each in np.broadcast_arrays(shape, log_x)))
+    values = [slope_of_gamma(float(a), float(b)) for a, b in pairs]
+    return np.array(values).reshape(np.broadcast_shapes(shape.shape, log_x.shape))
 
 
 def _sign(x: Array) -> Any:
@@ -220,6 +235,8 @@ acosh = _map(np.arccosh)
 atanh = _map(np.arctanh)
 erf = _map(_erf)
 erfc = _map(_erfc)
+special = _map(_special)
+gamma_slope = _map(_gamma_slope, 2)
 isnan = _map(np.isnan)
 isinf = _map(np.isinf)
 isfinite = _map(np.isfinite)

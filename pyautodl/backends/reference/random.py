@@ -18,6 +18,7 @@ __all__ = [
     "dropout_bwd",
     "dropout_fwd",
     "random_bernoulli",
+    "random_draw",
     "random_integers",
     "random_multinomial",
     "random_normal",
@@ -188,6 +189,128 @@ def random_bernoulli(p: NDArray, out: NDArray, state: NDArray) -> None:
         raise ValueError("random_bernoulli: a probability is outside [0, 1]")
     words = _words(state, out.size)[: out.size].reshape(p.shape)
     out[...] = words * 2.0**-32 < p
+
+
+class _Source:
+    """The numbers of one element: two in (0, 1) for each try, as draw_two in special.c."""
+
+    def __init__(self, start: tuple[int, int, int], place: int) -> None:
+        self.start, self.place = start, place
+
+    def two(self, again: int) -> NDArray:
+        seed, stream, offset = _more(self.start, again)
+        words = philox_words(seed, stream, offset + self.place, 1)[0].astype(np.uint64)
+        wide = (words[0::2] | words[1::2] << _HALF) >> np.uint64(12)
+        return (wide.astype(np.float64) + 0.5) * 2.0**-52
+
+
+_TRIES = 200
+_SECOND_PURPOSE = 255
+_QUANTILE = NormalDist().inv_cdf
+
+
+def _draw_gamma(source: _Source, shape: float, log_wanted: bool) -> float:
+    if not shape >= 0:
+        return math.nan
+    if shape == 0:
+        return -math.inf if log_wanted else 0.0
+    d = (shape + 1 if shape < 1 else shape) - 1 / 3
+    v = 1.0
+    for again in range(_TRIES):
+        first, second = source.two(again)
+        z = _QUANTILE(first)
+        v = (1 + z / math.sqrt(9 * d)) ** 3
+        if v > 0 and math.log(second) < z * z / 2 + d - d * v + d * math.log(v):
+            break
+    log = math.log(d * v)
+    if shape < 1:
+        log += math.log(source.two(_SECOND_PURPOSE)[0]) / shape
+    return log if log_wanted else math.exp(log)
+
+
+def _search(u: float, chance: float, ratio: Any, most: float) -> float:
+    """The first number whose running chance reaches u."""
+    k, total = 0, chance
+    while u > total and k < most and chance > 0:
+        k += 1
+        chance *= ratio(k)
+        total += chance
+    return float(k)
+
+
+def _draw_poisson(source: _Source, rate: float) -> float:
+    if not 0 <= rate < math.inf:
+        return math.nan
+    if rate < 10:
+        chance = math.exp(-rate)
+        return _search(source.two(0)[0], chance, lambda k: rate / k, math.inf)
+    b = 0.931 + 2.53 * math.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    inverse, quick = 1.1239 + 1.1328 / (b - 3.4), 0.9277 - 3.6224 / (b - 2)
+    for again in range(_TRIES):
+        first, second = source.two(again)
+        left = 0.5 - abs(first - 0.5)
+        k = math.floor((2 * a / left + b) * (first - 0.5) + rate + 0.43)
+        if left >= 0.07 and second <= quick:
+            return float(k)
+        if k < 0 or (left < 0.013 and second > left):
+            continue
+        most = k * math.log(rate) - rate - math.lgamma(k + 1)
+        if math.log(second * inverse / (a / left**2 + b)) <= most:
+            return float(k)
+    return float(math.floor(rate))
+
+
+def _draw_rare(source: _Source, n: float, p: float) -> float:
+    q = 1 - p
+    if n * p < 10:
+        chance = math.exp(n * math.log1p(-p))
+        return _search(source.two(0)[0], chance, lambda k: (n + 1 - k) / k * p / q, n)
+    spread, m = math.sqrt(n * p * q), math.floor((n + 1) * p)
+    b = 1.15 + 2.53 * spread
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    scale, quick = (2.83 + 5.1 / b) * spread, 0.92 - 4.2 / b
+    height = math.lgamma(m + 1) + math.lgamma(n - m + 1)
+    for again in range(_TRIES):
+        first, second = source.two(again)
+        left = 0.5 - abs(first - 0.5)
+        k = math.floor((2 * a / left + b) * (first - 0.5) + n * p + 0.5)
+        if not 0 <= k <= n:
+            continue
+        if left >= 0.07 and second <= quick:
+            return float(k)
+        chance = math.lgamma(k + 1) + math.lgamma(n - k + 1)
+        most = height - chance + (k - m) * math.log(p / q)
+        if math.log(second * scale / (a / left**2 + b)) <= most:
+            return float(k)
+    return float(m)
+
+
+def _draw_binomial(source: _Source, n: float, p: float) -> float:
+    if not (0 <= n < math.inf and 0 <= p <= 1):
+        return math.nan
+    n = math.floor(n)
+    return _draw_rare(source, n, p) if p <= 0.5 else n - _draw_rare(source, n, 1 - p)
+
+
+def random_draw(
+    first: NDArray, second: NDArray, out: NDArray, state: NDArray, kind: int
+) -> None:
+    start = (int(state[0]), int(state[1]), int(state[2]))
+    state[2] += out.size
+    draws = (
+        lambda source, a, b: _draw_gamma(source, a, False),
+        lambda source, a, b: _draw_gamma(source, a, True),
+        lambda source, a, b: _draw_poisson(source, a),
+        _draw_binomial,
+    )
+    pairs = zip(first.ravel(), second.ravel())
+    values = [
+        draws[kind](_Source(start, i), float(a), float(b))
+        for i, (a, b) in enumerate(pairs)
+    ]
+    with np.errstate(over="ignore", under="ignore"):
+        out[...] = np.array(values, np.float64).reshape(out.shape).astype(out.dtype)
 
 
 def random_multinomial(weights: NDArray, out: NDArray, state: NDArray) -> None:

@@ -1,9 +1,16 @@
 """Functions of each element: arithmetic, comparisons, mathematics, activations."""
 
-from pyautodl.functional.eltwise import activation, arithmetic, compare, unary
+from pyautodl.functional.eltwise import (
+    activation,
+    arithmetic,
+    compare,
+    special,
+    unary,
+)
 from pyautodl.functional.eltwise.activation import *
 from pyautodl.functional.eltwise.arithmetic import *
 from pyautodl.functional.eltwise.compare import *
+from pyautodl.functional.eltwise.special import *
 from pyautodl.functional.eltwise.unary import *
 
 # the activations that stand in torch itself; the others are in nn.functional alone
@@ -14,5 +21,6 @@ __all__ = [
     *(name for name in activation.__all__ if name in _TOP),
     *arithmetic.__all__,
     *compare.__all__,
+    *(name for name in special.__all__ if name not in special.ELSEWHERE),
     *unary.__all__,
 ]

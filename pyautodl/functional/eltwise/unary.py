@@ -101,13 +101,20 @@ _TEXT = """Return {what} of each element.
 
     Example:
         >>> import pyautodl as ad
-        >>> ad.{name}(ad.tensor({given}))
+        >>> {module}.{name}(ad.tensor({given}))
         {shown}
     """
 
 
-def _define(
-    name: str, what: str, given: str, shown: str, *aliases: str, kind: str = "float"
+def define_function(
+    name: str,
+    what: str,
+    given: str,
+    shown: str,
+    *aliases: str,
+    kind: str = "float",
+    op: Op | None = None,
+    module: str = "ad",
 ) -> Callable[[Tensor], Tensor]:
     """A documented function and its methods.
 
@@ -118,8 +125,10 @@ def _define(
         *aliases: other names of the methods.
         kind: "float": integers become floats; "whole": integers stay as they are, the
             function changes nothing of them; "number": the op takes them.
+        op: its record, if it is none of MATH.
+        module: where the function stands; methods are made of those in "ad" alone.
     """
-    op: Op = MATH[name]
+    op = op or MATH[name]
 
     def function(input: Tensor) -> Tensor:
         if type(input) is not Tensor or input._array.dtype.category != FLOATING:
@@ -133,9 +142,17 @@ def _define(
     kinds = "; integers become floats" if kind == "float" else ""
     more = ", or of bool" if kind == "number" else ""
     function.__doc__ = _TEXT.format(
-        what=what, kinds=kinds, more=more, name=name, given=given, shown=shown
+        what=what,
+        kinds=kinds,
+        more=more,
+        name=name,
+        given=given,
+        shown=shown,
+        module=module,
     )
     function.__name__ = function.__qualname__ = name
+    if module != "ad":
+        return function
 
     def changed(self: Tensor) -> Tensor:
         if kind != "number" and self._array.dtype.category != FLOATING:
@@ -150,7 +167,7 @@ def _define(
     return function
 
 
-abs = absolute = _define(
+abs = absolute = define_function(
     "abs",
     "the size",
     "[-1.5, 2]",
@@ -158,10 +175,10 @@ abs = absolute = _define(
     "absolute",
     kind="number",
 )
-neg = negative = _define(
+neg = negative = define_function(
     "neg", "the negative", "[1, -2]", "tensor([-1,  2])", "negative", kind="number"
 )
-sign = sgn = _define(
+sign = sgn = define_function(
     "sign",
     "1, 0 or -1 as the sign",
     "[3.0, 0.0, -2.0]",
@@ -169,22 +186,24 @@ sign = sgn = _define(
     "sgn",
     kind="number",
 )
-square = _define("square", "the square", "[-3, 2]", "tensor([9, 4])", kind="number")
-floor = _define(
+square = define_function(
+    "square", "the square", "[-3, 2]", "tensor([9, 4])", kind="number"
+)
+floor = define_function(
     "floor",
     "the largest whole number not above",
     "[1.5, -1.5]",
     "tensor([ 1., -2.])",
     kind="whole",
 )
-ceil = _define(
+ceil = define_function(
     "ceil",
     "the smallest whole number not below",
     "[1.5, -1.5]",
     "tensor([ 2., -1.])",
     kind="whole",
 )
-trunc = fix = _define(
+trunc = fix = define_function(
     "trunc",
     "the whole part",
     "[1.5, -1.5]",
@@ -192,48 +211,56 @@ trunc = fix = _define(
     "fix",
     kind="whole",
 )
-frac = _define(
+frac = define_function(
     "frac", "the part after the point", "[1.5, -1.25]", "tensor([ 0.5000, -0.2500])"
 )
-sqrt = _define("sqrt", "the square root", "[4.0, 9.0]", "tensor([2., 3.])")
-rsqrt = _define("rsqrt", "1 over the square root", "[4.0]", "tensor([0.5000])")
-reciprocal = _define("reciprocal", "1 over the value", "[4.0]", "tensor([0.2500])")
-exp = _define("exp", "e to the power", "[0.0, 1.0]", "tensor([1.0000, 2.7183])")
-exp2 = _define("exp2", "2 to the power", "[3.0]", "tensor([8.])")
-expm1 = _define(
+sqrt = define_function("sqrt", "the square root", "[4.0, 9.0]", "tensor([2., 3.])")
+rsqrt = define_function("rsqrt", "1 over the square root", "[4.0]", "tensor([0.5000])")
+reciprocal = define_function(
+    "reciprocal", "1 over the value", "[4.0]", "tensor([0.2500])"
+)
+exp = define_function("exp", "e to the power", "[0.0, 1.0]", "tensor([1.0000, 2.7183])")
+exp2 = define_function("exp2", "2 to the power", "[3.0]", "tensor([8.])")
+expm1 = define_function(
     "expm1", "exp(x) - 1, accurate near 0,", "[1e-9]", "tensor([1.0000e-09])"
 )
-log = _define("log", "the natural logarithm", "[1.0, 10.0]", "tensor([0.0000, 2.3026])")
-log1p = _define(
+log = define_function(
+    "log", "the natural logarithm", "[1.0, 10.0]", "tensor([0.0000, 2.3026])"
+)
+log1p = define_function(
     "log1p", "log(1 + x), accurate near 0,", "[1e-9]", "tensor([1.0000e-09])"
 )
-log2 = _define("log2", "the logarithm to base 2", "[8.0]", "tensor([3.])")
-log10 = _define("log10", "the logarithm to base 10", "[1000.0]", "tensor([3.])")
-sin = _define("sin", "the sine", "[1.0]", "tensor([0.8415])")
-cos = _define("cos", "the cosine", "[1.0]", "tensor([0.5403])")
-tan = _define("tan", "the tangent", "[1.0]", "tensor([1.5574])")
-asin = arcsin = _define("asin", "the arc sine", "[1.0]", "tensor([1.5708])", "arcsin")
-acos = arccos = _define("acos", "the arc cosine", "[0.0]", "tensor([1.5708])", "arccos")
-atan = arctan = _define(
+log2 = define_function("log2", "the logarithm to base 2", "[8.0]", "tensor([3.])")
+log10 = define_function("log10", "the logarithm to base 10", "[1000.0]", "tensor([3.])")
+sin = define_function("sin", "the sine", "[1.0]", "tensor([0.8415])")
+cos = define_function("cos", "the cosine", "[1.0]", "tensor([0.5403])")
+tan = define_function("tan", "the tangent", "[1.0]", "tensor([1.5574])")
+asin = arcsin = define_function(
+    "asin", "the arc sine", "[1.0]", "tensor([1.5708])", "arcsin"
+)
+acos = arccos = define_function(
+    "acos", "the arc cosine", "[0.0]", "tensor([1.5708])", "arccos"
+)
+atan = arctan = define_function(
     "atan", "the arc tangent", "[1.0]", "tensor([0.7854])", "arctan"
 )
-sinh = _define("sinh", "the hyperbolic sine", "[1.0]", "tensor([1.1752])")
-cosh = _define("cosh", "the hyperbolic cosine", "[1.0]", "tensor([1.5431])")
-tanh = _define("tanh", "the hyperbolic tangent", "[1.0]", "tensor([0.7616])")
-asinh = arcsinh = _define(
+sinh = define_function("sinh", "the hyperbolic sine", "[1.0]", "tensor([1.1752])")
+cosh = define_function("cosh", "the hyperbolic cosine", "[1.0]", "tensor([1.5431])")
+tanh = define_function("tanh", "the hyperbolic tangent", "[1.0]", "tensor([0.7616])")
+asinh = arcsinh = define_function(
     "asinh", "the inverse hyperbolic sine", "[1.0]", "tensor([0.8814])", "arcsinh"
 )
-acosh = arccosh = _define(
+acosh = arccosh = define_function(
     "acosh", "the inverse hyperbolic cosine", "[2.0]", "tensor([1.3170])", "arccosh"
 )
-atanh = arctanh = _define(
+atanh = arctanh = define_function(
     "atanh", "the inverse hyperbolic tangent", "[0.5]", "tensor([0.5493])", "arctanh"
 )
-sigmoid = _define(
+sigmoid = define_function(
     "sigmoid", "1 / (1 + exp(-x))", "[0.0, 2.0]", "tensor([0.5000, 0.8808])"
 )
-erf = _define("erf", "the error function", "[0.5]", "tensor([0.5205])")
-erfc = _define(
+erf = define_function("erf", "the error function", "[0.5]", "tensor([0.5205])")
+erfc = define_function(
     "erfc", "1 - erf(x), accurate where it is small,", "[9.0]", "tensor([4.1370e-37])"
 )
 

@@ -3,4 +3,5 @@
 from pyautodl.ops.eltwise.activation import *
 from pyautodl.ops.eltwise.arithmetic import *
 from pyautodl.ops.eltwise.compare import *
+from pyautodl.ops.eltwise.special import *
 from pyautodl.ops.eltwise.unary import *

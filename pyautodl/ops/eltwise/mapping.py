@@ -104,13 +104,18 @@ def back(call: Any, ctx: Any, i: int, g: Any) -> Any:
 
 
 def _make_plan(
-    name: str, kernel: str, categories: tuple[int, ...], result: DType | None
+    name: str,
+    kernel: str,
+    categories: tuple[int, ...],
+    result: DType | None,
+    floats: tuple[float, ...],
 ) -> Callable[..., KernelPlan]:
     def plan(*arrays: Array) -> KernelPlan:
         _check_types(name, arrays, categories)
         shape, strides = broadcast_layout(name, arrays)
         made = Made(shape, result or arrays[0].dtype, strides)
-        return KernelPlan(kernel, [seen(i, x) for i, x in enumerate(arrays)], [made])
+        reads = [seen(i, x) for i, x in enumerate(arrays)]
+        return KernelPlan(kernel, reads, [made], (), floats)
 
     return plan
 
@@ -247,7 +252,8 @@ def map_op(
     takes: tuple[int, ...] = FLOATS,
     kernel: str | None = None,
     result: DType | None = None,
-    params: Callable[..., tuple[float, ...]] = in_order,
+    params: Callable[..., tuple[float, ...]] | None = in_order,
+    floats: tuple[float, ...] = (),
     cases: Sequence[dict[str, Any]] = ({},),
     domain: Any = (-2.0, 2.0),
     kinks: Sequence[float] = (),
@@ -266,7 +272,9 @@ def map_op(
         takes: the categories of element types.
         kernel: its name, if it is another.
         result: the result's element type, if it is another.
-        params: the attributes to the kernel's parameters, default as they stand.
+        params: the attributes to the kernel's parameters, default as they stand; None: it
+            takes `floats`.
+        floats: parameters that are always the same.
         cases: attributes for the samples.
         domain: where samples are drawn from, for all operands or for each.
         kinks: values that samples with a gradient avoid.
@@ -290,7 +298,7 @@ def map_op(
         "elementwise": True,
         "keeps_first": "x" in "".join(keeps),
     }
-    plan = _make_plan(name, kernel or name, takes, result)
+    plan = _make_plan(name, kernel or name, takes, result, floats)
     op = planned(name, plan, _make_saves(keeps), params, **fields)
     if forward is not None:
         op = Op(name, op.rule, forward, **fields)

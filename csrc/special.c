@@ -1,0 +1,446 @@
+/* Functions of statistics and windows, and draws from distributions by rejection.
+ *
+ * Every function is of doubles and takes its logarithms and exponentials from here, so that the bits
+ * are the same wherever it runs; float32 gets the rounded result. Where a function is not smooth
+ * enough for one formula, recurrences carry the argument to where a series is exact to the last
+ * digits: near 2 for lgamma, from 10 or 12 on for the asymptotic ones. Negative arguments are reflected
+ * without sines: pi / sin(pi r) is Gamma(1 + r) Gamma(1 - r) / r, and its kin likewise.
+ */
+#include "special.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "quantile.h"
+
+#define LOG_2 0.69314718055994530942
+#define HALF_LOG_2_PI 0.91893853320467274178
+/* each once: speed is in the series, not in the calls */
+#define OUTLINED static __attribute__((noinline))
+#define LENGTH(c) ((int)(sizeof(c) / sizeof *(c)))
+
+OUTLINED double poly(double x, const double *c, int n) {
+    double y = c[n - 1];
+    for (int i = n - 2; i >= 0; i--) y = y * x + c[i];
+    return y;
+}
+
+/* log x, also of subnormal numbers, 0 and infinity */
+OUTLINED double logarithm(double x) {
+    if (!(x > 0)) return x == 0 ? -INFINITY : NAN;
+    if (x == INFINITY) return x;
+    return x < 0x1p-1022 ? quantile_log(x * 0x1p54) - 54 * LOG_2 : quantile_log(x);
+}
+
+/* log(1 + x): what 1 + x lost is put back */
+static double logarithm_1p(double x) {
+    double all = 1 + x;
+    return all <= 0 || all == INFINITY ? logarithm(all) : logarithm(all) - ((all - 1) - x) / all;
+}
+
+OUTLINED double exponential(double x) {
+    if (x != x) return x;
+    if (x > 709.79) return INFINITY;
+    if (x < -745.2) return 0;
+    static const double c[] = {1.0,        1.0,         1.0 / 2,       1.0 / 6,       1.0 / 24,
+                               1.0 / 120,  1.0 / 720,   1.0 / 5040,    1.0 / 40320,   1.0 / 362880,
+                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+    double k = rint(x * 1.44269504088896340736);
+    double rest = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+    /* two powers of two, as one could over- or underflow before the end */
+    int64_t whole = (int64_t)k, half = whole / 2, bits[2] = {half + 1023, whole - half + 1023};
+    double scale[2];
+    for (int i = 0; i < 2; i++) {
+        bits[i] <<= 52;
+        memcpy(scale + i, bits + i, sizeof *scale);
+    }
+    return poly(rest, c, LENGTH(c)) * scale[0] * scale[1];
+}
+
+/* ---- the gamma function's logarithm and its derivatives ---- */
+
+/* log Gamma(2 + t), -1 <= t <= 1; exact zeros at both of the function's */
+OUTLINED double lgamma_near(double t) {
+    static const double c[] = { /* lgamma(2 + t) / (t (t + 1)) */
+        0.4227843350984671396, -0.1003173016743539212, 0.0329650006211557423,
+        -0.01238419219337123739, 0.004998641164703527387, -0.002108130833958804779,
+        0.0009153769220696920205, -0.0004057073974204649887, 0.0001825526418559403629,
+        -0.00008309512763722390149, 0.00003816886378788522558, -0.00001766166422556032801,
+        8.222342452139817741e-6, -3.847396648270242953e-6, 1.807477534091279112e-6,
+        -8.526588188526562959e-7, 4.055192212794814803e-7, -1.925228633285067284e-7,
+        8.753604134237320951e-8, -4.172544303013820021e-8, 2.615457216445561082e-8,
+        -1.256994543572068327e-8, -6.830399052794191056e-10, 3.61337159381574298e-10,
+        4.885761922683655067e-9, -2.372580625023414807e-9, -1.376431871815411926e-9,
+        6.705737026247825682e-10, 4.226016675377438738e-10, -2.054242099155090524e-10};
+    return t * (t + 1) * poly(t, c, LENGTH(c)) + 0.0; /* no -0 */
+}
+
+/* log Gamma(1 + x), 0 <= x <= 1; a small x stays what it is */
+static double lgamma_1p(double x) {
+    return x < 0.5 ? lgamma_near(x) - logarithm_1p(x) : lgamma_near(x - 1);
+}
+
+OUTLINED double lgamma_positive(double x) {
+    static const double c[] = { /* Stirling's series */
+        0.08333333333333333333, -0.002777777777777777778, 0.0007936507936507936508,
+        -0.0005952380952380952381, 0.0008417508417508417508, -0.001917526917526917527,
+        0.006410256410256410256, -0.02955065359477124183};
+    if (x < 1) return lgamma_1p(x) - logarithm(x);
+    if (x <= 3) return lgamma_near(x - 2);
+    if (x >= 10) {
+        double small = 1 / x;
+        return (x - 0.5) * (logarithm(x) - 1) + (HALF_LOG_2_PI - 0.5) +
+               small * poly(small * small, c, LENGTH(c));
+    }
+    double product = 1;
+    for (; x > 3; product *= x) x -= 1;
+    return logarithm(product) + lgamma_near(x - 2);
+}
+
+/* How far a negative x is from the nearest whole number. */
+static double off_whole(double x) { return x - rint(x); }
+
+static double log_gamma(double x) {
+    if (x > 0) return lgamma_positive(x);
+    if (x != x) return x;
+    double r = fabs(off_whole(x));
+    if (r == 0 || x == -INFINITY) return INFINITY;
+    /* pi / |sin(pi x)| = Gamma(1 + r) Gamma(1 - r) / r */
+    double wave = lgamma_1p(r) + lgamma_positive(1 - r) - logarithm(r);
+    /* Gamma(1 - x) by the recurrence where 1 - x would forget x */
+    return x > -1 ? wave - lgamma_1p(-x) : wave - lgamma_positive(1 - x);
+}
+
+OUTLINED double digamma_positive(double x) {
+    static const double c[] = {0.08333333333333333333, -0.008333333333333333333,
+                               0.003968253968253968254, -0.004166666666666666667,
+                               0.007575757575757575758, -0.0210927960927960928,
+                               0.08333333333333333333, -0.4432598039215686275};
+    double sum = 0;
+    for (; x < 10; x += 1) sum += 1 / x;
+    double small = 1 / x, square = small * small;
+    return logarithm(x) - 0.5 * small - square * poly(square, c, LENGTH(c)) - sum;
+}
+
+static double digamma(double x) {
+    if (x > 0) return digamma_positive(x);
+    if (x == 0) return copysign(INFINITY, -x);
+    double r = off_whole(x);
+    if (r == 0 || !(x > -INFINITY)) return NAN;
+    if (r == x) return digamma_positive(1 + x) - 1 / x;
+    /* psi(1 - x) - pi / tan(pi x) */
+    return digamma_positive(1 - x) - (1 / r + digamma_positive(1 - r) - digamma_positive(1 + r));
+}
+
+static double power(double x, int n) {
+    double y = 1;
+    for (; n > 0; n >>= 1, x *= x) {
+        if (n & 1) y *= x;
+    }
+    return y;
+}
+
+/* sum over k >= 0 of 1 / (x + k)^s for x > 0, by Euler and Maclaurin */
+OUTLINED double zeta_positive(int s, double x) {
+    static const double c[] = { /* B(2j) / (2j)! */
+        0.08333333333333333333, -0.001388888888888888889, 0.00003306878306878306878,
+        -8.267195767195767196e-7, 2.087675698786809898e-8, -5.284190138687493185e-10,
+        1.338253653068467883e-11, -3.389680296322582867e-13, 8.586062056277844564e-15,
+        -2.174868698558061873e-16, 5.509002828360229515e-18, -1.395446468581252334e-19};
+    double sum = 0, enough = 12 + 2.0 * s, term;
+    for (; x < enough; x += 1) {
+        sum += term = 1 / power(x, s);
+        if (term < sum * 0x1p-60) return sum;
+    }
+    double last = 1 / power(x, s), factor = s / x, tail = x / (s - 1) + 0.5;
+    for (int j = 0; j < LENGTH(c); j++) {
+        tail += c[j] * factor;
+        factor *= (s + 2 * j + 1) / x * ((s + 2 * j + 2) / x);
+    }
+    return sum + last * tail;
+}
+
+static double polygamma(double n, double x) {
+    if (!(n >= 1 && n < 1000 && x > -INFINITY)) return NAN;
+    if (x == INFINITY) return 0;
+    int s = (int)n + 1;
+    double sign = s % 2 ? -1 : 1, factorial = 1, sum;
+    for (int i = 2; i < s; i++) factorial *= i;
+    double r = off_whole(x);
+    if (x > 0) {
+        sum = zeta_positive(s, x);
+    } else if (r == 0) {
+        sum = INFINITY;
+    } else {
+        /* over all whole numbers, without those that are not met */
+        sum = 1 / power(r, s);
+        if (r == x) {
+            sum += zeta_positive(s, 1 + x);
+        } else {
+            sum += zeta_positive(s, 1 + r) + sign * (zeta_positive(s, 1 - r) - zeta_positive(s, 1 - x));
+        }
+    }
+    return sign * factorial * sum;
+}
+
+/* ---- the normal distribution ---- */
+
+OUTLINED double normal_quantile(double p) { return quantile_normal(p); }
+
+static double quantile(double p) {
+    if (p > 0 && p < 1) return normal_quantile(p);
+    return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
+}
+
+static double inverse_erf(double x) {
+    double size = fabs(x);
+    if (!(size < 1)) return size == 1 ? copysign(INFINITY, x) : NAN;
+    return quantile_from(0.5 * x, 0.5 * (1 - size)) * 0.70710678118654752440;
+}
+
+/* ---- modified Bessel functions of order 0 and 1 ---- */
+
+/* exp(-x) I(x) for x >= 0: the power series, whose terms are all positive, or the asymptotic one */
+static double bessel_scaled(int order, double x) {
+    if (x <= 20) {
+        double quarter = 0.25 * x * x, term = order ? 0.5 * x : 1, sum = term;
+        for (int k = 1; term > sum * 0x1p-58; k++) {
+            term *= quarter / (k * (double)(k + order));
+            sum += term;
+        }
+        return sum * exponential(-x);
+    }
+    double term = 1, sum = 1, mu = 4 * order;
+    for (int k = 1; fabs(term) > 0x1p-58 && k < 40; k++) {
+        double odd = 2 * k - 1;
+        term *= (odd * odd - mu) / (8 * x * k);
+        sum += term;
+    }
+    return sum / sqrt(x) * 0.39894228040143267794; /* 1 / sqrt(2 pi) */
+}
+
+static double bessel(int order, int scaled, double x) {
+    double size = fabs(x), y = bessel_scaled(order, size);
+    if (size == INFINITY) {
+        y = scaled ? 0 : INFINITY;
+    } else if (!scaled) {
+        /* in two steps, as exp(x) overflows first */
+        double half = exponential(0.5 * size);
+        y = y * half * half;
+    }
+    return order && x < 0 ? -y : y;
+}
+
+double pyad_special(int which, double x, double n) {
+    switch (which) {
+    case SPECIAL_LGAMMA: return log_gamma(x);
+    case SPECIAL_DIGAMMA: return digamma(x);
+    case SPECIAL_POLYGAMMA: return polygamma(n, x);
+    case SPECIAL_ERFINV: return inverse_erf(x);
+    case SPECIAL_NDTRI: return quantile(x);
+    case SPECIAL_I0: return bessel(0, 0, x);
+    case SPECIAL_I0E: return bessel(0, 1, x);
+    case SPECIAL_I1: return bessel(1, 0, x);
+    default: return bessel(1, 1, x);
+    }
+}
+
+/* ---- the derivative of gamma draws ---- */
+
+/* Implicit: with F the distribution function and u = F(shape, x) kept, dx / dshape is
+ * -(dF / dshape) / (dF / dx) (Figurnov et al., "Implicit reparameterization gradients", 2018). Both
+ * formulas below divide by the density before anything could vanish.
+ */
+
+/* By the series x^a exp(-x) / Gamma(a + 1) sum x^n / ((a + 1) ... (a + n)), x <= a + 1. */
+static double slope_below(double a, double x, double log_x) {
+    double term = 1, slope = 0, sum = 1, slopes = 0;
+    for (int n = 1; n < 10000; n++) {
+        term *= x / (a + n);
+        slope += 1 / (a + n); /* of -log term */
+        sum += term;
+        slopes -= term * slope;
+        if (term * (1 + slope) < 0x1p-56 * sum) break;
+    }
+    return -(sum * (log_x - digamma_positive(a + 1)) + slopes) / a;
+}
+
+/* By the continued fraction of the upper tail, x^a exp(-x) / Gamma(a) C, and its derivative, x > a + 1:
+ * Lentz's algorithm, each quantity beside its derivative to a. */
+static double slope_above(double a, double x, double log_x) {
+    double b = x + 1 - a, db = -1;
+    double d = 1 / b, dd = -d * d * db, c = 1e300, dc = 0, h = d, dh = dd;
+    for (int n = 1; n < 10000; n++) {
+        double p = -n * (n - a), dp = n;
+        b += 2;
+        double e = p * d + b, de = dp * d + p * dd + db;
+        d = 1 / e, dd = -d * d * de;
+        double f = b + p / c, df = db + dp / c - p / c * (dc / c);
+        c = f, dc = df;
+        double factor = c * d, dfactor = dc * d + c * dd;
+        dh = dh * factor + h * dfactor;
+        h *= factor;
+        if (fabs(factor - 1) < 0x1p-52 && fabs(dfactor) * h < 0x1p-52 * fabs(dh)) break;
+    }
+    return h * (log_x - digamma_positive(a)) + dh;
+}
+
+/* For large shapes: w + log(u / w) / w is normal but for errors of a^-3/2 (Barndorff-Nielsen's r*). As
+ * a function of d = log(x / a) it is sqrt(a) s(d) + f(d) / sqrt(a). */
+static double slope_of_large(double a, double d) {
+    static const double s_c[] = { /* s / d */
+        1.0, 0.1666666666666666667, 0.02777777777777777777, 0.003703703703703703705,
+        0.0003858024691358032065, 0.00003123162845385044572, 2.020870076375276229e-6,
+        1.224769743445526885e-7};
+    static const double f_c[] = {
+        0.3333333333333333333, -0.02777777777777777778, -0.005246913580246913289,
+        0.0001028806584362140484, 0.0001102292768958891103, 4.062152981895501645e-6,
+        -1.983446552773904497e-6, -1.599004935411513466e-7};
+    double s, ds, f, df;
+    if (fabs(d) < 0.1) {
+        s = d * poly(d, s_c, LENGTH(s_c)), f = poly(d, f_c, LENGTH(f_c));
+        ds = 0, df = 0;
+        for (int k = LENGTH(s_c) - 1; k >= 0; k--) ds = ds * d + (k + 1) * s_c[k];
+        for (int k = LENGTH(f_c) - 1; k >= 1; k--) df = df * d + k * f_c[k];
+    } else {
+        double e = exponential(d);
+        s = copysign(sqrt(2 * (e - 1 - d)), d);
+        double ratio = logarithm((e - 1) / s);
+        ds = (e - 1) / s;
+        f = ratio / s;
+        df = ((e / (e - 1) - ds / s) - f * ds) / s;
+    }
+    return 1 / a - 0.5 * (s - f / a) / (a * ds + df);
+}
+
+#define LARGE_SHAPE 1000
+
+double pyad_gamma_slope(double shape, double log_x) {
+    if (!(shape > 0) || log_x != log_x) return NAN;
+    if (shape > LARGE_SHAPE) return slope_of_large(shape, log_x - logarithm(shape));
+    double x = exponential(log_x);
+    return x <= shape + 1 ? slope_below(shape, x, log_x) : slope_above(shape, x, log_x);
+}
+
+/* ---- draws ---- */
+
+/* The place of a number in Philox's sequence (philox.h, whose vectors are not for one number). The
+ * tries of a rejection, and a second purpose, have streams of their own. */
+typedef struct {
+    uint64_t seed, stream, place;
+} source;
+
+/* The most tries, which all but never happens, and where a second purpose has its numbers. */
+#define MOST_TRIES 200
+#define SECOND_PURPOSE 255
+
+/* Two numbers in (0, 1), of 52 bits. */
+static void draw_two(const source *from, uint64_t again, double u[2]) {
+    uint64_t stream = from->stream + (again << 56);
+    uint32_t c[4] = {(uint32_t)from->place, (uint32_t)(from->place >> 32), (uint32_t)stream,
+                     (uint32_t)(stream >> 32)};
+    uint32_t k0 = (uint32_t)from->seed, k1 = (uint32_t)(from->seed >> 32);
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        uint64_t p0 = (uint64_t)c[0] * 0xD2511F53u, p1 = (uint64_t)c[2] * 0xCD9E8D57u;
+        c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ k0;
+        c[1] = (uint32_t)p1;
+        c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
+        c[3] = (uint32_t)p0;
+    }
+    for (int i = 0; i < 2; i++) {
+        uint64_t wide = c[2 * i] | (uint64_t)c[2 * i + 1] << 32;
+        u[i] = ((double)(int64_t)(wide >> 12) + 0.5) * 0x1p-52;
+    }
+}
+
+/* Marsaglia and Tsang, "A simple method for generating gamma variables", 2000. A shape below 1 is that
+ * of 1 more, times a power of a uniform number, which may be too small for any but its logarithm. */
+static double draw_gamma(const source *from, double shape, int log_wanted) {
+    if (!(shape >= 0)) return NAN;
+    if (shape == 0) return log_wanted ? -INFINITY : 0;
+    double u[2], v = 1, d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (uint64_t again = 0; again < MOST_TRIES; again++) {
+        draw_two(from, again, u);
+        double z = normal_quantile(u[0]);
+        v = 1 + c * z;
+        if (v <= 0) continue;
+        v = v * v * v;
+        if (logarithm(u[1]) < 0.5 * z * z + d - d * v + d * logarithm(v)) break;
+    }
+    if (shape >= 1) return log_wanted ? logarithm(d * v) : d * v;
+    draw_two(from, SECOND_PURPOSE, u);
+    double power_log = logarithm(u[0]) / shape;
+    return log_wanted ? logarithm(d * v) + power_log : d * v * exponential(power_log);
+}
+
+/* By its distribution function, or of a large rate by Hoermann, "The transformed rejection method for
+ * generating Poisson random variables", 1993. */
+static double draw_poisson(const source *from, double rate) {
+    if (!(rate >= 0 && rate < INFINITY)) return NAN;
+    double u[2], k = 0;
+    if (rate < 10) {
+        draw_two(from, 0, u);
+        double chance = exponential(-rate), sum = chance;
+        while (u[0] > sum && chance > 0) {
+            k += 1;
+            chance *= rate / k;
+            sum += chance;
+        }
+        return k;
+    }
+    double b = 0.931 + 2.53 * sqrt(rate), a = -0.059 + 0.02483 * b, log_rate = logarithm(rate);
+    double inverse = 1.1239 + 1.1328 / (b - 3.4), quick = 0.9277 - 3.6224 / (b - 2);
+    for (uint64_t again = 0; again < MOST_TRIES; again++) {
+        draw_two(from, again, u);
+        double x = u[0] - 0.5, left = 0.5 - fabs(x);
+        k = floor((2 * a / left + b) * x + rate + 0.43);
+        if (left >= 0.07 && u[1] <= quick) return k;
+        if (k < 0 || (left < 0.013 && u[1] > left)) continue;
+        double most = k * log_rate - rate - lgamma_positive(k + 1);
+        if (logarithm(u[1] * inverse / (a / (left * left) + b)) <= most) return k;
+    }
+    return floor(rate);
+}
+
+/* The same for p <= 1/2; of many trials by Hoermann, "The generation of binomial random variates",
+ * 1993. */
+static double draw_rare(const source *from, double n, double p) {
+    double u[2], k = 0, q = 1 - p, odds = p / q;
+    if (n * p < 10) {
+        draw_two(from, 0, u);
+        double chance = exponential(n * logarithm_1p(-p)), sum = chance;
+        while (u[0] > sum && k < n && chance > 0) {
+            k += 1;
+            chance *= (n + 1 - k) / k * odds;
+            sum += chance;
+        }
+        return k;
+    }
+    double spread = sqrt(n * p * q), b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
+    double centre = n * p + 0.5, scale = (2.83 + 5.1 / b) * spread, quick = 0.92 - 4.2 / b;
+    double m = floor((n + 1) * p), height = lgamma_positive(m + 1) + lgamma_positive(n - m + 1);
+    for (uint64_t again = 0; again < MOST_TRIES; again++) {
+        draw_two(from, again, u);
+        double x = u[0] - 0.5, left = 0.5 - fabs(x);
+        k = floor((2 * a / left + b) * x + centre);
+        if (k < 0 || k > n) continue;
+        if (left >= 0.07 && u[1] <= quick) return k;
+        double most = height - lgamma_positive(k + 1) - lgamma_positive(n - k + 1) +
+                      (k - m) * logarithm(odds);
+        if (logarithm(u[1] * scale / (a / (left * left) + b)) <= most) return k;
+    }
+    return m;
+}
+
+static double draw_binomial(const source *from, double n, double p) {
+    if (!(n >= 0 && n < INFINITY && p >= 0 && p <= 1)) return NAN;
+    n = floor(n);
+    return p <= 0.5 ? draw_rare(from, n, p) : n - draw_rare(from, n, 1 - p);
+}
+
+double pyad_draw(int kind, uint64_t seed, uint64_t stream, uint64_t place, double a, double b) {
+    const source from = {seed, stream, place};
+    if (kind == DRAW_POISSON) return draw_poisson(&from, a);
+    if (kind == DRAW_BINOMIAL) return draw_binomial(&from, a, b);
+    return draw_gamma(&from, a, kind == DRAW_LOG_GAMMA);
+}
