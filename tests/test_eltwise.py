@@ -471,6 +471,40 @@ def test_functions_are_within_three_units_in_the_last_place(dtype: str) -> None:
     assert _ulps(got, x.astype(np.longdouble) ** y.astype(np.longdouble)) < 2
 
 
+def _normal(x: float) -> float:
+    """The normal distribution up to x, accurate where it is small."""
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_the_normal_distribution_in_float32(isa: str) -> None:
+    x = np.concatenate([np.linspace(-9, 9, 60_001), 10.0 ** np.linspace(-44, 1, 901)])
+    x = x.astype(np.float32)
+    numbers = x.astype(float).tolist()
+    bell = [math.exp(-0.5 * each * each) / math.sqrt(2 * math.pi) for each in numbers]
+    slope = [_normal(a) + a * b for a, b in zip(numbers, bell, strict=True)]
+    t = ad.tensor(x, requires_grad=True)
+    with use_isa(isa):
+        erf = ad.erf(ad.tensor(x)).numpy()
+        y = F.gelu(t)
+        y.backward(ad.ones_like(y))
+        ends = [F.gelu(ad.tensor([each])).item() for each in (-INF, INF, NAN)]
+    assert _ulps(erf, np.array([math.erf(each) for each in numbers])) < 2
+    gelu = np.array([each * _normal(each) for each in numbers])
+    # the square of x is rounded, but for AVX-512
+    assert _ulps(y.detach().numpy(), gelu) < 45
+    np.testing.assert_allclose(t.grad.numpy(), slope, rtol=5e-6, atol=1e-7)
+    np.testing.assert_array_equal(ends, [NAN, INF, NAN])
+
+
+@FLOATS
+def test_signed_zeros_of_erf_and_gelu(dtype: Any) -> None:
+    zeros = ad.tensor([0.0, -0.0], dtype=dtype)
+    for function in (ad.erf, F.gelu):
+        assert np.signbit(function(zeros).numpy()).tolist() == [False, True]
+    np.testing.assert_allclose(gradient(F.gelu, [0.0, -0.0], dtype=dtype), [[0.5, 0.5]])
+
+
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
 @pytest.mark.parametrize("isa", available_isas())
 def test_float32_through_doubles_is_all_but_rounded_once(isa: str) -> None:

@@ -180,9 +180,12 @@ V_INLINE vec K(v_elu)(vec x, vec alpha, vec scale, vec input_scale) {
     return v_select(x > ZERO, x * scale, v_expm1(x * input_scale) * (alpha * scale));
 }
 
+/* |x|, of a positive x up to where the normal distribution beyond it is lost beside 1 */
+V_INLINE vec K(v_gelu_size)(vec x) { return v_abs(v_min(CONST(9), x)); }
+
 V_INLINE vec K(v_gelu)(vec x) {
-    vec bell;
-    return x * K(v_normal)(x, &bell);
+    vec bell, size = K(v_gelu_size)(x), beyond = K(v_normal_beyond)(size, &bell);
+    return v_fma(-(size * beyond), bell, v_max(-ZERO, x));
 }
 
 /* (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, accurate where it is small */
@@ -354,8 +357,9 @@ V_INLINE vec K(v_softsign_slope)(vec x) {
 }
 
 V_INLINE vec K(v_gelu_slope)(vec x) {
-    vec bell, normal = K(v_normal)(x, &bell);
-    return v_fma(x * INV_SQRT_2PI, bell, normal);
+    vec bell, size = K(v_gelu_size)(x), beyond = K(v_normal_beyond)(size, &bell);
+    vec above = bell * v_fma(size, INV_SQRT_2PI, -beyond), sign = v_copysign(ZERO, x);
+    return v_select((mask)x < 0, ZERO, ONE) + (vec)((mask)above ^ (mask)sign);
 }
 
 V_INLINE vec K(v_gelu_tanh_slope)(vec x) {

@@ -24,6 +24,26 @@ V_INLINE vec K(v_long_poly)(vec z, const REAL *c, int n) {
 }
 #define v_long_poly(z, c) K(v_long_poly)(z, c, (int)(sizeof(c) / sizeof((c)[0])))
 
+/* ---- tables ---- */
+
+#if VECTOR_BYTES == 64 && DTYPE == PYAD_FLOAT32
+/* Entry index % 32 of a table: two registers hold it, and one instruction looks up all lanes, so short
+ * polynomials in pieces take less time than a long one. Other instruction sets have no such thing. */
+#define V_TABLES
+V_INLINE vec v_entry(const REAL *table, mask index) {
+    const vec low = v_load(table), high = v_load(table + VL);
+    return (vec)_mm512_permutex2var_ps((__m512)low, (__m512i)index, (__m512)high);
+}
+
+/* c[0] + c[1] t + ... + c[n-1] t^(n-1), where each is a table */
+V_INLINE vec v_piece(vec t, mask index, const REAL (*c)[32], int n) {
+    vec p = v_entry(c[n - 1], index);
+#pragma GCC unroll 32
+    for (int i = n - 2; i >= 0; i--) p = v_fma(p, t, v_entry(c[i], index));
+    return p;
+}
+#endif
+
 /* ---- signs, rounding, exponents ---- */
 
 /* the size of a with the sign of b */
