@@ -37,7 +37,8 @@ CFLAGS = [
     "-Wextra",
 ]
 ISAS = {"base": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+if X86:
     ISAS["avx2"] = ["-mavx2", "-mfma"]
     ISAS["avx512"] = [
         "-mavx512f",
@@ -49,9 +50,17 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     ]
 if os.environ.get("PYAUTODL_BUILD_ISAS"):
     ISAS = {name: ISAS[name] for name in os.environ["PYAUTODL_BUILD_ISAS"].split(",")}
-# What is unrolled less: of the many kernels of reductions -O3 makes 0.2 MB of the wheel more,
-# in the table of the oldest machines without need.
-SMALLER = {("base", "reduce_tpl"): ["-O2"]}
+# What would make the wheel larger without need: copies of the loops of reductions for each
+# answer to a question asked inside them (0.1 MB, no slower without), and all that -O3 writes
+# out anew of four families of integer work in the table of the oldest x86 machines (0.2 MB).
+SMALLER = {
+    **{(isa, "reduce_tpl"): ["-fno-unswitch-loops"] for isa in ISAS if isa != "base"},
+    **{
+        ("base", f"{family}_tpl"): ["-O2"]
+        for family in ("copy", "index", "reduce", "sort")
+        if X86
+    },
+}
 RUNTIME = [f"csrc/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")]
 
 
