@@ -152,6 +152,8 @@ def test_products_of_logarithms() -> None:
     )
     found[:3].sum().backward()
     np.testing.assert_allclose(y.grad.numpy(), [0, 0, 2 / 3, 0])
+    (slope,) = ad.autograd.grad(ad.xlogy(x, 3.0).sum(), x)
+    np.testing.assert_allclose(slope.numpy(), math.log(3))
     assert ad.xlogy(2, ad.tensor([1.0])).tolist() == [0.0]
     assert special.xlog1py(ad.tensor([0.0, 1.0]), -1.0).tolist() == [0.0, -math.inf]
     pair = [ad.rand(3, dtype=ad.float64).requires_grad_() for _ in range(2)]

@@ -9,7 +9,7 @@ from pyautodl.functional.creation import tensor
 from pyautodl.functional.views import broadcast_tensors
 from pyautodl.tensor import Size, Tensor, get_default_dtype
 
-__all__ = ["Distribution", "as_parameters", "check_all"]
+__all__ = ["Distribution", "as_parameters", "check_all", "check_value"]
 
 
 class Distribution:
@@ -89,3 +89,12 @@ def check_all(name: str, what: str, fine: Tensor, values: Tensor) -> None:
     """Raise ValueError unless all parameters are fine."""
     if not bool(fine.all()):
         raise ValueError(f"{name}: expected {what}, got {values}")
+
+
+def check_value(kind: Distribution, what: str, fine: Tensor, value: Tensor) -> None:
+    """Raise ValueError unless a distribution could have drawn all values."""
+    if not bool(fine.all()):
+        raise ValueError(
+            f"{type(kind).__name__}.log_prob: expected {what}, got {value}; likely fix: "
+            "validate_args=False gives what the formula does"
+        )

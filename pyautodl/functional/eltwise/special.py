@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.functional.eltwise.arithmetic import mul
-from pyautodl.functional.eltwise.compare import eq, ge, where
+from pyautodl.functional.eltwise.compare import eq, ge, le, logical_and, logical_or, where
 from pyautodl.functional.eltwise.unary import (
     as_floating,
     check_tensor,
@@ -174,9 +174,11 @@ def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
     if not isinstance(x, Tensor):
         x = like.new_full((), float(x))
     x, y = as_floating(name, x), as_floating(name, y)
-    # with another y where x is 0, so that no derivative there is infinite
-    nothing = eq(x, 0.0) & eq(y, y)
+    # with another y where x is 0 and the logarithm not finite, so that no derivative is
+    # infinite there
     one = 1.0 if logarithm is log else 0.0
+    endless = logical_or(le(y, one - 1.0), eq(y, float("inf")))
+    nothing = logical_and(eq(x, 0.0), endless)
     return where(nothing, 0.0, mul(x, logarithm(where(nothing, one, y))))
 
 
