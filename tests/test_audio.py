@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,6 +163,16 @@ def test_complex_arithmetic_is_numpys() -> None:
     assert a.shape == a.size() == (3, 4)
     assert (a.size(1), a.ndim, a.dim(), len(a), a.is_complex()) == (4, 2, 2, 3, True)
     assert "real=" in repr(a)
+    np.testing.assert_allclose((np.float64(2) * a).numpy(), 2 * p)
+    np.testing.assert_allclose((x * a).numpy(), real * p)
+    for name in ("real", "imag", "angle", "conj"):
+        got = getattr(ad, name)(a).numpy()
+        np.testing.assert_allclose(got, getattr(np, name)(a.numpy()))
+    assert (ad.is_complex(a), ad.is_complex(x)) == (True, False)
+    assert ad.real(x) is ad.conj(x) is x
+    np.testing.assert_allclose(ad.angle(x).numpy(), np.angle(real))
+    with pytest.raises(TypeError, match="imag: expected a complex tensor"):
+        ad.imag(x)
 
 
 def test_what_complex_tensors_do_not_know_is_named() -> None:
@@ -333,7 +345,116 @@ def test_bad_signals_are_refused() -> None:
     assert not longer[:, 110:].any()
 
 
+# ---- files ----
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_sounds_are_saved_and_loaded(tmp_path: Path, channels_first: bool) -> None:
+    x = np.clip(_normal(2, 101) / 2, -1, 1).astype(np.float32)
+    x = x if channels_first else x.T.copy()
+    path = tmp_path / "sound.wav"
+    for arguments, step in (
+        ({}, 0),
+        ({"encoding": "PCM_S"}, 2**-15),
+        ({"encoding": "PCM_S", "bits_per_sample": 32}, 2**-24),
+        ({"encoding": "PCM_U"}, 2**-7),
+    ):
+        ad.audio.save(path, ad.tensor(x), 8000, channels_first, **arguments)
+        back, rate = ad.audio.load(path, channels_first=channels_first)
+        assert rate == 8000
+        np.testing.assert_allclose(back.numpy(), x, rtol=0, atol=step)
+    part, _ = ad.audio.load(path, 3, 5)
+    whole, _ = ad.audio.load(path)
+    np.testing.assert_array_equal(part.numpy(), whole.numpy()[:, 3:8])
+    for dtype in (np.int16, np.int32, np.uint8):
+        values = np.array([[0, 1, 100, np.iinfo(dtype).max]], dtype)
+        ad.audio.save(path, ad.tensor(values), 44100)
+        back, _ = ad.audio.load(path, normalize=False)
+        assert back.dtype == dtype
+        np.testing.assert_array_equal(back.numpy(), values)
+    # what does not fit is cut, and an odd number of bytes filled up
+    ad.audio.save(path, ad.tensor([[3.0, -3.0, ad.nan]]), 1, encoding="PCM_U")
+    assert ad.audio.load(path, normalize=False)[0].tolist() == [[255, 0, 128]]
+    assert path.stat().st_size % 2 == 0
+
+
+def test_files_are_those_of_other_programs(tmp_path: Path) -> None:
+    wavfile = pytest.importorskip("scipy.io.wavfile")
+    path = tmp_path / "sound.wav"
+    for dtype in (np.int16, np.int32, np.uint8, np.float32, np.float64):
+        values = _normal(50, 2) * (1 if dtype in (np.float32, np.float64) else 50)
+        values = values.astype(np.int64).astype(dtype) if dtype == np.uint8 else values
+        values = values.astype(dtype)
+        wavfile.write(path, 22050, values)
+        back, rate = ad.audio.load(path, normalize=False, channels_first=False)
+        assert rate == 22050
+        np.testing.assert_array_equal(back.numpy(), values)
+        if dtype != np.float64:
+            ad.audio.save(path, ad.tensor(values), 22050, channels_first=False)
+            np.testing.assert_array_equal(wavfile.read(path)[1], values)
+
+
+def test_24_bits_and_files_that_are_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(3)
+        file.setframerate(48000)
+        file.writeframes(bytes([0, 0, 64, 0, 0, 128, 1, 0, 0, 255, 255, 255]))
+    back, _ = ad.audio.load(path)
+    want = [[0.5, 2**-23], [-1.0, -(2**-23)]]
+    np.testing.assert_array_equal(back.numpy(), np.float32(want))
+    path.write_bytes(path.read_bytes()[:-2])
+    assert tuple(ad.audio.load(path)[0].shape) == (2, 1)
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(ValueError, match=r"load: '.*sound\.wav' is damaged"):
+        ad.audio.load(path)
+    path.write_bytes(b"ID3")
+    with pytest.raises(ValueError, match=r"sound\.wav' is no WAV file.*ffmpeg"):
+        ad.audio.load(path)
+    with pytest.raises(
+        ShapeError, match=r"save: .*shape \(3,\); likely fix: src\[None\]"
+    ):
+        ad.audio.save(path, ad.ones(3), 1)
+    with pytest.raises(DTypeError, match="save: expected floats, int16"):
+        ad.audio.save(path, ad.ones(1, 3).long(), 1)
+    with pytest.raises(
+        ValueError, match=r"save: expected encoding .* got 'PCM_S' with 8"
+    ):
+        ad.audio.save(path, ad.ones(1, 3), 1, encoding="PCM_S", bits_per_sample=8)
+
+
 # ---- transforms ----
+
+
+def test_masks_cover_one_stretch() -> None:
+    x = ad.ones(3, 2, 20, 30, requires_grad=True)
+    for make, axis, limit in (
+        (AT.TimeMasking(7), 3, 7),
+        (AT.TimeMasking(100, p=0.2), 3, 6),
+        (AT.FrequencyMasking(5), 2, 5),
+        (AT.FrequencyMasking(5, iid_masks=True), 2, 5),
+    ):
+        lengths = set()
+        for _ in range(30):
+            covered = (make(x, -1.0) == -1).numpy()
+            flat = np.moveaxis(covered, axis, -1)
+            np.testing.assert_array_equal(
+                flat, flat[..., :1, :].repeat(flat.shape[2], 2)
+            )
+            lines = flat[..., 0, :].reshape(6, -1)
+            if not make.iid_masks:
+                np.testing.assert_array_equal(lines, lines[:1].repeat(6, 0))
+            for line in lines:
+                edges = np.flatnonzero(np.diff(np.pad(line.astype(int), 1)))
+                assert len(edges) in (0, 2)
+                lengths.add(int(line.sum()))
+        assert max(lengths) == limit - 1
+        assert min(lengths) < 2
+    AT.TimeMasking(7)(x).sum().backward()
+    assert AT.TimeMasking(7).eval()(x) is x
+    with pytest.raises(ShapeError, match="mask_along_axis: expected"):
+        AF.mask_along_axis(x, 3, 0.0, 0)
 
 
 def test_powers_and_norms_of_spectrograms() -> None:

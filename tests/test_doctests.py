@@ -64,6 +64,7 @@ PUBLIC = {
     "autograd": autograd,
     "autograd.functional": autograd.functional,
     "distributions": pyautodl.distributions,
+    "audio": pyautodl.audio,
     "audio.functional": pyautodl.audio.functional,
     "audio.transforms": pyautodl.audio.transforms,
     "fft": pyautodl.fft,

@@ -14,9 +14,11 @@ import numpy as np
 from pyautodl.errors import ShapeError, describe, warn
 from pyautodl.functional.complex_tensor import ComplexTensor
 from pyautodl.functional.copy import pad as padded
-from pyautodl.functional.creation import tensor
-from pyautodl.functional.eltwise import exp, log10
+from pyautodl.functional.creation import arange, tensor
+from pyautodl.functional.eltwise import exp, log10, where
+from pyautodl.functional.random import rand
 from pyautodl.functional.stft import istft, stft
+from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, get_default_dtype, not_tensor
 
@@ -25,6 +27,8 @@ __all__ = [
     "amplitude_to_DB",
     "create_dct",
     "inverse_spectrogram",
+    "mask_along_axis",
+    "mask_along_axis_iid",
     "melscale_fbanks",
     "spectrogram",
 ]
@@ -367,3 +371,66 @@ def DB_to_amplitude(x: Tensor, ref: float, power: float) -> Tensor:
         tensor([100.])
     """
     return ref * exp(x * (0.1 * power * math.log(10)))
+
+
+@explained
+def mask_along_axis(
+    specgram: Tensor, mask_param: int, mask_value: float, axis: int, p: float = 1.0
+) -> Tensor:
+    """Set a random stretch of an axis to a value, the same in all examples.
+
+    Args:
+        specgram: (..., frequency, time).
+        mask_param: the stretch is shorter than that.
+        mask_value: what stands there.
+        axis: of frequencies or of times.
+        p: the largest part of the axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.audio.functional.mask_along_axis(ad.ones(1, 8), 1, 0.0, 1).sum()
+        tensor(8.)
+    """
+    return _covered("mask_along_axis", specgram, mask_param, mask_value, axis, p, False)
+
+
+@explained
+def mask_along_axis_iid(
+    specgrams: Tensor, mask_param: int, mask_value: float, axis: int, p: float = 1.0
+) -> Tensor:
+    """Set a random stretch of an axis to a value, another in each example and channel.
+
+    The arguments are those of `mask_along_axis`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.audio.functional.mask_along_axis_iid(ad.ones(3, 1, 8), 1, 0.0, 2).sum()
+        tensor(24.)
+    """
+    name = "mask_along_axis_iid"
+    return _covered(name, specgrams, mask_param, mask_value, axis, p, True)
+
+
+def _covered(
+    name: str, x: Any, longest: int, value: float, axis: int, p: float, each: bool
+) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise not_tensor(name, x, "specgram")
+    axis = normalize_axis(name, axis, x.ndim, x.shape)
+    if x.ndim < 2 or axis < x.ndim - 2:
+        raise ShapeError(
+            f"{name}: expected (..., frequency, time) and one of these two axes, got "
+            f"axis {axis} of shape {tuple(x.shape)}"
+        )
+    size = x.shape[axis]
+    longest = min(longest, int(size * p))
+    if longest < 1:
+        return x
+    lead = tuple(x.shape[:-2]) if each else (1,) * (x.ndim - 2)
+    length, start = rand(2, *lead, 1, 1)
+    length = length * longest
+    start = (start * (size - length)).floor()
+    shape = (size, 1) if axis == x.ndim - 2 else (size,)
+    places = arange(size, dtype=start.dtype).reshape(shape)
+    inside = (places >= start) & (places < start + length.floor())
+    return where(inside, value, x)

@@ -17,10 +17,12 @@ from pyautodl.tensor import Tensor, not_tensor
 __all__ = [
     "MFCC",
     "AmplitudeToDB",
+    "FrequencyMasking",
     "InverseSpectrogram",
     "MelScale",
     "MelSpectrogram",
     "Spectrogram",
+    "TimeMasking",
 ]
 
 Window = Callable[..., Tensor]
@@ -435,3 +437,66 @@ class MFCC(Module):
 
     def extra_repr(self) -> str:
         return f"n_mfcc={self.n_mfcc}, norm={self.norm!r}, log_mels={self.log_mels}"
+
+
+class TimeMasking(Module):
+    """Covers a random stretch of time, in training: what is learned must not hang on it.
+
+    Of SpecAugment (Park and others, 2019). In `eval()` nothing is covered; torchaudio's
+    covers there, too.
+
+    Args:
+        time_mask_param: the stretch is shorter than that.
+        iid_masks: one for each example and channel, else the same for all.
+        p: it covers at most this part of the time.
+
+    Shape:
+        (..., frequency, time) -> the same
+
+    Example:
+        >>> import pyautodl as ad
+        >>> covered = ad.audio.transforms.TimeMasking(4)(ad.ones(1, 2, 8))
+        >>> covered.shape, (covered == 0).sum() < 8
+        (pyautodl.Size([1, 2, 8]), tensor(True))
+    """
+
+    axis = -1
+
+    def __init__(
+        self, time_mask_param: int, iid_masks: bool = False, p: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"{type(self).__name__}: p must be from 0 to 1, got {p}")
+        self.mask_param = integer(type(self).__name__, "the longest", time_mask_param)
+        self.iid_masks = iid_masks
+        self.p = p
+
+    def forward(self, specgram: Tensor, mask_value: float = 0.0) -> Tensor:
+        if not self.training:
+            return specgram
+        covered = F.mask_along_axis_iid if self.iid_masks else F.mask_along_axis
+        axis = specgram.ndim + self.axis
+        return covered(specgram, self.mask_param, mask_value, axis, self.p)
+
+    def extra_repr(self) -> str:
+        return f"{self.mask_param}, iid_masks={self.iid_masks}, p={self.p}"
+
+
+class FrequencyMasking(TimeMasking):
+    """Covers a random band of frequencies, in training; see `TimeMasking`.
+
+    Args:
+        freq_mask_param: the band is narrower than that.
+        iid_masks: one for each example and channel, else the same for all.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.audio.transforms.FrequencyMasking(4)(ad.ones(1, 8, 3)).shape
+        pyautodl.Size([1, 8, 3])
+    """
+
+    axis = -2
+
+    def __init__(self, freq_mask_param: int, iid_masks: bool = False) -> None:
+        super().__init__(freq_mask_param, iid_masks)

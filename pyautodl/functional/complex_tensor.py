@@ -9,13 +9,24 @@ import numpy as np
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import stack
+from pyautodl.functional.creation import zeros_like
 from pyautodl.functional.eltwise import atan2, cos, sin
 from pyautodl.functional.views import broadcast_tensors
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Size, Tensor, call, explained, not_tensor
 
-__all__ = ["complex", "polar", "view_as_complex", "view_as_real"]
+__all__ = [
+    "angle",
+    "complex",
+    "conj",
+    "imag",
+    "is_complex",
+    "polar",
+    "real",
+    "view_as_complex",
+    "view_as_real",
+]
 
 _python_complex = complex
 
@@ -32,6 +43,8 @@ class ComplexTensor:
         shape: without the axis of the two parts.
     """
 
+    # NumPy's numbers leave the arithmetic to this class
+    __array_ufunc__ = None
     likely_fix = "a method of the complex tensor, as x.abs(), or view_as_real(x)"
 
     def __init__(self, pairs: Tensor) -> None:
@@ -288,3 +301,80 @@ def view_as_complex(input: Tensor) -> ComplexTensor:
             f"view_as_complex: expected a floating type, got {input.dtype.name}"
         )
     return ComplexTensor(input)
+
+
+@explained
+def real(input: Any) -> Tensor:
+    """Return the real parts; a real tensor is returned as it is.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.real(ad.polar(ad.ones(1), ad.zeros(1)))
+        tensor([1.])
+    """
+    if isinstance(input, ComplexTensor):
+        return input.real
+    return _real_tensor("real", input)
+
+
+@explained
+def imag(input: Any) -> Tensor:
+    """Return the imaginary parts.
+
+    Raises:
+        TypeError: the input is real.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.imag(ad.polar(ad.ones(1), ad.zeros(1)))
+        tensor([0.])
+    """
+    if isinstance(input, ComplexTensor):
+        return input.imag
+    raise TypeError(f"imag: expected a complex tensor, got {type(input).__name__}")
+
+
+@explained
+def angle(input: Any) -> Tensor:
+    """Return the angles of complex numbers; of real ones 0 or, below 0, pi.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.angle(ad.tensor([1.0, -1.0]))
+        tensor([0.0000, 3.1416])
+    """
+    if isinstance(input, ComplexTensor):
+        return input.angle()
+    x = _real_tensor("angle", input).detach()
+    return atan2(zeros_like(x), x)
+
+
+@explained
+def conj(input: Any) -> Any:
+    """Return complex numbers with the other sign of the imaginary parts.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.conj(ad.complex(ad.ones(1), ad.ones(1))).imag
+        tensor([-1.])
+    """
+    if isinstance(input, ComplexTensor):
+        return input.conj()
+    return _real_tensor("conj", input)
+
+
+def is_complex(input: Any) -> bool:
+    """Return whether the input is a complex tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.is_complex(ad.ones(1)), ad.is_complex(ad.fft.fft(ad.ones(1)))
+        (False, True)
+    """
+    return isinstance(input, ComplexTensor)
+
+
+def _real_tensor(name: str, x: Any) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise not_tensor(name, x)
+    return x
