@@ -427,6 +427,87 @@ def test_24_bits_and_files_that_are_cut_short(tmp_path: Path) -> None:
 # ---- transforms ----
 
 
+@pytest.mark.parametrize("method", ["sinc_interp_hann", "sinc_interp_kaiser"])
+@pytest.mark.parametrize(("old", "new"), [(8000, 6000), (44100, 16000), (500, 1500)])
+def test_tones_stay_at_other_rates(old: int, new: int, method: str) -> None:
+    def tone(rate: int, hertz: float) -> np.ndarray[Any, Any]:
+        return np.sin(2 * np.pi * hertz * np.arange(rate // 4 + 3) / rate)
+
+    transform = AT.Resample(old, new, method, lowpass_filter_width=32)
+    low = 0.3 * min(old, new)
+    got = transform(ad.tensor(tone(old, low))[None])[0].numpy()
+    assert len(got) == -(-(old // 4 + 3) * new // old)
+    want = np.sin(2 * np.pi * low * np.arange(len(got)) / new)
+    inner = slice(len(got) // 3, -len(got) // 3)
+    np.testing.assert_allclose(got[inner], want[inner], atol=2e-3)
+    if new < old:
+        # what the new rate can't hold is gone, not folded back
+        high = transform(ad.tensor(tone(old, 0.62 * new))[None])[0].numpy()
+        assert np.abs(high[len(high) // 3 : -len(high) // 3]).max() < 2e-3
+
+
+def test_rates_that_are_none() -> None:
+    x = ad.ones(3)
+    assert AF.resample(x, 5, 5) is x
+    with pytest.raises(ValueError, match="resample: the rates must be > 0"):
+        AF.resample(x, 0, 5)
+    with pytest.raises(ValueError, match="Resample: the rates must be integers"):
+        AT.Resample(1.5, 2)
+    with pytest.raises(
+        DTypeError, match="resample: expected a floating type, got int64"
+    ):
+        AF.resample(x.long(), 1, 2)
+    with pytest.raises(ValueError, match="resampling_method must be"):
+        AT.Resample(1, 2, "linear")
+
+
+def test_signals_are_found_from_the_strength_of_their_spectra() -> None:
+    ad.manual_seed(0)
+    x = ad.sin(ad.arange(2000.0) * 0.3) + 0.5 * ad.sin(ad.arange(2000.0) * 0.71)
+    there = AT.Spectrogram(128, hop_length=32)
+    given = there(x[None, None])
+
+    def error(**arguments: Any) -> float:
+        back = AT.GriffinLim(128, hop_length=32, length=2000, **arguments)(given)
+        assert back.shape == (1, 1, 2000)
+        rest = (there(back).sqrt() - given.sqrt()).square().sum()
+        return (rest / given.sum()).item()
+
+    assert error(n_iter=0) > 0.3
+    assert error(momentum=0.0) < 0.05
+    assert error() < 0.05
+    assert error(rand_init=False) < 0.05
+    with pytest.raises(ValueError, match="GriffinLim: momentum must be"):
+        AT.GriffinLim(momentum=1.0)
+
+
+def test_a_net_behind_a_transform_tells_chirps_apart() -> None:
+    ad.manual_seed(0)
+    nn, time = ad.nn, ad.arange(2000.0) / 4000
+    kind = ad.randint(0, 2, (96,))
+    slope = (kind * 2.0 - 1)[:, None, None] * (400 + 400 * ad.rand(96, 1, 1))
+    noise = ad.randn(96, 1, 2000)
+    sound = ad.sin(2 * ad.pi * (900 * time + slope * time**2)) + 0.5 * noise
+    model = nn.Sequential(
+        AT.MelSpectrogram(4000, 128, n_mels=16),
+        AT.AmplitudeToDB(top_db=60),
+        nn.BatchNorm2d(1),
+        nn.Conv2d(1, 8, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * 7 * 15, 2),
+    )
+    optimizer = ad.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(15):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(sound[:64]), kind[:64])
+        loss.backward()
+        optimizer.step()
+    right = model.eval()(sound[64:]).argmax(1) == kind[64:]
+    assert right.float().mean().item() > 0.9
+
+
 def test_masks_cover_one_stretch() -> None:
     x = ad.ones(3, 2, 20, 30, requires_grad=True)
     for make, axis, limit in (

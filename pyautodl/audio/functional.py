@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.audio.resampling import resample
 from pyautodl.errors import ShapeError, describe, warn
-from pyautodl.functional.complex_tensor import ComplexTensor
+from pyautodl.functional.complex_tensor import ComplexTensor, view_as_complex
 from pyautodl.functional.copy import pad as padded
-from pyautodl.functional.creation import arange, tensor
+from pyautodl.functional.copy import stack
+from pyautodl.functional.creation import arange, ones_like, tensor, zeros_like
 from pyautodl.functional.eltwise import exp, log10, where
 from pyautodl.functional.random import rand
 from pyautodl.functional.stft import istft, stft
@@ -26,10 +28,12 @@ __all__ = [
     "DB_to_amplitude",
     "amplitude_to_DB",
     "create_dct",
+    "griffinlim",
     "inverse_spectrogram",
     "mask_along_axis",
     "mask_along_axis_iid",
     "melscale_fbanks",
+    "resample",
     "spectrogram",
 ]
 
@@ -314,6 +318,77 @@ def inverse_spectrogram(
     )
     found = found[:, pad : found.shape[-1] - pad]
     return found.reshape(*lead, found.shape[-1])
+
+
+@explained
+def griffinlim(
+    specgram: Tensor,
+    window: Tensor,
+    n_fft: int,
+    hop_length: int,
+    win_length: int,
+    power: float,
+    n_iter: int,
+    momentum: float,
+    length: int | None,
+    rand_init: bool,
+) -> Tensor:
+    """Find a signal whose spectra are as strong as those given, from any phases.
+
+    The signal of the spectra has other phases, which are taken for the next one (Griffin
+    and Lim, 1984; with momentum Perraudin and others, 2013).
+
+    Args:
+        specgram: (..., frequencies, pieces).
+        window: what the pieces were multiplied with.
+        n_fft: size of a piece.
+        hop_length: from one piece to the next.
+        win_length: size of the window.
+        power: 1 for absolute values, 2 for their squares.
+        n_iter: how many times.
+        momentum: from 0 to less than 1; how far a step goes beyond.
+        length: of the signal; None: as the pieces reach.
+        rand_init: begin with random phases, else with none.
+
+    Raises:
+        ValueError: momentum is not from 0 to less than 1.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> f, w = ad.audio.functional, ad.hann_window(8)
+        >>> s = f.spectrogram(ad.sin(ad.arange(32.0)), 0, w, 8, 2, 8, 1.0, False)
+        >>> f.griffinlim(s, w, 8, 2, 8, 1.0, 5, 0.9, 32, False).shape
+        pyautodl.Size([32])
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"griffinlim: momentum must be from 0 to < 1, got {momentum}")
+    if not isinstance(specgram, Tensor):
+        raise not_tensor("griffinlim", specgram, "specgram")
+    if specgram.ndim < 2:
+        raise ShapeError(
+            "griffinlim: expected (..., frequencies, pieces), got shape "
+            f"{tuple(specgram.shape)}"
+        )
+    lead = tuple(specgram.shape[:-2])
+    strength = specgram.reshape(-1, *specgram.shape[-2:]).pow(1 / power)
+    sizes = (n_fft, hop_length, win_length, window)
+    parts = (ones_like(strength), zeros_like(strength))
+    phases = view_as_complex(
+        rand(*strength.shape, 2, dtype=strength.dtype)
+        if rand_init
+        else stack(parts, -1)
+    )
+    before: ComplexTensor | None = None
+    for _ in range(n_iter):
+        signal = istft(phases * strength, *sizes, length=length)
+        now = stft(signal, *sizes, return_complex=True)
+        phases = now
+        if before is not None and momentum:
+            phases = now - before * (momentum / (1 + momentum))
+        phases = phases / (phases.abs() + 1e-16)
+        before = now
+    signal = istft(phases * strength, *sizes, length=length)
+    return signal.reshape(*lead, signal.shape[-1])
 
 
 @explained

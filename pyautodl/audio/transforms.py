@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyautodl.audio import functional as F
+from pyautodl.audio.resampling import check_rates
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.eltwise import log
 from pyautodl.functional.windows import hann_window
@@ -18,9 +19,11 @@ __all__ = [
     "MFCC",
     "AmplitudeToDB",
     "FrequencyMasking",
+    "GriffinLim",
     "InverseSpectrogram",
     "MelScale",
     "MelSpectrogram",
+    "Resample",
     "Spectrogram",
     "TimeMasking",
 ]
@@ -189,6 +192,134 @@ class InverseSpectrogram(_Spectra):
             self.pad_mode,
             self.onesided,
         )
+
+
+class GriffinLim(Module):
+    """A signal whose spectra are as strong as those given, from any phases.
+
+    Args:
+        n_fft: size of a piece.
+        n_iter: how many times phases are taken from the signal so far.
+        win_length: size of the window; default: n_fft.
+        hop_length: from one piece to the next; default: half of the window.
+        window_fn: makes the window from its size.
+        power: 1 for absolute values, 2 for their squares.
+        wkwargs: further arguments of window_fn.
+        momentum: from 0 to less than 1; more converge faster.
+        length: of the signal; None: as the pieces reach.
+        rand_init: begin with random phases.
+
+    Shape:
+        (..., n_fft // 2 + 1, pieces) -> (..., time)
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.audio.transforms.GriffinLim(n_fft=64, n_iter=2)(ad.rand(2, 33, 9)).shape
+        pyautodl.Size([2, 256])
+    """
+
+    window: Tensor
+
+    def __init__(
+        self,
+        n_fft: int = 400,
+        n_iter: int = 32,
+        win_length: int | None = None,
+        hop_length: int | None = None,
+        window_fn: Window = hann_window,
+        power: float = 2.0,
+        wkwargs: Mapping[str, Any] | None = None,
+        momentum: float = 0.99,
+        length: int | None = None,
+        rand_init: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                f"GriffinLim: momentum must be from 0 to < 1, got {momentum}"
+            )
+        self.n_fft = integer("GriffinLim", "n_fft", n_fft)
+        self.n_iter = n_iter
+        self.win_length = n_fft if win_length is None else win_length
+        self.hop_length = self.win_length // 2 if hop_length is None else hop_length
+        self.register_buffer("window", window_fn(self.win_length, **(wkwargs or {})))
+        self.power = power
+        self.momentum = momentum
+        self.length = length
+        self.rand_init = rand_init
+
+    def forward(self, specgram: Tensor) -> Tensor:
+        return F.griffinlim(
+            specgram,
+            self.window,
+            self.n_fft,
+            self.hop_length,
+            self.win_length,
+            self.power,
+            self.n_iter,
+            self.momentum,
+            self.length,
+            self.rand_init,
+        )
+
+    def extra_repr(self) -> str:
+        return f"n_fft={self.n_fft}, hop_length={self.hop_length}, n_iter={self.n_iter}"
+
+
+class Resample(Module):
+    """A signal at another sample rate, without what that one can't hold.
+
+    Args:
+        orig_freq: samples in a second.
+        new_freq: and afterwards. Only the ratio of both counts.
+        resampling_method: see `functional.resample`.
+        lowpass_filter_width: zeros of the filter on each side; more make it steeper.
+        rolloff: where the filter cuts, as a part of half of the lower rate.
+        beta: of Kaiser's window.
+        dtype: has no effect, filters are made in float64.
+
+    Shape:
+        (..., time) -> (..., ceil(time * new_freq / orig_freq))
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.audio.transforms.Resample(44100, 16000)(ad.ones(2, 441)).shape
+        pyautodl.Size([2, 160])
+    """
+
+    def __init__(
+        self,
+        orig_freq: int = 16000,
+        new_freq: int = 16000,
+        resampling_method: str = "sinc_interp_hann",
+        lowpass_filter_width: int = 6,
+        rolloff: float = 0.99,
+        beta: float | None = None,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        check_rates("Resample", orig_freq, new_freq, resampling_method, beta)
+        self.orig_freq = orig_freq
+        self.new_freq = new_freq
+        self.resampling_method = resampling_method
+        self.lowpass_filter_width = lowpass_filter_width
+        self.rolloff = rolloff
+        self.beta = beta
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return F.resample(
+            waveform,
+            self.orig_freq,
+            self.new_freq,
+            self.lowpass_filter_width,
+            self.rolloff,
+            self.resampling_method,
+            self.beta,
+        )
+
+    def extra_repr(self) -> str:
+        return f"orig_freq={self.orig_freq}, new_freq={self.new_freq}"
 
 
 class MelScale(Module):
