@@ -38,6 +38,7 @@ from pyautodl.errors import (
     CheckpointError,
     DTypeError,
     GradError,
+    LinAlgError,
     PyautodlError,
     ShapeError,
     StateDictError,

@@ -1,7 +1,8 @@
 """PyTorch's `linalg`: norms, equations, factors and eigenvalues of matrices.
 
 The last two axes of a tensor are matrices, those before them a batch. NumPy computes the
-factors; gradients of first and second order are there where they are in PyTorch.
+factors, so that their last digits follow its version and the machine; gradients of first
+and second order are there where they are in PyTorch.
 """
 
 from __future__ import annotations
@@ -13,17 +14,13 @@ from typing import Any, NamedTuple
 from pyautodl.errors import LinAlgError, ShapeError, describe
 from pyautodl.functional.creation import empty, eye
 from pyautodl.functional.derived import cross as _cross
-from pyautodl.functional.derived import matrix_power
+from pyautodl.functional.derived import matrix_power as _matrix_power
 from pyautodl.functional.limits import finfo
-from pyautodl.functional.linalg import (
-    QRFactors,
-    cholesky,
-    completed,
-    det,
-    inverse,
-    matrix_exp,
-    slogdet,
-)
+from pyautodl.functional.linalg import QRFactors, SignLog, completed, inverse
+from pyautodl.functional.linalg import cholesky as _cholesky
+from pyautodl.functional.linalg import det as _det
+from pyautodl.functional.linalg import matrix_exp as _matrix_exp
+from pyautodl.functional.linalg import slogdet as _slogdet
 from pyautodl.functional.matmul import chain_matmul, matmul
 from pyautodl.functional.reduce import norm as _vector_norm
 from pyautodl.functional.views import diagonal as _diagonal
@@ -65,8 +62,6 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
-
-inv = inverse
 
 Order = float | str | None
 Dim = int | Sequence[int] | None
@@ -276,6 +271,85 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
         most, least = values[..., 0], values[..., -1]
         return least / most if p == -2 else most / least
     return matrix_norm(A, p) * matrix_norm(inverse(A), p)
+
+
+# ---- what stands beside this module, too ----
+
+
+@explained
+def det(A: Tensor) -> Tensor:
+    """Return the determinants of square matrices, see `pyautodl.det`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.det(2 * ad.eye(2))
+        tensor(4.)
+    """
+    return _det(A)
+
+
+@explained
+def slogdet(A: Tensor) -> SignLog:
+    """Return sign and logarithm of determinants, see `pyautodl.slogdet`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.slogdet(2 * ad.eye(2)).logabsdet
+        tensor(1.3863)
+    """
+    return _slogdet(A)
+
+
+@explained
+def inv(A: Tensor) -> Tensor:
+    """Return the inverses of square matrices, see `pyautodl.inverse`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.inv(2 * ad.eye(2))
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.5000]])
+    """
+    return inverse(A)
+
+
+@explained
+def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """Return triangular factors of positive definite matrices, see `pyautodl.cholesky`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.cholesky(4 * ad.eye(2))
+        tensor([[2., 0.],
+                [0., 2.]])
+    """
+    return _cholesky(A, upper)
+
+
+@explained
+def matrix_exp(A: Tensor) -> Tensor:
+    """Return the exponentials of square matrices, see `pyautodl.matrix_exp`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.matrix_exp(ad.zeros(2, 2))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    return _matrix_exp(A)
+
+
+@explained
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    """Return the product of n copies of square matrices, see `pyautodl.matrix_power`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.matrix_power(2 * ad.eye(2), -1)
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.5000]])
+    """
+    return _matrix_power(A, n)
 
 
 # ---- equations ----

@@ -382,6 +382,7 @@ def test_windows() -> None:
             (ad.hann_window, 0.5 - 0.5 * wave),
             (ad.hamming_window, 0.54 - 0.46 * wave),
             (ad.blackman_window, 0.42 - 0.5 * wave + 0.08 * twice),
+            (ad.bartlett_window, np.bartlett(7 if periodic else 6)[:6]),
         ):
             found = make(6, periodic, dtype=ad.float64)
             np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)

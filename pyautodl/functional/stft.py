@@ -11,7 +11,7 @@ from pyautodl.functional.copy import cat, flip, pad
 from pyautodl.functional.creation import ones
 from pyautodl.functional.views import narrow
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, call, explained, not_tensor
+from pyautodl.tensor import Tensor, call, explained, method, not_tensor
 
 __all__ = ["istft", "stft"]
 
@@ -93,6 +93,7 @@ def _check_signal(name: str, x: Any) -> None:
         )
 
 
+@method
 @explained
 def stft(
     input: Tensor,
@@ -206,6 +207,7 @@ def _both_sides(pairs: Tensor, size: int) -> Tensor:
     return cat([pairs, mirrored * signs], -2)
 
 
+@method
 @explained
 def istft(
     input: Any,

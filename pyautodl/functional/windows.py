@@ -10,7 +10,13 @@ from pyautodl.functional.eltwise import cos, i0, sqrt
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, get_default_dtype
 
-__all__ = ["blackman_window", "hamming_window", "hann_window", "kaiser_window"]
+__all__ = [
+    "bartlett_window",
+    "blackman_window",
+    "hamming_window",
+    "hann_window",
+    "kaiser_window",
+]
 
 
 def _waves(
@@ -130,6 +136,42 @@ def blackman_window(
     window = _waves(
         "blackman_window", window_length, periodic, dtype, device, 0.42, -0.5, 0.08
     )
+    return window.requires_grad_(requires_grad)
+
+
+@explained
+def bartlett_window(
+    window_length: int,
+    periodic: bool = True,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return a window that rises and falls along straight lines.
+
+    Args:
+        window_length: how many numbers.
+        periodic: the number after the last would be the first again; else the window is
+            symmetric.
+        dtype: the element type.
+        device: 'cpu'.
+        requires_grad: whether it is a leaf that wants a gradient.
+
+    Raises:
+        ValueError: the length is negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.bartlett_window(4)
+        tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    """
+    # as the other windows: the length is checked, and short ones are of ones
+    window = _waves("bartlett_window", window_length, periodic, dtype, device, 1.0)
+    length = window.shape[0]
+    if length > 1:
+        places = arange(length, dtype=window.dtype) * (2 / (length - (not periodic)))
+        window = 1 - (places - 1).abs()
     return window.requires_grad_(requires_grad)
 
 
