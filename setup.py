@@ -180,7 +180,13 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
             library("pyad_runtime", RUNTIME, [], [VERSION_FILE], macros),
             *kernels,
             # called by kernels, on single numbers
-            library("pyad_special", ["csrc/special.c"], ["-O2"], [], {}),
+            library(
+                "pyad_special",
+                ["csrc/ctc.c", "csrc/special.c"],
+                ["-O2"],
+                [],
+                {},
+            ),
         ],
         "ext_modules": [dispatch()],
         "cffi_modules": ["csrc/build_ffi.py:ffibuilder"],

@@ -395,6 +395,18 @@ typedef struct {
     double smoothing;
 } nll_bwd_args;
 
+/* log_probs (times, n, classes), targets (n, labels), lengths (n,), int64 -> loss (n,), and grad as
+ * log_probs or absent; all in C order */
+typedef struct {
+    pyad_array log_probs;
+    pyad_array targets;
+    pyad_array input_lengths;
+    pyad_array target_lengths;
+    pyad_array loss;
+    pyad_array grad;
+    int64_t blank;
+} ctc_args;
+
 /* ---- matmul ---- */
 
 /* what a product or a convolution ends with */

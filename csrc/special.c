@@ -57,6 +57,10 @@ OUTLINED double exponential(double x) {
     return poly(rest, c, LENGTH(c)) * scale[0] * scale[1];
 }
 
+double pyad_exp(double x) { return exponential(x); }
+
+double pyad_log(double x) { return logarithm(x); }
+
 /* ---- the gamma function's logarithm and its derivatives ---- */
 
 /* log Gamma(2 + t), -1 <= t <= 1; exact zeros at both of the function's */

@@ -21,6 +21,10 @@ enum {
 };
 double pyad_special(int which, double x, double n);
 
+/* As exp and log of the C library, but of the same bits everywhere. */
+double pyad_exp(double x);
+double pyad_log(double x);
+
 /* The derivative of the logarithm of a gamma-distributed number to its shape. */
 double pyad_gamma_slope(double shape, double log_x);
 

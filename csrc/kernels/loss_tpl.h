@@ -13,6 +13,7 @@
  * blocks in order: no bit depends on the number of threads.
  */
 #include "axis.h"
+#include "ctc.h"
 #include "math_tpl.h"
 #include "shifted_tpl.h"
 
@@ -41,6 +42,7 @@
 #include "loss/cross_entropy_tpl.h"
 #include "loss/cross_entropy_grad_tpl.h"
 #include "loss/nll_tpl.h"
+#include "loss/ctc_tpl.h"
 
 #define BLOCK_SUMS (LOSS_BLOCKS * 2 * sizeof(double))
 
@@ -50,6 +52,8 @@ PYAD_RECORD(clamped_log_fwd, clamped_log_fwd_args, 6 * pyad_numel(&a->x), 0, 0)
 PYAD_RECORD(cross_entropy_fwd, cross_entropy_fwd_args, 8 * pyad_numel(&a->x), 0, BLOCK_SUMS)
 PYAD_RECORD(cross_entropy_bwd, cross_entropy_bwd_args, 6 * pyad_numel(&a->x), 0, 0)
 PYAD_RECORD(nll_fwd, nll_fwd_args, 8 * pyad_numel(&a->target), 0, BLOCK_SUMS)
+PYAD_RECORD(ctc, ctc_args, 100 * a->log_probs.shape[0] * (2 * pyad_numel(&a->targets) + 1),
+            8 * CTC_SCRATCH(a->log_probs.shape[0], a->targets.shape[1], a->log_probs.shape[2]), 0)
 PYAD_RECORD(nll_bwd, nll_bwd_args, pyad_numel(&a->dx), 0, 0)
 
 #undef BLOCK_SUMS

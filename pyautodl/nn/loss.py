@@ -13,6 +13,7 @@ from pyautodl.tensor import Tensor
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "CategoricalCrossEntropyLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
@@ -218,6 +219,53 @@ class BCEWithLogitsLoss(_WeightedLoss):
             self.weight,
             reduction=self.reduction,
             pos_weight=self.pos_weight,
+        )
+
+
+class CTCLoss(Module):
+    """The loss of sequences whose labels have no times, see `functional.ctc_loss`.
+
+    Args:
+        blank: the class that is no label.
+        reduction: 'mean' of the losses over their numbers of labels, 'sum' or 'none'.
+        zero_infinity: make the loss of labels that are too many for the times 0.
+
+    Shape:
+        log_probs (times, n, classes), targets (n, labels) or (sum of target_lengths,),
+        input_lengths (n,), target_lengths (n,) -> () or, with 'none', (n,).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> log_probs = ad.full((3, 1, 2), 0.5).log()
+        >>> ad.nn.CTCLoss()(log_probs, ad.tensor([[1]]), [3], [1])
+        tensor(0.2877)
+
+    Source: Graves et al., "Connectionist temporal classification", 2006.
+    """
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__()
+        self.blank = blank
+        self.reduction = reduction
+        self.zero_infinity = zero_infinity
+
+    def forward(
+        self,
+        log_probs: Tensor,
+        targets: Tensor,
+        input_lengths: Any,
+        target_lengths: Any,
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            self.blank,
+            self.reduction,
+            self.zero_infinity,
         )
 
 

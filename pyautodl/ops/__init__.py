@@ -12,6 +12,7 @@ for _family in (
     "fourier",
     "linalg",
     "draws",
+    "ctc",
     *FAMILIES,
 ):
     try:

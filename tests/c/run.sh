@@ -108,7 +108,7 @@ x86_64*)
 esac
 table base
 
-for name in run cpu threads memory quota special; do
+for name in run cpu threads memory quota special ctc; do
     compile "$name.o" "csrc/$name.c" -- "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
 done
 library=("${objects[@]}")

@@ -17,6 +17,7 @@ __all__ = [
     "clamped_log_fwd",
     "cross_entropy_bwd",
     "cross_entropy_fwd",
+    "ctc",
     "nll_bwd",
     "nll_fwd",
     "pair_loss_bwd",
@@ -305,3 +306,69 @@ def _scale(g: Array, divisor: Array, reduction: int) -> Any:
     return np.where(divisor == 0, 0, g / np.where(divisor == 0, 1, divisor)).reshape(
         1, 1
     )
+
+
+# ---- connectionist temporal classification ----
+
+
+def _ctc_ways(seen: Array, skips: Array) -> Array:
+    """The logarithms of all ways to each state, times by states."""
+    ways = np.full(seen.shape, -np.inf)
+    ways[0, :2] = seen[0, :2]
+    for t in range(1, len(seen)):
+        before = ways[t - 1]
+        one = np.concatenate([[-np.inf], before])[:-1]
+        two = np.concatenate([[-np.inf, -np.inf], before])[:-2]
+        total = np.logaddexp(before, one)
+        ways[t] = np.logaddexp(total, np.where(skips, two, -np.inf)) + seen[t]
+    return ways
+
+
+def _ctc_sequence(logs: Array, labels: Array, blank: int, grad: Array | None) -> float:
+    """The loss of one sequence; its gradient goes to `grad`."""
+    if not len(logs):
+        return np.inf if len(labels) else 0.0
+    states = np.full(2 * len(labels) + 1, blank)
+    states[1::2] = labels
+    skips = np.zeros(len(states), bool)
+    skips[3::2] = labels[1:] != labels[:-1]
+    seen = logs[:, states].astype(np.float64)
+    ways = _ctc_ways(seen, skips)
+    total = np.logaddexp.reduce(ways[-1, -2:])
+    if grad is not None:
+        # what comes after is what came before, read from the end
+        back = np.zeros(len(states), bool)
+        back[3::2] = labels[::-1][1:] != labels[::-1][:-1]
+        after = _ctc_ways(seen[::-1, ::-1], back)[::-1, ::-1] - seen
+        with np.errstate(invalid="ignore"):
+            share = np.exp(np.where(np.isfinite(ways), ways + after, -np.inf) - total)
+        for i, name in enumerate(states):
+            grad[:, name] -= share[:, i]
+    return -float(total)
+
+
+def ctc(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    loss: Array,
+    grad: Array | None,
+    blank: int,
+) -> None:
+    """The losses, and their gradients to log_probs."""
+    lengths = list(zip(input_lengths.tolist(), target_lengths.tolist()))
+    for n, (times, count) in enumerate(lengths):
+        fits = 0 <= times <= len(log_probs) and 0 <= count <= targets.shape[1]
+        if not fits:
+            raise ValueError("ctc: a length does not fit")
+        check_indices(targets[n, :count], log_probs.shape[2])
+        if (targets[n, :count] == blank).any():
+            raise ValueError("ctc: a label is blank")
+    if grad is not None:
+        grad[...] = 0
+    with np.errstate(over="ignore"):
+        for n, (times, count) in enumerate(lengths):
+            part = None if grad is None else grad[:times, n]
+            logs, labels = log_probs[:times, n], targets[n, :count]
+            loss[n] = _ctc_sequence(logs, labels, blank, part)

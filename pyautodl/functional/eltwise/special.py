@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.functional.eltwise.arithmetic import mul
-from pyautodl.functional.eltwise.compare import eq, ge, le, logical_and, logical_or, where
+from pyautodl.functional.eltwise.compare import (
+    eq,
+    ge,
+    le,
+    logical_and,
+    logical_or,
+    where,
+)
 from pyautodl.functional.eltwise.unary import (
     as_floating,
     check_tensor,

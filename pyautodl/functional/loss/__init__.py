@@ -10,6 +10,7 @@ from pyautodl.functional.loss.classes import (
     cross_entropy,
     nll_loss,
 )
+from pyautodl.functional.loss.ctc import ctc_loss
 from pyautodl.functional.loss.dice import log_dice_loss
 from pyautodl.functional.loss.distributions import *
 from pyautodl.functional.loss.margins import *
