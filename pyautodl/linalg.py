@@ -504,11 +504,15 @@ def matrix_rank(
         tensor(1)
     """
     _check_matrices("matrix_rank", A)
-    values = svdvals(A.detach())
-    least, part = _rank_limits("matrix_rank", A, atol, rtol, tol)
+    limits = _rank_limits("matrix_rank", A, atol, rtol, tol)
+    return _count_larger(svdvals(A.detach()), *limits)
+
+
+def _count_larger(values: Tensor, atol: float, rtol: float) -> Tensor:
+    """How many of the singular values do not count as 0."""
     if not values.shape[-1]:
         return values.sum(-1).long()
-    limit = (values.amax(-1, keepdim=True) * part).clamp(min=least)
+    limit = (values.amax(-1, keepdim=True) * rtol).clamp(min=atol)
     return (values > limit).sum(-1)
 
 
@@ -554,7 +558,7 @@ def lstsq(
         )
     solution = matmul(pinv(A, rcond), right)
     values = svdvals(A.detach())
-    rank = matrix_rank(A, rtol=rcond)
+    rank = _count_larger(values, *_rank_limits("lstsq", A, None, rcond))
     none = empty(0, dtype=A.dtype)
     residuals = none
     if m > n and bool((rank == n).all()):

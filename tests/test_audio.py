@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
+from pyautodl import backends
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops import fourier
@@ -307,6 +308,28 @@ def test_gradients_of_spectra() -> None:
     inputs = _tensor(2, 13), ad.tensor(np.hanning(8)[1:-1], requires_grad=True)
     gradcheck(function, inputs)
     gradgradcheck(function, inputs, rtol=1e-2)
+
+
+def test_the_gradient_of_many_windows_is_few_sums() -> None:
+    calls: list[str] = []
+
+    def note(name: str, call: Any) -> Any:
+        def counted(*arguments: Any) -> Any:
+            calls.append(name)
+            return call(*arguments)
+
+        return counted
+
+    x = ad.ones(8000, requires_grad=True)
+    windows = x.unfold(-1, 400, 200)
+    backends.observe(note)
+    try:
+        windows.sum().backward()
+    finally:
+        backends.observe(None)
+    # the first 200 elements of each window, the others, what they are added to
+    assert len(calls) < 10
+    assert (x.grad[0], x.grad[300], x.grad[-1]) == (1, 2, 1)
 
 
 def test_bad_signals_are_refused() -> None:
