@@ -26,6 +26,15 @@ def _times(call: Any, numbers: Any, matrices: Any) -> Any:
     return call("mul", columns(call, columns(call, numbers)), matrices)
 
 
+def _det(x: NDArray) -> NDArray:
+    """The determinants as an array, also that of one matrix.
+
+    A number of NumPy's looks up its methods by new strings, and Python's cache of methods
+    keeps hundreds of them.
+    """
+    return np.asarray(np.linalg.det(x[None])[0])
+
+
 # ---- det ----
 
 
@@ -36,7 +45,7 @@ def _det_rule(x: Array) -> tuple[Spec, ...]:
 
 def _det_forward(ctx: Any, needs: Any, x: Array) -> Array:
     out: Array = ctx.empty(x.shape[:-2], x.dtype)
-    computed("det", np.linalg.det, (x,), (out,), "", x.shape[:-2])
+    computed("det", _det, (x,), (out,), "", x.shape[:-2])
     ctx.save(x)
     return out
 
@@ -80,9 +89,9 @@ def _cofactors(x: NDArray) -> NDArray:
     """det(U) det(V) U diag(product of the other singular values) V', without division."""
     u, s, vh = np.linalg.svd(x)
     others = np.ones_like(s)
-    others[..., 1:] = s[..., :-1].cumprod(-1)
-    others[..., :-1] *= s[..., :0:-1].cumprod(-1)[..., ::-1]
-    sign = np.rint(np.linalg.det(u) * np.linalg.det(vh))
+    others[..., 1:] = np.multiply.accumulate(s[..., :-1], -1)
+    others[..., :-1] *= np.multiply.accumulate(s[..., :0:-1], -1)[..., ::-1]
+    sign = np.rint(np.linalg.det(np.stack([u, vh]))).prod(0)
     return np.asarray(sign[..., None, None] * ((u * others[..., None, :]) @ vh))
 
 
@@ -140,8 +149,8 @@ def _slogdet_rule(x: Array) -> tuple[Spec, ...]:
 
 
 def _slogdet_reference(x: NDArray) -> tuple[NDArray, NDArray]:
-    sign, log = np.linalg.slogdet(x)
-    return np.asarray(sign), np.asarray(log)
+    sign, log = np.linalg.slogdet(x[None])
+    return np.asarray(sign[0]), np.asarray(log[0])
 
 
 def _slogdet_forward(ctx: Any, needs: Any, x: Array) -> tuple[Array, Array]:
