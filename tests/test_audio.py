@@ -310,6 +310,14 @@ def test_gradients_of_spectra() -> None:
     gradgradcheck(function, inputs, rtol=1e-2)
 
 
+def test_a_batch_of_no_signals() -> None:
+    window = ad.hann_window(512)
+    spectra = ad.stft(ad.zeros(0, 2048), 512, window=window, return_complex=True)
+    assert spectra.shape == (0, 257, 17)
+    assert ad.istft(spectra, 512, window=window).shape == (0, 2048)
+    assert AT.MelSpectrogram(n_mels=40)(ad.zeros(0, 1, 2000)).shape == (0, 1, 40, 11)
+
+
 def test_the_gradient_of_many_windows_is_few_sums() -> None:
     calls: list[str] = []
 

@@ -253,7 +253,7 @@ def istft(
     _check_signal("istft", pairs)
     if return_complex:
         raise NotImplementedError("istft: return_complex is not supported")
-    if pairs.ndim not in (3, 4) or pairs.shape[-1] != 2 or not pairs.numel():
+    if pairs.ndim not in (3, 4) or pairs.shape[-1] != 2 or not pairs.shape[-2]:
         raise ShapeError(
             "istft: expected spectra (frequencies, pieces) or (batch, frequencies, "
             "pieces), complex or with a last axis of size 2, got shape "

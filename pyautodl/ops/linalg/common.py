@@ -78,14 +78,14 @@ def _blame(
         matrices = [x[index] for x in spread]
         try:
             function(*matrices)
-        except np.linalg.LinAlgError as error:
+        except np.linalg.LinAlgError:
             place = index[0] if len(index) == 1 else index
             which = f"matrix {place} of the batch" if index else "the matrix"
             if not all(np.isfinite(each).all() for each in matrices):
                 failure = "has elements that are nan or infinite"
             raise LinAlgError(
                 f"{name}: {which} {failure} (shape {matrices[0].shape})"
-            ) from error
+            ) from None
 
 
 # ---- backward ----
