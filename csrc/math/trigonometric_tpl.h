@@ -113,67 +113,92 @@ V_INLINE vec v_tan(vec x) {
 
 /* ---- what float32 needs of these: it has 24 bits ---- */
 
-/* x = n pi/2 + r, |r| <= pi/4, for |x| up to REDUCED_FAR; n stands in the low bits of *turns */
+/* x - k quarters of a turn, or halves, for |x| up to REDUCED_FAR, k or 2 k whole; k times the
+ * first part is exact */
 #define REDUCED_FAR 1048576.0f
+V_INLINE vec less_turns_short(vec x, vec k, const double quarters) {
+    x = v_fma(k, v_set1(quarters * -1.57079632673412561417e+00), x);
+    return v_fma(k, v_set1(quarters * -6.07710050650619224932e-11), x);
+}
+
+/* x = n pi/2 + r, |r| <= pi/4; n stands in the low bits of *turns */
 V_INLINE vec reduce_pi_short(vec x, mask *turns) {
     vec shifted = v_fma(x, v_set1(0.63661977236758134), v_set1(ROUNDER));
-    vec n = shifted - ROUNDER;
     *turns = (mask)shifted;
-    /* n times each part of pi/2 but the last is exact */
-    x = v_fma(-n, v_set1(1.57079632673412561417e+00), x);
-    x = v_fma(-n, v_set1(6.07710050630396597660e-11), x);
-    return v_fma(-n, v_set1(2.02226624879595063154e-21), x);
+    return less_turns_short(x, shifted - ROUNDER, 1);
 }
 
-V_INLINE vec sin_quarter_short(vec r) {
-    static const REAL c[] = { /* (sin(r) - r) / r^3 in r^2, |r| <= pi/4 */
-        -0.1666666666385529, 0.008333331874710208, -0.00019840086735384846, 2.724992580305979e-06};
-    vec z = r * r;
-    return v_fma(z, v_poly(z, c), v_set1(1)) * r;
+/* x + `quarters` pi/2 = n pi + r, |r| <= pi/2, `quarters` 0 or 1; n stands in the low bits of *halves */
+V_INLINE vec reduce_half_short(vec x, const int quarters, mask *halves) {
+    const vec share = v_set1(0.31830988618379067), whole = v_set1(ROUNDER);
+    vec shifted = quarters ? v_fma(x, share, v_set1(0.5)) + whole : v_fma(x, share, whole);
+    vec n = shifted - whole;
+    *halves = (mask)shifted;
+    return less_turns_short(x, quarters ? n - v_set1(0.5) : n, 2);
 }
 
-V_INLINE vec cos_quarter_short(vec r) {
-    static const REAL c[] = { /* (cos(r) - 1) / r^2 in r^2, |r| <= pi/4 */
-        -0.49999999969119313, 0.04166665064451703, -0.0013887589155600576, 2.4463788293265746e-05};
-    vec z = r * r;
-    return v_fma(z, v_poly(z, c), v_set1(1));
-}
-
-/* sin of a number `turns` quarters and r from 0 */
-V_INLINE vec sin_short(vec r, mask turns) {
-    vec s = v_select((turns & 1) != 0, cos_quarter_short(r), sin_quarter_short(r));
-    return (vec)((mask)s ^ ((mask)((bits_vec)turns >> 1) << 63));
+/* sin of a number `halves` halves and r from 0: longer than sin and cos of quarters, of which both would
+ * be computed */
+V_INLINE vec sin_short(vec r, mask halves) {
+    static const REAL c[] = { /* (sin(r) - r) / r^3 in r^2, |r| <= pi/2 */
+        -0.1666666662611715, 0.00833333110731997, -0.00019840868047502197, 2.7525376225394073e-06,
+        -2.3888765884198193e-08};
+    vec z = r * r, s = v_fma(z, v_poly(z, c), v_set1(1)) * r;
+    return (vec)((mask)s ^ (halves << 63));
 }
 
 V_INLINE vec tan_short(vec r, mask turns) {
-    vec s = sin_quarter_short(r), c = cos_quarter_short(r);
+    static const REAL of_sin[] = { /* (sin(r) - r) / r^3 in r^2, |r| <= pi/4 */
+        -0.1666666666385529, 0.008333331874710208, -0.00019840086735384846, 2.724992580305979e-06};
+    static const REAL of_cos[] = { /* (cos(r) - 1) / r^2 in r^2 */
+        -0.49999999969119313, 0.04166665064451703, -0.0013887589155600576, 2.4463788293265746e-05};
+    vec z = r * r, one = v_set1(1);
+    vec s = v_fma(z, v_poly(z, of_sin), one) * r, c = v_fma(z, v_poly(z, of_cos), one);
     mask turned = (turns & 1) != 0;
     return v_select(turned, -c, s) / v_select(turned, s, c);
 }
 
+/* x = *turns pi/2 + r, |r| <= pi/4, for a finite x beyond REDUCED_FAR */
+static inline double reduce_far_short(float x, int64_t *turns) {
+    double r = reduce_huge(fabs((double)x), turns);
+    if (x > 0) return r;
+    *turns = -*turns;
+    return -r;
+}
+
 #else
 
-/* x = n pi/2 + r, |r| <= pi/4: r of both halves, n in the low bits of turns */
-V_INLINE void K(v_reduce_pi)(vec x, vec_t_f64 *r, mask_t_f64 *turns) {
-    v_widen_both(x, r);
-    for (int i = 0; i < 2; i++) r[i] = reduce_pi_short(r[i], &turns[i]);
-    mask huge = v_abs(x) > v_set1(REDUCED_FAR);
-    if (!v_any(huge)) return;
+/* Lanes beyond REDUCED_FAR: x + `quarters` pi/2 = turns pi/2 + r or, by `halves`, turns pi + r. */
+V_SELDOM void K(v_reduce_lanes)(vec x, int quarters, int halves, vec_t_f64 *r, mask_t_f64 *turns) {
     for (int64_t i = 0; i < VL; i++) {
-        if (!huge[i] || !(v_abs(x)[i] < INFINITY)) continue;
-        int64_t quadrant, half = i / (VL / 2), lane = i % (VL / 2);
-        double exact = reduce_huge(fabs((double)x[i]), &quadrant);
-        r[half][lane] = x[i] < 0 ? -exact : exact;
-        turns[half][lane] = x[i] < 0 ? -quadrant : quadrant;
+        if (!(v_abs(x)[i] > REDUCED_FAR && v_abs(x)[i] < (REAL)INFINITY)) continue;
+        int64_t n, half = i / (VL / 2), lane = i % (VL / 2);
+        double rest = reduce_far_short(x[i], &n);
+        n += quarters;
+        /* the cosine is the sine of what it lacks to pi/2 */
+        if (halves && n % 2 != 0) rest = 1.5707963267948966 - fabs(rest);
+        r[half][lane] = rest;
+        turns[half][lane] = halves ? n >> 1 : n;
     }
+}
+
+/* the same of copies, or r and turns would lie in memory always */
+V_INLINE void K(v_reduce_far)(vec x, int quarters, int halves, vec_t_f64 *r, mask_t_f64 *turns) {
+    if (!v_any_less(v_set1(REDUCED_FAR), v_abs(x))) return;
+    vec_t_f64 rests[] = {r[0], r[1]};
+    mask_t_f64 counts[] = {turns[0], turns[1]};
+    K(v_reduce_lanes)(x, quarters, halves, rests, counts);
+    for (int i = 0; i < 2; i++) r[i] = rests[i], turns[i] = counts[i];
 }
 
 /* sin(x + quarters * pi/2) */
 V_INLINE vec K(v_sin_turned)(vec x, const int quarters) {
     vec_t_f64 r[2];
-    mask_t_f64 turns[2];
-    K(v_reduce_pi)(x, r, turns);
-    for (int i = 0; i < 2; i++) r[i] = sin_short(r[i], turns[i] + quarters);
+    mask_t_f64 halves[2];
+    v_widen_both(x, r);
+    for (int i = 0; i < 2; i++) r[i] = reduce_half_short(r[i], quarters, &halves[i]);
+    K(v_reduce_far)(x, quarters, 1, r, halves);
+    for (int i = 0; i < 2; i++) r[i] = sin_short(r[i], halves[i]);
     return v_narrow_both(r);
 }
 
@@ -183,7 +208,9 @@ V_INLINE vec v_cos(vec x) { return K(v_sin_turned)(x, 1); }
 V_INLINE vec v_tan(vec x) {
     vec_t_f64 r[2];
     mask_t_f64 turns[2];
-    K(v_reduce_pi)(x, r, turns);
+    v_widen_both(x, r);
+    for (int i = 0; i < 2; i++) r[i] = reduce_pi_short(r[i], &turns[i]);
+    K(v_reduce_far)(x, 0, 0, r, turns);
     for (int i = 0; i < 2; i++) r[i] = tan_short(r[i], turns[i]);
     return v_narrow_both(r);
 }
