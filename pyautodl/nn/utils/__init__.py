@@ -1,6 +1,6 @@
 """Helpers around parameters and gradients."""
 
-from pyautodl.nn.utils import rnn, stateless
+from pyautodl.nn.utils import parametrizations, parametrize, rnn, stateless
 from pyautodl.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -21,6 +21,8 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",

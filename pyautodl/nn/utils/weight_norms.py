@@ -13,11 +13,46 @@ from pyautodl.nn.parameter import Parameter
 from pyautodl.tensor import Tensor
 
 __all__ = [
+    "approach_singular_vectors",
+    "axis_of_outputs",
+    "length_along",
     "remove_spectral_norm",
     "remove_weight_norm",
     "spectral_norm",
     "weight_norm",
+    "weight_of",
 ]
+
+
+def length_along(v: Tensor, dim: int | None) -> Tensor:
+    """The length of what belongs to each place of an axis, or of all."""
+    if dim is None:
+        return norm(v)
+    axes = tuple(i for i in range(v.ndim) if i != dim)
+    # without axes a norm would be of them all
+    return norm(v, 2, axes, True) if axes else v.abs()
+
+
+def approach_singular_vectors(
+    matrix: Tensor, u: Tensor, v: Tensor, iterations: int, eps: float
+) -> None:
+    """Bring u and v closer to the first singular vectors."""
+    for _ in range(iterations):
+        v.copy_(normalize(mv(matrix.t(), u), dim=0, eps=eps))
+        u.copy_(normalize(mv(matrix, v), dim=0, eps=eps))
+
+
+def axis_of_outputs(module: Module) -> int:
+    """That of a layer's weight: of transposed convolutions it is 1."""
+    return int(type(module).__name__.startswith("ConvTranspose"))
+
+
+def weight_of(label: str, module: Module, name: str) -> Parameter:
+    """The parameter of a module that shall be computed."""
+    weight = module._parameters.get(name)
+    if not isinstance(weight, Parameter):
+        raise ValueError(f"{label}: {type(module).__name__} has no parameter {name!r}")
+    return weight
 
 
 class _Reparameterization:
@@ -70,16 +105,6 @@ class _Reparameterization:
         module.register_parameter(self.name, Parameter(weight.detach()))
 
 
-def _parameter(kind: type[_Reparameterization], module: Module, name: str) -> Parameter:
-    """The weight that a hook shall compute."""
-    weight = module._parameters.get(name)
-    if not isinstance(weight, Parameter):
-        raise ValueError(
-            f"{kind.label}: {type(module).__name__} has no parameter {name!r}"
-        )
-    return weight
-
-
 def _remove(
     kind: type[_Reparameterization], module: Module, name: str, *endings: str
 ) -> Module:
@@ -97,16 +122,9 @@ def _remove(
 class _WeightNorm(_Reparameterization):
     label = "weight_norm"
 
-    def length(self, v: Tensor) -> Tensor:
-        if self.dim is None:
-            return norm(v)
-        axes = tuple(i for i in range(v.ndim) if i != self.dim)
-        # without axes a norm would be of them all
-        return norm(v, 2, axes, True) if axes else v.abs()
-
     def compute(self, module: Module, training: bool) -> Tensor:
         v = self.part(module, "v")
-        return v * (self.part(module, "g") / self.length(v))
+        return v * (self.part(module, "g") / length_along(v, self.dim))
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -129,13 +147,13 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     Source: Salimans and Kingma, "Weight normalization", 2016.
     """
-    weight = _parameter(_WeightNorm, module, name)
+    weight = weight_of("weight_norm", module, name)
     if dim == -1:
         dim = None
     elif dim is not None and dim < 0:
         dim += weight.ndim
     hook = _WeightNorm(name, dim)
-    length = Parameter(hook.length(weight.detach()))
+    length = Parameter(length_along(weight.detach(), dim))
     hook.attach(module, g=length, v=Parameter(weight.detach()))
     return module
 
@@ -184,9 +202,7 @@ class _SpectralNorm(_Reparameterization):
 
     def iterate(self, matrix: Tensor, u: Tensor, v: Tensor) -> None:
         """Bring u and v closer to the first singular vectors."""
-        for _ in range(self.iterations):
-            v.copy_(normalize(mv(matrix.t(), u), dim=0, eps=self.eps))
-            u.copy_(normalize(mv(matrix, v), dim=0, eps=self.eps))
+        approach_singular_vectors(matrix, u, v, self.iterations, self.eps)
 
 
 def spectral_norm(
@@ -220,9 +236,9 @@ def spectral_norm(
     Source: Miyato et al., "Spectral normalization for generative adversarial networks",
     2018.
     """
-    weight = _parameter(_SpectralNorm, module, name)
+    weight = weight_of("spectral_norm", module, name)
     if dim is None:
-        dim = int(type(module).__name__.startswith("ConvTranspose"))
+        dim = axis_of_outputs(module)
     hook = _SpectralNorm(name, dim, n_power_iterations, eps)
     with no_grad():
         matrix = hook.matrix(weight.detach())
