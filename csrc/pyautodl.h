@@ -616,6 +616,33 @@ typedef struct {
     pyad_array y;      /* (outer, outputs, inner) */
 } resample_args;
 
+/* ---- grid_sample ---- */
+
+/* Images (n, c, two or three spatial axes) in channels-last memory are read at the places of a grid
+ * (n, spatial axes of y, axes), dense, x before y before z. */
+#define PYAD_SAMPLE_NEAREST 0
+#define PYAD_SAMPLE_LINEAR 1
+#define PYAD_SAMPLE_CUBIC 2
+
+/* what stands outside of them */
+#define PYAD_PADDING_ZEROS 0
+#define PYAD_PADDING_BORDER 1
+#define PYAD_PADDING_REFLECTION 2
+
+/* a place that many reflections away is taken for an infinite one */
+#define PYAD_SAMPLE_TURNS 1073741824
+
+typedef struct {
+    pyad_array x, grid, y;
+    int64_t mode, padding, align_corners;
+} grid_sample_fwd_args;
+
+typedef struct {
+    pyad_array g, x, grid;
+    pyad_array gx, ggrid; /* one of them may be absent */
+    int64_t mode, padding, align_corners;
+} grid_sample_bwd_args;
+
 /* ---- norm ---- */
 
 /* Channel norms take (n, c) contiguous or (n, c, ...) channels-last arrays. stats: float64, the

@@ -42,6 +42,7 @@ FAMILIES = (
     "winograd",
     "pool",
     "interpolate",
+    "grid_sample",
     "norm",
     "rnn",
     "random",

@@ -48,6 +48,12 @@ WINOGRAD_WIDTH = 32
 # interpolation
 NEAREST, NEAREST_EXACT, LINEAR, LINEAR_CORNERS = range(4)
 
+# images read at the places of a grid: between pixels, and outside
+SAMPLE_NEAREST, SAMPLE_LINEAR, SAMPLE_CUBIC = range(3)
+PADDING_ZEROS, PADDING_BORDER, PADDING_REFLECTION = range(3)
+# a place that many reflections away is taken for an infinite one
+SAMPLE_TURNS = 1 << 30
+
 # what stands outside of an image
 OUTSIDE_FILL, OUTSIDE_EDGE, OUTSIDE_REFLECT, OUTSIDE_SYMMETRIC = range(4)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
+from pyautodl.backends import codes
 from pyautodl.backends.array import Array, Table
 
 __all__ = ["FLOPS", "bytes_of", "flops_of"]
@@ -65,6 +66,27 @@ def _recurrent_gradient(reads: Arrays, writes: Arrays, ints: Sequence[int]) -> i
     return 2 * x.shape[0] * weights
 
 
+def _pixels_read(images: Any, mode: int) -> int:
+    """How many pixels of images each place of a grid reads."""
+    sides = {codes.SAMPLE_NEAREST: 1, codes.SAMPLE_LINEAR: 2, codes.SAMPLE_CUBIC: 4}[
+        mode
+    ]
+    return int(sides ** (len(images.shape) - 2))
+
+
+def _sample(reads: Arrays, writes: Arrays, ints: Sequence[int]) -> int:
+    return 2 * writes[0].size * _pixels_read(reads[0], ints[0])
+
+
+def _sample_gradient(reads: Arrays, writes: Arrays, ints: Sequence[int]) -> int:
+    g, x, grid = reads
+    each = 0 if writes[0] is None else 2
+    # the grid's: a product, and a sum for each of its numbers; the nearest pixel has none
+    if writes[1] is not None and ints[0] != codes.SAMPLE_NEAREST:
+        each += 1 + 2 * grid.shape[-1]
+    return each * g.size * _pixels_read(x, ints[0])
+
+
 # kernel -> its operations from (reads, writes, ints)
 FLOPS: dict[str, Callable[[Arrays, Arrays, Sequence[int]], int]] = {
     "matmul": _product,
@@ -76,6 +98,8 @@ FLOPS: dict[str, Callable[[Arrays, Arrays, Sequence[int]], int]] = {
     "winograd_bwd_w": _convolution_weight,
     "rnn_fwd": _recurrent,
     "rnn_bwd": _recurrent_gradient,
+    "grid_sample_fwd": _sample,
+    "grid_sample_bwd": _sample_gradient,
 }
 
 
