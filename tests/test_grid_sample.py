@@ -194,7 +194,11 @@ def test_what_does_not_fit_is_refused() -> None:
         F.grid_sample(x, grid, padding_mode="same")
     with pytest.raises(ShapeError, match="'bicubic' is for images"):
         F.grid_sample(ad.ones(1, 1, 2, 2, 2), ad.zeros(1, 1, 1, 1, 3), mode="bicubic")
+    with pytest.raises(ShapeError, match="images of at most 2147483647 numbers"):
+        F.grid_sample(ad.zeros(1).expand(1, 1, 65536, 32768), grid)
     with pytest.raises(DTypeError, match="one floating type, got float32 and float64"):
         F.grid_sample(x, grid.double())
     with pytest.raises(ShapeError, match="affine_grid: expected theta"):
         F.affine_grid(ad.ones(1, 2, 2), (1, 1, 2, 2))
+    with pytest.raises(DTypeError, match="affine_grid: expected theta of a floating"):
+        F.affine_grid(ad.ones(1, 2, 3).long(), (1, 1, 2, 2))

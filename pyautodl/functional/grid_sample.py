@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from math import prod
+from functools import lru_cache
 from typing import Any
 
-from pyautodl.errors import ShapeError
+import numpy as np
+
+from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import stack
-from pyautodl.functional.creation import linspace, ones, zeros
+from pyautodl.functional.creation import tensor
 from pyautodl.functional.matmul import matmul
-from pyautodl.functional.views import broadcast_to
 from pyautodl.ops.grid_sample import GRID_SAMPLE
 from pyautodl.ops.integers import integers
 from pyautodl.tensor import Tensor, apply, explained
@@ -32,6 +34,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
     Raises:
         ShapeError: theta does not fit the size.
+        DTypeError: theta is not of a floating type.
 
     Example:
         >>> import pyautodl as ad
@@ -48,25 +51,32 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
             "affine_grid: expected theta (n, 2, 3) for a size (n, c, h, w) or (n, 3, 4) "
             f"for (n, c, d, h, w), got {tuple(theta.shape)} for {size}"
         )
-    lines = [_centres(s, bool(align_corners), theta) for s in spatial]
-    shape = tuple(spatial)
-    parts = []
-    # x, which counts along the last axis, comes first
-    for i in reversed(range(axes)):
-        at = [1] * axes
-        at[i] = -1
-        parts.append(broadcast_to(lines[i].reshape(*at), shape))
-    parts.append(ones(shape, dtype=theta.dtype))
-    base = stack(parts, dim=-1).reshape(1, prod(shape), axes + 1)
-    return matmul(base, theta.transpose(1, 2)).reshape(n, *shape, axes)
+    if theta.dtype.category != FLOATING:
+        raise DTypeError(
+            f"affine_grid: expected theta of a floating type, got {theta.dtype.name}; "
+            "likely fix: .float()"
+        )
+    planes: Any = None
+    for i, count in enumerate(spatial):
+        # x, which counts along the last axis, comes first
+        base = _base(count, axes - 1 - i, axes, bool(align_corners), theta.dtype)
+        shape = [1] * axes
+        shape[i] = count
+        part = matmul(theta, base).reshape(n, axes, *shape)
+        planes = part if planes is None else planes + part
+    return stack(planes.unbind(1), dim=-1)
 
 
-def _centres(size: int, align_corners: bool, like: Tensor) -> Tensor:
-    """The pixels' centres along an axis, from -1 to 1."""
-    if size == 1:
-        return zeros(1, dtype=like.dtype)
-    line = linspace(-1, 1, size, dtype=like.dtype)
-    return line if align_corners else line * ((size - 1) / size)
+@lru_cache(maxsize=64)
+def _base(size: int, row: int, axes: int, align_corners: bool, dtype: DType) -> Tensor:
+    """What the maps multiply for each pixel along an axis: its centre, from -1 to 1, in the
+    row of its axis; along the first axis 1, too, which all pixels have in common.
+    """
+    base = np.zeros((1, axes + 1, size))
+    end = 0 if size < 2 else 1 if align_corners else (size - 1) / size
+    base[:, row] = np.linspace(-end, end, size)
+    base[:, axes] = row == axes - 1
+    return tensor(base, dtype=dtype)
 
 
 @explained
