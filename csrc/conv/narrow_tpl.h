@@ -99,7 +99,7 @@ static int64_t K(narrow_cut_rows)(const conv_shape *s, narrow_cut *c, int64_t ro
 }
 
 /* Cuts an image up; returns whether this way is open and better than one with channels as lanes. */
-static int K(narrow_cut_of)(const conv_shape *s, narrow_cut *c) {
+static __attribute__((noinline)) int K(narrow_cut_of)(const conv_shape *s, narrow_cut *c) {
     if (s->groups != 1 || s->channels < 1 || s->channels > NARROW_CHANNELS) return 0;
     for (int64_t i = 0; i < 3; i++) {
         int64_t phases = conv_axis_phases(&s->axis[i]);

@@ -3,8 +3,8 @@
  *
  * The folder conv has the loops: gather_tpl.h for the output (conv_fwd) and the gradient of the
  * image (conv_bwd_x), weight_grad_tpl.h for that of the weight (conv_bwd_w). Some shapes have ways
- * of their own: depthwise_tpl.h, pointwise_tpl.h, images of few channels planar_tpl.h forward and
- * narrow_tpl.h backward, few pixels forward few_tpl.h.
+ * of their own: depthwise_tpl.h, of few channels flat_tpl.h, pointwise_tpl.h, images of few channels
+ * planar_tpl.h forward and narrow_tpl.h backward, few pixels forward few_tpl.h.
  *
  * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch
  * depends on channels and kernel size: neither batch nor image enters.
@@ -23,6 +23,7 @@
 #include "conv/pointwise_tpl.h"
 #include "conv/gather_tpl.h"
 #include "conv/planar_tpl.h"
+#include "conv/flat_tpl.h"
 #include "conv/few_tpl.h"
 #include "conv/weight_grad_tpl.h"
 
@@ -62,6 +63,15 @@ PYAD_RECORD(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(
 
 /* ---- conv_fwd, conv_bwd_x ---- */
 
+/* Whether one of the kernels goes along lines (flat_tpl.h). */
+static FLAT_ONCE int K(conv_is_flat)(const pyad_array *image, const pyad_array *weight,
+                                     const pyad_array *out, const int64_t *ints, int backward,
+                                     flat_cut *cut) {
+    const conv_shape s = conv_shape_of(image, weight, out, ints);
+    const im2col_view v = conv_view(&s, backward, 0);
+    return K(flat_cut_of)(&s, &v, cut);
+}
+
 static int K(conv_fwd)(const void *args, const team *t) {
     const conv_fwd_args *a = args;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
@@ -85,6 +95,12 @@ static int K(conv_fwd)(const void *args, const team *t) {
                          {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                           (int)a->activation, (REAL)a->p0, (REAL)a->p1},
                          a->out.data};
+    const im2col_view v = conv_view_forward(&s);
+    flat_cut flat;
+    if (K(flat_cut_of)(&s, &v, &flat)) {
+        K(flat_apply)(&s, &v, &flat, a->x.data, a->weight.data, &call.end, a->out.data, t);
+        return 0;
+    }
     if (FEW_IS(&s)) {
         K(few_apply)(&s, a->x.data, a->weight.data, &call.end, a->out.data, t);
         return 0;
@@ -95,36 +111,61 @@ static int K(conv_fwd)(const void *args, const team *t) {
 static int K(conv_bwd_x)(const void *args, const team *t) {
     const conv_bwd_x_args *a = args;
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
+    const im2col_view v = conv_view_backward(&s, 0);
+    K(conv_call) call = {&a->dy, &a->weight, NULL,
+                         {.bias = a->bias.data, .out = a->dx.data}, a->dx.data};
+    flat_cut flat;
+    if (K(flat_cut_of)(&s, &v, &flat)) {
+        K(flat_apply)(&s, &v, &flat, a->dy.data, a->weight.data, &call.end, a->dx.data, t);
+        return 0;
+    }
     narrow_cut cut;
     if (K(narrow_cut_of)(&s, &cut)) {
         K(narrow_gather)(&s, &cut, a->dy.data, a->weight.data, a->bias.data, a->dx.data, t);
         return 0;
     }
-    K(conv_call) call = {&a->dy, &a->weight, NULL,
-                         {.bias = a->bias.data, .out = a->dx.data}, a->dx.data};
     return K(conv_apply)(&s, 1, &call, t);
 }
 
 static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
+    flat_cut flat;
+    if (K(conv_is_flat)(&a->x, &a->weight, &a->out, a->stride, 0, &flat)) {
+        return K(flat_spread_bytes)(&flat);
+    }
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
     if (FEW_IS(&s) && !planar_is(&a->x)) return K(few_shared)(&s);
     return a->packed.data != NULL ? 0 : K(conv_gather_shared)(&s, 0);
 }
 
 static int64_t K(conv_bwd_x_shared_bytes)(const conv_bwd_x_args *a) {
+    flat_cut flat;
+    if (K(conv_is_flat)(&a->dx, &a->weight, &a->dy, a->stride, 1, &flat)) {
+        return K(flat_spread_bytes)(&flat);
+    }
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
     return K(conv_gather_shared)(&s, 1);
 }
 
 static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
+    flat_cut flat;
+    if (K(conv_is_flat)(&a->dx, &a->weight, &a->dy, a->stride, 1, &flat)) {
+        return sizeof(K(flat_scratch));
+    }
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
     narrow_cut cut;
     return K(narrow_cut_of)(&s, &cut) ? sizeof(K(narrow_scratch)) : sizeof(K(conv_scratch));
 }
 
+static int64_t K(conv_fwd_scratch_bytes)(const conv_fwd_args *a) {
+    flat_cut flat;
+    if (K(conv_is_flat)(&a->x, &a->weight, &a->out, a->stride, 0, &flat)) {
+        return sizeof(K(flat_scratch));
+    }
+    return pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch)));
+}
+
 PYAD_RECORD_FLUSHED(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
-                    pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch))),
-                    K(conv_fwd_shared_bytes)(a))
+                    K(conv_fwd_scratch_bytes)(a), K(conv_fwd_shared_bytes)(a))
 PYAD_RECORD_FLUSHED(conv_bwd_x, conv_bwd_x_args, K(conv_work)(&a->dy, &a->weight),
                     K(conv_bwd_x_scratch_bytes)(a), K(conv_bwd_x_shared_bytes)(a))
 
@@ -136,6 +177,11 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     im2col_view v = conv_view_forward(&s);
     REAL *dw = a->dw.data, *db = a->db.data, *all = t->shared;
     int64_t begin, end;
+    flat_cut flat;
+    if (K(flat_cut_of)(&s, &v, &flat)) {
+        K(flat_weight)(&v, &flat, a->x.data, a->dy.data, dw, db, t);
+        return 0;
+    }
     if (conv_is_depthwise(&s)) {
         K(depthwise_weight)(&v, a->x.data, a->dy.data, dw, db, t);
         return 0;
@@ -166,7 +212,10 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
     conv_shape s = conv_shape_of(&a->x, &a->dw, &a->dy, a->stride);
     im2col_view v = conv_view_forward(&s);
     int64_t elements;
-    if (conv_is_depthwise(&s)) {
+    flat_cut flat;
+    if (K(flat_cut_of)(&s, &v, &flat)) {
+        elements = K(flat_slabs)(&v, &flat) * K(flat_slab_size)(&flat);
+    } else if (conv_is_depthwise(&s)) {
         elements = DEPTHWISE_SLABS * (conv_taps(&s) + 1) * K(conv_padded)(s.channels);
     } else {
         conv_cut c = K(conv_cut_of)(&v);
@@ -175,6 +224,14 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
     return elements * (int64_t)sizeof(REAL);
 }
 
+static int64_t K(conv_bwd_w_scratch_bytes)(const conv_bwd_w_args *a) {
+    flat_cut flat;
+    if (K(conv_is_flat)(&a->x, &a->dw, &a->dy, a->stride, 0, &flat)) {
+        return sizeof(K(flat_scratch));
+    }
+    return sizeof(K(conv_sums_scratch));
+}
+
 PYAD_RECORD_FLUSHED(conv_bwd_w, conv_bwd_w_args, K(conv_work)(&a->dy, &a->dw),
-                    sizeof(K(conv_sums_scratch)), K(conv_bwd_w_shared_bytes)(a))
+                    K(conv_bwd_w_scratch_bytes)(a), K(conv_bwd_w_shared_bytes)(a))
 #endif

@@ -69,6 +69,9 @@ LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((2, 24, 6, 9), (24, 1, 3, 3), attributes(2, padding=1, groups=24)),
     ((1, 24, 7, 9), (24, 1, 3, 3), attributes(2, stride=2, padding=1, groups=24)),
     ((2, 2, 9, 300), (48, 2, 5, 3), attributes(2, padding=4, dilation=2)),
+    # few channels, each by itself: lines in blocks, with tails
+    ((2, 3, 19, 190), (3, 1, 11, 5), attributes(2, padding=3, groups=3)),
+    ((1, 1, 17, 530), (1, 1, 3, 4), attributes(2, padding=1, dilation=2)),
     # few pixels, in whole vectors, with one left over, and one alone
     ((4, 129, 5, 8), (21, 129, 3, 3), attributes(2, stride=2, padding=1)),
     ((1, 516, 7, 7), (37, 516, 1, 1), attributes(2)),
