@@ -14,6 +14,7 @@
 
 #define LERP_INLINE static inline __attribute__((always_inline))
 #define LERP_AXES 3
+#define RESAMPLE_TURNED (1 << 20) /* bytes of turned lines, at most */
 
 #define lerp_axis K(lerp_axis)
 #define lerp_source K(lerp_source)
@@ -237,8 +238,7 @@ LERP_INLINE vec K(resample_sum)(const REAL *x, const REAL *weight, int64_t taps,
 }
 
 /* output position, then the elements beside the axis, then taps */
-static int K(resample)(const void *args, const team *t) {
-    const resample_args *a = args;
+static void K(resample_rows)(const resample_args *a, const team *t) {
     const int64_t positions = a->x.shape[1], outputs = a->y.shape[1], inner = a->y.shape[2];
     const int64_t taps = a->weight.shape[1], *start = a->start.data;
     int64_t begin, end;
@@ -255,10 +255,81 @@ static int K(resample)(const void *args, const team *t) {
         if (at == inner) continue;
         v_store_n(y + at, K(resample_sum)(x + at, weight, taps, inner, inner - at), inner - at);
     }
+}
+
+/* VL lines are turned, so that each is a lane: the axis is usually that of the width, and few channels
+ * beside it would fill few lanes. */
+
+static int64_t K(resample_turned)(const resample_args *a) {
+    return (a->x.shape[1] + a->y.shape[1]) * a->y.shape[2] * VL * (int64_t)sizeof(REAL);
+}
+
+static int K(resample_turns)(const resample_args *a) {
+    return pyad_min(a->y.shape[0], VL) > 2 * a->y.shape[2] &&
+           K(resample_turned)(a) <= RESAMPLE_TURNED;
+}
+
+/* Lines of `size` elements, of which `lines` are there, as [element][line]. */
+static void K(resample_turn)(const REAL *from, int64_t size, int64_t lines, REAL *turned) {
+    for (int64_t at = 0; at < size; at += VL) {
+        const int64_t live = pyad_min(VL, size - at);
+        vec v[VECTOR_BYTES / sizeof(REAL)];
+        for (int64_t l = 0; l < VL; l++) {
+            v[l] = l < lines ? v_load_live(from + l * size + at, live) : (vec){0};
+        }
+        K(v_transpose)(v, VL);
+        for (int64_t i = 0; i < live; i++) v_store(turned + (at + i) * VL, v[i]);
+    }
+}
+
+static void K(resample_turn_back)(const REAL *turned, int64_t size, int64_t lines, REAL *to) {
+    for (int64_t at = 0; at < size; at += VL) {
+        const int64_t live = pyad_min(VL, size - at);
+        vec v[VECTOR_BYTES / sizeof(REAL)];
+        for (int64_t i = 0; i < VL; i++) {
+            v[i] = i < live ? v_load(turned + (at + i) * VL) : (vec){0};
+        }
+        K(v_transpose)(v, VL);
+        for (int64_t l = 0; l < lines; l++) v_store_live(to + l * size + at, v[l], live);
+    }
+}
+
+/* blocks of VL lines, output position, the elements beside the axis, then taps */
+static void K(resample_lines)(const resample_args *a, const team *t) {
+    const int64_t outputs = a->y.shape[1], inner = a->y.shape[2], taps = a->weight.shape[1];
+    const int64_t size = a->x.shape[1] * inner, *start = a->start.data;
+    REAL *turned = t->scratch, *sums = turned + size * VL;
+    int64_t line, end;
+    team_range(t, a->y.shape[0], VL, &line, &end);
+    for (; line < end; line += VL) {
+        const int64_t lines = pyad_min(VL, end - line);
+        K(resample_turn)((const REAL *)a->x.data + line * size, size, lines, turned);
+        for (int64_t o = 0; o < outputs; o++) {
+            const REAL *weight = (const REAL *)a->weight.data + o * taps;
+            for (int64_t at = 0; at < inner; at++) {
+                const REAL *x = turned + (start[o] * inner + at) * VL;
+                const vec sum = K(resample_sum)(x, weight, taps, inner * VL, VL);
+                v_store(sums + (o * inner + at) * VL, sum);
+            }
+        }
+        REAL *y = (REAL *)a->y.data + line * outputs * inner;
+        K(resample_turn_back)(sums, outputs * inner, lines, y);
+    }
+}
+
+static int K(resample)(const void *args, const team *t) {
+    const resample_args *a = args;
+    if (K(resample_turns)(a)) {
+        K(resample_lines)(a, t);
+    } else {
+        K(resample_rows)(a, t);
+    }
     return PYAD_OK;
 }
-PYAD_RECORD(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1], 0, 0)
+PYAD_RECORD(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1],
+            K(resample_turns)(a) ? K(resample_turned)(a) : 0, 0)
 
+#undef RESAMPLE_TURNED
 #undef LERP_INLINE
 #undef LERP_AXES
 #undef lerp_axis
