@@ -267,6 +267,12 @@ typedef struct {
     int64_t axis;
 } gather_args;
 
+/* A matrix of which some elements are held, and a dense one, x and y dense. */
+typedef struct {
+    pyad_array values, rows, columns; /* lines, dense */
+    pyad_array x, y;
+} spmm_args;
+
 /* What becomes of several values that meet in one place, in the order of the indices. */
 #define PYAD_SCATTER_WRITE 0
 #define PYAD_SCATTER_ADD 1

@@ -42,6 +42,7 @@ FAMILIES = (
     "winograd",
     "pool",
     "interpolate",
+    "sparse",
     "grid_sample",
     "norm",
     "rnn",

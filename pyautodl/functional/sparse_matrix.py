@@ -12,7 +12,8 @@ from pyautodl.functional.index import index_add, index_select
 from pyautodl.functional.index.masks import nonzero
 from pyautodl.functional.sort import unique
 from pyautodl.ops.integers import integer, integers
-from pyautodl.tensor import Size, Tensor, explained, method, not_tensor
+from pyautodl.ops.sparse import SPMM
+from pyautodl.tensor import Size, Tensor, apply, explained, method, not_tensor
 
 __all__ = ["sparse_coo_tensor", "spmm"]
 
@@ -215,9 +216,11 @@ class SparseMatrix:
                 f"({self.shape[1]},) on the right"
             )
         rows, columns = self._places[0], self._places[1]
-        values = self._elements if other.ndim == 1 else self._elements[:, None]
-        terms = index_select(other, 0, columns) * values
-        out = zeros(self.shape[0], *other.shape[1:], dtype=terms.dtype)
+        if other.ndim == 2:
+            line = self._elements, rows, columns
+            return apply(SPMM, *line, other, size=self.shape[0])
+        terms = index_select(other, 0, columns) * self._elements
+        out = zeros(self.shape[0], dtype=terms.dtype)
         return index_add(out, 0, rows, terms)
 
     mm = __matmul__ = matmul
