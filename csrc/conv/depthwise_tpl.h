@@ -3,11 +3,12 @@
  * Weights are packed as [tap][channel], padded to whole vectors.
  *
  * Forward and gradient by the image: rows of output pixels are shared out to the threads. With
- * three neighbouring taps along the width, a vector of channels slides along up to DEPTHWISE_LINES
- * rows at once: its weights stay in registers, each pixel of a line is loaded once for all taps that
- * meet it, and a line once for all the rows that see it. Otherwise, for two
- * neighbouring pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in
- * registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
+ * three neighbouring taps along the width, a patch of two pixels of up to DEPTHWISE_LINES rows is
+ * computed at once, vector by vector of its channels: the sums and the weights stay in registers,
+ * and each source pixel is loaded once for all taps that meet it. Channels are cut into runs of
+ * DEPTHWISE_RUN vectors, so that the next patch finds half of its source pixels in the nearest
+ * cache; memory is read in runs, not in jumps from pixel to pixel. Otherwise, for two neighbouring
+ * pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
  * [tap][channel] of its own; for each row, tap and vectors of channels the sum over the row stays
  * in registers.
  */
@@ -15,9 +16,10 @@
 #define PYAD_DEPTHWISE
 #define DEPTHWISE_VECTORS 4
 #define DEPTHWISE_SLABS 16
-/* rows that slide together with step 1, and the lines of the source that rows see at most */
+/* rows of a patch with step 1, and the lines of the source that they see */
 #define DEPTHWISE_LINES 4
 #define DEPTHWISE_SEEN 6
+#define DEPTHWISE_RUN 8
 #endif
 
 /* n elements as DEPTHWISE_VECTORS vectors, zeros behind. */
@@ -144,174 +146,241 @@ GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthw
     if (c < channels) K(depthwise_channels)(job, win, pixels, c, channels - c, out);
 }
 
-/* What is stored for the sum of n <= VL channels at `at`; `scale` and `bias` are theirs. A bias alone
- * is what the sum began with. */
-GEMM_INLINE vec K(depthwise_finish)(const K(epilogue) *end, vec sum, vec scale, vec bias,
-                                    const REAL *at, int64_t n) {
-    if (end->scale != NULL) sum = v_fma(sum, scale, bias);
-    if (end->residual != NULL) sum += v_load_live(end->residual + (at - end->out), n);
-    if (end->activation == PYAD_ACTIVATION_NONE) return sum;
-    if (end->activation == PYAD_ACTIVATION_CLAMP && end->p1 == (REAL)INFINITY) {
-        return v_max(v_set1(end->p0), sum);
-    }
-    return K(gemm_activate)(sum, end->activation, end->p0, end->p1);
-}
-
-/* What slides along `lines` rows of output pixels for n <= VL channels: the weights of `rows` taps along
- * the height and 3 along the width, and of each of the source's lines that they see the two pixels that
- * came last. */
+/* Two neighbouring pixels of some rows, for whole vectors of a run of channels. */
 typedef struct {
-    int64_t rows, lines, step, channels; /* pixels are `step` (1 or 2) apart, down and along */
-    int64_t x_line, out_line, pixel;     /* from a line to the next, from a source pixel to the next */
-    vec w[3][3], left[DEPTHWISE_SEEN], middle[DEPTHWISE_SEEN];
-    vec scale, bias, start;
-} K(depthwise_slider);
+    const REAL *line[DEPTHWISE_SEEN]; /* the source's, at the first tap; NULL beyond the image */
+    const REAL *w[3];                 /* the weight's lines, at the first tap */
+    const REAL *start;                /* what the sums begin with */
+    REAL *out;
+    int64_t pixel, tap;          /* from a source pixel to the next, from a tap to the next */
+    int64_t out_line, out_pixel; /* likewise of the output */
+    int64_t channels;
+    REAL floor; /* what is stored is no less */
+} K(depthwise_patch);
 
-/* How many lines of the source they see. */
-GEMM_INLINE int64_t K(depthwise_seen)(const K(depthwise_slider) *s) {
-    return s->rows + (s->lines - 1) * s->step;
-}
+/* How many lines of the source `lines` rows see; likewise columns. */
+#define DEPTHWISE_SEEN_BY(lines, step) (3 + ((lines) - 1) * (step))
 
-/* One pixel of each row, and on to the next; `taps` along the width (2 or 3) are in the image. x is where
- * the first tap lies. */
-GEMM_INLINE void K(depthwise_slide)(const K(epilogue) *end, K(depthwise_slider) *s,
-                                    const int64_t taps, const REAL *x, REAL *out) {
-    const int64_t n = s->channels;
-    vec sum[DEPTHWISE_LINES];
-    for (int64_t r = 0; r < s->lines; r++) sum[r] = s->start;
-    for (int64_t i = 0; i < K(depthwise_seen)(s); i++, x += s->x_line) {
-        if (s->step == 2) s->middle[i] = v_load_live(x + s->pixel, n);
-        const vec right = taps == 3 ? v_load_live(x + 2 * s->pixel, n) : (vec){0};
-        for (int64_t r = 0; r < s->lines; r++) {
-            const int64_t k = i - r * s->step;
-            if (k < 0 || k >= s->rows) continue;
-            sum[r] = v_fma(s->left[i], s->w[k][0], sum[r]);
-            sum[r] = v_fma(s->middle[i], s->w[k][1], sum[r]);
-            if (taps == 3) sum[r] = v_fma(right, s->w[k][2], sum[r]);
+GEMM_INLINE void K(depthwise_patch_of)(const K(depthwise_patch) *p, const int64_t lines,
+                                       const int64_t step) {
+    const vec floor = v_set1(p->floor);
+    for (int64_t c = 0; c < p->channels; c += VL) {
+        vec w[3][3], sum[DEPTHWISE_LINES][2], x[DEPTHWISE_SEEN_BY(2, 2)];
+        GEMM_UNROLL for (int64_t k = 0; k < 3; k++) {
+            GEMM_UNROLL for (int64_t j = 0; j < 3; j++) w[k][j] = v_load(p->w[k] + j * p->tap + c);
         }
-        s->left[i] = s->step == 1 ? s->middle[i] : right;
-        s->middle[i] = right;
-    }
-    for (int64_t r = 0; r < s->lines; r++, out += s->out_line) {
-        v_store_live(out, K(depthwise_finish)(end, sum[r], s->scale, s->bias, out, n), n);
-    }
-}
-
-/* The pixels of `lines` rows for n <= VL channels from c on. win->x is where the first pixel's first tap
- * lies, or would: `before` says that it misses the image, `behind` that the last pixel's last does. */
-GEMM_INLINE void K(depthwise_slide_along)(const K(depthwise_job) *job,
-                                          const K(depthwise_window) *win, const int64_t rows,
-                                          const int64_t lines, const int64_t step, int before,
-                                          int behind, int64_t c, int64_t n, REAL *out) {
-    const K(epilogue) *end = &job->end;
-    const im2col_axis *a = job->view->axis;
-    const int64_t pixel = job->view->channels, along = a[2].out_step * pixel;
-    K(depthwise_slider) s = {.rows = rows, .lines = lines, .step = step, .channels = n};
-    s.x_line = win->x_step[1];
-    s.out_line = a[1].out_step * a[2].out_size * pixel;
-    s.pixel = pixel;
-    s.scale = end->scale == NULL ? v_set1(1) : v_load_live(end->scale + c, n);
-    s.bias = end->bias == NULL ? (vec){0} : v_load_live(end->bias + c, n);
-    s.start = end->scale == NULL ? s.bias : (vec){0};
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < 3; j++) {
-            s.w[i][j] = v_load_live(win->w + c + i * win->w_step[1] + j * win->w_step[2], n);
+        GEMM_UNROLL for (int64_t r = 0; r < lines; r++) sum[r][0] = sum[r][1] = v_load(p->start + c);
+        GEMM_UNROLL for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(lines, step); i++) {
+            GEMM_UNROLL for (int64_t j = 0; j < DEPTHWISE_SEEN_BY(2, step); j++) {
+                x[j] = v_load(p->line[i] + j * p->pixel + c);
+            }
+            GEMM_UNROLL for (int64_t r = 0; r < lines; r++) {
+                const int64_t k = i - r * step;
+                if (k < 0 || k >= 3) continue;
+                GEMM_UNROLL for (int64_t j = 0; j < 3; j++) {
+                    sum[r][0] = v_fma(x[j], w[k][j], sum[r][0]);
+                    sum[r][1] = v_fma(x[step + j], w[k][j], sum[r][1]);
+                }
+            }
+        }
+        GEMM_UNROLL for (int64_t r = 0; r < lines; r++) {
+            REAL *out = p->out + r * p->out_line + c;
+            v_store(out, v_max(floor, sum[r][0]));
+            v_store(out + p->out_pixel, v_max(floor, sum[r][1]));
         }
     }
-    const REAL *x = win->x + c;
-    for (int64_t i = 0; i < K(depthwise_seen)(&s); i++) {
-        const REAL *line = x + i * s.x_line;
-        s.left[i] = before ? (vec){0} : v_load_live(line, n);
-        if (step == 1) s.middle[i] = v_load_live(line + pixel, n);
+}
+
+#define DEPTHWISE_PATCH(lines, step)                                                             \
+    static __attribute__((noinline)) void PYAD_JOIN(                                             \
+        PYAD_JOIN(K(depthwise_patch), lines), step)(const K(depthwise_patch) *p) {               \
+        K(depthwise_patch_of)(p, lines, step);                                                   \
     }
-    out += c;
-    for (int64_t p = behind; p < a[2].count; p++, x += step * pixel, out += along) {
-        for (int64_t i = 0; i < lines * step; i++) {
-            const REAL *next = x + (K(depthwise_seen)(&s) + i) * s.x_line;
-            for (int64_t j = 0; j < step; j++) __builtin_prefetch(next + j * pixel, 0, 2);
+DEPTHWISE_PATCH(1, 1)
+DEPTHWISE_PATCH(2, 1)
+DEPTHWISE_PATCH(4, 1)
+DEPTHWISE_PATCH(1, 2)
+DEPTHWISE_PATCH(2, 2)
+#undef DEPTHWISE_PATCH
+#define DEPTHWISE_PATCH(lines, step) PYAD_JOIN(PYAD_JOIN(K(depthwise_patch), lines), step)
+
+typedef void (*K(depthwise_patch_fn))(const K(depthwise_patch) *p);
+
+/* [step - 1][lines / 2] */
+static const K(depthwise_patch_fn) K(depthwise_patch_table)[2][3] = {
+    {DEPTHWISE_PATCH(1, 1), DEPTHWISE_PATCH(2, 1), DEPTHWISE_PATCH(4, 1)},
+    {DEPTHWISE_PATCH(1, 2), DEPTHWISE_PATCH(2, 2), NULL}};
+
+#undef DEPTHWISE_PATCH
+
+/* Where a thread puts together what lies beyond the image, and sums that are not stored as they are. */
+typedef struct {
+    REAL source[DEPTHWISE_SEEN][DEPTHWISE_SEEN_BY(2, 2)][DEPTHWISE_RUN * VL];
+    REAL out[DEPTHWISE_LINES][2][DEPTHWISE_RUN * VL];
+    REAL start[DEPTHWISE_RUN * VL];
+} K(depthwise_scratch);
+
+/* The patches of some rows for a run of channels. */
+typedef struct {
+    const K(depthwise_job) *job;
+    K(depthwise_scratch) *scratch;
+    int64_t lines, step;         /* rows of a patch; pixels are `step` apart, down and along */
+    int64_t channel, channels;   /* the first, how many */
+    int64_t begin, past, pixels; /* columns of the source in the image; 1 at the end of rows */
+    int whole, plain;            /* all lines are in the image; sums need at most a floor */
+    K(depthwise_patch) patch;
+} K(depthwise_run);
+
+/* Copy n elements, and zeros up to whole vectors; all zeros from NULL. */
+GEMM_INLINE void K(depthwise_fill)(REAL *to, const REAL *from, int64_t n) {
+    for (int64_t k = 0; k < n; k += VL) {
+        v_store(to + k, from == NULL ? (vec){0} : v_load_live(from + k, pyad_min(VL, n - k)));
+    }
+}
+
+/* Take the source from the scratch, zeros where the image ends. */
+static void K(depthwise_source_aside)(const K(depthwise_run) *run, K(depthwise_patch) *p) {
+    K(depthwise_scratch) *scratch = run->scratch;
+    for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(run->lines, run->step); i++) {
+        for (int64_t j = 0; j < DEPTHWISE_SEEN_BY(2, run->step); j++) {
+            const int there = p->line[i] != NULL && j >= run->begin && j < run->past;
+            const REAL *from = there ? p->line[i] + j * p->pixel : NULL;
+            K(depthwise_fill)(scratch->source[i][j], from, run->channels);
         }
-        K(depthwise_slide)(end, &s, 3, x, out);
+        p->line[i] = scratch->source[i][0];
     }
-    if (behind) K(depthwise_slide)(end, &s, 2, x, out);
+    p->pixel = DEPTHWISE_RUN * VL;
 }
 
-/* All channels of the rows. */
-GEMM_INLINE void K(depthwise_slide_all)(const K(depthwise_job) *job,
-                                        const K(depthwise_window) *win, const int64_t rows,
-                                        const int64_t lines, const int64_t step, int before,
-                                        int behind, REAL *out) {
-    int64_t c = 0, channels = job->view->channels;
-    for (; c + VL <= channels; c += VL) {
-        K(depthwise_slide_along)(job, win, rows, lines, step, before, behind, c, VL, out);
-    }
-    if (c < channels) {
-        K(depthwise_slide_along)(job, win, rows, lines, step, before, behind, c, channels - c, out);
+/* Store the sums in the scratch. */
+static void K(depthwise_finish)(const K(depthwise_run) *run, REAL *out) {
+    const K(depthwise_patch) *p = &run->patch;
+    K(epilogue) end = run->job->end;
+    if (end.scale == NULL) end.bias = NULL; /* the sums began with it */
+    for (int64_t r = 0; r < run->lines; r++) {
+        for (int64_t u = 0; u < run->pixels; u++) {
+            REAL *to = out + r * p->out_line + u * p->out_pixel;
+            for (int64_t k = 0; k < run->channels; k += VL) {
+                const int64_t n = pyad_min(VL, run->channels - k);
+                vec y = v_load(run->scratch->out[r][u] + k);
+                if (!run->plain) y = K(epilogue_apply)(&end, y, run->channel + k, to + k, n);
+                v_store_live(to + k, y, n);
+            }
+        }
     }
 }
 
-/* The same with constants for what decides the registers; win->x is the begin of the line. */
-static void K(depthwise_span)(const K(depthwise_job) *job, K(depthwise_window) *win, int64_t lines,
-                              REAL *out) {
+/* A patch, by way of the scratch where it must. */
+static void K(depthwise_patch_any)(const K(depthwise_run) *run) {
+    const K(depthwise_patch_fn) apply = K(depthwise_patch_table)[run->step - 1][run->lines / 2];
+    const int full = run->channels % VL == 0;
+    const int inside = run->whole && full && run->begin <= 0 &&
+                       run->past >= DEPTHWISE_SEEN_BY(2, run->step);
+    const int stored = run->plain && full && run->pixels == 2;
+    if (inside && stored) {
+        apply(&run->patch);
+        return;
+    }
+    K(depthwise_patch) p = run->patch;
+    if (!inside) K(depthwise_source_aside)(run, &p);
+    if (!stored) {
+        p.out = run->scratch->out[0][0];
+        p.out_pixel = DEPTHWISE_RUN * VL;
+        p.out_line = 2 * p.out_pixel;
+    }
+    apply(&p);
+    if (!stored) K(depthwise_finish)(run, run->patch.out);
+}
+
+/* The first patch of a run. */
+static void K(depthwise_begin)(K(depthwise_run) *run, const K(depthwise_window) *win,
+                               const im2col_pixel *at, REAL *out) {
+    const im2col_axis *a = run->job->view->axis;
+    const K(epilogue) *end = &run->job->end;
+    const int64_t channels = run->job->view->channels, c = run->channel;
+    const int64_t first = a[1].first + at->h * a[1].step;
+    const int64_t begin = im2col_taps_between(&a[1], first, first).begin;
+    const int clamps = end->activation == PYAD_ACTIVATION_CLAMP && end->p1 == (REAL)INFINITY;
+    K(depthwise_patch) *p = &run->patch;
+    p->out = out + c;
+    p->out_pixel = a[2].out_step * channels;
+    p->out_line = a[1].out_step * a[2].out_size * channels;
+    p->pixel = channels;
+    p->tap = win->w_step[2];
+    run->plain = end->scale == NULL && end->residual == NULL &&
+                 (clamps || end->activation == PYAD_ACTIVATION_NONE);
+    p->floor = run->plain && clamps ? end->p0 : -(REAL)INFINITY;
+    p->channels = pyad_ceil_div(run->channels, VL) * VL;
+    p->start = run->scratch->start;
+    K(depthwise_fill)(run->scratch->start,
+                      end->scale == NULL && end->bias != NULL ? end->bias + c : NULL,
+                      run->channels);
+    run->whole = 1;
+    for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(run->lines, run->step); i++) {
+        /* of one row, taps may be far apart, or fewer than three */
+        const int64_t place = first + i * a[1].tap_step;
+        const int there = place >= 0 && place < a[1].source && (run->lines > 1 || i < a[1].taps);
+        const REAL *line = win->x + (i - begin) * win->x_step[1] + a[2].first * channels + c;
+        p->line[i] = there ? line : NULL;
+        run->whole &= there;
+    }
+    for (int64_t k = 0; k < 3; k++) {
+        p->w[k] = win->w + ((k < a[1].taps ? k : 0) - begin) * win->w_step[1] + c;
+    }
+}
+
+/* All pixels of `lines` rows; win->x is the begin of the line. */
+static void K(depthwise_rows)(const K(depthwise_job) *job, const K(depthwise_window) *win,
+                              const im2col_pixel *at, int64_t lines, REAL *out,
+                              K(depthwise_scratch) *scratch) {
     const im2col_axis *a = &job->view->axis[2];
-    int64_t last = a->first + (a->count - 1) * a->step;
-    int before = a->first < 0, behind = last + 2 >= a->source;
-    win->x += a->first * job->view->channels;
-    if (lines == DEPTHWISE_LINES) {
-        K(depthwise_slide_all)(job, win, 3, DEPTHWISE_LINES, 1, before, behind, out);
-        return;
-    }
-    if (lines == 2) {
-        if (a->step == 1) {
-            K(depthwise_slide_all)(job, win, 3, 2, 1, before, behind, out);
-        } else {
-            K(depthwise_slide_all)(job, win, 3, 2, 2, before, behind, out);
+    const int64_t channels = job->view->channels, seen = DEPTHWISE_SEEN_BY(lines, a->step);
+    K(depthwise_run) run = {.job = job, .scratch = scratch, .lines = lines, .step = a->step};
+    for (int64_t c = 0; c < channels; c += DEPTHWISE_RUN * VL) {
+        run.channel = c;
+        run.channels = pyad_min(DEPTHWISE_RUN * VL, channels - c);
+        K(depthwise_begin)(&run, win, at, out);
+        for (int64_t u = 0; u < a->count; u += 2) {
+            run.begin = -(a->first + u * a->step);
+            run.past = a->source + run.begin;
+            run.pixels = pyad_min(2, a->count - u);
+            K(depthwise_patch_any)(&run);
+            run.patch.out += 2 * run.patch.out_pixel;
+            for (int64_t i = 0; i < seen; i++) {
+                if (run.patch.line[i] != NULL) run.patch.line[i] += 2 * a->step * channels;
+            }
         }
-        return;
-    }
-    switch (win->taps[1] * 2 + (a->step == 2)) {
-        case 2: K(depthwise_slide_all)(job, win, 1, 1, 1, before, behind, out); break;
-        case 3: K(depthwise_slide_all)(job, win, 1, 1, 2, before, behind, out); break;
-        case 4: K(depthwise_slide_all)(job, win, 2, 1, 1, before, behind, out); break;
-        case 5: K(depthwise_slide_all)(job, win, 2, 1, 2, before, behind, out); break;
-        case 6: K(depthwise_slide_all)(job, win, 3, 1, 1, before, behind, out); break;
-        default: K(depthwise_slide_all)(job, win, 3, 1, 2, before, behind, out);
     }
 }
 
-/* Whether vectors may slide along a row with this window: one tap at most misses the image at either
- * end. */
-static inline int K(depthwise_slides)(const im2col_view *v, const K(depthwise_window) *win) {
+/* Whether the row from this window on is computed in patches. */
+static inline int K(depthwise_patches)(const im2col_view *v, const K(depthwise_window) *win) {
     const im2col_axis *a = &v->axis[2];
-    int64_t last = a->first + (a->count - 1) * a->step;
     return a->taps == 3 && a->tap_step == 1 && (a->step == 1 || a->step == 2) &&
-           a->first >= -1 && a->first + 1 < a->source && last + 1 < a->source &&
-           win->taps[0] == 1 && win->taps[1] >= 1 && win->taps[1] <= 3;
+           win->taps[0] == 1 && win->taps[1] >= 1 && v->axis[1].taps <= 3;
 }
 
-/* How many of `most` rows from this one on slide together: those whose windows all have three lines of
- * the image, of which neighbours share some. */
+/* How many of `most` rows from this one on a patch takes. */
 static int64_t K(depthwise_lines)(const im2col_view *v, const im2col_pixel *at, int64_t most) {
     const im2col_axis *a = &v->axis[1];
     if (a->taps != 3 || a->tap_step != 1 || a->step != v->axis[2].step) return 1;
-    const int64_t first = a->first + at->h * a->step;
-    if (first < 0) return 1;
-    const int64_t inside = (a->source - 3 - first) / a->step + 1;
-    const int64_t lines = pyad_min(most, pyad_min(inside, a->count - at->h));
+    const int64_t lines = pyad_min(most, a->count - at->h);
     if (lines >= DEPTHWISE_LINES && a->step == 1) return DEPTHWISE_LINES;
     return lines >= 2 ? 2 : 1;
 }
 
 /* One row of output pixels, or up to `most`; returns how many. */
-static int64_t K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at, int64_t most) {
+static int64_t K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at, int64_t most,
+                                 K(depthwise_scratch) *scratch) {
     const im2col_view *v = job->view;
     const im2col_axis *a = &v->axis[2];
     const im2col_range all = {0, a->taps};
     K(depthwise_window) win = K(depthwise_row_window)(job, &at);
     const REAL *x = win.x, *w = win.w;
     REAL *out = job->out + im2col_out_offset(v, &at);
-    if (K(depthwise_slides)(v, &win)) {
+    if (K(depthwise_patches)(v, &win)) {
         const int64_t lines = K(depthwise_lines)(v, &at, most);
-        K(depthwise_span)(job, &win, lines, out);
+        K(depthwise_rows)(job, &win, &at, lines, out, scratch);
         return lines;
     }
     while (at.w < a->count) {
@@ -338,7 +407,8 @@ static void K(depthwise_gather)(const K(depthwise_job) *job, const team *t) {
     if (im2col_pixels(job->view) == 0) return;
     team_range(t, im2col_pixels(job->view) / width, 1, &begin, &end);
     while (begin < end) {
-        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin);
+        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin,
+                                   t->scratch);
     }
 }
 

@@ -75,6 +75,9 @@ static int64_t K(conv_gather_shared)(const conv_shape *s, int backward) {
     return conv_taps(s) * padded * (int64_t)sizeof(REAL);
 }
 
+_Static_assert(sizeof(K(depthwise_scratch)) <= sizeof(K(conv_scratch)),
+               "a thread's scratch holds what either way needs");
+
 /* Either direction; fwd and bwd_x differ in who is the source. */
 static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *call,
                          const team *t) {
