@@ -23,6 +23,7 @@ from pyautodl.data import (
     TensorDataset,
     WeightedRandomSampler,
     as_dataset,
+    default_collate,
     load_digits,
     permutation,
     random_split,
@@ -670,3 +671,18 @@ def test_without_batches_collate_fn_makes_something_of_each_sample():
             DataLoader(dataset, batch_size=None, transform=lambda x, **more: x)
         with pytest.raises(ValueError, match="prefetch_factor must be >= 1, got 0"):
             DataLoader(dataset, prefetch_factor=0)
+
+
+def test_python_floats_become_the_default_type() -> None:
+    # float64 beside a model's float32 would be refused by every loss
+    for value, dtype in (
+        (1.5, ad.float32),
+        (np.float64(1.5), ad.float64),
+        (2, ad.int64),
+    ):
+        assert default_collate([value, value]).dtype is dtype
+    ad.set_default_dtype(ad.float64)
+    try:
+        assert default_collate([(1.5, 2)])[0].dtype is ad.float64
+    finally:
+        ad.set_default_dtype(ad.float32)

@@ -212,6 +212,29 @@ def test_spreads_of_numbers_whose_squares_overflow(
             np.testing.assert_allclose(ad.var(x, dim).numpy(), squared, rtol=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("dim", [None, 0, 1])
+@pytest.mark.parametrize("size", [1e-140, 1e-154, 1e-170, 1e-300])
+def test_spreads_of_numbers_whose_squares_vanish(
+    backend: str, dim: int | None, size: float
+) -> None:
+    unit = np.random.default_rng(0).uniform(-2, 5, (70, 300))
+    for numbers in (unit, unit[:2], unit[:, :2], unit - unit.mean()):
+        for x in (ad.tensor(numbers * size), ad.tensor(numbers.T.copy() * size).T):
+            with ad.use_backend(backend):
+                spread, mean = ad.std_mean(x, dim)
+                var = ad.var(x, dim)
+            wanted = numbers.std(dim, ddof=1) * size
+            np.testing.assert_allclose(spread.numpy(), wanted, rtol=1e-12)
+            np.testing.assert_allclose(
+                mean.numpy(), numbers.mean(dim) * size, rtol=0, atol=1e-13 * size
+            )
+            squared = (numbers.var(dim, ddof=1) * size) * size
+            np.testing.assert_allclose(var.numpy(), squared, rtol=1e-12, atol=1e-322)
+    for same in (0.0, 1e-170, -3e-300, 1.0):
+        assert (ad.full((70, 3), same, dtype=ad.float64).std(0) == 0).all()
+
+
 def test_a_mean_beside_a_variance_does_not_overflow() -> None:
     x = ad.full((40, 3), 3.3e38)
     for dim in (None, 0, 1):

@@ -1,6 +1,6 @@
 /* Variance and standard deviation: squared distances from the mean of a run or from the first of a
- * few rows, in double; runs meet by Chan's formula. Where their sum is not finite, numbers are read
- * once more, scaled down.
+ * few rows, in double; runs meet by Chan's formula. Where their sum is not finite, or too small to be
+ * all of it, numbers are read once more, scaled.
  *
  * A run is read twice, for its mean and then for the distances: it lies in L1 by then, and nothing
  * cancels as it would in a sum of squares. Rows are read once: a mean of every column would be one
@@ -131,32 +131,48 @@ static inline void K(var_rows)(const void *args, K(moments) *states, const REAL 
 
 /* Squares of numbers so much smaller are finite, and normal where those of the numbers were not. */
 #define FAR 0x1p-600
+/* Squares of numbers so much larger are normal where those of the numbers are not. */
+#define NEAR 0x1p600
 
-/* An output whose squares are not finite: by far numbers, or by some that are not finite themselves,
- * whose mean is what their sum is. Line by line, for the mean and then for the distances. */
-static __attribute__((cold, noinline)) void K(var_finish_far)(const var_args *a, int64_t o,
-                                                              int64_t n) {
+/* By what numbers have to be scaled: 1, or FAR, or NEAR. Distances below the last place of the mean are
+ * none, so that beside a mean of moderate size small squares are right. Squares of float32 always are. */
+static inline double K(var_scale)(const K(moments) *state) {
+    if (!(state->squares <= DBL_MAX)) return FAR;
+#if DTYPE == PYAD_FLOAT64
+    if (state->squares < 0x1p-900 && fabs(state->mean) < 0x1p-430) return NEAR;
+#endif
+    return 1;
+}
+
+/* An output of scaled numbers: of far ones, or of some that are not finite themselves, whose mean is
+ * what their sum is, or of tiny ones. Line by line, for the mean and then for the distances. */
+static __attribute__((cold, noinline)) void K(var_finish_scaled)(const var_args *a, int64_t o,
+                                                                 int64_t n, double scale) {
     reduction r;
     reduction_init(&r, &a->x, &a->out, 0);
     const walk *w = &r.reduced;
     const int64_t last = w->ndim - 1, lines = walk_outer(w, last);
     const REAL *x = (const REAL *)a->x.data + reduction_source(&r, o);
     double sum = 0, squares = 0;
+    /* tiny numbers from the first one, so that constants have no distances at all */
+    const double first = scale > 1 ? scale * (double)x[0] : 0;
     for (int64_t line = 0; line < lines; line++) {
         const REAL *p = x + walk_offset(w, 0, last, line);
-        for (int64_t i = 0; i < w->shape[last]; i++) sum += FAR * (double)p[i * w->stride[0][last]];
+        for (int64_t i = 0; i < w->shape[last]; i++) {
+            sum += scale * (double)p[i * w->stride[0][last]] - first;
+        }
     }
     const double mean = sum / (double)n;
     for (int64_t line = 0; line < lines && mean - mean == 0; line++) {
         const REAL *p = x + walk_offset(w, 0, last, line);
         for (int64_t i = 0; i < w->shape[last]; i++) {
-            const double d = FAR * (double)p[i * w->stride[0][last]] - mean;
+            const double d = scale * (double)p[i * w->stride[0][last]] - first - mean;
             squares += d * d;
         }
     }
     const double var = (mean - mean + squares) / ((double)n - a->correction);
-    ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) / FAR : var / FAR / FAR);
-    if (a->mean.data != NULL) ((REAL *)a->mean.data)[o] = (REAL)(mean / FAR);
+    ((REAL *)a->out.data)[o] = (REAL)(a->root ? sqrt(var) / scale : var / scale / scale);
+    if (a->mean.data != NULL) ((REAL *)a->mean.data)[o] = (REAL)((mean + first) / scale);
 }
 
 static inline void K(var_finish_all)(const void *args, const K(moments) *states, int64_t count,
@@ -164,16 +180,17 @@ static inline void K(var_finish_all)(const void *args, const K(moments) *states,
     const var_args *a = args;
     const double rest = (double)n - a->correction;
     REAL *out = (REAL *)a->out.data + o, *mean = a->mean.data;
-    int far = 0;
+    int scaled = 0;
     for (int64_t c = 0; c < count; c++) {
         const double var = states[c].squares / rest;
         out[c * so] = (REAL)(a->root ? sqrt(var) : var);
         if (mean != NULL) mean[o + c * so] = (REAL)states[c].mean;
-        far |= !(states[c].squares <= DBL_MAX);
+        scaled |= K(var_scale)(&states[c]) != 1;
     }
-    if (!far) return;
+    if (!scaled || n == 0) return;
     for (int64_t c = 0; c < count; c++) {
-        if (!(states[c].squares <= DBL_MAX)) K(var_finish_far)(a, o + c * so, n);
+        const double scale = K(var_scale)(&states[c]);
+        if (scale != 1) K(var_finish_scaled)(a, o + c * so, n, scale);
     }
 }
 
@@ -192,3 +209,4 @@ PYAD_RECORD(var, var_args, 2 * pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(moments)))
 
 #undef FAR
+#undef NEAR

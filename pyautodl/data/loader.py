@@ -31,6 +31,9 @@ _AHEAD = 2
 def default_collate(batch: list[Any]) -> Any:
     """Stack samples: tensors, arrays and numbers by position, or by name in dicts.
 
+    Python floats become the default element type, as in `tensor`, so that a loss takes them
+    beside what a model gives; PyTorch's are float64. NumPy's numbers keep their own.
+
     Raises:
         ShapeError: samples differ in shape or length; names two and the cure.
         TypeError: samples are of a kind that can't be stacked.

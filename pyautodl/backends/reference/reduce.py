@@ -103,8 +103,10 @@ def var(
     count = x.size // out.size if out.size else 1
     with np.errstate(over="ignore", invalid="ignore"):
         middle, squares = _about_the_mean(wide, axes)
-        # squares overflow where numbers do not
+        # squares overflow, or vanish, where numbers do not
         scale = np.where(np.isfinite(squares), 1.0, _FAR)
+        tiny = (squares < 2.0**-900) & (np.abs(middle) < 2.0**-430)
+        scale = np.where(tiny, 1 / _FAR, scale)
         if (scale != 1).any():
             middle, squares = _about_the_mean(wide * scale, axes)
         result = squares / (count - correction)
