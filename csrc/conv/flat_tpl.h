@@ -131,10 +131,17 @@ typedef struct {
     const K(epilogue) *end;
 } K(flat_job);
 
-/* What is stored at `out`, of n elements. */
+/* Store n sums at `out`; a bias alone is what they began with. */
 static FLAT_ONCE void K(flat_put)(const K(epilogue) *end, vec sum, vec scale, vec bias, REAL *out,
                                   int64_t n) {
-    v_store_live(out, K(depthwise_finish)(end, sum, scale, bias, out, n), n);
+    if (end->scale != NULL) sum = v_fma(sum, scale, bias);
+    if (end->residual != NULL) sum += v_load_live(end->residual + (out - end->out), n);
+    if (end->activation == PYAD_ACTIVATION_CLAMP && end->p1 == (REAL)INFINITY) {
+        sum = v_max(v_set1(end->p0), sum);
+    } else if (end->activation != PYAD_ACTIVATION_NONE) {
+        sum = K(gemm_activate)(sum, end->activation, end->p0, end->p1);
+    }
+    v_store_live(out, sum, n);
 }
 
 /* n elements of `rows` rows. x: where the first one's first tap lies; spread: of its phase. */
