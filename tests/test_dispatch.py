@@ -20,6 +20,7 @@ from pyautodl.backends import (
     KernelCall,
     Made,
     Seen,
+    contiguous_strides,
     fields,
     guarded,
     native,
@@ -32,6 +33,12 @@ from pyautodl.graph import Node, backward, line
 from pyautodl.ops.record import OPS
 
 calls = sys.modules["pyautodl.tensor.calls"]
+core = sys.modules["pyautodl.tensor.core"]
+in_place = sys.modules["pyautodl.tensor.in_place"]
+promotion = sys.modules["pyautodl.tensor.promotion"]
+creation = sys.modules["pyautodl.functional.creation"]
+array_module = sys.modules["pyautodl.backends.array"]
+on_new_block_in_python = array_module._on_new_block_in_python
 
 pytestmark = pytest.mark.skipif(not native.available, reason="the extension's own")
 
@@ -342,15 +349,19 @@ def test_calls_leave_nothing_behind() -> None:
             call = functools.partial(_call_and_differentiate, case, tensors)
             for _ in range(6):
                 call()
-            gc.collect()
-            before = sys.getallocatedblocks()
-            for _ in range(30):
-                call()
-            gc.collect()
-            if sys.getallocatedblocks() - before >= 30:
+            if _blocks_kept(call, 30) >= 30:
                 kept.append(name)
     gc.unfreeze()
     assert not kept
+
+
+def _blocks_kept(call: Any, times: int) -> int:
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(times):
+        call()
+    gc.collect()
+    return sys.getallocatedblocks() - before
 
 
 def _call_and_differentiate(case: oc.Case, tensors: list[Any]) -> None:
@@ -579,3 +590,452 @@ def test_threads_apply_at_once() -> None:
     for each in threads:
         each.join()
     assert not wrong
+
+
+# ---- arrays, tensors and numbers one by one ----
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3)])
+def test_an_empty_array_is_that_of_python(shape: tuple[int, ...]) -> None:
+    nbytes = 4 * int(np.prod(shape))
+    strides = contiguous_strides(shape)
+    kind = (nbytes, shape, strides, float32, None)
+    made, want = array_module._on_new_block(*kind), on_new_block_in_python(*kind)
+    for name in fields.SLOTS["ArrayFields"]:
+        if name not in ("storage", "address"):
+            assert getattr(made, name) == getattr(want, name), name
+    for name in fields.SLOTS["StorageFields"]:
+        if name != "address":
+            assert getattr(made.storage, name) == getattr(want.storage, name), name
+    assert made.address == made.storage.address
+    assert made.address % 64 == 0
+    assert made.layout() == want.layout()
+
+
+@pytest.mark.parametrize("nbytes", [-1, 2**62, 2**70])
+def test_what_no_memory_can_be_had_for(nbytes: int) -> None:
+    assert native.dispatch.empty_array(nbytes, (), (), float32, None) is None
+    with pytest.raises(MemoryError, match="can't allocate"):
+        array_module._on_new_block(nbytes, (), (), float32, None)
+    with pytest.raises(TypeError):
+        native.dispatch.empty_array("4", (), (), float32, None)
+    with pytest.raises(TypeError, match="expected 5 arguments"):
+        native.dispatch.empty_array(4)
+
+
+def test_make_is_that_of_python() -> None:
+    x = ad.ones(2, requires_grad=True) * 2.0
+    for arguments in ((x._array, x._edge, True), (x._array, None, False)):
+        found, want = core.make(*arguments), core.make_in_python(*arguments)
+        for name in fields.SLOTS["TensorFields"]:
+            missing = object()
+            one, other = (getattr(each, name, missing) for each in (found, want))
+            assert (one is other) or name in ("_base_changes", "_unchangeable"), name
+            assert hasattr(found, name) == hasattr(want, name)
+
+
+def test_numpy_looks_at_the_memory_itself() -> None:
+    x = ad.arange(6.0).reshape(2, 3).t()[1:]
+    shown = x.numpy()
+    assert shown.dtype == np.float32
+    assert shown.strides == (4, 12)
+    np.testing.assert_array_equal(shown, [[1.0, 4.0], [2.0, 5.0]])
+    shown[0, 1] = 9.0
+    assert x[0, 1].item() == 9.0
+    assert shown.flags.writeable
+    nothing = ad.zeros(3, 8)[:0, ::3].numpy()
+    assert (nothing.shape, nothing.strides) == ((0, 3), (32, 12))
+    assert ad.tensor(True).numpy()[()] is np.True_
+
+
+def test_what_numpy_looks_at_outlives_the_tensor_and_counts_as_shared() -> None:
+    x = ad.ones(1000)
+    storage = x._array.storage
+    shown = x.numpy()
+    part = shown[10:20]
+    assert storage.is_shared()
+    made = storage.exports.made
+    del shown
+    gone = weakref.ref(storage)
+    del x, storage
+    gc.collect()
+    part += 1.0
+    np.testing.assert_array_equal(part, np.full(10, 2.0))
+    assert gone() is not None
+    assert gone().is_shared()
+    assert gone().exports.made == made
+    del part
+    assert gone() is None
+
+
+def test_memory_is_that_of_a_storage() -> None:
+    x = ad.arange(3.0)
+    memory = native.dispatch.Memory(x._array.storage)
+    assert memoryview(memory).nbytes == 12
+    assert np.frombuffer(memory, np.float32).tolist() == [0.0, 1.0, 2.0]
+    for wrong in (None, 5, x):
+        with pytest.raises(TypeError):
+            native.dispatch.Memory(wrong)
+    half = object.__new__(type(x._array.storage))
+    half._owner = None
+    with pytest.raises(ValueError, match="set up"):
+        native.dispatch.Memory(half)
+
+
+_DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+
+
+@pytest.mark.parametrize("name", _DTYPES)
+def test_numbers_are_read_as_numpy_reads_them(name: str) -> None:
+    whole = np.array([[[-3, 0, 2], [1, 5, 100]]] * 2).astype(name)
+    for values in (whole, whole[:, :, ::2], whole.transpose(2, 0, 1), whole[:, :0]):
+        x = ad.tensor(whole)
+        if values.shape == (2, 1, 2):
+            x = x[:, :, ::2]
+        x = ad.tensor(values) if x.shape != values.shape else x
+        assert x.tolist() == values.tolist()
+    one = ad.tensor(whole)[1, 0, 2]
+    assert one.item() == whole[1, 0, 2].item()
+    assert type(one.item()) is type(whole[1, 0, 2].item()) is type(one.tolist())
+    assert bool(one) == bool(whole[1, 0, 2])
+    assert ad.tensor(float("nan")).item() != 0.0
+    assert bool(ad.tensor(float("nan")))
+
+
+def test_reading_refuses_what_is_no_array() -> None:
+    read = native.dispatch
+    for arguments in ((1,), (1, 2, 3), ("x", 0), (1, 99), (1, None)):
+        with pytest.raises((TypeError, ValueError)):
+            read.read_number(*arguments)
+    for arguments in ((0, 0, (1,), ()), (0, 0, ("x",), (1,)), (0, 0, (-1,), (1,))):
+        with pytest.raises((TypeError, ValueError, IndexError)):
+            read.read_list(*arguments)
+
+
+_DATA: list[Any] = [
+    1,
+    1.5,
+    True,
+    -0.0,
+    [1.0, 2.5],
+    [[1, 2], (3, 4)],
+    ((1, 2.5), (3, 4)),
+    [True, False],
+    [2**53 + 1, 16777217],
+    [2**53 + 1, 0.5],
+    [0.1, 1e-46, 3.4028235e38],
+    [float("inf"), float("nan")],
+    [[[[[[[[1]]]]]]]],
+    [1e39],
+    [True, 1],
+    [1, 300],
+    [-1],
+    [2**63],
+    [2**70, 1.0],
+    [],
+    [[], []],
+    [[1], [1, 2]],
+    [[1, 2], 3],
+    [3, [1, 2]],
+    [None],
+    ["x"],
+    [np.float64(1.5), 2.0],
+    [np.arange(2), np.arange(2)],
+    range(3),
+    "x",
+    None,
+    {1: 2},
+    1j,
+]
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("data", _DATA, ids=repr)
+@pytest.mark.parametrize("dtype", [None, *_DTYPES])
+def test_numbers_in_lists_are_taken_as_numpy_takes_them(
+    data: Any, dtype: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome() -> Any:
+        try:
+            x = ad.tensor(data, dtype=dtype)
+        except Exception as error:
+            return type(error), str(error)
+        return x.numpy().tobytes(), x.shape, x.dtype, x._array.layout()
+
+    found = outcome()
+    monkeypatch.setattr(creation, "_numbers_in", creation._nothing_in)
+    assert found == outcome()
+
+
+def test_lists_that_change_meanwhile_are_not_written_further() -> None:
+    write = native.dispatch.write_numbers
+    memory = ad.zeros(3, dtype=ad.int64)
+    place = memory._array.address, memory._array.dtype.code
+    _, kinds = native.dispatch.numbers_in([1, 2, 3])
+    assert write([1, 2, 3], kinds, *place, 3)
+    assert not write([7, 7, 7, 7], kinds, *place, 3)
+    assert not write([1, 2], kinds, *place, 3)
+    assert not write([1, 2.0, 3], kinds, *place, 3)
+    assert not write([1, None, 3], kinds, *place, 3)
+    assert memory.tolist()[2] != 4
+
+
+# ---- operands ----
+
+
+def _number_or_tensor() -> list[Any]:
+    plain = [2, 2.0, -0.0, 0.0, True, 10**400, 10**30, float("nan"), np.float32(2)]
+    return [*plain, "x", None, [1.0, 2.0], np.ones(2)]
+
+
+@pytest.mark.parametrize("name", ["add", "lt"])
+def test_operands_are_those_of_python(name: str) -> None:
+    def outcome(way: Any, x: Any, y: Any) -> Any:
+        try:
+            found = way(name, x, y)
+        except Exception as error:
+            return type(error), str(error)
+        return [
+            each is x or each is y or (_shown(each), each._array.dtype.name)
+            for each in found
+        ]
+
+    tensors = [ad.ones(2, dtype=each) for each in _DTYPES]
+    tensors += [ad.ones(2, requires_grad=True), nn.Parameter(ad.ones(2))]
+    others = [*_number_or_tensor(), *tensors, ad.ones((), dtype="float64")]
+    for x in tensors:
+        for y in others:
+            for _ in range(2):
+                for pair in ((x, y), (y, x)):
+                    for _ in range(2):
+                        want = outcome(promotion.operands_in_python, *pair)
+                    assert outcome(promotion.operands, *pair) == want
+    with pytest.raises(TypeError, match="expected 3 arguments"):
+        promotion.operands("add", tensors[0])
+
+
+def test_constants_are_kept_apart_by_sign_and_type() -> None:
+    x, y = ad.ones(2), ad.ones(2, dtype=ad.float64)
+    for _ in range(2):
+        assert (x / 0.0).tolist() == [float("inf")] * 2
+        assert (x / -0.0).tolist() == [float("-inf")] * 2
+        assert (x * 0.1).tolist() == [np.float32(0.1)] * 2
+        assert (y * 0.1).tolist() == [0.1] * 2
+        assert (x + (2**53 + 1)).tolist() == [2.0**53] * 2
+    numbers = [float(i) for i in range(2000)]
+    assert [(x * n)[0].item() for n in numbers] == numbers
+
+
+def test_numbers_are_inputs_as_in_python() -> None:
+    x = ad.ones(3, requires_grad=True)
+    mask = ad.tensor([True, False, True])
+    for inputs in ((x, 2.0), (x, 2), (2.0, x), (x, True), (x.detach(), 10**400)):
+        outcomes = []
+        for way in (calls.apply_in_python, calls.apply):
+            try:
+                outcomes.append(_shown(way(OPS["mul"], *inputs)))
+            except Exception as error:
+                outcomes.append((type(error), str(error)))
+        assert outcomes[0] == outcomes[1]
+    ways = (calls.apply_in_python, calls.apply_in_python, calls.apply)
+    got = [_shown(way(OPS["where"], mask, x, 0.5)) for way in ways]
+    assert got[1] == got[2]
+
+
+# ---- attributes that a call changes, and zeros ----
+
+
+@pytest.mark.parametrize("name", ["random_uniform", "random_normal", "dropout"])
+def test_random_ops_are_found_as_python_finds_them(name: str) -> None:
+    op = OPS[name]
+    inputs = (ad.ones(4, 5, requires_grad=True),) if name == "dropout" else ()
+    attrs: dict[str, Any] = {"shape": (4, 5), "dtype": float32}
+    first, second = {"random_uniform": ("low", "high"), "dropout": ("p", "p")}.get(
+        name, ("mean", "std")
+    )
+    if name == "dropout":
+        attrs = {}
+
+    def draw(way: Any, low: float) -> Any:
+        generator = ad.Generator().manual_seed(7)
+        numbers = {first: low, second: 0.5} if first != second else {first: 0.5}
+        result = way(op, *inputs, **attrs, **numbers, state=generator.array)
+        return _shown(result)[0], generator.array.storage.version, generator.get_state()
+
+    for low in (0.0, -0.0, 0.25, 0):
+        for _ in range(2):
+            want = draw(calls.apply_in_python, low)
+        before = len(op.plans)
+        found = draw(calls.apply, low)
+        assert len(op.plans) == before
+        assert found[:2] == want[:2]
+        assert found[2].tolist() == want[2].tolist()
+
+
+def test_zeros_of_both_signs_are_full_of_themselves() -> None:
+    for _ in range(3):
+        for value in (0.0, -0.0, 0.0):
+            found = calls.apply(OPS["full"], shape=(2,), value=value, dtype=float32)
+            assert found.numpy().tobytes() == np.full(2, value, np.float32).tobytes()
+
+
+def test_arrays_that_a_call_changes_may_be_absent() -> None:
+    x = ad.randn(4, 3, requires_grad=True)
+    kept = nn.BatchNorm1d(3), nn.BatchNorm1d(3, track_running_stats=False)
+    for module in kept:
+        for _ in range(3):
+            module(x).sum().backward()
+    assert kept[0].num_batches_tracked.item() == 3
+
+
+# ---- in place ----
+
+
+def _changed(way: Any, make: Any) -> Any:
+    """What a change does to tensors that `make` gives: the first is changed."""
+    tensors = make()
+    x = tensors[0]
+    before = x._array.storage.version
+    try:
+        result = way(*tensors)
+    except Exception as error:
+        return type(error), str(error), x._array.storage.version - before
+    assert result is x
+    base = x._base
+    return (
+        _shown(x._array),
+        x._requires_grad,
+        None if x._edge is None else x._edge[0].op.name,
+        x._changes,
+        x._array.storage.version - before,
+        base is not None and (x._base_changes, base._changes, base._requires_grad),
+    )
+
+
+_TARGETS: dict[str, Any] = {
+    "plain": lambda: (ad.ones(2, 3), ad.full((2, 3), 3.0)),
+    "row": lambda: (ad.ones(2, 3), ad.full((3,), 3.0)),
+    "itself": lambda: (ad.ones(2, 3),) * 2,
+    "its part": lambda: (lambda x: (x[:2], x[1:]))(ad.arange(9.0).reshape(3, 3)),
+    "a view": lambda: (ad.ones(3, 3)[1:], ad.full((2, 3), 3.0)),
+    "from a view": lambda: (ad.ones(2, 3), ad.arange(9.0).reshape(3, 3)[1:]),
+    "one of several": lambda: (ad.ones(2, 3).unbind(0)[0], ad.full((3,), 3.0)),
+    "a leaf": lambda: (ad.ones(2, 3, requires_grad=True), ad.ones(2, 3)),
+    "of a leaf": lambda: (ad.ones(2, 3, requires_grad=True)[0], ad.ones(3)),
+    "with a graph": lambda: (ad.ones(2, 3, requires_grad=True) * 2.0, ad.ones(2, 3)),
+    "by a graph": lambda: (ad.ones(2, 3), ad.ones(2, 3, requires_grad=True) * 2.0),
+    "by a leaf": lambda: (ad.ones(2, 3), ad.ones(2, 3, requires_grad=True)),
+    "repeated": lambda: (ad.ones(1, 3).expand(2, 3), ad.ones(2, 3)),
+    "columns": lambda: (ad.ones(3, 2).t(), ad.full((2, 3), 3.0)),
+    "of NumPy": lambda: (ad.from_numpy(np.ones((2, 3), "f4")), ad.ones(2, 3)),
+    "both of NumPy": lambda: tuple(
+        ad.from_numpy(each) for each in np.ones((2, 2, 3), "f4")
+    ),
+    "wider": lambda: (ad.ones(2, 3), ad.ones(2, 3, dtype=ad.float64)),
+    "integers": lambda: (ad.ones(2, 3, dtype=ad.int64), ad.full((2, 3), 3)),
+    "no fit": lambda: (ad.ones(2, 3), ad.ones(4)),
+}
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("kind", _TARGETS)
+def test_changes_are_those_of_python(kind: str, recorded: bool) -> None:
+    make = _TARGETS[kind]
+
+    def assigned(way: Any) -> Any:
+        def change(x: Any, y: Any) -> Any:
+            x._check_inplace("copy_")
+            return way(x, "copy_", y)
+
+        return change
+
+    def over(way: Any) -> Any:
+        return lambda x, y: way("add_", OPS["add"], x, y)
+
+    def scaled(way: Any) -> Any:
+        return lambda x, y: way("add_", OPS["add_scaled"], x, y, alpha=0.5)
+
+    places = in_place.assign_in_python, in_place._assign_any
+    ways = in_place.overwrite_in_python, in_place.overwrite
+    with ad.set_grad_enabled(recorded):
+        for act, both in ((assigned, places), (over, ways), (scaled, ways)):
+            want = _changed(act(both[0]), make)
+            for _ in range(2):
+                assert _changed(act(both[1]), make) == want
+
+
+def test_a_change_refuses_what_is_no_tensor() -> None:
+    x = ad.ones(2)
+    for arguments in ((), ("add_",), ("add_", OPS["add"]), ("add_", None, x)):
+        with pytest.raises((TypeError, AttributeError)):
+            in_place.overwrite(*arguments)
+    with pytest.raises(TypeError):
+        native.dispatch.assign(x, "copy_")
+    with pytest.raises(AttributeError):
+        native.dispatch.assign(x, "copy_", 5)
+
+
+@pytest.mark.parametrize("alpha", [1, 2, 0.5, -1.5])
+def test_scaled_sums_in_place_are_those_apart(alpha: float) -> None:
+    x, y = ad.randn(3, 4), ad.randn(4)
+    for name in ("add", "sub"):
+        want = getattr(x, name)(y, alpha=alpha)
+        changed = x.clone()
+        place = changed._array.address
+        assert getattr(changed, f"{name}_")(y, alpha=alpha) is changed
+        assert changed.numpy().tobytes() == want.numpy().tobytes()
+        assert changed._array.address == place
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 0, 2, 1.5, True, 2**40])
+def test_one_number_is_written_everywhere(value: float) -> None:
+    want = np.ones((3, 4), np.float32)
+    for _ in range(2):
+        x = ad.ones(3, 4)
+        x[1:, ::2] = value
+        want[1:, ::2] = value
+        assert x.numpy().tobytes() == want.tobytes()
+        for each in (ad.ones(4, 3).t(), ad.ones(3, 4)[:, 1:]):
+            filled = each.fill_(value).numpy()
+            assert filled.tobytes() == np.full(each.shape, value, "f4").tobytes()
+        made = ad.full((2, 3), float(value)).numpy()
+        assert made.tobytes() == np.full((2, 3), value, "f4").tobytes()
+    assert ad.ones(2, 2).t()[0].fill_(-0.0).tolist() == [0.0, 0.0]
+
+
+def test_a_number_that_is_written_must_fit() -> None:
+    x = ad.zeros(2, dtype=ad.int8)
+    for write in (lambda: x.__setitem__(0, 300), lambda: x.fill_(300)):
+        with pytest.raises(ad.DTypeError, match="not among the numbers of int8"):
+            write()
+    with pytest.raises(ad.DTypeError, match="full_like: "):
+        ad.full_like(x, 300)
+    # what is kept of a number is not changed by what it was written to
+    y = ad.zeros(2)
+    y[:] = 7.0
+    y += 1.0
+    assert (y.tolist(), ad.zeros(2).fill_(7.0).tolist()) == ([8.0] * 2, [7.0] * 2)
+
+
+def test_tensors_like_a_transposed_one_lie_as_it() -> None:
+    x = ad.ones(2, 3).t()
+    for make in (ad.zeros_like, ad.ones_like, ad.empty_like, ad.rand_like):
+        assert make(x).stride() == (1, 3)[:: 1 if x.stride() == (1, 3) else -1]
+    assert ad.zeros_like(x[::2]).tolist() == [[0.0, 0.0]] * 2
+    assert ad.zeros_like(x, requires_grad=True).requires_grad
+
+
+def test_gradients_are_gathered_as_in_python() -> None:
+    params = [ad.ones(2, requires_grad=True) for _ in range(3)]
+    (params[0] * 2.0 + params[2]).sum().backward()
+    for each in (params, tuple(params), [], params[1:2]):
+        found, want = native.dispatch.gradients_of(each), core.gradients_in_python(each)
+        assert [[id(x) for x in part] for part in found[:2]] == [
+            [id(x) for x in part] for part in want[:2]
+        ]
+        assert found[2] == want[2]
+    assert native.dispatch.gradients_of([params[0], 5]) is None
+    with pytest.raises(TypeError):
+        native.dispatch.gradients_of(5)
+    half = object.__new__(ad.Tensor)
+    assert native.dispatch.gradients_of([half]) is None

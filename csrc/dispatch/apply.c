@@ -5,15 +5,14 @@
  * finds the plan; runs it; makes the node and the tensors. Until the plan has run it may still leave the
  * call to Python: for the first call of a kind, and for what is rare.
  */
+#include <math.h>
+
 #include "call.h"
 
 struct apply_tools apply_tools;
 #define TOOLS apply_tools
 
-/* What a step of a call comes to. */
-typedef enum { FAILED = -1, LEFT_TO_PYTHON = 0, DONE = 1 } outcome;
-
-static void let_go(call *self) {
+void let_go(call *self) {
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Py_XDECREF(self->arrays[i]);
         Py_XDECREF(self->layouts[i]);
@@ -61,8 +60,29 @@ static outcome take_tensor(call *self, Py_ssize_t i, tensor_object *x) {
     return self->edges[i] == NULL ? FAILED : DONE;
 }
 
+/* The element type of the first tensor, if a number is weak beside it: a new reference. */
+static PyObject *weak_dtype(const call *self, PyObject *number) {
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (!is_of(self->inputs[i], tensor_class)) continue;
+        PyObject *array = ((tensor_object *)self->inputs[i])->_array;
+        PyObject *dtype = array != NULL && is_array(array) ? ((array_object *)array)->dtype : NULL;
+        return dtype != NULL && is_weak_beside(number, dtype) ? Py_NewRef(dtype) : NULL;
+    }
+    return NULL;
+}
+
 static outcome take_number(call *self, Py_ssize_t i, PyObject *x) {
-    PyObject *op = (PyObject *)self->op, *inputs = tuple_from(self->inputs, self->count);
+    PyObject *op = (PyObject *)self->op, *name = self->op->name;
+    PyObject *dtype = self->op->view == Py_False && name != NULL ? weak_dtype(self, x) : NULL;
+    if (dtype != NULL) {
+        Py_INCREF(name);
+        self->arrays[i] = constant_of(name, x, dtype);
+        Py_DECREF(name);
+        Py_DECREF(dtype);
+        if (self->arrays[i] != NULL) return DONE;
+        if (PyErr_Occurred()) return FAILED;
+    }
+    PyObject *inputs = tuple_from(self->inputs, self->count);
     if (inputs == NULL) return FAILED;
     self->arrays[i] = PyObject_CallFunctionObjArgs(TOOLS.constant_array, op, x, inputs, NULL);
     Py_DECREF(inputs);
@@ -83,8 +103,7 @@ static outcome take_input(call *self, Py_ssize_t i) {
     return self->layouts[i] == NULL ? FAILED : DONE;
 }
 
-/* Whether an attribute of what is this thread's own is true; -1 on error. */
-static int is_set(PyObject *local, PyObject *name) {
+int is_set(PyObject *local, PyObject *name) {
     PyObject *value = PyObject_GetAttr(local, name);
     if (value == NULL) return -1;
     int found = PyObject_IsTrue(value);
@@ -106,7 +125,7 @@ static PyObject *needs_of(Py_ssize_t count, unsigned wanted) {
     return needs;
 }
 
-static outcome take_inputs(call *self) {
+outcome take_inputs(call *self) {
     for (Py_ssize_t i = 0; i < self->count; i++) {
         outcome taken = take_input(self, i);
         if (taken != DONE) return taken;
@@ -194,8 +213,7 @@ static outcome look_up(call *self, PyObject *key) {
     return LEFT_TO_PYTHON;
 }
 
-/* The plan of an op that has one for every call, and the kernel's floats. */
-static outcome find_planned(call *self) {
+outcome find_planned(call *self) {
     attribute_kind kind = kind_of_attributes(self);
     PyObject *params = self->op->params;
     if (params == Py_None || kind == NO_ATTRIBUTES) {
@@ -217,45 +235,113 @@ PyObject *attributes_of(const call *self) {
     return self->attrs != NULL ? Py_NewRef(self->attrs) : PyDict_New();
 }
 
-/* The same by `find_trace` itself. */
-static outcome ask_for_trace(call *self) {
-    PyObject *layouts = tuple_from(self->layouts, self->count);
-    if (layouts == NULL) return FAILED;
-    PyObject *attrs = attributes_of(self), *found = NULL;
-    if (attrs != NULL) {
-        found = PyObject_CallFunctionObjArgs(TOOLS.find_trace, (PyObject *)self->op, layouts, self->needs,
-                                             attrs, NULL);
-        Py_DECREF(attrs);
-    }
-    Py_DECREF(layouts);
-    PyObject *plan, *key, *held;
-    if (found == NULL || !PyArg_ParseTuple(found, "OOO", &plan, &key, &held)) {
-        Py_XDECREF(found);
-        return FAILED;
-    }
-    outcome taken = take_plan(self, plan);
-    if (taken == DONE) self->floats = Py_NewRef(held);
-    Py_DECREF(found);
-    return taken;
+/* Whether all fields of an op are set that a call reads. */
+static int is_set_up(const op_object *op) {
+    return op->name && op->plan && op->plans && PyDict_CheckExact(op->plans) && op->params && op->saves &&
+           op->view && op->changes && PyTuple_CheckExact(op->changes) && op->integers;
 }
 
-/* The trace of another op's call, see ops/trace.py. */
-static outcome find_traced(call *self) {
-    attribute_kind kind = kind_of_attributes(self);
-    int unusual = PyTuple_Size(self->op->changes) > 0;
-    if (kind != NO_ATTRIBUTES) {
-        int with_zeros = PySet_Contains(TOOLS.with_zeros, self->op->name);
-        if (with_zeros < 0) return FAILED;
-        unusual |= with_zeros;
+/* ---- the trace of an op without plans, see ops/trace.py ---- */
+
+/* The layouts in place of arrays that a call changes, which go to the end of `held`. */
+static PyObject *layouts_of(PyObject *value, PyObject *held) {
+    if (!PyTuple_CheckExact(value)) {
+        return PyList_Append(held, value) < 0 ? NULL : layout_of(value);
     }
-    /* which attributes are declared as integers is not looked up yet */
-    if (kind == BY_VALUE) unusual |= !PyDict_Check(self->op->integers);
-    if (unusual) return ask_for_trace(self);
-    if (kind == BY_VALUE && PyDict_Size(self->op->integers) > 0) kind = BY_TYPE;
-    outcome found = look_up(self, key_of(self, 1, kind));
-    if (found == DONE && (self->floats = PyTuple_New(0)) == NULL) return FAILED;
+    Py_ssize_t count = PyTuple_Size(value);
+    PyObject *layouts = PyTuple_New(count);
+    for (Py_ssize_t i = 0; layouts != NULL && i < count; i++) {
+        PyObject *array = PyTuple_GetItem(value, i), *layout = NULL;
+        if (array == Py_None) {
+            layout = Py_NewRef(Py_None);
+        } else if (PyList_Append(held, array) == 0) {
+            layout = layout_of(array);
+        }
+        if (layout == NULL || PyTuple_SetItem(layouts, i, layout) < 0) Py_CLEAR(layouts);
+    }
+    return layouts;
+}
+
+/* What `_set_apart` does: the attributes with layouts in place of arrays that the call changes, and those
+ * arrays in the place of floats. */
+static PyObject *set_apart(call *self) {
+    PyObject *changes = Py_NewRef(self->op->changes), *held = PyList_New(0);
+    PyObject *plain = self->attrs != NULL ? PyDict_Copy(self->attrs) : PyDict_New();
+    Py_ssize_t count = PyTuple_Size(changes);
+    for (Py_ssize_t i = 0; held != NULL && plain != NULL && i < count; i++) {
+        PyObject *name = PyTuple_GetItem(changes, i);
+        PyObject *value = Py_XNewRef(PyDict_GetItemWithError(plain, name));
+        if (value != NULL && value != Py_None) {
+            PyObject *layouts = layouts_of(value, held);
+            if (layouts == NULL || PyDict_SetItem(plain, name, layouts) < 0) Py_CLEAR(plain);
+            Py_XDECREF(layouts);
+        }
+        Py_XDECREF(value);
+        if (PyErr_Occurred()) Py_CLEAR(plain);
+    }
+    if (plain != NULL && held != NULL) self->floats = PySequence_Tuple(held);
+    Py_XDECREF(held);
+    Py_DECREF(changes);
+    if (self->floats == NULL) Py_CLEAR(plain);
+    return plain;
+}
+
+/* Whether a value is a float of Python that is 0.0 or -0.0. */
+static int is_zero(PyObject *value) { return PyFloat_CheckExact(value) && PyFloat_AsDouble(value) == 0.0; }
+
+/* The key with what tells 0.0 from -0.0 among the attributes, see `signs_of_zeros`; it takes over the
+ * reference to the key. */
+static PyObject *with_signs(PyObject *key, PyObject *attrs) {
+    PyObject *name, *value, *signs = PyList_New(0);
+    Py_ssize_t next = 0;
+    while (signs != NULL && PyDict_Next(attrs, &next, &name, &value)) {
+        if (!is_zero(value)) continue;
+        PyObject *sign = PyFloat_FromDouble(copysign(1.0, PyFloat_AsDouble(value)));
+        if (sign == NULL || PyList_Append(signs, sign) < 0) Py_CLEAR(signs);
+        Py_XDECREF(sign);
+    }
+    PyObject *end = signs == NULL ? NULL : PySequence_Tuple(signs);
+    PyObject *found = end == NULL ? NULL : PySequence_Concat(key, end);
+    Py_XDECREF(end);
+    Py_XDECREF(signs);
+    Py_DECREF(key);
     return found;
 }
+
+/* The key of a trace, by the attributes that are left. */
+static PyObject *trace_key(const call *self, attribute_kind kind) {
+    PyObject *key = key_of(self, 1, kind);
+    if (key == NULL || kind == NO_ATTRIBUTES) return key;
+    int with_zeros = PySet_Contains(TOOLS.with_zeros, self->op->name);
+    if (with_zeros < 0) Py_CLEAR(key);
+    return with_zeros > 0 ? with_signs(key, self->attrs) : key;
+}
+
+static outcome find_traced(call *self) {
+    PyObject *attrs = self->attrs, *plain = NULL;
+    if (PyTuple_Size(self->op->changes) > 0) {
+        if ((plain = set_apart(self)) == NULL) return FAILED;
+        if (!is_set_up(self->op)) { /* layouts have run what they may */
+            Py_DECREF(plain);
+            return LEFT_TO_PYTHON;
+        }
+        self->attrs = plain;
+    } else if ((self->floats = PyTuple_New(0)) == NULL) {
+        return FAILED;
+    }
+    attribute_kind kind = kind_of_attributes(self);
+    outcome found = LEFT_TO_PYTHON;
+    /* else it is not looked up yet which attributes are declared as integers */
+    if (kind != BY_VALUE || PyDict_Check(self->op->integers)) {
+        if (kind == BY_VALUE && PyDict_Size(self->op->integers) > 0) kind = BY_TYPE;
+        found = look_up(self, trace_key(self, kind));
+    }
+    self->attrs = attrs;
+    Py_XDECREF(plain);
+    return found;
+}
+
+/* ---- what the plan gives ---- */
 
 PyObject *run_on_arrays(PyObject *run, PyObject *const *arrays, Py_ssize_t count, PyObject *floats) {
     if (Py_TYPE(run) == launch_type) return launch(run, arrays, count, floats);
@@ -279,11 +365,6 @@ static PyObject *run_plan(const call *self) {
 }
 
 /* ---- a call ---- */
-
-static int is_set_up(const op_object *op) {
-    return op->name && op->plan && op->plans && PyDict_CheckExact(op->plans) && op->params && op->saves &&
-           op->view && op->changes && PyTuple_CheckExact(op->changes) && op->integers;
-}
 
 int is_op(PyObject *object) {
     return PyObject_TypeCheck(object, op_fields) && is_set_up((op_object *)object);
@@ -365,8 +446,7 @@ PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t c
     return found;
 }
 
-/* Keywords, whose values follow the other arguments, as a dict. */
-static PyObject *keywords_as_dict(PyObject *names, PyObject *const *values) {
+PyObject *keywords_as_dict(PyObject *names, PyObject *const *values) {
     PyObject *found = PyDict_New();
     Py_ssize_t count = PyTuple_Size(names);
     for (Py_ssize_t i = 0; found != NULL && i < count; i++) {

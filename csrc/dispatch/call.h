@@ -22,6 +22,26 @@ typedef struct {
     PyObject *floats;
 } call;
 
+/* What a step of a call comes to. */
+typedef enum { FAILED = -1, LEFT_TO_PYTHON = 0, DONE = 1 } outcome;
+
+/* ---- apply.c ---- */
+
+/* Gather what a call needs of its inputs, and whether it is recorded. */
+outcome take_inputs(call *self);
+
+/* The plan of an op that has one for every call, and the kernel's floats. */
+outcome find_planned(call *self);
+
+/* Let go of what was gathered. */
+void let_go(call *self);
+
+/* Whether an attribute of what is this thread's own is true; -1 on error. */
+int is_set(PyObject *local, PyObject *name);
+
+/* Keywords, whose values follow the other arguments, as a dict. */
+PyObject *keywords_as_dict(PyObject *names, PyObject *const *values);
+
 /* The attributes as a dict, an own one if there are none; NULL on error. */
 PyObject *attributes_of(const call *self);
 

@@ -3,11 +3,16 @@
  * graph/); this is the same for calls of kinds that were seen before, several times as fast.
  *
  *   objects.c   the fields of storages, arrays, plans, nodes, tensors, as C has them
+ *   memory.c    arrays and tensors one by one, and their memory for NumPy
+ *   numbers.c   numbers of Python, read and written
+ *   operands.c  the operands of a function, constants among them
  *   launch.c    prepared kernel calls, one after the other, as one callable
  *   view.c      views of arrays as such a callable
  *   apply.c     from tensors to the plan of an op's call, and through it
  *   record.c    the node of a call, if it is recorded, and the tensors on its outputs
+ *   change.c    changes in place that are not recorded
  *   line.c      the beginning of a backward pass
+ *   gradients.c those of an optimizer's parameters
  *   module.c    the module pyautodl._dispatch
  *
  * It is the only C that knows Python, of which it uses the limited API: one build serves all
@@ -26,6 +31,9 @@
 
 /* The runtime of the extension _native. */
 extern const pyad_interface *runtime;
+
+/* The address of a new block of so many bytes, 0 if there is none: the runtime's, too. */
+extern int64_t (*allocate)(int64_t nbytes);
 
 /* ---- objects.c ----
  *
@@ -110,8 +118,8 @@ int64_t address_of(PyObject *array);
 
 /* Names of attributes, as strings that are made once: -1 if that fails. */
 #define PYAD_NAMES(F)                                                                             \
-    F(_follow_base) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(info) F(layout) \
-    F(modules) F(passed) F(run)
+    F(_follow_base) F(_over) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(info) \
+    F(layout) F(modules) F(passed) F(run)
 extern struct attribute_names {
     PYAD_NAMES(PYAD_FIELD)
 } attribute;
@@ -119,6 +127,39 @@ int make_names(void);
 
 /* References to `count` objects as a tuple; NULL on error. */
 PyObject *tuple_from(PyObject *const *items, Py_ssize_t count);
+
+/* ---- memory.c ---- */
+
+int add_memory(PyObject *module);
+
+PyObject *buffer_address(PyObject *module, PyObject *object);
+PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *tensor_on(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- numbers.c ---- */
+
+PyObject *read_number(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *read_list(PyObject *module, PyObject *arguments);
+PyObject *numbers_in(PyObject *module, PyObject *data);
+PyObject *write_numbers(PyObject *module, PyObject *arguments);
+
+/* ---- operands.c ----
+ *
+ *   operands         (name, x, y): them in Python
+ *   constant         (number, dtype, name): an array of a number
+ *   floats           the element types beside which a float is weak, in a tuple */
+#define OPERAND_TOOLS(F) F(operands) F(constant) F(floats)
+extern struct operand_tools {
+    OPERAND_TOOLS(PYAD_FIELD)
+} operand_tools;
+
+/* Whether a number of Python becomes one of an element type, whatever its own kind. */
+int is_weak_beside(PyObject *number, PyObject *dtype);
+
+/* The array of such a number; NULL, maybe without an error: left to Python. */
+PyObject *constant_of(PyObject *name, PyObject *number, PyObject *dtype);
+
+PyObject *operands(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- launch.c ---- */
 
@@ -130,6 +171,9 @@ void set_failure(PyObject *function);
 
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
+
+/* Count a change of a storage's memory, which has a version. */
+int count_change(storage_object *storage, PyObject *by);
 
 /* The inputs as a tuple, which nobody changes while they are in use; NULL if they are none. */
 PyObject *tuple_of(PyObject *inputs);
@@ -147,7 +191,7 @@ PyObject *view_of(PyObject *self, PyObject *array);
 /* Functions and objects of Python that calls need; tensor/calls.py gives them by these names.
  *   anew             (op, inputs, attrs): a call in Python, of kinds not seen before
  *   constant_array   (op, number, inputs): an input that is a number
- *   find_trace, with_zeros, attributes: see ops/trace.py and ops/record.py
+ *   with_zeros, attributes: see ops/trace.py and ops/record.py
  *   mode, stack      what this thread records, and the modules that it is in
  *   numbers          gives each node its number
  *   keep             packs what is saved of memory that others may change
@@ -155,8 +199,8 @@ PyObject *view_of(PyObject *self, PyObject *array);
  *   add, floating    the name of that op, and the category of element types with gradients
  *   one_of_several, unrecorded: why a view can't be changed in place */
 #define APPLY_TOOLS(F)                                                                            \
-    F(anew) F(constant_array) F(find_trace) F(with_zeros) F(attributes) F(mode) F(stack) F(numbers) \
-    F(keep) F(warn) F(add) F(floating) F(one_of_several) F(unrecorded)
+    F(anew) F(constant_array) F(with_zeros) F(attributes) F(mode) F(stack) F(numbers) F(keep) \
+    F(warn) F(add) F(floating) F(one_of_several) F(unrecorded)
 extern struct apply_tools {
     APPLY_TOOLS(PYAD_FIELD)
 } apply_tools;
@@ -176,6 +220,20 @@ PyObject *new_tensor(PyObject *array, PyObject *node, Py_ssize_t i);
 PyObject *apply(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names);
 PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
+/* ---- change.c ----
+ *
+ *   overwrite, assign: the same in Python
+ *   kernel_plan      the class of plans that may run over their first input
+ *   copies           (layout, layout) -> what copies one such array into another
+ *   one, nothing     the number, and the empty tuple */
+#define CHANGE_TOOLS(F) F(overwrite) F(assign) F(kernel_plan) F(copies) F(one) F(nothing)
+extern struct change_tools {
+    CHANGE_TOOLS(PYAD_FIELD)
+} change_tools;
+
+PyObject *overwrite(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names);
+PyObject *assign(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
 /* ---- line.c ---- */
 
 /* The same for it; graph/line.py gives them.
@@ -191,5 +249,9 @@ extern struct line_tools {
 PyObject *run_line(PyObject *module, PyObject *arguments);
 PyObject *repeat_gradients(PyObject *module, PyObject *arguments);
 PyObject *fill_leaves(PyObject *module, PyObject *arguments);
+
+/* ---- gradients.c ---- */
+
+PyObject *gradients_of(PyObject *module, PyObject *params);
 
 #endif

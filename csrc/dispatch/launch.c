@@ -213,7 +213,7 @@ static PyObject *run_on(const launch_object *self, value *values, PyObject *floa
     return found;
 }
 
-static int count_change(storage_object *storage, PyObject *by) {
+int count_change(storage_object *storage, PyObject *by) {
     Py_INCREF((PyObject *)storage); /* an addition may run anything */
     PyObject *version = PyNumber_Add(storage->version, by);
     if (version != NULL) PYAD_SET(storage->version, version);

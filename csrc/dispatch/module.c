@@ -2,6 +2,7 @@
 #include "dispatch.h"
 
 const pyad_interface *runtime;
+int64_t (*allocate)(int64_t nbytes);
 
 /* The interpreter that the types and classes are of. */
 static int64_t home = -1;
@@ -18,10 +19,11 @@ static int stay_home(void) {
 
 static PyObject *bind_runtime(PyObject *module, PyObject *arguments) {
     (void)module;
-    long long address;
+    long long address, allocates;
     PyObject *failure;
-    if (stay_home() < 0 || !PyArg_ParseTuple(arguments, "LO", &address, &failure)) return NULL;
+    if (stay_home() < 0 || !PyArg_ParseTuple(arguments, "LLO", &address, &allocates, &failure)) return NULL;
     runtime = (const pyad_interface *)(intptr_t)address;
+    allocate = (int64_t (*)(int64_t))(intptr_t)allocates;
     set_failure(failure);
     Py_RETURN_NONE;
 }
@@ -53,6 +55,8 @@ static PyObject *bind_arrays(PyObject *module, PyObject *arguments) {
     Py_INCREF(tool);
 #define TAKE_APPLY(name) TAKE(apply_tools.name, #name)
 #define TAKE_LINE(name) TAKE(line_tools.name, #name)
+#define TAKE_OPERAND(name) TAKE(operand_tools.name, #name)
+#define TAKE_CHANGE(name) TAKE(change_tools.name, #name)
 
 static PyObject *bind_tensors(PyObject *module, PyObject *arguments) {
     (void)module;
@@ -71,6 +75,20 @@ static PyObject *bind_line(PyObject *module, PyObject *tools) {
     Py_RETURN_NONE;
 }
 
+static PyObject *bind_operands(PyObject *module, PyObject *tools) {
+    (void)module;
+    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_operands: expected a dict");
+    OPERAND_TOOLS(TAKE_OPERAND)
+    Py_RETURN_NONE;
+}
+
+static PyObject *bind_changes(PyObject *module, PyObject *tools) {
+    (void)module;
+    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_changes: expected a dict");
+    CHANGE_TOOLS(TAKE_CHANGE)
+    Py_RETURN_NONE;
+}
+
 /* What a tensor's property `grad` reads: the field, and only where there is none although a call made
  * the tensor, its method that tells why. */
 static PyObject *read_grad(PyObject *module, PyObject *self) {
@@ -85,8 +103,8 @@ static PyObject *read_grad(PyObject *module, PyObject *self) {
 
 static PyMethodDef methods[] = {
     {"bind_runtime", bind_runtime, METH_VARARGS,
-     "bind_runtime(address, failure): the runtime's table of functions, and what makes of a kernel's "
-     "name the error to raise after it failed."},
+     "bind_runtime(address, allocate, failure): the runtime's table of functions, the address of the one "
+     "that gives blocks, and what makes of a kernel's name the error to raise after it failed."},
     {"bind_arrays", bind_arrays, METH_VARARGS,
      "bind_arrays(Storage, Array): the classes of what kernels make."},
     {"bind_tensors", bind_tensors, METH_VARARGS,
@@ -95,6 +113,30 @@ static PyMethodDef methods[] = {
      "apply(op, *inputs, **attrs): see tensor/calls.py."},
     {"apply_known", (PyCFunction)(void (*)(void))apply_known, METH_FASTCALL,
      "apply_known(op, inputs, attrs): the same."},
+    {"empty_array", (PyCFunction)(void (*)(void))empty_array, METH_FASTCALL,
+     "empty_array(nbytes, shape, strides, dtype, layout): the array on a new block; None: there is none."},
+    {"buffer_address", buffer_address, METH_O,
+     "buffer_address(object): the address of the first element of what shows its memory."},
+    {"make", (PyCFunction)(void (*)(void))tensor_on, METH_FASTCALL,
+     "make(array, edge, requires_grad): see tensor/core.py."},
+    {"read_number", (PyCFunction)(void (*)(void))read_number, METH_FASTCALL,
+     "read_number(address, code): the number there, of an element type's code."},
+    {"read_list", read_list, METH_VARARGS,
+     "read_list(address, code, shape, strides): an array's elements as nested lists."},
+    {"numbers_in", numbers_in, METH_O,
+     "numbers_in(data): the shape of nested lists of Python numbers, and the kinds of these; None: there "
+     "is more to look at."},
+    {"write_numbers", write_numbers, METH_VARARGS,
+     "write_numbers(data, kinds, address, code, count): write them; whether that could be."},
+    {"bind_operands", bind_operands, METH_O, "bind_operands(tools): what `operands` works with."},
+    {"operands", (PyCFunction)(void (*)(void))operands, METH_FASTCALL,
+     "operands(name, x, y): see tensor/promotion.py."},
+    {"bind_changes", bind_changes, METH_O,
+     "bind_changes(tools): what `overwrite` and `assign` work with."},
+    {"overwrite", (PyCFunction)(void (*)(void))overwrite, METH_FASTCALL | METH_KEYWORDS,
+     "overwrite(name, op, x, *others, **attrs): see tensor/in_place.py."},
+    {"assign", (PyCFunction)(void (*)(void))assign, METH_FASTCALL,
+     "assign(x, name, result): see tensor/in_place.py."},
     {"bind_line", bind_line, METH_O, "bind_line(tools): what `run_line` works with."},
     {"run_line", run_line, METH_VARARGS,
      "run_line(edge, gradient, retain_graph): see graph/line.py."},
@@ -102,6 +144,8 @@ static PyMethodDef methods[] = {
      "repeat_gradients(node, gradients): see graph/backward.py; None: it can't."},
     {"read_grad", read_grad, METH_O, "read_grad(tensor): see tensor/core.py."},
     {"fill_leaves", fill_leaves, METH_VARARGS, "fill_leaves(leaves, found): see graph/line.py."},
+    {"gradients_of", gradients_of, METH_O,
+     "gradients_of(params): see tensor/core.py; None: it can't."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -121,7 +165,7 @@ PyMODINIT_FUNC PyInit__dispatch(void) {
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
     int failed = make_names() < 0 || add_objects(module) < 0 || add_launch(module) < 0 ||
-                 add_view(module) < 0;
+                 add_view(module) < 0 || add_memory(module) < 0;
     if (failed) Py_CLEAR(module);
     return module;
 }

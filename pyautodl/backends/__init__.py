@@ -26,6 +26,7 @@ from pyautodl.backends.array import (
     out_of_range,
     overlapping_axis,
     pack_layout,
+    repeated,
 )
 from pyautodl.backends.calls import is_direct, observe, run, witnessed
 from pyautodl.backends.choice import (
@@ -84,6 +85,7 @@ __all__ = [
     "pinned_backend",
     "prepare",
     "prepare_chain",
+    "repeated",
     "run",
     "see",
     "use_backend",

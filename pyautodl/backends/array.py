@@ -48,15 +48,15 @@ __all__ = [
     "out_of_range",
     "overlapping_axis",
     "pack_layout",
+    "repeated",
 ]
 
 # of a C `pyad_array`
 DESC_BYTES = 8 * (3 + 2 * MAX_DIMS)
 _ALIGNMENT = 64
+_new_ndarray = np.ndarray
 _pack_address = struct.Struct("<Q").pack
 _put_address = struct.Struct("<Q").pack_into
-# by dtype code: f32 f64 i64 i32 i16 i8 u8 bool
-_UNPACK = [struct.Struct(f"={code}").unpack for code in "fdqihbB?"]
 _pack_geometry = struct.Struct(f"<qq{MAX_DIMS}q{MAX_DIMS}q").pack
 
 
@@ -117,7 +117,7 @@ class Storage(StorageFields):
         """Whether others (NumPy, another framework) may change the memory unseen."""
         return self.foreign or bool(self.exports)
 
-    def note_export(self, view: _MemoryView) -> None:
+    def note_export(self, view: object) -> None:
         """Count the memory as shared while `view` lives; what may be written through it
         has no other form any more.
         """
@@ -134,14 +134,17 @@ class Storage(StorageFields):
         return self.version, 0 if self.exports is None else self.exports.made
 
 
-class _Exports(weakref.WeakSet["_MemoryView"]):
+class _Exports(weakref.WeakSet[Any]):
     """The views of a storage that are alive, and how many there ever were."""
 
     made = 0
 
 
 class _MemoryView:
-    """What NumPy needs to look at an array's memory; it keeps the storage alive."""
+    """What NumPy needs to look at an array's memory; it keeps the storage alive.
+
+    Where the extension has allocated the block, its `Memory` is the same in less time.
+    """
 
     __slots__ = ("__array_interface__", "__weakref__", "_storage")
 
@@ -224,7 +227,7 @@ class Array(ArrayFields):
         """The same, to write to: nobody looks at a value that is there."""
         if self._ndarray is not None:
             return self._ndarray
-        return np.asarray(_MemoryView(self))
+        return _ndarray_on(self, _memory_of(self))
 
     def item(self) -> float | int | bool:
         """The first element as a Python number, without a NumPy view."""
@@ -232,12 +235,15 @@ class Array(ArrayFields):
             note_reads()
         if self._ndarray is not None or not native.available:
             return self._view().flat[0].item()
-        if self.dtype.category == FLOATING:
-            return native.read_float(self.address, self.dtype.code)
-        number: float | int | bool = _UNPACK[self.dtype.code](
-            native.buffer(self.address, self.dtype.itemsize)
-        )[0]
-        return number
+        return _read_number(self.address, self.dtype.code)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers, one without axes as a number."""
+        if READS:
+            note_reads()
+        if self._ndarray is not None or not native.available:
+            return self._view().tolist()
+        return _read_list(self.address, self.dtype.code, self.shape, self.strides)
 
     def set_item(self, value: float) -> None:
         """Write the first element of an array of floats."""
@@ -252,9 +258,9 @@ class Array(ArrayFields):
             note_reads()
         if self._ndarray is not None:
             return self._ndarray
-        view = _MemoryView(self)
-        self.storage.note_export(view)
-        return np.asarray(view)
+        memory = _memory_of(self)
+        self.storage.note_export(memory)
+        return _ndarray_on(self, memory)
 
     def view(
         self,
@@ -307,8 +313,35 @@ class Array(ArrayFields):
         return f"Array({self.shape}, {self.dtype.name}, strides={self.strides})"
 
 
+def _memory_of(array: Array) -> Any:
+    """What an array of NumPy on an array's memory holds, to keep that alive."""
+    # NumPy refuses strides that lead out of a buffer, of what has no elements, too
+    if _Memory is None or array.storage.foreign or 0 in array.shape:
+        return _MemoryView(array)
+    return _Memory(array.storage)
+
+
+def _ndarray_on(array: Array, memory: Any) -> np.ndarray[Any, Any]:
+    """An array of NumPy on what `_memory_of` an array gave."""
+    if type(memory) is _MemoryView:
+        return np.asarray(memory)
+    dtype = array.dtype
+    itemsize = dtype.itemsize
+    strides = _byte_strides(array.strides, itemsize)
+    offset = array.offset * itemsize
+    return _new_ndarray(array.shape, dtype.numpy, memory, offset, strides)
+
+
+@lru_cache(maxsize=8192)
+def _byte_strides(strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    return tuple([stride * itemsize for stride in strides])
+
+
+_Memory: Any = None
 if native.available:
     native.dispatch.bind_arrays(Storage, Array)
+    _Memory = native.dispatch.Memory
+    _read_number, _read_list = native.dispatch.read_number, native.dispatch.read_list
 
 
 class Table:
@@ -448,17 +481,42 @@ def empty(
     Raises:
         MemoryError: the memory can't be had; says how many bytes were asked for.
     """
-    nbytes, c_order = _plan(shape, dtype.itemsize)
-    return Array(
-        new_storage(nbytes), 0, shape, c_order if strides is None else strides, dtype
-    )
+    nbytes, c_order, layout = _plan(shape, dtype.code)
+    if strides is None:
+        return _on_new_block(nbytes, shape, c_order, dtype, layout)
+    return _on_new_block(nbytes, shape, strides, dtype, None)
 
 
 @lru_cache(maxsize=8192)
-def _plan(shape: tuple[int, ...], itemsize: int) -> tuple[int, tuple[int, ...]]:
-    """The bytes of a new array, and its strides in C order."""
+def _plan(
+    shape: tuple[int, ...], code: int
+) -> tuple[int, tuple[int, ...], bytes | None]:
+    """The bytes of a new array, and its strides and its layout in C order."""
     # kept for (2, 3) the bytes of (2.0, 3) would be no integer either
-    return operator.index(prod(shape)) * itemsize, contiguous_strides(shape)
+    nbytes = operator.index(prod(shape)) * DTYPES[code].itemsize
+    strides = contiguous_strides(shape)
+    fits = len(shape) <= MAX_DIMS
+    return nbytes, strides, pack_layout(code, shape, strides) if fits else None
+
+
+def _on_new_block_in_python(
+    nbytes: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: DType,
+    layout: bytes | None,
+) -> Array:
+    return Array(new_storage(nbytes), 0, shape, strides, dtype, layout)
+
+
+def _on_new_block_in_c(nbytes: int, *kind: Any) -> Array:
+    array: Array | None = native.dispatch.empty_array(nbytes, *kind)
+    if array is None:
+        raise native.out_of_memory(nbytes)
+    return array
+
+
+_on_new_block = _on_new_block_in_c if native.available else _on_new_block_in_python
 
 
 def constant(value: float | int | bool, dtype: DType, name: str = "constant") -> Array:
@@ -473,6 +531,19 @@ def constant(value: float | int | bool, dtype: DType, name: str = "constant") ->
         return _constant(value, sign, dtype.code)
     except (OverflowError, ValueError):
         raise out_of_range(name, value, dtype) from None
+
+
+def repeated(
+    value: float | int | bool, dtype: DType, shape: tuple[int, ...], name: str
+) -> Array:
+    """A `constant` as each element of an array of that shape: they are kept, too.
+
+    Raises:
+        DTypeError: the element type can't hold the value that `name` is given.
+    """
+    one = constant(value, dtype, name)
+    sign = math.copysign(1.0, value) if value == 0 else 0.0
+    return _repeated(value, sign, dtype.code, shape) if shape else one
 
 
 def out_of_range(name: str, value: Any, dtype: DType) -> DTypeError:
@@ -493,6 +564,15 @@ def _constant(value: float | int | bool, sign: float, code: int) -> Array:
     array = empty((), DTYPES[code])
     array._view()[()] = value
     return as_constant(array)
+
+
+@lru_cache(maxsize=1024)
+def _repeated(
+    value: float | int | bool, sign: float, code: int, shape: tuple[int, ...]
+) -> Array:
+    array = _constant(value, sign, code).view(shape, (0,) * len(shape))
+    array.layout()
+    return array
 
 
 _constants: weakref.WeakSet[Storage] = weakref.WeakSet()
@@ -547,19 +627,28 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
         copy = empty(ndarray.shape, dtype)
         copy.numpy()[...] = ndarray
         return copy
-    strides = tuple(stride // dtype.itemsize for stride in ndarray.strides)
+    itemsize = dtype.itemsize
+    strides = tuple([stride // itemsize for stride in ndarray.strides])
     # a view's address is that of its first element: offset 0 whatever lies before it
-    storage = Storage(ndarray.ctypes.data, ndarray.nbytes, ndarray)
+    storage = Storage(_address_of(ndarray), ndarray.nbytes, ndarray)
     array = Array(storage, 0, ndarray.shape, strides, dtype)
     array._ndarray = ndarray
     return array
 
 
 def _is_addressable(ndarray: np.ndarray[Any, Any], dtype: DType) -> bool:
+    itemsize, given = dtype.itemsize, ndarray.dtype
     return (
-        ndarray.dtype == dtype.numpy
-        and ndarray.dtype.isnative
-        and ndarray.flags.aligned
-        and ndarray.flags.writeable
-        and all(stride % dtype.itemsize == 0 for stride in ndarray.strides)
+        (given is dtype.numpy or (given == dtype.numpy and given.isnative))
+        and ndarray.flags.behaved  # aligned and writable
+        and not any([stride % itemsize for stride in ndarray.strides])
     )
+
+
+def _address_in_python(ndarray: np.ndarray[Any, Any]) -> int:
+    return ndarray.ctypes.data
+
+
+_address_of: Callable[[np.ndarray[Any, Any]], int] = _address_in_python
+if native.available:
+    _address_of = native.dispatch.buffer_address

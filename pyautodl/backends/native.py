@@ -40,7 +40,6 @@ __all__ = [
     "pack_table",
     "prepare",
     "prepared_address",
-    "read_float",
     "reset_peak_memory",
     "sequence",
     "set_cache_limit",
@@ -466,16 +465,17 @@ if available:
     # of a block of so many bytes, aligned to a cache line, which goes back by `free`; 0 where
     # the request can't be met
     allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
-    # the number at an address, read or written, given its dtype's code
-    read_float: Callable[[int, int], float] = _lib.pyad_read_float
+    # write a number at an address, given its dtype's code
     write_float: Callable[[int, int, float], None] = _lib.pyad_write_float
     free: Callable[[int], None] = _lib.pyad_free_address
     _dispatch.bind_runtime(
-        int(_ffi.cast("intptr_t", _lib.pyad_get_interface())), failure
+        int(_ffi.cast("intptr_t", _lib.pyad_get_interface())),
+        int(_ffi.cast("intptr_t", _ffi.addressof(_lib, "pyad_allocate_address"))),
+        failure,
     )
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    read_float = write_float = _absent
+    write_float = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]

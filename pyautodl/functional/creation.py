@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from pyautodl import backends
-from pyautodl.backends import Array
-from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, int64
+from pyautodl.backends import Array, native
+from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
 from pyautodl.ops.integers import integer, integers
+from pyautodl.ops.record import Attributes
 from pyautodl.tensor import (
     BOUND,
     Tensor,
-    apply,
+    apply_known,
     device,
     explained,
     get_default_dtype,
@@ -76,6 +78,9 @@ def tensor(
                 [3, 4]])
     """
     _check_device(device)
+    array = _of_numbers(data, dtype)
+    if array is not None:
+        return _leaf(array, requires_grad)
     values = _as_ndarray("tensor", data)
     kind = _dtype_of(data, values) if dtype is None else as_dtype(dtype)
     if not isinstance(data, (Tensor, np.ndarray)):
@@ -83,6 +88,40 @@ def tensor(
     array = backends.empty(values.shape, kind)
     array.numpy()[...] = values
     return _leaf(array, requires_grad)
+
+
+def _of_numbers(data: Any, dtype: Any) -> Array | None:
+    """The array of a Python number or nested lists of them, made in C; None where there is
+    more to it, as where numbers do not fit: then NumPy says what.
+    """
+    found = _numbers_in(data) if type(data) in _NUMBERS_OR_LISTS else None
+    if found is None:
+        return None
+    shape, kinds = found
+    if dtype is not None:
+        kind = as_dtype(dtype)
+    else:
+        kind = _DTYPES.get(kinds) or get_default_dtype()
+    array = backends.empty(shape, kind)
+    count = array.size
+    written = native.dispatch.write_numbers(
+        data, kinds, array.address, kind.code, count
+    )
+    return array if written else None
+
+
+# by the kinds of numbers that there are, as C says them; with floats: the default
+_DTYPES = {1: bool_, 2: int64}
+_NUMBERS_OR_LISTS = frozenset((list, tuple, float, int, bool))
+
+
+def _nothing_in(data: Any) -> None:
+    """Stands for `numbers_in` without the extension."""
+
+
+_numbers_in: Callable[[Any], Any] = _nothing_in
+if native.available:
+    _numbers_in = native.dispatch.numbers_in
 
 
 def _check_device(name: Any) -> None:
@@ -359,6 +398,12 @@ def numel(input: Tensor) -> int:
 
 def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, ...]:
     """The shape from f(2, 3), f((2, 3)) or f(size=(2, 3))."""
+    if named is None and size:
+        for each in size:
+            if type(each) is not int:
+                break
+        else:
+            return tuple(size)
     if named is not None:
         if size:
             raise TypeError(
@@ -385,8 +430,21 @@ def _filled(
             value = float(value)
         except OverflowError:
             raise backends.out_of_range("full", value, kind) from None
-    out = apply(FULL, shape=shape, value=value, dtype=kind)
+    out = _full(shape, value, kind)
     return out.requires_grad_() if requires_grad else out
+
+
+def _full(shape: tuple[int, ...], value: float, dtype: DType) -> Tensor:
+    sign = math.copysign(1.0, value) if value == 0 else 0.0
+    return apply_known(FULL, (), _full_attributes(shape, value, sign, dtype.code))
+
+
+@lru_cache(maxsize=1024)
+def _full_attributes(
+    shape: tuple[int, ...], value: float, sign: float, code: int
+) -> Attributes:
+    """The attributes of a call, kept: 0.0 and -0.0 are one key but for the sign."""
+    return Attributes(shape=shape, value=value, dtype=DTYPES[code])
 
 
 def zeros(
@@ -461,7 +519,7 @@ def empty(
     """
     _check_device(device)
     shape = sizes_from("empty", sizes, size)
-    if any(n < 0 for n in shape):
+    if shape and min(shape) < 0:
         raise ShapeError(f"empty: sizes must not be negative, got {shape}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     return _leaf(backends.empty(shape, kind), requires_grad)
@@ -516,21 +574,26 @@ def _like(
     if not isinstance(input, Tensor):
         raise not_tensor(name, input)
     _check_device(device)
-    kind = input.dtype if dtype is None else as_dtype(dtype)
-    array = backends.empty(
-        input._array.shape,
-        kind,
-        backends.empty_strides_like(input._array.shape, input._array.strides),
-    )
-    if value is not None:
-        backends.run("copy", (_repeated(name, value, array)._array,), (array,))
-    return _leaf(array, requires_grad)
+    mine = input._array
+    kind = mine.dtype if dtype is None else as_dtype(dtype)
+    strides = backends.empty_strides_like(mine.shape, mine.strides)
+    if value is None:
+        array = backends.empty(mine.shape, kind, strides)
+        return _leaf(array, requires_grad)
+    number = as_number(name, "value", value)
+    backends.constant(number, kind, name)  # which refuses what does not fit
+    if kind.category == FLOATING:
+        number = float(number)
+    out = _full(mine.shape, number, kind)
+    if out._array.strides != strides:
+        out = make(out._array.view(mine.shape, strides), None, False)
+    return out.requires_grad_() if requires_grad else out
 
 
 def _repeated(name: str, value: Any, like: Array) -> Tensor:
     """A number as each element of a tensor of that shape and type; it is kept once."""
-    one = backends.constant(as_number(name, "value", value), like.dtype, name)
-    return make(one.view(like.shape, (0,) * like.ndim), None, False)
+    number = as_number(name, "value", value)
+    return make(backends.repeated(number, like.dtype, like.shape, name), None, False)
 
 
 def zeros_like(
@@ -759,12 +822,15 @@ def arange(
     if step == 0 or (end - start) * step < 0:
         raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
     if dtype is None:
-        floats = any(isinstance(each, float) for each in bounds)
+        floats = any([isinstance(each, float) for each in bounds])
         kind = get_default_dtype() if floats else int64
     else:
         kind = as_dtype(dtype)
     count = math.ceil((end - start) / step)
-    values = start + np.arange(count) * step
+    values = np.arange(count)
+    # by one from 0, as mostly, they are the numbers themselves
+    if (start, step) != (0, 1) or type(start) is not int or type(step) is not int:
+        values = start + values * step
     return _sequence(values, kind, device, requires_grad)
 
 

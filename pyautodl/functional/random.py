@@ -113,6 +113,8 @@ def _in_layout_of(x: Tensor, values: Tensor) -> Tensor:
     """
     array = x._array
     strides = empty_strides_like(array.shape, array.strides)
+    if values._array.strides == strides:
+        return values
     return make(values._array.view(array.shape, strides), None, False)
 
 
@@ -148,8 +150,10 @@ def rand(
         >>> ad.rand(2, 3).shape
         pyautodl.Size([2, 3])
     """
-    _only_default("rand", out=out)
-    _placed(device)
+    if out is not None:
+        _only_default("rand", out=out)
+    if device is not None:
+        _placed(device)
     attrs = {"shape": sizes_from("rand", sizes, size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=state_of(generator))
     return _finish(drawn, requires_grad)
@@ -173,8 +177,10 @@ def randn(
         >>> ad.randn(2, 3).shape
         pyautodl.Size([2, 3])
     """
-    _only_default("randn", out=out)
-    _placed(device)
+    if out is not None:
+        _only_default("randn", out=out)
+    if device is not None:
+        _placed(device)
     attrs = {"shape": sizes_from("randn", sizes, size), "dtype": _float_dtype(dtype)}
     drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=state_of(generator))
     return _finish(drawn, requires_grad)
@@ -234,8 +240,10 @@ def randint(
         >>> x.min().item() >= 3, x.max().item() < 7
         (True, True)
     """
-    _only_default("randint", out=out)
-    _placed(device)
+    if out is not None:
+        _only_default("randint", out=out)
+    if device is not None:
+        _placed(device)
     given = list(args)
     if size is None and given:
         size = given.pop()

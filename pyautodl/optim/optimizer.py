@@ -30,7 +30,7 @@ from pyautodl.backends import (
 from pyautodl.backends.dtypes import FLOATING, DType, float32, float64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.plan import in_order
-from pyautodl.tensor import RemovableHandle, Tensor, make
+from pyautodl.tensor import RemovableHandle, Tensor, gradients_of, make
 
 __all__ = ["Optimizer", "ParamGroup"]
 
@@ -296,16 +296,7 @@ class Optimizer:
                 or not all(map(is_, group.values(), plan.options))
             ):
                 self._read_options(plan, group)
-            grads, key, addresses = [], [], []
-            for p in group["params"]:
-                grad = p._grad
-                if grad is None:
-                    continue
-                array, grad = p._array, grad._array
-                grads.append(grad)
-                key.append(array)
-                key.append(grad._layout or grad.layout())
-                addresses.append(grad.address)
+            grads, key, addresses = gradients_of(group["params"])
             if not grads:
                 continue
             if key != plan.key or (plan.places and not plan.has_states()):

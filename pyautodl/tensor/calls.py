@@ -229,7 +229,6 @@ if native.available:
     _TOOLS = {
         "anew": apply_anew,
         "constant_array": _constant_array,
-        "find_trace": find_trace,
         "with_zeros": WITH_ZEROS,
         "attributes": Attributes,
         "mode": MODE,

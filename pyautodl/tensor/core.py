@@ -6,7 +6,7 @@ What does not depend on the graph stands beside this file, one idea a file.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyautodl import backends
@@ -24,6 +24,7 @@ __all__ = [
     "Tensor",
     "backward_targets",
     "constant",
+    "gradients_of",
     "make",
     "root_gradient",
     "target_edge",
@@ -321,7 +322,7 @@ class RemovableHandle:
 _new = object.__new__
 
 
-def make(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
+def make_in_python(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
     """A tensor on an array."""
     tensor = _new(Tensor)
     tensor._array = array
@@ -330,6 +331,11 @@ def make(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:
     tensor._grad = tensor._base = tensor._hooks = tensor._post_hooks = None
     tensor._changes = 0
     return tensor
+
+
+make: Callable[[Array, Edge | None, bool], Tensor] = make_in_python
+if native.available:
+    make = native.dispatch.make
 
 
 def _check_differentiable(dtype: DType) -> None:
@@ -375,7 +381,7 @@ def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
     """
     array = root._array
     if gradient is None:
-        if array.size != 1:
+        if array.shape and array.size != 1:
             raise GradError(
                 f"backward: the tensor has shape {array.shape}; a gradient is implied for "
                 "one element alone, so reduce it (.sum(), .mean()) or pass `gradient`"
@@ -394,6 +400,35 @@ def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
     if gradient._array.dtype is not array.dtype:
         return gradient.to(array.dtype)
     return gradient
+
+
+# arrays of gradients; each parameter's array and its gradient's layout; addresses
+Gradients = tuple[list[Array], list[Any], list[int]]
+
+
+def gradients_in_python(params: Sequence[Tensor]) -> Gradients:
+    """The gradients of those parameters that have one, as an optimizer's step wants them."""
+    grads: list[Array] = []
+    key: list[Any] = []
+    addresses: list[int] = []
+    for p in params:
+        grad = p._grad
+        if grad is None:
+            continue
+        array, mine = grad._array, p._array
+        grads.append(array)
+        key.append(mine)
+        key.append(array._layout or array.layout())
+        addresses.append(array.address)
+    return grads, key, addresses
+
+
+def gradients_of(params: Sequence[Tensor]) -> Gradients:
+    """The same, by C where it can."""
+    found: Gradients | None = None
+    if native.available:
+        found = native.dispatch.gradients_of(params)
+    return gradients_in_python(params) if found is None else found
 
 
 def target_edge(what: str, i: int, x: Any) -> Edge:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pyautodl import backends
-from pyautodl.backends import Array, run
+from pyautodl.backends import Array, Prepared, keep_calls, native, prepare
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import MODE, Context, record
-from pyautodl.ops.plan import KernelPlan, find_plan, in_order
+from pyautodl.ops.plan import MOST, KernelPlan, find_plan, in_order, seen
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
@@ -54,6 +54,8 @@ def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
     if not MODE.enabled:
         return
     base = self._base
+    if base is None and not self._requires_grad:
+        return
     if self.requires_grad and self._edge is None:
         raise GradError(
             f"{name}: a leaf that requires a gradient can't be changed in place; do it "
@@ -68,8 +70,7 @@ def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
         raise GradError(f"{name}: {self._unchangeable}")
 
 
-@method
-def _assign(self: Tensor, name: str, result: Tensor) -> Tensor:
+def assign_in_python(self: Tensor, name: str, result: Tensor) -> Tensor:
     """Take over the values and the place in the graph of `result`."""
     mine, theirs = self._array, result._array
     if theirs.shape != mine.shape:
@@ -90,10 +91,26 @@ def _assign(self: Tensor, name: str, result: Tensor) -> Tensor:
             result._edge[0].keep_from(mine.storage)
         if theirs.is_read_elsewhere(mine):
             theirs = in_order(theirs)
-        run("copy", (theirs,), (mine,))
+        _copy_into(mine, theirs)
     mine.storage.version += 1
     self._take_edge(result)
     return self
+
+
+# (layout, layout) -> what copies one such array into another
+_COPIES: dict[tuple[bytes, bytes], Prepared] = {}
+keep_calls(_COPIES)
+
+
+def _copy_into(mine: Array, theirs: Array) -> None:
+    key = (theirs.layout(), mine.layout())
+    call = _COPIES.get(key)
+    if call is None:
+        if len(_COPIES) >= MOST:
+            _COPIES.clear()
+        call = prepare("copy", [seen(0, theirs)], [seen(1, mine)], ())
+        _COPIES[key] = call
+    call((theirs, mine), ())
 
 
 @method
@@ -161,7 +178,9 @@ def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return changed
 
 
-def overwrite(name: str, op: Op, x: Tensor, *others: Any, **attrs: Any) -> Tensor:
+def overwrite_in_python(
+    name: str, op: Op, x: Tensor, *others: Any, **attrs: Any
+) -> Tensor:
     """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
     x._check_inplace(name)
     mine = x._array
@@ -210,3 +229,30 @@ def _arrays_of(name: str, inputs: Sequence[Any], dtype: DType) -> list[Array]:
         x._array if isinstance(x, Tensor) else backends.constant(x, dtype, name)
         for x in inputs
     ]
+
+
+overwrite: Callable[..., Tensor] = overwrite_in_python
+if native.available:
+    # for what is not recorded and has a kernel already; all else comes back
+    native.dispatch.bind_changes(
+        {
+            "overwrite": overwrite_in_python,
+            "assign": assign_in_python,
+            "kernel_plan": KernelPlan,
+            "copies": _COPIES,
+            "one": 1,
+            "nothing": (),
+        }
+    )
+    overwrite = native.dispatch.overwrite
+
+
+@method
+def _assign(self: Tensor, name: str, result: Tensor) -> Tensor:
+    """Take over the values and the place in the graph of `result`."""
+    return _assign_any(self, name, result)
+
+
+_assign_any: Callable[[Tensor, str, Tensor], Tensor] = assign_in_python
+if native.available:
+    _assign_any = native.dispatch.assign

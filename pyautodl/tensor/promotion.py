@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from pyautodl import backends
+from pyautodl.backends import native
 from pyautodl.backends.dtypes import (
     BOOLEAN,
+    DTYPES,
     FLOATING,
     DType,
     float64,
@@ -28,7 +32,7 @@ __all__ = ["operands"]
 _COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 
 
-def operands(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+def operands_in_python(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The two operands of a function as tensors of their promoted element type.
 
     Python and NumPy scalars are weak: they count only if their kind (bool, integer,
@@ -48,6 +52,19 @@ def operands(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     raise TypeError(
         f"{name}: expected a tensor, got {type(x).__name__} and {type(y).__name__}"
     )
+
+
+operands: Callable[[str, Any, Any], tuple[Tensor, Tensor]] = operands_in_python
+if native.available:
+    # for tensors of one type, and numbers beside tensors of floats; all else comes back
+    native.dispatch.bind_operands(
+        {
+            "operands": operands_in_python,
+            "constant": backends.constant,
+            "floats": tuple([dtype for dtype in DTYPES if dtype.category == FLOATING]),
+        }
+    )
+    operands = native.dispatch.operands
 
 
 def _promote(x: Tensor, y: Tensor) -> DType:

@@ -130,9 +130,9 @@ class Properties:
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of axis `dim`."""
-        shape = self.shape
+        shape = self._array.shape
         if dim is None:
-            return shape
+            return Size(shape)
         try:
             return shape[integer("size", "dim", dim)]
         except IndexError:

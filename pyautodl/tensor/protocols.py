@@ -40,16 +40,17 @@ class Protocols(Properties):
         Raises:
             ShapeError: there is not exactly one.
         """
-        if self._array.size != 1:
+        array = self._array
+        if array.shape and array.size != 1:
             raise ShapeError(
-                f"item: expected a tensor of one element, got shape {self._array.shape}; "
+                f"item: expected a tensor of one element, got shape {array.shape}; "
                 "likely fix: tolist(), or a reduction first"
             )
-        return self._array.item()
+        return array.item()
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists, a single one as a number."""
-        return self._array.numpy().tolist()
+        return self._array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """Return a NumPy array that shares the memory.
@@ -96,7 +97,7 @@ class Protocols(Properties):
                 f"bool: a tensor of shape {self._array.shape} has no single truth value; "
                 "use any() or all()"
             )
-        return bool(self._array.numpy().item())
+        return bool(self._array.item())
 
     def __float__(self) -> float:
         return float(self.item())

@@ -712,7 +712,8 @@ def _change_directly(name: str, op: Op) -> None:
     @functools.wraps(general)
     def changed(self: Tensor, other: Any, **options: Any) -> Tensor:
         if options:
-            return general(self, other, **options)
+            found = _add_scaled(name, self, other, options)
+            return general(self, other, **options) if found is None else found
         x, y = operands(name, self, other)
         if x is not self or (name == "div" and x.dtype.category != FLOATING):
             return general(self, other)
@@ -725,23 +726,39 @@ def _change_directly(name: str, op: Op) -> None:
 _OPERATORS = {"div": "truediv"}
 
 
+def _add_scaled(name: str, x: Tensor, other: Any, options: Any) -> Tensor | None:
+    """x.add_(other, alpha=...) as one kernel over x; None where it takes more."""
+    alpha = options.get("alpha")
+    if name not in ("add", "sub") or len(options) > 1:
+        return None
+    if type(alpha) is not float and type(alpha) is not int:
+        return None
+    first, second = operands(name, x, other)
+    if first is not x or x._array.dtype.category != FLOATING or alpha == 1:
+        return None
+    scale = alpha if name == "add" else -alpha
+    return overwrite(f"{name}_", ops.ADD_SCALED, x, second, alpha=scale)
+
+
 # ---- operators ----
 
 _OPERANDS = (Tensor, bool, int, float, np.generic, np.ndarray)
+# found at once, where a look through the others takes as long as a small kernel
+_USUAL = frozenset((Tensor, float, int))
 
 
 def operator(name: str, function: Callable[..., Any], reflected: bool = False) -> None:
     """Let an operator of Tensor call `function`; other types may answer themselves."""
 
     def forwards(self: Tensor, other: Any) -> Any:
-        if type(other) is Tensor or isinstance(other, _OPERANDS):
+        if type(other) in _USUAL or isinstance(other, _OPERANDS):
             return function(self, other)
         return NotImplemented
 
     def backwards(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return function(other, self)
+        if type(other) in _USUAL or isinstance(other, _OPERANDS):
+            return function(other, self)
+        return NotImplemented
 
     chosen = backwards if reflected else forwards
     chosen.__name__ = name

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl import backends
 from pyautodl.backends.dtypes import bool_, int8, int16, int32, int64, uint8
 from pyautodl.errors import ShapeError, describe, warn
 from pyautodl.functional.creation import tensor
@@ -27,7 +28,7 @@ from pyautodl.ops.index import (
 )
 from pyautodl.ops.record import Attributes
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
-from pyautodl.tensor import Tensor, apply, apply_known, call, explained, method
+from pyautodl.tensor import Tensor, apply, apply_known, call, explained, make, method
 
 __all__ = ["index_put"]
 
@@ -433,6 +434,10 @@ def _write(
     source = as_value(value, x, "__setitem__")
     part = None if accumulate else _plain_part(x, key)
     if part is not None:
+        if type(value) is float or type(value) is int:
+            like = part._array
+            array = backends.repeated(value, like.dtype, like.shape, name)
+            source = make(array, None, False)
         _overwrite(name, part, source)
         return
     mine, theirs = x._array, source._array
