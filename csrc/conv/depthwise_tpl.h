@@ -6,7 +6,7 @@
  * three neighbouring taps along the width, a patch of two pixels of up to DEPTHWISE_LINES rows is
  * computed at once, vector by vector of its channels: the sums and the weights stay in registers,
  * and each source pixel is loaded once for all taps that meet it. Channels are cut into runs of
- * DEPTHWISE_RUN vectors, so that the next patch finds half of its source pixels in the nearest
+ * DEPTHWISE_RUN, so that the next patch finds half of its source pixels in the nearest
  * cache; memory is read in runs, not in jumps from pixel to pixel. Otherwise, for two neighbouring
  * pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
  * [tap][channel] of its own; for each row, tap and vectors of channels the sum over the row stays
@@ -19,7 +19,7 @@
 /* rows of a patch with step 1, and the lines of the source that they see */
 #define DEPTHWISE_LINES 4
 #define DEPTHWISE_SEEN 6
-#define DEPTHWISE_RUN 8
+#define DEPTHWISE_RUN (512 / (int64_t)sizeof(REAL)) /* elements */
 #endif
 
 /* n elements as DEPTHWISE_VECTORS vectors, zeros behind. */
@@ -215,9 +215,9 @@ static const K(depthwise_patch_fn) K(depthwise_patch_table)[2][3] = {
 
 /* Where a thread puts together what lies beyond the image, and sums that are not stored as they are. */
 typedef struct {
-    REAL source[DEPTHWISE_SEEN][DEPTHWISE_SEEN_BY(2, 2)][DEPTHWISE_RUN * VL];
-    REAL out[DEPTHWISE_LINES][2][DEPTHWISE_RUN * VL];
-    REAL start[DEPTHWISE_RUN * VL];
+    REAL source[DEPTHWISE_SEEN][DEPTHWISE_SEEN_BY(2, 2)][DEPTHWISE_RUN];
+    REAL out[DEPTHWISE_LINES][2][DEPTHWISE_RUN];
+    REAL start[DEPTHWISE_RUN];
 } K(depthwise_scratch);
 
 /* The patches of some rows for a run of channels. */
@@ -249,7 +249,7 @@ static void K(depthwise_source_aside)(const K(depthwise_run) *run, K(depthwise_p
         }
         p->line[i] = scratch->source[i][0];
     }
-    p->pixel = DEPTHWISE_RUN * VL;
+    p->pixel = DEPTHWISE_RUN;
 }
 
 /* Store the sums in the scratch. */
@@ -285,7 +285,7 @@ static void K(depthwise_patch_any)(const K(depthwise_run) *run) {
     if (!inside) K(depthwise_source_aside)(run, &p);
     if (!stored) {
         p.out = run->scratch->out[0][0];
-        p.out_pixel = DEPTHWISE_RUN * VL;
+        p.out_pixel = DEPTHWISE_RUN;
         p.out_line = 2 * p.out_pixel;
     }
     apply(&p);
@@ -336,9 +336,9 @@ static void K(depthwise_rows)(const K(depthwise_job) *job, const K(depthwise_win
     const im2col_axis *a = &job->view->axis[2];
     const int64_t channels = job->view->channels, seen = DEPTHWISE_SEEN_BY(lines, a->step);
     K(depthwise_run) run = {.job = job, .scratch = scratch, .lines = lines, .step = a->step};
-    for (int64_t c = 0; c < channels; c += DEPTHWISE_RUN * VL) {
+    for (int64_t c = 0; c < channels; c += DEPTHWISE_RUN) {
         run.channel = c;
-        run.channels = pyad_min(DEPTHWISE_RUN * VL, channels - c);
+        run.channels = pyad_min(DEPTHWISE_RUN, channels - c);
         K(depthwise_begin)(&run, win, at, out);
         for (int64_t u = 0; u < a->count; u += 2) {
             run.begin = -(a->first + u * a->step);
