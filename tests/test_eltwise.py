@@ -497,6 +497,27 @@ def test_the_normal_distribution_in_float32(isa: str) -> None:
     np.testing.assert_array_equal(ends, [NAN, INF, NAN])
 
 
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithms_at_the_edges_are_those_of_c(dtype: str, isa: str) -> None:
+    info = np.finfo(dtype)
+    sizes = [0, info.smallest_subnormal, info.tiny, 1e-19, 0.25, 0.75, 1, 1.5, 2**24]
+    sizes += [2.0**125, 2.0**126, float(info.max) * 0.75, info.max, INF, NAN]
+    x = np.array([s * each for each in sizes for s in (1, -1)], dtype)
+    # each alone among others, too: a lane knows nothing of its neighbours
+    rows = np.full((len(x), 16), 0.5, dtype)
+    rows[:, 3] = x
+    for name in ("log", "log1p"):
+        with use_isa(isa), np.errstate(all="ignore"):
+            got = getattr(ad, name)(ad.tensor(x)).numpy()
+            alone = getattr(ad, name)(ad.tensor(rows)).numpy()
+            want = getattr(np, name)(x.astype(np.float64))
+        np.testing.assert_allclose(got, want, rtol=4 * info.eps)
+        assert (np.signbit(got) == np.signbit(want))[~np.isnan(want)].all()
+        np.testing.assert_array_equal(alone[:, 3], got)
+        assert len(np.unique(np.delete(alone, 3, 1))) == 1
+
+
 @FLOATS
 def test_signed_zeros_of_erf_and_gelu(dtype: Any) -> None:
     zeros = ad.tensor([0.0, -0.0], dtype=dtype)

@@ -28,6 +28,50 @@ V_INLINE vec K(v_log_edges)(vec x, vec result) {
     return v_select(x > (vec){0}, result, v_select(x == (vec){0}, -V_INF, V_NAN));
 }
 
+#if VECTOR_BYTES == 64 && DTYPE == PYAD_FLOAT32
+/* Two instructions split a number, be it subnormal, and of 0 and infinity make the k that their logarithms
+ * are, of negative numbers NaN. */
+
+/* x = m 2^k with m in [3/4, 3/2) */
+V_INLINE vec v_parts(vec x, vec *k) {
+    const __m512 m = _mm512_getmant_ps((__m512)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+    const __m512 one = _mm512_set1_ps(1), e = _mm512_getexp_ps((__m512)x);
+    *k = (vec)_mm512_mask_add_ps(e, _mm512_cmp_ps_mask(m, one, _CMP_LT_OQ), e, one);
+    return (vec)m;
+}
+
+/* log(1 + f) + k ln 2 + none, 1 + f in [3/4, 3/2) */
+V_INLINE vec v_log_of_parts(vec f, vec k, vec none) {
+    static const REAL c[] = { /* (log(1 + f) - f) / f^2 */
+        -0.499999998f, 0.3333339545f, -0.2500015388f, 0.1999359251f,
+        -0.1664764409f, 0.1443845675f, -0.1312287691f, 0.1062562921f, -0.04738242484f};
+    return v_fma(k, LN2_HI, f + v_fma(f * v_long_poly(f, c), f, v_fma(k, LN2_LO, none)));
+}
+
+V_INLINE vec v_log(vec x) {
+    vec k, m = v_parts(x, &k);
+    return v_log_of_parts(m - (REAL)1, k, (vec){0});
+}
+
+V_SELDOM vec v_log1p_edges(vec x, vec inside) {
+    const vec one = v_set1((REAL)1);
+    vec outside = v_select(x < (vec){0}, v_select(x == -one, -V_INF, V_NAN), v_log(x));
+    return v_select((x > -one) & (x < v_set1(0x1p125f)), inside, outside);
+}
+
+V_INLINE vec v_log1p(vec x) {
+    const vec one = v_set1((REAL)1), u = x + one;
+    vec k, m = v_parts(u, &k);
+    /* 2^-k; (1 + x) 2^-k - 1 is rounded once */
+    const vec share = (vec)((mask)m - (mask)u + (mask)one);
+    /* the square of a small x would be subnormal */
+    vec r = v_log_of_parts(v_fma(x, share, share - one), k, v_set1(0x1p-100f));
+    r = v_select(v_abs(x) < v_set1(0x1p-30f), x, r);
+    const __m512i most = _mm512_castps_si512(_mm512_set1_ps(0x1p125f));
+    const __m512i below = _mm512_sub_epi32((__m512i)u, _mm512_set1_epi32(1));
+    return _mm512_cmpge_epu32_mask(below, most) ? v_log1p_edges(x, r) : r;
+}
+#else
 V_INLINE vec v_log(vec x) {
     vec k, m = K(v_split)(x, &k);
     return K(v_log_edges)(x, K(v_log_core)(m - (REAL)1, k));
@@ -45,6 +89,7 @@ V_INLINE vec v_log1p(vec x) {
     vec f = v_fma(lost, K(v_power)(v_max(v_set1((REAL)-64), -k)), m - one);
     return v_select(tiny, x, K(v_log_edges)(u, K(v_log_core)(f, k)));
 }
+#endif
 
 /* log(1 + x) for 0 <= x <= 1 */
 V_INLINE vec K(v_log1p_unit)(vec x) {
