@@ -141,6 +141,10 @@ for _name, _x in (("1d", SEQUENCE), ("2d", IMAGE), ("3d", VOLUME)):
     for _kind in ("Circular", "Reflection", "Replication", "Zero"):
         CASES[f"{_kind}Pad{_name}"] = [((1,), (_x,))]
     CASES[f"ConstantPad{_name}"] = [((1, 3.0), (_x,))]
+CASES["CTCLoss"] = [
+    ((), (_normal(5, 2, 4), _integers(3, 2, 2) + 1, [5, 4], [2, 1])),
+    ((2, "sum"), (_normal(5, 4), _integers(2, 2), 5, 2)),
+]
 for _name in ("LogSoftmax", "Softmax", "Softmin"):
     CASES[_name] = [((1,), (VECTOR,))]
 
