@@ -1,9 +1,11 @@
 /* Elementary functions on vectors, once for each float type.
  *
  * Include it at the top of a kernel template (it is empty for the integer types); v_exp(x) and its
- * kin then work on `vec`. Errors are below 2 ulp over the whole range; infinities, NaN, -0 and
- * subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, without
- * tables, so the element of a tail equals that of a full vector. Code branches on data only for rare
+ * kin then work on `vec`. Errors are about 2 ulp at most over the whole range, but for what is made of
+ * several of them: tanh and sigmoid 2.5, erfc 4, gelu where it is nearly zero some 20. Infinities, NaN,
+ * -0 and subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, so the
+ * element of a tail equals that of a full vector. Tables are looked up in registers alone, where the
+ * instruction set can (V_TABLES). Code branches on data only for rare
  * cases: huge arguments of sin, cos and tan, edges of pow, subnormal results of exp and its kin.
  *
  * Polynomials were interpolated at Chebyshev nodes in 60 digits; the comment beside each says of
