@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,20 @@ def test_copies_are_apart() -> None:
     other = parametrizations.weight_norm(nn.Linear(3, 2))
     other.load_state_dict(layer.state_dict())
     assert other.weight.tolist() == layer.weight.tolist()
+
+
+def test_pickled_ones_are_the_same() -> None:
+    layer = parametrizations.weight_norm(nn.Linear(3, 2))
+    parametrize.register_parametrization(layer, "bias", Doubled())
+    x = ad.ones(4, 3)
+    twin = pickle.loads(pickle.dumps(nn.Sequential(layer)))[0]
+    assert twin(x).tolist() == layer(x).tolist()
+    assert type(twin).__name__ == "ParametrizedLinear"
+    assert parametrize.type_before_parametrizations(twin) is nn.Linear
+    parametrize.remove_parametrizations(twin, "weight")
+    parametrize.remove_parametrizations(twin, "bias")
+    assert type(twin) is nn.Linear
+    assert twin(x).tolist() == layer(x).tolist()
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -267,6 +282,9 @@ def test_states_are_those_of_torch(name: str) -> None:
 
 
 def test_arguments_are_checked() -> None:
+    with pytest.raises(TypeError, match=r"expected a module that computes .* got 3"):
+        parametrize.register_parametrization(nn.Linear(2, 2), "weight", 3)  # type: ignore[arg-type]
+
     class Wide(nn.Module):
         def forward(self, x: ad.Tensor) -> ad.Tensor:
             return ad.cat([x, x])

@@ -7,7 +7,7 @@ the module becomes one of a subclass, whose property of the tensor's name comput
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -199,15 +199,29 @@ def _computed(name: str) -> property:
     return property(read, write)
 
 
+def _class_of(base: type[Any], names: Iterable[str]) -> type[Any]:
+    """The class of modules whose tensors of these names are parametrized."""
+
+    def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:
+        # pickle finds classes by name, and this one has none in its module
+        _, _, *state = super(kind, self).__reduce_ex__(protocol)
+        return _new_parametrized, (base, tuple(self.parametrizations)), *state
+
+    members: dict[str, Any] = {name: _computed(name) for name in names}
+    members.update(__module__=base.__module__, __reduce_ex__=__reduce_ex__)
+    kind: type[Any] = type(f"Parametrized{base.__name__}", (base,), members)
+    return kind
+
+
+def _new_parametrized(base: Any, names: tuple[str, ...]) -> Any:
+    """A module to which pickle or `copy.deepcopy` gives its state."""
+    return base.__new__(_class_of(base, names))
+
+
 def _change_class(module: Module) -> None:
     """Give the module a class of its own, with the properties of its parametrizations."""
     base = type_before_parametrizations(module)
-    members: dict[str, Any] = {
-        name: _computed(name) for name in module.parametrizations
-    }
-    members["__module__"] = base.__module__
-    kind = type(f"Parametrized{base.__name__}", (base,), members)
-    module.__class__ = kind
+    module.__class__ = _class_of(base, module.parametrizations)
 
 
 def register_parametrization(
@@ -226,6 +240,7 @@ def register_parametrization(
         unsafe: whether shape and element type may change.
 
     Raises:
+        TypeError: `parametrization` is no module.
         ValueError: there is no such tensor, or its shape or element type would change.
 
     Example:
@@ -241,6 +256,12 @@ def register_parametrization(
         >>> sorted(layer.state_dict())
         ['bias', 'parametrizations.weight.original']
     """
+    if not isinstance(parametrization, Module):
+        raise TypeError(
+            "register_parametrization: expected a module that computes the tensor, got "
+            f"{describe(parametrization)}; likely fix: a subclass of nn.Module whose "
+            "forward does"
+        )
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
         held = module.parametrizations[tensor_name]
