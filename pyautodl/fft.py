@@ -51,12 +51,21 @@ def _factor(name: str, norm: str | None, n: int, inverse: bool) -> float:
     return 1 / n if (norm == "forward") != inverse else 1.0
 
 
+def _axis(name: str, dim: Any, shape: Sequence[int]) -> int:
+    """The axis of a transform, from 0."""
+    if not shape:
+        raise IndexError(
+            f"{name}: expected at least one axis, got a number; likely fix: .reshape(1)"
+        )
+    return normalize_axis(name, dim, len(shape), shape)
+
+
 def _sized(name: str, x: Tensor, n: int | None, axis: int) -> Tensor:
     """x with n elements along an axis: cut, or with zeros behind."""
     had = x.shape[axis]
     n = had if n is None else integer(name, "n", n)
     if n < 1:
-        raise ValueError(f"{name}: n must be > 0, got {n} (shape {tuple(x.shape)})")
+        raise ValueError(f"{name}: n must be > 0, got {n} (axis {axis} of size {had})")
     if n <= had:
         return x if n == had else narrow(x, axis, 0, n)
     return pad(x, (0, 0) * (x.ndim - 1 - axis) + (0, n - had))
@@ -79,19 +88,23 @@ def _fft(
     name: str, x: Tensor, n: int | None, dim: int, norm: str | None, inverse: bool
 ) -> Tensor:
     """The transform of pairs along one axis."""
-    axis = normalize_axis(name, dim, x.ndim - 1, x.shape[:-1])
+    axis = _axis(name, dim, x.shape[:-1])
     x = _sized(name, x, n, axis)
     factor = _factor(name, norm, x.shape[axis], inverse)
     found = call("fft", x.transpose(axis, -2), inverse=inverse)
     return _scaled(found, factor).transpose(axis, -2)
 
 
-def _rfft(name: str, x: Any, n: int | None, dim: int, norm: str | None) -> Tensor:
+def _check_real(name: str, x: Any) -> None:
     if not isinstance(x, Tensor):
         fix = "; likely fix: fft.fft" if isinstance(x, ComplexTensor) else ""
         raise TypeError(f"{name}: expected real numbers, got {type(x).__name__}{fix}")
+
+
+def _rfft(name: str, x: Any, n: int | None, dim: int, norm: str | None) -> Tensor:
+    _check_real(name, x)
     x = x if x.is_floating_point() else x.float()
-    axis = normalize_axis(name, dim, x.ndim, x.shape)
+    axis = _axis(name, dim, x.shape)
     x = _sized(name, x, n, axis)
     factor = _factor(name, norm, x.shape[axis], False)
     found = call("rfft", x.transpose(axis, -1))
@@ -99,7 +112,7 @@ def _rfft(name: str, x: Any, n: int | None, dim: int, norm: str | None) -> Tenso
 
 
 def _irfft(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
-    axis = normalize_axis(name, dim, x.ndim - 1, x.shape[:-1])
+    axis = _axis(name, dim, x.shape[:-1])
     n = 2 * (x.shape[axis] - 1) if n is None else integer(name, "n", n)
     if n < 1:
         raise ValueError(
@@ -113,20 +126,34 @@ def _irfft(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> T
 
 
 def _axes(
-    name: str, ndim: int, s: Axes, dim: Axes
+    name: str, shape: Sequence[int], s: Axes, dim: Axes
 ) -> tuple[list[int], list[int | None]]:
-    """Axes, and for each the size it gets."""
+    """Axes from 0, and for each the size it gets."""
+    ndim = len(shape)
     sizes = None if s is None else list(integers(name, "s", s))
     if dim is not None:
         axes = list(integers(name, "dim", dim))
     else:
         axes = list(range(ndim if sizes is None else len(sizes)))
         axes = [each - len(axes) for each in axes]
+    axes = [_axis(name, each, shape) for each in axes]
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: an axis is named twice: dim {dim}")
     if sizes is not None and len(sizes) != len(axes):
         raise ValueError(
             f"{name}: s {tuple(sizes)} and dim {tuple(axes)} differ in length"
         )
     return axes, [None] * len(axes) if sizes is None else list(sizes)
+
+
+def _half_axes(
+    name: str, shape: Sequence[int], s: Axes, dim: Axes
+) -> tuple[list[int], list[int | None]]:
+    """`_axes`, the last of which holds half of the frequencies."""
+    axes, sizes = _axes(name, shape, s, dim)
+    if not axes:
+        raise IndexError(f"{name}: expected at least one axis, got dim {dim}")
+    return axes, sizes
 
 
 @explained
@@ -239,7 +266,7 @@ def _along_all(
     name: str, input: Any, s: Axes, dim: Axes, norm: str | None, inverse: bool
 ) -> ComplexTensor:
     x = _pairs_of(name, input)
-    for axis, n in zip(*_axes(name, x.ndim - 1, s, dim)):
+    for axis, n in zip(*_axes(name, x.shape[:-1], s, dim)):
         x = _fft(name, x, n, axis, norm, inverse)
     return ComplexTensor(x)
 
@@ -257,10 +284,17 @@ def rfftn(
         >>> ad.fft.rfftn(ad.ones(2, 4)).shape
         pyautodl.Size([2, 3])
     """
-    axes, sizes = _axes("rfftn", getattr(input, "ndim", 1), s, dim)
-    x = _rfft("rfftn", input, sizes[-1], axes[-1], norm)
+    return _half_along_all("rfftn", input, s, dim, norm)
+
+
+def _half_along_all(
+    name: str, input: Any, s: Axes, dim: Axes, norm: str | None
+) -> ComplexTensor:
+    _check_real(name, input)
+    axes, sizes = _half_axes(name, input.shape, s, dim)
+    x = _rfft(name, input, sizes[-1], axes[-1], norm)
     for axis, n in zip(axes[:-1], sizes):
-        x = _fft("rfftn", x, n, axis, norm, False)
+        x = _fft(name, x, n, axis, norm, False)
     return ComplexTensor(x)
 
 
@@ -275,11 +309,17 @@ def irfftn(
         >>> ad.fft.irfftn(ad.fft.rfftn(ad.ones(2, 4))).shape
         pyautodl.Size([2, 4])
     """
-    x = _pairs_of("irfftn", input)
-    axes, sizes = _axes("irfftn", x.ndim - 1, s, dim)
+    return _real_along_all("irfftn", input, s, dim, norm)
+
+
+def _real_along_all(
+    name: str, input: Any, s: Axes, dim: Axes, norm: str | None
+) -> Tensor:
+    x = _pairs_of(name, input)
+    axes, sizes = _half_axes(name, x.shape[:-1], s, dim)
     for axis, n in zip(axes[:-1], sizes):
-        x = _fft("irfftn", x, n, axis, norm, True)
-    return _irfft("irfftn", x, sizes[-1], axes[-1], norm)
+        x = _fft(name, x, n, axis, norm, True)
+    return _irfft(name, x, sizes[-1], axes[-1], norm)
 
 
 @explained
@@ -293,7 +333,7 @@ def fft2(
         >>> ad.fft.fft2(ad.ones(3, 2, 2)).shape
         pyautodl.Size([3, 2, 2])
     """
-    return fftn(input, s, dim, norm)
+    return _along_all("fft2", input, s, dim, norm, False)
 
 
 @explained
@@ -308,7 +348,7 @@ def ifft2(
         tensor([[1., 1.],
                 [1., 1.]])
     """
-    return ifftn(input, s, dim, norm)
+    return _along_all("ifft2", input, s, dim, norm, True)
 
 
 @explained
@@ -322,7 +362,7 @@ def rfft2(
         >>> ad.fft.rfft2(ad.ones(3, 4, 4)).shape
         pyautodl.Size([3, 4, 3])
     """
-    return rfftn(input, s, dim, norm)
+    return _half_along_all("rfft2", input, s, dim, norm)
 
 
 @explained
@@ -336,7 +376,7 @@ def irfft2(
         >>> ad.fft.irfft2(ad.fft.rfft2(ad.ones(3, 4, 4))).shape
         pyautodl.Size([3, 4, 4])
     """
-    return irfftn(input, s, dim, norm)
+    return _real_along_all("irfft2", input, s, dim, norm)
 
 
 @explained

@@ -124,6 +124,23 @@ def test_bad_transforms_are_refused() -> None:
         ad.fft.fft(x, dim=1)
     with pytest.raises(ValueError, match=r"fftn: s .* differ in length"):
         ad.fft.fftn(x, (2, 3), (0,))
+    with pytest.raises(
+        ValueError, match=r"fftn: an axis is named twice: dim \(0, -1\)"
+    ):
+        ad.fft.fftn(x, dim=(0, -1))
+    with pytest.raises(IndexError, match="rfft: expected at least one axis, got a nu"):
+        ad.fft.rfft(ad.tensor(1.0))
+    with pytest.raises(IndexError, match="rfftn: expected at least one axis, got dim"):
+        ad.fft.rfftn(x, dim=())
+    for name in ("fft2", "ifft2", "rfft2", "irfft2"):
+        with pytest.raises(
+            IndexError, match=rf"^{name}: dim must be .* \(shape \(4,\)\)"
+        ):
+            getattr(ad.fft, name)(x)
+    with pytest.raises(
+        ValueError, match=r"fft: n must be > 0, got 0 \(axis 1 of size 0"
+    ):
+        ad.fft.fft(ad.ones(2, 0))
 
 
 # ---- complex numbers ----
@@ -480,6 +497,7 @@ def test_tones_stay_at_other_rates(old: int, new: int, method: str) -> None:
 def test_rates_that_are_none() -> None:
     x = ad.ones(3)
     assert AF.resample(x, 5, 5) is x
+    assert AF.resample(ad.ones(0, 2, 100), 3, 2).shape == (0, 2, 67)
     with pytest.raises(ValueError, match="resample: the rates must be > 0"):
         AF.resample(x, 0, 5)
     with pytest.raises(ValueError, match="Resample: the rates must be integers"):

@@ -125,5 +125,5 @@ def resample(
     time = waveform.shape[-1]
     lines = pad(waveform.reshape(-1, 1, time), (reach, reach + orig))
     found = conv1d(lines, kernel, stride=orig).transpose(1, 2)
-    found = found.reshape(*waveform.shape[:-1], -1)
+    found = found.reshape(*waveform.shape[:-1], found.shape[1] * new)
     return found[..., : math.ceil(new * time / orig)]
