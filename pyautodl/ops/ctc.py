@@ -80,15 +80,35 @@ def _forward(
             f"ctc_loss: a label is none of {log_probs.shape[2]} classes: {error}"
         ) from None
     except ValueError:
-        raise ValueError(
-            "ctc_loss: input_lengths must be 0 to the times of log_probs, target_lengths 0 "
-            f"to the labels there are, and no label blank ({blank}): log_probs "
-            f"{log_probs.shape}, targets {targets.shape}"
-        ) from None
+        raise ValueError(f"ctc_loss: {_fault(*given, blank)}") from None
     if needs[0]:
         # the inputs first, see `composition`
         ctx.save(*given, grad)
     return loss
+
+
+def _fault(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+) -> str:
+    """What is wrong with numbers that the kernel refused."""
+    for name, lengths, most, what in (
+        ("input_lengths", input_lengths, log_probs.shape[0], "times of log_probs"),
+        ("target_lengths", target_lengths, targets.shape[1], "labels of a target"),
+    ):
+        for n, length in enumerate(lengths.tolist()):
+            if not 0 <= length <= most:
+                return (
+                    f"{name} must be from 0 to {most}, the {what}, got {length} for "
+                    f"sequence {n}"
+                )
+    return (
+        f"class {blank} is blank, which no label may be, and a target has it; likely fix: "
+        "labels from 1, or blank=number of a class that is no label"
+    )
 
 
 def _vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
@@ -235,9 +255,14 @@ def _errors() -> Iterator[ErrorCase]:
         ),
         ((names[None], names, times, counts), given, DTypeError, "log_probs of floats"),
         ((logs, names, times, counts), {"blank": 4}, ValueError, "one of 4 classes"),
-        ((logs, names, times + 1, counts), given, ValueError, "0 to the times of"),
-        ((logs, names, times, counts + 1), given, ValueError, "0 to the labels there"),
-        ((logs, names * 0, times, counts), given, ValueError, r"no label blank \(0\)"),
+        (
+            (logs, names, times + 1, counts),
+            given,
+            ValueError,
+            "to 4, the times of .* got 5",
+        ),
+        ((logs, names, times, counts + 1), given, ValueError, "to 2, the labels of"),
+        ((logs, names * 0, times, counts), given, ValueError, "class 0 is blank"),
         ((logs, names + 9, times, counts), given, IndexError, "none of 4 classes"),
     ):
         yield ErrorCase(inputs, attrs, kind, f"ctc_loss: .*{match}")
