@@ -313,3 +313,12 @@ def test_parameters_and_values_are_checked() -> None:
         with pytest.raises(error, match=match):
             make()
     assert Gamma(-1.0, 1.0, validate_args=False).batch_shape == ()
+
+
+def test_what_a_kind_lacks_is_named() -> None:
+    with pytest.raises(NotImplementedError, match="Gamma has no cdf"):
+        Gamma(A, B).cdf(A)
+    with pytest.raises(NotImplementedError, match="Poisson has no icdf"):
+        Poisson(A).icdf(P)
+    with pytest.raises(NotImplementedError, match="Distribution has no mean"):
+        _ = Distribution(()).mean

@@ -29,12 +29,12 @@ class Distribution:
     @property
     def mean(self) -> Tensor:
         """The mean of draws."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no mean")
 
     @property
     def variance(self) -> Tensor:
         """The variance of draws."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no variance")
 
     @property
     def stddev(self) -> Tensor:
@@ -60,11 +60,19 @@ class Distribution:
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the logarithm of the probability or its density at `value`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no log_prob")
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Return the probability of draws up to `value`."""
+        raise NotImplementedError(f"{type(self).__name__} has no cdf")
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf")
 
     def entropy(self) -> Tensor:
         """Return the entropy, in nats."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no entropy")
 
     def extended_shape(self, sample_shape: Any) -> tuple[int, ...]:
         """The shape of draws."""
