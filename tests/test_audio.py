@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -424,6 +425,17 @@ def test_sounds_are_saved_and_loaded(tmp_path: Path, channels_first: bool) -> No
     ad.audio.save(path, ad.tensor([[3.0, -3.0, ad.nan]]), 1, encoding="PCM_U")
     assert ad.audio.load(path, normalize=False)[0].tolist() == [[255, 0, 128]]
     assert path.stat().st_size % 2 == 0
+
+
+def test_open_files_are_read_and_written() -> None:
+    sound = ad.tensor([[0.0, 0.5, -1.0]])
+    file = io.BytesIO()
+    ad.audio.save(file, sound, 8000)
+    file.seek(0)
+    loaded, rate = ad.audio.load(file)
+    assert (loaded.tolist(), rate) == (sound.tolist(), 8000)
+    with pytest.raises(ValueError, match=r"load: <_io\.BytesIO .* is no WAV file"):
+        ad.audio.load(io.BytesIO())
 
 
 def test_files_are_those_of_other_programs(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _KINDS = {
     (_FLOATS, 64): "<f8",
 }
 
-Path_ = str | os.PathLike[str]
+Path_ = str | os.PathLike[str] | BinaryIO
 
 
 class _Format(NamedTuple):
@@ -51,7 +51,7 @@ def load(
     """Read a WAV file.
 
     Args:
-        uri: the file's path.
+        uri: the file's path, or a file that is open for reading bytes.
         frame_offset: how many frames (samples of all channels) are left out.
         num_frames: how many are read at most; -1: all.
         normalize: give float32 from -1 to 1, else what is in the file (24 bits as int32,
@@ -81,7 +81,11 @@ def load(
             f"load: expected frame_offset >= 0 and num_frames >= -1, got {first} and "
             f"{count}"
         )
-    found, data = _parts(Path(uri).read_bytes(), f"load: {os.fspath(uri)!r}")
+    if isinstance(uri, (str, os.PathLike)):
+        content, where = Path(uri).read_bytes(), f"load: {os.fspath(uri)!r}"
+    else:
+        content, where = uri.read(), f"load: {uri!r}"
+    found, data = _parts(content, where)
     frames = _samples(data, found)[first : None if count < 0 else first + count]
     if normalize:
         frames = _as_floats(frames)
@@ -163,7 +167,7 @@ def save(
     """Write a WAV file.
 
     Args:
-        uri: the file's path.
+        uri: the file's path, or a file that is open for writing bytes.
         src: samples, (channels, frames); floats from -1 to 1, what lies beyond is cut
             where integers are written.
         sample_rate: how many there are in a second.
@@ -209,7 +213,11 @@ def save(
     body = (
         head + struct.pack("<4sI", b"data", len(data)) + data + b"\0" * (len(data) % 2)
     )
-    atomic_write(uri, struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WAVE") + body)
+    content = struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WAVE") + body
+    if isinstance(uri, (str, os.PathLike)):
+        atomic_write(uri, content)
+    else:
+        uri.write(content)
 
 
 def _kind_to_write(dtype: Any, encoding: str | None, bits: int | None) -> str:
