@@ -127,20 +127,21 @@ def vector_norm(
 
     Args:
         x: a floating tensor.
-        ord: p, from 0 (a count) to inf, or -inf.
+        ord: p, from -inf to inf; 0 is a count.
         dim: the axes of a vector; None: all of them.
         keepdim: keep reduced axes with size 1.
         dtype: cast to this type first.
-
-    Raises:
-        ValueError: ord is negative.
 
     Example:
         >>> import pyautodl as ad
         >>> ad.linalg.vector_norm(ad.tensor([3.0, 4.0]))
         tensor(5.)
     """
-    return _vector_norm(x, float(ord), dim, keepdim, dtype)
+    p = float(ord)
+    if -inf < p < 0:
+        # the kernel scales by the largest element, where here the smallest counts
+        return (_cast(x, dtype).abs() ** p).sum(dim, keepdim) ** (1 / p)
+    return _vector_norm(x, p, dim, keepdim, dtype)
 
 
 @explained

@@ -424,3 +424,16 @@ def test_sizes_of_zero() -> None:
     assert L.inv(empty).shape == L.pinv(empty).shape == ad.matrix_exp(empty).shape
     assert [tuple(y.shape) for y in L.svd(empty)] == [(0, 3, 3), (0, 3), (0, 3, 3)]
     assert L.matrix_rank(ad.zeros(2, 3, 0)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("order", [-1, -0.5, -2.0])
+def test_vector_norms_of_negative_order(order: float) -> None:
+    torch = pytest.importorskip("torch")
+    values = _normal(3, 4)
+    values[1, 2] = 0
+    for dim, keepdim in ((None, False), (None, True), (1, True), ((0, 1), False)):
+        ours = L.vector_norm(ad.tensor(values), order, dim, keepdim)
+        theirs = torch.linalg.vector_norm(torch.tensor(values), order, dim, keepdim)
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12)
+    assert L.vector_norm(ad.ones(2), order, dtype=ad.float64).dtype is ad.float64
+    gradcheck(lambda x: L.vector_norm(x, order, 1), (_leaf(3, 4),))
