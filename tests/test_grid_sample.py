@@ -202,3 +202,11 @@ def test_what_does_not_fit_is_refused() -> None:
         F.affine_grid(ad.ones(1, 2, 2), (1, 1, 2, 2))
     with pytest.raises(DTypeError, match="affine_grid: expected theta of a floating"):
         F.affine_grid(ad.ones(1, 2, 3).long(), (1, 1, 2, 2))
+    with pytest.raises(ShapeError, match="affine_grid: expected sizes of at least 0"):
+        F.affine_grid(ad.ones(1, 2, 3), (1, 1, -2, 2))
+    with pytest.raises(ShapeError, match=r"affine_grid: expected theta .* for \(\)"):
+        F.affine_grid(ad.ones(1, 2, 3), ())
+    with pytest.raises(
+        TypeError, match="affine_grid: theta must be a tensor, got list"
+    ):
+        F.affine_grid([[1.0]], (1, 1, 2, 2))

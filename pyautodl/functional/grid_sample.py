@@ -11,6 +11,7 @@ from pyautodl.backends.dtypes import FLOATING, DType
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import stack
 from pyautodl.functional.creation import tensor
+from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.matmul import matmul
 from pyautodl.ops.grid_sample import GRID_SAMPLE
 from pyautodl.ops.integers import integers
@@ -43,8 +44,11 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         tensor([[[[-0.5000,  0.5000],
                   [ 0.5000,  0.5000]]]])
     """
+    check_tensor("affine_grid", theta, "theta")
     size = integers("affine_grid", "size", size)
-    n, _, *spatial = size
+    if min(size, default=0) < 0:
+        raise ShapeError(f"affine_grid: expected sizes of at least 0, got {size}")
+    n, spatial = sum(size[:1]), size[2:]
     axes = len(spatial)
     if axes not in (2, 3) or tuple(theta.shape) != (n, axes, axes + 1):
         raise ShapeError(
