@@ -1039,3 +1039,96 @@ def test_gradients_are_gathered_as_in_python() -> None:
         native.dispatch.gradients_of(5)
     half = object.__new__(ad.Tensor)
     assert native.dispatch.gradients_of([half]) is None
+
+
+# ---- what runs while C waits for Python ----
+
+
+class _Leaving:
+    """A number that is gone from a field as soon as somebody adds to it, or compares it."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.field = owner, name
+
+    def _leave(self) -> None:
+        if hasattr(*self.field):
+            delattr(*self.field)
+
+    def __eq__(self, other: object) -> bool:
+        self._leave()
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Any) -> int:
+        self._leave()
+        return 1
+
+    def __bool__(self) -> bool:
+        self._leave()
+        return False
+
+
+def test_what_leaves_a_field_while_it_is_in_use() -> None:
+    for recorded in (True, False):
+        with ad.set_grad_enabled(recorded):
+            x, y = ad.zeros(2, 3), ad.ones(2, 3)
+            for owner, name in (
+                (x, "_changes"),
+                (x._array.storage, "version"),
+                (x._array, "offset"),
+                (x._array, "shape"),
+            ):
+                for change in (
+                    lambda x=x, y=y: in_place._assign_any(x, "copy_", y),
+                    lambda x=x: in_place.overwrite("add_", OPS["add"], x, x.detach()),
+                ):
+                    before = getattr(owner, name)
+                    odd: Any = _Leaving(owner, name)
+                    setattr(owner, name, (odd, odd) if name == "shape" else odd)
+                    del odd
+                    try:
+                        change()
+                    except SystemError:
+                        raise
+                    except Exception:
+                        pass
+                    setattr(owner, name, before)
+    x = ad.ones(2, requires_grad=True)
+    x._array.storage.exports = _Leaving(x._array.storage, "exports")
+    assert x.exp().requires_grad
+
+
+def test_lists_that_come_to_hold_themselves_are_not_followed() -> None:
+    data: list[Any] = [1.0, 2.0]
+    memory = ad.zeros(2)._array
+    _, kinds = native.dispatch.numbers_in(data)
+    data[0] = data
+    write = native.dispatch.write_numbers
+    assert not write(data, kinds, memory.address, memory.dtype.code, 2)
+
+
+def test_memory_that_numpy_was_shown_and_brings_back_is_read_first() -> None:
+    for start in (0, 1):
+        for _ in range(2):
+            x = ad.arange(40.0)
+            both = x, ad.from_numpy(x.numpy())
+            target, source = both[start], both[1 - start]
+            target[1:].add_(source[:-1])
+            assert x.tolist() == [0.0, *range(1, 79, 2)]
+            target[1:].copy_(source[:-1])
+            assert x.tolist() == [0.0, 0.0, *range(1, 77, 2)]
+
+
+@pytest.mark.parametrize("shape", [(2**70,), (2**63, 0), (2, 2**64)])
+def test_sizes_beyond_64_bits_are_shape_errors(shape: tuple[int, ...]) -> None:
+    for make in (ad.zeros, ad.empty, ad.randn):
+        with pytest.raises(ad.ShapeError, match="must fit 64 bits"):
+            make(*shape)
+
+
+def test_a_list_that_holds_itself_is_an_error() -> None:
+    data: list[Any] = [1.0]
+    data[0] = data
+    with pytest.raises(RecursionError):
+        ad.tensor(data)

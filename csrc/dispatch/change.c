@@ -26,13 +26,16 @@ static int note_change(PyObject *object, PyObject *array, int enabled) {
     if (storage == NULL || count_change(storage, TOOLS.one) < 0) return -1;
     tensor_object *x = (tensor_object *)object;
     if (!enabled || x->_changes == NULL) return 0;
-    PyObject *changes = PyNumber_Add(x->_changes, TOOLS.one);
-    if (changes == NULL) return -1;
-    PYAD_SET(x->_changes, changes);
+    if (add_to(&x->_changes, TOOLS.one, object) < 0) return -1;
     if (x->_base != NULL && is_of(x->_base, tensor_class)) {
         PYAD_SET(x->_base_changes, Py_XNewRef(((tensor_object *)x->_base)->_changes));
     }
     return 0;
+}
+
+/* Whether a storage's memory may be another one's, too: NumPy has brought it, or was shown it. */
+static int is_known_to_others(const storage_object *storage) {
+    return storage->foreign != Py_False || storage->exports != Py_None;
 }
 
 /* Whether writing to one array may change another element of the other one; 1 if that is not sure. */
@@ -43,11 +46,14 @@ static int is_read_elsewhere(PyObject *theirs, PyObject *mine) {
         PyErr_Clear();
         return 1;
     }
-    if (first != second) return first->foreign != Py_False && second->foreign != Py_False;
+    if (first != second) {
+        const int foreign = first->foreign != Py_False || second->foreign != Py_False;
+        return foreign && is_known_to_others(first) && is_known_to_others(second);
+    }
     if (x->offset == NULL || y->offset == NULL) return 1;
     PyObject *one = layout_of(theirs), *other = one == NULL ? NULL : layout_of(mine);
-    int same = other == NULL ? -1 : PyObject_RichCompareBool(one, other, Py_EQ);
-    if (same == 1) same = PyObject_RichCompareBool(x->offset, y->offset, Py_EQ);
+    int same = other == NULL ? -1 : are_equal(one, other);
+    if (same == 1) same = are_equal(x->offset, y->offset);
     Py_XDECREF(one);
     Py_XDECREF(other);
     PyErr_Clear();
@@ -138,7 +144,7 @@ static int may_copy(PyObject *theirs, PyObject *mine) {
     const array_object *from = (array_object *)theirs, *to = (array_object *)mine;
     if (from->dtype == NULL || from->dtype != to->dtype || from->storage == to->storage) return 0;
     if (from->shape == NULL || to->shape == NULL || is_read_elsewhere(theirs, mine)) return 0;
-    return from->shape == to->shape || PyObject_RichCompareBool(from->shape, to->shape, Py_EQ) == 1;
+    return from->shape == to->shape || are_equal(from->shape, to->shape) == 1;
 }
 
 static outcome copy_values(tensor_object *x, tensor_object *from) {

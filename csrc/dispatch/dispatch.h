@@ -128,6 +128,12 @@ int make_names(void);
 /* References to `count` objects as a tuple; NULL on error. */
 PyObject *tuple_from(PyObject *const *items, Py_ssize_t count);
 
+/* Add to what is in a field, compare what is in two, or ask whether it is true: held meanwhile, as any
+ * of that may run what puts something else there. 0, or as of the Python functions; -1 on error. */
+int add_to(PyObject **field, PyObject *by, PyObject *owner);
+int are_equal(PyObject *x, PyObject *y);
+int is_true(PyObject *object);
+
 /* ---- memory.c ---- */
 
 int add_memory(PyObject *module);

@@ -214,11 +214,7 @@ static PyObject *run_on(const launch_object *self, value *values, PyObject *floa
 }
 
 int count_change(storage_object *storage, PyObject *by) {
-    Py_INCREF((PyObject *)storage); /* an addition may run anything */
-    PyObject *version = PyNumber_Add(storage->version, by);
-    if (version != NULL) PYAD_SET(storage->version, version);
-    Py_DECREF((PyObject *)storage);
-    return version == NULL ? -1 : 0;
+    return add_to(&storage->version, by, (PyObject *)storage);
 }
 
 /* Count the changes of what a call has written in place. */

@@ -43,7 +43,7 @@ static PyObject *saved_array(PyObject *saved) {
     if (storage->version == version) return Py_NewRef(array);
     /* large numbers are equal without being one object */
     if (!PyLong_Check(version) || !PyLong_Check(storage->version)) return NULL;
-    int same = PyObject_RichCompareBool(storage->version, version, Py_EQ);
+    int same = are_equal(storage->version, version);
     return same == 1 ? Py_NewRef(array) : NULL;
 }
 
@@ -63,7 +63,7 @@ static Py_ssize_t take_saved(const node_object *node, Py_ssize_t outputs, PyObje
 /* The part of the key that does not depend on the gradient: see `kind_of`. */
 static PyObject *kind_of(const node_object *node) {
     int by_attributes = 0;
-    if (((op_object *)node->op)->params != Py_None) by_attributes = PyObject_IsTrue(node->attrs);
+    if (((op_object *)node->op)->params != Py_None) by_attributes = is_true(node->attrs);
     if (by_attributes < 0) return NULL;
     if (!by_attributes) {
         PyObject *plan = Py_NewRef(node->plan), *needs = Py_NewRef(node->needs);
@@ -373,7 +373,7 @@ static int may_stay(const tensor_object *leaf, PyObject *object) {
     PyObject *strides = ((array_object *)leaf->_array)->strides;
     if (array->shape == NULL || array->strides == NULL || strides == NULL) return 0;
     PyObject *like = PyObject_CallFunctionObjArgs(TOOLS.strides_like, array->shape, strides, NULL);
-    int same = like == NULL ? -1 : PyObject_RichCompareBool(like, array->strides, Py_EQ);
+    int same = like == NULL ? -1 : are_equal(like, array->strides);
     Py_XDECREF(like);
     return same;
 }

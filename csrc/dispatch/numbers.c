@@ -52,7 +52,7 @@ static PyObject *list_of(uintptr_t at, int64_t code, PyObject *shape, PyObject *
     int64_t stride = step == NULL || PyErr_Occurred() ? 0 : PyLong_AsLongLong(step);
     if (count < 0 && !PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "read: a size is negative");
     PyObject *all = PyErr_Occurred() ? NULL : PyList_New(count);
-    const uintptr_t bytes = (uintptr_t)(stride * size_of(code));
+    const uintptr_t bytes = (uintptr_t)stride * (uintptr_t)size_of(code);
     for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
         PyObject *each = list_of(at + bytes * (uintptr_t)i, code, shape, strides, axis + 1);
         if (each == NULL || PyList_SetItem(all, i, each) < 0) Py_CLEAR(all);
@@ -194,11 +194,14 @@ static int put_number(target *self, PyObject *number) {
     return self->kinds & HAS_FLOAT ? put_float(self, (double)integer) : put_integer(self, integer);
 }
 
-static int put_all(target *self, PyObject *data) {
+/* Write what lies `depth` lists deep: no deeper than they were, as lists that have changed since may hold
+ * themselves. */
+static int put_all(target *self, PyObject *data, int depth) {
     Py_ssize_t count = length_of(data);
     if (count < 0) return put_number(self, data);
+    if (depth == PYAD_MAX_DIMS) return 0;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (!put_all(self, item_of(data, i))) return 0;
+        if (!put_all(self, item_of(data, i), depth + 1)) return 0;
     }
     return 1;
 }
@@ -210,6 +213,6 @@ PyObject *write_numbers(PyObject *module, PyObject *arguments) {
     int kinds;
     if (!PyArg_ParseTuple(arguments, "OiLLL", &data, &kinds, &address, &code, &count)) return NULL;
     target self = {(char *)(intptr_t)address, code, count, kinds};
-    int written = put_all(&self, data) && self.left == 0;
+    int written = put_all(&self, data, 0) && self.left == 0;
     return PyBool_FromLong(written);
 }

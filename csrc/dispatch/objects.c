@@ -21,6 +21,32 @@ PyObject *tuple_from(PyObject *const *items, Py_ssize_t count) {
     return all;
 }
 
+int add_to(PyObject **field, PyObject *by, PyObject *owner) {
+    PyObject *held = Py_NewRef(*field);
+    Py_INCREF(owner);
+    PyObject *sum = PyNumber_Add(held, by);
+    Py_DECREF(held);
+    if (sum != NULL) PYAD_SET(*field, sum);
+    Py_DECREF(owner);
+    return sum == NULL ? -1 : 0;
+}
+
+int are_equal(PyObject *x, PyObject *y) {
+    Py_INCREF(x);
+    Py_INCREF(y);
+    int found = PyObject_RichCompareBool(x, y, Py_EQ);
+    Py_DECREF(x);
+    Py_DECREF(y);
+    return found;
+}
+
+int is_true(PyObject *object) {
+    Py_INCREF(object);
+    int found = PyObject_IsTrue(object);
+    Py_DECREF(object);
+    return found;
+}
+
 /* ---- types of which each field is an object ---- */
 
 static int visit_fields(PyObject *self, PyObject **fields, size_t count, visitproc visit, void *arg) {

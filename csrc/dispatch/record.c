@@ -27,7 +27,7 @@ static PyObject *pack_saved(PyObject *array, PyObject *edge, PyObject *output) {
     if (storage == NULL) return NULL;
     int shared = storage->foreign != Py_False;
     if (!shared && storage->exports != Py_None && storage->exports != NULL) {
-        shared = PyObject_IsTrue(storage->exports);
+        shared = is_true(storage->exports);
         if (shared < 0 || (storage = storage_of(array)) == NULL) return NULL;
     }
     if (shared) return PyObject_CallFunctionObjArgs(TOOLS.keep, array, edge, output, NULL);

@@ -117,6 +117,13 @@ class Storage(StorageFields):
         """Whether others (NumPy, another framework) may change the memory unseen."""
         return self.foreign or bool(self.exports)
 
+    def may_overlap(self, other: Storage) -> bool:
+        """Whether the memory may be that of another storage, too: NumPy has brought one of
+        them, and has brought or was shown the other.
+        """
+        foreign = self.foreign or other.foreign
+        return foreign and self.is_shared() and other.is_shared()
+
     def note_export(self, view: object) -> None:
         """Count the memory as shared while `view` lives; what may be written through it
         has no other form any more.
@@ -297,8 +304,9 @@ class Array(ArrayFields):
     def is_read_elsewhere(self, target: Array) -> bool:
         """Whether writing element i of the target may change another element of this."""
         if self.storage is not target.storage:
-            foreign = self.storage.foreign and target.storage.foreign
-            return foreign and np.may_share_memory(self.numpy(), target.numpy())
+            return self.storage.may_overlap(target.storage) and np.may_share_memory(
+                self._view(), target._view()
+            )
         return (self.offset, self.shape, self.strides) != (
             target.offset,
             target.shape,
@@ -387,7 +395,12 @@ def pack_layout(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> 
     if ndim > MAX_DIMS:
         raise ShapeError(f"array: at most {MAX_DIMS} axes, got {ndim} (shape {shape})")
     pad = (0,) * (MAX_DIMS - ndim)
-    return _pack_geometry(code, ndim, *shape, *pad, *strides, *pad)
+    try:
+        return _pack_geometry(code, ndim, *shape, *pad, *strides, *pad)
+    except struct.error:
+        raise ShapeError(
+            f"array: sizes and strides must fit 64 bits, got shape {shape}"
+        ) from None
 
 
 @lru_cache(maxsize=8192)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyautodl import backends
 from pyautodl.backends import Array, native
+from pyautodl.backends.codes import MAX_DIMS
 from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype, bool_, int64
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.printing import format_tensor
@@ -229,7 +230,9 @@ def _check_range(name: str, values: np.ndarray[Any, Any], dtype: DType) -> None:
 
 def _holds_tensors(data: Any) -> bool:
     """Whether the first leaf of nested lists is a tensor."""
-    while isinstance(data, (list, tuple)) and len(data):
+    for _ in range(MAX_DIMS):  # a list may hold itself
+        if not isinstance(data, (list, tuple)) or not len(data):
+            return False
         if any(isinstance(each, Tensor) for each in data):
             return True
         data = data[0]
