@@ -29,6 +29,8 @@ FLOATS = ad.tensor([0.5, 2.0])
         (lambda x: 300 > x, True),
         (lambda x: x.long() < 2**63, True),
         (lambda x: x.long() > -(2**70), True),
+        (lambda x: x < 10**400, True),
+        (lambda x: x < -(10**400), False),
         (lambda x: x == np.int64(300), False),
     ],
 )

@@ -112,7 +112,7 @@ def _beyond(number: int) -> tuple[Tensor, DType]:
     """What a number is compared as that is outside of the tensor's element type."""
     if abs(number) < 2**63:
         return constant(number, int64), int64
-    return constant(math.copysign(math.inf, number), float64), float64
+    return constant(math.inf if number > 0 else -math.inf, float64), float64
 
 
 def _to(x: Tensor, dtype: DType) -> Tensor:
