@@ -322,3 +322,12 @@ def test_what_a_kind_lacks_is_named() -> None:
         Poisson(A).icdf(P)
     with pytest.raises(NotImplementedError, match="Distribution has no mean"):
         _ = Distribution(()).mean
+
+
+def test_numbers_in_place_of_shapes_and_values_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"Gamma: expected sample_shape .* \(3,\)"):
+        Gamma(A, B).sample(3)
+    with pytest.raises(
+        TypeError, match=r"Gamma\.log_prob: value must be a tensor, got"
+    ):
+        Gamma(A, B).log_prob(1.0)  # type: ignore[arg-type]

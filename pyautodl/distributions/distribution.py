@@ -7,7 +7,7 @@ from typing import Any
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.views import broadcast_tensors
-from pyautodl.tensor import Size, Tensor, get_default_dtype
+from pyautodl.tensor import Size, Tensor, get_default_dtype, not_tensor
 
 __all__ = ["Distribution", "as_parameters", "check_all", "check_value"]
 
@@ -75,7 +75,16 @@ class Distribution:
         raise NotImplementedError(f"{type(self).__name__} has no entropy")
 
     def extended_shape(self, sample_shape: Any) -> tuple[int, ...]:
-        """The shape of draws."""
+        """The shape of draws.
+
+        Raises:
+            TypeError: the sample shape is a number.
+        """
+        if isinstance(sample_shape, int):
+            raise TypeError(
+                f"{type(self).__name__}: expected sample_shape as sizes, got "
+                f"{sample_shape}; likely fix: ({sample_shape},)"
+            )
         return (*tuple(sample_shape), *self.batch_shape, *self.event_shape)
 
     def __repr__(self) -> str:
@@ -100,7 +109,13 @@ def check_all(name: str, what: str, fine: Tensor, values: Tensor) -> None:
 
 
 def check_value(kind: Distribution, what: str, fine: Tensor, value: Tensor) -> None:
-    """Raise ValueError unless a distribution could have drawn all values."""
+    """Raise ValueError unless a distribution could have drawn all values.
+
+    Raises:
+        TypeError: value is no tensor.
+    """
+    if not isinstance(value, Tensor):
+        raise not_tensor(f"{type(kind).__name__}.log_prob", value, "value")
     if not bool(fine.all()):
         raise ValueError(
             f"{type(kind).__name__}.log_prob: expected {what}, got {value}; likely fix: "
