@@ -20,6 +20,7 @@
 #define DEPTHWISE_LINES 4
 #define DEPTHWISE_SEEN 6
 #define DEPTHWISE_RUN (512 / (int64_t)sizeof(REAL)) /* elements */
+#define DEPTHWISE_ZEROS (1 << 13)                   /* bytes */
 #endif
 
 /* n elements as DEPTHWISE_VECTORS vectors, zeros behind. */
@@ -218,6 +219,7 @@ typedef struct {
     REAL source[DEPTHWISE_SEEN][DEPTHWISE_SEEN_BY(2, 2)][DEPTHWISE_RUN];
     REAL out[DEPTHWISE_LINES][2][DEPTHWISE_RUN];
     REAL start[DEPTHWISE_RUN];
+    REAL zeros[DEPTHWISE_ZEROS / sizeof(REAL)]; /* in place of a line beyond the image */
 } K(depthwise_scratch);
 
 /* The patches of some rows for a run of channels. */
@@ -227,7 +229,8 @@ typedef struct {
     int64_t lines, step;         /* rows of a patch; pixels are `step` apart, down and along */
     int64_t channel, channels;   /* the first, how many */
     int64_t begin, past, pixels; /* columns of the source in the image; 1 at the end of rows */
-    int whole, plain;            /* all lines are in the image; sums need at most a floor */
+    int64_t advance[DEPTHWISE_SEEN]; /* of each line, from a patch to the next */
+    int whole, plain; /* all lines can be read; sums need at most a floor */
     K(depthwise_patch) patch;
 } K(depthwise_run);
 
@@ -315,14 +318,17 @@ static void K(depthwise_begin)(K(depthwise_run) *run, const K(depthwise_window) 
     K(depthwise_fill)(run->scratch->start,
                       end->scale == NULL && end->bias != NULL ? end->bias + c : NULL,
                       run->channels);
+    const int64_t reach = (DEPTHWISE_SEEN_BY(2, run->step) - 1) * channels + DEPTHWISE_RUN;
+    const int is_short = reach * (int64_t)sizeof(REAL) <= DEPTHWISE_ZEROS;
     run->whole = 1;
     for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(run->lines, run->step); i++) {
         /* of one row, taps may be far apart, or fewer than three */
         const int64_t place = first + i * a[1].tap_step;
         const int there = place >= 0 && place < a[1].source && (run->lines > 1 || i < a[1].taps);
         const REAL *line = win->x + (i - begin) * win->x_step[1] + a[2].first * channels + c;
-        p->line[i] = there ? line : NULL;
-        run->whole &= there;
+        p->line[i] = there ? line : is_short ? run->scratch->zeros : NULL;
+        run->advance[i] = there ? 2 * run->step * channels : 0;
+        run->whole &= there || is_short;
     }
     for (int64_t k = 0; k < 3; k++) {
         p->w[k] = win->w + ((k < a[1].taps ? k : 0) - begin) * win->w_step[1] + c;
@@ -347,7 +353,7 @@ static void K(depthwise_rows)(const K(depthwise_job) *job, const K(depthwise_win
             K(depthwise_patch_any)(&run);
             run.patch.out += 2 * run.patch.out_pixel;
             for (int64_t i = 0; i < seen; i++) {
-                if (run.patch.line[i] != NULL) run.patch.line[i] += 2 * a->step * channels;
+                if (run.advance[i] > 0) run.patch.line[i] += run.advance[i];
             }
         }
     }
@@ -404,11 +410,12 @@ static int64_t K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at, i
 /* This thread's rows of the output pixels of a view. */
 static void K(depthwise_gather)(const K(depthwise_job) *job, const team *t) {
     int64_t begin, end, width = job->view->axis[2].count;
+    K(depthwise_scratch) *scratch = t->scratch;
     if (im2col_pixels(job->view) == 0) return;
+    memset(scratch->zeros, 0, sizeof scratch->zeros);
     team_range(t, im2col_pixels(job->view) / width, 1, &begin, &end);
     while (begin < end) {
-        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin,
-                                   t->scratch);
+        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin, scratch);
     }
 }
 
