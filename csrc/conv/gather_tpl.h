@@ -75,8 +75,10 @@ static int64_t K(conv_gather_shared)(const conv_shape *s, int backward) {
     return conv_taps(s) * padded * (int64_t)sizeof(REAL);
 }
 
-_Static_assert(sizeof(K(depthwise_scratch)) <= sizeof(K(conv_scratch)),
-               "a thread's scratch holds what either way needs");
+/* A thread's own memory for either direction. */
+static int64_t K(conv_apply_scratch)(void) {
+    return pyad_max(sizeof(K(conv_scratch)), sizeof(K(depthwise_scratch)));
+}
 
 /* Either direction; fwd and bwd_x differ in who is the source. */
 static int K(conv_apply)(const conv_shape *s, int backward, const K(conv_call) *call,

@@ -153,7 +153,8 @@ static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
     }
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
     narrow_cut cut;
-    return K(narrow_cut_of)(&s, &cut) ? sizeof(K(narrow_scratch)) : sizeof(K(conv_scratch));
+    if (K(narrow_cut_of)(&s, &cut)) return sizeof(K(narrow_scratch));
+    return K(conv_apply_scratch)();
 }
 
 static int64_t K(conv_fwd_scratch_bytes)(const conv_fwd_args *a) {
@@ -161,7 +162,7 @@ static int64_t K(conv_fwd_scratch_bytes)(const conv_fwd_args *a) {
     if (K(conv_is_flat)(&a->x, &a->weight, &a->out, a->stride, 0, &flat)) {
         return sizeof(K(flat_scratch));
     }
-    return pyad_max(sizeof(K(conv_scratch)), sizeof(K(planar_scratch)));
+    return pyad_max(K(conv_apply_scratch)(), sizeof(K(planar_scratch)));
 }
 
 PYAD_RECORD_FLUSHED(conv_fwd, conv_fwd_args, K(conv_work)(&a->out, &a->weight),
