@@ -149,7 +149,7 @@ GEMM_INLINE void K(depthwise_pixels)(const K(depthwise_job) *job, const K(depthw
 
 /* Two neighbouring pixels of some rows, for whole vectors of a run of channels. */
 typedef struct {
-    const REAL *line[DEPTHWISE_SEEN]; /* the source's, at the first tap; NULL beyond the image */
+    const REAL *line[DEPTHWISE_SEEN]; /* the source's, at the first tap; NULL: none to read */
     const REAL *w[3];                 /* the weight's lines, at the first tap */
     const REAL *start;                /* what the sums begin with */
     REAL *out;
@@ -255,14 +255,14 @@ static void K(depthwise_source_aside)(const K(depthwise_run) *run, K(depthwise_p
     p->pixel = DEPTHWISE_RUN;
 }
 
-/* Store the sums in the scratch. */
-static void K(depthwise_finish)(const K(depthwise_run) *run, REAL *out) {
+/* Store the sums that are in the scratch. */
+static void K(depthwise_finish)(const K(depthwise_run) *run) {
     const K(depthwise_patch) *p = &run->patch;
     K(epilogue) end = run->job->end;
     if (end.scale == NULL) end.bias = NULL; /* the sums began with it */
     for (int64_t r = 0; r < run->lines; r++) {
         for (int64_t u = 0; u < run->pixels; u++) {
-            REAL *to = out + r * p->out_line + u * p->out_pixel;
+            REAL *to = p->out + r * p->out_line + u * p->out_pixel;
             for (int64_t k = 0; k < run->channels; k += VL) {
                 const int64_t n = pyad_min(VL, run->channels - k);
                 vec y = v_load(run->scratch->out[r][u] + k);
@@ -292,7 +292,32 @@ static void K(depthwise_patch_any)(const K(depthwise_run) *run) {
         p.out_line = 2 * p.out_pixel;
     }
     apply(&p);
-    if (!stored) K(depthwise_finish)(run, run->patch.out);
+    if (!stored) K(depthwise_finish)(run);
+}
+
+/* The first patch's lines of the source and of the weight. */
+static void K(depthwise_begin_lines)(K(depthwise_run) *run, const K(depthwise_window) *win,
+                                     const im2col_pixel *at) {
+    const im2col_axis *a = run->job->view->axis;
+    const int64_t channels = run->job->view->channels, c = run->channel;
+    const int64_t first = a[1].first + at->h * a[1].step;
+    const int64_t begin = im2col_taps_between(&a[1], first, first).begin;
+    const int64_t reach = (DEPTHWISE_SEEN_BY(2, run->step) - 1) * channels + DEPTHWISE_RUN;
+    const int is_short = reach * (int64_t)sizeof(REAL) <= DEPTHWISE_ZEROS;
+    K(depthwise_patch) *p = &run->patch;
+    run->whole = 1;
+    for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(run->lines, run->step); i++) {
+        /* of one row, taps may be far apart, or fewer than three */
+        const int64_t place = first + i * a[1].tap_step;
+        const int there = place >= 0 && place < a[1].source && (run->lines > 1 || i < a[1].taps);
+        const REAL *line = win->x + (i - begin) * win->x_step[1] + a[2].first * channels + c;
+        p->line[i] = there ? line : is_short ? run->scratch->zeros : NULL;
+        run->advance[i] = there ? 2 * run->step * channels : 0;
+        run->whole &= there || is_short;
+    }
+    for (int64_t k = 0; k < 3; k++) {
+        p->w[k] = win->w + ((k < a[1].taps ? k : 0) - begin) * win->w_step[1] + c;
+    }
 }
 
 /* The first patch of a run. */
@@ -301,8 +326,6 @@ static void K(depthwise_begin)(K(depthwise_run) *run, const K(depthwise_window) 
     const im2col_axis *a = run->job->view->axis;
     const K(epilogue) *end = &run->job->end;
     const int64_t channels = run->job->view->channels, c = run->channel;
-    const int64_t first = a[1].first + at->h * a[1].step;
-    const int64_t begin = im2col_taps_between(&a[1], first, first).begin;
     const int clamps = end->activation == PYAD_ACTIVATION_CLAMP && end->p1 == (REAL)INFINITY;
     K(depthwise_patch) *p = &run->patch;
     p->out = out + c;
@@ -318,21 +341,7 @@ static void K(depthwise_begin)(K(depthwise_run) *run, const K(depthwise_window) 
     K(depthwise_fill)(run->scratch->start,
                       end->scale == NULL && end->bias != NULL ? end->bias + c : NULL,
                       run->channels);
-    const int64_t reach = (DEPTHWISE_SEEN_BY(2, run->step) - 1) * channels + DEPTHWISE_RUN;
-    const int is_short = reach * (int64_t)sizeof(REAL) <= DEPTHWISE_ZEROS;
-    run->whole = 1;
-    for (int64_t i = 0; i < DEPTHWISE_SEEN_BY(run->lines, run->step); i++) {
-        /* of one row, taps may be far apart, or fewer than three */
-        const int64_t place = first + i * a[1].tap_step;
-        const int there = place >= 0 && place < a[1].source && (run->lines > 1 || i < a[1].taps);
-        const REAL *line = win->x + (i - begin) * win->x_step[1] + a[2].first * channels + c;
-        p->line[i] = there ? line : is_short ? run->scratch->zeros : NULL;
-        run->advance[i] = there ? 2 * run->step * channels : 0;
-        run->whole &= there || is_short;
-    }
-    for (int64_t k = 0; k < 3; k++) {
-        p->w[k] = win->w + ((k < a[1].taps ? k : 0) - begin) * win->w_step[1] + c;
-    }
+    K(depthwise_begin_lines)(run, win, at);
 }
 
 /* All pixels of `lines` rows; win->x is the begin of the line. */
