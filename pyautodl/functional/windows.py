@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.functional.creation import arange, ones
+from pyautodl.functional.creation import arange, full, full_like, ones_like
 from pyautodl.functional.eltwise import cos, i0, sqrt
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, get_default_dtype
@@ -19,20 +19,28 @@ __all__ = [
 ]
 
 
-def _waves(
-    name: str, length: int, periodic: bool, dtype: Any, device: Any, *shares: float
+def _steps(
+    name: str, length: int, periodic: bool, dtype: Any, device: Any, whole: float
 ) -> Tensor:
-    """The sum of cosines of 0, 1, 2, ... periods in the length, each with its share."""
+    """Where the numbers of a window lie from 0 to `whole`; a single one in the middle."""
     length = integer(name, "window_length", length)
     if length < 0:
         raise ValueError(f"{name}: window_length must not be negative, got {length}")
     dtype = get_default_dtype() if dtype is None else dtype
     if length < 2:
-        return ones(length, dtype=dtype, device=device)
-    angle = arange(length, dtype=dtype, device=device) * (
-        2 * math.pi / (length - (not periodic))
-    )
-    window = ones(length, dtype=dtype) * shares[0]
+        return full((length,), whole / 2, dtype=dtype, device=device)
+    step = whole / (length - (not periodic))
+    return arange(length, dtype=dtype, device=device) * step
+
+
+def _waves(
+    name: str, length: int, periodic: bool, dtype: Any, device: Any, *shares: float
+) -> Tensor:
+    """The sum of cosines of 0, 1, 2, ... periods in the length, each with its share."""
+    angle = _steps(name, length, periodic, dtype, device, 2 * math.pi)
+    if angle.shape[0] < 2:
+        return ones_like(angle)
+    window = full_like(angle, shares[0])
     for periods, share in enumerate(shares[1:], 1):
         window = window + cos(angle * periods) * share
     return window
@@ -166,13 +174,8 @@ def bartlett_window(
         >>> ad.bartlett_window(4)
         tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    # as the other windows: the length is checked, and short ones are of ones
-    window = _waves("bartlett_window", window_length, periodic, dtype, device, 1.0)
-    length = window.shape[0]
-    if length > 1:
-        places = arange(length, dtype=window.dtype) * (2 / (length - (not periodic)))
-        window = 1 - (places - 1).abs()
-    return window.requires_grad_(requires_grad)
+    steps = _steps("bartlett_window", window_length, periodic, dtype, device, 2.0)
+    return (1 - (steps - 1).abs()).requires_grad_(requires_grad)
 
 
 @explained
@@ -204,11 +207,7 @@ def kaiser_window(
         >>> ad.kaiser_window(5, periodic=False, beta=2.0)
         tensor([0.4387, 0.8348, 1.0000, 0.8348, 0.4387])
     """
-    # as the other windows: the length is checked, and short ones are of ones
-    window = _waves("kaiser_window", window_length, periodic, dtype, device, 1.0)
-    length = window.shape[0]
-    if length > 1:
-        places = arange(length, dtype=window.dtype) * (2 / (length - (not periodic)))
-        circle = (1 - (places - 1).square()).clamp(min=0.0)
-        window = i0(sqrt(circle) * beta) / i0(window.new_full((), float(beta)))
+    steps = _steps("kaiser_window", window_length, periodic, dtype, device, 2.0)
+    circle = (1 - (steps - 1).square()).clamp(min=0.0)
+    window = i0(sqrt(circle) * beta) / i0(steps.new_full((), float(beta)))
     return window.requires_grad_(requires_grad)
