@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import eye
 from pyautodl.functional.eltwise import log, log2, where
 from pyautodl.functional.limits import finfo
+from pyautodl.ops.linalg.common import check_matrices
 from pyautodl.ops.linalg.determinants import DET, SLOGDET
 from pyautodl.ops.linalg.eigen import SVD
 from pyautodl.ops.linalg.factors import CHOLESKY, QR
@@ -218,10 +218,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
         >>> ad.cholesky_inverse(ad.tensor([[2.0]]))
         tensor([[0.2500]])
     """
-    if L.ndim < 2:
-        raise ShapeError(
-            f"cholesky_inverse: expected square matrices, got shape {tuple(L.shape)}"
-        )
+    check_matrices("cholesky_inverse", L._array, square=True)
     return cholesky_solve(eye(L.shape[-1], dtype=L.dtype), L, upper)
 
 
@@ -316,10 +313,7 @@ def matrix_exp(input: Tensor) -> Tensor:
         tensor([[1., 1.],
                 [0., 1.]])
     """
-    if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
-        raise ShapeError(
-            f"matrix_exp: expected square matrices, got shape {tuple(input.shape)}"
-        )
+    check_matrices("matrix_exp", input._array, square=True)
     if not input.numel():
         return input.clone()
     size = input.detach().abs().sum(-2).amax(-1)

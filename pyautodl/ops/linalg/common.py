@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,19 @@ import numpy as np
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, LinAlgError, ShapeError
+from pyautodl.ops.record import ErrorCase, Sample
 
 __all__ = [
     "NDArray",
     "check_matrices",
+    "columns",
     "computed",
     "diagonal_matrix",
     "identity",
     "normal",
+    "not_square",
+    "rows",
+    "square_samples",
     "symmetric",
     "turned",
 ]
@@ -123,6 +128,27 @@ def symmetric(call: Any, x: Any) -> Any:
     return call("mul", call("add", x, turned(call, x)), 0.5)
 
 
+# ---- samples ----
+
+
 def normal(*shape: int) -> NDArray:
     """Numbers for samples."""
     return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+def square_samples() -> Iterator[Sample]:
+    """Square matrices, some of them none at all."""
+    yield Sample((normal(3, 3),))
+    yield Sample((normal(2, 2, 4, 4),), tolerance=10.0)
+    yield Sample((normal(2, 1, 1),))
+    yield Sample((np.zeros((2, 0, 0)),))
+    yield Sample((np.zeros((0, 3, 3)),))
+
+
+def not_square(name: str) -> Iterator[ErrorCase]:
+    """What an op of square matrices refuses."""
+    match = rf"{name}: expected square matrices .*\(2, 3\)"
+    yield ErrorCase((normal(2, 3),), {}, ShapeError, match)
+    yield ErrorCase((normal(2),), {}, ShapeError, f"{name}: expected square matrices")
+    integers = (np.arange(4).reshape(2, 2),)
+    yield ErrorCase(integers, {}, DTypeError, rf"{name}: .*int64; .*\.float\(\)")

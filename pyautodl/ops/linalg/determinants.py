@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from pyautodl.ops.linalg.common import (
     check_matrices,
     columns,
     computed,
+    not_square,
+    square_samples,
     turned,
 )
-from pyautodl.ops.linalg.inverses import _not_square, _square_samples
-from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.record import Op, Sample, Spec, register
 
 __all__ = ["COFACTORS", "DET", "SLOGDET"]
 
@@ -55,13 +57,9 @@ def _det_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 
 
 def _det_samples() -> Iterator[Sample]:
-    yield from _square_samples()
+    yield from square_samples()
     # a second derivative is a matter of the inverse
     yield Sample((np.array([[1.0, 2.0], [2.0, 4.0]]),), gradient=False)
-
-
-def _det_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("det")
 
 
 DET = register(
@@ -71,7 +69,7 @@ DET = register(
         forward=_det_forward,
         vjp=_det_vjp,
         samples=_det_samples,
-        errors=_det_errors,
+        errors=partial(not_square, "det"),
         reference=np.linalg.det,
     )
 )
@@ -122,10 +120,6 @@ def _cofactors_reference(x: NDArray) -> NDArray:
     return out
 
 
-def _cofactors_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("cofactors")
-
-
 COFACTORS = register(
     Op(
         name="cofactors",
@@ -133,7 +127,7 @@ COFACTORS = register(
         forward=_cofactors_forward,
         vjp=_cofactors_vjp,
         samples=_det_samples,
-        errors=_cofactors_errors,
+        errors=partial(not_square, "cofactors"),
         reference=_cofactors_reference,
     )
 )
@@ -169,12 +163,8 @@ def _slogdet_vjp(call: Any, ctx: Any, needs: Any, _: Any, g: Any) -> tuple[Any, 
 
 
 def _slogdet_samples() -> Iterator[Sample]:
-    yield from _square_samples()
+    yield from square_samples()
     yield Sample((np.zeros((2, 2)),), gradient=False)
-
-
-def _slogdet_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("slogdet")
 
 
 SLOGDET = register(
@@ -184,7 +174,7 @@ SLOGDET = register(
         forward=_slogdet_forward,
         vjp=_slogdet_vjp,
         samples=_slogdet_samples,
-        errors=_slogdet_errors,
+        errors=partial(not_square, "slogdet"),
         reference=_slogdet_reference,
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,11 @@ from pyautodl.ops.linalg.common import (
     diagonal_matrix,
     identity,
     normal,
+    not_square,
     rows,
     symmetric,
     turned,
 )
-from pyautodl.ops.linalg.inverses import _not_square
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = ["EIGH", "SVD"]
@@ -93,10 +94,6 @@ def _eigh_samples() -> Iterator[Sample]:
         yield Sample((_symmetric(2, 4, 4),), attrs, gradient=False, tolerance=10.0)
 
 
-def _eigh_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("eigh")
-
-
 EIGH = register(
     Op(
         name="eigh",
@@ -104,7 +101,7 @@ EIGH = register(
         forward=_eigh_forward,
         vjp=_eigh_vjp,
         samples=_eigh_samples,
-        errors=_eigh_errors,
+        errors=partial(not_square, "eigh"),
         reference=_eigh_reference,
     )
 )

@@ -14,9 +14,9 @@ from pyautodl.ops.linalg.common import (
     check_matrices,
     computed,
     normal,
+    not_square,
     turned,
 )
-from pyautodl.ops.linalg.inverses import _not_square
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import along
 
@@ -69,7 +69,7 @@ def _cholesky_samples() -> Iterator[Sample]:
 
 
 def _cholesky_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("cholesky")
+    yield from not_square("cholesky")
     match = "cholesky: matrix 1 of the batch is not positive definite"
     several = np.stack([np.eye(2), -np.eye(2)])
     yield ErrorCase((several,), {}, LinAlgError, match)

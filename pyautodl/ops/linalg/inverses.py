@@ -15,6 +15,8 @@ from pyautodl.ops.linalg.common import (
     computed,
     identity,
     normal,
+    not_square,
+    square_samples,
     turned,
 )
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -48,24 +50,8 @@ def _inverse_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
     return (call("neg", call("matmul", left, y, transpose_b=True)),)
 
 
-def _square_samples() -> Iterator[Sample]:
-    yield Sample((normal(3, 3),))
-    yield Sample((normal(2, 2, 4, 4),), tolerance=10.0)
-    yield Sample((normal(2, 1, 1),))
-    yield Sample((np.zeros((2, 0, 0)),))
-    yield Sample((np.zeros((0, 3, 3)),))
-
-
-def _not_square(name: str) -> Iterator[ErrorCase]:
-    match = rf"{name}: expected square matrices .*\(2, 3\)"
-    yield ErrorCase((normal(2, 3),), {}, ShapeError, match)
-    yield ErrorCase((normal(2),), {}, ShapeError, f"{name}: expected square matrices")
-    integers = (np.arange(4).reshape(2, 2),)
-    yield ErrorCase(integers, {}, DTypeError, rf"{name}: .*int64; .*\.float\(\)")
-
-
 def _inverse_errors() -> Iterator[ErrorCase]:
-    yield from _not_square("inverse")
+    yield from not_square("inverse")
     one = np.eye(2)
     several = np.stack([one, np.ones((2, 2))])
     match = "inverse: matrix 1 of the batch is singular; likely fix: linalg.pinv"
@@ -82,7 +68,7 @@ INVERSE = register(
         rule=_inverse_rule,
         forward=_inverse_forward,
         vjp=_inverse_vjp,
-        samples=_square_samples,
+        samples=square_samples,
         errors=_inverse_errors,
         reference=np.linalg.inv,
     )
