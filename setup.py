@@ -164,7 +164,7 @@ def dispatch() -> Extension:
         "pyautodl._dispatch",
         sources("*.c"),
         include_dirs=["csrc"],
-        depends=["csrc/pyautodl.h", *sources("*.h"), "setup.py"],
+        depends=["csrc/pyautodl.h", "csrc/dtypes.h", *sources("*.h"), "setup.py"],
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         extra_compile_args=[] if os.name == "nt" else [*CFLAGS, "-O2"],
         py_limited_api=True,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "dtypes.h"
 
 #define MAP_BLOCK 512
 #define MAP_MAX_READS 3
@@ -41,11 +42,6 @@ typedef struct {
     int strided; /* operands that are */
     int all_flat, by_rows, direct;
 } map_plan;
-
-static inline int64_t map_item(int64_t dtype) {
-    static const int8_t bytes[PYAD_NUM_DTYPES] = {4, 8, 8, 4, 2, 1, 1, 1};
-    return bytes[dtype];
-}
 
 /* ---- the plan ---- */
 
@@ -127,7 +123,7 @@ static inline void map_make_plan(map_plan *plan, const pyad_array *arrays, int64
     for (int64_t k = 0; k < count; k++) {
         map_operand *o = &plan->operand[k];
         o->data = arrays[k].data;
-        o->item = map_item(arrays[k].dtype);
+        o->item = pyad_element_bytes(arrays[k].dtype);
         o->period = 0;
         map_classify(o, plan);
         period = pyad_max(period, o->period);

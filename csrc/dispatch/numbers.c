@@ -7,6 +7,7 @@
 #include <float.h>
 
 #include "dispatch.h"
+#include "dtypes.h"
 
 /* ---- read ---- */
 
@@ -31,11 +32,6 @@ static PyObject *number_at(uintptr_t at, int64_t code) {
     return PyErr_Format(PyExc_ValueError, "read: there is no element type %lld", (long long)code);
 }
 
-static int64_t size_of(int64_t code) {
-    static const uint8_t sizes[PYAD_NUM_DTYPES] = {4, 8, 8, 4, 2, 1, 1, 1};
-    return code >= 0 && code < PYAD_NUM_DTYPES ? sizes[code] : 0;
-}
-
 PyObject *read_number(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
     if (count != 2) return PyErr_Format(PyExc_TypeError, "read_number: expected 2 arguments");
@@ -52,7 +48,7 @@ static PyObject *list_of(uintptr_t at, int64_t code, PyObject *shape, PyObject *
     int64_t stride = step == NULL || PyErr_Occurred() ? 0 : PyLong_AsLongLong(step);
     if (count < 0 && !PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "read: a size is negative");
     PyObject *all = PyErr_Occurred() ? NULL : PyList_New(count);
-    const uintptr_t bytes = (uintptr_t)stride * (uintptr_t)size_of(code);
+    const uintptr_t bytes = (uintptr_t)stride * (uintptr_t)pyad_element_bytes(code);
     for (Py_ssize_t i = 0; all != NULL && i < count; i++) {
         PyObject *each = list_of(at + bytes * (uintptr_t)i, code, shape, strides, axis + 1);
         if (each == NULL || PyList_SetItem(all, i, each) < 0) Py_CLEAR(all);

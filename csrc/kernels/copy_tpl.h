@@ -5,6 +5,7 @@
  * axis than the destination (NCHW <-> NHWC) the two axes go in tiles, so that each cache
  * line of either side is used whole while it is there.
  */
+#include "dtypes.h"
 #include "walk.h"
 
 #ifdef REAL
@@ -228,7 +229,7 @@ static int K(cast)(const void *args, const team *t) {
     static const K(cast_fn) lines[PYAD_NUM_DTYPES] = {
         K(cast_line_f32), K(cast_line_f64), K(cast_line_i64), K(cast_line_i32),
         K(cast_line_i16), K(cast_line_i8),  K(cast_line_u8),  K(cast_line_b8)};
-    static const int64_t sizes[PYAD_NUM_DTYPES] = {4, 8, 8, 4, 2, 1, 1, 1};
+    const int64_t size = pyad_element_bytes(a->out.dtype);
     if (pyad_numel(&a->out) == 0) return PYAD_OK;
     walk w;
     walk_init_lines(&w, 2, (const pyad_array *const[]){&a->out, &a->x});
@@ -237,7 +238,7 @@ static int K(cast)(const void *args, const team *t) {
     int64_t begin, end;
     team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
-        char *out = (char *)a->out.data + pieces_offset(&p, 0, item) * sizes[a->out.dtype];
+        char *out = (char *)a->out.data + pieces_offset(&p, 0, item) * size;
         const ELEM *in = (const ELEM *)a->x.data + pieces_offset(&p, 1, item);
         lines[a->out.dtype](out, so, in, si, pieces_length(&p, item));
     }
