@@ -54,6 +54,10 @@
 /* steps of a sum that take as long as reading from L2, and from beyond */
 #define GEMM_AHEAD 8
 #define GEMM_FAR_AHEAD 24
+/* rows of a tile that one pointer reaches: 0, 1, 2, 4 and 3 distances on; or all of a few */
+#define GEMM_GROUP (GEMM_MR > 8 ? 5 : GEMM_MR)
+/* a value that is not to be computed anew from others */
+#define GEMM_KEEP(value) __asm__("" : "+r"(value))
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -187,26 +191,36 @@ GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t count) {
 
 /* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
  * at a[i * a_lane + d * a_depth]; with `add`, what was there is added to the sum. rows, nv and the
- * strides of a packed panel are constants after inlining, which keeps the sums in registers. */
+ * strides of a packed panel are constants after inlining, which keeps the sums in registers. Of rows
+ * that stand apart, groups of GEMM_GROUP have a pointer each: within a group one register and its
+ * multiples reach every row; the distances of all rows would be too many for the registers. */
 GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t depth,
                                  const REAL *restrict a, int64_t a_lane, int64_t a_depth,
                                  const REAL *restrict b, int64_t b_depth, REAL *restrict to,
                                  int64_t to_row, int add) {
+    const int side_by_side = __builtin_constant_p(a_lane) && a_lane == 1;
+    const int64_t group = side_by_side ? rows : GEMM_GROUP;
+    const REAL *left_of[(GEMM_MR + GEMM_GROUP - 1) / GEMM_GROUP];
     vec sum[GEMM_MR][GEMM_NV];
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
     }
-    for (int64_t d = 0; d < depth; d++, a += a_depth, b += b_depth) {
+    GEMM_UNROLL for (int64_t i = 0; i * group < rows; i++) {
+        left_of[i] = a + i * group * a_lane;
+        if (rows > group) GEMM_KEEP(left_of[i]);
+    }
+    for (int64_t d = 0; d < depth; d++, b += b_depth) {
         vec right[GEMM_NV];
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
         K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv * VL);
-        if (a_lane == 1) K(gemm_read_ahead)(a + GEMM_AHEAD * a_depth, rows);
+        if (side_by_side) K(gemm_read_ahead)(left_of[0] + GEMM_AHEAD * a_depth, rows);
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-            vec left = v_set1(a[i * a_lane]);
+            vec left = v_set1(left_of[i / group][i % group * a_lane]);
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
                 sum[i][j] = v_fma(left, right[j], sum[i][j]);
             }
         }
+        GEMM_UNROLL for (int64_t i = 0; i * group < rows; i++) left_of[i] += a_depth;
     }
     if (add) {
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {

@@ -35,8 +35,9 @@
 #define RNN_PRODUCTS_FOR_THREAD 65536
 /* between the rows of a buffer, so that they do not meet in one set of the L1 cache */
 #define RNN_PAD VL
-/* weights of the input that stay in L2 beside the recurrent ones */
-#define RNN_INPUT_BYTES 524288
+/* weights of the input that the steps read beside the recurrent ones: beyond L2 it still takes less
+ * time than to write their part of all sums and to read it again */
+#define RNN_INPUT_BYTES 1048576
 /* where the sums of panel number p begin: [row][column] */
 #define RNN_PANEL(p) ((p) * RNN_ROWS * GEMM_NR)
 /* sums of a panel of all gates */
