@@ -46,7 +46,7 @@ from pyautodl.errors import (
 from pyautodl.functional import *
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.printing import set_printoptions
-from pyautodl.ops.conv_algorithm import (
+from pyautodl.ops.conv.algorithm import (
     get_conv_algorithm,
     set_conv_algorithm,
     use_conv_algorithm,

@@ -15,7 +15,7 @@ from pyautodl import nn
 from pyautodl.backends import native
 from pyautodl.graph import backward, sums
 from pyautodl.graph.line import Line
-from pyautodl.ops.repeat import REPEATS
+from pyautodl.ops.gradient_trace import REPEATS
 
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
 

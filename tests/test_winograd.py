@@ -9,7 +9,7 @@ import pyautodl as ad
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.backends import native
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv_algorithm import ConvShape, native_algorithm
+from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm
 from pyautodl.testing import use_isa
 
 F = ad.nn.functional

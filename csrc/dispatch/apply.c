@@ -241,7 +241,7 @@ static int is_set_up(const op_object *op) {
            op->view && op->changes && PyTuple_CheckExact(op->changes) && op->integers;
 }
 
-/* ---- the trace of an op without plans, see ops/trace.py ---- */
+/* ---- the trace of an op without plans, see ops/forward_trace.py ---- */
 
 /* The layouts in place of arrays that a call changes, which go to the end of `held`. */
 static PyObject *layouts_of(PyObject *value, PyObject *held) {

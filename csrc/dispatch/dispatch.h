@@ -197,7 +197,7 @@ PyObject *view_of(PyObject *self, PyObject *array);
 /* Functions and objects of Python that calls need; tensor/calls.py gives them by these names.
  *   anew             (op, inputs, attrs): a call in Python, of kinds not seen before
  *   constant_array   (op, number, inputs): an input that is a number
- *   with_zeros, attributes: see ops/trace.py and ops/record.py
+ *   with_zeros, attributes: see ops/forward_trace.py and ops/record.py
  *   mode, stack      what this thread records, and the modules that it is in
  *   numbers          gives each node its number
  *   keep             packs what is saved of memory that others may change
@@ -242,9 +242,9 @@ PyObject *assign(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 
 /* ---- line.c ---- */
 
-/* The same for it; graph/line.py gives them.
+/* What backward passes need of Python; graph/line.py gives it by these names.
  *   line             (edge, gradient, leaves, found): how far it went
- *   kind_of, repeats see ops/repeat.py
+ *   kind_of, repeats see ops/gradient_trace.py
  *   receive, strides_like: of gradients that can't become a leaf's as they are
  *   nothing          the empty tuple */
 #define LINE_TOOLS(F) F(line) F(kind_of) F(repeats) F(receive) F(strides_like) F(nothing)

@@ -6,8 +6,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from pyautodl.functional.conv import conv_padding
-from pyautodl.ops.conv import conv_shape, conv_way
-from pyautodl.ops.conv_algorithm import (
+from pyautodl.ops.conv import conv_kernel, conv_shape
+from pyautodl.ops.conv.algorithm import (
     ConvShape,
     chosen_algorithm,
     estimate_costs,
@@ -109,12 +109,12 @@ def explain_conv(
 
 
 def _weight_text(shape: ConvShape, taken: str) -> str:
-    way = conv_way(shape, taken)
-    if way.packing is None:
+    kernel = conv_kernel(shape, taken)
+    if kernel.packing is None:
         return "read as it lies"
-    if not way.keeps:
+    if not kernel.keeps:
         return "packed in each call"
-    elements = prod(way.packing[1])
+    elements = prod(kernel.packing[1])
     return f"packed once, {elements / 1e6:.2f} M elements kept beside it"
 
 

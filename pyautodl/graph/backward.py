@@ -16,7 +16,7 @@ from pyautodl.graph.mode import MODE
 from pyautodl.graph.node import Node
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import Masked, Sum, accumulate, add, value_of
-from pyautodl.ops.repeat import NEW, REPEATS, kind_of, watch_gradients
+from pyautodl.ops.gradient_trace import NEW, REPEATS, kind_of, watch_gradients
 
 __all__ = ["Walk", "gradients", "run_backward"]
 

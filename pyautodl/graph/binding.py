@@ -7,7 +7,7 @@ from typing import Any
 
 from pyautodl.backends import Array
 from pyautodl.graph.saved import Edge
-from pyautodl.ops.repeat import Called
+from pyautodl.ops.gradient_trace import Called
 
 __all__ = ["BOUND", "bind"]
 

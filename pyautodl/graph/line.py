@@ -18,7 +18,7 @@ from pyautodl.backends import Array, empty_strides_like, native
 from pyautodl.graph.node import Node
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import receive
-from pyautodl.ops.repeat import REPEATS, kind_of
+from pyautodl.ops.gradient_trace import REPEATS, kind_of
 
 __all__ = ["Line", "fill_leaves", "gradients_again", "run_line"]
 

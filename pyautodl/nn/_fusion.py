@@ -27,7 +27,7 @@ from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.ops.conv import LINEAR, conv_shape
-from pyautodl.ops.conv_call import ConvCall, conv_call
+from pyautodl.ops.conv.call import ConvCall, conv_call
 from pyautodl.tensor import Tensor, make
 
 __all__ = ["Chain"]

@@ -28,11 +28,11 @@ from pyautodl.graph import (
     record,
     record_planned,
 )
+from pyautodl.ops.forward_trace import WITH_ZEROS, find_trace, run_rule
+from pyautodl.ops.gradient_trace import Called
 from pyautodl.ops.integers import with_integers
 from pyautodl.ops.plan import look_up
 from pyautodl.ops.record import OPS, Attributes, Op, Spec
-from pyautodl.ops.repeat import Called
-from pyautodl.ops.trace import WITH_ZEROS, find_trace, run_rule
 from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND
@@ -187,7 +187,7 @@ def call_unrecorded(op: str, *inputs: Any, **attrs: Any) -> Any:
 
 
 def call_watched(op: str, inputs: Sequence[Any], attrs: Any) -> Called:
-    """`call_unrecorded` that also says by what plan the op ran, see `ops.repeat`."""
+    """`call_unrecorded` that also says by what plan the op ran, see `ops.gradient_trace`."""
     found = OPS[op]
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []

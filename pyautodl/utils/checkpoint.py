@@ -23,7 +23,7 @@ from pyautodl.graph.backward import Walk
 from pyautodl.graph.sums import Masked, add, value_of
 from pyautodl.nn import Module, Sequential
 from pyautodl.nn.parameter import Parameter
-from pyautodl.ops.conv_algorithm import get_conv_algorithm, use_conv_algorithm
+from pyautodl.ops.conv.algorithm import get_conv_algorithm, use_conv_algorithm
 from pyautodl.ops.record import Op
 from pyautodl.tensor import (
     Tensor,

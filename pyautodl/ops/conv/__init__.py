@@ -12,7 +12,7 @@ the image, so that an output padding q is a pair (p, p - q).
 from pyautodl.ops.conv.checks import shape_text
 from pyautodl.ops.conv.epilogue import *
 from pyautodl.ops.conv.forward import *
+from pyautodl.ops.conv.kernels import LINEAR, RELU, conv_kernel, conv_shape_of
 from pyautodl.ops.conv.patches import *
 from pyautodl.ops.conv.transposed import *
-from pyautodl.ops.conv.ways import LINEAR, RELU, conv_shape_of, conv_way
 from pyautodl.ops.conv.weight_grad import *

@@ -11,11 +11,11 @@ import numpy as np
 
 from pyautodl.backends import Array, channels_last_strides, codes, current_backend, run
 from pyautodl.errors import ShapeError
+from pyautodl.ops.conv.algorithm import ConvShape, has_few_pixels, native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
-from pyautodl.ops.conv.ways import LINEAR, RELU, conv_shape_of, conv_way
-from pyautodl.ops.conv_algorithm import ConvShape, has_few_pixels, native_algorithm
+from pyautodl.ops.conv.kernels import LINEAR, RELU, conv_kernel, conv_shape_of
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.packed_weight import packed_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -90,11 +90,11 @@ def _run_conv(
     """
     x, weight, scale, bias, residual = reads
     shape = conv_shape_of(x.shape, weight.shape, out.shape, *numbers)
-    way = conv_way(shape, native_algorithm(shape))
-    packed = packed_weight(weight, way.packing, way.keeps)
+    kernel = conv_kernel(shape, native_algorithm(shape))
+    packed = packed_weight(weight, kernel.packing, kernel.keeps)
     number, p0, p1 = activation
     arrays = (x, weight, packed, scale, bias, residual)
-    run(way.kernel, arrays, (out,), (*way.ints, number), (p0, p1))
+    run(kernel.name, arrays, (out,), (*kernel.ints, number), (p0, p1))
 
 
 def _epilogue_forward(

@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautodl.backends import Array, Made, channels_last_strides
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.conv.algorithm import native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -23,19 +24,18 @@ from pyautodl.ops.conv.checks import (
     dtype_of,
     named_shapes,
 )
-from pyautodl.ops.conv.ways import (
+from pyautodl.ops.conv.kernels import (
     ABSENT,
     LINEAR,
     RELU,
     Activation,
     all_but_channels,
+    conv_kernel,
     conv_shape_of,
-    conv_way,
     laid_out,
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.conv_algorithm import native_algorithm
 from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Places, Sample, register
 
@@ -98,13 +98,13 @@ def _conv_plan(
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     dtype = dtype_of(len(stride), x, weight, bias)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
-    way = conv_way(shape, native_algorithm(shape))
+    kernel = conv_kernel(shape, native_algorithm(shape))
 
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = (seen(0, x), seen(1, weight), *ABSENT, seen(2, bias), *ABSENT[:1])
         made = Made(out, dtype, channels_last_strides(out))
         kind, *limits = activation
-        return KernelPlan(way.kernel, reads, [made], (*way.ints, kind), limits)
+        return KernelPlan(kernel.name, reads, [made], (*kernel.ints, kind), limits)
 
     return laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
 

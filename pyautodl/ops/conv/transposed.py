@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautodl.backends import Array, Made, channels_last_strides
 from pyautodl.errors import ShapeError
+from pyautodl.ops.conv.algorithm import native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -23,7 +24,7 @@ from pyautodl.ops.conv.checks import (
     shape_text,
     transposed_size,
 )
-from pyautodl.ops.conv.ways import (
+from pyautodl.ops.conv.kernels import (
     ABSENT,
     all_but_channels,
     conv_shape_of,
@@ -32,7 +33,6 @@ from pyautodl.ops.conv.ways import (
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.conv_algorithm import native_algorithm
 from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Sample, register
 

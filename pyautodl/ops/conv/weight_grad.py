@@ -10,6 +10,7 @@ import numpy as np
 
 from pyautodl.backends import Array, Made, contiguous_strides
 from pyautodl.errors import ShapeError
+from pyautodl.ops.conv.algorithm import native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -23,14 +24,13 @@ from pyautodl.ops.conv.checks import (
     named_shapes,
     shape_text,
 )
-from pyautodl.ops.conv.ways import (
+from pyautodl.ops.conv.kernels import (
     conv_shape_of,
     laid_out,
     numbers_of,
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.conv_algorithm import native_algorithm
 from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Sample, register
 

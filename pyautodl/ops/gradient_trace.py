@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from pyautodl.backends import Array, Prepared, keep_calls, prepare_chain
 from pyautodl.backends.array import counted_reads
+from pyautodl.ops.forward_trace import signs_of_zeros
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
-from pyautodl.ops.trace import signs_of_zeros
 
 __all__ = ["NEW", "REPEATS", "Repeat", "kind_of", "watch_gradients"]
 

@@ -16,8 +16,8 @@ from pyautodl.backends import (
     native,
     pack_layout,
 )
-from pyautodl.ops.conv import conv_shape, conv_shape_of, conv_way, reads_as_is
-from pyautodl.ops.conv_algorithm import native_algorithm
+from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_is
+from pyautodl.ops.conv.algorithm import native_algorithm
 from pyautodl.ops.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "conv_call"]
@@ -109,14 +109,14 @@ def conv_call(
     bias_shape = None if bias is None else bias.shape
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
-    way = conv_way(shape, native_algorithm(shape))
+    kernel = conv_kernel(shape, native_algorithm(shape))
     if not reads_as_is(x, shape):
         return None
     form = None
-    if way.packing is not None:
-        kernel, room, ints = way.packing
-        form = room, key_of(weight, kernel, ints)
-        if way.keeps and kept_weight(weight, form[1]) is None:
+    if kernel.packing is not None:
+        packs, room, ints = kernel.packing
+        form = room, key_of(weight, packs, ints)
+        if kernel.keeps and kept_weight(weight, form[1]) is None:
             return None
     made = Made(out, x.dtype, channels_last_strides(out))
     if residual is not None and (residual.shape, residual.strides, residual.dtype) != (
@@ -127,5 +127,5 @@ def conv_call(
         return None
     number, *floats = activation
     reads = (x, weight, scale, bias, residual)
-    numbers_of_call = (way.kernel, (*way.ints, number), floats)
-    return ConvCall(reads, made, numbers_of_call, form, way.keeps)
+    numbers_of_call = (kernel.name, (*kernel.ints, number), floats)
+    return ConvCall(reads, made, numbers_of_call, form, kernel.keeps)

@@ -15,9 +15,9 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.backends import Array, from_numpy, native
 from pyautodl.graph import Context
+from pyautodl.ops.forward_trace import Trace
 from pyautodl.ops.plan import Plan
 from pyautodl.ops.record import OPS
-from pyautodl.ops.trace import Trace
 from pyautodl.tensor import Tensor, apply
 
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")

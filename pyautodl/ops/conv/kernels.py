@@ -1,4 +1,4 @@
-"""How the kernels compute a convolution: algorithms, integers, layouts."""
+"""What the kernels of convolutions are given: integers, packed weights, layouts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pyautodl.backends import (
     codes,
     contiguous_strides,
 )
+from pyautodl.ops.conv.algorithm import ConvShape, has_few_pixels, keeps_form
 from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
-from pyautodl.ops.conv_algorithm import ConvShape, has_few_pixels, keeps_form
 from pyautodl.ops.plan import CopiedPlan, Plan
 from pyautodl.ops.record import Places
 
@@ -26,8 +26,8 @@ __all__ = [
     "RELU",
     "Activation",
     "all_but_channels",
+    "conv_kernel",
     "conv_shape_of",
-    "conv_way",
     "laid_out",
     "numbers_of",
     "saves_factors",
@@ -60,26 +60,26 @@ def numbers_of(shape: ConvShape) -> Ints:
     )
 
 
-class _Way(NamedTuple):
-    """How a convolution is computed.
+class _ConvKernel(NamedTuple):
+    """The kernel that computes a convolution, and what it is given.
 
     Attributes:
-        kernel: that computes it.
+        name: of the kernel.
         ints: its integers.
         packing: the kernel that packs the weight, the packed weight's shape and the
             kernel's integers; None if the weight is read as it lies.
         keeps: whether the packed form is worth keeping for this shape.
     """
 
-    kernel: str
+    name: str
     ints: Ints
     packing: Packing | None
     keeps: bool
 
 
 @lru_cache(maxsize=4096)
-def conv_way(shape: ConvShape, algorithm: str) -> _Way:
-    """How an algorithm computes a convolution."""
+def conv_kernel(shape: ConvShape, algorithm: str) -> _ConvKernel:
+    """The kernel by which an algorithm computes a convolution."""
     groups, weight = shape.groups, shape.weight
     if algorithm == "winograd":
         width = codes.WINOGRAD_WIDTH
@@ -87,17 +87,17 @@ def conv_way(shape: ConvShape, algorithm: str) -> _Way:
         mapped = (panels, codes.WINOGRAD_POINTS, weight[1], width)
         packing: Packing = ("winograd_weight", mapped, (0,))
         keeps = keeps_form(shape, algorithm, prod(mapped))
-        return _Way("winograd_fwd", (*shape.padding, 0), packing, keeps)
+        return _ConvKernel("winograd_fwd", (*shape.padding, 0), packing, keeps)
     ints = numbers_of(shape)
     if algorithm == "im2col" and has_few_pixels(shape):
-        return _Way("conv_fwd", ints, None, False)
+        return _ConvKernel("conv_fwd", ints, None, False)
     # rows of packed weights are padded to whole vectors, of 16 elements at most
     if algorithm == "depthwise":
         room = -(weight[0] // -16) * 16 * prod(weight[2:])
     else:
         room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
     packing = ("conv_weight", (room,), (groups,))
-    return _Way("conv_fwd", ints, packing, keeps_form(shape, algorithm, room))
+    return _ConvKernel("conv_fwd", ints, packing, keeps_form(shape, algorithm, room))
 
 
 @lru_cache(maxsize=4096)

@@ -12,8 +12,8 @@ import pytest
 import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.backends import native
+from pyautodl.ops.gradient_trace import REPEATS
 from pyautodl.ops.record import OPS
-from pyautodl.ops.repeat import REPEATS
 
 pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
 
