@@ -31,7 +31,13 @@ _COUNTED, _NAMED = 30, 100
 
 
 def available() -> bool:
-    """Whether matplotlib is installed."""
+    """Whether matplotlib is installed.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.plot.available()
+        True
+    """
     return importlib.util.find_spec("matplotlib") is not None
 
 
@@ -77,6 +83,13 @@ def curves(history: History, path: Any = None) -> Any:
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: the history is empty.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> history = ad.train.History()
+        >>> history.append({"loss": 1.0}), history.append({"loss": 0.5})
+        (None, None)
+        >>> figure = ad.plot.curves(history)
     """
     names = [name for name in history.names() if _has_panel(name, history)]
     if not names:
@@ -164,6 +177,10 @@ def confusion_matrix(
     Raises:
         ImportError: matplotlib is not installed.
         ShapeError: there are not as many rows and columns as classes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> figure = ad.plot.confusion_matrix([[5, 1], [0, 6]], classes=["cat", "dog"])
     """
     values = _ndarray(counts)
     if values.shape != (len(classes), len(classes)):
@@ -246,6 +263,10 @@ def image_grid(
         ImportError: matplotlib is not installed.
         ShapeError: a row has another shape.
         ValueError: there are no images.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> figure = ad.plot.image_grid([ad.rand(8, 1, 28, 28)])
     """
     images = [_shades(_planes(row), limits) for row in rows]
     columns = max((len(row) for row in images), default=0)

@@ -36,6 +36,11 @@ def available_isas() -> list[str]:
     """The instruction sets whose kernels this machine can run, best first.
 
     Empty where the compiled extension was left out.
+
+    Example:
+        >>> from pyautodl.testing import available_isas
+        >>> set(available_isas()) <= {"avx512", "avx2", "base"}
+        True
     """
     return native.isa_names() if native.available else []
 

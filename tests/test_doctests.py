@@ -24,20 +24,22 @@ import pyautodl.testing
 import pyautodl.train
 from pyautodl import autograd, nn, optim
 
-# need a package that need not be there, or write files
-OPTIONAL = ("pyautodl.backends.jit", "pyautodl.plot", "pyautodl.__main__")
+# numba's kernels, and what starts the command line
+LEFT_OUT = ("pyautodl.backends.jit", "pyautodl.__main__")
 
 
 def _modules() -> list[str]:
     found = pkgutil.walk_packages(pyautodl.__path__, "pyautodl.")
     names = ["pyautodl", *(info.name for info in found)]
     return [
-        name for name in names if not name.startswith(OPTIONAL) and "._" not in name
+        name for name in names if not name.startswith(LEFT_OUT) and "._" not in name
     ]
 
 
 @pytest.mark.parametrize("name", _modules())
 def test_examples_of(name: str) -> None:
+    if name == "pyautodl.plot":
+        pytest.importorskip("matplotlib")
     module = importlib.import_module(name)
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     finder = doctest.DocTestFinder(exclude_empty=True)
@@ -75,6 +77,16 @@ PUBLIC = {
 }
 # made by `tensor` and by the library itself
 NOT_CALLED = {"pyautodl.Tensor", "pyautodl.DType"}
+# what functions return, whose examples show it
+RETURNED = {
+    "pyautodl.ConvExplanation",
+    "inspect.Diagnosis",
+    "inspect.LayerState",
+    "inspect.LayerSummary",
+    "inspect.Summary",
+}
+# raises
+WITHOUT_EXAMPLE = {"Tensor.cuda", *RETURNED}
 
 
 def _public() -> dict[str, Any]:
@@ -111,3 +123,14 @@ def test_arguments_are_documented() -> None:
         if unnamed:
             missing[name] = unnamed
     assert not missing
+
+
+def test_examples_are_there() -> None:
+    """Of its own, or of the function or class that the text names."""
+    named = r"arguments|[Ss]ee `|name (of|for) `|, as `|[Aa]pply `|[Rr]eturn `\w+\("
+    missing = [
+        name
+        for name, value in _public().items()
+        if not re.search(rf">>>|{named}", value.__doc__ or "")
+    ]
+    assert set(missing) == WITHOUT_EXAMPLE

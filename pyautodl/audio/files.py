@@ -183,6 +183,14 @@ def save(
         ValueError: encoding and bits do not fit.
 
     Example: see `load`.
+
+    Example:
+        >>> import io
+        >>> import pyautodl as ad
+        >>> file = io.BytesIO()
+        >>> ad.audio.save(file, ad.zeros(1, 8000), sample_rate=8000)
+        >>> len(file.getvalue()) > 8000
+        True
     """
     if format not in (None, "wav"):
         raise ValueError(f"save: format must be None or 'wav', got {describe(format)}")

@@ -291,6 +291,22 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     Raises:
         GradError: later, when a gradient of the gradient is asked for.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.autograd.function import Function, once_differentiable
+        >>> class Double(Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return x * 2
+        ...     @staticmethod
+        ...     @once_differentiable
+        ...     def backward(ctx, grad):
+        ...         return grad * 2
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> Double.apply(x).sum().backward()
+        >>> x.grad
+        tensor([2., 2.])
     """
 
     @functools.wraps(fn)

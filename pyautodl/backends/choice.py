@@ -126,7 +126,13 @@ def pinned_backend() -> str | None:
 
 
 def fallbacks() -> dict[str, tuple[str, str]]:
-    """Kernels used so far that the best backend lacks: name -> (backend, why)."""
+    """Kernels used so far that the best backend lacks: name -> (backend, why).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> isinstance(ad.fallbacks(), dict)
+        True
+    """
     return {name: taken for (name, _), taken in _fallbacks.items()}
 
 

@@ -30,6 +30,11 @@ class DType:
 
     `code` is its number in C, `numpy` the NumPy dtype; NumPy accepts the object
     wherever it takes a dtype.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.float32.itemsize, ad.ones(2).dtype is ad.float32
+        (4, True)
     """
 
     __slots__ = (

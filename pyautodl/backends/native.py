@@ -308,17 +308,32 @@ def memory_stats() -> dict[str, int]:
 
 
 def reset_peak_memory() -> None:
-    """Let peak_allocated_bytes start again at what is in use now."""
+    """Let peak_allocated_bytes start again at what is in use now.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.reset_peak_memory()
+    """
     _lib.pyad_reset_peak_memory()
 
 
 def empty_cache() -> None:
-    """Give kept blocks back to the system."""
+    """Give kept blocks back to the system.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.empty_cache()
+    """
     _lib.pyad_empty_cache()
 
 
 def set_cache_limit(nbytes: int) -> None:
-    """Keep at most `nbytes` of unused memory (default: half of the machine's)."""
+    """Keep at most `nbytes` of unused memory (default: half of the machine's).
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.set_cache_limit(2**30)
+    """
     if nbytes < 0:
         raise ValueError(f"set_cache_limit: nbytes must not be negative, got {nbytes}")
     _lib.pyad_set_cache_limit(nbytes)
@@ -352,7 +367,13 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads a large kernel may use."""
+    """How many threads a large kernel may use.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.get_num_threads() >= 1
+        True
+    """
     return int(_lib.pyad_get_num_threads())
 
 

@@ -18,6 +18,13 @@ class Distribution:
     Attributes:
         batch_shape: the shape of distributions side by side.
         event_shape: the shape of one draw.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.distributions import Distribution, Normal
+        >>> normal = Normal(ad.zeros(3), ad.ones(3))
+        >>> isinstance(normal, Distribution), normal.batch_shape, normal.event_shape
+        (True, pyautodl.Size([3]), pyautodl.Size([]))
     """
 
     event_shape = Size(())

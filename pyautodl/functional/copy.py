@@ -94,7 +94,13 @@ def clone(input: Tensor, *, memory_format: str = preserve_format) -> Tensor:
 
 @method
 def contiguous(self: Tensor, memory_format: str = contiguous_format) -> Tensor:
-    """Return the tensor itself if its memory lies in the format, else a copy."""
+    """Return the tensor itself if its memory lies in the format, else a copy.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(2, 3).t().contiguous().stride()
+        (2, 1)
+    """
     array = self._array
     there = (
         array.is_channels_last()
@@ -189,67 +195,135 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 @method
 @explained
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """Return the tensor with the element type of `other`."""
+    """Return the tensor with the element type of `other`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(2).type_as(ad.ones(1))
+        tensor([0., 1.])
+    """
     return _cast(self, other.dtype)
 
 
 @method("float")
 def _float(self: Tensor) -> Tensor:
-    """Return the tensor as float32."""
+    """Return the tensor as float32.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(2).float()
+        tensor([0., 1.])
+    """
     return _cast(self, float32)
 
 
 @method("double")
 def _double(self: Tensor) -> Tensor:
-    """Return the tensor as float64."""
+    """Return the tensor as float64.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(2).double()
+        tensor([1., 1.], dtype=pyautodl.float64)
+    """
     return _cast(self, float64)
 
 
 @method("long")
 def _long(self: Tensor) -> Tensor:
-    """Return the tensor as int64, cut towards zero."""
+    """Return the tensor as int64, cut towards zero.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([-1.7]).long()
+        tensor([-1])
+    """
     return _cast(self, int64)
 
 
 @method("int")
 def _int(self: Tensor) -> Tensor:
-    """Return the tensor as int32, cut towards zero."""
+    """Return the tensor as int32, cut towards zero.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([-1.7]).int()
+        tensor([-1], dtype=pyautodl.int32)
+    """
     return _cast(self, int32)
 
 
 @method("short")
 def _short(self: Tensor) -> Tensor:
-    """Return the tensor as int16, cut towards zero."""
+    """Return the tensor as int16, cut towards zero.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([-1.7]).short()
+        tensor([-1], dtype=pyautodl.int16)
+    """
     return _cast(self, int16)
 
 
 @method("char")
 def _char(self: Tensor) -> Tensor:
-    """Return the tensor as int8, cut towards zero."""
+    """Return the tensor as int8, cut towards zero.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([-1.7]).char()
+        tensor([-1], dtype=pyautodl.int8)
+    """
     return _cast(self, int8)
 
 
 @method("byte")
 def _byte(self: Tensor) -> Tensor:
-    """Return the tensor as uint8, cut towards zero."""
+    """Return the tensor as uint8, cut towards zero.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([1.7]).byte()
+        tensor([1], dtype=pyautodl.uint8)
+    """
     return _cast(self, uint8)
 
 
 @method("bool")
 def _bool(self: Tensor) -> Tensor:
-    """Return where the tensor is not 0."""
+    """Return where the tensor is not 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([0.0, 2.0]).bool()
+        tensor([False,  True])
+    """
     return _cast(self, bool_)
 
 
 @method("cpu")
 def _cpu(self: Tensor) -> Tensor:
-    """Return the tensor: it is there."""
+    """Return the tensor: it is there.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(2)
+        >>> x.cpu() is x
+        True
+    """
     return self
 
 
 @method
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """Return the tensor: there is no device to which memory would have to be pinned."""
+    """Return the tensor: there is no device to which memory would have to be pinned.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(2)
+        >>> x.pin_memory() is x
+        True
+    """
     return self
 
 

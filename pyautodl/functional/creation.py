@@ -996,14 +996,27 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 @method
 def zero_(self: Tensor) -> Tensor:
-    """Set every element to 0."""
+    """Set every element to 0.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(2).zero_()
+        tensor([0., 0.])
+    """
     return fill_(self, 0)
 
 
 @method
 @explained
 def set_(self: Tensor, source: Tensor) -> Tensor:
-    """Let the tensor show the memory of another."""
+    """Let the tensor show the memory of another.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x, y = ad.zeros(2), ad.ones(3)
+        >>> x.set_(y)
+        tensor([1., 1., 1.])
+    """
     self.data = source
     return self
 

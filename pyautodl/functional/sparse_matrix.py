@@ -384,7 +384,14 @@ def _to_sparse(self: Tensor, *, layout: Any = None) -> SparseMatrix:
 
 @method("to_dense")
 def _to_dense(self: Tensor) -> Tensor:
-    """Return the tensor; it is dense."""
+    """Return the tensor; it is dense.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.ones(2)
+        >>> x.to_dense() is x
+        True
+    """
     return self
 
 

@@ -128,14 +128,28 @@ def _view(self: Tensor, *shape: Any) -> Tensor:
 @method
 @explained
 def view_as(self: Tensor, other: Tensor) -> Tensor:
-    """Return the elements under the shape of `other`."""
+    """Return the elements under the shape of `other`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(4).view_as(ad.ones(2, 2))
+        tensor([[0, 1],
+                [2, 3]])
+    """
     return reshape(self, other.shape)
 
 
 @method
 @explained
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
-    """Return the elements under the shape of `other`."""
+    """Return the elements under the shape of `other`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(4).reshape_as(ad.ones(2, 2))
+        tensor([[0, 1],
+                [2, 3]])
+    """
     return reshape(self, other.shape)
 
 
@@ -517,7 +531,14 @@ def _expand(self: Tensor, *sizes: Any) -> Tensor:
 @method
 @explained
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    """Return the tensor expanded to the shape of `other`."""
+    """Return the tensor expanded to the shape of `other`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.arange(2).expand_as(ad.ones(2, 2))
+        tensor([[0, 1],
+                [0, 1]])
+    """
     return apply(EXPAND, self, shape=tuple(other.shape))
 
 

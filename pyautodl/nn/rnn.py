@@ -48,6 +48,14 @@ class RNNBase(Module):
         proj_size: not supported, 0.
         device: 'cpu' or None.
         dtype: of the weights.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> layer = nn.RNNBase("GRU", input_size=3, hidden_size=5)
+        >>> output, state = layer(ad.ones(7, 2, 3))
+        >>> output.shape, state.shape
+        (pyautodl.Size([7, 2, 5]), pyautodl.Size([1, 2, 5]))
     """
 
     __constants__ = [

@@ -48,6 +48,12 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
     Raises:
         ValueError: decay is not from 0 to 1.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.optim.swa_utils import get_ema_avg_fn
+        >>> get_ema_avg_fn(0.75)(ad.tensor(1.0), ad.tensor(5.0), 2)
+        tensor(2.)
     """
     _check_decay("get_ema_avg_fn", decay)
 
@@ -58,7 +64,14 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
 
 
 def get_swa_avg_fn() -> Average:
-    """Return the rule of the plain mean of all updates."""
+    """Return the rule of the plain mean of all updates.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.optim.swa_utils import get_swa_avg_fn
+        >>> get_swa_avg_fn()(ad.tensor(1.0), ad.tensor(4.0), 2)
+        tensor(2.)
+    """
 
     def average(averaged: Tensor, model: Tensor, count: Any) -> Tensor:
         return averaged + (model - averaged) / (int(count) + 1)

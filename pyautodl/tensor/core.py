@@ -116,7 +116,13 @@ class Tensor(Protocols, TensorFields):
         self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set `requires_grad` and return the tensor."""
+        """Set `requires_grad` and return the tensor.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2).requires_grad_()
+            tensor([1., 1.], requires_grad=True)
+        """
         self.requires_grad = requires_grad
         return self
 
@@ -126,7 +132,14 @@ class Tensor(Protocols, TensorFields):
         return self.edge_source() is None
 
     def edge_source(self) -> Node | None:
-        """The recorded call that made the tensor; None for a leaf."""
+        """The recorded call that made the tensor; None for a leaf.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> x.edge_source() is None, (x * 2).edge_source().op.name
+            (True, 'mul')
+        """
         if self._base is not None:
             self._follow_base()
         return None if self._edge is None else self._edge[0]
@@ -142,7 +155,15 @@ class Tensor(Protocols, TensorFields):
         return 0 if self._edge is None else self._edge[1]
 
     def edge(self) -> Edge | None:
-        """Where a gradient of this tensor goes; None if nowhere."""
+        """Where a gradient of this tensor goes; None if nowhere.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> source, output = (x * 2).edge()
+            >>> source.op.name, output
+            ('mul', 0)
+        """
         if self._base is not None:
             self._follow_base()
         if self._edge is not None:
@@ -160,6 +181,15 @@ class Tensor(Protocols, TensorFields):
 
         Raises:
             GradError: the tensor requires no gradient.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> y = x * 3
+            >>> y.retain_grad()
+            >>> (y * y).sum().backward()
+            >>> y.grad
+            tensor([6., 6.])
         """
         if not self.requires_grad:
             raise GradError("retain_grad: the tensor requires no gradient")
@@ -173,6 +203,14 @@ class Tensor(Protocols, TensorFields):
 
         Raises:
             GradError: the tensor requires no gradient.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> handle = x.register_hook(lambda grad: grad * 10)
+            >>> x.sum().backward()
+            >>> x.grad
+            tensor([10., 10.])
         """
         if not self.requires_grad:
             raise GradError("register_hook: the tensor requires no gradient")
@@ -190,6 +228,13 @@ class Tensor(Protocols, TensorFields):
 
         Raises:
             GradError: the tensor is no leaf that requires a gradient.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+            >>> x.sum().backward()
+            tensor([1., 1.])
         """
         if self.edge_source() is not None or not self._requires_grad:
             raise GradError("register_post_accumulate_grad_hook: expected a leaf")
@@ -217,6 +262,13 @@ class Tensor(Protocols, TensorFields):
         Raises:
             GradError: the tensor, or one of `inputs`, requires no gradient; or it has
                 several elements and no gradient was given.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).sum().backward()
+            >>> x.grad
+            tensor([2., 4.])
         """
         edge = self.edge()
         if edge is None:
@@ -262,11 +314,25 @@ class Tensor(Protocols, TensorFields):
         )
 
     def detach(self) -> Tensor:
-        """Return a tensor on the same memory that is a leaf and requires no gradient."""
+        """Return a tensor on the same memory that is a leaf and requires no gradient.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2, requires_grad=True)
+            >>> (x * 2).detach()
+            tensor([2., 2.])
+        """
         return make(self._array, None, False)
 
     def detach_(self) -> Tensor:
-        """Cut the tensor off from its graph."""
+        """Cut the tensor off from its graph.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> y = ad.ones(2, requires_grad=True) * 2
+            >>> y.detach_().requires_grad
+            False
+        """
         if self._base is not None:
             raise GradError("detach_: a view can't be detached in place; use detach()")
         self._edge = None

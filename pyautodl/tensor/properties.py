@@ -20,7 +20,15 @@ __all__ = [
 
 
 class Size(tuple[int, ...]):
-    """A shape; a tuple that prints and counts as PyTorch's."""
+    """A shape; a tuple that prints and counts as PyTorch's.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.ones(2, 3).shape
+        pyautodl.Size([2, 3])
+        >>> ad.ones(2, 3).shape.numel()
+        6
+    """
 
     __slots__ = ()
 
@@ -129,7 +137,15 @@ class Properties:
         return Size(self._array.shape)
 
     def size(self, dim: int | None = None) -> Any:
-        """Return the shape, or the size of axis `dim`."""
+        """Return the shape, or the size of axis `dim`.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 3).size()
+            pyautodl.Size([2, 3])
+            >>> ad.ones(2, 3).size(-1)
+            3
+        """
         shape = self._array.shape
         if dim is None:
             return Size(shape)
@@ -147,13 +163,25 @@ class Properties:
         return len(self._array.shape)
 
     def dim(self) -> int:
-        """Return the number of axes."""
+        """Return the number of axes.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 3).dim()
+            2
+        """
         return len(self._array.shape)
 
     ndimension = dim
 
     def numel(self) -> int:
-        """Return the number of elements."""
+        """Return the number of elements.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 3).numel()
+            6
+        """
         return self._array.size
 
     nelement = numel
@@ -189,7 +217,13 @@ class Properties:
         return self._array.dtype.itemsize
 
     def element_size(self) -> int:
-        """Return the bytes of one element."""
+        """Return the bytes of one element.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, dtype=ad.float64).element_size()
+            8
+        """
         return self._array.dtype.itemsize
 
     @property
@@ -198,38 +232,91 @@ class Properties:
         return self._array.size * self._array.dtype.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
-        """Return how many elements lie between neighbours along each axis, or `dim`."""
+        """Return how many elements lie between neighbours along each axis, or `dim`.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 3).stride()
+            (3, 1)
+        """
         strides = self._array.strides
         return strides if dim is None else strides[integer("stride", "dim", dim)]
 
     def storage_offset(self) -> int:
-        """Return the first element's place in the memory block."""
+        """Return the first element's place in the memory block.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.arange(6)[2:].storage_offset()
+            2
+        """
         return self._array.offset
 
     def data_ptr(self) -> int:
-        """Return the address of the first element."""
+        """Return the address of the first element.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.arange(6)
+            >>> x[1:].data_ptr() - x.data_ptr()
+            8
+        """
         return self._array.address
 
     def is_contiguous(self, memory_format: str = "contiguous") -> bool:
-        """Whether the elements lie in C order, or in the order of a memory format."""
+        """Whether the elements lie in C order, or in the order of a memory format.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 3).t().is_contiguous()
+            False
+        """
         if memory_format == "channels_last":
             return self._array.is_channels_last()
         return self._array.is_contiguous()
 
     def is_floating_point(self) -> bool:
-        """Whether the element type is a float."""
+        """Whether the element type is a float.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.arange(3).is_floating_point()
+            False
+        """
         return self._array.dtype.category == FLOATING
 
     def is_complex(self) -> bool:
-        """False: there are no complex types."""
+        """False: there are no complex types.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2).is_complex()
+            False
+        """
         return False
 
     def is_pinned(self) -> bool:
-        """False: there is no device to which memory would have to be pinned."""
+        """False: there is no device to which memory would have to be pinned.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2).is_pinned()
+            False
+        """
         return False
 
     def is_shared(self) -> bool:
-        """Whether NumPy or another library sees the same memory."""
+        """Whether NumPy or another library sees the same memory.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.ones(2)
+            >>> x.is_shared()
+            False
+            >>> seen = x.numpy()
+            >>> x.is_shared()
+            True
+        """
         return self._array.storage.is_shared()
 
     @property

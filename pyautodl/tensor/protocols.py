@@ -39,6 +39,11 @@ class Protocols(Properties):
 
         Raises:
             ShapeError: there is not exactly one.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.tensor([2.5]).item()
+            2.5
         """
         array = self._array
         if array.shape and array.size != 1:
@@ -49,7 +54,13 @@ class Protocols(Properties):
         return array.item()
 
     def tolist(self) -> Any:
-        """Return the values as nested Python lists, a single one as a number."""
+        """Return the values as nested Python lists, a single one as a number.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2, 2).tolist()
+            [[1.0, 1.0], [1.0, 1.0]]
+        """
         return self._array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
@@ -61,6 +72,13 @@ class Protocols(Properties):
         Raises:
             GradError: the tensor requires a gradient, which NumPy would lose; under
                 `no_grad` there is none to lose.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> x = ad.zeros(2)
+            >>> x.numpy()[0] = 5
+            >>> x
+            tensor([5., 0.])
         """
         if not force and MODE.enabled and self.requires_grad:
             raise GradError(

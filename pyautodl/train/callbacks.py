@@ -21,6 +21,20 @@ class Callback:
     """Called by `Trainer.fit`; a subclass overrides what it needs.
 
     `state_dict` and `load_state_dict` carry what must survive a checkpoint.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn, train
+        >>> class Counted(train.Callback):
+        ...     def on_epoch_end(self, trainer, figures):
+        ...         print("epoch", trainer.epoch, "done")
+        >>> model = nn.Linear(1, 1)
+        >>> optimizer = ad.optim.SGD(model.parameters(), lr=0.1)
+        >>> data = ad.data.TensorDataset(ad.ones(4, 1), ad.ones(4, 1))
+        >>> trainer = train.Trainer(model, nn.MSELoss(), optimizer, callbacks=[Counted()])
+        >>> history = trainer.fit(data, epochs=2, progress=False)
+        epoch 1 done
+        epoch 2 done
     """
 
     def on_fit_begin(self, trainer: Trainer) -> None:
@@ -59,6 +73,17 @@ class EarlyStopping(Callback):
     Raises:
         ValueError: the patience is negative or the mode unknown; from `fit`, before its
             first epoch: there is no such figure.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn, train
+        >>> model = nn.Linear(1, 1)
+        >>> optimizer = ad.optim.SGD(model.parameters(), lr=0.0)
+        >>> data = ad.data.TensorDataset(ad.ones(4, 1), ad.ones(4, 1))
+        >>> stop = train.EarlyStopping(patience=2)
+        >>> trainer = train.Trainer(model, nn.MSELoss(), optimizer, callbacks=[stop])
+        >>> len(trainer.fit(data, epochs=9, progress=False).epochs)
+        3
     """
 
     def __init__(
@@ -150,6 +175,12 @@ class Checkpoint(Callback):
         every: save after each so many epochs.
 
     `saved_epoch` is the last epoch that it has saved, None before the first.
+
+    Example:
+        >>> from pyautodl import train
+        >>> checkpoint = train.Checkpoint("training.ckpt", every=5)
+        >>> checkpoint.saved_epoch is None
+        True
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
@@ -177,6 +208,14 @@ class Schedule(Callback):
     Raises:
         ValueError: from `fit`, before its first epoch: the schedule is over another
             optimizer than the trainer's, or there is no such figure.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import train
+        >>> optimizer = ad.optim.SGD(ad.nn.Linear(1, 1).parameters(), lr=0.1)
+        >>> schedule = ad.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+        >>> train.Schedule(schedule).per_batch
+        False
     """
 
     def __init__(

@@ -273,7 +273,13 @@ def _number_as_tensor(number: Any, beside: Any) -> Tensor:
 
 
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
-    """Return this tensor's elements where the condition holds, else those of other."""
+    """Return this tensor's elements where the condition holds, else those of other.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([1, 2]).where(ad.tensor([True, False]), ad.tensor([7, 8]))
+        tensor([1, 8])
+    """
     return where(condition, self, other)
 
 

@@ -133,7 +133,13 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 
 def _polygamma(self: Tensor, n: int) -> Tensor:
-    """`polygamma` of each element."""
+    """`polygamma` of each element.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.tensor([1.0]).polygamma(1)
+        tensor([1.6449])
+    """
     return polygamma(n, self)
 
 

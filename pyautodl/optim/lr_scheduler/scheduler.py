@@ -16,6 +16,19 @@ class LRScheduler:
         optimizer: whose step size to set.
         last_epoch: the number of the last step done, -1 at the start; to go on from
             another number the groups need `initial_lr`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.optim.lr_scheduler import LRScheduler
+        >>> class Halving(LRScheduler):
+        ...     def lr_at(self, step, group=0):
+        ...         return self.base_lrs[group] * 0.5**step
+        >>> optimizer = ad.optim.SGD(ad.nn.Linear(1, 1).parameters(), lr=1.0)
+        >>> scheduler = Halving(optimizer)
+        >>> optimizer.step(), scheduler.step()
+        (None, None)
+        >>> scheduler.get_last_lr()
+        [0.5]
     """
 
     #: whether its steps are those of the optimizer, not epochs
