@@ -11,8 +11,7 @@ from pyautodl.backends import native
 @pytest.fixture(autouse=True)
 def _clean_state() -> Iterator[None]:
     """Seed before each test; afterwards the modes must be what they were."""
-    if hasattr(ad, "manual_seed"):
-        ad.manual_seed(0)
+    ad.manual_seed(0)
     yield
     assert ad.is_grad_enabled(), "the test left grad mode off"
     assert ad.get_default_dtype() is ad.float32, "the test left another default dtype"
