@@ -427,9 +427,7 @@ static PyObject *no_op(void) {
 
 PyObject *apply_known(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 3) {
-        return PyErr_Format(PyExc_TypeError, "apply_known: expected 3 arguments, got %zd", count);
-    }
+    if (expect_count("apply_known", count, 3) < 0) return NULL;
     PyObject *op = arguments[0], *attrs = arguments[2], *items[MOST_INPUTS];
     if (!PyObject_TypeCheck(op, op_fields)) return no_op();
     PyObject *inputs = PySequence_Tuple(arguments[1]);

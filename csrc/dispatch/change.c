@@ -169,7 +169,7 @@ static outcome copy_values(tensor_object *x, tensor_object *from) {
 
 PyObject *assign(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 3) return PyErr_Format(PyExc_TypeError, "assign: expected 3 arguments, got %zd", count);
+    if (expect_count("assign", count, 3) < 0) return NULL;
     PyObject *x = arguments[0], *name = arguments[1], *result = arguments[2];
     outcome found = LEFT_TO_PYTHON;
     if (is_of(x, tensor_class) && is_of(result, tensor_class)) {

@@ -68,6 +68,7 @@ extern int64_t (*allocate)(int64_t nbytes);
     } while (0)
 
 #define PYAD_FIELD(name) PyObject *name;
+#define PYAD_FIELD_NAME(name) #name,
 #define PYAD_OBJECT(type, FIELDS) \
     typedef struct {              \
         PyObject_HEAD             \
@@ -127,6 +128,13 @@ int make_names(void);
 
 /* References to `count` objects as a tuple; NULL on error. */
 PyObject *tuple_from(PyObject *const *items, Py_ssize_t count);
+
+/* Refuse more or fewer arguments than a function takes: -1 then. */
+static inline int expect_count(const char *name, Py_ssize_t count, Py_ssize_t expected) {
+    if (count == expected) return 0;
+    PyErr_Format(PyExc_TypeError, "%s: expected %zd arguments, got %zd", name, expected, count);
+    return -1;
+}
 
 /* Add to what is in a field, compare what is in two, or ask whether it is true: held meanwhile, as any
  * of that may run what puts something else there. 0, or as of the Python functions; -1 on error. */

@@ -28,7 +28,7 @@ static int is_special(const node_object *node) {
            node->retained != Py_None || node->masked_below != Py_False;
 }
 
-static void let_go(PyObject **arrays, Py_ssize_t count) {
+static void release_arrays(PyObject **arrays, Py_ssize_t count) {
     for (Py_ssize_t i = 0; i < count; i++) Py_DECREF(arrays[i]);
 }
 
@@ -54,7 +54,7 @@ static Py_ssize_t take_saved(const node_object *node, Py_ssize_t outputs, PyObje
     if (saved > MOST_ARRAYS || outputs < 1 || outputs > MOST_ARRAYS - saved) return -1;
     for (Py_ssize_t i = 0; i < saved; i++) {
         if ((arrays[i] = saved_array(PyList_GetItem(node->packed, i))) != NULL) continue;
-        let_go(arrays, i);
+        release_arrays(arrays, i);
         return -1;
     }
     return saved;
@@ -143,7 +143,7 @@ static PyObject *gradients_again(node_object *node, Py_ssize_t output, PyObject 
     }
     Py_XDECREF(complete);
     Py_XDECREF(repeat);
-    let_go(arrays, saved + outputs);
+    release_arrays(arrays, saved + outputs);
     return found;
 }
 
@@ -161,7 +161,7 @@ static PyObject *array_of(PyObject *gradient) {
 static int take_gradients(PyObject *gradients, PyObject **arrays, Py_ssize_t count) {
     for (Py_ssize_t i = 0; i < count; i++) {
         if ((arrays[i] = array_of(PyList_GetItem(gradients, i))) != NULL) continue;
-        let_go(arrays, i);
+        release_arrays(arrays, i);
         return -1;
     }
     return 0;
@@ -202,7 +202,7 @@ PyObject *repeat_gradients(PyObject *module, PyObject *arguments) {
     Py_ssize_t outputs = PyList_Size(gradients);
     Py_ssize_t saved = is_set_up(node) ? take_saved(node, outputs, arrays) : -1;
     if (saved >= 0 && take_gradients(gradients, arrays + saved, outputs) < 0) {
-        let_go(arrays, saved);
+        release_arrays(arrays, saved);
         saved = -1;
     }
     if (saved < 0) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
@@ -211,7 +211,7 @@ PyObject *repeat_gradients(PyObject *module, PyObject *arguments) {
     PyObject *results = found == NULL ? NULL : as_tensors(found, repeat, gradients);
     Py_XDECREF(found);
     Py_XDECREF(repeat);
-    let_go(arrays, saved + outputs);
+    release_arrays(arrays, saved + outputs);
     if (results == NULL && !PyErr_Occurred()) Py_RETURN_NONE;
     return results;
 }

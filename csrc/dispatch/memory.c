@@ -5,8 +5,6 @@
 
 /* ---- a storage's memory ---- */
 
-PyTypeObject *memory_type;
-
 typedef struct {
     PyObject_HEAD
     PyObject *storage; /* kept alive, and so the block */
@@ -69,8 +67,10 @@ static PyType_Spec memory_spec = {
 };
 
 int add_memory(PyObject *module) {
-    memory_type = (PyTypeObject *)PyType_FromSpec(&memory_spec);
-    return memory_type == NULL ? -1 : PyModule_AddType(module, memory_type);
+    PyObject *type = PyType_FromSpec(&memory_spec);
+    int status = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type); /* the module has it */
+    return status;
 }
 
 PyObject *buffer_address(PyObject *module, PyObject *object) {
@@ -83,12 +83,6 @@ PyObject *buffer_address(PyObject *module, PyObject *object) {
 }
 
 /* ---- arrays ---- */
-
-static int expect_count(const char *name, Py_ssize_t count, Py_ssize_t expected) {
-    if (count == expected) return 0;
-    PyErr_Format(PyExc_TypeError, "%s: expected %zd arguments, got %zd", name, expected, count);
-    return -1;
-}
 
 PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;

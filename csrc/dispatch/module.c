@@ -47,45 +47,53 @@ static PyObject *bind_arrays(PyObject *module, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-/* Take what C works with of Python. */
-#define TAKE(tool, name)                                                         \
-    if ((tool = PyDict_GetItemString(tools, name)) == NULL) {                     \
-        return PyErr_Format(PyExc_KeyError, "bind: there is no tool %s", name); \
-    }                                                                            \
-    Py_INCREF(tool);
-#define TAKE_APPLY(name) TAKE(apply_tools.name, #name)
-#define TAKE_LINE(name) TAKE(line_tools.name, #name)
-#define TAKE_OPERAND(name) TAKE(operand_tools.name, #name)
-#define TAKE_CHANGE(name) TAKE(change_tools.name, #name)
+/* Take what C works with of Python: `count` objects by their names. */
+static int take_tools(PyObject *tools, const char *const *names, size_t count, PyObject **to) {
+    if (!PyDict_Check(tools)) {
+        PyErr_Format(PyExc_TypeError, "bind: expected a dict, got %R", (PyObject *)Py_TYPE(tools));
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *tool = PyDict_GetItemString(tools, names[i]);
+        if (tool == NULL) {
+            PyErr_Format(PyExc_KeyError, "bind: there is no tool %s", names[i]);
+            return -1;
+        }
+        PYAD_SET(to[i], Py_NewRef(tool));
+    }
+    return 0;
+}
+
+/* The names are those of the struct's fields, all of which are objects. */
+#define TAKE_TOOLS(tools, FIELDS, to)                              \
+    take_tools(tools, (const char *const[]){FIELDS(PYAD_FIELD_NAME)}, \
+               sizeof(to) / sizeof(PyObject *), (PyObject **)&(to))
 
 static PyObject *bind_tensors(PyObject *module, PyObject *arguments) {
     (void)module;
     PyObject *node, *tensor, *tools;
-    if (!PyArg_ParseTuple(arguments, "OOO!", &node, &tensor, &PyDict_Type, &tools)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "OOO", &node, &tensor, &tools)) return NULL;
     if (take_class(node, node_fields, &node_class) < 0) return NULL;
     if (take_class(tensor, tensor_fields, &tensor_class) < 0) return NULL;
-    APPLY_TOOLS(TAKE_APPLY)
+    if (TAKE_TOOLS(tools, APPLY_TOOLS, apply_tools) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *bind_line(PyObject *module, PyObject *tools) {
     (void)module;
-    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_line: expected a dict");
-    LINE_TOOLS(TAKE_LINE)
+    if (TAKE_TOOLS(tools, LINE_TOOLS, line_tools) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *bind_operands(PyObject *module, PyObject *tools) {
     (void)module;
-    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_operands: expected a dict");
-    OPERAND_TOOLS(TAKE_OPERAND)
+    if (TAKE_TOOLS(tools, OPERAND_TOOLS, operand_tools) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *bind_changes(PyObject *module, PyObject *tools) {
     (void)module;
-    if (!PyDict_Check(tools)) return PyErr_Format(PyExc_TypeError, "bind_changes: expected a dict");
-    CHANGE_TOOLS(TAKE_CHANGE)
+    if (TAKE_TOOLS(tools, CHANGE_TOOLS, change_tools) < 0) return NULL;
     Py_RETURN_NONE;
 }
 

@@ -34,7 +34,7 @@ static PyObject *number_at(uintptr_t at, int64_t code) {
 
 PyObject *read_number(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 2) return PyErr_Format(PyExc_TypeError, "read_number: expected 2 arguments");
+    if (expect_count("read_number", count, 2) < 0) return NULL;
     int64_t address = PyLong_AsLongLong(arguments[0]);
     int64_t code = PyErr_Occurred() ? -1 : PyLong_AsLongLong(arguments[1]);
     return PyErr_Occurred() ? NULL : number_at((uintptr_t)address, code);

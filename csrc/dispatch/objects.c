@@ -71,7 +71,6 @@ static void nothing_more(PyObject *self) { (void)self; }
 
 #define FIELDS_OF(self) (PyObject **)((char *)(self) + sizeof(PyObject))
 #define COUNT_OF(type) ((sizeof(type) - sizeof(PyObject)) / sizeof(PyObject *))
-#define FIELD_NAME(name) #name,
 
 /* How the collector of garbage breaks cycles through a type. */
 #define CLEAR_ALL(prefix, type)                               \
@@ -82,7 +81,7 @@ static void nothing_more(PyObject *self) { (void)self; }
 /* What a type is made of, which has a function `<prefix>_clear`; `finish(self)` comes before its fields
  * are cleared at its end. `add_type` fills in the members by the fields' names. */
 #define OBJECT_TYPE(prefix, type, FIELDS, finish)                                                \
-    static const char *const prefix##_names[] = {FIELDS(FIELD_NAME)};                            \
+    static const char *const prefix##_names[] = {FIELDS(PYAD_FIELD_NAME)};                       \
     static PyMemberDef prefix##_members[COUNT_OF(type) + 1];                                     \
     static int prefix##_traverse(PyObject *self, visitproc visit, void *arg) {                   \
         return visit_fields(self, FIELDS_OF(self), COUNT_OF(type), visit, arg);                  \

@@ -82,7 +82,7 @@ static PyObject *number_beside(PyObject *name, PyObject *number, const tensor_ob
 
 PyObject *operands(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
-    if (count != 3) return PyErr_Format(PyExc_TypeError, "operands: expected 3 arguments, got %zd", count);
+    if (expect_count("operands", count, 3) < 0) return NULL;
     PyObject *x = arguments[1], *y = arguments[2], *found = NULL, *number = NULL;
     const int first = is_of(x, tensor_class), second = is_of(y, tensor_class);
     if (first && second) {
