@@ -2,9 +2,13 @@
  *
  * A kernel supplies `row`, which works on n contiguous elements. The map walks the output in the
  * order of its memory, with axes merged as far as all operands allow. An operand that lies as the
- * output does is handed over in place. One that repeats itself within half a block (a scalar, a
- * bias along the contiguous axis) is laid out once in a buffer that every block reads again; other
- * strides are gathered block by block, so that `row` needs no variants. Buffers live in L1.
+ * output does is handed over in place. One that repeats itself soon (a scalar, a bias along the
+ * contiguous axis) is laid out once in a buffer that every block reads again.
+ *
+ * For other strides the map goes by lines, of as many inner axes as make them worth a call. An
+ * operand that is contiguous within a line is read where it lies; others are gathered block by block
+ * (moves.h), so that `row` needs no variants. Blocks consist of whole rows of all axes of a line but
+ * its outermost. Buffers live in L1.
  *
  * Operands broadcast as in NumPy: aligned at the last axis, size 1 repeats. An operand may be the
  * output itself (same address and strides).
@@ -16,8 +20,10 @@
 
 #include "core.h"
 #include "dtypes.h"
+#include "moves.h"
 
 #define MAP_BLOCK 512
+#define MAP_LINE 257 /* elements of a line at least, if the output has as many */
 #define MAP_MAX_READS 3
 #define MAP_MAX_ITEM 8
 
@@ -31,16 +37,19 @@ typedef struct {
     int64_t item;                  /* bytes of an element */
     int64_t stride[PYAD_MAX_DIMS]; /* in elements, along the merged axes */
     int64_t period;                /* elements after which it repeats; 0: it does not */
-    int kind;
+    int kind, gathered;            /* gathered: strided and not contiguous within a line */
+    /* a line of the operand, its axes merged as far as it alone allows, steps in bytes */
+    int64_t axes, size[PYAD_MAX_DIMS], step[PYAD_MAX_DIMS], dense[PYAD_MAX_DIMS];
 } map_operand;
 
 /* The last operand is the output. */
 typedef struct {
     int64_t n, ndim, count, block;
     int64_t shape[PYAD_MAX_DIMS];
+    int64_t outer, unit, line; /* axes outside a line; elements of a row in it, and of a line */
     map_operand operand[MAP_MAX_READS + 1];
     int strided; /* operands that are */
-    int all_flat, by_rows, direct;
+    int all_flat, direct;
 } map_plan;
 
 /* ---- the plan ---- */
@@ -83,9 +92,10 @@ static inline int map_joins(const map_axis *outer, const map_axis *inner, int64_
 }
 
 /* The axes from `first` inward hold the operand's period if it does not move along the outer ones. */
-static inline void map_classify(map_operand *o, const map_plan *plan) {
+static inline void map_classify(map_operand *o, const map_plan *plan, int64_t most) {
     int64_t dense = 1, first = 0, size = 1;
     o->kind = MAP_FLAT;
+    o->period = 0;
     for (int64_t d = plan->ndim - 1; d >= 0; d--) {
         if (o->stride[d] != dense) o->kind = MAP_STRIDED;
         dense *= plan->shape[d];
@@ -93,13 +103,64 @@ static inline void map_classify(map_operand *o, const map_plan *plan) {
     if (o->kind == MAP_FLAT) return;
     while (first < plan->ndim && o->stride[first] == 0) first++;
     for (int64_t d = first; d < plan->ndim; d++) size *= plan->shape[d];
-    if (first > 0 && size <= MAP_BLOCK / 2) {
+    if (first > 0 && size <= most) {
         o->kind = MAP_PERIODIC;
         o->period = size;
     }
 }
 
-static inline void map_make_plan(map_plan *plan, const pyad_array *arrays, int64_t count) {
+/* The kinds of all operands, where one that repeats itself after `most` elements is periodic. */
+static inline void map_classify_all(map_plan *plan, int64_t most) {
+    int64_t period = 1, periodic = 0;
+    plan->strided = 0;
+    for (int64_t k = 0; k < plan->count; k++) {
+        map_operand *o = &plan->operand[k];
+        map_classify(o, plan, most);
+        period = pyad_max(period, o->period);
+        periodic += o->kind == MAP_PERIODIC;
+        plan->strided += o->kind == MAP_STRIDED;
+    }
+    plan->all_flat = plan->strided + periodic == 0;
+    plan->direct = periodic == 0;
+    plan->block = MAP_BLOCK / period * period;
+}
+
+/* How a strided operand lies within a line. */
+static inline void map_lay_line(map_plan *plan, map_operand *o) {
+    int64_t at = 0, dense = o->item;
+    for (int64_t d = plan->outer; d < plan->ndim; d++) {
+        const int64_t size = plan->shape[d], step = o->stride[d] * o->item;
+        const int joins = d > plan->outer && o->step[at] == step * size;
+        if (!joins) at += d > plan->outer;
+        o->size[at] = joins ? o->size[at] * size : size;
+        o->step[at] = step;
+    }
+    o->axes = at + 1;
+    for (; at >= 0; at--) {
+        o->dense[at] = dense;
+        dense *= o->size[at];
+    }
+    o->gathered = o->axes > 1 || o->step[0] != o->item;
+    plan->direct &= !o->gathered;
+}
+
+/* Lines of the inner axes, and blocks of rows of them. What repeats itself does so within a row, or
+ * else is read as the line has it. */
+static inline void map_lay_lines(map_plan *plan) {
+    plan->outer = plan->ndim - 1;
+    while (plan->outer > 0 && plan->unit * plan->shape[plan->outer] < MAP_LINE) {
+        plan->unit *= plan->shape[plan->outer--];
+    }
+    plan->line = plan->unit * plan->shape[plan->outer];
+    map_classify_all(plan, plan->unit);
+    plan->block = MAP_BLOCK / plan->unit * plan->unit;
+    for (int64_t k = 0; k < plan->count; k++) {
+        map_operand *o = &plan->operand[k];
+        if (o->kind == MAP_STRIDED) map_lay_line(plan, o);
+    }
+}
+
+static MOVES_SHARED void map_make_plan(map_plan *plan, const pyad_array *arrays, int64_t count) {
     map_axis axes[PYAD_MAX_DIMS];
     int64_t ndim = map_axes(arrays, count, axes), kept = 0;
     for (int64_t d = 1; d < ndim; d++) {
@@ -118,115 +179,50 @@ static inline void map_make_plan(map_plan *plan, const pyad_array *arrays, int64
         plan->n *= axes[d].size;
         for (int64_t k = 0; k < count; k++) plan->operand[k].stride[d] = axes[d].stride[k];
     }
-    int64_t period = 1, periodic = 0, unit = 1;
-    plan->strided = 0;
     for (int64_t k = 0; k < count; k++) {
-        map_operand *o = &plan->operand[k];
-        o->data = arrays[k].data;
-        o->item = pyad_element_bytes(arrays[k].dtype);
-        o->period = 0;
-        map_classify(o, plan);
-        period = pyad_max(period, o->period);
-        periodic += o->kind == MAP_PERIODIC;
-        plan->strided += o->kind == MAP_STRIDED;
-        if (o->kind == MAP_STRIDED) unit &= o->stride[plan->ndim - 1] == 1;
+        plan->operand[k].data = arrays[k].data;
+        plan->operand[k].item = pyad_element_bytes(arrays[k].dtype);
+        plan->operand[k].gathered = 0;
     }
-    plan->all_flat = plan->strided + periodic == 0;
-    plan->block = MAP_BLOCK / period * period;
-    /* long rows are walked one by one, so that strided operands are read where they lie */
-    plan->by_rows = plan->strided > 0 && plan->shape[plan->ndim - 1] >= MAP_BLOCK / 2;
-    plan->direct = plan->by_rows && unit && periodic == 0;
+    plan->outer = 0;
+    plan->unit = 1;
+    plan->line = plan->n;
+    map_classify_all(plan, MAP_BLOCK / 2);
+    if (plan->strided > 0) map_lay_lines(plan);
 }
 
-/* ---- moving elements between an operand and its buffer ---- */
+/* ---- the walk ---- */
 
-#define MAP_COPY_RUN(type)                                                             \
-    do {                                                                               \
-        type *restrict to = (type *)dst;                                               \
-        const type *restrict from = (const type *)src;                                 \
-        const type first = *from;                                                      \
-        if (src_stride == 0 && dst_stride == 1) {                                      \
-            for (int64_t i = 0; i < n; i++) to[i] = first;                             \
-            break;                                                                     \
-        }                                                                              \
-        for (int64_t i = 0; i < n; i++) to[i * dst_stride] = from[i * src_stride];     \
-    } while (0)
-
-static inline void map_copy_run(char *dst, int64_t dst_stride, const char *src,
-                                int64_t src_stride, int64_t n, int64_t item) {
-    if (dst_stride == 1 && src_stride == 1 && n >= 16) {
-        memcpy(dst, src, (size_t)(n * item));
-        return;
-    }
-    switch (item) {
-    case 1: MAP_COPY_RUN(uint8_t); break;
-    case 2: MAP_COPY_RUN(uint16_t); break;
-    case 4: MAP_COPY_RUN(uint32_t); break;
-    default: MAP_COPY_RUN(uint64_t); break;
-    }
-}
-
-/* Where the walk stands: an index along each axis, and each operand's offset there. */
+/* Where the walk stands: a line's index along each outer axis, each operand's offset there, and how
+ * many of the line's elements its buffer holds that will not change until the line's end. */
 typedef struct {
     int64_t index[PYAD_MAX_DIMS];
     int64_t offset[MAP_MAX_READS + 1];
+    int64_t kept[MAP_MAX_READS + 1];
 } map_place;
 
-static inline void map_seek(const map_plan *plan, int64_t position, map_place *at) {
-    for (int64_t k = 0; k < plan->count; k++) at->offset[k] = 0;
-    for (int64_t d = plan->ndim - 1; d >= 0; d--) {
-        at->index[d] = position % plan->shape[d];
-        position /= plan->shape[d];
+static inline void map_seek(const map_plan *plan, int64_t line, map_place *at) {
+    *at = (map_place){{0}, {0}, {0}};
+    for (int64_t d = plan->outer - 1; d >= 0; d--) {
+        at->index[d] = line % plan->shape[d];
+        line /= plan->shape[d];
         for (int64_t k = 0; k < plan->count; k++) {
             at->offset[k] += at->index[d] * plan->operand[k].stride[d];
         }
     }
 }
 
-/* n elements on, at most to the end of the innermost row */
-static inline void map_advance(const map_plan *plan, int64_t n, map_place *at) {
-    int64_t d = plan->ndim - 1;
-    at->index[d] += n;
-    for (int64_t k = 0; k < plan->count; k++) at->offset[k] += n * plan->operand[k].stride[d];
-    while (d > 0 && at->index[d] == plan->shape[d]) {
+static inline void map_next_line(const map_plan *plan, map_place *at) {
+    for (int64_t d = plan->outer - 1; d >= 0; d--) {
+        const int64_t size = plan->shape[d], ends = ++at->index[d] == size;
+        if (ends) at->index[d] = 0;
         for (int64_t k = 0; k < plan->count; k++) {
-            const int64_t *stride = plan->operand[k].stride;
-            at->offset[k] += stride[d - 1] - plan->shape[d] * stride[d];
+            at->kept[k] = 0;
+            at->offset[k] += plan->operand[k].stride[d] * (ends ? 1 - size : 1);
         }
-        at->index[d] = 0;
-        at->index[--d]++;
+        if (!ends) return;
     }
 }
-
-/* Whether a block of the operand is not contiguous in memory. */
-static inline int map_needs_buffer(const map_plan *plan, const map_operand *o) {
-    return o->kind == MAP_STRIDED && !(plan->by_rows && o->stride[plan->ndim - 1] == 1);
-}
-
-/* Copy the n elements from `at` on between each strided operand and its buffer, row by row: the
- * inputs into their buffers, or the output out of its own. Moves `at`. */
-static inline void map_move(const map_plan *plan, map_place *at, int64_t n, int reads,
-                            char (*buffer)[MAP_BLOCK * MAP_MAX_ITEM]) {
-    int64_t inner = plan->shape[plan->ndim - 1], last = plan->count - 1;
-    for (int64_t done = 0; done < n;) {
-        int64_t run = pyad_min(inner - at->index[plan->ndim - 1], n - done);
-        for (int64_t k = reads ? 0 : last; k < (reads ? last : plan->count); k++) {
-            const map_operand *o = &plan->operand[k];
-            if (!map_needs_buffer(plan, o)) continue;
-            char *memory = o->data + at->offset[k] * o->item, *mine = buffer[k] + done * o->item;
-            int64_t stride = o->stride[plan->ndim - 1];
-            if (reads) {
-                map_copy_run(mine, 1, memory, stride, run, o->item);
-            } else {
-                map_copy_run(memory, stride, mine, 1, run, o->item);
-            }
-        }
-        map_advance(plan, run, at);
-        done += run;
-    }
-}
-
-/* ---- the walk ---- */
 
 /* The buffers of operands that repeat, filled once for `n` elements at most: every block starts where
  * the period does. */
@@ -236,11 +232,15 @@ static inline void map_fill_periodic(const map_plan *plan, int64_t n,
     for (int64_t k = 0; k < plan->count - 1; k++) {
         const map_operand *o = &plan->operand[k];
         if (o->kind != MAP_PERIODIC) continue;
-        map_place at = {{0}, {0}};
-        int64_t done = 0;
+        int64_t done = 0, index[PYAD_MAX_DIMS] = {0}, offset = 0;
         for (; done < pyad_min(o->period, n); done++) {
-            memcpy(buffer[k] + done * o->item, o->data + at.offset[k] * o->item, (size_t)o->item);
-            map_advance(plan, 1, &at);
+            memcpy(buffer[k] + done * o->item, o->data + offset * o->item, (size_t)o->item);
+            for (int64_t d = plan->ndim - 1; d >= 0; d--) {
+                offset += o->stride[d];
+                if (++index[d] < plan->shape[d]) break;
+                offset -= plan->shape[d] * o->stride[d];
+                index[d] = 0;
+            }
         }
         while (done < n) {
             int64_t more = pyad_min(done, n - done);
@@ -250,52 +250,64 @@ static inline void map_fill_periodic(const map_plan *plan, int64_t n,
     }
 }
 
-/* Where each operand's next n elements can be read or written; gathers what has to be gathered. */
-static inline void map_point(const map_plan *plan, const map_place *at, int64_t position,
-                             int64_t n, char (*buffer)[MAP_BLOCK * MAP_MAX_ITEM], char **at_data) {
-    int gather = 0;
-    for (int64_t k = 0; k < plan->count; k++) {
-        const map_operand *o = &plan->operand[k];
-        at_data[k] = buffer[k];
-        if (o->kind == MAP_FLAT) {
-            at_data[k] = o->data + position * o->item;
-        } else if (o->kind == MAP_STRIDED) {
-            if (map_needs_buffer(plan, o)) {
-                gather = 1;
-            } else {
-                at_data[k] = o->data + at->offset[k] * o->item;
-            }
-        }
+/* n elements of a line between the operand's memory and its buffer. */
+static inline void map_move(const map_plan *plan, const map_operand *o, char *memory, char *buffer,
+                            int64_t n, int reads) {
+    int64_t size[PYAD_MAX_DIMS];
+    for (int64_t i = 0; i < o->axes; i++) size[i] = o->size[i];
+    size[0] = size[0] / plan->shape[plan->outer] * (n / plan->unit);
+    if (reads) {
+        moves_block(buffer, o->dense, memory, o->step, size, o->axes, o->item);
+    } else {
+        moves_block(memory, o->step, buffer, o->dense, size, o->axes, o->item);
     }
-    if (gather) {
-        map_place moving = *at;
-        map_move(plan, &moving, n, 1, buffer);
+}
+
+/* Where the n elements of strided operand k can be read or written that follow `row` rows of the line;
+ * gathers those that are read and lie apart. */
+static inline char *map_point(const map_plan *plan, int64_t k, map_place *at, int64_t row,
+                              int64_t n, char *buffer) {
+    const map_operand *o = &plan->operand[k];
+    char *memory = o->data + (at->offset[k] + row * o->stride[plan->outer]) * o->item;
+    if (!o->gathered) return memory;
+    if (k < plan->count - 1 && n > at->kept[k]) {
+        map_move(plan, o, memory, buffer, n, 1);
+        if (o->stride[plan->outer] == 0) at->kept[k] = n;
     }
+    return buffer;
 }
 
 static inline void map_walk(const map_plan *plan, map_row row, const double *params,
                             int64_t begin, int64_t end) {
     _Alignas(PYAD_LINE_BYTES) char buffer[MAP_MAX_READS + 1][MAP_BLOCK * MAP_MAX_ITEM];
-    int64_t last = plan->count - 1, axis = plan->ndim - 1;
+    const int64_t last = plan->count - 1;
     const map_operand *out = &plan->operand[last];
     map_place at;
-    map_seek(plan, begin, &at);
+    map_seek(plan, begin / plan->line, &at);
     map_fill_periodic(plan, end - begin, buffer);
+    int64_t within = begin % plan->line; /* the line's elements that are done */
     for (int64_t position = begin; position < end;) {
-        int64_t n = end - position;
-        if (plan->by_rows) n = pyad_min(n, plan->shape[axis] - at.index[axis]);
+        int64_t n = pyad_min(end - position, plan->line - within);
         if (!plan->direct) n = pyad_min(n, plan->block);
+        const int64_t rows = within / plan->unit;
         char *data[MAP_MAX_READS + 1];
-        map_point(plan, &at, position, n, buffer, data);
+        for (int64_t k = 0; k < plan->count; k++) {
+            const map_operand *o = &plan->operand[k];
+            data[k] = o->kind == MAP_FLAT       ? o->data + position * o->item
+                      : o->kind == MAP_PERIODIC ? buffer[k]
+                                                : map_point(plan, k, &at, rows, n, buffer[k]);
+        }
         row(data[last], (const void *const *)data, n, params);
-        if (map_needs_buffer(plan, out)) {
-            map_move(plan, &at, n, 0, buffer);
-        } else if (plan->by_rows) {
-            map_advance(plan, n, &at);
-        } else if (plan->strided) {
-            map_seek(plan, position + n, &at);
+        if (out->gathered) {
+            char *memory = out->data + (at.offset[last] + rows * out->stride[plan->outer]) * out->item;
+            map_move(plan, out, memory, buffer[last], n, 0);
         }
         position += n;
+        within += n;
+        if (within == plan->line) {
+            within = 0;
+            map_next_line(plan, &at);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
 from pyautodl.errors import BackendError, GradError, ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
 
@@ -152,6 +153,55 @@ def test_large_transposes_are_exact():
     for dims in ((0, 2, 3, 1), (3, 2, 1, 0), (1, 0, 3, 2)):
         y = x.permute(dims).contiguous()
         np.testing.assert_array_equal(y.numpy(), x.numpy().transpose(dims))
+
+
+# ---- short runs ----
+
+SHORT = [
+    # the shape, and what an operand has of it: 1 repeats
+    ((2, 40, 30, 2), (2, 40, 1, 2), (2, 1, 30, 2)),
+    ((2, 40, 30, 3), (2, 40, 30, 1), (1, 40, 1, 3)),
+    ((3, 700, 1), (3, 1, 1), (1, 700, 1)),
+    ((70, 9, 5, 5), (70, 9, 1, 1), (1, 9, 5, 1)),
+    ((5, 200, 8), (5, 200, 1), (5, 1, 8)),
+    ((3, 130, 130), (3, 130, 1), (130, 1)),
+    ((4, 3, 2, 3, 2, 5), (4, 1, 2, 1, 2, 1), (3, 1, 3, 2, 1)),
+    ((600, 17), (600, 1), (1, 17)),
+]
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8"])
+@pytest.mark.parametrize(("shape", "first", "second"), SHORT)
+def test_operands_that_repeat_and_run_shortly(shape, first, second, dtype, isa):
+    rng = np.random.default_rng(0)
+    a, b, wide = (
+        rng.integers(0, 9, each).astype(dtype)
+        for each in (first, second, (*shape[:-1], 2 * shape[-1]))
+    )
+    x, y = ad.tensor(a), ad.tensor(b)
+    backward = tuple(range(len(shape)))[::-1]
+    with use_isa(isa):
+        for threads in (1, 2):
+            with native.exact_threads(threads):
+                np.testing.assert_array_equal((x + y).numpy(), a + b)
+                np.testing.assert_array_equal((x < y).numpy(), a < b)
+                chosen = ad.where(y > 4, x, y).numpy()
+                np.testing.assert_array_equal(chosen, np.where(b > 4, a, b))
+                copied = x.expand(shape).contiguous().numpy()
+                np.testing.assert_array_equal(copied, np.broadcast_to(a, shape))
+                turned = x.expand(shape).permute(backward).contiguous().numpy()
+                np.testing.assert_array_equal(turned, np.broadcast_to(a, shape).T)
+                # into every other element, and from there
+                z, expected = ad.tensor(wide), wide.copy()
+                z[..., 1::2] = y
+                expected[..., 1::2] = b
+                z[..., ::2] += x
+                expected[..., ::2] += a
+                np.testing.assert_array_equal(z.numpy(), expected)
+                twice = z[..., : shape[-1]] + z[..., ::2]
+                halves = expected[..., : shape[-1]] + expected[..., ::2]
+                np.testing.assert_array_equal(twice.numpy(), halves)
 
 
 @pytest.mark.skipif(not native.available, reason="needs the compiled kernels")

@@ -1,12 +1,12 @@
 /* Copies and casts.
  *
  * Loop order: the destination's axes from outermost to innermost, merged where both sides allow
- * (walk.h), in lines cut into blocks that the threads share. Where the source runs along another
- * axis than the destination (NCHW <-> NHWC) the two axes go in tiles, so that each cache
+ * (walk.h), in blocks of the inner ones that the threads share (moves.h). Where the source runs along
+ * another axis than the destination (NCHW <-> NHWC) the two axes go in tiles, so that each cache
  * line of either side is used whole while it is there.
  */
 #include "dtypes.h"
-#include "walk.h"
+#include "moves.h"
 
 #ifdef REAL
 #define ELEM REAL
@@ -30,36 +30,6 @@ static inline void K(copy_line)(ELEM *restrict out, int64_t so, const ELEM *rest
         for (int64_t i = 0; i < n; i++) out[i] = in[i * si];
     } else {
         for (int64_t i = 0; i < n; i++) out[i * so] = in[i * si];
-    }
-}
-
-/* All lines of the walk (array 0 written, 1 read), this thread's share of their blocks. */
-static void K(copy_lines)(const walk *w, ELEM *out, const ELEM *in, const team *t) {
-    const walk_pieces p = walk_cut(w, COPY_LINE);
-    const int64_t so = w->stride[0][p.last], si = w->stride[1][p.last];
-    int64_t begin, end;
-    team_range(t, p.count, 1, &begin, &end);
-    for (int64_t item = begin; item < end; item++) {
-        K(copy_line)(out + pieces_offset(&p, 0, item), so, in + pieces_offset(&p, 1, item), si,
-                     pieces_length(&p, item));
-    }
-}
-
-/* Short lines: the axis before the last is a plain loop, without divisions. */
-static void K(copy_planes)(const walk *w, ELEM *out, const ELEM *in, const team *t) {
-    int64_t last = w->ndim - 1, n = w->shape[last], lines = w->shape[last - 1];
-    int64_t so = w->stride[0][last], si = w->stride[1][last];
-    int64_t step_o = w->stride[0][last - 1], step_i = w->stride[1][last - 1];
-    int64_t block = pyad_max(1, COPY_LINE / n), blocks = pyad_ceil_div(lines, block), begin, end;
-    team_range(t, walk_outer(w, last - 1) * blocks, 1, &begin, &end);
-    for (int64_t item = begin; item < end; item++) {
-        int64_t plane = item / blocks, at = item % blocks * block;
-        ELEM *po = out + walk_offset(w, 0, last - 1, plane) + at * step_o;
-        const ELEM *pi = in + walk_offset(w, 1, last - 1, plane) + at * step_i;
-        int64_t count = pyad_min(block, lines - at);
-        for (int64_t i = 0; i < count; i++) {
-            K(copy_line)(po + i * step_o, so, pi + i * step_i, si, n);
-        }
     }
 }
 
@@ -170,10 +140,8 @@ static void K(copy_array)(const pyad_array *out, const pyad_array *in, const tea
     int64_t across = K(tiled_axis)(&w);
     if (across >= 0) {
         K(copy_tiles)(&w, across, out->data, in->data, t);
-    } else if (w.ndim > 1 && w.shape[w.ndim - 1] < 256) {
-        K(copy_planes)(&w, out->data, in->data, t);
     } else {
-        K(copy_lines)(&w, out->data, in->data, t);
+        moves_walk(&w, out->data, in->data, sizeof(ELEM), t);
     }
 }
 
