@@ -9,6 +9,7 @@ from pyautodl.functional.copy import *
 from pyautodl.functional.creation import *
 from pyautodl.functional.derived import *
 from pyautodl.functional.draws import *
+from pyautodl.functional.dropout import *
 from pyautodl.functional.eltwise import *
 from pyautodl.functional.embedding_bag import *
 from pyautodl.functional.explain_conv import *
@@ -48,6 +49,7 @@ _FAMILIES = (
     "creation",
     "derived",
     "draws",
+    "dropout",
     "eltwise",
     "embedding_bag",
     "explain_conv",

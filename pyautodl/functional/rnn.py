@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
-from pyautodl.functional.random import dropout as drop
+from pyautodl.functional.dropout import dropout as drop
 from pyautodl.ops.record import Op
 from pyautodl.ops.rnn import GRU, LSTM, RNN
 from pyautodl.tensor import Tensor, apply, call, explained

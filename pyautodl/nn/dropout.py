@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyautodl.functional import random as functional
+from pyautodl import functional
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 

@@ -19,6 +19,14 @@ from pyautodl.functional.conv import (
 from pyautodl.functional.copy import (
     pad,
 )
+from pyautodl.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from pyautodl.functional.eltwise.activation import (
     celu,
     celu_,
@@ -134,14 +142,6 @@ from pyautodl.functional.pool import (
     max_pool2d_with_indices,
     max_pool3d,
     max_pool3d_with_indices,
-)
-from pyautodl.functional.random import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
 )
 from pyautodl.functional.reduce import (
     cosine_similarity,
