@@ -15,10 +15,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from pyautodl._files import atomic_write
 from pyautodl._version import __version__
 from pyautodl.backends.dtypes import as_dtype
 from pyautodl.errors import CheckpointError
-from pyautodl.files import atomic_write
 from pyautodl.functional.creation import tensor
 from pyautodl.tensor import Tensor, device
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import pyautodl as ad
-from pyautodl import files
-from pyautodl.files import atomic_write
+from pyautodl import _files as files
+from pyautodl._files import atomic_write
 
 # writes a file, and waits before it is renamed
 WRITER = """
 import os, sys, time
-from pyautodl import files
+from pyautodl import _files as files
 def wait(name, target):
     print(name, flush=True)
     time.sleep(60)

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from pyautodl._files import atomic_write
 from pyautodl.errors import DTypeError, ShapeError, describe
-from pyautodl.files import atomic_write
 from pyautodl.functional.creation import tensor
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, not_tensor

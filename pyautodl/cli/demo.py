@@ -14,6 +14,7 @@ from typing import Any
 
 import pyautodl as ad
 from pyautodl import models, nn, plot
+from pyautodl._files import atomic_write
 from pyautodl.backends import native
 from pyautodl.cli.model_file import save_model
 from pyautodl.data import (
@@ -23,7 +24,6 @@ from pyautodl.data import (
     load_digits,
     train_validation_test_split,
 )
-from pyautodl.files import atomic_write
 from pyautodl.functional.creation import tensor
 from pyautodl.optim.lr_scheduler import OneCycleLR
 from pyautodl.tensor import Tensor

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyautodl import _context
+from pyautodl import _module_stack
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import DType
 from pyautodl.backends.fields import NodeFields
@@ -25,7 +25,7 @@ __all__ = ["NODE_NUMBERS", "Node", "make_node"]
 
 # gives each node its number
 NODE_NUMBERS = itertools.count()
-_STACK = _context.STACK
+_STACK = _module_stack.STACK
 
 
 class Node(NodeFields):
@@ -140,7 +140,7 @@ class Node(NodeFields):
     def where(self) -> str:
         """ " in layer ..." if the call was made in a module that still lives."""
         module = self.module() if self.module is not None else None
-        return f" in {_context.describe(module)}" if module is not None else ""
+        return f" in {_module_stack.describe(module)}" if module is not None else ""
 
     def annotate(self, error: Exception) -> None:
         """Say in whose gradient an error came up."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
-from pyautodl import _context
+from pyautodl import _module_stack
 from pyautodl.backends import Array, is_direct, keep_calls, native, new_storage
 from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
@@ -210,16 +210,16 @@ class _Link:
                 input = module(input)
             return input if self.end is None else self.end(input + shortcut)
         conv = self.conv
-        _context.push(conv)
+        _module_stack.push(conv)
         try:
             factors = self.affine()
             reads = (input, conv.weight, *factors, shortcut)
             return conv_epilogue(*reads, self.activation, *self.numbers)
         except Exception as error:
-            _context.annotate(error, conv._likely_fix(error, (input,)))
+            _module_stack.annotate(error, conv._likely_fix(error, (input,)))
             raise
         finally:
-            _context.pop()
+            _module_stack.pop()
 
     def _fits(self, input: Any, shortcut: Any) -> bool:
         """Whether the kernel takes them: a batch, and a shortcut as large as the output."""

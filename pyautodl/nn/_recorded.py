@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from pyautodl import _context
-from pyautodl._context import STACK
+from pyautodl import _module_stack
+from pyautodl._module_stack import STACK
 from pyautodl.functional.conv import conv_relu
 from pyautodl.functional.matmul import linear_relu
 from pyautodl.functional.pool import max_pool_relu
@@ -82,7 +82,7 @@ class Steps:
 
     def __call__(self, input: Any) -> Any:
         stack = STACK.modules
-        push = stack.append if stack else _context.push
+        push = stack.append if stack else _module_stack.push
         for modules, watched, named, run, axes in self._steps:
             if run is None or _are_hooked(watched) or not _fits(input, axes):
                 for module in modules:
@@ -92,7 +92,7 @@ class Steps:
             try:
                 input = run(named, input)
             except Exception as error:
-                _context.annotate(error, named._likely_fix(error, (input,)))
+                _module_stack.annotate(error, named._likely_fix(error, (input,)))
                 raise
             finally:
                 stack.pop()

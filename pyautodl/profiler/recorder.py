@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from pyautodl import _context, backends
+from pyautodl import _module_stack, backends
 from pyautodl.backends import native
 from pyautodl.backends.costs import bytes_of, flops_of
 from pyautodl.backends.reference import optim
@@ -115,7 +115,7 @@ class Recorder:
     def _forward(self, name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(forward)
         def recorded(ctx: Any, needs: Any, *arrays: Any, **attrs: Any) -> Any:
-            event = self._begin("op", name, _context.current(), _shapes(arrays))
+            event = self._begin("op", name, _module_stack.current(), _shapes(arrays))
             try:
                 return forward(ctx, needs, *arrays, **attrs)
             finally:
@@ -134,7 +134,7 @@ class Recorder:
         self, name: str, plan: Plan, inputs: Sequence[Any], floats: Sequence[float]
     ) -> Any:
         """Run a plan and record it as an op."""
-        event = self._begin("op", name, _context.current(), _shapes(inputs))
+        event = self._begin("op", name, _module_stack.current(), _shapes(inputs))
         try:
             return plan.call(inputs, floats)
         finally:
@@ -190,7 +190,7 @@ class Recorder:
             ints: Sequence[int],
             floats: Sequence[float],
         ) -> None:
-            event = self._begin("kernel", name, _context.current(), _shapes(reads))
+            event = self._begin("kernel", name, _module_stack.current(), _shapes(reads))
             event.flops = flops_of(name, reads, writes, ints)
             event.bytes = bytes_of(reads) + bytes_of(writes)
             event.start = perf_counter_ns()
@@ -221,7 +221,7 @@ class Recorder:
             kernel_ns=0,
         )
         if module is not None:
-            stack = _context.modules()
+            stack = _module_stack.modules()
             root = stack[0] if stack else None
             self._modules.append((event, root, module))
         held.append(event)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl import backends
-from pyautodl._context import STACK
+from pyautodl._module_stack import STACK
 from pyautodl.backends import Array, native
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, DType
 from pyautodl.errors import tensor_fix, warn

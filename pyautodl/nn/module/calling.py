@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from pyautodl import _context
-from pyautodl._context import STACK
+from pyautodl import _module_stack
+from pyautodl._module_stack import STACK
 from pyautodl.errors import ShapeError
 from pyautodl.nn._hooks import BackwardHooks
 from pyautodl.nn.module.hooks import Hook, Hooks
@@ -34,13 +34,13 @@ class Calling(Hooks):
         if stack:
             stack.append(self)
         else:
-            _context.push(self)
+            _module_stack.push(self)
         try:
             if self.has_hooks():
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
-            _context.annotate(error, self._likely_fix(error, args))
+            _module_stack.annotate(error, self._likely_fix(error, args))
             raise
         finally:
             stack.pop()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl import _context
+from pyautodl import _module_stack
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import DType, float64
@@ -122,7 +122,7 @@ def _check_finite(norm: Array, grads: list[Array], owners: list[Tensor]) -> None
         out = empty((1,), float64)
         run("grad_norm", ([_Grads([grad]).arrays[0]],), (out,), (), (0.0,))
         if not math.isfinite(float(out.numpy()[0])):
-            name = _context.parameter_name(owners[i])
+            name = _module_stack.parameter_name(owners[i])
             what = f"parameter `{name}`" if name else f"parameter number {i}"
             raise GradError(
                 f"clip_grad_norm_: the gradient of {what} (shape {grad.shape}) has "
