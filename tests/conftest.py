@@ -19,6 +19,13 @@ def _clean_state() -> Iterator[None]:
 
 @pytest.fixture
 def compiled() -> None:
-    """Skip where the extension was left out."""
+    """What needs the compiled kernels asks for this: it is skipped where they were left out."""
     if not native.available:
         pytest.skip(native.unavailable_reason or "no extension")
+
+
+@pytest.fixture(params=["reference", *(["native"] if native.available else [])])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What has a meaning of its own on each backend asks for this, and runs on both."""
+    with ad.use_backend(request.param):
+        yield request.param

@@ -204,7 +204,7 @@ def test_operands_that_repeat_and_run_shortly(shape, first, second, dtype, isa):
                 np.testing.assert_array_equal(twice.numpy(), halves)
 
 
-@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 def test_copies_have_the_same_bits_for_any_number_of_threads():
     x = image(3, 37, 41, 19).permute(0, 2, 3, 1)
     with native.exact_threads(1):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl.backends import native
 from pyautodl.cli import demo
 from pyautodl.train import Callback, Trainer
 
@@ -51,7 +50,7 @@ def first_losses(name: str, backend: str, monkeypatch, tmp_path) -> np.ndarray:
     return np.array(losses.values)
 
 
-@pytest.mark.skipif(not native.available, reason="compares the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float64", 1e-10)])
 @pytest.mark.parametrize("name", sorted(demo.RECIPES))
 def test_first_losses_are_those_of_the_reference(

@@ -40,7 +40,7 @@ creation = sys.modules["pyautodl.functional.creation"]
 array_module = sys.modules["pyautodl.backends.array"]
 on_new_block_in_python = array_module._on_new_block_in_python
 
-pytestmark = pytest.mark.skipif(not native.available, reason="the extension's own")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 
 @pytest.mark.parametrize("name", fields.SLOTS)

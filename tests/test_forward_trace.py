@@ -20,7 +20,7 @@ from pyautodl.ops.plan import Plan
 from pyautodl.ops.record import OPS
 from pyautodl.tensor import Tensor, apply
 
-pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 TRACED = sorted(n for n, op in OPS.items() if op.plan is None and not op.random)
 

@@ -11,11 +11,10 @@ import pytest
 
 import pyautodl as ad
 import pyautodl.nn.functional as F
-from pyautodl.backends import native
 from pyautodl.ops.gradient_trace import REPEATS
 from pyautodl.ops.record import OPS
 
-pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 NAMES = sorted(n for n, op in OPS.items() if op.vjp is not None and not op.random)
 

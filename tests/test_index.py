@@ -9,17 +9,11 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
+from pyautodl.backends import native
 from pyautodl.errors import DTypeError, GradError, ShapeError
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def cube():
@@ -246,7 +240,7 @@ def test_scatter_multiplies():
         x.scatter_reduce(0, index, larger, "multiply")
 
 
-@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 def test_sums_have_the_same_bits_for_any_number_of_threads():
     rng = np.random.default_rng(0)
     index = ad.tensor(rng.integers(0, 7, 5000))

@@ -12,8 +12,6 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
 
-compiled = pytest.mark.skipif(not native.available, reason="compiled kernels only")
-
 
 def trained_norm(layer: nn.Module) -> nn.Module:
     """A batch norm whose statistics and parameters are not the initial ones."""
@@ -61,7 +59,7 @@ FUSED = [
 ]
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(("model", "shape"), FUSED)
 def test_fused_layers_compute_what_they_do_alone(model, shape):
     model.eval()
@@ -76,7 +74,7 @@ def test_fused_layers_compute_what_they_do_alone(model, shape):
     assert first.numpy().tobytes() == again.numpy().tobytes()
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("size", [(224, 224), (5, 300), (3, 1)])
 def test_an_image_of_few_channels_is_read_in_either_layout(size):
     rng = np.random.default_rng(5)
@@ -89,7 +87,7 @@ def test_an_image_of_few_channels_is_read_in_either_layout(size):
     np.testing.assert_allclose(planes[0].numpy(), pixels.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_hooks_and_training_keep_layers_apart():
     conv, norm, relu = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU()
     model = nn.Sequential(conv, norm, relu)
@@ -108,7 +106,7 @@ def test_hooks_and_training_keep_layers_apart():
         np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_errors_name_the_fused_layer():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 3, 4)).eval()
     with ad.no_grad():
@@ -137,7 +135,7 @@ def changed_by_step(conv):
     ad.optim.SGD(conv.parameters(), lr=1.0).step()
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
 @pytest.mark.parametrize("change", [changed_by_copy, changed_by_state, changed_by_step])
 def test_a_changed_weight_is_packed_anew(change, algorithm):
@@ -156,7 +154,7 @@ def test_a_changed_weight_is_packed_anew(change, algorithm):
         np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_weights_that_others_may_change_are_not_kept():
     memory = np.ones((2, 3, 3, 3), np.float32)
     weight, x = ad.from_numpy(memory), ad.ones(1, 3, 5, 5)
@@ -169,7 +167,7 @@ def test_weights_that_others_may_change_are_not_kept():
             assert nn.functional.conv2d(x, weight)[0, 0, 0, 0].item() == 27 * value
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_weights_written_through_a_view_are_packed_anew():
     conv = nn.Conv2d(3, 2, 3, bias=False)
     x = ad.ones(1, 3, 5, 5)
@@ -182,7 +180,7 @@ def test_weights_written_through_a_view_are_packed_anew():
         assert [conv(x)[0, 0, 0, 0].item() for _ in range(3)] == [54.0] * 3
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_packed_weights_are_freed_with_the_weight():
     conv = nn.Conv2d(64, 64, 3)
     x = ad.randn(1, 64, 16, 16)
@@ -202,7 +200,7 @@ def forms_of(weight: ad.Tensor) -> set[str]:
     return {key[0] for key, form in kept.items() if form is not None}
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_a_form_goes_back_when_others_are_read_instead():
     conv = nn.Conv2d(64, 64, 3, padding=1, bias=False)
     large, small = ad.randn(1, 64, 32, 32), ad.randn(1, 64, 9, 9)
@@ -229,7 +227,7 @@ def test_a_form_goes_back_when_others_are_read_instead():
         np.testing.assert_allclose(y.numpy(), before, rtol=1e-3, atol=1e-4)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_a_weight_that_meets_few_pixels_is_read_as_it_lies():
     model = nn.Sequential(
         nn.Conv2d(64, 72, 3, padding=1),
@@ -252,7 +250,7 @@ def test_a_weight_that_meets_few_pixels_is_read_as_it_lies():
         assert not forms_of(model[0].weight)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_a_form_that_saves_little_for_its_size_is_not_kept():
     conv = nn.Conv2d(256, 256, 3, padding=1, bias=False)
     with ad.no_grad():
@@ -422,7 +420,7 @@ def test_a_chain_takes_images_of_other_shapes_and_layouts():
             model(ad.randn(3, 9, 11))
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_a_warm_chain_has_the_bits_of_its_layers_and_is_observed():
     model, x = small_network(), ad.randn(2, 3, 19, 21)
     with ad.no_grad():
@@ -542,7 +540,7 @@ def test_a_shortcut_is_added_before_the_last_layer(block):
     np.testing.assert_allclose(x.grad, y.grad, rtol=1e-4, atol=1e-4)
 
 
-@compiled
+@pytest.mark.usefixtures("compiled")
 def test_a_residual_block_is_as_many_kernels_as_convolutions():
     block = ad.models.BasicBlock(16, 16).eval()
     x = ad.randn(1, 16, 8, 8).contiguous(memory_format=ad.channels_last)

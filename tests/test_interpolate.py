@@ -9,17 +9,10 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
 from pyautodl.errors import ShapeError
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def test_values_of_the_modes():

@@ -12,12 +12,11 @@ import pytest
 import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import nn
-from pyautodl.backends import native
 from pyautodl.graph import backward, sums
 from pyautodl.graph.line import Line
 from pyautodl.ops.gradient_trace import REPEATS
 
-pytestmark = pytest.mark.skipif(not native.available, reason="needs the kernels")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 LABELS = ad.tensor([0, 2])
 

@@ -11,17 +11,11 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
+from pyautodl.backends import native
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
+pytestmark = pytest.mark.usefixtures("backend")
 INF = np.inf
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
 
 
 def leaf(values, dtype=np.float32):

@@ -9,16 +9,10 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import backend_kernels, native, use_backend
+from pyautodl.backends import backend_kernels, use_backend
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 # ---- batch norm ----

@@ -18,10 +18,6 @@ import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import backends, nn
 
-native = pytest.mark.skipif(
-    not backends.native.available, reason="the compiled extension is absent"
-)
-
 
 def entered(call: Callable[[], Any]) -> int:
     """How many Python functions a call enters once it is warm."""
@@ -81,7 +77,7 @@ CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
 }
 
 
-@native
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", CALLS)
 def test_a_small_recorded_call_enters_few_functions(name: str) -> None:
     x = matrix()
@@ -112,7 +108,7 @@ CLASSES = ad.arange(8)
 MASK = ad.ones(8, 8, dtype=ad.bool)
 
 
-@native
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", PARTS)
 def test_a_layer_a_loss_or_a_part_enters_few_functions(name: str) -> None:
     most, call = PARTS[name]
@@ -153,6 +149,6 @@ def test_a_step_runs_one_kernel_a_layer_and_direction(batch: int) -> None:
     assert names == [*forward, *backward, "sgd_step"]
 
 
-@native
+@pytest.mark.usefixtures("compiled")
 def test_a_step_enters_few_functions() -> None:
     assert entered(make_step(1)) <= 270

@@ -9,13 +9,12 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
 from pyautodl.errors import ShapeError
 
 F = nn.functional
 
 LECTURE = [[22, 2, 19, 88], [2, 8, 20, 18], [3, 10, 19, 86], [12, 12, 20, 19]]
-BACKENDS = ["reference", *(["native"] if native.available else [])]
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def image(rows):
@@ -24,12 +23,6 @@ def image(rows):
 
 def gradient(y, x, g=None):
     return ad.autograd.grad(y, x, ad.ones_like(y) if g is None else g)[0].numpy()
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
 
 
 # ---- the lecture ----

@@ -9,17 +9,11 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
+from pyautodl.backends import native
 from pyautodl.errors import DTypeError, ShapeError
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def leaf(values):
@@ -276,7 +270,7 @@ def test_variance_far_from_0_is_accurate():
     np.testing.assert_allclose(ad.tensor(x).var(0).numpy(), exact, rtol=1e-6)
 
 
-@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
     "name", ["sum", "mean", "std", "norm", "amax", "prod", "logsumexp"]
 )

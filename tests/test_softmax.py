@@ -7,17 +7,10 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
 
 F = nn.functional
-BACKENDS = ["reference", *(["native"] if native.available else [])]
+pytestmark = pytest.mark.usefixtures("backend")
 INF, NAN = np.inf, np.nan
-
-
-@pytest.fixture(params=BACKENDS, autouse=True)
-def backend(request):
-    with use_backend(request.param):
-        yield request.param
 
 
 def leaf(values, dtype=np.float32):

@@ -10,11 +10,11 @@ from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.backends import native
 from pyautodl.errors import ShapeError
 from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm
-from pyautodl.testing import use_isa
+from pyautodl.testing import available_isas, use_isa
 
 F = ad.nn.functional
 
-pytestmark = pytest.mark.skipif(not native.available, reason="compiled kernels only")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 # images, channels, outputs, height, width, padding: tails of every kind
 SHAPES = [
@@ -56,7 +56,7 @@ def forward_and_gradients(algorithm, x, weight, bias, padding, grad=None):
     return [y.detach().numpy(), *(each.grad.numpy() for each in inputs)]
 
 
-@pytest.mark.parametrize("isa", native.isa_names())
+@pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("shape", SHAPES)
 def test_float64_equals_the_exact_algorithm(shape, isa):
     call = arrays(*shape, np.float64)
@@ -67,7 +67,7 @@ def test_float64_equals_the_exact_algorithm(shape, isa):
         np.testing.assert_allclose(ours, theirs, atol=1e-12 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("isa", native.isa_names())
+@pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("channels", [8, 64, 512])
 @pytest.mark.parametrize(
     ("algorithm", "allowed"), [("precise", 2e-6), ("winograd", 1e-5)]
@@ -82,7 +82,7 @@ def test_float32_error_against_float64(algorithm, allowed, channels, isa):
         assert np.abs(ours - theirs).max() <= allowed * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("isa", native.isa_names())
+@pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("shape", [SHAPES[i] for i in (2, 5, 7, 8, 9, 10)])
 def test_the_bits_do_not_depend_on_threads(shape, isa):
     call = arrays(*shape, np.float32)
