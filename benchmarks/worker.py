@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from benchmarks.libraries import load
 from benchmarks.rows import Facts, rows_of
 from benchmarks.timing import timer
+from benchmarks.weights import normal
 from benchmarks.work import Prepared, Unsupported
 
 __all__ = ["Contestant", "Memory", "environment"]
@@ -190,6 +191,8 @@ class _Server:
             return timer(self.prepared.call)(count)
 
     def memory(self, suite: str, row: str) -> tuple[int, int, int]:
+        # NumPy's generators, which make weights and inputs, are no library's
+        normal(0, 1)
         library = _resident("VmRSS")
         self._make(suite, row)
         gc.collect()

@@ -10,7 +10,8 @@
  * longest go back as far as more would be reserved than was ever in use: what loading a model left
  * behind makes room for its first call. A block that is missed after all raises that limit by its
  * bytes, so that work that repeats soon has all that it needs, and no step gives back what the next
- * one asks for again. System calls are made outside the lock.
+ * one asks for again. A block of which the caller says that it was used once (what a model was loaded
+ * from) is not kept at all. System calls are made outside the lock.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -61,7 +62,8 @@ typedef struct block {
     void *base; /* what the system gave */
     size_t base_bytes;
     int64_t bytes; /* handed out */
-    int64_t size_class;
+    int32_t size_class;
+    int32_t used_once; /* goes back to the system when it is freed */
 } block;
 
 _Static_assert(sizeof(block) == PYAD_LINE_BYTES, "a block's header keeps its alignment");
@@ -136,7 +138,8 @@ static block *system_allocate(int64_t size_class, int64_t colour) {
     }
     if (base == NULL) return NULL;
     block *b = (block *)(void *)((char *)base + offset) - 1;
-    *b = (block){.base = base, .base_bytes = total, .bytes = bytes, .size_class = size_class};
+    *b = (block){.base = base, .base_bytes = total, .bytes = bytes,
+                 .size_class = (int32_t)size_class};
     return b;
 }
 
@@ -306,7 +309,7 @@ void pyad_free(void *memory) {
     pthread_mutex_lock(&kept.mutex);
     keep(b);
     kept.stats.allocated_bytes -= b->bytes;
-    block *excess = take_excess(b);
+    block *excess = b->used_once ? give_back(b, NULL) : take_excess(b);
     pthread_mutex_unlock(&kept.mutex);
     system_free_all(excess);
 }
@@ -314,6 +317,10 @@ void pyad_free(void *memory) {
 int64_t pyad_allocate_address(int64_t nbytes) { return (int64_t)(intptr_t)pyad_allocate(nbytes); }
 
 void pyad_free_address(int64_t address) { pyad_free((void *)(intptr_t)address); }
+
+void pyad_use_once(int64_t address) {
+    if (address != 0) ((block *)(intptr_t)address - 1)->used_once = 1;
+}
 
 double pyad_read_float(int64_t address, int64_t dtype) {
     const void *number = (const void *)(intptr_t)address;

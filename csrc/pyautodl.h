@@ -124,6 +124,8 @@ void pyad_free(void *block);
 /* the same with addresses as integers, as Python keeps them */
 int64_t pyad_allocate_address(int64_t nbytes);
 void pyad_free_address(int64_t address);
+/* let a block go back to the system, and not be kept, when it is freed */
+void pyad_use_once(int64_t address);
 /* one number of PYAD_FLOAT32 or PYAD_FLOAT64 */
 double pyad_read_float(int64_t address, int64_t dtype);
 void pyad_write_float(int64_t address, int64_t dtype, double value);

@@ -19,6 +19,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
+from pyautodl.backends import native
 from pyautodl.errors import BackendError, DTypeError, ShapeError, StateDictError
 
 
@@ -338,6 +339,22 @@ def test_load_copies_into_the_memory_that_is_there() -> None:
     assert net.gain.tolist() == [4.0]
     assert net.first.offset.tolist() == [9.0] * 3
     net.load_state_dict({k: v.numpy() for k, v in other.state_dict().items()})
+
+
+@pytest.mark.skipif(not native.available, reason="the pool is the extension's")
+def test_the_memory_of_what_was_loaded_goes_back_to_the_system() -> None:
+    net = nn.Linear(1024, 1024)
+    ad.empty_cache()
+    state = {key: ad.rand(value.shape) for key, value in net.state_dict().items()}
+    net.load_state_dict(state)
+    before = ad.memory_stats()
+    state.clear()
+    after = ad.memory_stats()
+    assert before["reserved_bytes"] - after["reserved_bytes"] >= 4 << 20
+    # a parameter's own memory is kept as ever
+    reserved = after["reserved_bytes"]
+    del net
+    assert ad.memory_stats()["reserved_bytes"] == reserved
 
 
 def test_load_casts_and_assigns() -> None:

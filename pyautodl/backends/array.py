@@ -113,6 +113,11 @@ class Storage(StorageFields):
             return byte_bounds(self._owner)
         return self.address, self.address + self.nbytes
 
+    def use_once(self) -> None:
+        """Let the memory go back to the system, not to the pool, when the storage dies."""
+        if not self.foreign:
+            native.use_once(self.address)
+
     def is_shared(self) -> bool:
         """Whether others (NumPy, another framework) may change the memory unseen."""
         return self.foreign or bool(self.exports)

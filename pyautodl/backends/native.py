@@ -489,6 +489,8 @@ if available:
     # write a number at an address, given its dtype's code
     write_float: Callable[[int, int, float], None] = _lib.pyad_write_float
     free: Callable[[int], None] = _lib.pyad_free_address
+    # let the block there go back to the system when it is freed
+    use_once: Callable[[int], None] = _lib.pyad_use_once
     _dispatch.bind_runtime(
         int(_ffi.cast("intptr_t", _lib.pyad_get_interface())),
         int(_ffi.cast("intptr_t", _ffi.addressof(_lib, "pyad_allocate_address"))),
@@ -496,7 +498,7 @@ if available:
     )
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    write_float = _absent
+    write_float = use_once = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]

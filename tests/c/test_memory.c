@@ -210,6 +210,23 @@ static void test_work_that_alternates_soon_has_all_it_needs(void **state) {
     assert_int_equal(stats().reserved_bytes, reserved);
 }
 
+static void test_block_used_once_is_not_kept(void **state) {
+    (void)state;
+    void *small = pyad_allocate(1000), *large = pyad_allocate(4 * MB);
+    pyad_memory_stats held = stats();
+    pyad_use_once((int64_t)(intptr_t)small);
+    pyad_use_once((int64_t)(intptr_t)large);
+    pyad_use_once(0);
+    pyad_free(small);
+    pyad_free(large);
+    assert_true(stats().reserved_bytes <= held.reserved_bytes - 1000 - 4 * MB);
+    /* what comes in its place is kept as ever */
+    large = pyad_allocate(4 * MB);
+    pyad_free(large);
+    assert_ptr_equal(pyad_allocate(4 * MB), large);
+    pyad_free(large);
+}
+
 static void test_block_above_the_limit_is_not_kept(void **state) {
     (void)state;
     pyad_set_cache_limit(MB);
@@ -292,6 +309,7 @@ int main(void) {
         TEST(test_cache_limit_evicts_the_longest_unused),
         TEST(test_what_is_left_makes_room_for_other_sizes),
         TEST(test_work_that_alternates_soon_has_all_it_needs),
+        TEST(test_block_used_once_is_not_kept),
         TEST(test_block_above_the_limit_is_not_kept),
         TEST(test_threads_side_by_side),
         TEST(test_child_goes_on_with_the_memory),

@@ -239,6 +239,8 @@ class _Copy:
         value = as_tensor(self.value)
         if not self.assign:
             target.copy_(value)
+            # a state dict is as large as the model, which asks for no such memory again
+            value._array.storage.use_once()
         elif isinstance(target, Parameter):
             if not isinstance(value, Parameter):
                 value = Parameter(value, requires_grad=target.requires_grad)
