@@ -76,7 +76,7 @@ compile() {
     done
     shift
     objects+=("$object")
-    if [ -e "$object" ] && [ -z "$(find "$source" tests/c/run.sh csrc/*.h csrc/isa/*.h \
+    if [ -e "$object" ] && [ -z "$(find "$source" tests/c/run.sh csrc/*.h csrc/{isa,runtime}/*.h \
         csrc/kernels.def "${watched[@]}" -newer "$object" -print -quit)" ]; then
         return
     fi
@@ -119,8 +119,8 @@ x86_64*)
 esac
 table base
 
-for name in run cpu threads memory quota special ctc; do
-    compile "$name.o" "csrc/$name.c" -- "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
+for source in csrc/runtime/*.c csrc/special.c csrc/ctc.c; do
+    compile "$(basename "$source" .c).o" "$source" -- "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
 done
 library=("${objects[@]}")
 

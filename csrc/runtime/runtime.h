@@ -1,4 +1,7 @@
-/* What run.c, cpu.c, threads.c and memory.c know of each other; kernels do not include it. */
+/* What runs kernels: the door (run.c), the tables (cpu.c), the worker team (threads.c), kept memory
+ * (memory.c) and what the system allows (quota.c). Here is what they know of each other; kernels do not
+ * include it.
+ */
 #ifndef PYAD_RUNTIME_H
 #define PYAD_RUNTIME_H
 
