@@ -488,23 +488,24 @@ typedef struct {
     int64_t stride[3], padding[3], dilation[3], groups;
 } conv_bwd_w_args;
 
-#define PYAD_WINOGRAD_STEP 4    /* pixels from tile to tile */
-#define PYAD_WINOGRAD_POINTS 36 /* of a tile */
-#define PYAD_WINOGRAD_WIDTH 32  /* columns of a panel of mapped weights */
+#define PYAD_WINOGRAD_STEP 4       /* pixels from tile to tile */
+#define PYAD_WINOGRAD_SMALL_STEP 2 /* where mapped weights would meet too few tiles of 4 x 4 */
+#define PYAD_WINOGRAD_WIDTH 32     /* columns of a panel of mapped weights */
 
 /* 3x3 of stride 1 by Winograd's algorithm: see kernels/winograd_tpl.h. Padding is (height, width);
- * transposed: the weights' axes change places and their taps are turned around. */
+ * transposed: the weights' axes change places and their taps are turned around; step: one of the
+ * two above, and a tile has (step + 2) x (step + 2) points. */
 typedef struct {
     pyad_array weight;
-    pyad_array out; /* (columns / WIDTH rounded up, POINTS, channels, WIDTH) */
-    int64_t transposed;
+    pyad_array out; /* (columns / WIDTH rounded up, points, channels, WIDTH) */
+    int64_t transposed, step;
 } winograd_weight_args;
 
 /* As conv_fwd; packed: what winograd_weight made of the weight. */
 typedef struct {
     pyad_array x, weight, packed, scale, bias, residual; /* all after weight may be absent */
     pyad_array out;
-    int64_t padding[2], transposed, activation;
+    int64_t padding[2], transposed, step, activation;
     double p0, p1;
 } winograd_fwd_args;
 

@@ -7,9 +7,11 @@ import pytest
 
 import pyautodl as ad
 from pyautodl.autograd import gradcheck, gradgradcheck
-from pyautodl.backends import native
+from pyautodl.backends import codes, forget_calls, native
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm
+from pyautodl.ops.conv import algorithm as conv_algorithm
+from pyautodl.ops.conv import conv_kernel
+from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm, winograd_step
 from pyautodl.testing import available_isas, use_isa
 
 F = ad.nn.functional
@@ -36,6 +38,27 @@ SHAPES = [
 ]
 
 
+STEPS = (codes.WINOGRAD_STEP, codes.WINOGRAD_SMALL_STEP)
+
+
+@pytest.fixture(params=STEPS)
+def step(request, monkeypatch):
+    """Tiles of one size for all shapes."""
+
+    def forget():
+        for each in (winograd_step, conv_kernel):
+            each.cache_clear()
+        forget_calls()
+
+    with monkeypatch.context() as patch:
+        for name in ("_MAP", "_MAP_WEIGHT"):
+            known = getattr(conv_algorithm, name)
+            patch.setattr(conv_algorithm, name, {request.param: known[request.param]})
+        forget()
+        yield request.param
+    forget()
+
+
 def arrays(images, channels, outputs, height, width, padding, dtype):
     rng = np.random.default_rng(5)
     x = rng.standard_normal((images, channels, height, width)).astype(dtype)
@@ -58,7 +81,7 @@ def forward_and_gradients(algorithm, x, weight, bias, padding, grad=None):
 
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("shape", SHAPES)
-def test_float64_equals_the_exact_algorithm(shape, isa):
+def test_float64_equals_the_exact_algorithm(shape, isa, step):
     call = arrays(*shape, np.float64)
     with use_isa(isa):
         exact = forward_and_gradients("precise", *call)
@@ -72,7 +95,7 @@ def test_float64_equals_the_exact_algorithm(shape, isa):
 @pytest.mark.parametrize(
     ("algorithm", "allowed"), [("precise", 2e-6), ("winograd", 1e-5)]
 )
-def test_float32_error_against_float64(algorithm, allowed, channels, isa):
+def test_float32_error_against_float64(algorithm, allowed, channels, isa, step):
     call = arrays(2, channels, 64, 14, 14, 1, np.float32)
     wide = [np.float64(each) for each in call[:3]]
     exact = forward_and_gradients("precise", *wide, 1)
@@ -84,7 +107,7 @@ def test_float32_error_against_float64(algorithm, allowed, channels, isa):
 
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("shape", [SHAPES[i] for i in (2, 5, 7, 8, 9, 10)])
-def test_the_bits_do_not_depend_on_threads(shape, isa):
+def test_the_bits_do_not_depend_on_threads(shape, isa, step):
     call = arrays(*shape, np.float32)
     results = []
     with use_isa(isa):
@@ -96,7 +119,7 @@ def test_the_bits_do_not_depend_on_threads(shape, isa):
             assert ours.tobytes() == theirs.tobytes()
 
 
-def test_gradients_of_first_and_second_order():
+def test_gradients_of_first_and_second_order(step):
     x, weight, bias, padding = arrays(1, 2, 3, 5, 6, 1, np.float64)
     inputs = [ad.tensor(each, requires_grad=True) for each in (x, weight, bias)]
     with ad.use_conv_algorithm("winograd"):
@@ -109,7 +132,7 @@ def test_gradients_of_first_and_second_order():
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
-def test_transposed_convolution(padding):
+def test_transposed_convolution(padding, step):
     rng = np.random.default_rng(1)
     x, weight = rng.standard_normal((2, 6, 7, 5)), rng.standard_normal((6, 20, 3, 3))
     results = []
@@ -120,7 +143,8 @@ def test_transposed_convolution(padding):
     np.testing.assert_allclose(results[1], results[0], rtol=1e-11, atol=1e-11)
 
 
-def test_packed_weights_scale_bias_residual_and_activation():
+@pytest.mark.parametrize("step", STEPS)
+def test_packed_weights_scale_bias_residual_and_activation(step):
     """The parts of the kernel that plain convolutions leave out, against the reference."""
     rng = np.random.default_rng(2)
     x = ad.tensor(rng.standard_normal((2, 10, 9, 6))).contiguous(
@@ -133,12 +157,13 @@ def test_packed_weights_scale_bias_residual_and_activation():
     found = {}
     for backend in ("native", "reference"):
         with ad.use_backend(backend):
-            packed = ad.empty(2, 36, 10, 32, dtype=ad.float64)
+            packed = ad.empty(2, (step + 2) ** 2, 10, 32, dtype=ad.float64)
             y = ad.empty_like(residual)
-            ad.backends.run("winograd_weight", (weight._array,), (packed._array,), (0,))
+            made = (packed._array,)
+            ad.backends.run("winograd_weight", (weight._array,), made, (0, step))
             arrays = (x, weight, packed, scale, bias, residual)
             reads = [each._array for each in arrays]
-            ints = (1, 1, 0, 1)
+            ints = (1, 1, 0, step, 1)
             ad.backends.run("winograd_fwd", reads, (y._array,), ints, (0.0, 2.0))
             found[backend] = y.numpy().copy(), packed.numpy().copy()
     for ours, theirs in zip(found["native"], found["reference"], strict=True):
@@ -159,6 +184,11 @@ def test_the_choice_follows_the_shape():
     assert native_algorithm(shape_of((32, 64, 56, 56), (64, 64, 3, 3))) == "winograd"
     assert native_algorithm(shape_of((32, 1, 28, 28), (32, 1, 3, 3))) == "im2col"
     assert native_algorithm(shape_of((32, 512, 2, 2), (512, 512, 3, 3))) == "im2col"
+    # tiles of 4x4 do with fewer products, those of 2x2 with fewer mapped weights
+    assert winograd_step(shape_of((32, 64, 56, 56), (64, 64, 3, 3))) == 4
+    assert winograd_step(shape_of((1, 256, 14, 14), (256, 256, 3, 3))) == 2
+    # and where pixels are so few that a weight is read as it lies, nothing is kept
+    assert native_algorithm(shape_of((1, 512, 7, 7), (512, 512, 3, 3))) == "im2col"
     with ad.use_conv_algorithm("precise"):
         assert native_algorithm(shape_of((32, 64, 56, 56), (64, 64, 3, 3))) == "im2col"
     with ad.use_backend("reference"):

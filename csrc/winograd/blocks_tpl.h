@@ -9,7 +9,7 @@
 
 #ifndef PYAD_WINOGRAD_BLOCKS
 #define PYAD_WINOGRAD_BLOCKS
-#define WINOGRAD_BIAS 36 /* the point behind the last of a mapped gradient: its plain sum */
+#define WINOGRAD_BIAS WINOGRAD_POINTS /* a mapped gradient's point behind the last: its plain sum */
 
 /* Rows of the 6 x 6 points that are mapped, as bits: row 0, rows 1 and 2, which share sums, rows 3
  * and 4, row 5. */
@@ -32,9 +32,10 @@ static inline REAL *K(winograd_at)(const K(winograd_block) *b, int64_t point, in
     return b->data + point * K(winograd_point_step)(b) + (panel * b->tiles + tile) * VL;
 }
 
-static inline int64_t K(winograd_block_size)(int64_t channels, int64_t tiles) {
+static inline int64_t K(winograd_block_size)(int64_t points, int64_t channels,
+                                               int64_t tiles) {
     K(winograd_block) b = {NULL, pyad_ceil_div(channels, VL), tiles};
-    return (WINOGRAD_BIAS + 1) * K(winograd_point_step)(&b);
+    return points * K(winograd_point_step)(&b);
 }
 
 /* Pixels of an array. */
@@ -171,10 +172,14 @@ static void K(winograd_map_windows)(const winograd_shape *s, const K(winograd_pi
             K(winograd_first)(x, winograd_place_of(s, first + t + 1), s->pad_h, s->pad_w);
         for (int64_t p = 0; p < v->panels; p++) {
             int64_t lanes = pyad_min(VL, x->channels - p * VL);
-            K(winograd_ask)(x, next + p * VL, WINOGRAD_SIDE, WINOGRAD_SIDE - WINOGRAD_STEP);
+            if (s->step == WINOGRAD_STEP) K(winograd_ask)(x, next + p * VL, WINOGRAD_SIDE, 2);
             K(winograd_source) d = K(winograd_see)(x, image + p * VL, at.y - s->pad_h,
-                                                   at.x - s->pad_w, WINOGRAD_SIDE, lanes, room);
+                                                   at.x - s->pad_w, s->side, lanes, room);
             REAL *out = K(winograd_at)(v, 0, p, to + t);
+            if (s->step != WINOGRAD_STEP) {
+                K(winograd_small_window)(d.first, d.line, d.pixel, out, step);
+                continue;
+            }
             if (rows & 1) K(winograd_window_rows)(&d, 0, out, step);
             if (rows & 2) K(winograd_window_rows)(&d, 1, out, step);
             if (rows & 4) K(winograd_window_rows)(&d, 3, out, step);

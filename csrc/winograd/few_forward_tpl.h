@@ -2,7 +2,7 @@
  * had better not leave the thread's cache.
  *
  * Loops: all windows are mapped first, by the team; then each thread takes its own panels of
- * columns, channels by WINOGRAD_DEPTH, whose weights it maps; the 36 points, vectors of columns,
+ * columns, channels by WINOGRAD_DEPTH, whose weights it maps; the points, vectors of columns,
  * tiles.
  */
 
@@ -22,12 +22,12 @@ static int K(winograd_is_few)(const winograd_shape *s) {
 
 /* What a thread holds: sums of a panel for all tiles, a part of the panel's mapped weights. */
 static int64_t K(winograd_few_scratch)(const winograd_shape *s) {
-    return K(winograd_block_size)(WINOGRAD_WIDTH, winograd_tiles(s) + GEMM_MR) +
-           WINOGRAD_POINTS * WINOGRAD_POINT;
+    return K(winograd_block_size)(s->points, WINOGRAD_WIDTH, winograd_tiles(s) + GEMM_MR) +
+           s->points * WINOGRAD_POINT;
 }
 
 static int64_t K(winograd_few_shared)(const winograd_shape *s) {
-    return K(winograd_block_size)(s->channels, winograd_tiles(s) + GEMM_MR);
+    return K(winograd_block_size)(s->points, s->channels, winograd_tiles(s) + GEMM_MR);
 }
 
 /* Add to the sums of a panel the products with channels channel .. channel+count-1. */
@@ -36,7 +36,7 @@ static void K(winograd_add_panel)(const K(winograd_job) *job, int64_t tiles, int
     int64_t height = K(gemm_height)(tiles);
     K(winograd_product) p = {.u = mapped, .channels = count, .v_panel = job->v.tiles * VL,
                              .m_panel = job->m.tiles * VL, .add = channel > 0};
-    for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
+    for (int64_t point = 0; point < job->shape->points; point++) {
         for (int64_t j = 0; j < columns; j += GEMM_NR) {
             p.u = mapped + point * WINOGRAD_POINT + j;
             for (int64_t i = 0; i < tiles; i += height) {
@@ -59,7 +59,7 @@ static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) 
     job->v = (K(winograd_block)){t->shared, pyad_ceil_div(s->channels, VL), tiles + GEMM_MR};
     job->m = (K(winograd_block)){t->scratch, WINOGRAD_WIDTH / VL, tiles + GEMM_MR};
     REAL *mapped =
-        (REAL *)t->scratch + K(winograd_block_size)(WINOGRAD_WIDTH, tiles + GEMM_MR);
+        (REAL *)t->scratch + K(winograd_block_size)(s->points, WINOGRAD_WIDTH, tiles + GEMM_MR);
     team_range(t, tiles, 1, &begin, &end);
     K(winograd_map_windows)(s, &x, begin, end - begin, WINOGRAD_ALL_ROWS, &job->v, begin);
     team_barrier(t);
@@ -69,7 +69,7 @@ static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) 
         int64_t columns = pyad_min(WINOGRAD_WIDTH, s->columns - column);
         for (int64_t c = 0; c < s->channels; c += WINOGRAD_DEPTH) {
             int64_t count = pyad_min(WINOGRAD_DEPTH, s->channels - c);
-            K(winograd_map_weights)(w, panel, c, count, mapped, WINOGRAD_POINT);
+            K(winograd_map_weights)(w, s->step, panel, c, count, mapped, WINOGRAD_POINT);
             K(winograd_add_panel)(job, tiles, c, count, columns, mapped);
         }
         K(winograd_map_sums)(job, 0, tiles, column, columns);

@@ -26,8 +26,8 @@ static int64_t K(winograd_few_columns)(const winograd_shape *s) {
 
 static int64_t K(winograd_few_sums_shared)(const winograd_shape *s) {
     int64_t tiles = winograd_tiles(s);
-    return K(winograd_block_size)(s->channels, tiles) +
-           K(winograd_block_size)(K(winograd_few_columns)(s), tiles);
+    return K(winograd_block_size)(WINOGRAD_BIAS + 1, s->channels, tiles) +
+           K(winograd_block_size)(WINOGRAD_BIAS + 1, K(winograd_few_columns)(s), tiles);
 }
 
 /* The squares' order: groups of `span` squares side by side, in each rows of channels. */
@@ -89,7 +89,7 @@ static void K(winograd_weight_few)(const winograd_shape *s, const winograd_bwd_w
     K(winograd_pixels) dy = {a->dy.data, s->out_height, s->out_width, s->columns};
     int64_t tiles = winograd_tiles(s), begin, end;
     K(winograd_block) v = {t->shared, pyad_ceil_div(s->channels, VL), tiles};
-    K(winograd_block) w = {v.data + K(winograd_block_size)(s->channels, tiles),
+    K(winograd_block) w = {v.data + K(winograd_block_size)(WINOGRAD_BIAS + 1, s->channels, tiles),
                            K(winograd_few_columns)(s) / VL, tiles};
     team_range(t, tiles, 1, &begin, &end);
     K(winograd_map_windows)(s, &x, begin, end - begin, WINOGRAD_ALL_ROWS, &v, begin);

@@ -2,16 +2,17 @@
  *
  * Loops: columns by groups whose mapped weights fit the cache that threads share (mapped by the
  * team, one barrier, or `packed`); each thread's own tiles, or columns where tiles are few,
- * WINOGRAD_TILES at a time, whose windows it maps; WINOGRAD_SPAN columns, for which it runs the 36
- * products (tiles x channels times channels x columns) and maps the sums to pixels (A' m A). The
- * maps would wait for memory most of their time; so while products run, which need little of it,
+ * WINOGRAD_TILES at a time, whose windows it maps; WINOGRAD_SPAN columns, for which it runs the
+ * products of each point (tiles x channels times channels x columns) and maps the sums to pixels
+ * (A' m A). The maps would wait for memory most of their time; so while products run, which need little of it,
  * the pixels of the next windows and those to be written are asked for.
  */
 
 #ifndef PYAD_WINOGRAD_FORWARD
 #define PYAD_WINOGRAD_FORWARD
-#define WINOGRAD_TILES 28 /* of a thread, at a time */
-#define WINOGRAD_SPAN 64  /* columns whose sums are mapped to pixels at a time */
+/* tiles of a thread, at a time: their points take some 1,000 vectors a panel of channels */
+#define WINOGRAD_TILES(shape) ((shape)->step == WINOGRAD_STEP ? 28 : 56)
+#define WINOGRAD_SPAN 64 /* columns whose sums are mapped to pixels at a time */
 #endif
 
 /* One of the products, a tile of it: rows x nv vectors of sums over channels; with `add`, they
@@ -91,30 +92,32 @@ GEMM_INLINE void K(winograd_expect)(const K(winograd_job) *job, winograd_place a
     const winograd_shape *s = job->shape;
     int64_t pixel = (at.n * s->out_height + at.y + line) * s->out_width + at.x;
     const REAL *out = job->out + pixel * s->columns + column;
-    for (int64_t j = 0; j < WINOGRAD_STEP; j++, out += s->columns) {
+    for (int64_t j = 0; j < s->step; j++, out += s->columns) {
         for (int64_t l = 0; l < columns; l += LINE) {
             __builtin_prefetch(out + l, 1, 2);
         }
     }
 }
 
-/* The 36 products of the tiles in v with columns column .. column+columns-1 of the group. */
+/* The products of the tiles in v, one a point, with columns column .. column+columns-1 of the group. */
 static void K(winograd_products)(const K(winograd_job) *job, int64_t first, int64_t tiles,
                                  int64_t column, int64_t columns, K(winograd_ahead) *ahead) {
     int64_t height = K(gemm_height)(tiles);
     K(winograd_product) p = {.channels = job->shape->channels,
                              .v_panel = job->v.tiles * VL,
                              .m_panel = job->m.tiles * VL};
-    for (int64_t point = 0; point < WINOGRAD_POINTS; point++) {
-        winograd_place at = winograd_place_of(job->shape, first + point);
-        for (int64_t j = 0, turn = 0; j < columns; j += GEMM_NR) {
+    const winograd_shape *s = job->shape;
+    int64_t asked = 0;
+    for (int64_t point = 0; point < s->points; point++) {
+        for (int64_t j = 0; j < columns; j += GEMM_NR) {
             int64_t panel = (column + j) / WINOGRAD_WIDTH;
-            p.u = job->mapped + panel * K(winograd_panel_size)(p.channels) +
+            p.u = job->mapped + panel * K(winograd_panel_size)(s->points, p.channels) +
                   point * p.channels * WINOGRAD_WIDTH + (column + j) % WINOGRAD_WIDTH;
-            for (int64_t i = 0; i < tiles; i += height, turn++) {
+            for (int64_t i = 0; i < tiles; i += height) {
                 K(winograd_fetch)(ahead);
-                if (point < tiles && turn < WINOGRAD_STEP) {
-                    K(winograd_expect)(job, at, turn, job->column + column, columns);
+                if (asked < tiles * s->step) {
+                    winograd_place at = winograd_place_of(s, first + asked / s->step);
+                    K(winograd_expect)(job, at, asked++ % s->step, job->column + column, columns);
                 }
                 p.v = K(winograd_at)(&job->v, point, 0, i);
                 p.m = K(winograd_at)(&job->m, point, j / VL, i);
@@ -129,15 +132,27 @@ static void K(winograd_products)(const K(winograd_job) *job, int64_t first, int6
 static void K(winograd_write)(const K(winograd_job) *job, winograd_place at, int64_t column,
                               int64_t lanes, const vec *y) {
     const winograd_shape *s = job->shape;
-    int64_t rows = pyad_min(WINOGRAD_STEP, s->out_height - at.y);
-    int64_t cols = pyad_min(WINOGRAD_STEP, s->out_width - at.x);
+    int64_t rows = pyad_min(s->step, s->out_height - at.y);
+    int64_t cols = pyad_min(s->step, s->out_width - at.x);
     for (int64_t i = 0; i < rows; i++) {
         int64_t pixel = (at.n * s->out_height + at.y + i) * s->out_width + at.x;
         REAL *out = job->out + pixel * s->columns + column;
         for (int64_t j = 0; j < cols; j++, out += s->columns) {
-            vec v = K(epilogue_apply)(&job->end, y[WINOGRAD_STEP * i + j], column, out, lanes);
+            vec v = K(epilogue_apply)(&job->end, y[s->step * i + j], column, out, lanes);
             v_store_live(out, v, lanes);
         }
+    }
+}
+
+/* A' m A: the sums at points `step` apart to 4 x 4 pixels. */
+GEMM_INLINE void K(winograd_pixels_of)(const REAL *m, int64_t step, vec *y) {
+    vec half[24], line[WINOGRAD_SIDE];
+    for (int i = 0; i < WINOGRAD_SIDE; i++, m += WINOGRAD_SIDE * step) {
+        GEMM_UNROLL for (int k = 0; k < WINOGRAD_SIDE; k++) line[k] = v_load(m + k * step);
+        K(winograd_pixel_line)(line, 1, half + i * WINOGRAD_STEP, 1);
+    }
+    GEMM_UNROLL for (int k = 0; k < WINOGRAD_STEP; k++) {
+        K(winograd_pixel_line)(half + k, WINOGRAD_STEP, y + k, WINOGRAD_STEP);
     }
 }
 
@@ -148,15 +163,12 @@ static void K(winograd_map_sums)(const K(winograd_job) *job, int64_t first, int6
     for (int64_t t = 0; t < tiles; t++) {
         winograd_place at = winograd_place_of(job->shape, first + t);
         for (int64_t j = 0; j < columns; j += VL) {
-            vec half[24], y[16], m[WINOGRAD_SIDE];
-            const REAL *from = K(winograd_at)(&job->m, 0, j / VL, t);
-            for (int i = 0; i < WINOGRAD_SIDE; i++) {
-                GEMM_UNROLL for (int k = 0; k < WINOGRAD_SIDE; k++) m[k] = v_load(from + k * step);
-                from += WINOGRAD_SIDE * step;
-                K(winograd_pixel_line)(m, 1, half + i * WINOGRAD_STEP, 1);
-            }
-            GEMM_UNROLL for (int k = 0; k < WINOGRAD_STEP; k++) {
-                K(winograd_pixel_line)(half + k, WINOGRAD_STEP, y + k, WINOGRAD_STEP);
+            vec y[WINOGRAD_STEP * WINOGRAD_STEP];
+            const REAL *m = K(winograd_at)(&job->m, 0, j / VL, t);
+            if (job->shape->step == WINOGRAD_STEP) {
+                K(winograd_pixels_of)(m, step, y);
+            } else {
+                K(winograd_small_pixels)(m, step, y);
             }
             K(winograd_write)(job, at, column + j, pyad_min(VL, columns - j), y);
         }
@@ -168,15 +180,16 @@ static void K(winograd_run)(const K(winograd_job) *job, int64_t begin, int64_t e
                             int64_t to) {
     const winograd_shape *s = job->shape;
     K(winograd_pixels) x = {job->x, s->height, s->width, s->channels};
-    for (int64_t i = begin; i < end; i += WINOGRAD_TILES) {
-        int64_t tiles = pyad_min(WINOGRAD_TILES, end - i);
+    int64_t most = WINOGRAD_TILES(s);
+    for (int64_t i = begin; i < end; i += most) {
+        int64_t tiles = pyad_min(most, end - i);
         K(winograd_map_windows)(s, &x, i, tiles, WINOGRAD_ALL_ROWS, &job->v, 0);
         int64_t next = i + tiles;
-        int64_t turns = WINOGRAD_POINTS * pyad_ceil_div(to - from, GEMM_NR) *
+        int64_t turns = s->points * pyad_ceil_div(to - from, GEMM_NR) *
                         pyad_ceil_div(tiles, GEMM_MR);
         K(winograd_ahead) ahead =
-            K(winograd_look_ahead)(s, &x, WINOGRAD_SIDE - s->pad_h, next,
-                                   pyad_min(end, next + WINOGRAD_TILES), turns);
+            K(winograd_look_ahead)(s, &x, s->side - s->pad_h, next, pyad_min(end, next + most),
+                                   turns);
         for (int64_t j = from; j < to; j += WINOGRAD_SPAN) {
             int64_t columns = pyad_min(WINOGRAD_SPAN, to - j);
             K(winograd_products)(job, i, tiles, j, columns, &ahead);
@@ -202,18 +215,20 @@ static void K(winograd_share)(const K(winograd_job) *job, const team *t) {
 static void K(winograd_run_groups)(K(winograd_job) *job, const K(winograd_weights) *w,
                                    const REAL *packed, const team *t) {
     const winograd_shape *s = job->shape;
-    int64_t tiles = WINOGRAD_TILES + GEMM_MR;
+    int64_t tiles = WINOGRAD_TILES(s) + GEMM_MR;
     job->v = (K(winograd_block)){t->scratch, pyad_ceil_div(s->channels, VL), tiles};
     job->m = (K(winograd_block)){
-        (REAL *)t->scratch + K(winograd_block_size)(s->channels, tiles), WINOGRAD_SPAN / VL, tiles};
+        job->v.data + K(winograd_block_size)(s->points, s->channels, tiles), WINOGRAD_SPAN / VL,
+        tiles};
     for (job->column = 0; job->column < s->columns; job->column += s->group) {
         job->columns = pyad_min(s->group, s->columns - job->column);
         job->mapped = packed;
         if (packed != NULL) {
-            job->mapped += job->column / WINOGRAD_WIDTH * K(winograd_panel_size)(s->channels);
+            int64_t size = K(winograd_panel_size)(s->points, s->channels);
+            job->mapped += job->column / WINOGRAD_WIDTH * size;
         } else {
             if (job->column > 0) team_barrier(t);
-            K(winograd_pack)(w, job->column, job->columns, t->shared, t);
+            K(winograd_pack)(w, s->step, job->column, job->columns, t->shared, t);
             team_barrier(t);
             job->mapped = t->shared;
         }

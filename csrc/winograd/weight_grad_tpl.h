@@ -25,9 +25,10 @@ typedef struct {
 static K(winograd_pool) K(winograd_pool_of)(const winograd_shape *s, REAL *memory) {
     K(winograd_pool) p;
     p.v = (K(winograd_block)){memory, pyad_ceil_div(s->channels, VL), s->sum_tiles};
-    p.w = (K(winograd_block)){memory + K(winograd_block_size)(s->channels, s->sum_tiles),
-                              s->group / VL, s->sum_tiles};
-    p.sums = p.w.data + K(winograd_block_size)(s->group, s->sum_tiles);
+    p.w = (K(winograd_block)){
+        memory + K(winograd_block_size)(WINOGRAD_BIAS + 1, s->channels, s->sum_tiles),
+        s->group / VL, s->sum_tiles};
+    p.sums = p.w.data + K(winograd_block_size)(WINOGRAD_BIAS + 1, s->group, s->sum_tiles);
     p.bias = p.sums + WINOGRAD_POINTS * pyad_ceil_div(s->channels, VL) * VL * s->group;
     return p;
 }

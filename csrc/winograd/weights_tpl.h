@@ -60,10 +60,22 @@ GEMM_INLINE void K(winograd_weight_rows)(const vec *g, const int row, REAL *out,
     GEMM_UNROLL for (int j = 0; j < WINOGRAD_SIDE; j++) v_store(out + j * step, line[j]);
 }
 
-/* Channels channel .. channel+count-1 of panel number `panel`: [channel][WINOGRAD_WIDTH columns]
- * for each point, `step` elements apart. */
-static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t panel, int64_t channel,
-                                    int64_t count, REAL *mapped, int64_t step) {
+/* A 3 x 3 weight to the points of tiles of `tile` x `tile` pixels, `step` elements apart. */
+GEMM_INLINE void K(winograd_map_weight)(const vec *g, int64_t tile, REAL *out, int64_t step) {
+    if (tile != WINOGRAD_STEP) {
+        K(winograd_small_weight)(g, out, step);
+        return;
+    }
+    K(winograd_weight_rows)(g, 0, out, step);
+    K(winograd_weight_rows)(g, 1, out, step);
+    K(winograd_weight_rows)(g, 3, out, step);
+    K(winograd_weight_rows)(g, 5, out, step);
+}
+
+/* Channels channel .. channel+count-1 of panel number `panel`, for tiles of `tile` x `tile` pixels:
+ * [channel][WINOGRAD_WIDTH columns] for each point, `step` elements apart. */
+static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t tile, int64_t panel,
+                                    int64_t channel, int64_t count, REAL *mapped, int64_t step) {
     vec taps[10 * VL], g[9];
     for (int64_t l = 0; l < WINOGRAD_WIDTH; l += VL) {
         for (int64_t c = 0; c < count; c += VL) {
@@ -74,27 +86,24 @@ static void K(winograd_map_weights)(const K(winograd_weights) *w, int64_t panel,
                     g[j] = taps[9 * i + (w->transposed ? 8 - j : j)];
                 }
                 REAL *out = mapped + (c + i) * WINOGRAD_WIDTH + l;
-                K(winograd_weight_rows)(g, 0, out, step);
-                K(winograd_weight_rows)(g, 1, out, step);
-                K(winograd_weight_rows)(g, 3, out, step);
-                K(winograd_weight_rows)(g, 5, out, step);
+                K(winograd_map_weight)(g, tile, out, step);
             }
         }
     }
 }
 
-static inline int64_t K(winograd_panel_size)(int64_t channels) {
-    return WINOGRAD_POINTS * channels * WINOGRAD_WIDTH;
+static inline int64_t K(winograd_panel_size)(int64_t points, int64_t channels) {
+    return points * channels * WINOGRAD_WIDTH;
 }
 
 /* This thread's panels of columns column .. column+columns-1; column is a panel's first. */
-static void K(winograd_pack)(const K(winograd_weights) *w, int64_t column, int64_t columns,
-                             REAL *mapped, const team *t) {
+static void K(winograd_pack)(const K(winograd_weights) *w, int64_t tile, int64_t column,
+                             int64_t columns, REAL *mapped, const team *t) {
+    int64_t size = K(winograd_panel_size)((tile + 2) * (tile + 2), w->channels);
     int64_t begin, end;
     team_range(t, pyad_ceil_div(columns, WINOGRAD_WIDTH), 1, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        K(winograd_map_weights)(w, column / WINOGRAD_WIDTH + i, 0, w->channels,
-                                mapped + i * K(winograd_panel_size)(w->channels),
-                                w->channels * WINOGRAD_WIDTH);
+        K(winograd_map_weights)(w, tile, column / WINOGRAD_WIDTH + i, 0, w->channels,
+                                mapped + i * size, w->channels * WINOGRAD_WIDTH);
     }
 }

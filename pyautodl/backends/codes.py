@@ -40,9 +40,10 @@ PLANAR_DEPTH = 1024
 FEW_PIXELS = 64
 FEW_DEPTH = 512
 
-# Winograd's algorithm: pixels from tile to tile, points of a tile, columns of a panel
+# Winograd's algorithm: pixels from tile to tile, usual and where tiles are few; columns of a
+# panel
 WINOGRAD_STEP = 4
-WINOGRAD_POINTS = 36
+WINOGRAD_SMALL_STEP = 2
 WINOGRAD_WIDTH = 32
 
 # interpolation

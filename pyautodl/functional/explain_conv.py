@@ -13,6 +13,7 @@ from pyautodl.ops.conv.algorithm import (
     estimate_costs,
     get_conv_algorithm,
     winograd_obstacle,
+    winograd_step,
 )
 from pyautodl.ops.integers import each_axis, integer, integers
 from pyautodl.tensor import Tensor
@@ -82,7 +83,7 @@ def explain_conv(
     Example:
         >>> import pyautodl as ad
         >>> print(ad.explain_conv((32, 64, 56, 56), (64, 64, 3, 3), padding=1))
-        winograd: the cheapest by the cost model
+        winograd: the cheapest by the cost model, in tiles of 4x4 outputs
          * winograd       1529.41 M    0.41
            im2col         4163.03 M    1.13
            definition     3699.38 M    1.00
@@ -100,12 +101,19 @@ def explain_conv(
     taken = chosen_algorithm(shape)
     return ConvExplanation(
         algorithm=taken,
-        reason=_reason(shape, taken, costs),
+        reason=_reason(shape, taken, costs) + _tiles_text(shape, taken),
         costs=costs,
         multiply_adds=prod(shape.out) * prod(shape.weight[1:]),
         output_shape=shape.out,
         weight=_weight_text(shape, taken),
     )
+
+
+def _tiles_text(shape: ConvShape, taken: str) -> str:
+    if taken != "winograd":
+        return ""
+    step = winograd_step(shape)
+    return f", in tiles of {step}x{step} outputs"
 
 
 def _weight_text(shape: ConvShape, taken: str) -> str:

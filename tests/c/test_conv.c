@@ -171,12 +171,12 @@ static void check_im2col(const problem *p, int parts, const double *want) {
     free(w.out.data);
 }
 
-static void check_winograd(const problem *p, int parts, const double *want) {
+static void check_winograd(const problem *p, int parts, int64_t step, const double *want) {
     const numbers *s = &p->s;
-    const int64_t room[] = {(s->o + 31) / 32, 36, s->c, 32};
+    const int64_t room[] = {(s->o + 31) / 32, (step + 2) * (step + 2), s->c, 32};
     winograd_fwd_args a = {.x = p->x, .weight = p->weight, .out = p->y,
-                           .padding = {s->pad_h, s->pad_w}};
-    winograd_weight_args w = {.weight = p->weight};
+                           .padding = {s->pad_h, s->pad_w}, .step = step};
+    winograd_weight_args w = {.weight = p->weight, .step = step};
     fill_epilogue(p, parts, &a.scale, &a.bias, &a.residual, &a.activation, &a.p0, &a.p1);
     if (parts & PREPARED) {
         w.out = new_array(p->dtype, 4, room, 0);
@@ -195,9 +195,12 @@ static void check_image_gradient(const problem *p) {
                              .stride = {1, 1, 1}, .padding = {0, s->pad_h, s->pad_w},
                              .dilation = {1, 1, 1}, .groups = 1};
     check_call(PYAD_ID_conv_bwd_x, &exact, &p->dx, want);
-    winograd_fwd_args turned = {.x = p->residual, .weight = p->weight, .out = p->dx,
-                                .padding = {2 - s->pad_h, 2 - s->pad_w}, .transposed = 1};
-    check_call(PYAD_ID_winograd_fwd, &turned, &p->dx, want);
+    for (int64_t step = PYAD_WINOGRAD_SMALL_STEP; step <= PYAD_WINOGRAD_STEP; step += 2) {
+        winograd_fwd_args turned = {.x = p->residual, .weight = p->weight, .out = p->dx,
+                                    .padding = {2 - s->pad_h, 2 - s->pad_w},
+                                    .transposed = 1, .step = step};
+        check_call(PYAD_ID_winograd_fwd, &turned, &p->dx, want);
+    }
     free(want);
 }
 
@@ -233,7 +236,8 @@ static void test_forward(void **state) {
             each_product(&p, want, add_output);
             finish(&p, parts, want);
             check_im2col(&p, parts, want);
-            check_winograd(&p, parts, want);
+            check_winograd(&p, parts, PYAD_WINOGRAD_STEP, want);
+            check_winograd(&p, parts, PYAD_WINOGRAD_SMALL_STEP, want);
             free(want);
             free_problem(&p);
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.backends import codes
 from pyautodl.backends.reference import conv
 
 __all__ = ["winograd_bwd_w", "winograd_fwd", "winograd_weight"]
@@ -24,6 +25,8 @@ _WEIGHT_MAP = np.array(
         [0, 0, 1],
     ]
 )
+# at 0, +-1 and infinity
+_SMALL_WEIGHT_MAP = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 def _turn(weight: NDArray, transposed: int) -> NDArray:
@@ -31,12 +34,13 @@ def _turn(weight: NDArray, transposed: int) -> NDArray:
     return weight.swapaxes(0, 1)[:, :, ::-1, ::-1] if transposed else weight
 
 
-def winograd_weight(weight: NDArray, out: NDArray, transposed: int) -> None:
-    """The weight at 36 points: (panel, point, channel, column of the panel)."""
+def winograd_weight(weight: NDArray, out: NDArray, transposed: int, step: int) -> None:
+    """The weight at 36 or 16 points: (panel, point, channel, column of the panel)."""
     panels, points, channels, width = out.shape
-    mapped = np.zeros((panels * width, channels, 6, 6), weight.dtype)
+    line = _WEIGHT_MAP if step == codes.WINOGRAD_STEP else _SMALL_WEIGHT_MAP
+    mapped = np.zeros((panels * width, channels, *[len(line)] * 2), weight.dtype)
     w = _turn(weight, transposed)
-    mapped[: len(w)] = _WEIGHT_MAP @ w @ _WEIGHT_MAP.T
+    mapped[: len(w)] = line @ w @ line.T
     mapped = mapped.reshape(panels, width, channels, points)
     out[...] = mapped.transpose(0, 3, 2, 1)
 
@@ -56,6 +60,7 @@ def winograd_fwd(
     pad_h: int,
     pad_w: int,
     transposed: int,
+    step: int,
     activation: int,
     p0: float,
     p1: float,

@@ -28,6 +28,8 @@ __all__ = [
     "set_conv_algorithm",
     "use_conv_algorithm",
     "winograd_obstacle",
+    "winograd_points",
+    "winograd_step",
 ]
 
 Ints = tuple[int, ...]
@@ -36,12 +38,14 @@ Ints = tuple[int, ...]
 ALGORITHMS = ("auto", "precise", "im2col", "winograd")
 
 # multiply-adds as long as mapping a channel of a tile of Winograd's algorithm (to points or
-# back), and as mapping a 3x3 kernel to points
-_MAP = 750
-_MAP_WEIGHT = 600
-# for im2col: as copying an element of a pixel's row, as packing a 3x3 kernel
+# back), and as mapping a 3x3 kernel to points, by the tile's step
+_MAP = {codes.WINOGRAD_STEP: 750, codes.WINOGRAD_SMALL_STEP: 250}
+_MAP_WEIGHT = {codes.WINOGRAD_STEP: 600, codes.WINOGRAD_SMALL_STEP: 380}
+# for im2col: as copying an element of a pixel's row, as packing a 3x3 kernel, as reading it
+# from far away where it lies
 _COPY = 8
 _PACK_WEIGHT = 300
+_READ_WEIGHT = 100
 
 # the share of a call that a MB of a weight's packed form must save to be kept
 _WORTH_A_MB = 0.0025
@@ -78,7 +82,8 @@ def set_conv_algorithm(name: str) -> None:
     """Choose how convolutions are computed, for all threads.
 
     Winograd's algorithm spreads a NaN or an infinity over all outputs of its tile of 6x6
-    inputs, and may overflow for float32 inputs above 1e36; "precise" does neither.
+    inputs (4x4 where a batch has few tiles), and may overflow for float32 inputs above
+    1e36; "precise" does neither.
 
     Args:
         name: "auto" takes the cheapest by shape; "precise" keeps to algorithms that
@@ -192,7 +197,7 @@ def keeps_form(shape: ConvShape, algorithm: str, elements: int) -> bool:
     inference: what it saves is a large enough share of the call.
     """
     if algorithm == "winograd":
-        packing = float(_MAP_WEIGHT * prod(shape.weight[:2]))
+        packing = float(_MAP_WEIGHT[winograd_step(shape)] * prod(shape.weight[:2]))
     else:
         packing = _PACK_WEIGHT * prod(shape.weight) / 9
     share = packing / max(1.0, packing, estimate_costs(shape)[algorithm])
@@ -205,7 +210,7 @@ def estimate_costs(shape: ConvShape) -> dict[str, float]:
         return {"depthwise": float(prod(shape.out) * prod(shape.weight[2:]))}
     costs = {"im2col": _im2col_cost(shape)}
     if winograd_obstacle(shape) is None:
-        costs["winograd"] = _winograd_cost(shape)
+        costs["winograd"] = _winograd_cost(shape, winograd_step(shape))
     return costs
 
 
@@ -213,7 +218,8 @@ def _im2col_cost(shape: ConvShape) -> float:
     pixels = shape.out[0] * prod(shape.out[2:])
     depth = prod(shape.weight[1:])
     sums = pixels * depth * (shape.out[1] + _COPY * shape.groups) * _met_share(shape)
-    return sums + _PACK_WEIGHT * prod(shape.weight) / 9
+    each = _READ_WEIGHT if has_few_pixels(shape) else _PACK_WEIGHT
+    return sums + each * prod(shape.weight) / 9
 
 
 def _met_share(shape: ConvShape) -> float:
@@ -248,11 +254,20 @@ def _met_share_of_axis(
     return met / max(1, out * kernel)
 
 
-def _winograd_cost(shape: ConvShape) -> float:
+@lru_cache(maxsize=4096)
+def winograd_step(shape: ConvShape) -> int:
+    """The pixels from tile to tile that Winograd's algorithm takes."""
+    return min(_MAP, key=lambda step: _winograd_cost(shape, step))
+
+
+def _winograd_cost(shape: ConvShape, step: int) -> float:
     channels, columns = shape.x[1], shape.out[1]
-    tiles = shape.out[0] * prod(
-        -(-size // codes.WINOGRAD_STEP) for size in shape.out[2:]
-    )
-    products = codes.WINOGRAD_POINTS * tiles * channels * columns
-    maps = _MAP * tiles * (channels + columns)
-    return float(products + maps + _MAP_WEIGHT * channels * columns)
+    tiles = shape.out[0] * prod(-(-size // step) for size in shape.out[2:])
+    products = winograd_points(step) * tiles * channels * columns
+    maps = _MAP[step] * tiles * (channels + columns)
+    return float(products + maps + _MAP_WEIGHT[step] * channels * columns)
+
+
+def winograd_points(step: int) -> int:
+    """The points to which a tile of so many pixels a side is mapped."""
+    return (step + 2) ** 2

@@ -15,7 +15,13 @@ from pyautodl.backends import (
     codes,
     contiguous_strides,
 )
-from pyautodl.ops.conv.algorithm import ConvShape, has_few_pixels, keeps_form
+from pyautodl.ops.conv.algorithm import (
+    ConvShape,
+    has_few_pixels,
+    keeps_form,
+    winograd_points,
+    winograd_step,
+)
 from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
 from pyautodl.ops.plan import CopiedPlan, Plan
 from pyautodl.ops.record import Places
@@ -84,10 +90,11 @@ def conv_kernel(shape: ConvShape, algorithm: str) -> _ConvKernel:
     if algorithm == "winograd":
         width = codes.WINOGRAD_WIDTH
         panels = -(-weight[0] // width)
-        mapped = (panels, codes.WINOGRAD_POINTS, weight[1], width)
-        packing: Packing = ("winograd_weight", mapped, (0,))
+        step = winograd_step(shape)
+        mapped = (panels, winograd_points(step), weight[1], width)
+        packing: Packing = ("winograd_weight", mapped, (0, step))
         keeps = keeps_form(shape, algorithm, prod(mapped))
-        return _ConvKernel("winograd_fwd", (*shape.padding, 0), packing, keeps)
+        return _ConvKernel("winograd_fwd", (*shape.padding, 0, step), packing, keeps)
     ints = numbers_of(shape)
     if algorithm == "im2col" and has_few_pixels(shape):
         return _ConvKernel("conv_fwd", ints, None, False)

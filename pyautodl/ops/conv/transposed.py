@@ -10,7 +10,7 @@ import numpy as np
 
 from pyautodl.backends import Array, Made, channels_last_strides
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv.algorithm import native_algorithm
+from pyautodl.ops.conv.algorithm import native_algorithm, winograd_step
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -105,7 +105,7 @@ def _transpose_plan(
             return KernelPlan("conv_bwd_x", reads, [made], numbers_of(shape))
         reads = [*reads[:2], *ABSENT, reads[2], *ABSENT[:1]]
         # what a tap reached ahead is now reached from behind
-        ints = (*[2 - pad for pad in shape.padding], 1, 0)
+        ints = (*[2 - pad for pad in shape.padding], 1, winograd_step(shape), 0)
         return KernelPlan("winograd_fwd", reads, [made], ints, (0.0, 0.0))
 
     return laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
