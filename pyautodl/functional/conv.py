@@ -18,9 +18,10 @@ from pyautodl.ops.conv import (
     LINEAR,
     shape_text,
 )
+from pyautodl.ops.conv.call import run_prepared_conv
 from pyautodl.ops.integers import each_axis, integer
 from pyautodl.ops.record import kept_attributes
-from pyautodl.tensor import Tensor, apply, apply_known, explained
+from pyautodl.tensor import Tensor, apply, apply_known, array_of, explained, make
 
 # Tensor.unfold, by which pyautodl.unfold would be understood, is another function
 __all__ = [
@@ -154,6 +155,11 @@ def conv_epilogue(
     """
     attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
     reads = (input, weight, scale, bias, residual)
+    if all([each is None or isinstance(each, Tensor) for each in reads]):
+        arrays = [None if each is None else array_of(each) for each in reads]
+        made = run_prepared_conv(arrays, activation, tuple(attrs.values()))
+        if made is not None:
+            return make(made, None, False)
     y: Tensor = apply(CONV_EPILOGUE, *reads, activation=activation, **attrs)
     return y
 

@@ -28,7 +28,7 @@ from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.ops.conv import LINEAR, conv_shape
 from pyautodl.ops.conv.call import ConvCall, conv_call
-from pyautodl.tensor import Tensor, make
+from pyautodl.tensor import Tensor, array_of, make
 
 __all__ = ["Chain"]
 
@@ -278,7 +278,7 @@ class _Run:
             if not is_direct():
                 return None
             era = _era.setdefault("now", object())
-        x, added = _array_of(input), None if shortcut is None else _array_of(shortcut)
+        x, added = array_of(input), None if shortcut is None else array_of(shortcut)
         layout = None if added is None else added.layout()
         key = (x.layout(), layout, native.current_isa())
         calls = self._calls.get(key)
@@ -334,13 +334,6 @@ class _Run:
         return make(
             Array(storage, 0, made.shape, made.strides, made.dtype), None, False
         )
-
-
-def _array_of(x: Tensor) -> Array:
-    """The array of a tensor, of a view as its base is now."""
-    if x._base is not None:
-        x._follow_base()
-    return x._array
 
 
 def _arrays_of(link: _Link) -> tuple[Array, Array | None, Array | None]:

@@ -22,6 +22,7 @@ from pyautodl.tensor.views import view_edge
 __all__ = [
     "RemovableHandle",
     "Tensor",
+    "array_of",
     "backward_targets",
     "constant",
     "gradients_of",
@@ -386,6 +387,13 @@ class RemovableHandle:
 
 
 _new = object.__new__
+
+
+def array_of(x: Tensor) -> Array:
+    """The array of a tensor, of a view as its base is now."""
+    if x._base is not None:
+        x._follow_base()
+    return x._array
 
 
 def make_in_python(array: Array, edge: Edge | None, requires_grad: bool) -> Tensor:

@@ -1,11 +1,12 @@
 """A convolution whose weight is kept in packed form, or needs none, prepared down to the
-addresses, so that several can run one after the other in one call.
+addresses: to be run by itself, or several one after the other in one call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from struct import Struct
 from typing import Any
 
 from pyautodl.backends import (
@@ -13,16 +14,26 @@ from pyautodl.backends import (
     Made,
     channels_last_strides,
     contiguous_strides,
+    is_direct,
+    keep_calls,
     native,
+    new_storage,
     pack_layout,
 )
 from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_is
 from pyautodl.ops.conv.algorithm import native_algorithm
 from pyautodl.ops.packed_weight import Key, kept_weight, key_of
 
-__all__ = ["ConvCall", "conv_call"]
+__all__ = ["ConvCall", "conv_call", "run_prepared_conv"]
 
 Ints = tuple[int, ...]
+
+# calls that are kept by the layouts of what they read; more than that, and they start anew
+_MOST = 1024
+_kept: dict[tuple[Any, ...], ConvCall] = {}
+keep_calls(_kept)
+# addresses of x, weight, packed weight, scale, bias, residual, output
+_pack = Struct("=7Q").pack
 
 
 class ConvCall:
@@ -37,11 +48,12 @@ class ConvCall:
 
     Attributes:
         prepared: for `native.sequence`.
+        run: that of this call alone.
         made: the output.
         nbytes: its size.
     """
 
-    __slots__ = ("_keeps", "_key", "_layouts", "made", "nbytes", "prepared")
+    __slots__ = ("_keeps", "_key", "_layouts", "made", "nbytes", "prepared", "run")
 
     def __init__(
         self,
@@ -62,6 +74,7 @@ class ConvCall:
         kernel, ints, floats = numbers
         arrays = [*layouts[:2], packed, *layouts[2:], out]
         self.prepared = native.prepare(kernel, arrays, [self.nbytes], ints, floats)
+        self.run = native.sequence([self.prepared])
         self._key, self._keeps = None if form is None else form[1], keeps
         self._layouts = (*layouts[1:4],)
 
@@ -129,3 +142,38 @@ def conv_call(
     reads = (x, weight, scale, bias, residual)
     numbers_of_call = (kernel.name, (*kernel.ints, number), floats)
     return ConvCall(reads, made, numbers_of_call, form, kernel.keeps)
+
+
+def run_prepared_conv(
+    reads: Sequence[Any],
+    activation: tuple[int, float, float],
+    numbers: tuple[Any, ...],
+) -> Array | None:
+    """The output by a call prepared for what lies so; None where there is none, or not yet.
+
+    Args:
+        reads: x, weight, scale, bias, residual.
+        activation: its number and two parameters.
+        numbers: stride, padding, dilation and groups.
+    """
+    x, weight, scale, bias, residual = reads
+    layouts = [None if each is None else each._layout or each.layout() for each in reads]
+    key = (*layouts, activation, numbers, native.current_isa())
+    call = _kept.get(key)
+    if call is None:
+        if weight.storage.packed is None or not is_direct():
+            return None
+        call = conv_call(*reads, activation, *numbers)
+        if call is None:
+            return None
+        if len(_kept) >= _MOST:
+            _kept.clear()
+        _kept[key] = call
+    forms: list[Array] = []
+    found = call.addresses(weight, scale, bias, forms)
+    if found is None:
+        return None
+    storage, made = new_storage(call.nbytes), call.made
+    added = 0 if residual is None else residual.address
+    call.run(_pack(x.address, *found, added, storage.address))
+    return Array(storage, 0, made.shape, made.strides, made.dtype)
