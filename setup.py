@@ -63,7 +63,9 @@ SMALLER = {
         if X86
     },
 }
-RUNTIME = [f"csrc/runtime/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")]
+RUNTIME = [
+    f"csrc/runtime/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")
+]
 
 
 # of what Python does at every call: one build for all versions from 3.11 on

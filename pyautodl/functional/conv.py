@@ -122,7 +122,7 @@ def _conv(
     attrs = _attributes(axes, input, weight, *numbers)
     if not MODE.enabled and input.ndim == axes + 2:
         # the weights' packed form is kept
-        return conv_epilogue(input, weight, None, bias, None, LINEAR, *numbers)
+        return _with_epilogue((input, weight, None, bias, None), LINEAR, attrs)
     if input.ndim != axes + 1:
         y: Tensor = apply_known(CONV, (input, weight, bias), attrs)
         return y
@@ -154,7 +154,13 @@ def conv_epilogue(
     padding, dilation and groups.
     """
     attrs = _attributes(weight.ndim - 2, input, weight, *numbers)
-    reads = (input, weight, scale, bias, residual)
+    return _with_epilogue((input, weight, scale, bias, residual), activation, attrs)
+
+
+def _with_epilogue(
+    reads: Sequence[Any], activation: tuple[int, float, float], attrs: Any
+) -> Tensor:
+    """By a prepared call if there is one."""
     if all([each is None or isinstance(each, Tensor) for each in reads]):
         arrays = [None if each is None else array_of(each) for each in reads]
         made = run_prepared_conv(arrays, activation, tuple(attrs.values()))

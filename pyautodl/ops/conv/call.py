@@ -157,7 +157,9 @@ def run_prepared_conv(
         numbers: stride, padding, dilation and groups.
     """
     x, weight, scale, bias, residual = reads
-    layouts = [None if each is None else each._layout or each.layout() for each in reads]
+    layouts = [
+        None if each is None else each._layout or each.layout() for each in reads
+    ]
     key = (*layouts, activation, numbers, native.current_isa())
     call = _kept.get(key)
     if call is None:
