@@ -59,7 +59,10 @@ STATE = (X, (X, X))
             lambda: X.size(5),
             r"size: dim must be from -2 to 1, got 5 \(shape \(2, 3\)\)",
         ),
-        (lambda: ad.zeros(2, dtype=X), "dtype: a tensor of shape .* is not supported"),
+        (
+            lambda: ad.zeros(2, dtype=X),
+            "zeros: dtype: a tensor of shape .* is not supported",
+        ),
         (lambda: ad.set_default_dtype(None), "dtype: None is not supported"),
     ],
 )

@@ -38,7 +38,7 @@ CASES = [
     Case("view", X.view, (6, 4), "sizes"),
     Case("view", LINE.view, (6,), "sizes"),
     Case("expand", ROW.expand, (2, 3), "sizes"),
-    Case("expand", lambda *n: ad.broadcast_to(ROW, n), (2, 3), "sizes"),
+    Case("broadcast_to", lambda *n: ad.broadcast_to(ROW, n), (2, 3), "sizes"),
     Case("unflatten", lambda d, *n: LINE.unflatten(d, n), (0, 2, 3), "sizes|dim"),
     Case("flatten", X.flatten, (1, 2), "dim"),
     Case("permute", X.permute, (2, 0, 1), "dims"),

@@ -8,7 +8,7 @@ from typing import Any
 from pyautodl.autograd.gradients import grad
 from pyautodl.errors import GradError
 from pyautodl.graph import MODE
-from pyautodl.tensor import Tensor, call
+from pyautodl.tensor import Tensor, call, explained
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -85,6 +85,7 @@ def _gradients(
     )
 
 
+@explained
 def jacobian(
     func: Callable[..., Any],
     inputs: Any,
@@ -149,6 +150,7 @@ def _jacobian_of(
     return tuple(blocks)
 
 
+@explained
 def hessian(
     func: Callable[..., Any],
     inputs: Any,
@@ -208,6 +210,7 @@ def _vector(v: Any, like: tuple[Tensor, ...], what: str) -> tuple[Tensor, ...]:
     return vectors
 
 
+@explained
 def vjp(
     func: Callable[..., Any],
     inputs: Any,
@@ -248,6 +251,7 @@ def vjp(
         )
 
 
+@explained
 def jvp(
     func: Callable[..., Any],
     inputs: Any,
@@ -292,6 +296,7 @@ def jvp(
         )
 
 
+@explained
 def vhp(
     func: Callable[..., Any],
     inputs: Any,
@@ -334,6 +339,7 @@ def vhp(
         )
 
 
+@explained
 def hvp(
     func: Callable[..., Any],
     inputs: Any,

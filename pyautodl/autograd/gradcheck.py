@@ -17,7 +17,7 @@ from pyautodl.backends.dtypes import float64
 from pyautodl.errors import PyautodlError
 from pyautodl.functional.creation import tensor
 from pyautodl.graph import MODE
-from pyautodl.tensor import Tensor, make
+from pyautodl.tensor import Tensor, explained, make
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -29,6 +29,7 @@ class GradcheckError(PyautodlError, RuntimeError):
     """A gradient differs from finite differences."""
 
 
+@explained
 def gradcheck(
     func: Func,
     inputs: Any,
@@ -95,6 +96,7 @@ def gradcheck(
     return True
 
 
+@explained
 def gradgradcheck(
     func: Func,
     inputs: Any,

@@ -7,7 +7,14 @@ from typing import Any
 
 from pyautodl.errors import GradError
 from pyautodl.graph import Edge, run_backward
-from pyautodl.tensor import Tensor, backward_targets, call, root_gradient, target_edge
+from pyautodl.tensor import (
+    Tensor,
+    backward_targets,
+    call,
+    explained,
+    root_gradient,
+    target_edge,
+)
 
 __all__ = ["backward", "grad"]
 
@@ -41,6 +48,7 @@ def _roots(
     return roots
 
 
+@explained
 def backward(
     tensors: Any,
     grad_tensors: Any = None,
@@ -82,6 +90,7 @@ def backward(
     run_backward(roots, keep, create_graph, targets, True)
 
 
+@explained
 def grad(
     outputs: Any,
     inputs: Any,

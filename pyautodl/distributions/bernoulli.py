@@ -15,7 +15,7 @@ from pyautodl.functional.eltwise.activation import softplus
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import bernoulli
 from pyautodl.functional.views import broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Bernoulli"]
 
@@ -38,6 +38,7 @@ class Bernoulli(Distribution):
         tensor([-1.3863, -0.2877])
     """
 
+    @explained
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:

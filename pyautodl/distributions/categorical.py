@@ -12,7 +12,7 @@ from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import multinomial
 from pyautodl.functional.softmax import log_softmax, softmax
 from pyautodl.functional.views import broadcast_shapes, broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Categorical"]
 
@@ -36,6 +36,7 @@ class Categorical(Distribution):
         tensor([-1.3863, -0.2877])
     """
 
+    @explained
     def __init__(
         self,
         probs: Tensor | None = None,

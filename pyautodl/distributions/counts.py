@@ -27,7 +27,7 @@ from pyautodl.functional.eltwise.special import xlog1py
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import rand
 from pyautodl.functional.views import broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Binomial", "Geometric", "Poisson"]
 
@@ -52,6 +52,7 @@ class Poisson(Distribution):
         tensor([-2.0000, -1.3069])
     """
 
+    @explained
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         (self.rate,) = as_parameters(rate)
         self._checks = validate_args is not False
@@ -126,6 +127,7 @@ class Binomial(_Chances):
         tensor([-1.3863, -0.6931])
     """
 
+    @explained
     def __init__(
         self,
         total_count: Any = 1,
@@ -202,6 +204,7 @@ class Geometric(_Chances):
         tensor([-0.6931, -1.3863])
     """
 
+    @explained
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:

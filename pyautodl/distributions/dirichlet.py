@@ -26,7 +26,7 @@ from pyautodl.functional.index import one_hot
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.softmax import softmax
 from pyautodl.functional.views import broadcast_to
-from pyautodl.tensor import Size, Tensor
+from pyautodl.tensor import Size, Tensor, explained
 
 __all__ = ["Beta", "Dirichlet"]
 
@@ -137,6 +137,7 @@ class Beta(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(
         self,
         concentration1: Any,

@@ -12,7 +12,7 @@ from pyautodl.distributions.distribution import (
 )
 from pyautodl.functional.eltwise import where
 from pyautodl.functional.random import rand
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Exponential"]
 
@@ -35,6 +35,7 @@ class Exponential(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         (self.rate,) = as_parameters(rate)
         if validate_args is not False:

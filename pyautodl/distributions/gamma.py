@@ -14,7 +14,7 @@ from pyautodl.functional.draws import draw
 from pyautodl.functional.eltwise import digamma, lgamma, xlogy
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.views import broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Chi2", "Gamma"]
 
@@ -41,6 +41,7 @@ class Gamma(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(
         self, concentration: Any, rate: Any, validate_args: bool | None = None
     ) -> None:
@@ -101,6 +102,7 @@ class Chi2(Gamma):
         tensor([2., 5.])
     """
 
+    @explained
     def __init__(self, df: Any, validate_args: bool | None = None) -> None:
         (df,) = as_parameters(df)
         super().__init__(0.5 * df, 0.5, validate_args)

@@ -8,7 +8,7 @@ from typing import Any
 from pyautodl.distributions.distribution import Distribution
 from pyautodl.distributions.normal import Normal
 from pyautodl.functional.eltwise import where
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["HalfNormal"]
 
@@ -31,6 +31,7 @@ class HalfNormal(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         self.base_dist = Normal(0.0, scale, validate_args)
         super().__init__(self.base_dist.batch_shape)

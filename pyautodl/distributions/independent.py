@@ -6,7 +6,7 @@ from typing import Any
 
 from pyautodl.distributions.distribution import Distribution
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Size, Tensor
+from pyautodl.tensor import Size, Tensor, explained
 
 __all__ = ["Independent"]
 
@@ -32,6 +32,7 @@ class Independent(Distribution):
         tensor(-2.7568)
     """
 
+    @explained
     def __init__(
         self,
         base_distribution: Distribution,

@@ -9,7 +9,7 @@ from pyautodl.distributions.distribution import (
     as_parameters,
     check_all,
 )
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["LocationScale"]
 
@@ -30,6 +30,7 @@ class LocationScale(Distribution):
     # of errors
     _name: str
 
+    @explained
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = as_parameters(loc, scale)
         if validate_args is not False:

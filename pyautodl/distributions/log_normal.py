@@ -6,7 +6,7 @@ from typing import Any
 
 from pyautodl.distributions.distribution import Distribution
 from pyautodl.distributions.normal import Normal
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["LogNormal"]
 
@@ -30,6 +30,7 @@ class LogNormal(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.base_dist = Normal(loc, scale, validate_args)
         super().__init__(self.base_dist.batch_shape)

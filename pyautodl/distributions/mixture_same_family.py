@@ -9,7 +9,7 @@ from pyautodl.distributions.categorical import Categorical
 from pyautodl.distributions.distribution import Distribution
 from pyautodl.errors import ShapeError
 from pyautodl.functional.reduce import logsumexp
-from pyautodl.tensor import Size, Tensor
+from pyautodl.tensor import Size, Tensor, explained
 
 __all__ = ["MixtureSameFamily"]
 
@@ -35,6 +35,7 @@ class MixtureSameFamily(Distribution):
         tensor([-0.9186, -2.2258])
     """
 
+    @explained
     def __init__(
         self,
         mixture_distribution: Categorical,

@@ -11,7 +11,7 @@ from pyautodl.distributions.distribution import Distribution, check_value
 from pyautodl.functional.creation import arange, ones, zeros
 from pyautodl.functional.eltwise import eq, floor, lgamma, logical_and
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Size, Tensor
+from pyautodl.tensor import Size, Tensor, explained
 
 __all__ = ["Multinomial"]
 
@@ -36,6 +36,7 @@ class Multinomial(Distribution):
         tensor(-0.6931)
     """
 
+    @explained
     def __init__(
         self,
         total_count: int = 1,

@@ -13,7 +13,7 @@ from pyautodl.functional.linalg import cholesky
 from pyautodl.functional.random import randn
 from pyautodl.functional.views import broadcast_shapes, broadcast_to
 from pyautodl.linalg import solve_triangular
-from pyautodl.tensor import Size, Tensor
+from pyautodl.tensor import Size, Tensor, explained
 
 __all__ = ["MultivariateNormal", "mahalanobis_square"]
 
@@ -53,6 +53,7 @@ class MultivariateNormal(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(
         self,
         loc: Tensor,

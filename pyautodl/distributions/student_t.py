@@ -15,7 +15,7 @@ from pyautodl.functional.eltwise import digamma, lgamma, where
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import randn
 from pyautodl.functional.views import broadcast_to
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["StudentT"]
 
@@ -40,6 +40,7 @@ class StudentT(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(
         self,
         df: Any,

@@ -12,7 +12,7 @@ from pyautodl.distributions.distribution import (
 )
 from pyautodl.functional.eltwise import logical_and, where
 from pyautodl.functional.random import rand
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["Uniform"]
 
@@ -36,6 +36,7 @@ class Uniform(Distribution):
 
     has_rsample = True
 
+    @explained
     def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
         self.low, self.high = as_parameters(low, high)
         if validate_args is not False:

@@ -450,6 +450,7 @@ def _full_attributes(
     return Attributes(shape=shape, value=value, dtype=DTYPES[code])
 
 
+@explained
 def zeros(
     *sizes: Any,
     size: Any = None,
@@ -475,6 +476,7 @@ def zeros(
     return _filled(sizes_from("zeros", sizes, size), 0, dtype, device, requires_grad)
 
 
+@explained
 def ones(
     *sizes: Any,
     size: Any = None,
@@ -499,6 +501,7 @@ def ones(
     return _filled(sizes_from("ones", sizes, size), 1, dtype, device, requires_grad)
 
 
+@explained
 def empty(
     *sizes: Any,
     size: Any = None,
@@ -528,6 +531,7 @@ def empty(
     return _leaf(backends.empty(shape, kind), requires_grad)
 
 
+@explained
 def full(
     size: Any,
     fill_value: Any,
@@ -619,6 +623,7 @@ def zeros_like(
 
 
 def ones_like(
+@explained
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make ones with the shape, element type and layout of another tensor.
@@ -638,6 +643,7 @@ def ones_like(
 
 
 def empty_like(
+@explained
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make undefined values with the shape, element type and layout of another tensor.
@@ -657,6 +663,7 @@ def empty_like(
 
 
 def full_like(
+@explained
     input: Tensor,
     fill_value: Any,
     *,
@@ -741,6 +748,7 @@ def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Ten
 
 @method
 def new_full(
+@explained
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, **kwargs: Any
 ) -> Tensor:
     """Make one value, by default of this tensor's element type.
@@ -762,6 +770,7 @@ def new_full(
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
+@explained
     """Make a 0-dimensional tensor of the default element type.
 
     Args:

@@ -16,7 +16,7 @@ from pyautodl.ops.conv.algorithm import (
     winograd_step,
 )
 from pyautodl.ops.integers import each_axis, integer, integers
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["ConvExplanation", "explain_conv"]
 
@@ -57,6 +57,7 @@ class ConvExplanation(NamedTuple):
         return "\n".join(lines)
 
 
+@explained
 def explain_conv(
     input: Ints | Tensor,
     weight: Ints | Tensor,

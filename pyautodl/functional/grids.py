@@ -63,6 +63,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @method
+@explained
 def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
     """Set the main diagonal of a matrix, in place.
 
@@ -95,6 +96,7 @@ def _indices(part: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:
     return places.to(int64 if dtype is None else as_dtype(dtype)).contiguous()
 
 
+@explained
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
@@ -118,6 +120,7 @@ def tril_indices(
     return _indices(tril, row, col, offset, dtype)
 
 
+@explained
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
@@ -141,6 +144,7 @@ def triu_indices(
     return _indices(triu, row, col, offset, dtype)
 
 
+@explained
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """Return all ways to take one element of each line.
 

@@ -99,6 +99,7 @@ def _rmatmul(self: Tensor, other: Any) -> Tensor:
 
 
 @method
+@explained
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Multiply two matrices.
 
@@ -153,6 +154,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @method
+@explained
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Multiply a matrix and a vector.
 
@@ -379,6 +381,7 @@ def addmm(
 
 @method(inplace=True)
 def addmv(
+@explained
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """Compute beta * input + alpha * (mat @ vec).
@@ -648,6 +651,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
+@explained
     """Multiply matrices in the order that needs the fewest operations.
 
     Args:

@@ -113,6 +113,7 @@ def _in_layout_of(x: Tensor, values: Tensor) -> Tensor:
 # ---- tensors of random numbers ----
 
 
+@explained
 def rand(
     *sizes: Any,
     size: Any = None,
@@ -151,6 +152,7 @@ def rand(
     return _finish(drawn, requires_grad)
 
 
+@explained
 def randn(
     *sizes: Any,
     size: Any = None,
@@ -195,6 +197,7 @@ def _integers(
     return drawn if drawn_as is kind else drawn.to(kind)
 
 
+@explained
 def randint(
     *args: Any,
     low: int | None = None,
@@ -705,6 +708,7 @@ def bernoulli_(
 
 
 @method
+@explained
 def random_(self: Tensor, *args: int, generator: Generator | None = None) -> Tensor:
     """Fill with integers: random_(high), random_(low, high) or all that are exact.
 

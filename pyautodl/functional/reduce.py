@@ -820,6 +820,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     return norm(call("sub", left, right), p, -1)
 
 
+@explained
 def logsumexp(
     input: Tensor, dim: Dim = None, keepdim: bool = False, **_numpy: Any
 ) -> Tensor:

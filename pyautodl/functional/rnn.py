@@ -144,6 +144,7 @@ def _single(hx: Any) -> Sequence[Tensor]:
     return (hx,)
 
 
+@explained
 def lstm(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Run a stack of LSTM layers; see `nn.LSTM`.
 
@@ -174,6 +175,7 @@ def lstm(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
     return y, h, c
 
 
+@explained
 def gru(*args: Any) -> tuple[Tensor, Tensor]:
     """Run a stack of GRU layers; arguments as `lstm`, with h_0 for the states.
 
@@ -192,6 +194,7 @@ def gru(*args: Any) -> tuple[Tensor, Tensor]:
     return y, h
 
 
+@explained
 def rnn_tanh(*args: Any) -> tuple[Tensor, Tensor]:
     """Run a stack of plain recurrent layers with tanh; arguments as `gru`.
 
@@ -209,6 +212,7 @@ def rnn_tanh(*args: Any) -> tuple[Tensor, Tensor]:
     return y, h
 
 
+@explained
 def rnn_relu(*args: Any) -> tuple[Tensor, Tensor]:
     """Run a stack of plain recurrent layers with ReLU; arguments as `gru`.
 
@@ -253,6 +257,7 @@ def _cell(
     return tuple(each.reshape(-1) if single else each for each in last)
 
 
+@explained
 def lstm_cell(
     input: Tensor,
     hx: Sequence[Tensor] | None,

@@ -103,6 +103,7 @@ def log_softmax(
     return apply_known(LOG_SOFTMAX, (input,), by_dim(axis))
 
 
+@explained
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:

@@ -395,6 +395,7 @@ def _to_dense(self: Tensor) -> Tensor:
     return self
 
 
+@explained
 def spmm(input: SparseMatrix, mat2: Tensor) -> Tensor:
     """Multiply a sparse matrix and a dense one, as `input @ mat2`.
 

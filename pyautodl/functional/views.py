@@ -190,6 +190,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 @method
+@explained
 def ravel(input: Tensor) -> Tensor:
     """Return the elements as one line, in C order.
 
@@ -380,6 +381,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return apply(PERMUTE, input, dims=tuple(dims))
 
 
+@explained
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """Let two axes change places, as `transpose`.
 
@@ -690,6 +692,7 @@ def _split(x: Tensor, sizes: tuple[int, ...], axis: int) -> tuple[Tensor, ...]:
 
 
 @method("split")
+@explained
 def _split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return `split(self, split_size, dim)`."""
     return split(self, split_size, dim)

@@ -17,7 +17,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import empty
 from pyautodl.functional.creation import tensor as copied
 from pyautodl.functional.random import randperm
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = [
     "calculate_gain",
@@ -125,6 +125,7 @@ def normal_(
     return tensor
 
 
+@explained
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -165,6 +166,7 @@ def trunc_normal_(
     return tensor
 
 
+@explained
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value.
 
@@ -183,6 +185,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     return tensor
 
 
+@explained
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with 1.
 
@@ -195,6 +198,7 @@ def ones_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 1.0)
 
 
+@explained
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with 0.
 
@@ -213,6 +217,7 @@ def _copy_values(tensor: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
     return tensor
 
 
+@explained
 def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with the identity.
 
@@ -230,6 +235,7 @@ def eye_(tensor: Tensor) -> Tensor:
     return _copy_values(tensor, np.eye(*tensor.shape, dtype=np.float32))
 
 
+@explained
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution's weight so that it passes its input channels through.
 
@@ -288,6 +294,7 @@ def _fan(tensor: Tensor, mode: str) -> int:
     return fan_in if mode == "fan_in" else fan_out
 
 
+@explained
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform in ±gain·sqrt(6 / (fan_in + fan_out)).
 
@@ -310,6 +317,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
     return uniform_(tensor, -bound, bound, generator)
 
 
+@explained
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with std gain·sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
 
@@ -329,6 +337,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
     return normal_(tensor, 0.0, std, generator)
 
 
+@explained
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -361,6 +370,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@explained
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,
@@ -387,6 +397,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, std, generator)
 
 
+@explained
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
     """Fill with a (semi-)orthogonal matrix; trailing axes are flattened.
 
@@ -426,6 +437,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     return _copy_values(tensor, gain * q.reshape(tuple(tensor.shape)))
 
 
+@explained
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None
 ) -> Tensor:

@@ -106,8 +106,8 @@ def _make_rule(name: str) -> Any:
         *inputs: Array | None, reverse: bool, nonlinearity: str = "tanh"
     ) -> tuple[Spec, ...]:
         arrays = dict(zip(names, inputs))
-        x, w_hh = inputs[0], inputs[4]
-        if x is None or w_hh is None or w_hh.ndim != 2:
+        x, w_ih, w_hh = inputs[0], inputs[3], inputs[4]
+        if x is None or w_ih is None or w_hh is None or w_hh.ndim != 2:
             raise ShapeError(f"{name}: expected x, w_ih and w_hh of two axes")
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(

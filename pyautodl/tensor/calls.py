@@ -34,6 +34,7 @@ from pyautodl.ops.integers import with_integers
 from pyautodl.ops.plan import look_up
 from pyautodl.ops.record import OPS, Attributes, Op, Spec
 from pyautodl.tensor.core import Tensor, make
+from pyautodl.tensor.explain import ExplainedError
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND
 from pyautodl.tensor.views import ONE_OF_SEVERAL, UNRECORDED, mark_views
@@ -80,6 +81,17 @@ def apply_in_python(op: Op, *inputs: Any, **attrs: Any) -> Any:
 
 def apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     """`apply` with attributes that are kept, see `Attributes`."""
+    try:
+        return _apply_anew(op, inputs, attrs)
+    except AttributeError as error:
+        if error.obj is None and any(x is None for x in inputs):
+            raise ExplainedError(
+                f"{op.name}: expected a tensor, got None; likely fix: {tensor_fix(None)}"
+            ) from error
+        raise
+
+
+def _apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
     edges: list[Edge | None] = []

@@ -6,7 +6,7 @@ import functools
 import os
 import struct
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, signature
 from numbers import Number
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -16,20 +16,24 @@ import numpy as np
 from pyautodl.errors import PyautodlError, describe, tensor_fix
 from pyautodl.tensor.core import Tensor
 
-__all__ = ["explained", "not_tensor"]
+__all__ = ["ExplainedError", "explained", "not_tensor"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # what a function meets that works with an argument of a wrong kind
 _FAILURES = (
+    PyautodlError,
     AttributeError,
     IndexError,
     KeyError,
+    NotImplementedError,
     OverflowError,
     TypeError,
     ValueError,
     struct.error,
 )
+# what a function does with a tensor in the place of a number or a choice
+_CONVERSIONS = ("bool", "index", "item")
 # this library, and Python's
 _HOMES = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__))
 _WORDS = {
@@ -42,13 +46,13 @@ _WORDS = {
 }
 
 
-class _ExplainedError(TypeError):
+class ExplainedError(TypeError):
     """That of a function inside; the one that was called explains it anew."""
 
 
 # as it shows in a traceback
-_ExplainedError.__name__ = _ExplainedError.__qualname__ = "TypeError"
-_ExplainedError.__module__ = "builtins"
+ExplainedError.__name__ = ExplainedError.__qualname__ = "TypeError"
+ExplainedError.__module__ = "builtins"
 
 
 def not_tensor(name: str, value: Any, what: str = "input") -> TypeError:
@@ -64,18 +68,18 @@ def explained(function: Function) -> Function:
 
     What an argument may be is read from its annotation, once a call has failed: one that
     succeeds costs a call more, about 0.1 us. Where the arguments fit, or the function has
-    given its own reasons, the error stays.
+    given its own reasons, the error stays; what an operation inside says gets the name of
+    the function that was called.
     """
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except PyautodlError:
-            raise
         except _FAILURES as error:
             explanation = _explanation(function, args, kwargs, error)
             if explanation is None:
+                _name_called(function, args, error)
                 raise
             raise explanation from error
 
@@ -84,10 +88,10 @@ def explained(function: Function) -> Function:
 
 def _explanation(
     function: Callable[..., Any], args: Any, kwargs: Any, error: Exception
-) -> _ExplainedError | None:
-    if not isinstance(error, _ExplainedError) and _says_why(error):
+) -> ExplainedError | None:
+    if not isinstance(error, ExplainedError) and _says_why(error):
         return None
-    name = function.__name__
+    name = _title(function, args)
     try:
         given = signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -100,17 +104,60 @@ def _explanation(
             if kinds[what].kind is not Parameter.VAR_KEYWORD and what in hints:
                 wrong = _misfit(each, hints[what])
                 if wrong is not None:
-                    return _ExplainedError(f"{name}: {what} must be {wrong}")
-    if isinstance(error, _ExplainedError) or not _is_ours(error):
+                    return ExplainedError(f"{name}: {what} must be {wrong}")
+    if isinstance(error, ExplainedError) or not _is_ours(error):
         return None
     shown = ", ".join(f"{what}={describe(v)}" for what, v in given.arguments.items())
-    return _ExplainedError(f"{name}: can't work with {shown}: {error}")
+    return ExplainedError(f"{name}: can't work with {shown}: {error}")
 
 
 def _says_why(error: Exception) -> bool:
-    """Whether an error was raised on purpose: it begins with the operation's name."""
+    """Whether an error was raised on purpose, mostly with the operation's name first."""
     begin, colon, _ = str(error).partition(": ")
-    return bool(colon) and begin.replace(".", "_").isidentifier()
+    if begin in _CONVERSIONS and not isinstance(error, IndexError):
+        return False
+    named = bool(colon) and begin.replace(".", "_").isidentifier()
+    return named or isinstance(error, PyautodlError)
+
+
+def _title(function: Callable[..., Any], args: Sequence[Any]) -> str:
+    """What the user calls: of a constructor the class."""
+    name = function.__name__
+    if name == "__init__":
+        return type(args[0]).__name__
+    if name.startswith("__"):
+        return name
+    return name.lstrip("_").removesuffix("_method")  # as methods beside functions are
+
+
+def _name_called(
+    function: Callable[..., Any], args: Sequence[Any], error: Exception
+) -> None:
+    """Begin the message of an operation inside with the function that was called.
+
+    The operation's own name stays behind it, but where the message speaks of an argument
+    that the function has, too. Of several functions around the operation the outermost
+    counts.
+    """
+    reason = getattr(error, "_reason", None) or (error.args or [None])[0]
+    if type(reason) is not str or getattr(error, "_layer_named", False):
+        return
+    if not _says_why(error) or not _is_ours(error):
+        return
+    inside, _, text = reason.partition(": ")
+    name = _title(function, args)
+    error._reason = reason  # type: ignore[attr-defined]
+    if inside.rpartition(".")[2].strip("_") == name.strip("_"):
+        shown = reason
+    elif _singular(text.split()[:2]) & _singular(signature(function).parameters):
+        shown = f"{name}: {text}"
+    else:
+        shown = f"{name}: {reason}"
+    error.args = (shown, *error.args[1:])
+
+
+def _singular(words: Iterable[str]) -> set[str]:
+    return {word.rstrip("s") for word in words}
 
 
 def _is_ours(error: Exception) -> bool:

@@ -127,6 +127,7 @@ def leaky_relu(
     return _activate("leaky_relu", input, inplace, negative_slope=slope)
 
 
+@explained
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """Return min(max(x, 0), 6); the gradient at 0 and 6 is 0.
 
@@ -200,6 +201,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @method
+@explained
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Return ELU scaled so that mean 0 and variance 1 are kept from layer to layer.
 
@@ -431,6 +433,7 @@ def threshold(
     return _activate("threshold", input, inplace, **bounds)
 
 
+@explained
 def tanhshrink(input: Tensor) -> Tensor:
     """Return x - tanh(x).
 

@@ -412,6 +412,7 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method("clamp", "clip", inplace=True)
+@explained
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Bring each element between two bounds; its gradient is 1 at them, 0 beyond.
 

@@ -272,6 +272,7 @@ def _number_as_tensor(number: Any, beside: Any) -> Tensor:
     return tensor(kind(number))
 
 
+@explained
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """Return this tensor's elements where the condition holds, else those of other.
 

@@ -196,6 +196,7 @@ def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
 
 
 @method(inplace=True)
+@explained
 def xlogy(input: Any, other: Any) -> Tensor:
     """Return input log(other), and 0 where the input is 0.
 
@@ -214,6 +215,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
     return _product_of_log("xlogy", input, other, log)
 
 
+@explained
 def xlog1py(input: Any, other: Any) -> Tensor:
     """Return input log(1 + other), and 0 where the input is 0.
 

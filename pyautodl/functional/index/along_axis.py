@@ -65,6 +65,7 @@ def index_add(
 
 
 @method(inplace=True)
+@explained
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Write whole parts along an axis; later ones win.
 

@@ -497,6 +497,7 @@ def _is_there(part: Tensor, source: Tensor) -> bool:
 
 
 @method
+@explained
 def index_put_(
     self: Tensor, indices: Sequence[Tensor], values: Any, accumulate: bool = False
 ) -> Tensor:

@@ -10,7 +10,7 @@ from pyautodl.functional.views import flatten
 from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_rows
 from pyautodl.ops.integers import integer
 from pyautodl.ops.reduce import NORM
-from pyautodl.tensor import Tensor, apply, call, constant, method
+from pyautodl.tensor import Tensor, apply, call, constant, explained, method
 
 __all__ = ["bincount", "embedding", "one_hot"]
 
@@ -80,6 +80,7 @@ def _shorten(weight: Tensor, index: Tensor, max_norm: float, p: float) -> None:
     put_rows(weight._array, index._array, shorter._array)
 
 
+@explained
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return lines that are 1 at an index and 0 elsewhere.
 
@@ -109,6 +110,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
 
 @method
+@explained
 def bincount(
     input: Tensor, weights: Tensor | None = None, minlength: int = 0
 ) -> Tensor:

@@ -14,11 +14,12 @@ from pyautodl.functional.loss.arguments import (
 from pyautodl.ops.loss import NLL_LOSS_GRAD, check_classes
 from pyautodl.ops.pair_loss import check_pair, check_reduction
 from pyautodl.ops.softmax import SOFTMAX
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import Tensor, apply, explained
 
 __all__ = ["log_dice_loss"]
 
 
+@explained
 def log_dice_loss(
     input: Tensor,
     target: Tensor,

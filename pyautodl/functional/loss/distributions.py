@@ -18,6 +18,7 @@ from pyautodl.tensor import Tensor, apply, explained
 __all__ = ["gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
 
+@explained
 def kl_div(
     input: Tensor,
     target: Tensor,

@@ -19,7 +19,7 @@ from pyautodl.ops.pair_loss import (
     check_reduction,
 )
 from pyautodl.ops.record import Op
-from pyautodl.tensor import Tensor, apply, apply_known
+from pyautodl.tensor import Tensor, apply, apply_known, explained
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
@@ -100,6 +100,7 @@ def l1_loss(
     return _weighted(L1_LOSS, input, target, weight, reduction)
 
 
+@explained
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -136,6 +137,7 @@ def smooth_l1_loss(
     return apply(SMOOTH_L1_LOSS, input, target, reduction=reduction, beta=beta)
 
 
+@explained
 def huber_loss(
     input: Tensor,
     target: Tensor,

@@ -13,7 +13,7 @@ from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.backends import Array, empty, run
 from pyautodl.backends.dtypes import DType, float64
 from pyautodl.errors import GradError
-from pyautodl.tensor import Tensor, get_default_dtype, make
+from pyautodl.tensor import Tensor, explained, get_default_dtype, make
 
 __all__ = [
     "clip_grad_norm_",
@@ -132,6 +132,7 @@ def _check_finite(norm: Array, grads: list[Array], owners: list[Tensor]) -> None
     raise GradError(f"clip_grad_norm_: the norm of all gradients overflows ({value})")
 
 
+@explained
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -195,6 +196,7 @@ def _scale(sorts: list[_Grads], norm: Array, max_norm: float) -> None:
         each.write_back()
 
 
+@explained
 def get_total_norm(
     tensors: Tensor | Iterable[Tensor],
     norm_type: float = 2.0,
@@ -229,6 +231,7 @@ def get_total_norm(
     return _as_tensor(norm, arrays[0].dtype)
 
 
+@explained
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
@@ -259,6 +262,7 @@ def clip_grads_with_norm_(
     _scale(_by_dtype(grads), norm, float(max_norm))
 
 
+@explained
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor],
     clip_value: float,

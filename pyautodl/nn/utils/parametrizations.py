@@ -23,7 +23,7 @@ from pyautodl.nn.utils.weight_norms import (
     length_along,
     weight_of,
 )
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -45,6 +45,7 @@ class _WeightNorm(Module):
         return length_along(weight, self.dim), weight.clone()
 
 
+@explained
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Train length and direction of a weight apart, as `original0` and `original1`.
 
@@ -113,6 +114,7 @@ class _SpectralNorm(Module):
         return value
 
 
+@explained
 def spectral_norm(
     module: Module,
     name: str = "weight",
@@ -274,6 +276,7 @@ class _Orthogonal(Module):
         return like * 0 - eye(*like.shape[-2:], dtype=like.dtype)
 
 
+@explained
 def orthogonal(
     module: Module,
     name: str = "weight",

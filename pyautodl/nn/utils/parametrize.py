@@ -16,7 +16,7 @@ from pyautodl.errors import describe
 from pyautodl.nn.container import ModuleDict, ModuleList
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = [
     "ParametrizationList",
@@ -224,6 +224,7 @@ def _change_class(module: Module) -> None:
     module.__class__ = _class_of(base, module.parametrizations)
 
 
+@explained
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
@@ -287,6 +288,7 @@ def register_parametrization(
     return module
 
 
+@explained
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Return whether a module has parametrized tensors, or this one.
 
@@ -322,6 +324,7 @@ def type_before_parametrizations(module: Module) -> type[Any]:
     return kind.__bases__[0] if changed else kind
 
 
+@explained
 def remove_parametrizations(
     module: Module, tensor_name: str, leave_parametrized: bool = True
 ) -> Module:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import full, tensor
 from pyautodl.functional.index import index_copy, index_select
-from pyautodl.tensor import Tensor, call
+from pyautodl.tensor import Tensor, call, explained
 
 __all__ = [
     "PackedSequence",
@@ -102,6 +102,7 @@ class PackedSequence(_Fields):
         return False
 
 
+@explained
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """Return the order that undoes another.
 
@@ -130,6 +131,7 @@ def _batch_sizes(lengths: Sequence[int]) -> list[int]:
     return sizes
 
 
+@explained
 def pack_padded_sequence(
     input: Tensor,
     lengths: Tensor | Sequence[int],
@@ -204,6 +206,7 @@ def _lengths_of(sizes: Sequence[int]) -> list[int]:
     return [sum(size > b for size in sizes) for b in range(sizes[0])]
 
 
+@explained
 def pad_packed_sequence(
     sequence: PackedSequence,
     batch_first: bool = False,
@@ -258,6 +261,7 @@ def pad_packed_sequence(
     return padded, tensor([length for _, length in unsorted])
 
 
+@explained
 def pad_sequence(
     sequences: Iterable[Tensor],
     batch_first: bool = False,
@@ -307,6 +311,7 @@ def pad_sequence(
     return out
 
 
+@explained
 def pack_sequence(
     sequences: Sequence[Tensor], enforce_sorted: bool = True
 ) -> PackedSequence:
@@ -327,6 +332,7 @@ def pack_sequence(
     return pack_padded_sequence(padded, lengths, enforce_sorted=enforce_sorted)
 
 
+@explained
 def unpad_sequence(
     padded_sequences: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False
 ) -> list[Tensor]:
@@ -350,6 +356,7 @@ def unpad_sequence(
     return [padded[: int(n), i] for i, n in enumerate(given)]
 
 
+@explained
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """Cut packed sequences apart, in their order before packing.
 

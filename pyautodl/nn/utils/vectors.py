@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.errors import ShapeError
-from pyautodl.tensor import Tensor, call
+from pyautodl.tensor import Tensor, call, explained
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
+@explained
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """Join the elements of all parameters, in order, in one vector.
 
@@ -27,6 +28,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return joined
 
 
+@explained
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Copy slices of a vector into the parameters, in order.
 

@@ -10,7 +10,7 @@ from pyautodl.functional.random import randn
 from pyautodl.functional.reduce import norm, normalize
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, explained
 
 __all__ = [
     "approach_singular_vectors",
@@ -127,6 +127,7 @@ class _WeightNorm(_Reparameterization):
         return v * (self.part(module, "g") / length_along(v, self.dim))
 
 
+@explained
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Train length and direction of a weight apart, as `name`_g and `name`_v.
 
@@ -158,6 +159,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     return module
 
 
+@explained
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight a parameter again.
 
@@ -205,6 +207,7 @@ class _SpectralNorm(_Reparameterization):
         approach_singular_vectors(matrix, u, v, self.iterations, self.eps)
 
 
+@explained
 def spectral_norm(
     module: Module,
     name: str = "weight",
@@ -252,6 +255,7 @@ def spectral_norm(
     return module
 
 
+@explained
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight, as it is divided now, a parameter again.
 
