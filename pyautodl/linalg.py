@@ -193,14 +193,19 @@ def _by_order(matrices: Tensor, order: Order) -> Tensor:
         return svdvals(matrices).sum(-1)
     if order in (2, -2):
         values = svdvals(matrices)
-        return values.amax(-1) if order == 2 else values.amin(-1)
+        return _largest(values) if order == 2 else values.amin(-1)
     if order in (1, -1, inf, -inf) and not isinstance(order, str) and order is not None:
         sums = matrices.abs().sum(-2 if abs(order) == 1 else -1)
-        return sums.amax(-1) if order > 0 else sums.amin(-1)
+        return _largest(sums) if order > 0 else sums.amin(-1)
     raise ValueError(
         "matrix_norm: ord must be 'fro', 'nuc', 1, 2, inf or one of these negative, got "
         f"{describe(order)}"
     )
+
+
+def _largest(values: Tensor) -> Tensor:
+    """The largest of numbers that are not negative: 0 where there are none."""
+    return values.amax(-1) if values.shape[-1] else values.sum(-1)
 
 
 @explained
@@ -269,6 +274,8 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
     _check_matrices("cond", A)
     if p in (None, 2, -2):
         values = svdvals(A)
+        if values.shape[-1] == 0:
+            return values.sum(-1)
         most, least = values[..., 0], values[..., -1]
         return least / most if p == -2 else most / least
     return matrix_norm(A, p) * matrix_norm(inverse(A), p)

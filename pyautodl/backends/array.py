@@ -393,12 +393,19 @@ class Table:
         return [array.numpy() for array in self.arrays]
 
 
+def _too_many_axes(shape: tuple[int, ...]) -> ShapeError:
+    return ShapeError(
+        f"array: at most {MAX_DIMS} axes, got {len(shape)} (shape {shape}); likely fix: make "
+        "one of several, as flatten does, or leave out those of one element"
+    )
+
+
 @lru_cache(maxsize=8192)
 def pack_layout(code: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> bytes:
     """The part of the C descriptor that does not depend on the address."""
     ndim = len(shape)
     if ndim > MAX_DIMS:
-        raise ShapeError(f"array: at most {MAX_DIMS} axes, got {ndim} (shape {shape})")
+        raise _too_many_axes(shape)
     pad = (0,) * (MAX_DIMS - ndim)
     try:
         return _pack_geometry(code, ndim, *shape, *pad, *strides, *pad)
@@ -498,6 +505,7 @@ def empty(
 
     Raises:
         MemoryError: the memory can't be had; says how many bytes were asked for.
+        ShapeError: there are more axes than kernels can have.
     """
     nbytes, c_order, layout = _plan(shape, dtype.code)
     if strides is None:
@@ -506,15 +514,12 @@ def empty(
 
 
 @lru_cache(maxsize=8192)
-def _plan(
-    shape: tuple[int, ...], code: int
-) -> tuple[int, tuple[int, ...], bytes | None]:
+def _plan(shape: tuple[int, ...], code: int) -> tuple[int, tuple[int, ...], bytes]:
     """The bytes of a new array, and its strides and its layout in C order."""
     # kept for (2, 3) the bytes of (2.0, 3) would be no integer either
     nbytes = operator.index(prod(shape)) * DTYPES[code].itemsize
     strides = contiguous_strides(shape)
-    fits = len(shape) <= MAX_DIMS
-    return nbytes, strides, pack_layout(code, shape, strides) if fits else None
+    return nbytes, strides, pack_layout(code, shape, strides)
 
 
 def _on_new_block_in_python(
@@ -641,6 +646,8 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
     memory) is copied.
     """
     dtype = as_dtype(ndarray.dtype)
+    if ndarray.ndim > MAX_DIMS:
+        raise _too_many_axes(ndarray.shape)
     if not _is_addressable(ndarray, dtype):
         copy = empty(ndarray.shape, dtype)
         copy.numpy()[...] = ndarray

@@ -13,6 +13,7 @@ from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 from pyautodl.backends import native
+from pyautodl.backends.dtypes import DTYPES
 from pyautodl.errors import BackendError
 
 __all__ = [
@@ -71,8 +72,11 @@ def chosen_backend(name: str, code: int) -> str:
                 _fallbacks[name, code] = (backend, "; ".join(reasons))
             return backend
         reasons.append(f"{backend}: {_why_absent(backend)}")
+    fix = "of what the type is for, as .float()"
+    if _forced not in (None, "reference"):
+        fix = "use_backend(None), which takes the best that has the kernel"
     raise BackendError(
-        f"{name}: no kernel for dtype code {code} ({'; '.join(reasons)})"
+        f"{name}: no kernel for {DTYPES[code].name} ({'; '.join(reasons)}); likely fix: {fix}"
     )
 
 

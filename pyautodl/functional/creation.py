@@ -603,6 +603,7 @@ def _repeated(name: str, value: Any, like: Array) -> Tensor:
     return make(backends.repeated(number, like.dtype, like.shape, name), None, False)
 
 
+@explained
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -622,8 +623,8 @@ def zeros_like(
     return _like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
-def ones_like(
 @explained
+def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make ones with the shape, element type and layout of another tensor.
@@ -642,8 +643,8 @@ def ones_like(
     return _like("ones_like", input, 1, dtype, device, requires_grad)
 
 
-def empty_like(
 @explained
+def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Make undefined values with the shape, element type and layout of another tensor.
@@ -662,8 +663,8 @@ def empty_like(
     return _like("empty_like", input, None, dtype, device, requires_grad)
 
 
-def full_like(
 @explained
+def full_like(
     input: Tensor,
     fill_value: Any,
     *,
@@ -747,8 +748,8 @@ def new_empty(self: Tensor, *size: Any, dtype: Any = None, **kwargs: Any) -> Ten
 
 
 @method
-def new_full(
 @explained
+def new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, **kwargs: Any
 ) -> Tensor:
     """Make one value, by default of this tensor's element type.
@@ -769,8 +770,8 @@ def new_full(
     return full(size, fill_value, dtype=kind, **kwargs)
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
 @explained
+def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
     """Make a 0-dimensional tensor of the default element type.
 
     Args:
@@ -786,9 +787,15 @@ def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
 
 
 def _sequence(
-    values: np.ndarray[Any, Any], dtype: DType, device: Any, requires_grad: bool
+    name: str,
+    values: np.ndarray[Any, Any],
+    dtype: DType,
+    device: Any,
+    requires_grad: bool,
 ) -> Tensor:
     _check_device(device)
+    if values.dtype.kind == "f":
+        _check_range(name, values, dtype)
     array = backends.empty(values.shape, dtype)
     array.numpy()[...] = values
     return _leaf(array, requires_grad)
@@ -831,6 +838,10 @@ def arange(
         each.item() if isinstance(each, Tensor) else each for each in (start, end, step)
     ]
     start, end, step = bounds
+    if not all(map(math.isfinite, bounds)):
+        raise ValueError(
+            f"arange: expected finite numbers, got start {start}, end {end} and step {step}"
+        )
     if step == 0 or (end - start) * step < 0:
         raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
     if dtype is None:
@@ -843,7 +854,7 @@ def arange(
     # by one from 0, as mostly, they are the numbers themselves
     if (start, step) != (0, 1) or type(start) is not int or type(step) is not int:
         values = start + values * step
-    return _sequence(values, kind, device, requires_grad)
+    return _sequence("arange", values, kind, device, requires_grad)
 
 
 @explained
@@ -875,8 +886,9 @@ def linspace(
     if steps < 0:
         raise ValueError(f"linspace: steps must not be negative, got {steps}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
-    values = np.linspace(float(start), float(end), steps)
-    return _sequence(values, kind, device, requires_grad)
+    with np.errstate(invalid="ignore"):  # from or to inf
+        values = np.linspace(float(start), float(end), steps)
+    return _sequence("linspace", values, kind, device, requires_grad)
 
 
 @explained
@@ -909,7 +921,7 @@ def logspace(
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     steps = integer("logspace", "steps", steps)
     values = np.logspace(float(start), float(end), steps, base=base)
-    return _sequence(values, kind, device, requires_grad)
+    return _sequence("logspace", values, kind, device, requires_grad)
 
 
 @explained
@@ -939,7 +951,7 @@ def eye(
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     rows = integer("eye", "n", n)
     columns = rows if m is None else integer("eye", "m", m)
-    return _sequence(np.eye(rows, columns), kind, device, requires_grad)
+    return _sequence("eye", np.eye(rows, columns), kind, device, requires_grad)
 
 
 @method

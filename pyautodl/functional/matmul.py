@@ -325,7 +325,7 @@ def _times(name: str, argument: str, x: Tensor, factor: Any) -> Tensor:
     """x times a number, which wraps into an integer type as the products do."""
     dtype = x._array.dtype
     if dtype.category == INTEGRAL:
-        if factor != int(factor):
+        if factor % 1 != 0:  # so of inf and nan, too
             raise TypeError(
                 f"{name}: {argument} must be an integer for {dtype.name} tensors, got "
                 f"{factor}; likely fix: .float() on the tensors"
@@ -349,6 +349,7 @@ def _check_fits(name: str, shape: tuple[int, ...], target: tuple[int, ...]) -> N
 
 
 @method(inplace=True)
+@explained
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -380,8 +381,8 @@ def addmm(
 
 
 @method(inplace=True)
-def addmv(
 @explained
+def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """Compute beta * input + alpha * (mat @ vec).
@@ -650,8 +651,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     )
 
 
-def chain_matmul(*matrices: Tensor) -> Tensor:
 @explained
+def chain_matmul(*matrices: Tensor) -> Tensor:
     """Multiply matrices in the order that needs the fewest operations.
 
     Args:

@@ -109,9 +109,9 @@ def _checked_alpha(name: str, x: Tensor, alpha: float) -> float:
     if not isinstance(alpha, NUMBERS):
         raise TypeError(f"{name}: alpha must be a number, got {describe(alpha)}")
     if x._array.dtype.category != FLOATING:
-        if alpha != int(alpha):
+        if alpha % 1 != 0:  # so of inf and nan, too
             raise TypeError(
-                f"{name}: alpha must be an integer for {x.dtype.name} tensors"
+                f"{name}: alpha must be an integer for {x.dtype.name} tensors, got {alpha}"
             )
         constant(int(alpha), x.dtype, name)
     return alpha
