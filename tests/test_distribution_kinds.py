@@ -13,21 +13,30 @@ import pytest
 import pyautodl as ad
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.distributions import (
+    Bernoulli,
     Beta,
     Binomial,
+    Categorical,
     Chi2,
     Dirichlet,
     Distribution,
     Exponential,
     Gamma,
     Geometric,
+    HalfNormal,
+    Independent,
+    Laplace,
+    LogNormal,
+    MixtureSameFamily,
     Multinomial,
     MultivariateNormal,
     Normal,
     Poisson,
     StudentT,
+    Uniform,
     kl_divergence,
 )
+from pyautodl.errors import ShapeError
 
 A = ad.tensor([0.6, 2.0, 9.0], dtype=ad.float64)
 B = ad.tensor([1.5, 0.7, 4.0], dtype=ad.float64)
@@ -331,3 +340,86 @@ def test_numbers_in_place_of_shapes_and_values_are_refused() -> None:
         TypeError, match=r"Gamma\.log_prob: value must be a tensor, got"
     ):
         Gamma(A, B).log_prob(1.0)  # type: ignore[arg-type]
+
+
+EXPANDED: dict[str, Callable[[], Distribution]] = {
+    **{name: lambda name=name: KINDS[name][0](*KINDS[name][1]) for name in KINDS},
+    "Normal": lambda: Normal(A, B),
+    "Laplace": lambda: Laplace(A, B),
+    "Uniform": lambda: Uniform(A, A + B),
+    "Exponential": lambda: Exponential(B),
+    "LogNormal": lambda: LogNormal(A / 9, B / 4),
+    "HalfNormal": lambda: HalfNormal(B),
+    "Bernoulli": lambda: Bernoulli(P),
+    "Categorical": lambda: Categorical(ad.stack([P, B, A])),
+    "Independent": lambda: Independent(Normal(ad.stack([A, B]), 1.0), 1),
+    "Mixture": lambda: MixtureSameFamily(
+        Categorical(SPREAD.abs()), Normal(SPREAD, 1.0)
+    ),
+    "one matrix": lambda: MultivariateNormal(SPREAD, scale_tril=SPREAD.tril()),
+}
+
+
+@pytest.mark.parametrize("name", EXPANDED)
+def test_expanded_distributions_are_the_same_repeated(name: str) -> None:
+    ad.manual_seed(3)
+    kind = EXPANDED[name]()
+    batch = tuple(kind.batch_shape)
+    wide = kind.expand((2, *batch))
+    assert type(wide) is type(kind)
+    assert (tuple(wide.batch_shape), wide.event_shape) == (
+        (2, *batch),
+        kind.event_shape,
+    )
+    x = wide.sample((4,))
+    assert tuple(x.shape) == (4, 2, *batch, *kind.event_shape)
+    assert ad.allclose(wide.log_prob(x), kind.log_prob(x))
+    if name != "Categorical":
+        mean = kind.mean.expand(wide.mean.shape)
+        assert ad.allclose(wide.mean, mean, equal_nan=True)
+    assert tuple(kind.batch_shape) == batch
+    if batch:
+        with pytest.raises(ShapeError, match="broadcast_to"):
+            kind.expand((*batch, 7))
+    with pytest.raises(
+        TypeError, match=r"batch_shape as sizes, got 3; likely fix: \(3,\)"
+    ):
+        kind.expand(3)
+
+
+@pytest.mark.parametrize(
+    "name", ["Normal", "Laplace", "Uniform", "Exponential", "LogNormal", "HalfNormal"]
+)
+def test_inverse_distribution_functions(name: str) -> None:
+    laws: Any = pytest.importorskip("torch.distributions")
+    torch: Any = pytest.importorskip("torch")
+    kind = EXPANDED[name]()
+    share = ad.tensor([[0.0], [1e-9], [0.2], [0.5], [0.875], [1.0]], dtype=ad.float64)
+    x = kind.icdf(share)
+    assert ad.allclose(kind.cdf(x), share.expand(6, 3), rtol=1e-9)
+    names = {
+        "Uniform": ("low", "high"),
+        "Exponential": ("rate",),
+        "HalfNormal": ("scale",),
+    }
+    given = [getattr(kind, each) for each in names.get(name, ("loc", "scale"))]
+    theirs = getattr(laws, name)(*(torch.tensor(each.numpy()) for each in given))
+    expected = theirs.icdf(torch.tensor(share[2:].numpy()))
+    np.testing.assert_allclose(x[2:].numpy(), expected.numpy(), rtol=1e-12)
+    inner = share[2:5].clone().requires_grad_()
+    assert gradcheck(kind.icdf, (inner,))
+    with pytest.raises(
+        ValueError, match=rf"{name}.icdf: expected probabilities from 0"
+    ):
+        kind.icdf(share - 0.5)
+    with pytest.raises(TypeError, match=f"{name}.icdf: value must be a tensor"):
+        kind.icdf(0.5)
+
+
+def test_probabilities_of_uniform_draws() -> None:
+    kind = Uniform(ad.tensor([0.0, 1.0]), 2.0)
+    assert kind.cdf(ad.tensor([[-1.0], [1.5], [3.0]])).tolist() == [
+        [0, 0],
+        [0.75, 0.5],
+        [1, 1],
+    ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.functional.creation import tensor
-from pyautodl.functional.views import broadcast_tensors
+from pyautodl.functional.eltwise import logical_and
+from pyautodl.functional.views import broadcast_tensors, broadcast_to
 from pyautodl.tensor import Size, Tensor, get_default_dtype, not_tensor
 
-__all__ = ["Distribution", "as_parameters", "check_all", "check_value"]
+__all__ = ["Distribution", "as_parameters", "check_all", "check_share", "check_value"]
 
 
 class Distribution:
@@ -29,9 +31,36 @@ class Distribution:
 
     event_shape = Size(())
     has_rsample = False
+    # whether values are checked, too
+    _checks = True
 
     def __init__(self, batch_shape: Any) -> None:
         self.batch_shape = Size(tuple(batch_shape))
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
+        """Return the same distributions, repeated to another batch shape.
+
+        Args:
+            batch_shape: what the parameters are broadcast to.
+
+        Raises:
+            ShapeError: the batch shape can't be broadcast to it.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.distributions.Normal(0.0, 1.0).expand((2, 3)).sample().shape
+            pyautodl.Size([2, 3])
+        """
+        made, sizes = copy.copy(self), self._sizes("batch_shape", batch_shape)
+        ndim = len(self.batch_shape)
+        made.batch_shape = Size(sizes)
+        for name, value in vars(self).items():
+            # tensors of private names are broadcast where they are used
+            if isinstance(value, Tensor) and not name.startswith("_"):
+                vars(made)[name] = broadcast_to(value, (*sizes, *value.shape[ndim:]))
+            elif isinstance(value, Distribution):
+                vars(made)[name] = value.expand((*sizes, *value.batch_shape[ndim:]))
+        return made
 
     @property
     def mean(self) -> Tensor:
@@ -87,12 +116,16 @@ class Distribution:
         Raises:
             TypeError: the sample shape is a number.
         """
-        if isinstance(sample_shape, int):
+        sizes = self._sizes("sample_shape", sample_shape)
+        return (*sizes, *self.batch_shape, *self.event_shape)
+
+    def _sizes(self, what: str, sizes: Any) -> tuple[int, ...]:
+        if isinstance(sizes, int):
             raise TypeError(
-                f"{type(self).__name__}: expected sample_shape as sizes, got "
-                f"{sample_shape}; likely fix: ({sample_shape},)"
+                f"{type(self).__name__}: expected {what} as sizes, got {sizes}; likely fix: "
+                f"({sizes},)"
             )
-        return (*tuple(sample_shape), *self.batch_shape, *self.event_shape)
+        return tuple(sizes)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_shape={tuple(self.batch_shape)})"
@@ -115,16 +148,36 @@ def check_all(name: str, what: str, fine: Tensor, values: Tensor) -> None:
         raise ValueError(f"{name}: expected {what}, got {values}")
 
 
-def check_value(kind: Distribution, what: str, fine: Tensor, value: Tensor) -> None:
+def check_value(
+    kind: Distribution,
+    what: str,
+    fine: Tensor,
+    value: Tensor,
+    method: str = "log_prob",
+) -> None:
     """Raise ValueError unless a distribution could have drawn all values.
 
     Raises:
         TypeError: value is no tensor.
     """
+    name = f"{type(kind).__name__}.{method}"
     if not isinstance(value, Tensor):
-        raise not_tensor(f"{type(kind).__name__}.log_prob", value, "value")
+        raise not_tensor(name, value, "value")
     if not bool(fine.all()):
         raise ValueError(
-            f"{type(kind).__name__}.log_prob: expected {what}, got {value}; likely fix: "
-            "validate_args=False gives what the formula does"
+            f"{name}: expected {what}, got {value}; likely fix: validate_args=False gives "
+            "what the formula does"
         )
+
+
+def check_share(kind: Distribution, value: Tensor) -> None:
+    """Raise ValueError unless all values are probabilities, as `icdf` takes them.
+
+    Raises:
+        TypeError: value is no tensor.
+    """
+    if not isinstance(value, Tensor):
+        raise not_tensor(f"{type(kind).__name__}.icdf", value, "value")
+    if kind._checks:
+        fine = logical_and(value >= 0, value <= 1)
+        check_value(kind, "probabilities from 0 to 1", fine, value, "icdf")

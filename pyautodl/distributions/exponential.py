@@ -9,6 +9,7 @@ from pyautodl.distributions.distribution import (
     Distribution,
     as_parameters,
     check_all,
+    check_share,
 )
 from pyautodl.functional.eltwise import where
 from pyautodl.functional.random import rand
@@ -38,7 +39,8 @@ class Exponential(Distribution):
     @explained
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         (self.rate,) = as_parameters(rate)
-        if validate_args is not False:
+        self._checks = validate_args is not False
+        if self._checks:
             check_all("Exponential", "rate above 0", self.rate > 0, self.rate)
         super().__init__(self.rate.shape)
 
@@ -64,6 +66,11 @@ class Exponential(Distribution):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of draws up to `value`."""
         return -(-self.rate * value.clamp(min=0)).expm1()
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        return -(-value).log1p() / self.rate
 
     def entropy(self) -> Tensor:
         return 1 - self.rate.log()

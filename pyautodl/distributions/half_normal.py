@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.distributions.distribution import Distribution
+from pyautodl.distributions.distribution import Distribution, check_share
 from pyautodl.distributions.normal import Normal
 from pyautodl.functional.eltwise import where
 from pyautodl.tensor import Tensor, explained
@@ -34,6 +34,7 @@ class HalfNormal(Distribution):
     @explained
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         self.base_dist = Normal(0.0, scale, validate_args)
+        self._checks = self.base_dist._checks
         super().__init__(self.base_dist.batch_shape)
 
     @property
@@ -59,6 +60,11 @@ class HalfNormal(Distribution):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of draws up to `value`."""
         return 2 * self.base_dist.cdf(value.clamp(min=0)) - 1
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        return self.base_dist.icdf((value + 1) / 2)
 
     def entropy(self) -> Tensor:
         return self.base_dist.entropy() - math.log(2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyautodl.distributions.distribution import check_share
 from pyautodl.distributions.location_scale import LocationScale
+from pyautodl.functional.eltwise import where
 from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import rand
 from pyautodl.tensor import Tensor
@@ -51,7 +53,14 @@ class Laplace(LocationScale):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of draws up to `value`."""
         z = (value - self.loc) / self.scale
-        return 0.5 - 0.5 * z.sign() * (-z.abs()).expm1()
+        return where(z < 0, 0.5 * z.exp(), 1 - 0.5 * (-z).exp())
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        # either half by its own logarithm, exact near both ends
+        far = where(value < 0.5, (2 * value).log(), -(2 - 2 * value).log())
+        return self.loc + self.scale * far
 
     def entropy(self) -> Tensor:
         return 1 + (2 * self.scale).log()

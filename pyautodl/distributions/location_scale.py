@@ -33,7 +33,8 @@ class LocationScale(Distribution):
     @explained
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = as_parameters(loc, scale)
-        if validate_args is not False:
+        self._checks = validate_args is not False
+        if self._checks:
             check_all(self._name, "scale above 0", self.scale > 0, self.scale)
         super().__init__(self.loc.shape)
 

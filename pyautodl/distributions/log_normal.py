@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.distributions.distribution import Distribution
+from pyautodl.distributions.distribution import Distribution, check_share
 from pyautodl.distributions.normal import Normal
 from pyautodl.tensor import Tensor, explained
 
@@ -33,6 +33,7 @@ class LogNormal(Distribution):
     @explained
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.base_dist = Normal(loc, scale, validate_args)
+        self._checks = self.base_dist._checks
         super().__init__(self.base_dist.batch_shape)
 
     @property
@@ -69,6 +70,11 @@ class LogNormal(Distribution):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of draws up to `value`."""
         return self.base_dist.cdf(value.log())
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        return self.base_dist.icdf(value).exp()
 
     def entropy(self) -> Tensor:
         return self.base_dist.entropy() + self.loc

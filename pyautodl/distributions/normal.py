@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pyautodl.distributions.distribution import check_share
 from pyautodl.distributions.location_scale import LocationScale
 from pyautodl.functional.eltwise import erf
+from pyautodl.functional.eltwise.special import ndtri
 from pyautodl.functional.random import randn
 from pyautodl.functional.views import broadcast_to
 from pyautodl.tensor import Tensor
@@ -53,6 +55,11 @@ class Normal(LocationScale):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of draws up to `value`."""
         return 0.5 * (1 + erf((value - self.loc) / (self.scale * math.sqrt(2))))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        return self.loc + self.scale * ndtri(value)
 
     def entropy(self) -> Tensor:
         return self.scale.log() + 0.5 * (1 + math.log(2 * math.pi))

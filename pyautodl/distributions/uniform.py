@@ -9,6 +9,7 @@ from pyautodl.distributions.distribution import (
     Distribution,
     as_parameters,
     check_all,
+    check_share,
 )
 from pyautodl.functional.eltwise import logical_and, where
 from pyautodl.functional.random import rand
@@ -39,7 +40,8 @@ class Uniform(Distribution):
     @explained
     def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
         self.low, self.high = as_parameters(low, high)
-        if validate_args is not False:
+        self._checks = validate_args is not False
+        if self._checks:
             check_all("Uniform", "high above low", self.high > self.low, self.high)
         super().__init__(self.low.shape)
 
@@ -58,6 +60,15 @@ class Uniform(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         inside = logical_and(value >= self.low, value < self.high)
         return where(inside, -(self.high - self.low).log(), -math.inf)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Return the probability of draws up to `value`."""
+        return ((value - self.low) / (self.high - self.low)).clamp(0, 1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return up to where draws have the probability `value`."""
+        check_share(self, value)
+        return self.low + value * (self.high - self.low)
 
     def entropy(self) -> Tensor:
         return (self.high - self.low).log()
