@@ -34,13 +34,19 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
         raise FileNotFoundError(
             f"can't write {os.fspath(path)!r}: there is no folder {str(target.parent)!r}"
         )
+    try:
+        _write(target, content)
+    except OSError as error:  # it names the temporary file or, on a full disk, none
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _write(target: Path, content: bytes) -> None:
     if target.exists() and not target.is_file():
         target.write_bytes(content)
         return
-    try:
-        handle, name = _make_beside(target)
-    except OSError as error:  # it names the temporary file
-        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+    handle, name = _make_beside(target)
     # the file stays open, and so locked, until it has its name
     with os.fdopen(handle, "wb") as file:
         try:

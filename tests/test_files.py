@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -91,6 +92,20 @@ def test_a_failed_write_leaves_the_old_file_and_what_was_left(tmp_path, monkeypa
         atomic_write(path, b"newer")
     assert {each.name for each in tmp_path.iterdir()} == {path.name, left.name}
     assert path.read_bytes() == b"old"
+
+
+def test_a_full_disk_is_named_by_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    atomic_write(path, b"old")
+
+    def fail(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", fail)
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'") as caught:
+        atomic_write(path, b"newer")
+    assert caught.value.errno == errno.ENOSPC
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["x"])
 
 
 def test_files_that_can_not_be_locked_are_written_and_kept(tmp_path, monkeypatch):

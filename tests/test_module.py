@@ -441,6 +441,9 @@ def test_a_state_of_another_shape_or_kind_is_refused() -> None:
             layer.load_state_dict({"weight": value, "offset": ad.zeros(3)})
     with pytest.raises(TypeError, match="dict-like"):
         layer.load_state_dict([("weight", ad.zeros(3))])
+    for given, fix in ((layer, r"its state_dict\(\)"), ("x.pt", r"load\('x.pt'\)")):
+        with pytest.raises(TypeError, match=f"load_state_dict: .*likely fix: .*{fix}"):
+            layer.load_state_dict(given)
 
 
 def test_extra_state_and_state_hooks() -> None:

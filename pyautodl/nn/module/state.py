@@ -5,6 +5,7 @@ Nothing is copied before all of a state has been checked.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -114,8 +115,14 @@ class State(Members, Hooks):
             StateDictError: keys or shapes do not fit; one error lists them all.
         """
         if not isinstance(state_dict, Mapping):
+            fix = ""
+            if hasattr(state_dict, "state_dict"):
+                fix = "; likely fix: its state_dict()"
+            elif isinstance(state_dict, (str, os.PathLike)):
+                fix = f"; likely fix: pyautodl.load({os.fspath(state_dict)!r})"
             raise TypeError(
-                f"Expected state_dict to be dict-like, got {type(state_dict).__name__}"
+                "load_state_dict: expected a state_dict, dict-like, got "
+                f"{type(state_dict).__name__}{fix}"
             )
         metadata = getattr(state_dict, "_metadata", None)
         state = OrderedDict(state_dict)
