@@ -12,7 +12,7 @@ from math import inf, prod
 from typing import Any, NamedTuple
 
 from pyautodl.errors import LinAlgError, ShapeError, describe
-from pyautodl.functional.creation import empty, eye
+from pyautodl.functional.creation import arange, empty, eye
 from pyautodl.functional.derived import cross as _cross
 from pyautodl.functional.derived import matrix_power as _matrix_power
 from pyautodl.functional.limits import finfo
@@ -59,6 +59,7 @@ __all__ = [
     "svdvals",
     "tensorinv",
     "tensorsolve",
+    "vander",
     "vecdot",
     "vector_norm",
 ]
@@ -279,6 +280,34 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
         most, least = values[..., 0], values[..., -1]
         return least / most if p == -2 else most / least
     return matrix_norm(A, p) * matrix_norm(inverse(A), p)
+
+
+@explained
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """Return the powers of numbers from 0 on, those of one number in a row.
+
+    Args:
+        x: (..., n).
+        N: how many powers; default: n.
+
+    Shape:
+        (..., n, N)
+
+    Raises:
+        ShapeError: x has no axis.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.vander(ad.tensor([2, 3]), N=3)
+        tensor([[1, 2, 4],
+                [1, 3, 9]])
+    """
+    if not x.ndim:
+        raise ShapeError("vander: expected at least one axis, got shape ()")
+    count = x.shape[-1] if N is None else integer("vander", "N", N)
+    if count < 0:
+        raise ValueError(f"vander: N must not be negative, got {count}")
+    return x.unsqueeze(-1) ** arange(count)
 
 
 # ---- what stands beside this module, too ----

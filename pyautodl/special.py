@@ -1,5 +1,6 @@
 """Special functions under PyTorch's names."""
 
+from pyautodl.functional.derived import logit, sinc
 from pyautodl.functional.eltwise import (
     digamma,
     erf,
@@ -47,6 +48,7 @@ __all__ = [
     "i1e",
     "log1p",
     "log_softmax",
+    "logit",
     "logsumexp",
     "multigammaln",
     "ndtr",
@@ -54,6 +56,7 @@ __all__ = [
     "polygamma",
     "psi",
     "round",
+    "sinc",
     "softmax",
     "xlog1py",
     "xlogy",

@@ -29,6 +29,7 @@ from pyautodl.functional.pool import *
 from pyautodl.functional.random import *
 from pyautodl.functional.reduce import *
 from pyautodl.functional.rnn import *
+from pyautodl.functional.signs import *
 from pyautodl.functional.softmax import *
 from pyautodl.functional.sort import *
 from pyautodl.functional.sparse_matrix import *
@@ -69,6 +70,7 @@ _FAMILIES = (
     "random",
     "reduce",
     "rnn",
+    "signs",
     "softmax",
     "sort",
     "sparse_matrix",

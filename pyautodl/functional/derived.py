@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.errors import ShapeError
-from pyautodl.functional.copy import cat, roll
-from pyautodl.functional.creation import eye, tensor
+from pyautodl.backends.dtypes import INTEGRAL
+from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.functional.copy import cat, roll, stack
+from pyautodl.functional.creation import arange, eye, tensor
 from pyautodl.functional.eltwise import (
     clamp,
     eq,
@@ -19,31 +20,44 @@ from pyautodl.functional.eltwise import (
     logical_or,
     lt,
     ne,
+    sin,
     softplus,
     where,
 )
-from pyautodl.functional.eltwise.arithmetic import floating_operands
+from pyautodl.functional.eltwise.arithmetic import (
+    floating_operands,
+    floor_divide,
+    remainder,
+)
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index.arguments import as_value
 from pyautodl.functional.numpy_names import by_numpy_names
+from pyautodl.functional.reduce import norm
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.eltwise.unary import LOGIT
-from pyautodl.ops.integers import integer
+from pyautodl.ops.integers import integer, integers
 from pyautodl.tensor import Tensor, apply, call, explained, method, operands
 
 __all__ = [
     "cross",
+    "cumulative_trapezoid",
     "deg2rad",
     "diff",
+    "hypot",
     "isin",
     "logaddexp",
+    "logaddexp2",
     "logit",
     "matrix_power",
+    "msort",
     "rad2deg",
+    "sinc",
     "trapezoid",
     "trapz",
+    "unravel_index",
+    "vander",
     "xlogy",
 ]
 
@@ -105,16 +119,44 @@ def trapezoid(
         >>> ad.trapezoid(ad.tensor([1.0, 2.0, 3.0]))
         tensor(4.)
     """
-    y = as_floating("trapezoid", y)
-    axis = normalize_axis("trapezoid", dim, y.ndim, y.shape)
+    return _areas("trapezoid", y, x, dx, dim).sum(dim)
+
+
+@explained
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1
+) -> Tensor:
+    """Return the area under points from the first up to each further one.
+
+    Args:
+        y: the heights.
+        x: where they stand.
+        dx: how far apart they are, without x.
+        dim: the axis.
+
+    Shape:
+        the axis is shorter by 1.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.cumulative_trapezoid(ad.tensor([1.0, 2.0, 3.0]))
+        tensor([1.5000, 4.0000])
+    """
+    return _areas("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)
+
+
+def _areas(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
+    """Those between neighbours along an axis."""
+    y = as_floating(name, y)
+    axis = normalize_axis(name, dim, y.ndim, y.shape)
     n = max(y.shape[axis] - 1, 0)
     heights = (y.narrow(axis, min(1, y.shape[axis]), n) + y.narrow(axis, 0, n)) / 2
     if x is None:
-        return (heights * dx).sum(axis)
-    widths = diff(as_floating("trapezoid", x), dim=-1 if x.ndim == 1 else dim)
+        return heights * dx
+    widths = diff(as_floating(name, x), dim=-1 if x.ndim == 1 else dim)
     if x.ndim == 1:
         widths = widths.reshape(*(-1 if i == axis else 1 for i in range(y.ndim)))
-    return (heights * widths).sum(axis)
+    return heights * widths
 
 
 @explained
@@ -155,6 +197,154 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 @method
 @explained
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """Return log2(2 ** input + 2 ** other), without overflow.
+
+    Args:
+        input, other: floating tensors that broadcast.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.logaddexp2(ad.tensor([-2000.0, 1.0]), ad.tensor([0.0, 1.0]))
+        tensor([0., 2.])
+    """
+    x, y = floating_operands("logaddexp2", input, other)
+    return logaddexp(x * math.log(2), y * math.log(2)) / math.log(2)
+
+
+@method("hypot", inplace=True)
+@explained
+def hypot(input: Tensor, other: Tensor) -> Tensor:
+    """Return the lengths of the vectors (input, other), without overflow.
+
+    The gradient of a vector of length 0 is 0.
+
+    Args:
+        input, other: floating tensors that broadcast.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.hypot(ad.tensor([3.0]), ad.tensor([4.0]))
+        tensor([5.])
+    """
+    x, y = floating_operands("hypot", input, other)
+    pair = stack(list(broadcast_tensors(x, y)))
+    # scaled by a number, which is none of the function's arguments
+    scale = pair.detach().abs().amax(0)
+    scale = where(logical_or(eq(scale, 0), isinf(scale)), as_value(1, scale), scale)
+    return norm(pair / scale, 2, 0) * scale
+
+
+# sin(u) / u as a sum of powers of u * u, exact up to u = 1/2
+_SINC = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8))
+
+
+@method("sinc", inplace=True)
+@explained
+def sinc(input: Tensor) -> Tensor:
+    """Return sin(pi x) / (pi x), 1 at 0, with derivatives of any order there.
+
+    Args:
+        input: a tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.sinc(ad.tensor([0.0, 0.5, 1.5]))
+        tensor([ 1.0000,  0.6366, -0.2122])
+    """
+    u = as_floating("sinc", input) * math.pi
+    near = lt(u.detach().abs(), 0.5)
+    square = where(near, u * u, 0.0)
+    small = square * 0.0 + _SINC[-1]
+    for factor in _SINC[-2::-1]:
+        small = small * square + factor
+    far = where(near, 1.0, u)
+    return where(near, small, sin(far) / far)
+
+
+@method
+@explained
+def msort(input: Tensor) -> Tensor:
+    """Return the elements in rising order along the first axis.
+
+    Args:
+        input: a tensor.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.msort(ad.tensor([3, 1, 2]))
+        tensor([1, 2, 3])
+    """
+    return sort(input, dim=0).values
+
+
+@explained
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Return the powers of numbers, those of one number in a row.
+
+    Args:
+        x: a tensor of one axis.
+        N: how many powers, from 0 on; default: as many as numbers.
+        increasing: from power 0 on, in place of to it.
+
+    Raises:
+        ShapeError: x has another number of axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.vander(ad.tensor([2, 3]), 3)
+        tensor([[4, 2, 1],
+                [9, 3, 1]])
+    """
+    if x.ndim != 1:
+        raise ShapeError(f"vander: expected one axis, got shape {tuple(x.shape)}")
+    count = len(x) if N is None else integer("vander", "N", N)
+    if count < 0:
+        raise ValueError(f"vander: N must not be negative, got {count}")
+    exponents = arange(count)
+    return x.unsqueeze(-1) ** (exponents if increasing else exponents.flip(0))
+
+
+@explained
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Return the places of elements, an index an axis, of their numbers in a tensor.
+
+    Args:
+        indices: an integer tensor, numbers of elements in C order.
+        shape: the tensor's shape.
+
+    Raises:
+        DTypeError: indices are no integers.
+        IndexError: a number is not one of an element.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.unravel_index(ad.tensor([4, 5]), (2, 3))
+        (tensor([1, 1]), tensor([1, 2]))
+    """
+    given = shape if isinstance(shape, (tuple, list)) else (shape,)
+    sizes = integers("unravel_index", "shape", given)
+    if indices._array.dtype.category != INTEGRAL:
+        raise DTypeError(
+            f"unravel_index: expected integer indices, got {indices.dtype.name}; likely "
+            "fix: .long()"
+        )
+    count = math.prod(sizes)
+    for each in (indices.amin(), indices.amax()) if indices.numel() else ():
+        if not 0 <= each.item() < count:
+            raise IndexError(
+                f"unravel_index: expected numbers from 0 to {count - 1}, those of the "
+                f"elements of shape {sizes}, got {each.item()}"
+            )
+    places, rest = [], indices
+    for size in reversed(sizes):
+        places.append(remainder(rest, size))
+        rest = floor_divide(rest, size)
+    return tuple(reversed(places))
+
+
+@method(inplace=True)
+@explained
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(x / (1 - x)), which sigmoid takes back.
 
@@ -194,7 +384,7 @@ def xlogy(input: Tensor, other: Any) -> Tensor:
     return where(skipped, x * 0.0, x * log(where(skipped, as_value(1, y), y)))
 
 
-@method
+@method(inplace=True)
 @explained
 def deg2rad(input: Tensor) -> Tensor:
     """Return angles in radians, of degrees.
@@ -207,7 +397,7 @@ def deg2rad(input: Tensor) -> Tensor:
     return input * (math.pi / 180)
 
 
-@method
+@method(inplace=True)
 @explained
 def rad2deg(input: Tensor) -> Tensor:
     """Return angles in degrees, of radians.

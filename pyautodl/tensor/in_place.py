@@ -38,7 +38,8 @@ def method(*names: Any, inplace: bool = False) -> Any:
             setattr(Tensor, name, function)
         if inplace:
             variant = globals()["inplace"](function)
-            setattr(Tensor, variant.__name__, variant)
+            for name in names or (function.__name__,):
+                setattr(Tensor, f"{name}_", variant)
         return function
 
     return decorate
