@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl import errors, files
+from pyautodl import _files as files
+from pyautodl import errors
 from pyautodl.errors import BackendError, CheckpointError
 
 
