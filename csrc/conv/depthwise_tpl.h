@@ -6,11 +6,12 @@
  * three neighbouring taps along the width, a patch of two pixels of up to DEPTHWISE_LINES rows is
  * computed at once, vector by vector of its channels: the sums and the weights stay in registers,
  * and each source pixel is loaded once for all taps that meet it. Channels are cut into runs of
- * DEPTHWISE_RUN, so that the next patch finds half of its source pixels in the nearest
- * cache; memory is read in runs, not in jumps from pixel to pixel. Otherwise, for two neighbouring
- * pixels and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers. Gradient by the weight: rows of output pixels are cut into slabs, each with a sum
- * [tap][channel] of its own; for each row, tap and vectors of channels the sum over the row stays
- * in registers.
+ * DEPTHWISE_RUN, so that the next patch finds half of its source pixels in the nearest cache;
+ * memory is read in runs, not in jumps from pixel to pixel. Otherwise, for two neighbouring pixels
+ * and DEPTHWISE_VECTORS vectors of channels, the sums over the taps stay in registers.
+ *
+ * Gradient by the weight: rows of output pixels are cut into slabs, each with a sum [tap][channel]
+ * of its own; for each row, tap and vectors of channels the sum over the row stays in registers.
  */
 #ifndef PYAD_DEPTHWISE
 #define PYAD_DEPTHWISE
