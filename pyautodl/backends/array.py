@@ -98,7 +98,7 @@ class Storage(StorageFields):
         self.address = address
         self.nbytes = nbytes
         self.version = 0
-        # other forms of the contents, for one version of them: see ops/packed_weight.py
+        # other forms of the contents, for one version of them: see ops/conv/packed_weight.py
         self.packed: tuple[int, dict[Any, Array | None]] | None = None
         self._owner = owner
         # whether somebody else brought the memory

@@ -22,7 +22,7 @@ from pyautodl.backends import (
 )
 from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_is
 from pyautodl.ops.conv.algorithm import native_algorithm
-from pyautodl.ops.packed_weight import Key, kept_weight, key_of
+from pyautodl.ops.conv.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "conv_call", "run_prepared_conv"]
 

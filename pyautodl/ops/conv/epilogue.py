@@ -16,8 +16,8 @@ from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
 from pyautodl.ops.conv.kernels import LINEAR, RELU, conv_kernel, conv_shape_of
+from pyautodl.ops.conv.packed_weight import packed_weight
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
-from pyautodl.ops.packed_weight import packed_weight
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [
