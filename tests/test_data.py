@@ -18,6 +18,7 @@ from pyautodl.data import (
     RandomShift,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -209,6 +210,24 @@ def test_concat_and_subset():
     with pytest.raises(IndexError, match="index 5 of 5"):
         both[5]
     assert [x.item() for (x,) in (Subset(both, [4, 0])[i] for i in range(2))] == [4, 0]
+
+
+def test_datasets_side_by_side():
+    images, labels = TensorDataset(ad.arange(4).float()), [3, 2, 1, 0]
+    pairs = StackDataset(images, labels)
+    assert len(pairs) == 4
+    assert (pairs[1][0][0].item(), pairs[-1][1]) == (1, 0)
+    named = StackDataset(x=labels, y=ad.arange(4))
+    batch = next(iter(DataLoader(named, batch_size=2)))
+    assert {name: each.tolist() for name, each in batch.items()} == {
+        "x": [3, 2],
+        "y": [0, 1],
+    }
+    with pytest.raises(ValueError, match=r"StackDataset: .* one length, got \[4, 3\]"):
+        StackDataset(labels, labels[1:])
+    for given, by_name in (((), {}), ((labels,), {"x": labels})):
+        with pytest.raises(ValueError, match="StackDataset: expected datasets, or"):
+            StackDataset(*given, **by_name)
 
 
 # ---- loaders ----

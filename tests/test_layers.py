@@ -240,3 +240,20 @@ def test_a_power_takes_an_array_as_sums_do() -> None:
     x = ad.tensor([1.0, 2.0, 3.0])
     assert (x ** np.array([2.0, 0.0, 1.0], "f")).tolist() == [1.0, 1.0, 3.0]
     assert (np.array([2.0, 0.0, 1.0], "f") ** x).tolist() == [2.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "kind", ["Reflection", "Replication", "Circular", "Zero", "Constant"]
+)
+@pytest.mark.parametrize("padding", [1, (1, 0, 2, 1, 0, 1)])
+def test_padding_of_three_axes(kind: str, padding: Any) -> None:
+    torch: Any = pytest.importorskip("torch")
+    x = np.arange(54.0).reshape(1, 2, 3, 3, 3)
+    value = [0.5] * (kind == "Constant")
+    ours, theirs = ad.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    found = getattr(nn, f"{kind}Pad3d")(padding, *value)(ours)
+    expected = getattr(torch.nn, f"{kind}Pad3d")(padding, *value)(theirs)
+    (found * found).sum().backward()
+    (expected * expected).sum().backward()
+    assert found.tolist() == expected.tolist()
+    assert ours.grad.tolist() == theirs.grad.tolist()

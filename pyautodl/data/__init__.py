@@ -17,6 +17,7 @@ from pyautodl.data.dataset import (
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     as_dataset,

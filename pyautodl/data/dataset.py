@@ -17,6 +17,7 @@ __all__ = [
     "ConcatDataset",
     "Dataset",
     "IterableDataset",
+    "StackDataset",
     "Subset",
     "TensorDataset",
     "as_dataset",
@@ -154,6 +155,47 @@ class ConcatDataset(Dataset):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+
+class StackDataset(Dataset):
+    """Datasets side by side: a sample is one of each, as a tuple or by their names.
+
+    Args:
+        datasets: of one length.
+        named: the same by name, in place of them.
+
+    Raises:
+        ValueError: there are none or both kinds of them, or their lengths differ.
+
+    Example:
+        >>> from pyautodl.data import StackDataset
+        >>> StackDataset([1, 2], [3, 4])[1]
+        (2, 4)
+        >>> StackDataset(image=[1, 2], text=["a", "b"])[0]
+        {'image': 1, 'text': 'a'}
+    """
+
+    def __init__(self, *datasets: Any, **named: Any) -> None:
+        if bool(datasets) == bool(named):
+            raise ValueError("StackDataset: expected datasets, or datasets by name")
+        self.datasets: Any = named or datasets
+        lengths = [len(each) for each in self._all()]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"StackDataset: expected datasets of one length, got {lengths}"
+            )
+
+    def _all(self) -> Sequence[Any]:
+        named = isinstance(self.datasets, dict)
+        return list(self.datasets.values()) if named else self.datasets
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: each[index] for name, each in self.datasets.items()}
+        return tuple(each[index] for each in self.datasets)
+
+    def __len__(self) -> int:
+        return len(self._all()[0])
 
 
 def as_dataset(data: Any) -> Any:

@@ -10,14 +10,19 @@ from pyautodl.tensor import Tensor
 __all__ = [
     "CircularPad1d",
     "CircularPad2d",
+    "CircularPad3d",
     "ConstantPad1d",
     "ConstantPad2d",
+    "ConstantPad3d",
     "ReflectionPad1d",
     "ReflectionPad2d",
+    "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
+    "ReplicationPad3d",
     "ZeroPad1d",
     "ZeroPad2d",
+    "ZeroPad3d",
 ]
 
 
@@ -83,6 +88,23 @@ class ConstantPad2d(ConstantPad1d):
     ndim = 2
 
 
+class ConstantPad3d(ConstantPad1d):
+    """Pads the last three axes with a value.
+
+    Args:
+        padding: (left, right, top, bottom, front, back), or one number for all; negative
+            ones crop.
+        value: what stands there.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.ConstantPad3d(1, 0.5)(ad.ones(1, 1, 1, 1, 1)).sum()
+        tensor(14.)
+    """
+
+    ndim = 3
+
+
 class ZeroPad1d(_Pad):
     """Pads the last axis with zeros.
 
@@ -106,6 +128,18 @@ class ZeroPad2d(ZeroPad1d):
     """
 
     ndim = 2
+
+
+class ZeroPad3d(ZeroPad1d):
+    """Pads the last three axes with zeros.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.ZeroPad3d(1)(ad.ones(1, 1, 1, 1, 1)).shape
+        pyautodl.Size([1, 1, 3, 3, 3])
+    """
+
+    ndim = 3
 
 
 class ReflectionPad1d(ZeroPad1d):
@@ -132,6 +166,18 @@ class ReflectionPad2d(ReflectionPad1d):
     ndim = 2
 
 
+class ReflectionPad3d(ReflectionPad1d):
+    """Pads the last three axes with their mirror image.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.ReflectionPad3d(1)(ad.zeros(1, 1, 2, 2, 2)).shape
+        pyautodl.Size([1, 1, 4, 4, 4])
+    """
+
+    ndim = 3
+
+
 class ReplicationPad1d(ZeroPad1d):
     """Pads the last axis with the values at its edges.
 
@@ -156,6 +202,18 @@ class ReplicationPad2d(ReplicationPad1d):
     ndim = 2
 
 
+class ReplicationPad3d(ReplicationPad1d):
+    """Pads the last three axes with the values at their edges.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.ReplicationPad3d(1)(ad.zeros(1, 1, 2, 2, 2)).shape
+        pyautodl.Size([1, 1, 4, 4, 4])
+    """
+
+    ndim = 3
+
+
 class CircularPad1d(ZeroPad1d):
     """Pads the last axis with the values of its other end.
 
@@ -178,3 +236,15 @@ class CircularPad2d(CircularPad1d):
     """
 
     ndim = 2
+
+
+class CircularPad3d(CircularPad1d):
+    """Pads the last three axes with the values of their other ends.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nn.CircularPad3d(1)(ad.zeros(1, 1, 2, 2, 2)).shape
+        pyautodl.Size([1, 1, 4, 4, 4])
+    """
+
+    ndim = 3
