@@ -144,6 +144,9 @@ def test_other_spellings() -> None:
     assert ad.is_floating_point(x)
     assert x.pin_memory() is x
     assert not x.is_pinned()
+    assert (x.is_cpu, x.is_cuda, x.get_device()) == (True, False, -1)
+    assert x.is_signed()
+    assert not (x > 0).is_signed()
     assert tuple(ad.concatenate([x, x], dim=1).shape) == (2, 6)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import FLOATING, DType, as_dtype, float32
 from pyautodl.errors import BackendError, DTypeError
+from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
 
 __all__ = [
@@ -202,6 +203,21 @@ class Properties:
         return False
 
     @property
+    def is_cpu(self) -> bool:
+        """True: there is no other device."""
+        return True
+
+    def get_device(self) -> int:
+        """Return the number of the device; -1 stands for the CPU.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2).get_device()
+            -1
+        """
+        return -1
+
+    @property
     def layout(self) -> str:
         """'strided', the only layout of tensors."""
         return "strided"
@@ -240,7 +256,9 @@ class Properties:
             (3, 1)
         """
         strides = self._array.strides
-        return strides if dim is None else strides[integer("stride", "dim", dim)]
+        if dim is None:
+            return strides
+        return strides[normalize_axis("stride", dim, len(strides), self._array.shape)]
 
     def storage_offset(self) -> int:
         """Return the first element's place in the memory block.
@@ -284,6 +302,16 @@ class Properties:
             False
         """
         return self._array.dtype.category == FLOATING
+
+    def is_signed(self) -> bool:
+        """Whether the element type has negative numbers.
+
+        Example:
+            >>> import pyautodl as ad
+            >>> ad.ones(2).is_signed(), ad.ones(2, dtype=ad.uint8).is_signed()
+            (True, False)
+        """
+        return self._array.dtype.name not in ("bool", "uint8")
 
     def is_complex(self) -> bool:
         """False: there are no complex types.
