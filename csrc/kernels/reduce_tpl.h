@@ -9,6 +9,7 @@
 #include "math_tpl.h"
 #include "reduce/reduction.h"
 #include "shifted_tpl.h"
+#include "stream.h"
 
 #ifdef REAL
 #define ELEM REAL

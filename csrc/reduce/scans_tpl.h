@@ -2,9 +2,10 @@
  * out_(k-1). Totals are in double for floats, in int64 for integers.
  *
  * Lines are shared out to the threads. A line whose elements lie side by side runs by itself,
- * floats in vectors that are scanned within themselves; otherwise SCAN_SIDE neighbouring lines run
- * together, element by element of the axis, so that memory is read as it lies. The linear
- * recurrence takes one line at a time.
+ * floats in vectors that are scanned within themselves; as much is computed between two loads, it
+ * asks for memory ahead (stream.h). Otherwise SCAN_SIDE neighbouring lines run together, element by
+ * element of the axis, so that memory is read as it lies. The linear recurrence takes one line at a
+ * time.
  */
 
 /* Lines along `axis` of arrays of one shape (out first); they lie beside each other along the
@@ -83,9 +84,10 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 }
 
 #define SCAN_LINE(name, start, combine, go_on)                                                   \
-    V_INLINE void K(name##_way)(REAL *out, const REAL *x, int64_t n, int reverse) {              \
+    V_INLINE void K(name##_way)(REAL *out, const REAL *x, int64_t n, int far, int reverse) {     \
         const vec_t_f64 first = start - (vec_t_f64){0};                                          \
         const int64_t whole = n / SCAN_LANES * SCAN_LANES;                                       \
+        const int64_t later = (reverse ? -STREAM_AHEAD : STREAM_AHEAD) / (int64_t)sizeof(REAL);  \
         const mask_t_f64 end = (mask_t_f64){0} + (reverse ? 0 : SCAN_LANES - 1);                 \
         mask_t_f64 from[SCAN_STEPS];                                                             \
         vec_t_f64 total = first;                                                                 \
@@ -93,6 +95,10 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
         for (int64_t i = 0; i < whole; i += SCAN_LANES) {                                        \
             const int64_t at = reverse ? n - SCAN_LANES - i : i;                                 \
             K(scan_part) part;                                                                   \
+            if (far && i % SCAN_CACHE_LINE == 0) {                                               \
+                ask_to_read(x + at + later);                                                     \
+                ask_to_write(out + at + later);                                                  \
+            }                                                                                    \
             memcpy(&part, x + at, sizeof part);                                                  \
             vec_t_f64 v = __builtin_convertvector(part, vec_t_f64);                              \
             for (int k = 0; k < SCAN_STEPS; k++) {                                               \
@@ -111,17 +117,19 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
             out[at] = (REAL)rest;                                                                \
         }                                                                                        \
     }                                                                                            \
-    static void K(name##_line)(REAL *out, const REAL *x, int64_t n, int64_t reverse) {           \
+    static void K(name##_line)(REAL *out, const REAL *x, int64_t n, int far, int64_t reverse) {  \
         if (reverse) {                                                                           \
-            K(name##_way)(out, x, n, 1);                                                         \
+            K(name##_way)(out, x, n, far, 1);                                                    \
         } else {                                                                                 \
-            K(name##_way)(out, x, n, 0);                                                         \
+            K(name##_way)(out, x, n, far, 0);                                                    \
         }                                                                                        \
     }
 #else
 #define SCAN_LINE(name, start, combine, go_on)                                                   \
-    static void K(name##_line)(SCAN_OUT *out, const ELEM *x, int64_t n, int64_t reverse) {       \
+    static void K(name##_line)(SCAN_OUT *out, const ELEM *x, int64_t n, int far,                 \
+                               int64_t reverse) {                                                \
         K(total) total = start;                                                                  \
+        (void)far;                                                                               \
         for (int64_t i = 0; i < n; i++) {                                                        \
             const int64_t at = reverse ? n - 1 - i : i;                                          \
             total = combine(total, (K(total))x[at]);                                             \
@@ -179,6 +187,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
         const int64_t blocks = pyad_ceil_div(wide, group);                                       \
         int64_t begin, end;                                                                      \
         team_range(t, outer * blocks, 1, &begin, &end);                                          \
+        const int far = streams((end - begin) * l.n * (int64_t)sizeof(ELEM));                    \
         for (int64_t item = begin; item < end; item++) {                                         \
             const int64_t at = item % blocks * group;                                            \
             SCAN_OUT *out = (SCAN_OUT *)a->out.data + at * so;                                   \
@@ -188,7 +197,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
                 x += walk_offset(&l.outer, 1, last, item / blocks);                              \
             }                                                                                    \
             if (alone) {                                                                         \
-                K(name##_line)(out, x, l.n, a->reverse);                                         \
+                K(name##_line)(out, x, l.n, far, a->reverse);                                    \
             } else {                                                                             \
                 const int64_t side = pyad_min(group, wide - at);                                 \
                 K(name##_side)(out, x, &l, side, so, sx, a->reverse);                            \
