@@ -362,3 +362,30 @@ def test_cumprod_of_floats_that_fades_away_ends_at_zero(dim):
     far = [1e-38] * 8 + [1e38] * 8
     back = ad.tensor(far).reshape(-1, 1).cumprod(0)
     assert back[-1].item() == pytest.approx(1, rel=1e-5)
+
+
+# ---- running sums ----
+
+
+@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.parametrize("backward", [False, True])
+def test_running_sums_of_lines_that_no_cache_holds(backward):
+    values = np.random.default_rng(0).standard_normal((3, 800_003), np.float32)
+    x = ad.tensor(values, requires_grad=backward)
+
+    def run():
+        if not backward:
+            return x.cumsum(1).numpy()
+        x.grad = None
+        x.cumsum(1).sum().backward()
+        return x.grad.numpy()
+
+    with native.exact_threads(1):
+        one = run()
+    with native.exact_threads(3):
+        np.testing.assert_array_equal(run(), one)
+    if backward:
+        expected = np.broadcast_to(np.arange(800_003, 0, -1), (3, 800_003))
+    else:
+        expected = np.cumsum(values.astype(np.float64), 1)
+    np.testing.assert_allclose(one, expected, rtol=2e-7, atol=1e-9)

@@ -265,3 +265,37 @@ def test_a_bound_that_is_nan_shows() -> None:
 
 def test_more_differences_than_elements() -> None:
     assert ad.diff(FLOATS, n=10**12).tolist() == []
+
+
+# ---- numbers that are made in parts, or kept ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize(
+    ("start", "step"), [(0, 1), (0.0, 1), (7, -3), (2.5, 0.25), (1, 1e-3)]
+)
+def test_long_ranges_have_the_numbers_of_one_formula(start, step, dtype):
+    count = 50_001  # beyond several parts
+    end = start + (count - 0.5) * step
+    got = ad.arange(start, end, step, dtype=dtype).numpy()
+    expected = (start + np.arange(count) * step).astype(dtype)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_zeros_that_were_changed_are_zeros_in_the_next_tensor():
+    x = ad.ones(3)
+    x.zero_()
+    x += 1
+    y = ad.ones(3)
+    assert y.zero_().tolist() == [0, 0, 0]
+    assert x.tolist() == [1, 1, 1]
+
+
+def test_zeros_in_the_middle_of_a_graph_stop_the_gradient():
+    x = ad.ones(2, requires_grad=True)
+    y = x * 2
+    y.zero_()
+    (y + x).sum().backward()
+    assert x.grad.tolist() == [1, 1]
+    with pytest.raises(GradError, match="zero_: a leaf"):
+        x.zero_()

@@ -648,12 +648,11 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
     dtype = as_dtype(ndarray.dtype)
     if ndarray.ndim > MAX_DIMS:
         raise _too_many_axes(ndarray.shape)
-    if not _is_addressable(ndarray, dtype):
+    strides = _strides_in_elements(ndarray, dtype)
+    if strides is None:
         copy = empty(ndarray.shape, dtype)
         copy.numpy()[...] = ndarray
         return copy
-    itemsize = dtype.itemsize
-    strides = tuple([stride // itemsize for stride in ndarray.strides])
     # a view's address is that of its first element: offset 0 whatever lies before it
     storage = Storage(_address_of(ndarray), ndarray.nbytes, ndarray)
     array = Array(storage, 0, ndarray.shape, strides, dtype)
@@ -661,13 +660,21 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
     return array
 
 
-def _is_addressable(ndarray: np.ndarray[Any, Any], dtype: DType) -> bool:
-    itemsize, given = dtype.itemsize, ndarray.dtype
-    return (
-        (given is dtype.numpy or (given == dtype.numpy and given.isnative))
-        and ndarray.flags.behaved  # aligned and writable
-        and not any([stride % itemsize for stride in ndarray.strides])
-    )
+def _strides_in_elements(
+    ndarray: np.ndarray[Any, Any], dtype: DType
+) -> tuple[int, ...] | None:
+    """The strides of what kernels can address; None of what they can't."""
+    given = ndarray.dtype
+    if given is not dtype.numpy and not (given == dtype.numpy and given.isnative):
+        return None
+    if not ndarray.flags.behaved:  # aligned and writable
+        return None
+    itemsize, strides = dtype.itemsize, []
+    for stride in ndarray.strides:
+        if stride % itemsize:
+            return None
+        strides.append(stride // itemsize)
+    return tuple(strides)
 
 
 def _address_in_python(ndarray: np.ndarray[Any, Any]) -> int:

@@ -849,12 +849,28 @@ def arange(
         kind = get_default_dtype() if floats else int64
     else:
         kind = as_dtype(dtype)
+    _check_device(device)
     count = math.ceil((end - start) / step)
-    values = np.arange(count)
+    array = backends.empty((count,), kind)
+    _fill_range(array.numpy(), start, step, kind)
+    return _leaf(array, requires_grad)
+
+
+# elements of a range that are made at once, so that they are in the caches
+_RANGE_PART = 1 << 14
+
+
+def _fill_range(out: np.ndarray[Any, Any], start: Any, step: Any, kind: DType) -> None:
+    count = len(out)
     # by one from 0, as mostly, they are the numbers themselves
-    if (start, step) != (0, 1) or type(start) is not int or type(step) is not int:
-        values = start + values * step
-    return _sequence("arange", values, kind, device, requires_grad)
+    plain = type(start) is int and type(step) is int and start == 0 and step == 1
+    for at in range(0, count, _RANGE_PART):
+        values = np.arange(at, min(at + _RANGE_PART, count))
+        if not plain:
+            values = start + values * step
+            if values.dtype.kind == "f":
+                _check_range("arange", values, kind)
+        out[at : at + _RANGE_PART] = values
 
 
 @explained
@@ -1024,7 +1040,15 @@ def zero_(self: Tensor) -> Tensor:
         >>> ad.ones(2).zero_()
         tensor([0., 0.])
     """
-    return fill_(self, 0)
+    self._check_inplace("zero_")
+    array = self._array
+    return self._assign("zero_", _zeros(array.dtype.code, array.shape))
+
+
+@lru_cache(maxsize=1024)
+def _zeros(code: int, shape: tuple[int, ...]) -> Tensor:
+    """What `zero_` copies: such tensors are kept."""
+    return make(backends.repeated(0, DTYPES[code], shape, "zero_"), None, False)
 
 
 @method
