@@ -11,6 +11,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
 pytestmark = pytest.mark.usefixtures("backend")
@@ -93,6 +94,19 @@ def test_std_of_a_constant_has_gradient_0():
 
 def test_constant_float32_has_no_variance():
     assert ad.full((1000,), 0.1).std().item() == 0
+
+
+@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_numbers_have_no_variance_and_a_last_place_has(dtype, isa):
+    values = np.full(20_000, 0.1, dtype)
+    with ad.use_backend("native"), use_isa(isa):
+        assert ad.tensor(values).std().item() == 0
+        values[3] = np.nextafter(values[3], dtype(1))
+        got = ad.tensor(values).std().item()
+    step = float(values[3]) - float(values[0])
+    assert got == pytest.approx(step / 20_000**0.5, rel=1e-3)
 
 
 def test_second_order_of_std_at_0_is_0():

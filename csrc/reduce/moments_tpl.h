@@ -30,10 +30,13 @@ static inline void K(var_merge)(const void *args, K(moments) *state, const K(mom
     }
 }
 
-/* Of n numbers, from the sums of their distances from `shift` and of these squared. */
+/* Of n numbers, from the sums of their distances from `shift` and of these squared. What is left of equal
+ * numbers beside the square of their common distance is rounding; a difference in the last place of one
+ * of them is far more. */
 static inline K(moments) K(moments_of)(double n, double shift, double sum, double squares) {
     const double level = sum / n, around = squares - sum * level;
-    return (K(moments)){n, shift + level, around > 0 || around != around ? around : 0};
+    const int differ = around > 0x1p-44 * squares || !(squares <= DBL_MAX);
+    return (K(moments)){n, shift + level, differ ? around : 0};
 }
 
 /* The mean of n numbers, about: distances from it are small, and moments_of sees to the rest. */
