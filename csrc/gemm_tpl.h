@@ -348,11 +348,39 @@ GEMM_INLINE int K(gemm_is_plain)(const K(gemm_problem) *p) {
            p->activation == PYAD_ACTIVATION_NONE;
 }
 
+/* A linear layer's case: C's rows along memory, a bias of the columns, at most a clamp, which is one
+ * without bounds where there is none. */
+GEMM_INLINE int K(gemm_is_linear)(const K(gemm_problem) *p) {
+    return p->c_col == 1 && p->bias_col != NULL && p->bias_row == NULL && p->residual == NULL &&
+           p->activation != PYAD_ACTIVATION_LEAKY;
+}
+
+static void K(gemm_update_linear)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
+                                  int64_t rows, int64_t col, int64_t cols, int add) {
+    int bounded = p->activation == PYAD_ACTIVATION_CLAMP;
+    vec low = v_set1(bounded ? p->p0 : (REAL)-INFINITY);
+    vec high = v_set1(bounded ? p->p1 : (REAL)INFINITY);
+    for (int64_t j = 0; j < cols; j += VL) {
+        int64_t n = pyad_min(VL, cols - j);
+        REAL *restrict c = p->c + row * p->c_row + col + j;
+        vec bias = v_load_live(p->bias_col + col + j, n);
+        for (int64_t i = 0; i < rows; i++, c += p->c_row) {
+            vec v = v_load(tile + i * GEMM_NR + j);
+            if (add) v += v_load_live(c, n);
+            v_store_live(c, v_min(high, v_max(low, v + bias)), n);
+        }
+    }
+}
+
 /* Bring a tile of sums into C at (row, col). */
 static void K(gemm_update)(const K(gemm_problem) *p, const REAL *restrict tile, int64_t row,
                            int64_t rows, int64_t col, int64_t cols, int add, int last) {
     if (p->c_col == 1 && (!last || K(gemm_is_plain)(p))) {
         K(gemm_update_plain)(p->c + row * p->c_row + col, p->c_row, tile, rows, cols, add);
+        return;
+    }
+    if (last && K(gemm_is_linear)(p)) {
+        K(gemm_update_linear)(p, tile, row, rows, col, cols, add);
         return;
     }
     for (int64_t i = 0; i < rows; i++, tile += GEMM_NR) {
