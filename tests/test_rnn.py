@@ -332,7 +332,7 @@ def test_second_derivatives(kind: type) -> None:
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize(("inputs", "hidden"), [(5, 33), (300, 160)])
+@pytest.mark.parametrize(("inputs", "hidden"), [(5, 33), (700, 160)])
 def test_threads_do_not_change_a_bit(kind: type, inputs: int, hidden: int) -> None:
     """Few sequences: threads share the units. Many: the sequences."""
     layer = kind(inputs, hidden)
