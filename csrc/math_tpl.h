@@ -2,7 +2,7 @@
  *
  * Include it at the top of a kernel template (it is empty for the integer types); v_exp(x) and its
  * kin then work on `vec`. Errors are about 2 ulp at most over the whole range, but for what is made of
- * several of them: tanh and sigmoid 2.5, erfc 4, gelu where it is nearly zero some 20. Infinities, NaN,
+ * several of them: sigmoid 2.5, tanh 2.7, erfc 4, gelu where it is nearly zero some 20. Infinities, NaN,
  * -0 and subnormal numbers come out as IEEE 754 and C99 say. Each lane is computed for itself, so the
  * element of a tail equals that of a full vector. Tables are looked up in registers alone, where the
  * instruction set can (V_TABLES). Code branches on data only for rare
@@ -79,6 +79,7 @@ typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 #undef LN2
 #undef LOG2_E
 #undef EXP_BEND
+#undef EXP_ROUNDER
 #undef LN2_HI
 #undef LN2_LO
 #undef PI_2

@@ -498,6 +498,36 @@ def test_the_normal_distribution_in_float32(isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", available_isas())
+def test_exponentials_in_float32(isa: str) -> None:
+    """Near 0, near the steps of tables, and near the largest numbers."""
+    sizes = [10.0 ** np.linspace(-30, 1.9, 40_001), np.linspace(0, 1, 20_001)]
+    x = np.concatenate([*sizes, *(-each for each in sizes)]).astype(np.float32)
+    wide = x.astype(np.float64)
+    want = {
+        "exp": (np.exp(wide), 1.1),
+        "expm1": (np.expm1(wide), 2.0),
+        "tanh": (np.tanh(wide), 2.8),
+        "sigmoid": (1 / (1 + np.exp(-wide)), 2.6),
+        "sinh": (np.sinh(wide), 3.0),
+    }
+    far = np.linspace(88.5, 89, 5001).astype(np.float32)
+    with use_isa(isa):
+        for name, (exact, most) in want.items():
+            function = getattr(ad, name)
+            got = function(ad.tensor(x)).numpy()
+            assert _ulps(got, exact) < most, name
+            for at in (7, 40_003):
+                alone = function(ad.tensor(x[at : at + 1])).numpy()
+                assert alone.tobytes() == got[at : at + 1].tobytes(), name
+        for name in ("exp", "expm1"):
+            got = getattr(ad, name)(ad.tensor(far)).numpy()
+            exact = getattr(np, name)(far.astype(np.float64))
+            held = exact < np.finfo(np.float32).max
+            assert _ulps(got[held], exact[held]) < 3, name
+            assert (got[~held] == INF).all(), name
+
+
+@pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_logarithms_at_the_edges_are_those_of_c(dtype: str, isa: str) -> None:
     info = np.finfo(dtype)

@@ -35,6 +35,11 @@ V_INLINE vec v_entry(const REAL *table, mask index) {
     return (vec)_mm512_permutex2var_ps((__m512)low, (__m512i)index, (__m512)high);
 }
 
+/* entry index % 16 of a table in one register */
+V_INLINE vec v_short_entry(const REAL *table, mask index) {
+    return (vec)_mm512_permutexvar_ps((__m512i)index, (__m512)v_load(table));
+}
+
 /* c[0] + c[1] t + ... + c[n-1] t^(n-1), where each is a table */
 V_INLINE vec v_piece(vec t, mask index, const REAL (*c)[32], int n) {
     vec p = v_entry(c[n - 1], index);

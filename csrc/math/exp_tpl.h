@@ -51,9 +51,46 @@ V_INLINE vec K(v_exp_subnormal)(vec x, vec e) {
     return v_select(deep, K(v_exp_times)(inside, (vec){0}, v_set1((REAL)1)), e);
 }
 
+#ifdef V_TABLES
+/* 2^(i / 16), which one register holds: what remains of x is so small that a polynomial of half the
+ * length is enough */
+static const REAL exp_step[] = {
+    1.0f, 1.0442737f, 1.0905077f, 1.1387886f, 1.1892071f, 1.2418578f, 1.2968396f, 1.3542556f,
+    1.4142135f, 1.4768262f, 1.5422108f, 1.6104903f, 1.6817929f, 1.7562522f, 1.8340081f, 1.9152066f};
+/* 2^(i / 16) / exp_step[i] - 1 */
+static const REAL exp_lost[] = {
+    0.0f, 4.628547e-8f, -1.19921575e-8f, 4.7297824e-8f, 3.193418e-8f, 3.6210572e-8f,
+    -3.099072e-8f, -7.475213e-9f, 1.7114271e-8f, -3.0476834e-8f, 5.233334e-9f,
+    6.1075918e-9f, -1.4719605e-8f, -5.258795e-9f, -6.1282597e-9f, 5.1406093e-9f};
+
+/* a multiple of 1/16 near log2(exp(x)), plus this: its lowest bits are the number of the step */
+#define EXP_ROUNDER v_set1(ROUNDER / 16)
+V_INLINE vec v_exp_shifted(vec x) { return v_fma(x, LOG2_E, EXP_ROUNDER); }
+
+/* x - k ln 2 */
+V_INLINE vec v_exp_remainder(vec x, vec k) { return v_fma(k, -LN2_LO, v_fma(k, -LN2_HI, x)); }
+
+/* 2^-floor(k) exp(x) for x from EXP_LOWEST to EXP_MOST; of others only k counts. To 0.6 ulp if
+ * `exact`, else to 1.1. */
+V_INLINE vec v_exp_parts(vec x, vec *k, const int exact) {
+    /* (exp(r) - 1) / r, |r| <= ln(2) / 32 */
+    static const REAL c[] = {1.0f, 0.5000098f, 0.16666862f};
+    const vec shifted = v_exp_shifted(x);
+    *k = shifted - EXP_ROUNDER;
+    const vec r = v_exp_remainder(x, *k), step = v_short_entry(exp_step, (mask)shifted);
+    if (!exact) return v_fma(step * r, v_poly(r, c), step);
+    return v_fma(step, v_fma(r, v_poly(r, c), v_short_entry(exp_lost, (mask)shifted)), step);
+}
+
+V_INLINE vec K(v_exp_high)(vec x) {
+    vec k, part = v_exp_parts(v_min(EXP_MOST, x), &k, 1);
+    return v_times_power(part, k);
+}
+#else
 V_INLINE vec K(v_exp_high)(vec x) {
     return K(v_exp_times)(v_min(EXP_MOST, x), (vec){0}, v_set1((REAL)1));
 }
+#endif
 
 V_SELDOM vec K(v_exp_low)(vec x) {
     vec e = K(v_exp_high)(v_max(EXP_LOWEST, x));
@@ -64,7 +101,27 @@ V_INLINE vec v_exp(vec x) {
     return v_any_less(x, EXP_LOWEST) ? K(v_exp_low)(x) : K(v_exp_high)(x);
 }
 
+#ifdef V_TABLES
 /* exp(x) for EXP_LOWEST <= x <= 0; NaN passes */
+V_INLINE vec K(exp_normal)(vec x) {
+    vec k, part = v_exp_parts(x, &k, 1);
+    return v_times_power(part, k);
+}
+
+/* Lanes that would be subnormal are 0, and are not computed. */
+V_INLINE vec v_exp_not_low(vec x, const int exact) {
+    const __mmask16 some = _mm512_cmp_ps_mask((__m512)x, (__m512)EXP_LOWEST, _CMP_NLT_UQ);
+    vec k, part = v_exp_parts(x, &k, exact);
+    return (vec)_mm512_maskz_scalef_ps(some, (__m512)part, (__m512)k);
+}
+
+/* exp(x) for x <= 0, as logits less the largest are: no overflow; NaN passes. What would be
+ * subnormal is 0. */
+V_INLINE vec K(exp_below)(vec x) { return v_exp_not_low(x, 0); }
+
+/* the same with the bits of exp_normal */
+V_INLINE vec K(exp_normal_or_0)(vec x) { return v_exp_not_low(x, 1); }
+#else
 V_INLINE vec K(exp_normal)(vec x) {
 #if VECTOR_BYTES == 64
     static const REAL c[] = {1, 1, EXP_BEND}; /* exp(r) */
@@ -78,14 +135,15 @@ V_INLINE vec K(exp_normal)(vec x) {
 #endif
 }
 
-/* exp(x) for x <= 0, as logits less the largest are: no overflow; NaN passes. What would be
- * subnormal is 0. */
 V_INLINE vec K(exp_below)(vec x) {
     return v_select(x < EXP_LOWEST, (vec){0}, K(exp_normal)(v_max(EXP_LOWEST, x)));
 }
 
+V_INLINE vec K(exp_normal_or_0)(vec x) { return K(exp_below)(x); }
+#endif
+
 V_SELDOM vec K(exp_deep)(vec x, vec counted) {
-    return K(v_exp_subnormal)(counted, K(exp_below)(x));
+    return K(v_exp_subnormal)(counted, K(exp_normal_or_0)(x));
 }
 
 /* the same, where subnormal results count if `counted` is x, and not if it is 0 */
@@ -134,6 +192,17 @@ V_INLINE vec exp2_short(vec x) {
 #endif
 
 /* exp(x) - 1 for x no less than where it is -1 */
+#ifdef V_TABLES
+V_INLINE vec K(v_expm1_clamped)(vec x) {
+    static const REAL c[] = {0.5f, 0.16666862f, 0.041666992f}; /* (exp(r) - 1 - r) / r^2 */
+    /* as far as 2^k is a number */
+    const vec shifted = v_min(EXP_ROUNDER + v_set1(127.9375f), v_exp_shifted(x));
+    const vec k = shifted - EXP_ROUNDER, r = v_exp_remainder(x, k);
+    const vec power = v_times_power(v_short_entry(exp_step, (mask)shifted), k);
+    const vec more = r + v_fma(r, r * v_poly(r, c), v_short_entry(exp_lost, (mask)shifted));
+    return v_fma(power, more, power - (REAL)1);
+}
+#else
 V_INLINE vec K(v_expm1_clamped)(vec x) {
     mask n;
     vec r, tail = K(v_exp_reduce)(x, (vec){0}, &r, &n);
@@ -141,6 +210,7 @@ V_INLINE vec K(v_expm1_clamped)(vec x) {
     vec far = (REAL)2 * (v_fma(half, r, half - (REAL)0.5) + half * tail);
     return v_select(n == 0, r + tail, far);
 }
+#endif
 
 V_INLINE vec v_expm1(vec x) {
     vec inside = v_max(v_set1(PICK(-20.0, -40.0)), x);
