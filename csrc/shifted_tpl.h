@@ -40,6 +40,9 @@ V_INLINE vec K(columns_max)(const REAL *x, int64_t n, int64_t step, int64_t widt
     return v_max(v_max(a, b), v_max(c, d));
 }
 
+/* what is subtracted: an infinite maximum would make NaN of itself */
+V_INLINE vec K(v_finite_or_zero)(vec x) { return v_select(x - x == (vec){0}, x, (vec){0}); }
+
 /* exp(x - shift) for x up to shift; where the largest x is infinite, shift is 0, and 1 */
 V_INLINE vec K(exp_shifted)(vec x, vec shift) { return K(exp_below)(v_min((vec){0}, x - shift)); }
 
@@ -62,7 +65,7 @@ V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64
     const vec before = v_load_n(max, n);
     vec top = before;
     for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
-    const vec shift = v_select(top - top == (vec){0}, top, (vec){0});
+    const vec shift = K(v_finite_or_zero)(top);
     vec even = v_load_n(sum, n) * K(exp_shifted)(before, shift), odd = {0};
     for (int64_t i = 0; i < rows; i += 2) {
         even += K(exp_shifted)(v_load_n(x + i * stride, n), shift);
@@ -94,12 +97,15 @@ V_INLINE void K(block_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t
     }
 }
 
-/* all ones in the first n lanes */
-V_INLINE mask K(first_lanes)(int64_t n) {
+/* 0, 1, ... */
+V_INLINE mask K(lanes)(void) {
     mask lane;
     for (int64_t i = 0; i < VL; i++) lane[i] = (mask_item)i;
-    return lane < (mask_item)n;
+    return lane;
 }
+
+/* all ones in the first n lanes */
+V_INLINE mask K(first_lanes)(int64_t n) { return K(lanes)() < (mask_item)n; }
 
 /* ---- tiles: element j of up to VL rows of length n is at tile[j * VL ...] ---- */
 
@@ -242,6 +248,60 @@ V_INLINE void K(rows_of_elements)(int64_t n, mask *row_of) {
 
 /* for each element what its row has */
 V_INLINE vec K(of_rows)(vec each, mask row_of) { return V_SHUFFLE(each, row_of); }
+
+/* ---- rows of one vector: what is found of VL of them meets in one, without a transposed tile ---- */
+
+#if VECTOR_BYTES == 64
+#define IS_VECTOR(n) ((n) == VL)
+#else
+#define IS_VECTOR(n) 0
+#endif
+
+/* Of a the lanes without `by` in their number, of b the others, each with the lane `by` before or
+ * behind: the larger one, or the sum if `add`. */
+V_INLINE vec K(lanes_meet)(vec a, vec b, const int by, const int add) {
+    enum { lanes = VL };
+    mask_item own[lanes], partner[lanes];
+    mask from_own, from_partner;
+#pragma GCC unroll 16
+    for (int l = 0; l < lanes; l++) {
+        own[l] = l & by ? lanes + l : l;
+        partner[l] = own[l] ^ by;
+    }
+    memcpy(&from_own, own, sizeof own);
+    memcpy(&from_partner, partner, sizeof partner);
+    const vec x = V_SHUFFLE_TWO(a, b, from_own), y = V_SHUFFLE_TWO(a, b, from_partner);
+    return add ? x + y : v_max(x, y);
+}
+
+/* lane i: the largest element, or the sum, of row i */
+V_INLINE vec K(rows_meet)(const REAL *x, const int add) {
+    enum { lanes = VL };
+    vec v[lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; i++) v[i] = v_load(x + i * lanes);
+#pragma GCC unroll 4
+    for (int by = 1; by < lanes; by *= 2) {
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i += 2 * by) v[i] = K(lanes_meet)(v[i], v[i + by], by, add);
+    }
+    return v[0];
+}
+
+/* Of VL rows: the largest of each, exponentials below it, and their sums; where a row is -inf and
+ * `masked`, below 0. Meanwhile asks for as much at `ahead` and, if not NULL, `result`. e may be x. */
+TILE_CALL K(vector_rows)(const REAL *x, REAL *e, const int masked, const REAL *ahead,
+                         const REAL *result, REAL *largest, REAL *sum) {
+    vec top = K(rows_meet)(x, 0);
+    if (masked) top = v_select(top == -V_INF, (vec){0}, top);
+    v_store(largest, top);
+    for (int64_t i = 0; i < VL; i++) {
+        K(fetch_ahead)(ahead + i * VL, 0, 1);
+        if (result != NULL) K(claim_ahead)(result + i * VL);
+        v_store(e + i * VL, K(exp_below)(v_load(x + i * VL) - v_set1(largest[i])));
+    }
+    v_store(sum, K(rows_meet)(e, 1));
+}
 
 /* ---- rows: n >= VL contiguous elements ---- */
 

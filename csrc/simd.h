@@ -32,6 +32,7 @@
 #define v_load_live K(v_load_live)
 #define v_store_live K(v_store_live)
 #define v_store_n K(v_store_n)
+#define v_gather_n K(v_gather_n)
 #define v_fma K(v_fma)
 #define v_select K(v_select)
 #define v_times_power K(v_times_power)
@@ -124,7 +125,7 @@ static inline vec_t_f64 v_sqrt_f64(vec_t_f64 a) {
 }
 
 #if VECTOR_BYTES == 64
-/* a * 2^n for whole n, rounded once where the result is subnormal */
+/* a * 2^floor(n), rounded once where the result is subnormal */
 static inline vec_t_f32 v_times_power_f32(vec_t_f32 a, vec_t_f32 n) {
     return (vec_t_f32)_mm512_scalef_ps((__m512)a, (__m512)n);
 }
@@ -294,6 +295,12 @@ static inline vec_t_f32 v_load_n_f32(const float *p, int64_t n) {
 
 static inline vec_t_f64 v_load_n_f64(const double *p, int64_t n) {
     return (vec_t_f64)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+
+/* the elements at p[at[0]], p[at[1]], ..., n of them */
+static inline vec_t_f32 v_gather_n_f32(const float *p, mask_t_f32 at, int64_t n) {
+    const __mmask16 live = (__mmask16)((1u << n) - 1);
+    return (vec_t_f32)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), live, (__m512i)at, p, 4);
 }
 
 static inline void v_store_n_f32(float *p, vec_t_f32 a, int64_t n) {

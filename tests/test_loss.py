@@ -45,7 +45,7 @@ def test_absolute_and_square_errors_as_mean_and_sum(shape, reduction):
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-@pytest.mark.parametrize("shape", [(6, 4), (2, 4, 5), (2, 4, 3, 3), (5, 40)])
+@pytest.mark.parametrize("shape", [(6, 4), (37, 16), (2, 4, 5), (2, 4, 3, 3), (5, 40)])
 def test_class_numbers_equal_one_hot_labels(shape, reduction):
     rng = np.random.default_rng(0)
     logits = rng.standard_normal(shape).astype(np.float32)
@@ -371,6 +371,27 @@ def test_no_weight_becomes_nan():
         ).backward()
     optimizer.step()
     ad.testing.assert_close(model.weight.detach(), before, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [3, 4, 8, 16, 50])
+def test_a_row_has_the_same_loss_alone_and_among_others(classes, dtype):
+    random = np.random.default_rng(classes)
+    logits = (20 * random.standard_normal((37, classes))).astype(dtype)
+    labels = random.integers(0, classes, 37)
+    labels[::5] = -100
+    wide = logits.astype(np.float64)
+    own = np.take_along_axis(wide, np.maximum(labels, 0)[:, None], 1)[:, 0]
+    expected = np.where(labels < 0, 0, np.logaddexp.reduce(wide, 1) - own)
+
+    def losses(rows):
+        at, target = ad.tensor(logits[rows]), ad.tensor(labels[rows])
+        return F.cross_entropy(at, target, reduction="none").numpy()
+
+    together = losses(slice(None))
+    np.testing.assert_allclose(together, expected, rtol=1e-5, atol=1e-5)
+    for row in (1, 4, 21, 36):
+        np.testing.assert_array_equal(together[row], losses(slice(row, row + 1))[0])
 
 
 @pytest.mark.parametrize("classes", [3, 50])

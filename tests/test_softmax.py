@@ -118,6 +118,25 @@ def test_rows_of_every_short_length(name, dtype):
         np.testing.assert_allclose(x.grad.numpy(), slope, bound, bound)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "masked_softmax"])
+@pytest.mark.parametrize("n", [4, 8, 16, 20])
+def test_a_row_has_the_same_bits_alone_and_among_others(n, name, dtype):
+    random = np.random.default_rng(n)
+    x = (20 * random.standard_normal((37, n))).astype(dtype)
+    kept = random.random((37, n)) < 0.7
+    kept[5] = False
+
+    def result(rows):
+        if name == "masked_softmax":
+            return F.masked_softmax(ad.tensor(x[rows]), ad.tensor(kept[rows])).numpy()
+        return getattr(F, name)(ad.tensor(x[rows]), 1).numpy()
+
+    together = result(slice(None))
+    for row in (0, 5, 21, 36):
+        np.testing.assert_array_equal(together[row], result(slice(row, row + 1))[0])
+
+
 @pytest.mark.parametrize(("ndim", "axis"), [(0, 0), (1, 0), (2, 1), (3, 0), (4, 1)])
 def test_axis_that_is_not_named_is_pytorchs(ndim, axis):
     x = ad.randn(*range(2, 2 + ndim))

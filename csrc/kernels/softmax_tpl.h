@@ -4,6 +4,7 @@
  *   inner > 1          columns: VL neighbours of `inner` at a time, down the n rows; of many rows,
  *                      blocks of columns row by row
  *   inner = 1, n = 2   pairs: each element and its partner are in one vector
+ *   inner = 1, n = VL  rows of one vector (AVX-512): VL of them have their sums in one vector
  *   inner = 1, small n tiles: VL rows are transposed into a buffer and summed up as columns, since
  *                      a row alone would not fill a vector and end in a sum across its lanes;
  *                      what takes few operations is then done to the rows as they lie
@@ -326,6 +327,33 @@ V_INLINE void K(strip_bwd)(int kind, const REAL *g, const REAL *y, REAL *dx, int
     K(flat_slopes)(kind, g, y, dx, n, rows, row_of, tiles);
 }
 
+/* ---- rows of one vector ---- */
+
+/* VL rows; y may be x */
+V_INLINE void K(vector_fwd)(int kind, const REAL *x, REAL *y) {
+    REAL largest[VL], last[VL], buffer[VL * VL];
+    const int64_t size = VL * VL;
+    REAL *e = kind == LOG_SOFTMAX ? buffer : y;
+    K(vector_rows)(x, e, kind == MASKED_SOFTMAX, x + size, y + size, largest, last);
+    const vec sum = v_load(last);
+    vec scale = v_set1((REAL)1) / sum;
+    if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);
+    v_store(last, kind == LOG_SOFTMAX ? v_log(sum) : scale);
+    for (int64_t i = 0; i < VL; i++, x += VL, y += VL) {
+        const vec each = v_set1(last[i]);
+        v_store(y, kind == LOG_SOFTMAX ? (v_load(x) - v_set1(largest[i])) - each : v_load(y) * each);
+    }
+}
+
+V_INLINE void K(vectors_fwd)(int kind, const REAL *x, REAL *y, int64_t rows) {
+    REAL some[VL * VL] = {0};
+    for (; rows >= VL; rows -= VL, x += VL * VL, y += VL * VL) K(vector_fwd)(kind, x, y);
+    if (rows == 0) return;
+    memcpy(some, x, (size_t)(rows * VL) * sizeof(REAL));
+    K(vector_fwd)(kind, some, some);
+    memcpy(y, some, (size_t)(rows * VL) * sizeof(REAL));
+}
+
 /* ---- rows of two: each element meets its partner in the vector ---- */
 
 V_INLINE void K(pairs)(int kind, const REAL *a, const REAL *b, REAL *out, int64_t n) {
@@ -420,6 +448,10 @@ V_INLINE void K(softmax_rows)(int kind, const REAL *a, const REAL *b, REAL *out,
     team_range(t, v.outer, VL, &begin, &end);
     if (v.n == 2 && kind != LOG_SOFTMAX) {
         K(pairs)(kind, a + 2 * begin, b + 2 * begin, out + 2 * begin, 2 * (end - begin));
+        return;
+    }
+    if (IS_VECTOR(v.n) && !IS_BWD(kind)) {
+        K(vectors_fwd)(kind, a + begin * v.n, out + begin * v.n, end - begin);
         return;
     }
     if (K(in_tiles)(kind, v.n)) {

@@ -207,6 +207,21 @@ TILE_CALL K(strip_sums)(const K(classes) *e, int mixed, const REAL *tx, const RE
     }
 }
 
+/* of rows of one vector, without probabilities */
+V_INLINE void K(vectors_sums)(const REAL *x, int64_t rows, K(unit_sums) *s) {
+    REAL e[VL * VL];
+    for (int64_t r = 0; r < rows; r += VL, x += VL * VL, s++) {
+        const int64_t some = pyad_min(VL, rows - r);
+        if (some < VL) {
+            memset(e, 0, sizeof e);
+            memcpy(e, x, (size_t)(some * VL) * sizeof(REAL));
+        }
+        K(vector_rows)(some < VL ? e : x, e, 0, x + rows * VL, NULL, s->largest, s->sum);
+        memset(s->mass, 0, sizeof s->mass);
+        memset(s->dot, 0, sizeof s->dot);
+    }
+}
+
 /* of `rows` rows from `first` on: a strip, or one unit */
 V_INLINE void K(layout_sums)(const K(classes) *e, int mixed, int64_t first, int64_t rows,
                              K(unit_sums) *s) {
@@ -218,6 +233,8 @@ V_INLINE void K(layout_sums)(const K(classes) *e, int mixed, int64_t first, int6
         } else {
             K(columns_sums)(e, mixed, x, probs, e->v.inner, rows, 0, NULL, s);
         }
+    } else if (IS_VECTOR(e->v.n) && !mixed) {
+        K(vectors_sums)(x, rows, s);
     } else if (e->v.n <= TILE_CLASSES) {
         const int64_t readable = (e->rows - first) * e->v.n;
         REAL tx[STRIP_SIZE], tp[STRIP_SIZE];
@@ -246,6 +263,13 @@ V_INLINE vec K(own_logits)(const K(classes) *e, int64_t first, int64_t width,
     const REAL *x = e->x + K(element)(e, first, 0);
     const int64_t row = K(row_step)(e), inner = e->v.inner;
     const mask label = t->label & (t->label >= 0);
+#if VECTOR_BYTES == 64 && DTYPE == PYAD_FLOAT32
+    /* a vector of what was stored one by one would have to wait for all of it */
+    if (e->v.n * inner <= INT32_MAX / VL) {
+        const mask at = label * (mask_item)inner + K(lanes)() * (mask_item)row;
+        return v_gather_n(x, at, width);
+    }
+#endif
     REAL own[LANES] = {0};
     for (int64_t i = 0; i < width; i++) {
         own[i] = x[i * row + (int64_t)label[i] * inner];
