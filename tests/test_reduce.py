@@ -365,6 +365,25 @@ def test_logsumexp_of_short_rows(rows: int, columns: int, dtype: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=near, atol=near)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [3, 40, 1030])
+@pytest.mark.parametrize("rows", [70, 1000])
+def test_logsumexp_of_columns_in_pieces(rows: int, columns: int, dtype: str) -> None:
+    """Sums of a few rows meet; infinite and unknown elements, far maxima."""
+    rng = np.random.default_rng(rows * columns)
+    x = (30 * rng.standard_normal((rows, columns))).astype(dtype)
+    x[: rows // 2] += 500
+    x[:, rng.integers(columns)] = -np.inf
+    x[: rows // 3, rng.integers(columns)] = -np.inf
+    for special in (np.inf, np.nan):
+        x[rng.integers(rows), rng.integers(columns)] = special
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp.reduce(x.astype(np.float64), 0)
+    near = 4 * np.finfo(dtype).eps
+    found = ad.logsumexp(ad.tensor(x), 0).numpy()
+    np.testing.assert_allclose(found, expected, rtol=near, atol=near)
+
+
 @pytest.mark.parametrize("dim", [0, 1])
 def test_cumprod_of_floats_that_fades_away_ends_at_zero(dim):
     """Its total would stay at the smallest subnormal double, which costs time for ever."""

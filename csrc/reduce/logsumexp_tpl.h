@@ -10,7 +10,6 @@ typedef struct {
 
 static inline REAL K(exp1)(REAL x) { return v_exp(v_set1(x))[0]; }
 
-/* what is subtracted: an infinite maximum would make NaN of itself */
 static inline REAL K(finite_or_zero)(REAL x) { return x - x == 0 ? x : 0; }
 
 static inline K(exponents) K(logsumexp_start)(const void *args, int64_t o) {
@@ -64,37 +63,38 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     K(logsumexp_merge)(args, state, &part);
 }
 
-/* Columns begin .. begin+n-1, n <= VL, of the sums of a few rows: as logsumexp_merge. */
-static inline void K(logsumexp_meet)(K(exponents) *states, const REAL *max, const REAL *sum,
-                                     int64_t n) {
-    REAL old[VL] = {0}, shift[VL] = {0};
-    REAL mine[VL] = {0}, theirs[VL] = {0};
-    for (int64_t l = 0; l < n; l++) {
-        const REAL best = BETTER(max[l], states[l].max, >) ? max[l] : states[l].max;
-        old[l] = K(finite_or_zero)(states[l].max);
-        shift[l] = K(finite_or_zero)(best);
-        theirs[l] = K(finite_or_zero)(max[l]) - shift[l];
-        states[l].max = best;
-    }
-    v_store(mine, v_exp(v_load(old) - v_load(shift)));
-    v_store(theirs, v_exp(v_load(theirs)));
-    for (int64_t l = 0; l < n; l++) {
-        const double kept = states[l].sum == 0 ? 0 : states[l].sum * (double)mine[l];
-        states[l].sum = kept + (sum[l] == 0 ? 0 : (double)sum[l] * (double)theirs[l]);
+/* logsumexp_merge of n states each. Where a maximum is infinite, a sum of 0 or infinity stays what
+ * it is. */
+static inline void K(logsumexp_merge_all)(const void *args, K(exponents) *states,
+                                          const K(exponents) *others, int64_t n) {
+    (void)args;
+    for (int64_t i = 0; i < n; i += VL, states += VL, others += VL) {
+        const int64_t width = pyad_min(VL, n - i);
+        REAL max[VL] = {0}, other[VL] = {0}, mine[VL], theirs[VL];
+        for (int64_t l = 0; l < width; l++) max[l] = states[l].max, other[l] = others[l].max;
+        const vec old = v_load(max), new = v_load(other), best = v_max(new, old);
+        const vec shift = K(v_finite_or_zero)(best);
+        v_store(max, best);
+        v_store(mine, K(exp_shifted)(K(v_finite_or_zero)(old), shift));
+        v_store(theirs, K(exp_shifted)(K(v_finite_or_zero)(new), shift));
+        for (int64_t l = 0; l < width; l++) {
+            const double kept = states[l].sum * (double)mine[l];
+            states[l] = (K(exponents)){max[l], kept + others[l].sum * (double)theirs[l]};
+        }
     }
 }
 
 static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS];
+    K(exponents) part[REDUCE_COLUMNS];
     K(block_rise)(x, stride, rows, columns, max, sum);
     for (int64_t c = 0; c < columns; c++) {
-        if (max[c] == (REAL)INFINITY && sum[c] == sum[c]) sum[c] = (REAL)INFINITY;
+        const int endless = max[c] == (REAL)INFINITY && sum[c] == sum[c];
+        part[c] = (K(exponents)){max[c], endless ? (double)INFINITY : (double)sum[c]};
     }
-    for (int64_t c = 0; c < columns; c += VL) {
-        K(logsumexp_meet)(states + c, max + c, sum + c, pyad_min(VL, columns - c));
-    }
-    (void)args, (void)at;
+    K(logsumexp_merge_all)(args, states, part, columns);
+    (void)at;
 }
 
 static inline void K(logsumexp_finish)(const void *args, const K(exponents) *state, int64_t o,
@@ -108,6 +108,7 @@ static inline void K(logsumexp_finish)(const void *args, const K(exponents) *sta
 #define OP logsumexp
 #define STATE K(exponents)
 #define IN_ORDER 0
+#define MERGE_ALL
 #include "reduction_tpl.h"
 
 /* Whether lines of few elements lie one after the other, and so do their results. */
@@ -123,7 +124,7 @@ TILE_CALL K(logsumexp_strip)(const REAL *tiles, REAL *out, int64_t n, int64_t ro
     for (int64_t r = 0; r < rows; r += VL, tiles += VL * n, ahead += VL * n) {
         vec best = -V_INF, sum = {0}, more = {0};
         for (int64_t j = 0; j < n; j++) best = v_max(v_load(tiles + j * VL), best);
-        const vec shift = v_select(best - best == (vec){0}, best, (vec){0});
+        const vec shift = K(v_finite_or_zero)(best);
         for (int64_t j = 0; j < n; j++) {
             K(fetch_ahead)(ahead + j * VL, 0, 1);
             /* two sums, each of which waits for itself alone */

@@ -13,6 +13,9 @@
  *   void  OP_finish_all(args, states, count, o, so, n)
  *                                         with FINISH_ALL defined, instead: outputs o, o + so, ...
  *
+ *   void  OP_merge_all(args, states, others, count)
+ *                                         with MERGE_ALL defined: OP_merge of each
+ *
  * With STEPWISE defined OP_run and OP_rows (unless OWN_RUN, OWN_ROWS are, too) are made here from
  *
  *   void  OP_step(args, state, v)         take in one element
@@ -198,9 +201,16 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
     if (partial == NULL) return;
     if (t->nth > 1) team_barrier(t);
     team_range(t, r.outputs, 1, &begin, &end);
+#ifdef MERGE_ALL
+    for (int64_t c = 1; c < r.chunks && begin < end; c++) {
+        R(merge_all)(args, partial + begin, partial + c * r.outputs + begin, end - begin);
+    }
+#endif
     for (int64_t i = begin; i < end; i++) {
         STATE state = partial[i];
+#ifndef MERGE_ALL
         for (int64_t c = 1; c < r.chunks; c++) R(merge)(args, &state, &partial[c * r.outputs + i]);
+#endif
         R(deliver)(args, &r, &state, 1, walk_offset(&r.kept, 1, r.kept.ndim, i), 0, NULL);
     }
 }
@@ -211,3 +221,4 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
 #undef STATE
 #undef IN_ORDER
 #undef FINISH_ALL
+#undef MERGE_ALL
