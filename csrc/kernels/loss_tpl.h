@@ -16,6 +16,7 @@
 #include "ctc.h"
 #include "math_tpl.h"
 #include "shifted_tpl.h"
+#include "stream.h"
 
 #ifdef REAL
 
@@ -27,6 +28,8 @@
 #define LOWEST_LOG (-100)
 /* how far before its use a unit of rows is asked for */
 #define UNITS_AHEAD 4
+/* and an element of a long row */
+#define AHEAD (STREAM_AHEAD / (int64_t)sizeof(REAL))
 #endif
 
 #if DTYPE == PYAD_FLOAT32

@@ -46,6 +46,8 @@ V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const
     for (int64_t c = 0; c < n; c += VL) {
         int64_t width = pyad_min(VL, n - c);
         int full = width == VL;
+        K(fetch_ahead)(x + AHEAD + c, 0, 1);
+        K(claim_ahead)(dx + AHEAD + c);
         vec d = K(exp_below)(K(take)(x + c, width, full) - largest) * scale;
         if (mixed) {
             d = v_fma(v_set1(-s->factor[i]), K(row_distribution)(e, probs, c, width), d);

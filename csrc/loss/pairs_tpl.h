@@ -84,15 +84,29 @@ V_INLINE vec K(pair_at)(int kind, int slope, const K(pairs) *p, int64_t i, int64
     return p->weight != NULL ? value * K(take)(p->weight + i, width, full) : value;
 }
 
+/* Where the block of a run ends that begins at `from`; a long pass asks meanwhile for what comes later
+ * (stream.h). */
+V_INLINE int64_t K(pair_block_end)(const K(pairs) *p, int64_t from, int64_t stop, int asks) {
+    if (asks) {
+        const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
+        ask_to_read_all(p->x + from + AHEAD, bytes);
+        ask_to_read_all(p->target + from + AHEAD, bytes);
+    }
+    return stream_end(from, stop, asks);
+}
+
 /* the sum over elements [begin, end) */
-V_INLINE double K(pair_sum)(int kind, const K(pairs) *p, int64_t begin, int64_t end) {
+V_INLINE double K(pair_sum)(int kind, const K(pairs) *p, int64_t begin, int64_t end, int asks) {
     double total = 0;
     for (int64_t run = begin; run < end; run += PAIR_RUN) {
         int64_t stop = pyad_min(run + PAIR_RUN, end), i = run;
         vec a = {0}, b = {0};
-        for (; i + 2 * VL <= stop; i += 2 * VL) {
-            a += K(pair_at)(kind, 0, p, i, VL, 1);
-            b += K(pair_at)(kind, 0, p, i + VL, VL, 1);
+        while (i + 2 * VL <= stop) {
+            const int64_t block = K(pair_block_end)(p, i, stop, asks);
+            for (; i + 2 * VL <= block; i += 2 * VL) {
+                a += K(pair_at)(kind, 0, p, i, VL, 1);
+                b += K(pair_at)(kind, 0, p, i + VL, VL, 1);
+            }
         }
         for (; i < stop; i += VL) {
             int64_t width = pyad_min(VL, stop - i);
@@ -128,9 +142,10 @@ V_INLINE void K(pair_fwd)(int kind, const K(pairs) *p, const pair_loss_fwd_args 
     double *partial = t->shared;
     int64_t first, last;
     team_range(t, LOSS_BLOCKS, 1, &first, &last);
+    const int asks = streams(n / t->nth * (int64_t)sizeof(REAL));
     for (int64_t b = first; b < last; b++) {
         K(pair_block)(n, b, &begin, &end);
-        partial[b] = K(pair_sum)(kind, p, begin, end);
+        partial[b] = K(pair_sum)(kind, p, begin, end, asks);
     }
     team_barrier(t);
     if (t->ith != 0) return;
