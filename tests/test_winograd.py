@@ -225,6 +225,20 @@ def test_an_unknown_algorithm_lists_the_choices():
     assert ad.get_conv_algorithm() == "auto"
 
 
+def test_the_algorithm_may_change_between_calls_that_read_an_image_as_it_lies():
+    """im2col reads a small image in C order, Winograd's algorithm does not."""
+    rng = np.random.default_rng(3)
+    x = ad.tensor(rng.standard_normal((2, 16, 5, 12)))
+    weight = ad.tensor(rng.standard_normal((32, 16, 3, 3)))
+    with ad.no_grad():
+        results = []
+        for algorithm in ("precise", "winograd", "precise"):
+            with ad.use_conv_algorithm(algorithm):
+                results.append(F.conv2d(x, weight, padding=1).numpy())
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(results[2], results[0])
+
+
 def test_zero_size_and_not_contiguous_inputs():
     with ad.use_conv_algorithm("winograd"):
         assert F.conv2d(ad.ones(0, 2, 5, 5), ad.ones(3, 2, 3, 3)).shape == (0, 3, 3, 3)

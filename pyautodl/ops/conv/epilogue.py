@@ -57,7 +57,9 @@ def _epilogue_rule(
 
 @lru_cache(maxsize=4096)
 def _is_planar(shape: ConvShape) -> bool:
-    """Whether the compiled kernel reads an image of few channels as it lies in C order."""
+    """Whether im2col's compiled kernel reads an image of few channels as it lies in C
+    order. Which algorithm does the work may change, and is not to be remembered here.
+    """
     lines = prod(shape.weight[1:-1])
     line = (codes.PLANAR_PIXELS - 1) * shape.stride[-1]
     line += (shape.weight[-1] - 1) * shape.dilation[-1] + 1
@@ -67,7 +69,6 @@ def _is_planar(shape: ConvShape) -> bool:
         and shape.weight[0] % 16 == 0
         and prod(shape.weight[1:]) <= codes.PLANAR_DEPTH
         and lines * line <= codes.PLANAR_ELEMENTS
-        and native_algorithm(shape) == "im2col"
         and not has_few_pixels(shape)
     )
 
@@ -76,7 +77,9 @@ def reads_as_is(x: Array, shape: ConvShape) -> bool:
     """Whether the forward kernel takes the image without a copy with channels last."""
     if x.is_channels_last():
         return True
-    return x.is_contiguous() and current_backend() == "native" and _is_planar(shape)
+    if not (x.is_contiguous() and current_backend() == "native"):
+        return False
+    return native_algorithm(shape) == "im2col" and _is_planar(shape)
 
 
 def _run_conv(
