@@ -11,6 +11,8 @@ import pytest
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
+from pyautodl.functional.conv import conv_epilogue
+from pyautodl.ops.conv import LINEAR
 
 
 def trained_norm(layer: nn.Module) -> nn.Module:
@@ -599,3 +601,36 @@ def test_a_view_that_numpy_has_had_may_have_changed_a_norm(name):
         after = model(x)
         assert ad.allclose(after, one_by_one(model, x), rtol=1e-5, atol=1e-5)
     assert not ad.allclose(after, before, atol=1e-3)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("channels", [1, 4, 32])
+def test_a_norm_of_other_channels_is_refused_in_its_name(bias, channels):
+    conv = nn.Conv2d(16, 16, 3, bias=bias)
+    model = nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU()).eval()
+    x = ad.randn(1, 16, 9, 9).contiguous(memory_format="channels_last")
+    with ad.no_grad():
+        for _ in range(3):
+            conv(x)
+        for _ in range(3):
+            with pytest.raises(ad.ShapeError, match=r"(?s)^batch_norm: .*layer `1`"):
+                model(x)
+
+
+def test_a_prepared_call_refuses_a_scale_of_another_size():
+    x = ad.randn(1, 16, 9, 9).contiguous(memory_format="channels_last")
+    weight, scale = ad.randn(16, 16, 3, 3), ad.ones(4)
+    with ad.no_grad():
+        for _ in range(3):
+            ad.conv2d(x, weight)
+        for _ in range(2):
+            with pytest.raises(ad.ShapeError, match=r"expected scale of shape \(16\)"):
+                conv_epilogue(x, weight, scale, None, None, LINEAR, 1, 0, 1, 1)
+
+
+def test_a_bias_that_is_no_tensor_is_named():
+    with (
+        ad.no_grad(),
+        pytest.raises(TypeError, match=r"^conv2d: bias must be a tensor"),
+    ):
+        ad.conv2d(ad.ones(1, 1, 4, 4), ad.ones(1, 1, 3, 3), [1.0])

@@ -166,6 +166,10 @@ def _with_epilogue(
         made = run_prepared_conv(arrays, activation, tuple(attrs.values()))
         if made is not None:
             return make(made, None, False)
+    else:
+        for what, each in zip(("input", "weight", "scale", "bias", "residual"), reads):
+            if each is not None:
+                check_tensor(f"conv{len(attrs['stride'])}d", each, what)
     y: Tensor = apply(CONV_EPILOGUE, *reads, activation=activation, **attrs)
     return y
 

@@ -85,7 +85,8 @@ class Chain:
             return 1
         if not (self._steps and type(self._steps[-1]) is _Run):
             self._steps.append(_Run())
-        norm = second if type(second) is _NORM_OF[type(conv)] and state[2] else None
+        follows = type(second) is _NORM_OF[type(conv)] and state[2]
+        norm = second if follows and _has_channels_of(second, conv) else None
         follower, found = (second, state[2]) if norm is None else (third, state[3])
         activation = found if type(follower) in _ACTIVATIONS else None
         count = 1 + (norm is not None) + (activation is not None)
@@ -158,6 +159,13 @@ def _state_of(module: Any) -> Any:
         fixed = not (module.training or module.running_mean is None)
         return fixed and not module.has_hooks()
     return None
+
+
+def _has_channels_of(norm: Any, conv: Any) -> bool:
+    """Whether a norm takes what a convolution gives; if not, it says so itself."""
+    read = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    channels = conv.weight.shape[:1]
+    return all(each is None or each.shape == channels for each in read)
 
 
 def _activation_of(module: Any) -> Activation:

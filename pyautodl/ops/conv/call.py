@@ -113,8 +113,8 @@ def conv_call(
     activation: tuple[int, float, float],
     *numbers: Any,
 ) -> ConvCall | None:
-    """The call, if no array must be copied for it and the weight's packed form is kept
-    where it is worth that.
+    """The call, if all fit and no array must be copied for it, and the weight's packed form
+    is kept where it is worth that.
     """
     for each in (weight, scale, bias):
         if each is not None and not (each.is_contiguous() and each.dtype is x.dtype):
@@ -131,6 +131,8 @@ def conv_call(
         form = room, key_of(weight, packs, ints)
         if kernel.keeps and kept_weight(weight, form[1]) is None:
             return None
+    if scale is not None and scale.shape != out[1:2]:
+        return None
     made = Made(out, x.dtype, channels_last_strides(out))
     if residual is not None and (residual.shape, residual.strides, residual.dtype) != (
         made.shape,
