@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -111,3 +112,25 @@ def test_bounds_that_are_lists_are_tensors() -> None:
         2,
         0.75,
     ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{os.path.dirname(ad.__file__)}_experiments/own.py",
+        os.path.join(os.path.dirname(os.__file__), "site-packages", "own", "losses.py"),
+        os.path.join(os.path.dirname(os.__file__), "dist-packages", "own", "losses.py"),
+        os.path.join(os.sep, "home", "numpy", "own.py"),
+    ],
+)
+def test_errors_of_functions_handed_in_stay_wherever_these_stand(path: str) -> None:
+    own: dict[str, Any] = {}
+    source = (
+        "def refuse(x): raise ValueError('own: not so')\n"
+        "def reach(x): return [1, 2][5]\n"
+    )
+    exec(compile(source, path, "exec"), own)
+    with pytest.raises(ValueError, match=r"^own: not so$"):
+        ad.autograd.functional.jacobian(own["refuse"], X)
+    with pytest.raises(IndexError, match=r"^list index out of range$"):
+        ad.autograd.functional.jacobian(own["reach"], X)

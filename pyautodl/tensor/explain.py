@@ -34,8 +34,14 @@ _FAILURES = (
 )
 # what a function does with a tensor in the place of a number or a choice
 _CONVERSIONS = ("bool", "index", "item")
-# this library, and Python's
-_HOMES = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__))
+# this library's files and NumPy's, and Python's
+_HOMES = (
+    os.path.join(os.path.dirname(os.path.dirname(__file__)), ""),
+    os.path.join(os.path.dirname(np.__file__), ""),
+)
+_PYTHON = os.path.join(os.path.dirname(os.__file__), "")
+# where what users install stands among the latter
+_INSTALLED = (f"{_PYTHON}site-packages", f"{_PYTHON}dist-packages")
 _WORDS = {
     Tensor: "a tensor",
     float: "a number",
@@ -165,7 +171,9 @@ def _is_ours(error: Exception) -> bool:
     trace = error.__traceback__
     while trace is not None:
         path = trace.tb_frame.f_code.co_filename
-        if not path.startswith(_HOMES) and f"{os.sep}numpy{os.sep}" not in path:
+        if not path.startswith(_HOMES) and (
+            not path.startswith(_PYTHON) or path.startswith(_INSTALLED)
+        ):
             return False
         trace = trace.tb_next
     return True
