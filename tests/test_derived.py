@@ -462,6 +462,9 @@ def test_hypot_at_0_and_infinity(dtype: Any) -> None:
     assert value == [0, 5, inf]
     np.testing.assert_allclose([g[:2] for g in first], [[0, 0.6], [0, 0.8]], rtol=1e-6)
     assert second[0][0] == second[1][0] == 0
+    x = ad.tensor([inf, math.nan, -inf, math.nan], dtype=dtype)
+    y = ad.tensor([math.nan, inf, 1.0, 1.0], dtype=dtype)
+    np.testing.assert_array_equal(ad.hypot(x, y), [inf, inf, inf, math.nan])
 
 
 @FLOATS
@@ -490,6 +493,9 @@ def test_places_of_elements() -> None:
         [3, 0]
     ]
     assert ad.unravel_index(ad.zeros(0, dtype=ad.int64), (2, 3))[1].shape == (0,)
+    narrow = ad.unravel_index(ad.tensor([200, 7], dtype=ad.uint8), (300, 300))
+    assert [each.tolist() for each in narrow] == [[0, 0], [200, 7]]
+    assert all(each.dtype is ad.int64 for each in narrow)
     with pytest.raises(
         IndexError, match="unravel_index: expected numbers from 0 to 23"
     ):

@@ -232,7 +232,9 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     # scaled by a number, which is none of the function's arguments
     scale = pair.detach().abs().amax(0)
     scale = where(logical_or(eq(scale, 0), isinf(scale)), as_value(1, scale), scale)
-    return norm(pair / scale, 2, 0) * scale
+    # of a vector with an infinity the length is infinite, even with a NaN
+    infinite = isinf(pair).any(0)
+    return where(infinite, math.inf, norm(pair / scale, 2, 0) * scale)
 
 
 # sin(u) / u as a sum of powers of u * u, exact up to u = 1/2
@@ -336,7 +338,8 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
                 f"unravel_index: expected numbers from 0 to {count - 1}, those of the "
                 f"elements of shape {sizes}, got {each.item()}"
             )
-    places, rest = [], indices
+    # a narrow type may not hold the sizes
+    places, rest = [], indices.long()
     for size in reversed(sizes):
         places.append(remainder(rest, size))
         rest = floor_divide(rest, size)
