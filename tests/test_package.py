@@ -261,6 +261,29 @@ def test_without_the_extension_the_library_works():
     assert "None" not in out
 
 
+def test_models_train_infer_and_load_without_the_extension():
+    code = (
+        "import sys; sys.modules['pyautodl._native'] = None\n"
+        "import io, pyautodl as ad; from pyautodl import nn\n"
+        "model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(),\n"
+        "                      nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 3))\n"
+        "x, y = ad.randn(2, 1, 4, 4), ad.tensor([0, 2])\n"
+        "optimizer = ad.optim.Adam(model.parameters())\n"
+        "for _ in range(3):\n"
+        "    optimizer.zero_grad()\n"
+        "    nn.functional.cross_entropy(model(x), y).backward()\n"
+        "    nn.utils.clip_grad_norm_(model.parameters(), 1.0); optimizer.step()\n"
+        "file = io.BytesIO(); ad.save(model.state_dict(), file); file.seek(0)\n"
+        "model.load_state_dict(ad.load(file)); model.eval()\n"
+        "recorded = model(x)\n"
+        "with ad.no_grad():\n"
+        "    for _ in range(4):\n"
+        "        assert ad.allclose(model(x), recorded, atol=1e-5)\n"
+        "        ad.conv2d(x.contiguous(memory_format='channels_last'), model[0].weight)\n"
+    )
+    assert _python(code, PYAUTODL_NO_EXTENSION="1") == (0, "", "")
+
+
 def test_unbuilt_sources_warn_at_import_unless_told():
     code = "import sys; sys.modules['pyautodl._native'] = None; import pyautodl"
     _, _, error = _python(code, PYAUTODL_NO_EXTENSION="")

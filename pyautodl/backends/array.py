@@ -115,7 +115,7 @@ class Storage(StorageFields):
 
     def use_once(self) -> None:
         """Let the memory go back to the system, not to the pool, when the storage dies."""
-        if not self.foreign:
+        if self._owner is None:
             native.use_once(self.address)
 
     def is_shared(self) -> bool:

@@ -158,6 +158,8 @@ def run_prepared_conv(
         activation: its number and two parameters.
         numbers: stride, padding, dilation and groups.
     """
+    if not native.available:
+        return None
     x, weight, scale, bias, residual = reads
     layouts = [
         None if each is None else each._layout or each.layout() for each in reads
