@@ -379,8 +379,10 @@ def test_expanded_distributions_are_the_same_repeated(name: str) -> None:
         assert ad.allclose(wide.mean, mean, equal_nan=True)
     assert tuple(kind.batch_shape) == batch
     if batch:
-        with pytest.raises(ShapeError, match="broadcast_to"):
+        with pytest.raises(ShapeError, match=r"^expand: shape"):
             kind.expand((*batch, 7))
+    with pytest.raises(TypeError, match="expand: batch_shape must be a list or tuple"):
+        kind.expand(None)
     with pytest.raises(
         TypeError, match=r"batch_shape as sizes, got 3; likely fix: \(3,\)"
     ):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import logical_and
 from pyautodl.functional.views import broadcast_tensors, broadcast_to
-from pyautodl.tensor import Size, Tensor, get_default_dtype, not_tensor
+from pyautodl.tensor import Size, Tensor, explained, get_default_dtype, not_tensor
 
 __all__ = ["Distribution", "as_parameters", "check_all", "check_share", "check_value"]
 
@@ -37,7 +38,8 @@ class Distribution:
     def __init__(self, batch_shape: Any) -> None:
         self.batch_shape = Size(tuple(batch_shape))
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
+    @explained
+    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Self:
         """Return the same distributions, repeated to another batch shape.
 
         Args:
