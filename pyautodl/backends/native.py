@@ -476,7 +476,7 @@ def _absent(*args: Any) -> Any:
 
 
 def _ignore(address: int) -> None:
-    """Stands for what is said of a block of the pool where there can't be one."""
+    """Stands for `free` where nothing can have been allocated."""
 
 
 if available:
@@ -498,11 +498,11 @@ if available:
     )
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    write_float = _absent
+    write_float = use_once = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]
     use_isa: Any = _absent  # type: ignore[no-redef]
     set_num_threads: Any = _absent  # type: ignore[no-redef]
     exact_threads: Any = _absent  # type: ignore[no-redef]
-    free = use_once = _ignore
+    free = _ignore
