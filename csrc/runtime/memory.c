@@ -11,7 +11,8 @@
  * behind makes room for its first call. A block that is missed after all raises that limit by its
  * bytes, so that work that repeats soon has all that it needs, and no step gives back what the next
  * one asks for again. A block of which the caller says that it was used once (what a model was loaded
- * from) is not kept at all. System calls are made outside the lock.
+ * from) is not kept, unless its class is asked for again after one: then models are loaded over and
+ * over, and what they are loaded from is kept as well. System calls are made outside the lock.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -76,6 +77,8 @@ static struct {
     int64_t memory_limit;
     int64_t most_allocated; /* as stats.peak_allocated_bytes, which users can reset */
     int64_t missed_bytes;   /* of blocks that were given back too early */
+    uint8_t used_once[NUM_CLASSES];   /* whether a block was not kept as it was used once, */
+    uint8_t comes_again[NUM_CLASSES]; /* and another one was asked for after that */
     int64_t given_back[NUM_CLASSES]; /* how many blocks of each class make_room gave back */
     pyad_memory_stats stats;
 } kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -261,6 +264,7 @@ static block *new_block(int64_t size_class) {
     int64_t bytes = class_bytes(size_class);
     block *given = NULL;
     pthread_mutex_lock(&kept.mutex);
+    kept.comes_again[size_class] |= kept.used_once[size_class];
     if (bytes >= LARGE_BYTES) {
         note_missed(size_class);
         given = make_room(size_class);
@@ -309,7 +313,13 @@ void pyad_free(void *memory) {
     pthread_mutex_lock(&kept.mutex);
     keep(b);
     kept.stats.allocated_bytes -= b->bytes;
-    block *excess = b->used_once ? give_back(b, NULL) : take_excess(b);
+    block *excess = NULL;
+    if (b->used_once && !kept.comes_again[b->size_class]) {
+        kept.used_once[b->size_class] = 1;
+        excess = give_back(b, NULL);
+    } else {
+        excess = take_excess(b);
+    }
     pthread_mutex_unlock(&kept.mutex);
     system_free_all(excess);
 }
@@ -357,6 +367,7 @@ void pyad_empty_cache(void) {
             dropped = give_back(kept.newest[c], dropped);
         }
         kept.given_back[c] = 0;
+        kept.used_once[c] = kept.comes_again[c] = 0;
     }
     kept.most_allocated = kept.stats.allocated_bytes;
     kept.missed_bytes = 0;

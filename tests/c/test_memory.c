@@ -224,6 +224,10 @@ static void test_block_used_once_is_not_kept(void **state) {
     large = pyad_allocate(4 * MB);
     pyad_free(large);
     assert_ptr_equal(pyad_allocate(4 * MB), large);
+    /* and so is what is used once time and again */
+    pyad_use_once((int64_t)(intptr_t)large);
+    pyad_free(large);
+    assert_ptr_equal(pyad_allocate(4 * MB), large);
     pyad_free(large);
 }
 
