@@ -1,8 +1,4 @@
-"""The first steps of each demo on the compiled kernels and on their NumPy reference.
-
-The second loss shows a wrong gradient, the third a wrong state of the optimizer or of a batch
-norm; more steps would repeat that at the reference's pace, and let rounding errors grow.
-"""
+"""The first steps of each demo on the compiled kernels and on their NumPy reference."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import pyautodl as ad
 from pyautodl.cli import demo
 from pyautodl.train import Callback, Trainer
 
-STEPS = 5
+STEPS = 20
 
 
 class Enough(Exception):

@@ -19,7 +19,6 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native
 from pyautodl.errors import BackendError, DTypeError, ShapeError, StateDictError
 
 
@@ -341,7 +340,7 @@ def test_load_copies_into_the_memory_that_is_there() -> None:
     net.load_state_dict({k: v.numpy() for k, v in other.state_dict().items()})
 
 
-@pytest.mark.skipif(not native.available, reason="the pool is the extension's")
+@pytest.mark.usefixtures("compiled")
 def test_the_memory_of_what_was_loaded_goes_back_to_the_system() -> None:
     net = nn.Linear(1024, 1024)
     ad.empty_cache()

@@ -96,7 +96,7 @@ def test_constant_float32_has_no_variance():
     assert ad.full((1000,), 0.1).std().item() == 0
 
 
-@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equal_numbers_have_no_variance_and_a_last_place_has(dtype, isa):
@@ -400,7 +400,7 @@ def test_cumprod_of_floats_that_fades_away_ends_at_zero(dim):
 # ---- running sums ----
 
 
-@pytest.mark.skipif(not native.available, reason="needs the compiled kernels")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("backward", [False, True])
 def test_running_sums_of_lines_that_no_cache_holds(backward):
     values = np.random.default_rng(0).standard_normal((3, 800_003), np.float32)
