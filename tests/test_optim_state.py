@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl import nn, optim
+from pyautodl import backends, nn, optim
+from pyautodl.backends import native
+from pyautodl.optim._again import Again
 
 KINDS: list[tuple[type[optim.Optimizer], dict[str, Any]]] = [
     (optim.SGD, {"lr": 0.1, "momentum": 0.9}),
@@ -469,3 +471,150 @@ def test_a_hook_that_returns_something_else_is_refused() -> None:
     optimizer.register_step_pre_hook(lambda *given: 1)
     with pytest.raises(TypeError, match="a pre hook of step must return None or"):
         optimizer.step()
+
+
+# ---- the step once more, by C ----
+
+
+def _changing_steps(kind: type[optim.Optimizer], options: dict[str, Any]) -> list[Any]:
+    """The parameters after steps between which one thing each is another."""
+    rng = np.random.default_rng(5)
+    values = [rng.normal(size=shape) for shape in ((3, 4), (4,), (), (2, 3))]
+    kinds = ("float32", "float32", "float64", "float32")
+    params = [
+        ad.tensor(v.astype(k), requires_grad=True)
+        for v, k in zip(values, kinds, strict=True)
+    ]
+    optimizer = kind(params, **options)
+
+    def absent() -> None:
+        params[1].grad = None
+
+    def turned() -> None:
+        grad = params[0].grad
+        assert grad is not None
+        params[0].grad = grad.t().contiguous().t()
+
+    def faster() -> None:
+        optimizer.param_groups[0]["lr"] = 0.25
+
+    def uphill() -> None:
+        optimizer.param_groups[0]["maximize"] = True
+
+    def replaced() -> None:
+        for state in optimizer.state.values():
+            for name, each in state.items():
+                state[name] = each.clone()
+
+    def moved() -> None:
+        with ad.no_grad():
+            params[3].data = params[3].clone()
+
+    def fewer() -> None:
+        del optimizer.param_groups[0]["params"][2]
+
+    def nothing() -> None:
+        pass
+
+    events = [absent, turned, faster, uphill, replaced, moved, fewer]
+    found: list[Any] = []
+    for event in [e for each in events for e in (nothing, nothing, nothing, each)]:
+        for p in params:
+            p.grad = ad.tensor(rng.normal(size=p.shape), dtype=p.dtype)
+        event()
+        optimizer.step()
+        found += [p.detach().numpy().copy() for p in params]
+        found += [p._array.storage.version for p in params]
+    return found
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (optim.SGD, {"lr": 0.5}),
+        (optim.SGD, {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.1}),
+        (optim.Adam, {"lr": 0.5, "amsgrad": True}),
+        (optim.RMSprop, {"lr": 0.5, "centered": True}),
+    ],
+)
+def test_a_step_that_c_repeats_is_that_of_python(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[optim.Optimizer],
+    options: dict[str, Any],
+) -> None:
+    take, taken = Again.take, 0
+
+    def counted(self: Again, params: Any) -> bool:
+        nonlocal taken
+        found = take(self, params)
+        taken += found
+        return found
+
+    monkeypatch.setattr(Again, "take", counted)
+    found = _changing_steps(kind, options)
+    # the first of each change is Python's, and the next, which prepares the others
+    assert taken >= 7
+    monkeypatch.setattr(Again, "take", lambda self, params: False)
+    wanted = _changing_steps(kind, options)
+    for mine, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_repeated_step_is_seen_by_who_observes_and_runs_on_another_backend() -> None:
+    w = ad.ones(3, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+
+    def step() -> None:
+        w.grad = ad.ones(3)
+        optimizer.step()
+
+    for _ in range(4):
+        step()
+    names: list[str] = []
+
+    def observer(name: str, call: Any) -> Any:
+        names.append(name)
+        return call
+
+    backends.observe(observer)
+    try:
+        step()
+    finally:
+        backends.observe(None)
+    assert "sgd_step" in names
+    step()
+    with backends.use_backend("reference"):
+        step()
+    step()
+    assert w.tolist() == [-3.0] * 3
+
+
+@pytest.mark.usefixtures("compiled")
+def test_what_c_cannot_repeat_is_left_to_python() -> None:
+    w = ad.ones(2, requires_grad=True)
+    repeat = native.dispatch.repeat_step
+    assert repeat([w], (), (), (), ()) is True  # no gradients, and none expected
+    w.grad = ad.ones(2)
+    key = (w._array, w.grad._array.layout())
+    assert repeat([w], key, (), (), ()) is True
+    assert repeat([], key, (), (), ()) is False
+    assert repeat([w, w], key, (), (), ()) is False
+    assert repeat([5], key, (), (), ()) is False
+    assert repeat([object.__new__(ad.Tensor)], key, (), (), ()) is False
+    assert repeat([w], (w._array, b""), (), (), ()) is False
+    state = {"a": ad.zeros(2)}
+    place = (state, "a", state["a"]._array)
+    assert repeat([w], key, (place,), (), ()) is True
+    state["a"] = ad.zeros(2)
+    assert repeat([w], key, (place,), (), ()) is False
+    state["a"] = 1  # type: ignore[assignment]
+    assert repeat([w], key, (place,), (), ()) is False
+    del state["a"]
+    assert repeat([w], key, (place,), (), ()) is False
+    for wrong in ((key, (1,), (), ()), (key, (), (1,), ()), (key, (), (), (1,))):
+        with pytest.raises(TypeError, match="step: expected"):
+            repeat([w], *wrong)
+    with pytest.raises(IndexError, match="no gradient 7"):
+        repeat([w], key, (), (("sgd_step", 8, (7,), b"", None),), ())

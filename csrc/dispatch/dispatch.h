@@ -13,6 +13,7 @@
  *   change.c    changes in place that are not recorded
  *   line.c      the beginning of a backward pass
  *   gradients.c those of an optimizer's parameters
+ *   step.c      an optimizer's step once more
  *   module.c    the module pyautodl._dispatch
  *
  * It is the only C that knows Python, of which it uses the limited API: one build serves all
@@ -136,6 +137,13 @@ static inline int expect_count(const char *name, Py_ssize_t count, Py_ssize_t ex
     return -1;
 }
 
+/* Refuse what is no tuple: -1 then. */
+static inline int expect_tuple(const char *name, PyObject *item) {
+    if (PyTuple_Check(item)) return 0;
+    PyErr_Format(PyExc_TypeError, "%s: expected a tuple, got %R", name, (PyObject *)Py_TYPE(item));
+    return -1;
+}
+
 /* Add to what is in a field, compare what is in two, or ask whether it is true: held meanwhile, as any
  * of that may run what puts something else there. 0, or as of the Python functions; -1 on error. */
 int add_to(PyObject **field, PyObject *by, PyObject *owner);
@@ -182,6 +190,9 @@ int add_launch(PyObject *module);
 
 /* What makes of a kernel's name the error to raise after it failed. */
 void set_failure(PyObject *function);
+
+/* Raise it for the kernel of that name, whose last call failed; -1. */
+int raise_failure(PyObject *name);
 
 /* Run a Launch on `count` inputs, which it borrows. */
 PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyObject *floats);
@@ -267,5 +278,9 @@ PyObject *fill_leaves(PyObject *module, PyObject *arguments);
 /* ---- gradients.c ---- */
 
 PyObject *gradients_of(PyObject *module, PyObject *params);
+
+/* ---- step.c ---- */
+
+PyObject *repeat_step(PyObject *module, PyObject *arguments);
 
 #endif

@@ -117,8 +117,8 @@ static int gather(const step *self, value *values, PyObject *floats, int64_t *va
     return 0;
 }
 
-static int refuse(const step *self) {
-    PyObject *error = PyObject_CallFunctionObjArgs(failure, self->name, NULL);
+int raise_failure(PyObject *name) {
+    PyObject *error = PyObject_CallFunctionObjArgs(failure, name, NULL);
     if (error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         Py_DECREF(error);
@@ -150,7 +150,7 @@ static int run_kernel(const step *self, value *values, PyObject *floats, int64_t
     PyThreadState *others = self->is_small ? NULL : PyEval_SaveThread();
     int64_t first = runtime->call(self->call, (const char *)varying);
     if (others != NULL) PyEval_RestoreThread(others);
-    if (first == 0) return refuse(self);
+    if (first == 0) return raise_failure(self->name);
     if (take_made(self, values, first) < 0) return -1;
     for (Py_ssize_t i = 0; i < self->done_count; i++) {
         runtime->free(values[self->done[i]].address);
@@ -342,12 +342,6 @@ static void *read_items(PyObject *tuple, size_t size, reader read, Py_ssize_t *c
     return items;
 }
 
-static int expect_tuple(PyObject *item) {
-    if (PyTuple_Check(item)) return 0;
-    PyErr_Format(PyExc_TypeError, "Launch: expected a tuple, got %R", (PyObject *)Py_TYPE(item));
-    return -1;
-}
-
 static int read_place(PyObject *number, Py_ssize_t *place) {
     *place = number == Py_None ? -1 : PyLong_AsSsize_t(number);
     return *place == -1 && PyErr_Occurred() ? -1 : 0;
@@ -357,7 +351,7 @@ static int read_input(PyObject *item, void *to) {
     input *self = to;
     PyObject *place;
     long long shift;
-    if (expect_tuple(item) < 0 || !PyArg_ParseTuple(item, "OL", &place, &shift)) return -1;
+    if (expect_tuple("Launch", item) < 0 || !PyArg_ParseTuple(item, "OL", &place, &shift)) return -1;
     self->shift = shift;
     return read_place(place, &self->place);
 }
@@ -371,7 +365,7 @@ static int read_made(PyObject *item, void *to) {
     made *self = to;
     array_kind *kind = &self->kind;
     long long number;
-    if (expect_tuple(item) < 0 ||
+    if (expect_tuple("Launch", item) < 0 ||
         !PyArg_ParseTuple(item, "LOOOOO", &number, &kind->nbytes, &kind->shape, &kind->strides,
                           &kind->dtype, &kind->layout)) {
         return -1;
@@ -384,7 +378,7 @@ static int read_made(PyObject *item, void *to) {
 static int read_result(PyObject *item, void *to) {
     result *self = to;
     PyObject *place, *view;
-    if (expect_tuple(item) < 0 || !PyArg_ParseTuple(item, "OO", &place, &view)) return -1;
+    if (expect_tuple("Launch", item) < 0 || !PyArg_ParseTuple(item, "OO", &place, &view)) return -1;
     self->view = view == Py_None ? NULL : Py_NewRef(view);
     return read_place(place, &self->place);
 }
@@ -516,7 +510,7 @@ static PyObject *launch_guard(PyObject *object, PyObject *arguments) {
         Py_ssize_t place;
         PyObject *by;
         PyObject *each = PyTuple_GetItem(counted, i);
-        if (expect_tuple(each) < 0 || !PyArg_ParseTuple(each, "nO", &place, &by)) return NULL;
+        if (expect_tuple("guard", each) < 0 || !PyArg_ParseTuple(each, "nO", &place, &by)) return NULL;
         if (place >= 0 && place < self->given + self->more) continue;
         return PyErr_Format(PyExc_ValueError, "guard: there is no input number %zd", place);
     }

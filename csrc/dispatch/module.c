@@ -154,6 +154,8 @@ static PyMethodDef methods[] = {
     {"fill_leaves", fill_leaves, METH_VARARGS, "fill_leaves(leaves, found): see graph/line.py."},
     {"gradients_of", gradients_of, METH_O,
      "gradients_of(params): see tensor/core.py; None: it can't."},
+    {"repeat_step", repeat_step, METH_VARARGS,
+     "repeat_step(params, key, places, calls, storages): see optim/optimizer.py; False: it can't."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,9 +1,10 @@
 """What all optimizers share: groups of parameters, their state, and the step.
 
 A step is one kernel call for each group (and element type), over tables of arrays. The
-tables are packed once and used again while gradients keep their addresses, as they do
-from step to step of one model, and nobody has replaced state. State that does not lie in
-memory as its parameter, or is of another element type, is copied before a kernel reads it.
+tables are packed once and used again while gradients keep their layouts, as they do from
+step to step of one model, and nobody has replaced state; such a step C repeats, see
+_again.py. State that does not lie in memory as its parameter, or is of another element
+type, is copied before a kernel reads it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pyautodl.backends import (
 from pyautodl.backends.dtypes import FLOATING, DType, float32, float64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.plan import in_order
+from pyautodl.optim._again import Again, KernelStep
 from pyautodl.tensor import RemovableHandle, Tensor, gradients_of, make
 
 __all__ = ["Optimizer", "ParamGroup"]
@@ -78,6 +80,7 @@ class _Plan:
 
     __slots__ = (
         "addresses",
+        "again",
         "arrays",
         "buffer",
         "calls",
@@ -103,6 +106,8 @@ class _Plan:
         self.key: list[Any] | None = None
         self.addresses: list[int] = []
         self.calls: list[_Call] = []
+        # the same for C, as long as no option is another one
+        self.again: Again | None = None
         # what is changed
         self.storages: list[Storage] = []
         # the arrays of states in the tables, and where they were found
@@ -296,15 +301,19 @@ class Optimizer:
                 or not all(map(is_, group.values(), plan.options))
             ):
                 self._read_options(plan, group)
+            if plan.again is not None and plan.again.take(group["params"]):
+                continue
             grads, key, addresses = gradients_of(group["params"])
             if not grads:
                 continue
             if key != plan.key or (plan.places and not plan.has_states()):
                 self._renew(plan, group, grads, key)
                 renewed = True
-            elif addresses != plan.addresses:
-                for call in plan.calls:
-                    call.grads.move([grads[i] for i in call.numbers])
+            else:
+                if addresses != plan.addresses:
+                    for call in plan.calls:
+                        call.grads.move([grads[i] for i in call.numbers])
+                plan.again = self._again(plan, key, grads)
             plan.addresses = addresses
             for call in plan.calls:
                 self._run(call, grads)
@@ -324,9 +333,11 @@ class Optimizer:
         plan.buffer.numpy()[...] = numbers
         names = self.states(group)
         if names != plan.names:
-            plan.names, plan.key = names, None
+            plan.names, plan.key, plan.again = names, None, None
         for call in plan.calls:
-            call.flags = self.flags(group, call.first)
+            flags = self.flags(group, call.first)
+            if flags != call.flags:
+                call.flags, plan.again = flags, None
         plan.group, plan.options, plan.live = group, list(group.values()), not fixed
 
     def _numbers(self, group: ParamGroup) -> tuple[list[float], bool]:
@@ -372,7 +383,7 @@ class Optimizer:
         self, plan: _Plan, group: ParamGroup, grads: list[Array], key: list[Any]
     ) -> None:
         """Make the calls of a plan anew."""
-        plan.key = None
+        plan.key = plan.again = None
         params = [p for p in group["params"] if p._grad is not None]
         plan.calls = self._calls(plan, group, params, grads)
         plan.places = [
@@ -394,6 +405,20 @@ class Optimizer:
         for param, dense in call.copies:
             run("copy", (dense,), (param,))
         call.grads.arrays = []
+
+    def _again(self, plan: _Plan, key: list[Any], grads: list[Array]) -> Again | None:
+        """The step that comes for the second time, for C to repeat; None if it can't."""
+        buffer, calls = plan.buffer, []
+        for call in plan.calls:
+            own = [grads[i] for i in call.numbers]
+            step = KernelStep(
+                self.kernel, call.numbers, own, buffer, call.writes, call.flags
+            )
+            if not step.is_direct():
+                return None
+            calls.append(step)
+        places = [(*place, array) for place, array in zip(plan.places, plan.arrays)]
+        return Again(key, places, calls, plan.storages)
 
     def _calls(
         self, plan: _Plan, group: ParamGroup, params: list[Tensor], grads: list[Array]

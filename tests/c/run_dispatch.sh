@@ -21,4 +21,5 @@ gcc -shared -fPIC -std=c11 -O1 -g -fno-omit-frame-pointer -fvisibility=hidden \
 # object, so that one that is used after its end is seen
 env LD_PRELOAD="$sanitizers" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
     "$python" -m pytest -q -p no:cacheprovider \
-    tests/test_dispatch.py tests/test_line.py tests/test_backward.py tests/test_views.py
+    tests/test_dispatch.py tests/test_line.py tests/test_backward.py tests/test_views.py \
+    tests/test_optim_state.py
