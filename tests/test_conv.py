@@ -553,6 +553,59 @@ def test_rows_of_a_depthwise_convolution_are_those_of_their_windows_alone(stride
                 assert y[:, :, row].equal(alone[:, :, 0])
 
 
+# x, weight, whether transposed: groups of one channel on one side, several on the other
+WIDENED = [
+    ((2, 20, 9, 8), (60, 1, 3, 3), False),
+    ((2, 60, 9, 8), (20, 3, 3, 3), False),
+    ((2, 20, 9, 8), (20, 3, 3, 3), True),
+    ((2, 60, 9, 8), (60, 1, 3, 3), True),
+]
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("x", "weight", "transposed"), WIDENED)
+def test_groups_with_one_channel_on_one_side(x, weight, transposed, bias, backend):
+    function = F.conv_transpose2d if transposed else F.conv2d
+    outs = weight[1] * 20 if transposed else weight[0]
+    arrays = [numbers(*x), numbers(*weight, seed=1)]
+    arrays += [numbers(outs, seed=2)] if bias else []
+    results = []
+    for algorithm in ("auto", "im2col"):
+        with ad.use_conv_algorithm(algorithm), use_backend(backend):
+            leaves = [ad.tensor(each, requires_grad=True) for each in arrays]
+            left, right, *rest = leaves
+            y = function(left, right, *(rest or [None]), 2, 1, groups=20)
+            (y * y).sum().backward()
+            with ad.no_grad():
+                z = function(left, right, *(rest or [None]), 2, 1, groups=20)
+        results.append([y.detach(), z, *[each.grad for each in leaves]])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_depthwise_convolution_with_several_outputs_a_channel_is_explained():
+    found = ad.explain_conv((2, 20, 9, 8), (60, 1, 3, 3), padding=1, groups=20)
+    assert found.algorithm == "depthwise"
+    assert "each pair of channels" in found.reason
+    # many outputs for each channel are a product again
+    many = ad.explain_conv((2, 2, 32, 32), (200, 1, 3, 3), padding=1, groups=2)
+    assert many.algorithm == "im2col"
+    with ad.use_conv_algorithm("im2col"):
+        forced = ad.explain_conv((2, 20, 9, 8), (60, 1, 3, 3), padding=1, groups=20)
+    assert forced.algorithm == "im2col"
+
+
+def test_copies_of_channels_are_not_kept_for_the_gradient():
+    layer = nn.Conv2d(8, 64, 3, padding=1, groups=8, bias=False)
+    x = ad.ones(4, 8, 32, 32)
+    layer(x).sum().backward()
+    before = ad.memory_stats()["allocated_bytes"]
+    y = layer(x)
+    grown = ad.memory_stats()["allocated_bytes"] - before
+    assert grown < 1.2 * y.numel() * 4
+
+
 def test_unfold_then_product_is_conv():
     x, w = numbers(2, 3, 6, 7), numbers(4, 3, 2, 3, seed=1)
     columns = F.unfold(ad.tensor(x), (2, 3), padding=(1, 0), stride=(2, 1))

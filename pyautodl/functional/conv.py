@@ -120,8 +120,12 @@ def _conv(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
 ) -> Tensor:
     attrs = _attributes(axes, input, weight, *numbers)
-    if not MODE.enabled and input.ndim == axes + 2:
-        # the weights' packed form is kept
+    multiplied = (
+        numbers[3] != 1 and weight.shape[1] == 1 and weight.shape[0] != numbers[3]
+    )
+    if not MODE.enabled and input.ndim == axes + 2 and not multiplied:
+        # the weights' packed form is kept; where each channel has several small ones of its
+        # own, there is little to keep
         return _with_epilogue((input, weight, None, bias, None), LINEAR, attrs)
     if input.ndim != axes + 1:
         y: Tensor = apply_known(CONV, (input, weight, bias), attrs)

@@ -12,6 +12,8 @@ from pyautodl.ops.conv.algorithm import (
     chosen_algorithm,
     estimate_costs,
     get_conv_algorithm,
+    is_depthwise,
+    widened,
     winograd_obstacle,
     winograd_step,
 )
@@ -118,6 +120,11 @@ def _tiles_text(shape: ConvShape, taken: str) -> str:
 
 
 def _weight_text(shape: ConvShape, taken: str) -> str:
+    wide = widened(shape)
+    if wide is not None and taken == "depthwise":
+        # sums over copies are for training alone
+        spread = wide.out == shape.out
+        shape, taken = (wide, taken) if spread else (shape, "im2col")
     kernel = conv_kernel(shape, taken)
     if kernel.packing is None:
         return "read as it lies"
@@ -151,8 +158,10 @@ def _shape(
 
 def _reason(shape: ConvShape, taken: str, costs: dict[str, float]) -> str:
     wanted = get_conv_algorithm()
-    if taken == "depthwise":
+    if taken == "depthwise" and is_depthwise(shape):
         return "each channel has a group of its own"
+    if taken == "depthwise":
+        return "each pair of channels of a group gets a channel of its own"
     if len(costs) == 1:
         return f"Winograd's algorithm can't do it: {winograd_obstacle(shape)}"
     if wanted == taken:

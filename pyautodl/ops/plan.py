@@ -37,6 +37,7 @@ __all__ = [
     "KernelPlan",
     "OuterPlan",
     "Plan",
+    "StepsPlan",
     "ViewPlan",
     "find_plan",
     "in_order",
@@ -202,6 +203,63 @@ class KernelPlan(Plan):
             written.append(out if as_seen is None else out.view(*as_seen))
         run(self._kernel, see(inputs, self._reads), written, self._ints, floats)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+class StepsPlan(Plan):
+    """Several kernels, one after the other.
+
+    Args:
+        steps: their calls, each with its numbers; arrays count from the inputs on, then
+            comes what each step makes. What the last one makes is the op's output.
+        inputs: how many inputs there are.
+    """
+
+    __slots__ = ("_inputs", "_steps")
+
+    def __init__(self, steps: Sequence[KernelCall], inputs: int) -> None:
+        made = [each for each in steps[-1].writes if isinstance(each, Made)]
+        super().__init__([Spec(each.shape, each.dtype) for each in made])
+        self._steps, self._inputs = tuple(steps), inputs
+
+    def __getattr__(self, name: str) -> Any:
+        """`call`, prepared when it is first looked for."""
+        if name != "call":
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        numbers = range(self._inputs, self._inputs + _count_made(self._steps))
+        results = [(number, None) for number in numbers[-self.count :]]
+        chain = prepare_chain(
+            self._steps, self._inputs, 0, results, bare=self.count == 1
+        )
+        self.call = chain or _in_turn(self._steps, self.count)
+        return self.call
+
+    def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        return self.call(inputs, floats)
+
+
+def _count_made(steps: Sequence[KernelCall]) -> int:
+    return sum(isinstance(each, Made) for step in steps for each in step.writes)
+
+
+def _in_turn(steps: Sequence[KernelCall], count: int) -> Prepared:
+    """The function that runs steps one by one and returns the last `count` arrays."""
+
+    def call(inputs: Sequence[Any], floats: Sequence[float]) -> Any:
+        arrays = list(inputs)
+        for step in steps:
+            reads = see(arrays, step.reads)
+            written: list[Array | None] = []
+            for made in step.writes:
+                if not isinstance(made, Made):
+                    written.append(None)
+                    continue
+                out = empty(made.shape, made.dtype, made.strides)
+                arrays.append(out)
+                written.append(out if made.seen is None else out.view(*made.seen))
+            run(step.name, reads, written, step.ints, step.floats)
+        return arrays[-1] if count == 1 else tuple(arrays[-count:])
+
+    return call
 
 
 class ViewPlan(Plan):

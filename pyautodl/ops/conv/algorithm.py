@@ -27,6 +27,7 @@ __all__ = [
     "native_algorithm",
     "set_conv_algorithm",
     "use_conv_algorithm",
+    "widened",
     "winograd_obstacle",
     "winograd_points",
     "winograd_step",
@@ -46,6 +47,11 @@ _MAP_WEIGHT = {codes.WINOGRAD_STEP: 600, codes.WINOGRAD_SMALL_STEP: 380}
 _COPY = 8
 _PACK_WEIGHT = 300
 _READ_WEIGHT = 100
+
+# a channel of its own for each pair of channels of a group (see `widened`): as adding a
+# product, and as spreading an element over its pairs, in either direction
+_WIDE_PRODUCT = 1.2
+_WIDE_COPY = 1.5
 
 # the share of a call that a MB of a weight's packed form must save to be kept
 _WORTH_A_MB = 0.0025
@@ -178,6 +184,30 @@ def is_depthwise(shape: ConvShape) -> bool:
     return 1 < shape.groups == shape.x[1] == shape.out[1]
 
 
+@lru_cache(maxsize=4096)
+def widened(shape: ConvShape) -> ConvShape | None:
+    """The depthwise convolution that gives each pair of an input and an output channel of
+    a group a channel of its own, where groups have one channel on one side and several on
+    the other; None where they have not.
+
+    The side of one channel is copied as many times, or the copies are summed: x before,
+    the output afterwards, and the other way round for the gradients.
+    """
+    groups = shape.groups
+    if groups < 2 or 0 in (*shape.x, *shape.out):
+        return None
+    ins, outs = shape.x[1] // groups, shape.out[1] // groups
+    if min(ins, outs) != 1 or ins == outs:
+        return None
+    wide = groups * max(ins, outs)
+    return shape._replace(
+        x=(shape.x[0], wide, *shape.x[2:]),
+        weight=(wide, 1, *shape.weight[2:]),
+        out=(shape.out[0], wide, *shape.out[2:]),
+        groups=wide,
+    )
+
+
 def has_few_pixels(shape: ConvShape) -> bool:
     """Whether im2col has so few rows that it reads the weight as it lies (of float64, for
     which there is no such kernel, it is packed in each call).
@@ -209,6 +239,10 @@ def estimate_costs(shape: ConvShape) -> dict[str, float]:
     if is_depthwise(shape):
         return {"depthwise": float(prod(shape.out) * prod(shape.weight[2:]))}
     costs = {"im2col": _im2col_cost(shape)}
+    wide = widened(shape)
+    if wide is not None:
+        each = _WIDE_PRODUCT * prod(wide.weight[2:]) + _WIDE_COPY
+        costs["depthwise"] = each * prod(wide.out)
     if winograd_obstacle(shape) is None:
         costs["winograd"] = _winograd_cost(shape, winograd_step(shape))
     return costs

@@ -21,7 +21,7 @@ from pyautodl.backends import (
     pack_layout,
 )
 from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_is
-from pyautodl.ops.conv.algorithm import native_algorithm
+from pyautodl.ops.conv.multiplied import plain_algorithm
 from pyautodl.ops.conv.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "conv_call", "run_prepared_conv"]
@@ -122,9 +122,9 @@ def conv_call(
     bias_shape = None if bias is None else bias.shape
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
-    kernel = conv_kernel(shape, native_algorithm(shape))
     if not reads_as_is(x, shape):
         return None
+    kernel = conv_kernel(shape, plain_algorithm(shape))
     form = None
     if kernel.packing is not None:
         packs, room, ints = kernel.packing

@@ -63,6 +63,11 @@ LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((1, 40, 13, 12), (40, 1, 3, 3), attributes(2, stride=2, padding=1, groups=40)),
     ((1, 36, 7, 8), (72, 18, 3, 3), attributes(2, padding=2, dilation=2, groups=2)),
     ((1, 5, 6, 7, 8), (18, 5, 3, 3, 3), attributes(3, stride=2, padding=1)),
+    # groups of one channel on one side and several on the other
+    ((2, 9, 8, 11), (27, 1, 3, 3), attributes(2, padding=1, groups=9)),
+    ((2, 24, 9, 7), (8, 3, 3, 5), attributes(2, stride=2, padding=1, groups=8)),
+    ((3, 4, 70), (64, 1, 7), attributes(1, stride=3, dilation=2, groups=4)),
+    ((1, 12, 4, 5, 6), (6, 2, 3, 2, 3), attributes(3, padding=1, groups=6)),
     # one tap, read in place; vectors that slide along rows; pieces of a line of planes
     ((2, 37, 9, 11), (48, 37, 1, 1), attributes(2)),
     ((1, 290, 3, 11), (80, 290, 1, 1), attributes(2)),

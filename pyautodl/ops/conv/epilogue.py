@@ -16,6 +16,7 @@ from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
 from pyautodl.ops.conv.kernels import LINEAR, RELU, conv_kernel, conv_shape_of
+from pyautodl.ops.conv.multiplied import is_spread, plain_algorithm, spread_views
 from pyautodl.ops.conv.packed_weight import packed_weight
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
@@ -74,12 +75,23 @@ def _is_planar(shape: ConvShape) -> bool:
 
 
 def reads_as_is(x: Array, shape: ConvShape) -> bool:
-    """Whether the forward kernel takes the image without a copy with channels last."""
+    """Whether the forward kernel takes the image without a copy."""
+    if is_spread(shape):
+        return False
     if x.is_channels_last():
         return True
     if not (x.is_contiguous() and current_backend() == "native"):
         return False
     return native_algorithm(shape) == "im2col" and _is_planar(shape)
+
+
+def _spread(ctx: Any, x: Array, channels: int) -> Array:
+    """Copies of the channels one after the other, so that there are so many."""
+    wide = (x.shape[0], channels, *x.shape[2:])
+    out: Array = ctx.empty(wide, x.dtype, channels_last_strides(wide))
+    read, written = spread_views(x, wide)
+    run("copy", (x.view(*read),), (out.view(*written),))
+    return out
 
 
 def _run_conv(
@@ -93,7 +105,7 @@ def _run_conv(
     """
     x, weight, scale, bias, residual = reads
     shape = conv_shape_of(x.shape, weight.shape, out.shape, *numbers)
-    kernel = conv_kernel(shape, native_algorithm(shape))
+    kernel = conv_kernel(shape, plain_algorithm(shape))
     packed = packed_weight(weight, kernel.packing, kernel.keeps)
     number, p0, p1 = activation
     arrays = (x, weight, packed, scale, bias, residual)
@@ -121,7 +133,10 @@ def _epilogue_forward(
     residual = None if residual is None else ensure_channels_last(ctx, residual)
     numbers = (stride, padding, dilation, groups)
     shape = conv_shape(x.shape, weight.shape, None, *numbers)
-    if not reads_as_is(x, conv_shape_of(x.shape, weight.shape, shape, *numbers)):
+    full = conv_shape_of(x.shape, weight.shape, shape, *numbers)
+    if is_spread(full):
+        x, numbers = _spread(ctx, x, shape[1]), (*numbers[:3], shape[1])
+    elif not reads_as_is(x, full):
         x = ensure_channels_last(ctx, x)
     out: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
     reads = (x, weight, scale, bias, residual)

@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, channels_last_strides
+from pyautodl.backends import (
+    Array,
+    KernelCall,
+    Made,
+    Seen,
+    channels_last_strides,
+    contiguous_strides,
+)
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.ops.conv.algorithm import native_algorithm
+from pyautodl.ops.conv.algorithm import ConvShape
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -33,10 +40,18 @@ from pyautodl.ops.conv.kernels import (
     conv_kernel,
     conv_shape_of,
     laid_out,
+    numbers_of,
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
+from pyautodl.ops.conv.multiplied import (
+    add_copies,
+    plain_algorithm,
+    seen_wide,
+    spread_made,
+    wide_form,
+)
+from pyautodl.ops.plan import KernelPlan, Plan, StepsPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Places, Sample, register
 
 __all__ = [
@@ -98,7 +113,12 @@ def _conv_plan(
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     dtype = dtype_of(len(stride), x, weight, bias)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
-    kernel = conv_kernel(shape, native_algorithm(shape))
+    wide = wide_form(shape)
+    # what follows the sums of a pixel can't come before they are added up
+    alone = bias is None and activation is LINEAR
+    if wide is not None and (wide.out == out or alone):
+        return _wide_plan(x, weight, bias, shape, wide, activation)
+    kernel = conv_kernel(shape, plain_algorithm(shape))
 
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = (seen(0, x), seen(1, weight), *ABSENT, seen(2, bias), *ABSENT[:1])
@@ -107,6 +127,37 @@ def _conv_plan(
         return KernelPlan(kernel.name, reads, [made], (*kernel.ints, kind), limits)
 
     return laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
+
+
+def _wide_plan(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    shape: ConvShape,
+    wide: ConvShape,
+    activation: Activation,
+) -> Plan:
+    """By a depthwise convolution, with copies of x before it or sums behind it."""
+    dtype, place = x.dtype, 0
+    steps: list[KernelCall] = []
+    if wide.x != shape.x:
+        steps.append(spread_made(x, wide.x, 0))
+        place = 3
+
+    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
+        kernel = Seen(1, dtype.code, wide.weight, contiguous_strides(wide.weight))
+        image = seen_wide(place, dtype, wide.x)
+        made = Made(wide.out, dtype, channels_last_strides(wide.out))
+        kind, *limits = activation
+        ints = (*numbers_of(wide), kind)
+        reads = (image, kernel, *ABSENT, seen(2, bias), *ABSENT[:1])
+        calls = [*steps, KernelCall("conv_fwd", reads, [made], ints, limits)]
+        if wide.out != shape.out:
+            calls.append(add_copies(len(calls) + 2, dtype, wide.out, shape.out))
+        return StepsPlan(calls, 3)
+
+    layout = "channels_last" if place == 0 else "any"
+    return laid_out(build, (x, weight, bias), (layout, "rows", "rows"))
 
 
 def _conv_relu_plan(

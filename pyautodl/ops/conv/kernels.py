@@ -128,10 +128,10 @@ def laid_out(
     layouts: Sequence[str],
 ) -> Plan:
     """The plan that `build` makes of the inputs, with copies of those that do not lie as
-    a kernel wants them: with channels last, or in C order.
+    a kernel wants them: with channels last, in C order, or as they come.
     """
     for i, (x, layout) in enumerate(zip(inputs, layouts)):
-        if x is None:
+        if x is None or layout == "any":
             continue
         strides = contiguous_strides(x.shape)
         if layout == "channels_last":

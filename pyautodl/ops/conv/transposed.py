@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, channels_last_strides
+from pyautodl.backends import (
+    Array,
+    KernelCall,
+    Made,
+    Seen,
+    channels_last_strides,
+    contiguous_strides,
+)
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv.algorithm import native_algorithm, winograd_step
+from pyautodl.ops.conv.algorithm import ConvShape, winograd_step
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -33,7 +40,14 @@ from pyautodl.ops.conv.kernels import (
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
+from pyautodl.ops.conv.multiplied import (
+    add_copies,
+    plain_algorithm,
+    seen_wide,
+    spread_made,
+    wide_form,
+)
+from pyautodl.ops.plan import KernelPlan, Plan, StepsPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Sample, register
 
 __all__ = [
@@ -97,7 +111,10 @@ def _transpose_plan(
     dtype = check_types(op, x=x, weight=weight, bias=bias)
     shape = conv_shape_of(out, weight.shape, x.shape, *numbers)
     made = Made(out, dtype, channels_last_strides(out))
-    algorithm = native_algorithm(shape)
+    wide = wide_form(shape)
+    if wide is not None and (wide.x == out or bias is None):
+        return _wide_plan(x, weight, bias, shape, wide)
+    algorithm = plain_algorithm(shape)
 
     def build(x: Array, weight: Array, bias: Array | None) -> Plan:
         reads = [seen(0, x), seen(1, weight), seen(2, bias)]
@@ -109,6 +126,29 @@ def _transpose_plan(
         return KernelPlan("winograd_fwd", reads, [made], ints, (0.0, 0.0))
 
     return laid_out(build, (x, weight, bias), ("channels_last", "rows", "rows"))
+
+
+def _wide_plan(
+    x: Array, weight: Array, bias: Array | None, shape: ConvShape, wide: ConvShape
+) -> Plan:
+    """By that of a depthwise convolution, with copies of x before it or sums behind it."""
+    dtype, place = x.dtype, 0
+    steps: list[KernelCall] = []
+    if wide.out != shape.out:
+        steps.append(spread_made(x, wide.out, 0))
+        place = 3
+
+    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
+        kernel = Seen(1, dtype.code, wide.weight, contiguous_strides(wide.weight))
+        reads = [seen_wide(place, dtype, wide.out), kernel, seen(2, bias)]
+        made = Made(wide.x, dtype, channels_last_strides(wide.x))
+        calls = [*steps, KernelCall("conv_bwd_x", reads, [made], numbers_of(wide))]
+        if wide.x != shape.x:
+            calls.append(add_copies(len(calls) + 2, dtype, wide.x, shape.x))
+        return StepsPlan(calls, 3)
+
+    layout = "channels_last" if place == 0 else "any"
+    return laid_out(build, (x, weight, bias), (layout, "rows", "rows"))
 
 
 def _transpose_vjp(

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, contiguous_strides
+from pyautodl.backends import Array, KernelCall, Made, contiguous_strides
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv.algorithm import native_algorithm
+from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import (
     Ints,
@@ -31,7 +31,8 @@ from pyautodl.ops.conv.kernels import (
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
+from pyautodl.ops.conv.multiplied import seen_wide, spread_made, wide_form
+from pyautodl.ops.plan import KernelPlan, Plan, StepsPlan, planned, seen
 from pyautodl.ops.record import ErrorCase, Sample, register
 
 __all__ = [
@@ -81,6 +82,9 @@ def _weight_grad_plan(
     out = _weight_grad_shape(x.shape, grad.shape, kernel, *numbers)
     dtype = check_types(f"conv{len(stride)}d_weight_grad", x=x, grad=grad)
     shape = conv_shape_of(x.shape, out, grad.shape, *numbers)
+    wide = wide_form(shape)
+    if wide is not None and (wide.out == grad.shape or not bias):
+        return _wide_plan(x, grad, out, wide, bias)
     name, ints = "conv_bwd_w", numbers_of(shape)
     if native_algorithm(shape) == "winograd":
         name, ints = "winograd_bwd_w", shape.padding
@@ -93,6 +97,32 @@ def _weight_grad_plan(
         return KernelPlan(name, reads, [made[0], None], ints)
 
     return laid_out(build, (x, grad), ("channels_last", "channels_last"))
+
+
+def _wide_plan(
+    x: Array, grad: Array, weight: Ints, wide: ConvShape, bias: bool
+) -> Plan:
+    """By that of a depthwise convolution, with copies of x or of the gradient."""
+    dtype = x.dtype
+    spread = 0 if wide.x != x.shape else 1
+    step = spread_made((x, grad)[spread], (wide.x, wide.out)[spread], spread)
+
+    def build(x: Array, grad: Array) -> Plan:
+        places = [0, 1]
+        places[spread] = 2
+        reads = [
+            seen_wide(place, dtype, form)
+            for place, form in zip(places, (wide.x, wide.out))
+        ]
+        as_seen = wide.weight, contiguous_strides(wide.weight)
+        made = Made(weight, dtype, contiguous_strides(weight), as_seen)
+        writes = [made, Made(weight[:1], dtype, (1,)) if bias else None]
+        call = KernelCall("conv_bwd_w", reads, writes, numbers_of(wide))
+        return StepsPlan([step, call], 2)
+
+    layouts = ["channels_last", "channels_last"]
+    layouts[spread] = "any"
+    return laid_out(build, (x, grad), layouts)
 
 
 def _weight_grad_vjp(

@@ -1,0 +1,88 @@
+"""Groups of one channel on one side and several on the other, as depthwise convolutions:
+the side of one channel is copied for each of the others, or summed over the copies.
+"""
+
+from __future__ import annotations
+
+from pyautodl.backends import (
+    Array,
+    KernelCall,
+    Made,
+    Seen,
+    channels_last_strides,
+)
+from pyautodl.backends.dtypes import DType
+from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm, widened
+from pyautodl.ops.conv.checks import Ints
+
+__all__ = [
+    "add_copies",
+    "is_spread",
+    "plain_algorithm",
+    "seen_wide",
+    "spread_made",
+    "spread_views",
+    "wide_form",
+]
+
+_View = tuple[Ints, Ints]
+
+
+def wide_form(shape: ConvShape) -> ConvShape | None:
+    """The depthwise convolution that takes the place of this one; None: it pays not, or
+    the convolution is depthwise itself.
+    """
+    wide = widened(shape)
+    return wide if wide and native_algorithm(shape) == "depthwise" else None
+
+
+def plain_algorithm(shape: ConvShape) -> str:
+    """The algorithm of a kernel that is called alone."""
+    return "im2col" if wide_form(shape) else native_algorithm(shape)
+
+
+def is_spread(shape: ConvShape) -> bool:
+    """Whether forward the channels of x are copied, and nothing is summed."""
+    wide = wide_form(shape)
+    return wide is not None and wide.out == shape.out
+
+
+def _split(shape: Ints, strides: Ints, copies: int) -> _View:
+    """A view with an axis of the copies behind that of the channels."""
+    n, c, *spatial = shape
+    channel = strides[1]
+    view = (n, c // copies, copies, *spatial)
+    return view, (strides[0], channel * copies, channel, *strides[2:])
+
+
+def spread_views(x: Array, wide: Ints) -> tuple[_View, _View]:
+    """How `x` and the array of shape `wide`, with channels last, are seen by the kernel
+    that copies the one to the other.
+    """
+    n, c, *spatial = x.shape
+    copies = wide[1] // c
+    repeated = (x.strides[0], x.strides[1], 0, *x.strides[2:])
+    target = _split(wide, channels_last_strides(wide), copies)
+    return ((n, c, copies, *spatial), repeated), target
+
+
+def spread_made(x: Array, wide: Ints, place: int) -> KernelCall:
+    """The call that copies each channel of input number `place`, an `x`."""
+    read, written = spread_views(x, wide)
+    made = Made(wide, x.dtype, channels_last_strides(wide), written)
+    return KernelCall("copy", [Seen(place, x.dtype.code, *read)], [made], ())
+
+
+def seen_wide(place: int, dtype: DType, wide: Ints) -> Seen:
+    """Array number `place` of shape `wide`, with channels last."""
+    return Seen(place, dtype.code, wide, channels_last_strides(wide))
+
+
+def add_copies(place: int, dtype: DType, wide: Ints, out: Ints) -> KernelCall:
+    """The call that sums array number `place`, of shape `wide`, over the copies."""
+    copies = wide[1] // out[1]
+    strides = channels_last_strides(out)
+    view, steps = _split(wide, channels_last_strides(wide), copies)
+    kept = (out[0], out[1], 1, *out[2:]), (strides[0], strides[1], 1, *strides[2:])
+    read = Seen(place, dtype.code, view, steps)
+    return KernelCall("sum", [read], [Made(out, dtype, strides, kept)], (), (1.0,))
