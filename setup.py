@@ -8,6 +8,7 @@ builds those tables alone, for who works on the kernels.
 import copy
 import os
 import platform
+import re
 import runpy
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -66,44 +67,36 @@ SMALLER = {
 RUNTIME = [
     f"csrc/runtime/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")
 ]
-
-
-# of what Python does at every call: one build for all versions from 3.11 on
-DISPATCH = ROOT / "csrc/dispatch"
 KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))
-# a family may keep the parts of its template in a folder of its name
-FOLDERS = {kernels: ROOT / "csrc" / kernels.removesuffix("_tpl") for kernels in KERNELS}
-SHARED = [
-    *(
-        path.relative_to(ROOT).as_posix()
-        for path in sorted(ROOT.glob("csrc/**/*.h"))
-        if path.parent not in (ROOT / "csrc/kernels", DISPATCH, *FOLDERS.values())
-    ),
-    "csrc/kernels.def",
-    "setup.py",
-]
+INCLUDE = re.compile(r'^#include "(.+)"', re.MULTILINE)
 
 
-def headers_of(kernels: str) -> list[str]:
-    """The template of a family and its parts: what rebuilds this family alone."""
-    parts = sorted(FOLDERS[kernels].glob("*.h"))
-    return [
-        f"csrc/kernels/{kernels}.h",
-        *(part.relative_to(ROOT).as_posix() for part in parts),
-    ]
+def included(*sources: str) -> list[str]:
+    """The files and all that they include: what compiles them anew when it changes."""
+    found: set[Path] = set()
+    waiting = [ROOT / source for source in sources]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for name in INCLUDE.findall(path.read_text()):
+            beside = path.parent / name
+            waiting.append(beside if beside.is_file() else ROOT / "csrc" / name)
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def library(
     name: str,
     sources: list[str],
     flags: list[str],
-    headers: list[str],
+    others: list[str],
     macros: dict[str, str],
 ) -> tuple[str, dict]:
-    """One static library as build_clib wants it; a change in a header rebuilds it."""
+    """One static library as build_clib wants it; `others`: what only macros name."""
     return name, {
         "sources": sources,
-        "obj_deps": {"": [*SHARED, *headers]},
+        "obj_deps": {"": [*included(*sources, *others), "setup.py"]},
         "include_dirs": ["csrc"],
         "cflags": CFLAGS + flags,
         "macros": list(macros.items()),
@@ -113,17 +106,19 @@ def library(
 def isa_libraries(isa: str, flags: list[str]) -> list[tuple[str, dict]]:
     """The table of an instruction set, then the families of kernels that it names."""
     macros = {"ISA": isa, "ISA_FILE": f'"isa/{isa}.h"'}
+    isa_file = f"csrc/isa/{isa}.h"
     families = [
         library(
             f"pyad_{isa}_{kernels.removesuffix('_tpl')}",
             ["csrc/isa/unit.c"],
             flags + SMALLER.get((isa, kernels), []),
-            headers_of(kernels),
+            [isa_file, f"csrc/kernels/{kernels}.h"],
             {**macros, "TEMPLATE": f'"kernels/{kernels}.h"'},
         )
         for kernels in KERNELS
     ]
-    return [library(f"pyad_{isa}", ["csrc/isa/table.c"], flags, [], macros), *families]
+    table = library(f"pyad_{isa}", ["csrc/isa/table.c"], flags, [isa_file], macros)
+    return [table, *families]
 
 
 class BuildLibraries(build_clib):
@@ -155,18 +150,19 @@ class BuildExtension(build_ext):
 
 
 def dispatch() -> Extension:
-    """The extension of objects and calls, which reaches the kernels through the other."""
+    """The extension of what Python does at every call, for all its versions from 3.11 on.
 
-    def sources(pattern: str) -> list[str]:
-        return sorted(
-            path.relative_to(ROOT).as_posix() for path in DISPATCH.glob(pattern)
-        )
-
+    It reaches the kernels through the other extension.
+    """
+    sources = sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "csrc/dispatch").glob("*.c")
+    )
     return Extension(
         "pyautodl._dispatch",
-        sources("*.c"),
+        sources,
         include_dirs=["csrc"],
-        depends=["csrc/pyautodl.h", "csrc/dtypes.h", *sources("*.h"), "setup.py"],
+        depends=[*included(*sources), "setup.py"],
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         extra_compile_args=[] if os.name == "nt" else [*CFLAGS, "-O2"],
         py_limited_api=True,
@@ -186,7 +182,7 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
             # called by kernels, on single numbers
             library(
                 "pyad_special",
-                ["csrc/ctc.c", "csrc/special.c"],
+                ["csrc/loss/ctc.c", "csrc/math/special.c"],
                 ["-O2"],
                 [],
                 {},

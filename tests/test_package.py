@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,30 @@ def test_kernels_are_c_for_clang_too(template):
         [*command, "csrc/isa/unit.c"], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+@pytest.mark.parametrize("family", ["conv", "reduce", "random"])
+def test_a_family_is_built_anew_for_what_the_compiler_reads(family, monkeypatch):
+    setuptools = pytest.importorskip("setuptools")
+    given = {}
+    monkeypatch.setattr(setuptools, "setup", given.update)
+    monkeypatch.setenv("PYAUTODL_NO_EXTENSION", "0")
+    monkeypatch.setenv("PYAUTODL_BUILD_ISAS", "base")
+    runpy.run_path(str(ROOT / "setup.py"))
+    library = dict(given["libraries"])[f"pyad_base_{family}"]
+    defines = [f"-D{name}={value}" for name, value in library["macros"]]
+    done = subprocess.run(
+        ["gcc", "-MM", "-Icsrc", *defines, *library["sources"]],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    read = done.stdout.replace("\\\n", " ").split(":", 1)[1].split()
+    read = {Path(ROOT, each).resolve() for each in read}
+    watched = {Path(ROOT, each) for each in library["obj_deps"][""]}
+    assert watched == read | {ROOT / "setup.py"}
 
 
 def test_version_is_one():

@@ -9,7 +9,7 @@
  * and where a map turns nothing the columns of a sample are found once for all its rows. A move by whole
  * pixels finds none: of each row a run is copied, with channels that lie side by side all at once.
  */
-#include "normal_tpl.h"
+#include "random/normal_tpl.h"
 
 #ifdef REAL
 #define ELEM REAL

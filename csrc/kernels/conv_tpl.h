@@ -11,8 +11,8 @@
  */
 #ifdef REAL
 #include "gemm_tpl.h"
-#include "im2col_tpl.h"
-#include "epilogue_tpl.h"
+#include "conv/im2col_tpl.h"
+#include "conv/epilogue_tpl.h"
 #include "conv/shape_tpl.h"
 #include "conv/depthwise_tpl.h"
 #include "conv/narrow_tpl.h"

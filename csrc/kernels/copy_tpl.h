@@ -6,7 +6,7 @@
  * line of either side is used whole while it is there.
  */
 #include "dtypes.h"
-#include "moves.h"
+#include "loops/moves.h"
 
 #ifdef REAL
 #define ELEM REAL

@@ -7,11 +7,11 @@
  *
  * Gradients: g is 0 exactly where it is 0, whatever the derivative there (GRAD).
  */
-#include "indices.h"
-#include "map.h"
-#include "math_tpl.h"
-#include "special.h"
-#include "stream.h"
+#include "loops/indices.h"
+#include "loops/map.h"
+#include "loops/stream.h"
+#include "math/math_tpl.h"
+#include "math/special.h"
 
 #define READ_PARAMS_0
 #define READ_PARAMS_1 PARAM(0)

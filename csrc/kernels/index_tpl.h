@@ -4,7 +4,7 @@
  * over threads by the other axes, and each place takes its terms in the order of the indices: the
  * sum has the same bits for any number of threads.
  */
-#include "indices.h"
+#include "loops/indices.h"
 
 #ifdef REAL
 #define ELEM REAL

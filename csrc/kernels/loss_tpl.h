@@ -12,11 +12,11 @@
  * Sums go over a fixed number of blocks, each summed in a fixed order in double, then over the
  * blocks in order: no bit depends on the number of threads.
  */
-#include "axis.h"
-#include "ctc.h"
-#include "math_tpl.h"
-#include "shifted_tpl.h"
-#include "stream.h"
+#include "loops/axis.h"
+#include "loops/stream.h"
+#include "loss/ctc.h"
+#include "math/math_tpl.h"
+#include "math/shifted_tpl.h"
 
 #ifdef REAL
 

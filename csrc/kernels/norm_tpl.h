@@ -13,7 +13,7 @@
  * Statistics are kept as double arrays stats: mean, then 1 / sqrt(variance + eps). Sums over rows
  * go over a fixed number of blocks of rows, added up in order: no bit depends on the threads.
  */
-#include "stream.h"
+#include "loops/stream.h"
 
 #ifdef REAL
 

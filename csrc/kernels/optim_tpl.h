@@ -10,8 +10,8 @@
  * schedule works for a recorded step too.
  */
 #ifdef REAL
-#include "math_tpl.h"
-#include "stream.h"
+#include "loops/stream.h"
+#include "math/math_tpl.h"
 
 /* elements: parts begin at multiples of a cache line */
 #define OPTIM_BLOCK 64

@@ -14,7 +14,7 @@
  * behind, a window whose largest is not positive has no winner, so that no gradient comes back.
  */
 #ifdef REAL
-#include "window.h"
+#include "pool/window.h"
 
 #define POOL_INLINE static inline __attribute__((always_inline))
 

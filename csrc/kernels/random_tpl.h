@@ -5,10 +5,10 @@
  * number depends on the element's position and on nothing else. philox_group writes its words to
  * the stack (L1), from where plain loops, which the compiler vectorises, make elements of them.
  */
-#include "normal_tpl.h"
-#include "quantile.h"
-#include "special.h"
-#include "stream.h"
+#include "loops/stream.h"
+#include "math/quantile.h"
+#include "math/special.h"
+#include "random/normal_tpl.h"
 
 #ifdef REAL
 

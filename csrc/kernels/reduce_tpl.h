@@ -5,11 +5,11 @@
  * 2048 elements (or 64 rows) and meet in double, so that a float32 sum is good to a few units in
  * the last place.
  */
-#include "axis.h"
-#include "math_tpl.h"
+#include "loops/axis.h"
+#include "loops/stream.h"
+#include "math/math_tpl.h"
+#include "math/shifted_tpl.h"
 #include "reduce/reduction.h"
-#include "shifted_tpl.h"
-#include "stream.h"
 
 #ifdef REAL
 #define ELEM REAL

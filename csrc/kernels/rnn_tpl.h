@@ -25,7 +25,7 @@
  */
 #ifdef REAL
 #include "gemm_tpl.h"
-#include "math_tpl.h"
+#include "math/math_tpl.h"
 
 /* sequences that a thread runs through time together */
 #define RNN_ROWS (4 * GEMM_MR)

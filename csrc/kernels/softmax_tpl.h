@@ -12,9 +12,9 @@
  * Each goes over its data three times (largest, sum, result), which stay in the cache. Every column
  * and row is computed for itself, so the split among threads changes nothing.
  */
-#include "axis.h"
-#include "math_tpl.h"
-#include "shifted_tpl.h"
+#include "loops/axis.h"
+#include "math/math_tpl.h"
+#include "math/shifted_tpl.h"
 
 #ifdef REAL
 

@@ -4,7 +4,7 @@
  * the bottom up, runs of 16 by insertion: stable, so that equal keys keep the order of their
  * indices. NaN is larger than any number. The threads share the lines.
  */
-#include "indices.h"
+#include "loops/indices.h"
 
 #ifdef REAL
 #define ELEM REAL

@@ -7,7 +7,7 @@
  * follow each other, as they do in a matrix whose places are in order.
  */
 #ifdef REAL
-#include "indices.h"
+#include "loops/indices.h"
 
 #define SPARSE_VECTORS 4 /* of columns, at most, whose sums are in registers */
 

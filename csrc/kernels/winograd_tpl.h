@@ -25,7 +25,7 @@
  */
 #ifdef REAL
 #include "gemm_tpl.h"
-#include "epilogue_tpl.h"
+#include "conv/epilogue_tpl.h"
 #include "winograd/shape.h"
 #include "winograd/maps_tpl.h"
 #include "winograd/small_tpl.h"

@@ -5,7 +5,7 @@
 #ifndef PYAD_REDUCTION_H
 #define PYAD_REDUCTION_H
 
-#include "walk.h"
+#include "loops/walk.h"
 
 #define REDUCE_SEGMENT 2048 /* elements of a line that are reduced at once */
 #define REDUCE_COLUMNS 1024 /* columns that are reduced side by side */

@@ -15,7 +15,7 @@ from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = ["DRAW", "KINDS"]
 
-# by which numbers the kernel knows them, as csrc/special.h
+# by which numbers the kernel knows them, as csrc/math/special.h
 KINDS = ("gamma", "log_gamma", "poisson", "binomial")
 
 

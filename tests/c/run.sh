@@ -72,24 +72,25 @@ commands=$build/commands
 : >"$commands"
 objects=()
 
-# compile OBJECT SOURCE WATCHED... -- FLAGS...: a line in $commands, unless OBJECT is newer than
-# its source, the shared headers and what it watches
+# compile OBJECT SOURCE FLAGS...: a line in $commands, unless OBJECT is newer than all that its
+# last compilation read (OBJECT.d, a rule of make)
 compile() {
-    local object=$build/$1 source=$2 watched=()
+    local object=$build/$1 source=$2 line
     shift 2
-    while [ "$1" != -- ]; do
-        watched+=("$1")
-        shift
-    done
-    shift
     objects+=("$object")
-    if [ -e "$object" ] && [ -z "$(find "$source" tests/c/run.sh csrc/*.h csrc/{isa,runtime}/*.h \
-        csrc/kernels.def "${watched[@]}" -newer "$object" -print -quit)" ]; then
-        return
-    fi
-    local line
-    printf -v line '%q ' "${flags[@]}" "${optimise[@]}" -Icsrc "$@" -c "$source" -o "$object"
+    up_to_date "$object" && return
+    printf -v line '%q ' "${flags[@]}" "${optimise[@]}" -MMD -MF "$object.d" -Icsrc "$@" \
+        -c "$source" -o "$object"
     printf '%s %s\n' "$compiler" "$line" >>"$commands"
+}
+
+# up_to_date OBJECT; a file that is gone counts as changed: find complains of it
+up_to_date() {
+    [ -e "$1" ] && [ -e "$1.d" ] || return 1
+    local read
+    read=$(sed 's/^[^ ]*://; s/\\$//' "$1.d")
+    # shellcheck disable=SC2086 # a list of names
+    [ -z "$(find tests/c/run.sh $read -newer "$1" -print -quit 2>&1)" ]
 }
 
 # without_sanitizers compile ...: what it compiles is that of the build without --sanitize
@@ -100,20 +101,18 @@ without_sanitizers() {
 
 # table ISA FLAGS...: its table and all families of kernels
 table() {
-    local isa=$1 family name parts how
+    local isa=$1 family name how
     local names=("-DISA=$isa" "-DISA_FILE=\"isa/$isa.h\"")
     shift
     case ,${PYAUTODL_BUILD_ISAS:-$isa}, in *,$isa,*) ;; *) return ;; esac
     built+=("-DPYAD_HAS_${isa^^}=1")
-    compile "table-$isa.o" csrc/isa/table.c -- "${strict[@]}" "${names[@]}" "$@"
+    compile "table-$isa.o" csrc/isa/table.c "${strict[@]}" "${names[@]}" "$@"
     for family in csrc/kernels/*_tpl.h; do
         name=$(basename "$family" _tpl.h)
-        parts=(csrc/"$name"/*.h) # of a family with a folder of its own
-        [ -e "${parts[0]}" ] || parts=()
         how=(without_sanitizers)
         ! grep -qx "$name" <<<"$tested" || how=()
-        "${how[@]}" compile "$name-$isa.o" csrc/isa/unit.c "$family" "${parts[@]}" -- \
-            "${strict[@]}" "${names[@]}" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
+        "${how[@]}" compile "$name-$isa.o" csrc/isa/unit.c "${strict[@]}" \
+            "${names[@]}" "-DTEMPLATE=\"${family#csrc/}\"" "$@"
     done
 }
 
@@ -126,14 +125,14 @@ x86_64*)
 esac
 table base
 
-for source in csrc/runtime/*.c csrc/special.c csrc/ctc.c; do
-    compile "$(basename "$source" .c).o" "$source" -- "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
+for source in csrc/runtime/*.c csrc/math/special.c csrc/loss/ctc.c; do
+    compile "$(basename "$source" .c).o" "$source" "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
 done
 library=("${objects[@]}")
 
 for test in "${tests[@]}"; do
     # cmocka's macros convert freely
-    compile "$(basename "$test" .c).o" "$test" tests/c/testing.h -- \
+    compile "$(basename "$test" .c).o" "$test" \
         -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror
 done
 

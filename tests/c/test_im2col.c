@@ -21,7 +21,7 @@
 #define SUFFIX f32
 #include "simd_tpl.h"
 #include "gemm_tpl.h"
-#include "im2col_tpl.h"
+#include "conv/im2col_tpl.h"
 
 #define MOST 4096 /* columns, pixels and elements of the cases below */
 

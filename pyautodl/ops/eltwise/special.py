@@ -10,7 +10,7 @@ from pyautodl.ops.record import Op
 
 __all__ = ["GAMMA_SLOPE", "SPECIAL"]
 
-# by which numbers the kernel knows them, as csrc/special.h
+# by which numbers the kernel knows them, as csrc/math/special.h
 _KINDS = (
     "lgamma",
     "digamma",

@@ -12,7 +12,7 @@
 
 #include "core.h"
 #include "simd.h"
-#include "walk.h"
+#include "loops/walk.h"
 
 /* one copy of a function for all its callers */
 #ifdef __clang__

@@ -5,7 +5,7 @@
  * windows lie inside the source copy plain memory, a whole vector at a time; only those at the rim
  * look where a run leaves it.
  */
-#include "im2col.h"
+#include "conv/im2col.h"
 
 /* Copy n elements; may write up to VL - 1 more. */
 GEMM_INLINE void K(im2col_copy)(REAL *restrict dst, const REAL *restrict src, int64_t n) {

@@ -20,7 +20,7 @@
 
 #include "core.h"
 #include "dtypes.h"
-#include "moves.h"
+#include "loops/moves.h"
 
 #define MAP_BLOCK 512
 #define MAP_LINE 257 /* elements of a line at least, if the output has as many */

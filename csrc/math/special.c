@@ -6,12 +6,12 @@
  * digits: near 2 for lgamma, from 10 or 12 on for the asymptotic ones. Negative arguments are reflected
  * without sines: pi / sin(pi r) is Gamma(1 + r) Gamma(1 - r) / r, and its kin likewise.
  */
-#include "special.h"
+#include "math/special.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "quantile.h"
+#include "math/quantile.h"
 
 #define LOG_2 0.69314718055994530942
 #define HALF_LOG_2_PI 0.91893853320467274178

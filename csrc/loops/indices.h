@@ -2,7 +2,7 @@
 #ifndef PYAD_INDICES_H
 #define PYAD_INDICES_H
 
-#include "walk.h"
+#include "loops/walk.h"
 
 /* The offset of flat position `at` (C order) in an array. */
 static inline int64_t array_offset(const pyad_array *a, int64_t at) {

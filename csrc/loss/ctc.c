@@ -6,11 +6,11 @@
  * what comes after. Both recursions go over times, then states, in double and in logarithms, so that
  * no probability is too small. All of alpha is kept for the gradient, of beta two rows.
  */
-#include "ctc.h"
+#include "loss/ctc.h"
 
 #include <math.h>
 
-#include "special.h"
+#include "math/special.h"
 
 static double at(const ctc_sequence *s, int64_t t, int64_t class) {
     int64_t i = t * s->stride + class;

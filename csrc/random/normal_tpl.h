@@ -1,8 +1,8 @@
 /* Normal numbers from the words of Philox, a group of blocks at a time. Brings math_tpl.h and
  * philox.h; a template that includes it ends with #undef GROUP.
  */
-#include "math_tpl.h"
-#include "philox.h"
+#include "math/math_tpl.h"
+#include "random/philox.h"
 
 #ifdef REAL
 
