@@ -189,7 +189,7 @@ def test_views_of_arrays() -> None:
     assert (again.storage, again.offset) == (x.storage, 2)
     assert again.address == x.address + 8
     for inputs in ((), (None,), 7):
-        with pytest.raises((TypeError, ValueError)):
+        with pytest.raises((TypeError, ValueError), match="view: "):
             part(inputs, ())
 
 

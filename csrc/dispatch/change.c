@@ -22,7 +22,7 @@ static int is_free(const tensor_object *x) {
 
 /* Count the change of a tensor that `is_free`, and of its memory, as `_take_edge` does. */
 static int note_change(PyObject *object, PyObject *array, int enabled) {
-    storage_object *storage = storage_of(array);
+    storage_object *storage = storage_of("change in place", array);
     if (storage == NULL || count_change(storage, TOOLS.one) < 0) return -1;
     tensor_object *x = (tensor_object *)object;
     if (!enabled || x->_changes == NULL) return 0;
@@ -41,7 +41,8 @@ static int is_known_to_others(const storage_object *storage) {
 /* Whether writing to one array may change another element of the other one; 1 if that is not sure. */
 static int is_read_elsewhere(PyObject *theirs, PyObject *mine) {
     const array_object *x = (array_object *)theirs, *y = (array_object *)mine;
-    const storage_object *first = storage_of(theirs), *second = storage_of(mine);
+    const storage_object *first = storage_of("change in place", theirs);
+    const storage_object *second = storage_of("change in place", mine);
     if (first == NULL || second == NULL) {
         PyErr_Clear();
         return 1;

@@ -6,7 +6,8 @@
  *   memory.c    arrays and tensors one by one, and their memory for NumPy
  *   numbers.c   numbers of Python, read and written
  *   operands.c  the operands of a function, constants among them
- *   launch.c    prepared kernel calls, one after the other, as one callable
+ *   launch.h    what prepared kernel calls, one after the other, are made of: launch_steps.c reads
+ *               it, launch.c runs it, launch_type.c is its type
  *   view.c      views of arrays as such a callable
  *   apply.c     from tensors to the plan of an op's call, and through it
  *   record.c    the node of a call, if it is recorded, and the tensors on its outputs
@@ -112,11 +113,12 @@ static inline int is_of(PyObject *object, PyTypeObject *class) {
 /* Whether that is an array. */
 static inline int is_array(PyObject *object) { return is_of(object, array_class); }
 
-/* An array's storage, borrowed, with a version; NULL with an error set if there is none. */
-storage_object *storage_of(PyObject *array);
+/* An array's storage, borrowed, with a version; NULL with an error of that operation set if there is
+ * none. */
+storage_object *storage_of(const char *name, PyObject *array);
 
-/* The address in an array's field; -1 with an error set if there is none. */
-int64_t address_of(PyObject *array);
+/* The address in an array's field; -1 with such an error set if there is none. */
+int64_t address_of(const char *name, PyObject *array);
 
 /* Names of attributes, as strings that are made once: -1 if that fails. */
 #define PYAD_NAMES(F)                                                                             \
@@ -183,10 +185,12 @@ PyObject *constant_of(PyObject *name, PyObject *number, PyObject *dtype);
 
 PyObject *operands(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* ---- launch.c ---- */
+/* ---- launch_type.c ---- */
 
 extern PyTypeObject *launch_type;
 int add_launch(PyObject *module);
+
+/* ---- launch.c ---- */
 
 /* What makes of a kernel's name the error to raise after it failed. */
 void set_failure(PyObject *function);
@@ -201,7 +205,7 @@ PyObject *launch(PyObject *self, PyObject *const *inputs, Py_ssize_t count, PyOb
 int count_change(storage_object *storage, PyObject *by);
 
 /* The inputs as a tuple, which nobody changes while they are in use; NULL if they are none. */
-PyObject *tuple_of(PyObject *inputs);
+PyObject *tuple_of(const char *name, PyObject *inputs);
 
 /* ---- view.c ---- */
 

@@ -38,7 +38,7 @@ static PyObject *saved_array(PyObject *saved) {
     if (!PyTuple_CheckExact(saved) || PyTuple_Size(saved) < 5) return NULL;
     PyObject *array = PyTuple_GetItem(saved, 0), *version = PyTuple_GetItem(saved, 3);
     if (PyTuple_GetItem(saved, 4) != Py_None) return NULL;
-    const storage_object *storage = storage_of(array);
+    const storage_object *storage = storage_of("backward", array);
     if (storage == NULL) return NULL;
     if (storage->version == version) return Py_NewRef(array);
     /* large numbers are equal without being one object */
@@ -366,7 +366,7 @@ static int are_plain(PyObject *leaves) {
  * has its memory, and it is laid out as the leaf. -1 on error. */
 static int may_stay(const tensor_object *leaf, PyObject *object) {
     const array_object *array = (array_object *)object;
-    const storage_object *storage = storage_of(object);
+    const storage_object *storage = storage_of("backward", object);
     if (storage == NULL) return -1;
     if (Py_REFCNT(object) > 1 || Py_REFCNT(array->storage) > 1) return 0;
     if (storage->foreign != Py_False || storage->exports != Py_None) return 0;

@@ -218,7 +218,7 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
 }
 
 PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int64_t bytes) {
-    int64_t address = address_of(object);
+    int64_t address = address_of("view", object);
     if (address == -1 && PyErr_Occurred()) return NULL;
     const array_object *from = (array_object *)object;
     if (from->offset == NULL || from->storage == NULL || from->dtype == NULL) {
@@ -234,28 +234,28 @@ PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int6
     return array_on(storage, PyLong_FromLongLong(offset), PyLong_FromLongLong(place), dtype, kind);
 }
 
-static int expect_array(PyObject *object) {
+static int expect_array(const char *name, PyObject *object) {
     if (is_array(object)) return 0;
-    PyErr_Format(PyExc_TypeError, "launch: expected an Array, got %R", (PyObject *)Py_TYPE(object));
+    PyErr_Format(PyExc_TypeError, "%s: expected an Array, got %R", name, (PyObject *)Py_TYPE(object));
     return -1;
 }
 
-storage_object *storage_of(PyObject *array) {
-    if (expect_array(array) < 0) return NULL;
+storage_object *storage_of(const char *name, PyObject *array) {
+    if (expect_array(name, array) < 0) return NULL;
     PyObject *storage = ((array_object *)array)->storage;
     if (storage != NULL && is_of(storage, storage_class) &&
         ((storage_object *)storage)->version != NULL) {
         return (storage_object *)storage;
     }
-    PyErr_SetString(PyExc_ValueError, "launch: an Array has no storage");
+    PyErr_Format(PyExc_ValueError, "%s: an Array has no storage", name);
     return NULL;
 }
 
-int64_t address_of(PyObject *array) {
-    if (expect_array(array) < 0) return -1;
+int64_t address_of(const char *name, PyObject *array) {
+    if (expect_array(name, array) < 0) return -1;
     PyObject *address = ((array_object *)array)->address;
     if (address == NULL) {
-        PyErr_SetString(PyExc_ValueError, "launch: an Array has no address");
+        PyErr_Format(PyExc_ValueError, "%s: an Array has no address", name);
         return -1;
     }
     return PyLong_AsLongLong(address);

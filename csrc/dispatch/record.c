@@ -23,12 +23,12 @@ static PyObject *find_places(const call *self) {
 
 /* (array, edge, output, version, None), or what `keep` gives of memory that others may change. */
 static PyObject *pack_saved(PyObject *array, PyObject *edge, PyObject *output) {
-    const storage_object *storage = storage_of(array);
+    const storage_object *storage = storage_of("apply", array);
     if (storage == NULL) return NULL;
     int shared = storage->foreign != Py_False;
     if (!shared && storage->exports != Py_None && storage->exports != NULL) {
         shared = is_true(storage->exports);
-        if (shared < 0 || (storage = storage_of(array)) == NULL) return NULL;
+        if (shared < 0 || (storage = storage_of("apply", array)) == NULL) return NULL;
     }
     if (shared) return PyObject_CallFunctionObjArgs(TOOLS.keep, array, edge, output, NULL);
     PyObject *version = Py_NewRef(storage->version);

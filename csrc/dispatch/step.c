@@ -77,7 +77,7 @@ static int gather(const gradients *self, PyObject *numbers, int64_t *addresses) 
             if (!PyErr_Occurred()) PyErr_Format(PyExc_IndexError, "step: there is no gradient %zd", number);
             return -1;
         }
-        addresses[i] = address_of(self->arrays[number]);
+        addresses[i] = address_of("step", self->arrays[number]);
         if (addresses[i] == -1 && PyErr_Occurred()) return -1;
     }
     return 0;

@@ -21,7 +21,7 @@ static PyObject *view_call(PyObject *self, PyObject *arguments, PyObject *keywor
     PyObject *inputs, *floats, *view = NULL;
     if (keywords != NULL) return PyErr_Format(PyExc_TypeError, "view: takes no keywords");
     if (!PyArg_UnpackTuple(arguments, "view", 2, 2, &inputs, &floats)) return NULL;
-    if ((inputs = tuple_of(inputs)) == NULL) return NULL;
+    if ((inputs = tuple_of("view", inputs)) == NULL) return NULL;
     if (PyTuple_Size(inputs) > 0) {
         view = view_of(self, PyTuple_GetItem(inputs, 0));
     } else {
