@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -778,6 +779,72 @@ def test_lists_that_change_meanwhile_are_not_written_further() -> None:
     assert not write([1, 2.0, 3], kinds, *place, 3)
     assert not write([1, None, 3], kinds, *place, 3)
     assert memory.tolist()[2] != 4
+
+
+_RANGES: list[Callable[[str | None], ad.Tensor]] = [
+    lambda kind: ad.arange(16, dtype=kind),
+    lambda kind: ad.arange(0, dtype=kind),
+    lambda kind: ad.arange(5, -300, -7, dtype=kind),
+    lambda kind: ad.arange(300, dtype=kind),
+    lambda kind: ad.arange(0.0, 1.0, 0.1, dtype=kind),
+    lambda kind: ad.arange(3, 2.0, -0.3, dtype=kind),
+    lambda kind: ad.arange(-0.0, 0.5, 1, dtype=kind),
+    lambda kind: ad.arange(2**62, 2**62 + 3, dtype=kind),
+    lambda kind: ad.arange(-(2**63), -(2**63) + 2, dtype=kind),
+    lambda kind: ad.arange(0, 2**62, 2**61 - 1, dtype=kind),
+    lambda kind: ad.arange(2**64, 2**64 + 2, dtype=kind),
+    lambda kind: ad.arange(0, 1e39, 5e38, dtype=kind),
+    lambda kind: ad.arange(np.int64(3), np.int64(9), dtype=kind),
+    lambda kind: ad.arange(True, 5, dtype=kind),
+    lambda kind: ad.arange(0, 5, 0, dtype=kind),
+    lambda kind: ad.arange(float("inf"), dtype=kind),
+    lambda kind: ad.linspace(0, 1, 17, dtype=kind),
+    lambda kind: ad.linspace(2, -0.0, 9, dtype=kind),
+    lambda kind: ad.linspace(0.1, 0.7, 1000, dtype=kind),
+    lambda kind: ad.linspace(3, 3, 4, dtype=kind),
+    lambda kind: ad.linspace(0, 5e-324, 4, dtype=kind),
+    lambda kind: ad.linspace(1, 2, 1, dtype=kind),
+    lambda kind: ad.linspace(1, 2, 0, dtype=kind),
+    lambda kind: ad.linspace(0, float("inf"), 3, dtype=kind),
+    lambda kind: ad.linspace(-1e308, 1e308, 3, dtype=kind),
+    lambda kind: ad.linspace(0, 1e39, 3, dtype=kind),
+]
+
+
+@pytest.mark.parametrize(
+    "dtype", [None, "float32", "float64", "int64", "int32", "int8", "uint8", "bool"]
+)
+@pytest.mark.filterwarnings("ignore:(invalid value|overflow) encountered")
+def test_ranges_are_those_of_numpy(
+    dtype: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcome(make: Callable[[str | None], ad.Tensor]) -> Any:
+        try:
+            x = make(dtype)
+        except Exception as error:
+            return type(error), str(error)
+        return x.numpy().tobytes(), x.shape, x.dtype
+
+    found = [outcome(each) for each in _RANGES]
+    monkeypatch.setattr(creation, "_write_range", lambda array, start, step: False)
+    assert found == [outcome(each) for each in _RANGES]
+
+
+def test_a_range_in_c_takes_two_numbers_of_one_kind() -> None:
+    write = native.dispatch.write_range
+    memory = ad.zeros(3)
+    place = memory._array.address, memory._array.dtype.code, 3
+    assert write(*place, 1, 2)
+    assert memory.tolist() == [1.0, 3.0, 5.0]
+    assert write(*place, 0.5, 0.25)
+    assert memory.tolist() == [0.5, 0.75, 1.0]
+    for start, step in ((0, 0.5), (True, 1), (None, 1), ("a", "b"), (2**64, 1)):
+        assert not write(*place, start, step)
+    assert not write(memory._array.address, 99, 3, 0, 1)
+    with pytest.raises(TypeError):
+        write(*place, 1)
+    with pytest.raises(TypeError):
+        write("x", 0, 3, 0, 1)
 
 
 # ---- operands ----

@@ -15,6 +15,7 @@ from pyautodl.backends import empty, native, run, use_backend
 from pyautodl.backends.dtypes import float32, float64, int64
 from pyautodl.backends.reference.random import philox_words
 from pyautodl.nn import functional as F
+from pyautodl.ops.record import OPS
 from pyautodl.testing import available_isas, use_isa
 
 
@@ -25,6 +26,19 @@ def _state(seed: int = 7, stream: int = 3, offset: int = 2**32 - 20) -> object:
 
 
 # ---- the generator ----
+
+
+def test_draws_of_one_kind_are_one_kind_whoever_draws() -> None:
+    """What a call is prepared as does not depend on the generator."""
+    first = ad.Generator().manual_seed(3)
+    expected = [ad.randn(5, generator=first).tolist() for _ in range(3)]
+    known = len(OPS["random_normal"].plans)
+    for _ in range(3):
+        again = ad.Generator().manual_seed(3)
+        assert [ad.randn(5, generator=again).tolist() for _ in range(3)] == expected
+    assert len(OPS["random_normal"].plans) == known
+    zeros = [ad.normal(mean, 0.0, (1,)).item() for mean in (0.0, -0.0, 0.0)]
+    assert [math.copysign(1.0, zero) for zero in zeros] == [1.0, -1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,18 @@ def test_long_ranges_have_the_numbers_of_one_formula(start, step, dtype):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("sizes", [(3, None), (2, 5), (5, 2), (0, None), (1, 4)])
+def test_identities_are_those_of_numpy(sizes, dtype):
+    got = ad.eye(*sizes, dtype=dtype)
+    np.testing.assert_array_equal(got.numpy(), np.eye(*sizes, dtype=dtype))
+    assert got.numpy().dtype == dtype
+    assert got.is_contiguous()
+    with pytest.raises(ShapeError, match=r"eye: .*sizes must not be negative"):
+        ad.eye(-1)
+    assert ad.eye(2, requires_grad=True).is_leaf
+
+
 def test_zeros_that_were_changed_are_zeros_in_the_next_tensor():
     x = ad.ones(3)
     x.zero_()

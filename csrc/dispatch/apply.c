@@ -262,9 +262,27 @@ static PyObject *layouts_of(PyObject *value, PyObject *held) {
     return layouts;
 }
 
+/* What `set_apart` gives of attributes that are kept with an array that the call changes. */
+static PyObject *take_changing(call *self) {
+    PyObject *name = Py_XNewRef(PyTuple_GetItem(self->op->changes, 0));
+    PyObject *array = name == NULL ? NULL : PyObject_GetItem(self->attrs, name);
+    Py_XDECREF(name);
+    if (array == NULL) return NULL;
+    self->floats = PyTuple_Pack(1, array);
+    Py_DECREF(array);
+    PyObject *plain = self->floats == NULL ? NULL : PyObject_GetAttr(self->attrs, attribute.plain);
+    if (plain == NULL || PyDict_Check(plain)) return plain;
+    PyErr_SetString(PyExc_TypeError, "apply: expected the attributes beside an array to be a dict");
+    Py_DECREF(plain);
+    return NULL;
+}
+
 /* What `_set_apart` does: the attributes with layouts in place of arrays that the call changes, and those
  * arrays in the place of floats. */
 static PyObject *set_apart(call *self) {
+    if (self->attrs != NULL && Py_TYPE(self->attrs) == (PyTypeObject *)TOOLS.changing) {
+        return take_changing(self);
+    }
     PyObject *changes = Py_NewRef(self->op->changes), *held = PyList_New(0);
     PyObject *plain = self->attrs != NULL ? PyDict_Copy(self->attrs) : PyDict_New();
     Py_ssize_t count = PyTuple_Size(changes);
@@ -311,7 +329,7 @@ static PyObject *with_signs(PyObject *key, PyObject *attrs) {
 /* The key of a trace, by the attributes that are left. */
 static PyObject *trace_key(const call *self, attribute_kind kind) {
     PyObject *key = key_of(self, 1, kind);
-    if (key == NULL || kind == NO_ATTRIBUTES) return key;
+    if (key == NULL || kind == NO_ATTRIBUTES || kind == KEPT) return key;
     int with_zeros = PySet_Contains(TOOLS.with_zeros, self->op->name);
     if (with_zeros < 0) Py_CLEAR(key);
     return with_zeros > 0 ? with_signs(key, self->attrs) : key;

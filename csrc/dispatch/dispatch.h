@@ -123,7 +123,7 @@ int64_t address_of(const char *name, PyObject *array);
 /* Names of attributes, as strings that are made once: -1 if that fails. */
 #define PYAD_NAMES(F)                                                                             \
     F(_follow_base) F(_over) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(info) \
-    F(layout) F(modules) F(passed) F(run)
+    F(layout) F(modules) F(passed) F(plain) F(run)
 extern struct attribute_names {
     PYAD_NAMES(PYAD_FIELD)
 } attribute;
@@ -166,6 +166,7 @@ PyObject *read_number(PyObject *module, PyObject *const *arguments, Py_ssize_t c
 PyObject *read_list(PyObject *module, PyObject *arguments);
 PyObject *numbers_in(PyObject *module, PyObject *data);
 PyObject *write_numbers(PyObject *module, PyObject *arguments);
+PyObject *write_range(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- operands.c ----
  *
@@ -220,7 +221,7 @@ PyObject *view_of(PyObject *self, PyObject *array);
 /* Functions and objects of Python that calls need; tensor/calls.py gives them by these names.
  *   anew             (op, inputs, attrs): a call in Python, of kinds not seen before
  *   constant_array   (op, number, inputs): an input that is a number
- *   with_zeros, attributes: see ops/forward_trace.py and ops/record.py
+ *   with_zeros, attributes, changing: see ops/forward_trace.py and ops/record.py
  *   mode, stack      what this thread records, and the modules that it is in
  *   numbers          gives each node its number
  *   keep             packs what is saved of memory that others may change
@@ -228,7 +229,7 @@ PyObject *view_of(PyObject *self, PyObject *array);
  *   add, floating    the name of that op, and the category of element types with gradients
  *   one_of_several, unrecorded: why a view can't be changed in place */
 #define APPLY_TOOLS(F)                                                                            \
-    F(anew) F(constant_array) F(with_zeros) F(attributes) F(mode) F(stack) F(numbers) F(keep) \
+    F(anew) F(constant_array) F(with_zeros) F(attributes) F(changing) F(mode) F(stack) F(numbers) F(keep) \
     F(warn) F(add) F(floating) F(one_of_several) F(unrecorded)
 extern struct apply_tools {
     APPLY_TOOLS(PYAD_FIELD)

@@ -136,6 +136,9 @@ static PyMethodDef methods[] = {
      "is more to look at."},
     {"write_numbers", write_numbers, METH_VARARGS,
      "write_numbers(data, kinds, address, code, count): write them; whether that could be."},
+    {"write_range", (PyCFunction)(void (*)(void))write_range, METH_FASTCALL,
+     "write_range(address, code, count, start, step): write numbers at equal distances, from two ints or "
+     "two floats; whether that could be."},
     {"bind_operands", bind_operands, METH_O, "bind_operands(tools): what `operands` works with."},
     {"operands", (PyCFunction)(void (*)(void))operands, METH_FASTCALL,
      "operands(name, x, y): see tensor/promotion.py."},

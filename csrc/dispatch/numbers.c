@@ -1,4 +1,5 @@
-/* Numbers of Python from memory and into it: one element, nested lists.
+/* Numbers of Python from memory and into it: one element, nested lists, and numbers that are equally far
+ * apart.
  *
  * Lists are gone through twice: first for their sizes and what kinds of numbers they hold, and, once
  * there is memory for them, to write the numbers. What takes more (lists of unequal lengths, numbers
@@ -210,5 +211,46 @@ PyObject *write_numbers(PyObject *module, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "OiLLL", &data, &kinds, &address, &code, &count)) return NULL;
     target self = {(char *)(intptr_t)address, code, count, kinds};
     int written = put_all(&self, data, 0) && self.left == 0;
+    return PyBool_FromLong(written);
+}
+
+/* ---- numbers at equal distances ---- */
+
+/* Write start + i * step as integers; 0 if some do not fit. */
+static int put_integers(target *self, int64_t start, int64_t step) {
+    const int64_t most = INT64_MAX / 2, way = self->left > 0 ? most / self->left : most;
+    if (start > most || start < -most || step > way || step < -way) return 0;
+    for (int64_t i = 0; i < self->left; i++) {
+        if (!put_integer(self, start + i * step)) return 0;
+    }
+    return 1;
+}
+
+/* The same as floats, of which product and sum are each rounded, as by NumPy. */
+static int put_floats(target *self, double start, double step) {
+    for (int64_t i = 0; i < self->left; i++) {
+        if (!put_float(self, start + (double)i * step)) return 0;
+    }
+    return 1;
+}
+
+PyObject *write_range(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (expect_count("write_range", count, 5) < 0) return NULL;
+    int64_t numbers[3];
+    for (int i = 0; i < 3; i++) {
+        numbers[i] = PyLong_AsLongLong(arguments[i]);
+        if (numbers[i] == -1 && PyErr_Occurred()) return NULL;
+    }
+    PyObject *start = arguments[3], *step = arguments[4];
+    target self = {(char *)(intptr_t)numbers[0], numbers[1], numbers[2], 0};
+    const int kind = kind_of_number(start);
+    int written = 0;
+    if (kind != kind_of_number(step)) Py_RETURN_FALSE;
+    if (kind == HAS_INT) {
+        written = put_integers(&self, PyLong_AsLongLong(start), PyLong_AsLongLong(step));
+    } else if (kind == HAS_FLOAT) {
+        written = put_floats(&self, PyFloat_AsDouble(start), PyFloat_AsDouble(step));
+    }
     return PyBool_FromLong(written);
 }

@@ -16,7 +16,7 @@ from pyautodl.backends.dtypes import DTYPES, FLOATING, DType, as_dtype, bool_, i
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.printing import format_tensor
 from pyautodl.ops.creation import FULL
-from pyautodl.ops.integers import integer, integers
+from pyautodl.ops.integers import integer, shape_from
 from pyautodl.ops.record import Attributes
 from pyautodl.tensor import (
     BOUND,
@@ -401,12 +401,6 @@ def numel(input: Tensor) -> int:
 
 def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, ...]:
     """The shape from f(2, 3), f((2, 3)) or f(size=(2, 3))."""
-    if named is None and size:
-        for each in size:
-            if type(each) is not int:
-                break
-        else:
-            return tuple(size)
     if named is not None:
         if size:
             raise TypeError(
@@ -414,8 +408,7 @@ def sizes_from(name: str, size: Sequence[Any], named: Any = None) -> tuple[int, 
                 f"size={describe(named)}"
             )
         size = (named,)
-    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    return integers(name, "sizes", given)
+    return shape_from(name, size)
 
 
 def _filled(
@@ -425,7 +418,8 @@ def _filled(
     device: Any,
     requires_grad: bool,
 ) -> Tensor:
-    _check_device(device)
+    if device is not None:
+        _check_device(device)
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     # a call with 0 and one with -0.0 would count as the same
     if kind.category == FLOATING and isinstance(value, int):
@@ -523,10 +517,12 @@ def empty(
         >>> ad.empty(2, 3).shape
         pyautodl.Size([2, 3])
     """
-    _check_device(device)
+    if device is not None:
+        _check_device(device)
     shape = sizes_from("empty", sizes, size)
-    if shape and min(shape) < 0:
-        raise ShapeError(f"empty: sizes must not be negative, got {shape}")
+    for each in shape:
+        if each < 0:
+            raise ShapeError(f"empty: sizes must not be negative, got {shape}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     return _leaf(backends.empty(shape, kind), requires_grad)
 
@@ -834,30 +830,49 @@ def arange(
     """
     if end is None:
         start, end = 0, start
-    bounds = [
-        each.item() if isinstance(each, Tensor) else each for each in (start, end, step)
-    ]
-    start, end, step = bounds
-    if not all(map(math.isfinite, bounds)):
-        raise ValueError(
-            f"arange: expected finite numbers, got start {start}, end {end} and step {step}"
-        )
+    whole = type(start) is type(end) is type(step) is int
+    if not whole:
+        start, end, step = bounds = [
+            each.item() if isinstance(each, Tensor) else each
+            for each in (start, end, step)
+        ]
+        whole = not any([isinstance(each, float) for each in bounds])
+        if not all(map(math.isfinite, bounds)):
+            raise ValueError(
+                f"arange: expected finite numbers, got start {start}, end {end} and step "
+                f"{step}"
+            )
     if step == 0 or (end - start) * step < 0:
         raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
     if dtype is None:
-        floats = any([isinstance(each, float) for each in bounds])
-        kind = get_default_dtype() if floats else int64
+        kind = int64 if whole else get_default_dtype()
     else:
         kind = as_dtype(dtype)
     _check_device(device)
     count = math.ceil((end - start) / step)
     array = backends.empty((count,), kind)
-    _fill_range(array.numpy(), start, step, kind)
+    numbers = (start, step) if whole else (float(start), float(step))
+    if not _write_range(array, *numbers):
+        _fill_range(array.numpy(), start, step, kind)
     return _leaf(array, requires_grad)
 
 
+# elements of a range up to which C writes them, one by one
+_FEW = 1 << 10
 # elements of a range that are made at once, so that they are in the caches
 _RANGE_PART = 1 << 14
+
+
+def _write_range(array: Array, start: float, step: float) -> bool:
+    """Whether C has written few numbers `step` apart, both ints or both floats; NumPy takes
+    what does not fit and says so.
+    """
+    count = array.shape[0]
+    if count > _FEW or not native.available:
+        return False
+    code = array.dtype.code
+    written: bool = native.dispatch.write_range(array.address, code, count, start, step)
+    return written
 
 
 def _fill_range(out: np.ndarray[Any, Any], start: Any, step: Any, kind: DType) -> None:
@@ -902,8 +917,18 @@ def linspace(
     if steps < 0:
         raise ValueError(f"linspace: steps must not be negative, got {steps}")
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    first, last = float(start), float(end)
+    step = (last - first) / (steps - 1) if steps > 1 else 0.0
+    if step and kind.category == FLOATING and steps <= _FEW:
+        _check_device(device)
+        array = backends.empty((steps,), kind)
+        # the end itself, whatever rounding makes of the last step
+        if _write_range(array, first, step):
+            end_of = array.address + (steps - 1) * kind.itemsize
+            native.write_float(end_of, kind.code, last)
+            return _leaf(array, requires_grad)
     with np.errstate(invalid="ignore"):  # from or to inf
-        values = np.linspace(float(start), float(end), steps)
+        values = np.linspace(first, last, steps)
     return _sequence("linspace", values, kind, device, requires_grad)
 
 
@@ -964,10 +989,13 @@ def eye(
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     rows = integer("eye", "n", n)
     columns = rows if m is None else integer("eye", "m", m)
-    return _sequence("eye", np.eye(rows, columns), kind, device, requires_grad)
+    out = _filled((rows, columns), 0, dtype, device, False)
+    array, count = out._array, min(rows, columns)
+    diagonal = make(array.view((count,), (columns + 1,)), None, False)
+    diagonal._assign("eye", _repeated("eye", 1, diagonal._array))
+    return out.requires_grad_() if requires_grad else out
 
 
 @method

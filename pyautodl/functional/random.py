@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.backends import Array, empty_strides_like
-from pyautodl.backends.dtypes import FLOATING, INTEGRAL, as_dtype, bool_, int64
+from pyautodl.backends.dtypes import (
+    DTYPES,
+    FLOATING,
+    INTEGRAL,
+    as_dtype,
+    bool_,
+    int64,
+)
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import sizes_from
 from pyautodl.ops.integers import integer
@@ -22,6 +29,7 @@ from pyautodl.ops.random import (
     RANDOM_TRUNC_NORMAL,
     RANDOM_UNIFORM,
 )
+from pyautodl.ops.record import kept_beside
 from pyautodl.random import (
     Generator,
     default_generator,
@@ -34,6 +42,7 @@ from pyautodl.random import (
 from pyautodl.tensor import (
     Tensor,
     apply,
+    apply_known,
     device,
     explained,
     get_default_dtype,
@@ -110,6 +119,25 @@ def _in_layout_of(x: Tensor, values: Tensor) -> Tensor:
     return make(values._array.view(array.shape, strides), None, False)
 
 
+@kept_beside("state")
+def _uniform(
+    shape: tuple[int, ...], code: int, low: float, high: float
+) -> dict[str, Any]:
+    return {"shape": shape, "dtype": DTYPES[code], "low": low, "high": high}
+
+
+@kept_beside("state")
+def _normal(
+    shape: tuple[int, ...], code: int, mean: float, std: float
+) -> dict[str, Any]:
+    return {"shape": shape, "dtype": DTYPES[code], "mean": mean, "std": std}
+
+
+@kept_beside("state")
+def _whole(shape: tuple[int, ...], code: int, low: int, high: int) -> dict[str, Any]:
+    return {"shape": shape, "dtype": DTYPES[code], "low": low, "high": high}
+
+
 # ---- tensors of random numbers ----
 
 
@@ -147,9 +175,11 @@ def rand(
         _only_default("rand", out=out)
     if device is not None:
         _placed(device)
-    attrs = {"shape": sizes_from("rand", sizes, size), "dtype": _float_dtype(dtype)}
-    drawn = apply(RANDOM_UNIFORM, **attrs, low=0.0, high=1.0, state=state_of(generator))
-    return _finish(drawn, requires_grad)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    shape = sizes_from("rand", sizes, size)
+    attrs = _uniform(state_of(generator), shape, kind.code, 0.0, 1.0)
+    drawn: Tensor = apply_known(RANDOM_UNIFORM, (), attrs)
+    return drawn.requires_grad_() if requires_grad else drawn
 
 
 @explained
@@ -175,9 +205,11 @@ def randn(
         _only_default("randn", out=out)
     if device is not None:
         _placed(device)
-    attrs = {"shape": sizes_from("randn", sizes, size), "dtype": _float_dtype(dtype)}
-    drawn = apply(RANDOM_NORMAL, **attrs, mean=0.0, std=1.0, state=state_of(generator))
-    return _finish(drawn, requires_grad)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    shape = sizes_from("randn", sizes, size)
+    attrs = _normal(state_of(generator), shape, kind.code, 0.0, 1.0)
+    drawn: Tensor = apply_known(RANDOM_NORMAL, (), attrs)
+    return drawn.requires_grad_() if requires_grad else drawn
 
 
 def _integers(
@@ -186,14 +218,9 @@ def _integers(
     """Integers of any element type; of floats and bools by way of int64."""
     kind = int64 if dtype is None else as_dtype(dtype)
     drawn_as = kind if kind.category == INTEGRAL else int64
-    drawn = apply(
-        RANDOM_INTEGERS,
-        shape=shape,
-        dtype=drawn_as,
-        low=integer("randint", "low", low),
-        high=integer("randint", "high", high),
-        state=state_of(generator),
-    )
+    low, high = integer("randint", "low", low), integer("randint", "high", high)
+    attrs = _whole(state_of(generator), shape, drawn_as.code, low, high)
+    drawn: Tensor = apply_known(RANDOM_INTEGERS, (), attrs)
     return drawn if drawn_as is kind else drawn.to(kind)
 
 
@@ -311,7 +338,8 @@ def rand_like(
         pyautodl.Size([2, 3])
     """
     kind = input.dtype if dtype is None else dtype
-    drawn = rand(*input.shape, dtype=kind, device=device, generator=generator)
+    shape = input._array.shape
+    drawn = rand(*shape, dtype=kind, device=device, generator=generator)
     return _finish(_in_layout_of(input, drawn), requires_grad)
 
 
@@ -339,7 +367,8 @@ def randn_like(
         pyautodl.Size([2, 3])
     """
     kind = input.dtype if dtype is None else dtype
-    drawn = randn(*input.shape, dtype=kind, device=device, generator=generator)
+    shape = input._array.shape
+    drawn = randn(*shape, dtype=kind, device=device, generator=generator)
     return _finish(_in_layout_of(input, drawn), requires_grad)
 
 
@@ -426,10 +455,10 @@ def normal(
     if not tensors:
         if size is None:
             raise TypeError("normal: expected a size, as mean and std are numbers")
-        attrs = {"shape": sizes_from("normal", (size,)), "dtype": _float_dtype(dtype)}
-        floats = {"mean": float(mean), "std": float(std)}
-        drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=state_of(generator))
-        return _finish(drawn, requires_grad)
+        numbers = _float_dtype(dtype).code, float(mean), float(std)
+        shape = sizes_from("normal", (size,))
+        attrs = _normal(state_of(generator), shape, *numbers)
+        return _finish(apply_known(RANDOM_NORMAL, (), attrs), requires_grad)
     if isinstance(std, Tensor) and std.numel() and std.min().item() < 0:
         raise ValueError(f"normal: std must not be negative (std {tuple(std.shape)})")
     # both by PyTorch without a gradient
@@ -590,10 +619,9 @@ def uniform_(
     low, high = bounds.pop("from", low), bounds.pop("to", high)
     if bounds:
         raise TypeError(f"uniform_: unexpected arguments {sorted(bounds)}")
-    attrs = {"shape": self._array.shape, "dtype": self.dtype}
-    floats = {"low": float(low), "high": float(high)}
-    drawn = apply(RANDOM_UNIFORM, **attrs, **floats, state=state_of(generator))
-    return _fill(self, "uniform_", drawn)
+    array, bounded = self._array, (float(low), float(high))
+    attrs = _uniform(state_of(generator), array.shape, array.dtype.code, *bounded)
+    return _fill(self, "uniform_", apply_known(RANDOM_UNIFORM, (), attrs))
 
 
 @method
@@ -620,10 +648,9 @@ def normal_(
         >>> ad.empty(2, 3).normal_(std=0.1).shape
         pyautodl.Size([2, 3])
     """
-    attrs = {"shape": self._array.shape, "dtype": self.dtype}
-    floats = {"mean": float(mean), "std": float(std)}
-    drawn = apply(RANDOM_NORMAL, **attrs, **floats, state=state_of(generator))
-    return _fill(self, "normal_", drawn)
+    array, numbers = self._array, (float(mean), float(std))
+    attrs = _normal(state_of(generator), array.shape, array.dtype.code, *numbers)
+    return _fill(self, "normal_", apply_known(RANDOM_NORMAL, (), attrs))
 
 
 @method

@@ -27,6 +27,8 @@ def normalize_axis(name: str, dim: Any, ndim: int, shape: Any = None) -> int:
         IndexError: there is no such axis.
         TypeError: `dim` is no integer.
     """
+    if type(dim) is int and 0 <= dim < ndim:
+        return dim
     axis = integer(name, "dim", dim)
     limit = max(ndim, 1)
     if not -limit <= axis < limit:

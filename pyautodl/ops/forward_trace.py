@@ -36,7 +36,7 @@ from pyautodl.backends.array import counted_reads
 from pyautodl.backends.dtypes import DType
 from pyautodl.ops.integers import declared_integers
 from pyautodl.ops.plan import MOST, Plan
-from pyautodl.ops.record import Attributes, Op, Spec
+from pyautodl.ops.record import Attributes, Changing, Op, Spec
 
 __all__ = ["WITH_ZEROS", "Trace", "find_trace", "run_rule", "signs_of_zeros"]
 
@@ -96,7 +96,7 @@ def find_trace(
         key = (*kinds, needs, *attrs.items(), *map(type, attrs.values()))
     else:
         key = (*kinds, needs, *attrs.items())
-    if op.name in WITH_ZEROS:
+    if type(attrs) is not Attributes and op.name in WITH_ZEROS:
         key += signs_of_zeros(attrs)
     try:
         found = op.plans.get(key)
@@ -118,6 +118,8 @@ def signs_of_zeros(attrs: Mapping[str, Any]) -> tuple[float, ...]:
 
 def _set_apart(op: Op, attrs: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
     """The attributes with layouts in place of the arrays that a call changes; and those."""
+    if type(attrs) is Changing:
+        return attrs.plain, (attrs[op.changes[0]],)
     plain = dict(attrs)
     held: list[Array] = []
     for name in op.changes:
@@ -318,7 +320,9 @@ class Watch:
             keep_calls(plans)
         if len(plans) >= MOST:
             plans.clear()
-        signs = signs_of_zeros(self.plain)
+        # kept attributes are others for another zero
+        kept = type(self.plain) is Attributes
+        signs = () if kept else signs_of_zeros(self.plain)
         if signs and self.op.name not in WITH_ZEROS:
             WITH_ZEROS.add(self.op.name)
             key += signs

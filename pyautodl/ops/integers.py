@@ -121,7 +121,10 @@ def shape_from(name: str, given: Sequence[Any], what: str = "sizes") -> Ints:
     """
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = given[0]
-    return integers(name, what, given)
+    for each in given:
+        if type(each) is not int:
+            return integers(name, what, given)
+    return tuple(given)
 
 
 def each_axis(name: str, what: str, value: Any, axes: int) -> Ints:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from marshal import dumps
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pyautodl.backends.dtypes import DType
 from pyautodl.backends.fields import OpFields
@@ -18,6 +18,7 @@ from pyautodl.backends.fields import OpFields
 __all__ = [
     "OPS",
     "Attributes",
+    "Changing",
     "ErrorCase",
     "Op",
     "Places",
@@ -25,6 +26,7 @@ __all__ = [
     "Spec",
     "by_dim",
     "kept_attributes",
+    "kept_beside",
     "named_attributes",
     "register",
 ]
@@ -32,6 +34,8 @@ __all__ = [
 # attributes of one op that are kept; more than that, and it starts anew
 _MOST = 1024
 _PLAIN = (int, float, bool, str, type(None))
+
+Kept = TypeVar("Kept", bound=dict[str, Any])
 
 # numbers of inputs and, after them, outputs; None: nothing
 Places = tuple[int | None, ...]
@@ -72,12 +76,62 @@ def kept_attributes(
         if found is None:
             if not _are_plain(arguments):
                 return find(*arguments)
-            if len(kept) >= _MOST:
-                kept.clear()
-            found = kept[key] = Attributes(find(*arguments))
+            found = _keep(kept, key, Attributes(find(*arguments)))
         return found
 
     return attributes
+
+
+class Changing(dict[str, Any]):
+    """The attributes of calls that change one array among them, kept like `Attributes`.
+
+    Attributes:
+        plain: they with the array's layout in its place, for all arrays of that layout;
+            as part of a key it stands for them.
+    """
+
+    __slots__ = ("plain",)
+
+    plain: Attributes
+
+
+def kept_beside(
+    name: str,
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+    """What makes of a function `find` of plain values, which gives attributes, one of an
+    array before them: with the array, which calls change, as the attribute `name`.
+
+    Kept are they for each array, and what is part of a key for all arrays of one layout.
+    """
+
+    def decorate(find: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        kept: dict[tuple[Any, bytes], Changing] = {}
+        plains: dict[tuple[bytes, bytes], Attributes] = {}
+
+        @wraps(find)
+        def attributes(array: Any, *arguments: Any) -> dict[str, Any]:
+            numbers = dumps(arguments, 2)
+            found = kept.get((array, numbers))
+            if found is None:
+                values, layout = find(*arguments), array.layout()
+                found = _keep(kept, (array, numbers), Changing({**values, name: array}))
+                plain = plains.get((layout, numbers))
+                if plain is None:
+                    shown = Attributes({**values, name: layout})
+                    plain = _keep(plains, (layout, numbers), shown)
+                found.plain = plain
+            return found
+
+        return attributes
+
+    return decorate
+
+
+def _keep(kept: dict[Any, Kept], key: Any, found: Kept) -> Kept:
+    if len(kept) >= _MOST:
+        kept.clear()
+    kept[key] = found
+    return found
 
 
 def _are_plain(values: Iterable[Any]) -> bool:

@@ -32,7 +32,7 @@ from pyautodl.ops.forward_trace import WITH_ZEROS, find_trace, run_rule
 from pyautodl.ops.gradient_trace import Called
 from pyautodl.ops.integers import with_integers
 from pyautodl.ops.plan import look_up
-from pyautodl.ops.record import OPS, Attributes, Op, Spec
+from pyautodl.ops.record import OPS, Attributes, Changing, Op, Spec
 from pyautodl.tensor.core import Tensor, make
 from pyautodl.tensor.explain import ExplainedError
 from pyautodl.tensor.properties import get_default_dtype
@@ -243,6 +243,7 @@ if native.available:
         "constant_array": _constant_array,
         "with_zeros": WITH_ZEROS,
         "attributes": Attributes,
+        "changing": Changing,
         "mode": MODE,
         "stack": STACK,
         "numbers": NODE_NUMBERS.__next__,
