@@ -9,13 +9,11 @@ A row's bytes are those that it must read and write in the fewest passes.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks import roofline
 from benchmarks.compare import measure
-from benchmarks.libraries import PEERS
+from benchmarks.libraries import PEERS, refusable
 from benchmarks.options import measuring_parser
 
 __all__ = ["main"]
@@ -23,21 +21,19 @@ __all__ = ["main"]
 _SUITES = {"float32": "bandwidth", "float64": "bandwidth float64"}
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit status."""
-    parser = measuring_parser("bandwidth", __doc__)
-    parser.set_defaults(seconds=0.5, rounds=7)
+    parser = measuring_parser("bandwidth", __doc__, each=0.5, rounds=7)
     parser.add_argument("--peer", nargs="+", choices=PEERS, default=[])
     parser.add_argument(
         "--dtype", nargs="+", choices=list(_SUITES), default=list(_SUITES)
     )
     options = parser.parse_args(arguments)
     suites = [_SUITES[each] for each in options.dtype]
-    with tempfile.TemporaryDirectory() as folder:
-        if options.roofline is None:
-            options.roofline = Path(folder, "roofline.json")
-            roofline.main(["--json", str(options.roofline)])
-        return measure("bandwidth", suites, options.peer, options)
+    if options.roofline is None:
+        options.roofline = roofline.document()
+    return measure("bandwidth", suites, options.peer, options)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import results
 from benchmarks.disturbance import TOLERATED, Watch
-from benchmarks.libraries import OURS, PEERS
+from benchmarks.libraries import INTERRUPTED, OURS, PEERS, refusable
 from benchmarks.options import measuring_parser
 from benchmarks.roofline import Limits, limits_of
 from benchmarks.rows import SUITES, Facts
@@ -32,6 +32,7 @@ __all__ = ["chart", "main", "measure", "table"]
 Row = dict[str, Any]
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the rows of a suite; print lines, a summary, and write the files."""
     parser = measuring_parser("compare", __doc__)
@@ -63,13 +64,16 @@ def measure(
             print(f"{benchmark}: no row is named like that", file=sys.stderr)
             return 1
         limits = _limits(contestants[0], options)
-        rows = []
-        for i, (suite, facts) in enumerate(wanted, 1):
-            row = _measure_row(contestants, suite, facts, options, limits)
-            print(
-                f"{i:>{len(str(len(wanted)))}}/{len(wanted)} {_line(row)}", flush=True
-            )
-            rows.append(row)
+        rows: list[Row] = []
+        try:
+            for i, (suite, facts) in enumerate(wanted, 1):
+                rows.append(_measure_row(contestants, suite, facts, options, limits))
+                number = f"{i:>{len(str(len(wanted)))}}/{len(wanted)}"
+                print(number, _line(rows[-1]), flush=True)
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            print("interrupted; what is measured so far is kept", file=sys.stderr)
         versions = {each.library: each.versions for each in contestants}
     print(summary(rows))
     found = results.document(
@@ -84,15 +88,18 @@ def measure(
     )
     picture = chart if draw is None else draw
     results.write(options, found, table(found), lambda: picture(found))
-    return 0
+    return 0 if len(rows) == len(wanted) else INTERRUPTED
 
 
 def _limits(ours: Contestant, options: argparse.Namespace) -> Limits | None:
     """The roofline of our instruction set, if the options name its file."""
     if options.roofline is None:
         return None
-    rows = results.read(options.roofline)["rows"]
-    return limits_of(rows, ours.versions["pyautodl ISA"], options.threads)
+    isa = ours.versions["pyautodl ISA"]
+    try:
+        return limits_of(options.roofline["rows"], isa, options.threads)
+    except ValueError as why:
+        raise Unsupported(str(why)) from why
 
 
 def _start(
@@ -109,7 +116,10 @@ def _start(
         started.append(stack.enter_context(closing(contestant)))
     wanted = min(len(names), 2)
     if len(started) < wanted or started[0].library != OURS:
-        print("there is nothing to compare with", file=sys.stderr)
+        alone = (
+            "nothing is measured" if wanted == 1 else "there is nothing to compare with"
+        )
+        print(alone, file=sys.stderr)
         return None
     return started
 

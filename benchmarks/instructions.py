@@ -11,6 +11,7 @@ kernel may take 40 % more before it counts as worse.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -41,9 +42,9 @@ _TIMEOUT = 300
 @refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Count, print and compare; 1 if a kernel takes more than is allowed."""
-    made = parser("instructions", __doc__)
+    made = parser("instructions", __doc__, chart=False)
     made.add_argument("--update", action="store_true", help="store the counts")
-    made.add_argument("--run", type=Path, help="for itself, under callgrind")
+    made.add_argument("--run", type=Path, help=argparse.SUPPRESS)  # under callgrind
     options = made.parse_args(arguments)
     if options.run:
         _run_kernels(options.run)

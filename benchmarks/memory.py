@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import results
 from benchmarks.libraries import OURS, PEERS, refusable
-from benchmarks.options import measuring_parser
+from benchmarks.options import add_rows, parser
 from benchmarks.rows import SUITES, Facts
 from benchmarks.work import Unsupported
 from benchmarks.worker import Contestant
@@ -33,9 +33,10 @@ _GRAIN, _ROUNDED = 1.0, 1 / 16
 @refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; 1 if scratch grows."""
-    parser = measuring_parser("memory", __doc__)
-    parser.add_argument("--peer", nargs="*", choices=PEERS, default=["torch"])
-    options = parser.parse_args(arguments)
+    made = parser("memory", __doc__)
+    add_rows(made)
+    made.add_argument("--peer", nargs="*", choices=PEERS, default=["torch"])
+    options = made.parse_args(arguments)
 
     def wanted(name: str) -> bool:
         return not options.only or any(part in name for part in options.only)
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scratch = [
         _scratch(row.facts, options) for row in SUITES["scratch"]() if wanted("scratch")
     ]
+    if not rows + scratch:
+        raise Unsupported("no row is named like that")
     found = results.document("memory", rows + scratch, threads=options.threads)
     table = _table(rows, [OURS, *options.peer]) + _scratch_table(scratch)
     print(f"\n{table}")

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.compare import measure
-from benchmarks.libraries import OURS
+from benchmarks.libraries import OURS, refusable
 from benchmarks.options import measuring_parser
 
 __all__ = ["main"]
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit status."""
-    parser = measuring_parser("ops", __doc__)
-    parser.set_defaults(seconds=0.05, rounds=5)
+    parser = measuring_parser("ops", __doc__, each=0.05, rounds=5)
     parser.add_argument(
         "--all-samples", action="store_true", help="of each op, not the first alone"
     )

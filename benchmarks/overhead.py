@@ -14,8 +14,9 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.libraries import OURS, load, refusable
-from benchmarks.options import parser
+from benchmarks.options import parser, seconds
 from benchmarks.timing import alternate, timer
+from benchmarks.work import Unsupported
 
 __all__ = ["main"]
 
@@ -25,11 +26,14 @@ _PEER = "torch"
 @refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
-    options = parser("overhead", __doc__)
+    options = parser("overhead", __doc__, chart=False)
     options.add_argument(
-        "--seconds", type=float, default=1.0, help="for each op (default 1)"
+        "--seconds",
+        type=seconds,
+        default=1.0,
+        help="for each op (default %(default)s)",
     )
-    options.add_argument("--only", nargs="*", help="ops whose names hold one of these")
+    options.add_argument("--only", nargs="+", help="ops whose names hold one of these")
     chosen = options.parse_args(arguments)
     load(OURS, 1, None)
     names = [OURS]
@@ -49,12 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         rows.append(row)
         print(*_shown(row, names), flush=True)
+    if not rows:
+        raise Unsupported("no op is named like that")
     found = results.document("overhead", rows)
     table = results.markdown_table(
         ["op", *[f"{name} us" for name in names], "ratio"][: 2 * len(names)],
         [_shown(row, names) for row in rows],
     )
-    results.write(chosen, found, table, lambda: None)
+    results.write(chosen, found, table)
     return 0
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pyautodl as ad
 from benchmarks import results
 from benchmarks.libraries import OURS, load, refusable
-from benchmarks.options import available_cpus, parser
+from benchmarks.options import at_least, available_cpus, parser
 from benchmarks.roofline import compiled
 
 __all__ = ["main"]
@@ -35,8 +35,10 @@ _TURN = 0.003
 @refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
-    options = parser("peak", __doc__)
-    options.add_argument("--rounds", type=int, default=40, help="turns (default 40)")
+    options = parser("peak", __doc__, chart=False)
+    options.add_argument(
+        "--rounds", type=at_least(2), default=40, help="turns (default %(default)s)"
+    )
     chosen = options.parse_args(arguments)
     load(OURS, 1, None)
     rows = []
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ["product", "share of the peak", "quartiles"],
         [(row["row"], *_shown(row).split(maxsplit=1)) for row in rows],
     )
-    results.write(chosen, found, table, lambda: None)
+    results.write(chosen, found, table)
     return 0
 
 

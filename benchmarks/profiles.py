@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pyautodl as ad
 from benchmarks.libraries import load, refusable
-from benchmarks.options import available_cpus
+from benchmarks.options import at_least, available_cpus
 from benchmarks.rows import SUITES
 from benchmarks.work import Prepared
 
@@ -55,11 +55,14 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--threads", type=int, default=available_cpus())
+    parser.add_argument("--threads", type=at_least(1), default=available_cpus())
     parser.add_argument(
-        "--calls", type=int, default=10, help="of each row (default 10)"
+        "--calls",
+        type=at_least(1),
+        default=10,
+        help="of each row (default %(default)s)",
     )
-    parser.add_argument("--only", nargs="*", help="rows whose names hold one of these")
+    parser.add_argument("--only", nargs="+", help="rows whose names hold one of these")
     return parser
 
 

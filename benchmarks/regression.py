@@ -11,12 +11,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks import results
 from benchmarks.libraries import OURS
-from benchmarks.options import parser
+from benchmarks.options import parser, result_file
 
 __all__ = ["Verdict", "main", "verdicts"]
 
@@ -88,16 +87,26 @@ def _times(document: dict[str, Any], library: str) -> dict[str, dict[str, float]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare and print; 1 if a row is slower."""
-    made = parser("regression", __doc__)
-    made.add_argument("before", type=Path)
-    made.add_argument("after", type=Path)
-    made.add_argument("--threshold", type=float, default=0.05)
-    made.add_argument("--library", default=OURS)
+    made = parser("regression", __doc__, chart=False)
+    made.add_argument("before", type=result_file, help="result file with times")
+    made.add_argument("after", type=result_file, help="result file with times")
+    made.add_argument(
+        "--threshold",
+        type=float,
+        default=0.05,
+        help="share of the time that a row may lose (default %(default)s)",
+    )
+    made.add_argument(
+        "--library", default=OURS, help="whose times count (default %(default)s)"
+    )
     options = made.parse_args(arguments)
-    before, after = results.read(options.before), results.read(options.after)
+    before, after = options.before, options.after
     for warning in _differences(before, after):
         print(f"note: {warning}", file=sys.stderr)
-    found = list(verdicts(before, after, options.threshold, options.library))
+    try:
+        found = list(verdicts(before, after, options.threshold, options.library))
+    except ValueError as why:
+        made.error(str(why))
     rows = [{"row": each.row, "kind": each.kind, "ratio": each.ratio} for each in found]
     table = results.markdown_table(
         ["row", "before ms", "after ms", "spreads ms", "after / before", ""],

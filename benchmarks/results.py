@@ -7,6 +7,7 @@ A document is {"benchmark", "machine", "settings", "versions", "rows"}; a row is
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
@@ -80,7 +81,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file holds something else.
     """
-    found = json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
     if not isinstance(found, dict) or "rows" not in found:
         raise ValueError(
             f"{path}: expected a result file with 'rows', written by --json of a benchmark"
@@ -105,15 +109,24 @@ def write(
 
 def write_text(path: Path, text: str) -> None:
     """Write beside the file and rename, so that it is whole or not there."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text)
-    beside.replace(path)
+    _write(path, text.encode())
 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Save a picture as PNG, beside and renamed."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    _write(path, picture.getvalue())
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.exists() and not path.is_file():
+        # a pipe or a device, as /dev/stdout may be: nothing to be renamed
+        path.write_bytes(content)
+        return
+    path = path.resolve()
     beside = path.with_name(path.name + ".part")
-    figure.savefig(beside, format="png")
+    beside.write_bytes(content)
     beside.replace(path)
 
 

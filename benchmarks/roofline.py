@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
+from benchmarks.libraries import refusable
 from benchmarks.options import available_cpus, parser
+from benchmarks.work import Unsupported
 
-__all__ = ["Limits", "compiled", "limits_of", "main", "measure"]
+__all__ = ["Limits", "compiled", "document", "limits_of", "main", "measure"]
 
 # GFLOP/s and GB/s
 Limits = tuple[float, float]
@@ -38,19 +40,32 @@ _X86 = {
 _FLAG_OF_ISA = {"avx2": "avx2", "avx512": "avx512f"}
 
 
+@refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
     options = parser("roofline", __doc__).parse_args(arguments)
+    found = document()
+    results.write(options, found, _table(found["rows"]), lambda: _chart(found["rows"]))
+    return 0
+
+
+def document() -> dict[str, Any]:
+    """Measure all that the machine has, and print it.
+
+    Raises:
+        Unsupported: there is no C compiler, or it fails.
+    """
     counts = sorted({1, available_cpus()})
     rows = [row for isa in _isas() for n in counts for row in measure(isa, n)]
-    found = results.document("roofline", rows)
-    table = results.markdown_table(
+    print(_table(rows))
+    return results.document("roofline", rows)
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    return results.markdown_table(
         ["what", "instruction set", "threads", "value", "unit"],
         [(row["what"], row["isa"], str(row["threads"]), *_value(row)) for row in rows],
     )
-    print(table)
-    results.write(options, found, table, lambda: _chart(rows))
-    return 0
 
 
 def _isas() -> list[str]:
@@ -68,7 +83,7 @@ def compiled(isa: str, *flags: str) -> Iterator[str]:
     library.
 
     Raises:
-        RuntimeError: there is no C compiler, or it fails.
+        Unsupported: there is no C compiler, or it fails.
     """
     compiler = shlex.split(os.environ.get("CC", "gcc"))
     with tempfile.TemporaryDirectory() as folder:
@@ -77,10 +92,10 @@ def compiled(isa: str, *flags: str) -> Iterator[str]:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)
         except FileNotFoundError as error:
-            raise RuntimeError(f"roofline: no C compiler {compiler[0]!r}") from error
+            raise Unsupported(f"there is no C compiler {compiler[0]!r}") from error
         except subprocess.CalledProcessError as error:
-            raise RuntimeError(
-                f"roofline: {command} failed:\n{error.stderr}"
+            raise Unsupported(
+                f"{shlex.join(command)} failed:\n{error.stderr}"
             ) from error
         yield program
 
@@ -89,7 +104,7 @@ def measure(isa: str, threads: int) -> list[dict[str, Any]]:
     """Compile for an instruction set and run.
 
     Raises:
-        RuntimeError: there is no C compiler, or it fails.
+        Unsupported: there is no C compiler, or it fails.
     """
     with compiled(isa) as program:
         output = subprocess.run(
@@ -125,7 +140,7 @@ def limits_of(rows: Sequence[dict[str, Any]], isa: str, threads: int) -> Limits:
     found = {
         row["what"]: row
         for row in rows
-        if row["isa"] == isa and row["threads"] == threads
+        if row.get("isa") == isa and row.get("threads") == threads
     }
     if not {"fma", "triad"} <= set(found):
         raise ValueError(

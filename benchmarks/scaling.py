@@ -2,58 +2,125 @@
 
     python -m benchmarks.scaling --json scaling.json --chart scaling.png
 
-Each point has a process of its own, so that memory is its own. An exponent is fitted to
-the upper half of a curve: 1 means that twice as much takes twice as long. For the image
-size and the channels it is 2 where cost grows with their square, and memory likewise with
-the size.
+Each point has a process of its own, so that memory is its own, and the points of a curve take
+turns, so that no slow phase of the machine bends it. An exponent is fitted to the upper half of
+a curve: 1 means that twice as much takes twice as long. For the image size and the channels it
+is 2 where cost grows with their square, and memory likewise with the size.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
-from typing import Any
+from contextlib import ExitStack, closing
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import results
+from benchmarks.disturbance import TOLERATED, Watch
 from benchmarks.libraries import OURS, refusable
-from benchmarks.options import measuring_parser
+from benchmarks.options import add_rows, add_timing, parser
 from benchmarks.rows import SCALES
 from benchmarks.timing import alternate
+from benchmarks.work import Unsupported
 from benchmarks.worker import Contestant
 
 __all__ = ["exponent", "main"]
 
 _THREADS_ROW = "conv 3x3 batch 32"
+# what the axes say, where it is more than the curve's name
+_UNITS = {"batch": "images in the batch", "size": "image size in pixels a side"}
+
+
+class _Point(NamedTuple):
+    x: int
+    row: str  # of the suite
+    threads: int
 
 
 @refusable
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
-    parser = measuring_parser("scaling", __doc__)
-    parser.set_defaults(seconds=0.7)
-    options = parser.parse_args(arguments)
+    made = parser("scaling", __doc__)
+    add_rows(made)
+    add_timing(made, 0.7, 15)
+    options = made.parse_args(arguments)
     curves = {
-        f"conv 3x3 {what}": [(v, f"conv 3x3 {what} {v}") for v in values]
-        for what, values in SCALES.items()
+        name: points
+        for name, points in _curves(options.threads).items()
+        if not options.only or any(part in name for part in options.only)
     }
-    curves["CNN step batch"] = [(n, f"CNN step batch {n}") for n in SCALES["batch"]]
+    if not curves:
+        raise Unsupported("no curve is named like that")
     rows = []
-    for name, points in curves.items():
-        if options.only and not any(part in name for part in options.only):
-            continue
-        rows += [_point(name, x, row, options, options.threads) for x, row in points]
-    if not options.only or any(part in "threads" for part in options.only):
-        for n in range(1, options.threads + 1):
-            rows.append(_point("conv 3x3 threads", n, _THREADS_ROW, options, n))
-    if not rows:
-        print("scaling: no curve is named like that", file=sys.stderr)
-        return 1
+    for i, (name, points) in enumerate(curves.items(), 1):
+        print(f"{i}/{len(curves)} {name}", flush=True)
+        rows += _measure(name, points, options)
     fits = _fits(rows)
     found = results.document("scaling", rows, threads=options.threads, exponents=fits)
-    table = results.markdown_table(
+    table = _table(rows, fits)
+    print(f"\n{table}")
+    results.write(options, found, table, lambda: _chart(rows, fits))
+    return 0
+
+
+def _curves(threads: int) -> dict[str, list[_Point]]:
+    curves = {
+        f"conv 3x3 {what}": [_Point(v, f"conv 3x3 {what} {v}", threads) for v in values]
+        for what, values in SCALES.items()
+    }
+    curves["CNN step batch"] = [
+        _Point(n, f"CNN step batch {n}", threads) for n in SCALES["batch"]
+    ]
+    curves["conv 3x3 threads"] = [
+        _Point(n, _THREADS_ROW, n) for n in range(1, threads + 1)
+    ]
+    return curves
+
+
+def _measure(
+    curve: str, points: Sequence[_Point], options: Any
+) -> list[dict[str, Any]]:
+    """The rows of a curve: memory of each point, then times in turns."""
+    with ExitStack() as stack:
+        contestants, memory = [], []
+        for point in points:
+            ours = Contestant(OURS, point.threads, options.capability)
+            contestants.append(stack.enter_context(closing(ours)))
+            seen = ours.memory("scaling", point.row)
+            memory.append((seen.peak - seen.library) / 1e6)
+        timers = [each.time for each in contestants]
+        total = options.seconds * len(points)
+        watch = Watch(each.pid for each in contestants)
+        timings = alternate(timers, total, options.rounds)
+        disturbed = watch.processors()
+    rows = []
+    for point, timing, megabytes in zip(points, timings, memory, strict=True):
+        milliseconds, spread = timing.median * 1e3, timing.spread * 1e3
+        rows.append(
+            {
+                "row": f"{curve} {point.x}",
+                "curve": curve,
+                "x": point.x,
+                "times": {OURS: {"median_ms": milliseconds, "spread_ms": spread}},
+                "memory_mb": megabytes,
+                "disturbed": disturbed,
+            }
+        )
+        print(
+            f"{rows[-1]['row']:<28}{milliseconds:>10.3f} ±{spread:.3f} ms "
+            f"{megabytes:>9.1f} MB",
+            flush=True,
+        )
+    if disturbed > TOLERATED:
+        print(f"(others kept {disturbed:.1f} processors busy)", flush=True)
+    return rows
+
+
+def _table(rows: list[dict[str, Any]], fits: dict[str, Any]) -> str:
+    """The exponents, then the points."""
+    exponents = results.markdown_table(
         ["curve", "time grows with exponent", "memory with exponent"],
         [
             (
@@ -64,33 +131,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, fit in fits.items()
         ],
     )
-    print(table)
-    results.write(options, found, table, lambda: _chart(rows, fits))
-    return 0
-
-
-def _point(curve: str, x: int, row: str, options: Any, threads: int) -> dict[str, Any]:
-    with closing(Contestant(OURS, threads, options.capability)) as ours:
-        memory = ours.memory("scaling", row)
-        (timing,) = alternate([ours.time], options.seconds, options.rounds)
-    found = {
-        "row": f"{curve} {x}",
-        "curve": curve,
-        "x": x,
-        "times": {
-            OURS: {
-                "median_ms": timing.median * 1e3,
-                "spread_ms": timing.spread * 1e3,
-            }
-        },
-        "memory_mb": (memory.peak - memory.library) / 1e6,
-    }
-    print(
-        f"{found['row']:<28}{timing.median * 1e3:>10.3f} ±{timing.spread * 1e3:.3f} ms "
-        f"{found['memory_mb']:>9.1f} MB",
-        flush=True,
+    points = results.markdown_table(
+        ["point", "ms", "MB"],
+        [
+            (
+                row["row"],
+                f"{row['times'][OURS]['median_ms']:.3f} "
+                f"±{row['times'][OURS]['spread_ms']:.3f}",
+                f"{row['memory_mb']:.1f}",
+            )
+            for row in rows
+        ],
     )
-    return found
+    return f"{exponents}\n{points}"
 
 
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
@@ -132,8 +185,11 @@ def _chart(rows: list[dict[str, Any]], fits: dict[str, Any]) -> Any:
         axes.remove()
     for axes, (name, fit) in zip(panels, fits.items(), strict=False):
         x, times, memory = _curve(rows, name)
-        for values, style, unit in ((times, "o-", "ms"), (memory, "s--", "MB")):
-            label = f"{values[0]:.3g} {unit} → {values[-1]:.3g} {unit}"
+        for what, values, style, unit in (
+            ("time", times, "o-", "ms"),
+            ("memory", memory, "s--", "MB"),
+        ):
+            label = f"{what}: {values[0]:.3g} → {values[-1]:.3g} {unit}"
             axes.loglog(x, np.divide(values, values[0]), style, label=label)
         axes.set_xticks(x, [str(each) for each in x])
         axes.set_xticks([], minor=True)
@@ -141,9 +197,10 @@ def _chart(rows: list[dict[str, Any]], fits: dict[str, Any]) -> Any:
         axes.yaxis.set_minor_formatter(NullFormatter())
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.4), max(high, 2.5))
-        axes.set_xlabel(name.rpartition(" ")[2])
+        what = name.rpartition(" ")[2]
+        axes.set_xlabel(_UNITS.get(what, what))
         axes.set_ylabel(f"multiple of that at {x[0]}")
-        axes.set_title(f"{name}: time grows as x^{fit['time']:.2f}", fontsize=10)
+        axes.set_title(f"{name}: time grows as $x^{{{fit['time']:.2f}}}$", fontsize=10)
         axes.legend(fontsize=8)
         axes.grid(alpha=0.3)
     return figure

@@ -31,7 +31,8 @@ Build = Callable[[Any, Any], Any]
 
 
 class Unsupported(Exception):
-    """The library can't do this work, or is not installed; the text says why."""
+    """Something can't be measured: the library can't do the work, or what it takes is not
+    there; the text says why."""
 
 
 class Prepared(NamedTuple):

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,11 +131,13 @@ class Contestant:
         return Memory(*self._ask("memory", suite, row))
 
     def close(self) -> None:
-        """End the process."""
-        self._process.send_signal(signal.SIGCONT)
-        self._process.stdin.close()
+        """End the process, whatever it does: it may be stopped, or in a long call."""
+        self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+        with suppress(BrokenPipeError):
+            # what was asked last may still be on its way
+            self._process.stdin.close()
 
     def _ask(self, *command: Any) -> Any:
         self._process.send_signal(signal.SIGCONT)
@@ -234,6 +237,8 @@ def _die_with_parent() -> None:
 
 def _serve() -> None:
     _die_with_parent()
+    # Ctrl-C reaches all processes of a terminal; it is for the one that commands
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # what a library prints must not get between the answers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -16,17 +21,20 @@ import pytest
 from benchmarks import (
     compare,
     instructions,
+    memory,
     overhead,
     peak,
     profiles,
     regression,
     results,
+    roofline,
     scaling,
+    steps,
 )
 from benchmarks.libraries import LIBRARIES, OURS, load
 from benchmarks.memory import grows
 from benchmarks.roofline import limits_of
-from benchmarks.rows import SUITES, Facts, rows_of
+from benchmarks.rows import SCALES, SUITES, Facts, rows_of
 from benchmarks.timing import alternate, timing
 from benchmarks.weights import initial_state
 from benchmarks.work import Call, Product, Unsupported
@@ -59,6 +67,121 @@ def test_without_kernels_nothing_is_measured(monkeypatch, capsys):
     assert profiles.main([]) == 1
     assert instructions.main([]) == 1
     assert capsys.readouterr().err.count("nothing is measured: pyautodl has no") == 2
+
+
+# ---- options ----
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--threads", "0"], "expected a whole number from 1 on, got '0'"),
+        (["--threads", "two"], "from 1 on, got 'two'"),
+        (["--rounds", "4"], "from 5 on, got '4'"),
+        (["--seconds", "0"], "expected seconds above 0, got '0'"),
+        (["--seconds", "nan"], "expected seconds above 0, got 'nan'"),
+        (["--seconds", "soon"], "expected seconds above 0, got 'soon'"),
+        (["--json", "/no/such/folder/x.json"], "there is no folder '/no/such/folder'"),
+        (["--markdown", "/"], "expected a file, '/' is a folder"),
+        (["--roofline", "/no/such/file"], "No such file"),
+        (["--roofline", __file__], "expected a result file with 'rows'"),
+        (["--capability", "sse9"], "invalid choice: 'sse9'"),
+        (["--only"], "expected at least one argument"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_measured(wrong, message, capsys):
+    with pytest.raises(SystemExit) as status:
+        steps.main(wrong)
+    assert status.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_pictures_need_matplotlib(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        steps.main(["--chart", "x.png"])
+    assert "matplotlib is not installed: pip install" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("benchmark", [steps, scaling, memory, overhead])
+def test_rows_that_no_name_fits(benchmark, capsys):
+    assert benchmark.main(["--only", "no such row"]) == 1
+    assert "is named like that" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_roofline_of_something_else_is_named(tmp_path, capsys):
+    path = tmp_path / "steps.json"
+    path.write_text(json.dumps(_document(_row("MLP B1", 1.0))))
+    assert steps.main(["--only", "MLP B1", "--roofline", str(path)]) == 1
+    assert "measure it with python -m benchmarks.roofline" in capsys.readouterr().err
+
+
+def test_regression_of_something_else_is_refused(tmp_path, capsys):
+    path = tmp_path / "steps.json"
+    path.write_text(json.dumps(_document(_row("MLP B1", 1.0))))
+    for wrong in ([str(path), "absent.json"], [str(path), str(path), "--library", "x"]):
+        with pytest.raises(SystemExit):
+            regression.main(wrong)
+    error = capsys.readouterr().err
+    assert "argument after: " in error
+    assert "no row of x in common" in error
+
+
+def test_a_roofline_needs_a_compiler(monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert roofline.main([]) == 1
+    assert "there is no C compiler 'no-such-compiler'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_refused_environment_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("PYAUTODL_ISA", "sse9")
+    assert steps.main(["--only", "MLP B1"]) == 1
+    error = capsys.readouterr().err
+    assert "left out: pyautodl: PYAUTODL_ISA='sse9' is not among" in error
+    assert "Traceback" not in error
+
+
+# ---- interrupted ----
+
+
+@pytest.mark.usefixtures("compiled")
+def test_what_is_measured_before_an_interruption_is_kept(monkeypatch, tmp_path, capsys):
+    measure_row, file = compare._measure_row, tmp_path / "steps.json"
+
+    def until_the_second(contestants, suite, facts, options, limits):
+        if facts.name == "MLP B32":
+            raise KeyboardInterrupt
+        return measure_row(contestants, suite, facts, options, limits)
+
+    monkeypatch.setattr(compare, "_measure_row", until_the_second)
+    fast = ["--seconds", "0.01", "--rounds", "5", "--only", "MLP"]
+    assert steps.main([*fast, "--json", str(file)]) == 130
+    assert [row["row"] for row in results.read(file)["rows"]] == ["MLP B1"]
+    assert "what is measured so far is kept" in capsys.readouterr().err
+
+
+def test_an_interruption_before_the_first_row(monkeypatch, tmp_path, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "_measure_row", interrupt)
+    file = tmp_path / "steps.json"
+    assert steps.main(["--only", "MLP B1", "--json", str(file)]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert not file.exists()
+
+
+def test_a_contestant_is_closed_in_the_middle_of_a_call():
+    ours = Contestant(OURS, 1)
+    ours.prepare("gemm", "GEMM 64³")
+    ours._process.send_signal(signal.SIGCONT)
+    pickle.dump(("time", 10**9), ours._process.stdin)
+    began = time.perf_counter()
+    ours.close()
+    assert time.perf_counter() - began < 30
 
 
 # ---- timing ----
@@ -132,6 +255,24 @@ def test_files_of_something_else_are_refused(tmp_path):
 
 
 # ---- tables and pictures ----
+
+
+def test_results_go_to_pipes_too(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as executor:
+        read = executor.submit(pipe.read_text)
+        results.write_text(pipe, "a table")
+        assert read.result() == "a table"
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_where_a_result_is_written(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    link.symlink_to(file)
+    results.write_text(link, "a table")
+    assert link.is_symlink()
+    assert file.read_text() == "a table"
 
 
 def test_markdown_table_is_aligned():
@@ -399,6 +540,18 @@ def test_the_readme_names_modules_that_exist():
     assert {"roofline", "steps", "regression"} <= named
     for each in named | set(re.findall(r"benchmarks\.([a-z]+)", text)):
         assert (root / "benchmarks" / f"{each}.py").exists(), each
+
+
+@pytest.mark.usefixtures("compiled")
+def test_points_of_a_curve_are_measured(tmp_path, capsys):
+    file = tmp_path / "scaling.json"
+    arguments = ["--only", "CNN", "--seconds", "0.01", "--rounds", "5"]
+    assert scaling.main([*arguments, "--threads", "1", "--json", str(file)]) == 0
+    found = results.read(file)
+    assert [row["x"] for row in found["rows"]] == list(SCALES["batch"])
+    assert all(row["memory_mb"] > 0 for row in found["rows"])
+    assert list(found["settings"]["exponents"]) == ["CNN step batch"]
+    assert "1/1 CNN step batch" in capsys.readouterr().out
 
 
 def test_profiles_of_the_rows(capsys):

@@ -13,9 +13,11 @@ from typing import Protocol
 
 from benchmarks.work import Prepared, Unsupported, Work
 
-__all__ = ["LIBRARIES", "OURS", "PEERS", "Library", "load", "refusable"]
+__all__ = ["INTERRUPTED", "LIBRARIES", "OURS", "PEERS", "Library", "load", "refusable"]
 
 OURS = "pyautodl"
+# exit status after Ctrl-C, as a shell has it
+INTERRUPTED = 130
 # name -> where it is loaded: module, its function, what to install
 LIBRARIES = {
     OURS: ("eager", "pyautodl", "pyautodl itself: pip install -e ."),
@@ -51,7 +53,8 @@ def load(name: str, threads: int, capability: str | None) -> Library:
     """Import a library and limit its threads.
 
     Raises:
-        Unsupported: it is not installed, or can't be limited to the capability.
+        Unsupported: it is not installed, or refuses the threads, the capability or what the
+            environment says.
     """
     module, function, install = LIBRARIES[name]
     try:
@@ -59,6 +62,8 @@ def load(name: str, threads: int, capability: str | None) -> Library:
         library: Library = getattr(loaded, function)(threads, capability)
     except ImportError as error:
         raise Unsupported(f"{name} is not installed ({error}): {install}") from error
+    except RuntimeError as error:
+        raise Unsupported(f"{name}: {error}") from error
     return library
 
 
@@ -74,5 +79,8 @@ def refusable(
         except Unsupported as why:
             print(f"nothing is measured: {why}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
 
     return run
