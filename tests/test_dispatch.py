@@ -15,7 +15,7 @@ import op_cases as oc
 import pytest
 
 import pyautodl as ad
-from pyautodl import nn
+from pyautodl import backends, nn
 from pyautodl.backends import (
     Array,
     KernelCall,
@@ -32,11 +32,13 @@ from pyautodl.backends.dtypes import float32
 from pyautodl.errors import GradError
 from pyautodl.graph import Node, backward, line
 from pyautodl.ops.record import OPS
+from pyautodl.optim import optimizer
 
 calls = sys.modules["pyautodl.tensor.calls"]
 core = sys.modules["pyautodl.tensor.core"]
 in_place = sys.modules["pyautodl.tensor.in_place"]
 promotion = sys.modules["pyautodl.tensor.promotion"]
+calling = sys.modules["pyautodl.nn.module.calling"]
 creation = sys.modules["pyautodl.functional.creation"]
 array_module = sys.modules["pyautodl.backends.array"]
 on_new_block_in_python = array_module._on_new_block_in_python
@@ -1106,6 +1108,81 @@ def test_gradients_are_gathered_as_in_python() -> None:
         native.dispatch.gradients_of(5)
     half = object.__new__(ad.Tensor)
     assert native.dispatch.gradients_of([half]) is None
+
+
+def test_gradients_are_dropped_unless_something_is_no_tensor() -> None:
+    drop = native.dispatch.drop_gradients
+    params = [ad.ones(2, requires_grad=True) for _ in range(2)]
+    for p in params:
+        p.grad = ad.ones(2)
+    assert drop([*params, 5]) is False
+    assert all(p.grad is not None for p in params)
+    # the end of a gradient may do anything to the list
+    weakref.finalize(params[0].grad, params.clear)
+    kept = list(params)
+    assert drop(params) is True
+    assert params == []
+    assert all(p.grad is None for p in kept)
+    with pytest.raises(TypeError):
+        drop(5)
+
+
+def test_the_same_objects_are_told_from_equal_ones() -> None:
+    same, value = native.dispatch.holds_same, [1.5]
+    for group, values, expected in (
+        ({}, [], True),
+        ({"a": value, "b": None}, [value, None], True),
+        ({"a": value}, [[1.5]], False),
+        ({"a": value}, [value, None], False),
+        ({"a": None, "b": value}, [value, None], False),
+    ):
+        assert same(group, values) is expected
+        assert optimizer._holds_same_in_python(group, values) is expected
+    for wrong in (({}, ()), ([], [])):
+        with pytest.raises(TypeError, match="a dict and a list"):
+            same(*wrong)
+
+
+def test_hooks_of_modules_are_seen_as_in_python() -> None:
+    def outcome(way: Any, modules: list[Any]) -> Any:
+        try:
+            return way(*modules)
+        except Exception as error:
+            return type(error), str(error)
+
+    def hooked(register: str) -> nn.Module:
+        module = nn.ReLU()
+        getattr(module, register)(lambda *given: None)
+        return module
+
+    own, bare = nn.ReLU(), object.__new__(nn.ReLU)
+    own.forward = lambda x: x  # type: ignore[method-assign]
+    names = ("register_forward_hook", "register_forward_pre_hook")
+    names += ("register_full_backward_hook", "register_full_backward_pre_hook")
+    seen = [hooked(name) for name in names]
+    for modules in (
+        [],
+        [nn.ReLU()],
+        [nn.ReLU(), own],
+        [bare],
+        *([each] for each in seen),
+    ):
+        found = outcome(native.dispatch.are_hooked, modules)
+        assert found == outcome(calling.are_hooked_in_python, modules)
+    assert outcome(native.dispatch.are_hooked, [own]) is True
+    assert all(outcome(native.dispatch.are_hooked, [nn.ReLU(), each]) for each in seen)
+    assert outcome(native.dispatch.are_hooked, [5])[0] is AttributeError
+
+
+def test_an_array_of_bytes_has_memory_of_its_own() -> None:
+    kind = (2,), (1,), float32, backends.pack_layout(float32.code, (2,), (1,))
+    content = np.array([1.5, -2.0], np.float32).tobytes()
+    x, y = (native.dispatch.array_of_bytes(content, *kind) for _ in range(2))
+    x.numpy()[0] = 7
+    assert (x.tolist(), y.tolist()) == ([7.0, -2.0], [1.5, -2.0])
+    assert x.storage.nbytes == 8
+    with pytest.raises(TypeError):
+        native.dispatch.array_of_bytes("text", *kind)
 
 
 # ---- what runs while C waits for Python ----

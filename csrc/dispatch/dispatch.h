@@ -15,6 +15,7 @@
  *   line.c      the beginning of a backward pass
  *   gradients.c those of an optimizer's parameters
  *   step.c      an optimizer's step once more
+ *   hooks.c     whether modules have hooks
  *   module.c    the module pyautodl._dispatch
  *
  * It is the only C that knows Python, of which it uses the limited API: one build serves all
@@ -122,7 +123,8 @@ int64_t address_of(const char *name, PyObject *array);
 
 /* Names of attributes, as strings that are made once: -1 if that fails. */
 #define PYAD_NAMES(F)                                                                             \
-    F(_follow_base) F(_over) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(info) \
+    F(_backward_hooks) F(_backward_pre_hooks) F(_follow_base) F(_forward_hooks)                    \
+    F(_forward_pre_hooks) F(_over) F(annotate) F(anomaly) F(call) F(category) F(complete) F(enabled) F(forward) F(info) \
     F(layout) F(modules) F(passed) F(plain) F(run)
 extern struct attribute_names {
     PYAD_NAMES(PYAD_FIELD)
@@ -158,6 +160,7 @@ int add_memory(PyObject *module);
 
 PyObject *buffer_address(PyObject *module, PyObject *object);
 PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *array_of_bytes(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *tensor_on(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- numbers.c ---- */
@@ -283,9 +286,15 @@ PyObject *fill_leaves(PyObject *module, PyObject *arguments);
 /* ---- gradients.c ---- */
 
 PyObject *gradients_of(PyObject *module, PyObject *params);
+PyObject *drop_gradients(PyObject *module, PyObject *params);
 
 /* ---- step.c ---- */
 
 PyObject *repeat_step(PyObject *module, PyObject *arguments);
+PyObject *holds_same(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- hooks.c ---- */
+
+PyObject *are_hooked(PyObject *module, PyObject *const *modules, Py_ssize_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* The gradients of parameters, as an optimizer's step wants them: what `gradients_in_python` in
- * tensor/core.py does, in one walk.
+ * tensor/core.py does, in one walk; and their end, what `zero_grad` in optim/optimizer.py does.
  */
 #include "dispatch.h"
 
@@ -50,4 +50,19 @@ PyObject *gradients_of(PyObject *module, PyObject *params) {
     Py_XDECREF(self.addresses);
     Py_DECREF(given);
     return found;
+}
+
+PyObject *drop_gradients(PyObject *module, PyObject *params) {
+    (void)module;
+    PyObject *given = PySequence_Tuple(params); /* what is let go may change the list */
+    if (given == NULL) return NULL;
+    const Py_ssize_t count = PyTuple_Size(given);
+    int tensors = 1;
+    for (Py_ssize_t i = 0; i < count; i++) tensors &= is_of(PyTuple_GetItem(given, i), tensor_class);
+    for (Py_ssize_t i = 0; tensors && i < count; i++) {
+        tensor_object *param = (tensor_object *)PyTuple_GetItem(given, i);
+        PYAD_SET(param->_grad, Py_NewRef(Py_None));
+    }
+    Py_DECREF(given);
+    return PyBool_FromLong(tensors);
 }

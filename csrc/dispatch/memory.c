@@ -100,6 +100,23 @@ PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t c
     return new_array(address, &kind);
 }
 
+PyObject *array_of_bytes(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (expect_count("array_of_bytes", count, 5) < 0) return NULL;
+    char *bytes;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(arguments[0], &bytes, &length) < 0) return NULL;
+    const int64_t address = allocate(length != 0 ? length : 1);
+    if (address == 0) Py_RETURN_NONE;
+    memcpy((void *)(intptr_t)address, bytes, (size_t)length);
+    PyObject *nbytes = PyLong_FromSsize_t(length);
+    const array_kind kind = {nbytes, arguments[1], arguments[2], arguments[3], arguments[4]};
+    PyObject *array = nbytes == NULL ? NULL : new_array(address, &kind);
+    if (nbytes == NULL) runtime->free(address);
+    Py_XDECREF(nbytes);
+    return array;
+}
+
 /* ---- tensors ---- */
 
 PyObject *tensor_on(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {

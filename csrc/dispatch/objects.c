@@ -104,11 +104,15 @@ static void nothing_more(PyObject *self) { (void)self; }
         .slots = prefix##_slots,                                                                 \
     }
 
+/* The address that a number is: unlike the function that finds what is too large, this one does not go
+ * over the bytes. */
+static int64_t address_in(PyObject *number) { return (int64_t)PyLong_AsUnsignedLongLongMask(number); }
+
 /* Give the block back that a storage owns. */
 static void free_block(PyObject *self) {
     storage_object *storage = (storage_object *)self;
     if (storage->_owner != Py_None || storage->address == NULL) return;
-    if (PyLong_Check(storage->address)) runtime->free(PyLong_AsLongLong(storage->address));
+    if (PyLong_Check(storage->address)) runtime->free(address_in(storage->address));
 }
 
 /* In a cycle the collector clears a storage before its end, where the block is given back: for that it
@@ -258,5 +262,5 @@ int64_t address_of(const char *name, PyObject *array) {
         PyErr_Format(PyExc_ValueError, "%s: an Array has no address", name);
         return -1;
     }
-    return PyLong_AsLongLong(address);
+    return address_in(address);
 }

@@ -164,3 +164,24 @@ PyObject *repeat_step(PyObject *module, PyObject *arguments) {
     Py_DECREF(params);
     return taken < 0 ? NULL : PyBool_FromLong(taken);
 }
+
+/* Whether a dict's values are the objects of a list, one by one. */
+static int are_values(PyObject *dict, PyObject *values) {
+    PyObject *name, *value;
+    Py_ssize_t next = 0, i = 0;
+    if (PyDict_Size(dict) != PyList_Size(values)) return 0;
+    while (PyDict_Next(dict, &next, &name, &value)) {
+        if (value != PyList_GetItem(values, i++)) return 0;
+    }
+    return 1;
+}
+
+PyObject *holds_same(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (expect_count("holds_same", count, 2) < 0) return NULL;
+    if (PyDict_Check(arguments[0]) && PyList_Check(arguments[1])) {
+        return PyBool_FromLong(are_values(arguments[0], arguments[1]));
+    }
+    PyErr_SetString(PyExc_TypeError, "holds_same: expected a dict and a list");
+    return NULL;
+}

@@ -25,6 +25,7 @@ from pyautodl.nn.activation import ReLU
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.linear import Linear
 from pyautodl.nn.module import Module
+from pyautodl.nn.module.calling import are_hooked
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.nn.pool import MaxPool1d, MaxPool2d, MaxPool3d
 from pyautodl.tensor import Tensor
@@ -39,14 +40,15 @@ class _Step(NamedTuple):
 
     Attributes:
         modules: those that it stands for.
-        watched: those whose hooks would show that it does.
+        watched: those whose hooks would show that it does; None: `named` has a call of its
+            own.
         named: the one that nodes and errors name.
-        run: (named, input) -> the output; None: `named` has a call of its own.
+        run: (named, input) -> the output; None: its forward gives that.
         axes: how many the input must have; 0: it must be a tensor; None: nothing.
     """
 
     modules: tuple[Any, ...]
-    watched: tuple[Any, ...]
+    watched: tuple[Any, ...] | None
     named: Any
     run: Run | None
     axes: int | None
@@ -59,10 +61,11 @@ class Steps:
         modules: the modules.
     """
 
-    __slots__ = ("_modules", "_pools", "_steps")
+    __slots__ = ("_modules", "_pairs", "_pools", "_steps")
 
     def __init__(self, modules: Sequence[Any]) -> None:
-        self._modules, self._pools = tuple(modules), _pools(modules)
+        self._modules, self._pairs = tuple(modules), _pairs(modules)
+        self._pools = _pools(self._pairs)
         self._steps: list[_Step] = []
         place = 0
         while place < len(modules):
@@ -78,19 +81,23 @@ class Steps:
         """Whether the steps of these modules would be the same now."""
         if self._modules != tuple(modules):
             return False
-        return not self._pools or self._pools == _pools(modules)
+        return not self._pairs or self._pools == _pools(self._pairs)
 
     def __call__(self, input: Any) -> Any:
         stack = STACK.modules
         push = stack.append if stack else _module_stack.push
         for modules, watched, named, run, axes in self._steps:
-            if run is None or _are_hooked(watched) or not _fits(input, axes):
+            if (
+                watched is None
+                or are_hooked(*watched)
+                or (axes is not None and not _fits(input, axes))
+            ):
                 for module in modules:
                     input = module(input)
                 continue
             push(named)
             try:
-                input = run(named, input)
+                input = named.forward(input) if run is None else run(named, input)
             except Exception as error:
                 _module_stack.annotate(error, named._likely_fix(error, (input,)))
                 raise
@@ -99,30 +106,23 @@ class Steps:
         return input
 
 
-def _pools(modules: Sequence[Any]) -> tuple[tuple[bool, bool], ...]:
-    """Of each max pooling behind a ReLU whether it gives its indices, too, and whether the
-    ReLU changes its input.
+def _pairs(modules: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each ReLU with max pooling behind it."""
+    return [
+        (relu, pool)
+        for relu, pool in pairwise(modules)
+        if type(pool) in _POOLED and type(relu) is ReLU
+    ]
+
+
+def _pools(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[bool, bool]]:
+    """Of max pooling behind a ReLU whether it gives its indices, too, and whether the ReLU
+    changes its input.
     """
-    return tuple(
-        [
-            (pool.return_indices, relu.inplace)
-            for relu, pool in pairwise(modules)
-            if type(pool) in _POOLED and type(relu) is ReLU
-        ]
-    )
+    return [(pool.return_indices, relu.inplace) for relu, pool in pairs]
 
 
-def _are_hooked(modules: tuple[Any, ...]) -> bool:
-    """Whether hooks see what goes into or out of the modules, or do their work."""
-    for module in modules:
-        if module.has_hooks():
-            return True
-    return False
-
-
-def _fits(input: Any, axes: int | None) -> bool:
-    if axes is None:
-        return True
+def _fits(input: Any, axes: int) -> bool:
     return isinstance(input, Tensor) and axes in (0, len(input._array.shape))
 
 
@@ -138,7 +138,7 @@ def _step_at(place: int, modules: tuple[Any, ...]) -> _Step:
     if fused is not None and type(follower) is ReLU and not _is_pool(third):
         return _Step(both, both, module, fused, 0)
     plain = isinstance(module, Module) and type(module).__call__ is Module.__call__
-    return _Step((module,), (module,), module, _forward if plain else None, None)
+    return _Step((module,), (module,) if plain else None, module, None, None)
 
 
 def _seen_between(before: Any, relu: Any, pool: Any) -> tuple[Any, ...] | None:
@@ -154,10 +154,6 @@ def _seen_between(before: Any, relu: Any, pool: Any) -> tuple[Any, ...] | None:
 def _is_pool(module: Any) -> bool:
     """Whether a module is max pooling that can be one call with the ReLU before it."""
     return type(module) in _POOLED and not module.return_indices
-
-
-def _forward(module: Any, input: Any) -> Any:
-    return module.forward(input)
 
 
 def _linear(layer: Any, input: Tensor) -> Tensor:

@@ -260,12 +260,11 @@ def _class_error(name: str, kernel: str, error: IndexError) -> IndexError:
     )
 
 
-def _warn_if_empty(name: str, divisor: Array, rows: int) -> None:
-    if rows and divisor.item() == 0:
-        warn(
-            f"{name}: every target is ignored (or has weight 0), so the loss is 0 and "
-            "so are its gradients"
-        )
+def _warn_that_empty(name: str) -> None:
+    warn(
+        f"{name}: every target is ignored (or has weight 0), so the loss is 0 and so are "
+        "its gradients"
+    )
 
 
 def _numbers(attrs: Any) -> tuple[tuple[int, int], tuple[float]]:
@@ -392,7 +391,8 @@ class _CheckedPlan(OuterPlan):
             result = self._inner.call(inputs, floats)
         except IndexError as error:
             raise _class_error(self._name, self._kernel, error) from None
-        _warn_if_empty(self._name, result[1], self._rows)
+        if self._rows and result[1].item() == 0:
+            _warn_that_empty(self._name)
         return result
 
 

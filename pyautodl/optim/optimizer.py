@@ -26,6 +26,7 @@ from pyautodl.backends import (
     empty,
     empty_strides_like,
     from_numpy,
+    native,
     run,
 )
 from pyautodl.backends.dtypes import FLOATING, DType, float32, float64
@@ -39,6 +40,23 @@ __all__ = ["Optimizer", "ParamGroup"]
 ParamGroup = dict[str, Any]
 # attributes that copies do not have; `step` is one where hooks are
 _UNSAVED = ("_plans", "_seen", "_hooked", "_pre_hooks", "_post_hooks", "step")
+
+
+def _holds_same_in_python(group: dict[Any, Any], values: list[Any]) -> bool:
+    """Whether a dict's values are these objects, in order."""
+    return len(group) == len(values) and all(map(is_, group.values(), values))
+
+
+def _drop_none(params: Any) -> bool:
+    """Stands for `drop_gradients` without the extension."""
+    return False
+
+
+_holds_same: Callable[[dict[Any, Any], list[Any]], bool] = _holds_same_in_python
+_drop_gradients: Callable[[Any], bool] = _drop_none
+if native.available:
+    _holds_same = native.dispatch.holds_same
+    _drop_gradients = native.dispatch.drop_gradients
 
 
 class _Call:
@@ -252,6 +270,8 @@ class Optimizer:
             set_to_none: drop them; False: overwrite them with 0 in place.
         """
         for group in self.param_groups:
+            if set_to_none and _drop_gradients(group["params"]):
+                continue
             for param in group["params"]:
                 # the slots, as what is put there needs no check
                 grad = param._grad
@@ -288,8 +308,7 @@ class Optimizer:
         if (
             len(self._plans) != len(self.param_groups)
             or self.state is not seen
-            or len(seen) != len(entries)
-            or not all(map(is_, seen.values(), entries))
+            or not _holds_same(seen, entries)
         ):
             self._plans = [_Plan() for _ in self.param_groups]
         renewed = False
@@ -297,8 +316,7 @@ class Optimizer:
             if (
                 plan.group is not group
                 or plan.live
-                or len(group) != len(plan.options)
-                or not all(map(is_, group.values(), plan.options))
+                or not _holds_same(group, plan.options)
             ):
                 self._read_options(plan, group)
             if plan.again is not None and plan.again.take(group["params"]):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pyautodl import backends
-from pyautodl.backends import Array, native
-from pyautodl.backends.dtypes import FLOATING, DType
+from pyautodl.backends import Array, contiguous_strides, native, pack_layout
+from pyautodl.backends.dtypes import DTYPES, FLOATING, DType
 from pyautodl.backends.fields import TensorFields
 from pyautodl.errors import DTypeError, GradError, ShapeError, warn
 from pyautodl.graph import Edge, Node, run_backward
@@ -444,9 +447,23 @@ def _new_one(shape: tuple[int, ...], dtype: DType) -> Array:
     """An array of the one element 1; not the kept constant, as hooks and whoever is given
     the gradient may change it.
     """
-    one = backends.empty(shape, dtype)
-    one.set_item(1.0)
-    return one
+    if not native.available:
+        one = backends.empty(shape, dtype)
+        one.set_item(1.0)
+        return one
+    kind = _bytes_of_one(shape, dtype.code)
+    array: Array | None = native.dispatch.array_of_bytes(*kind)
+    if array is None:
+        raise native.out_of_memory(dtype.itemsize)
+    return array
+
+
+@lru_cache(maxsize=64)
+def _bytes_of_one(shape: tuple[int, ...], code: int) -> tuple[Any, ...]:
+    """What `array_of_bytes` makes such an array of."""
+    dtype, strides = DTYPES[code], contiguous_strides(shape)
+    layout = pack_layout(code, shape, strides)
+    return np.ones(1, dtype.numpy).tobytes(), shape, strides, dtype, layout
 
 
 def root_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pyautodl import _module_stack
 from pyautodl._module_stack import STACK
+from pyautodl.backends import native
 from pyautodl.errors import ShapeError
 from pyautodl.nn._hooks import BackwardHooks
 from pyautodl.nn.module.hooks import Hook, Hooks
@@ -14,7 +16,29 @@ from pyautodl.tensor import Tensor
 if TYPE_CHECKING:
     from pyautodl.nn.module.module import Module
 
-__all__ = ["Calling"]
+__all__ = ["Calling", "are_hooked"]
+
+# where a module keeps its hooks
+_HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+)
+
+
+def are_hooked_in_python(*modules: Any) -> bool:
+    """Whether a call of one of the modules runs more than its class's forward."""
+    return any(
+        "forward" in module.__dict__ or any(module.__dict__[name] for name in _HOOKS)
+        for module in modules
+    )
+
+
+# asked at every call of a module
+are_hooked: Callable[..., bool] = are_hooked_in_python
+if native.available:
+    are_hooked = native.dispatch.are_hooked
 
 
 class Calling(Hooks):
@@ -36,7 +60,7 @@ class Calling(Hooks):
         else:
             _module_stack.push(self)
         try:
-            if self.has_hooks():
+            if are_hooked(self):
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
@@ -47,12 +71,7 @@ class Calling(Hooks):
 
     def has_hooks(self) -> bool:
         """Return whether a call of this module runs more than its class's forward."""
-        own = self.__dict__  # four attributes would take longer
-        if own["_forward_pre_hooks"] or own["_forward_hooks"]:
-            return True
-        if own["_backward_pre_hooks"] or own["_backward_hooks"]:
-            return True
-        return "forward" in own
+        return are_hooked(self)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called: set[int] = set()
