@@ -198,6 +198,12 @@ def test_arguments_are_checked():
         p.table("shape")
     with pytest.raises(ValueError, match="depth must be at least 1"):
         p.table("layer", depth=0)
+    with pytest.raises(ValueError, match="limit must be 0 or more rows, got -1"):
+        p.table(limit=-1)
+    with pytest.raises(
+        ValueError, match=r"limits must be \(GFLOP/s, GB/s\), got \(1.0,\)"
+    ):
+        ad.profile(limits=(1.0,))
 
 
 def test_start_and_stop_and_again():
@@ -223,6 +229,8 @@ def test_other_threads_are_recorded_apart():
     assert all(event.depth == 0 for event in products)
     phases = {row.phase for row in p.rows() if row.name == "mul"}
     assert phases == {"forward", "backward"}
+    assert "on 2 Python threads" in p.table()
+    assert "your code" not in p.table()
 
 
 @pytest.mark.parametrize("backend", backends.BACKENDS)
@@ -242,6 +250,12 @@ def test_table_as_text():
     assert lines[5].startswith("... ")
     assert "100 % of the limit: 100 GFLOP/s or 10.0 GB/s" in lines[-1]
     assert len({len(line) for line in (lines[1], lines[6])}) == 1
+
+
+def test_a_layer_counts_its_ops():
+    header = _profiled_step().table("layer").splitlines()[0]
+    assert header.split()[:3] == ["layer", "phase", "ops"]
+    assert "µs/op " in header
 
 
 def test_table_as_html():
@@ -283,6 +297,22 @@ def test_chrome_trace(tmp_path):
     assert conv["ts"] <= inside["ts"]
     assert inside["ts"] + inside["dur"] <= conv["ts"] + conv["dur"] + 1e-3
     assert {event["ph"] for event in events} == {"M", "X", "C"}
+
+
+def test_threads_of_a_chrome_trace_have_small_numbers(tmp_path):
+    with ad.profile(limits=LIMITS) as p:
+        thread = threading.Thread(target=lambda: ad.ones(2) + 1)
+        thread.start()
+        thread.join()
+        ad.ones(2) + 1
+    path = tmp_path / "trace.json"
+    p.export_chrome_trace(path)
+    events = json.loads(path.read_text())["traceEvents"]
+    named = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert named == {1: "Python thread 1", 2: "Python thread 2"}
+    assert {e["tid"] for e in events if e["ph"] == "X"} == {1, 2}
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        p.export_chrome_trace(tmp_path / "absent" / "trace.json")
 
 
 def test_costs_are_declared_for_real_kernels():

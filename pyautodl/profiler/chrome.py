@@ -9,36 +9,40 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+from pyautodl._files import atomic_write
 from pyautodl.profiler.recorder import Event
 
-__all__ = ["export"]
+__all__ = ["export", "threads_of"]
 
 
 def export(events: Sequence[Event], began: int, path: Any) -> None:
     """Write the events; `began`: the nanosecond that is 0 in the file."""
     process = os.getpid()
+    # viewers keep 32 bits of a thread's number, and Python's have more
+    threads = {thread: i for i, thread in enumerate(threads_of(events), 1)}
     document = {
         "traceEvents": [
-            *_names(events, process),
-            *(_complete(event, began, process) for event in events),
+            _name("process_name", process, 0, "pyautodl"),
+            *(
+                _name("thread_name", process, i, f"Python thread {i}")
+                for i in threads.values()
+            ),
+            *(
+                _complete(event, began, process, threads[event.thread])
+                for event in events
+            ),
             *_memory(events, began, process),
         ],
         "displayTimeUnit": "ms",
     }
-    target = Path(path)
-    beside = target.with_name(f"{target.name}.{process}.part")
-    beside.write_text(json.dumps(document))
-    beside.replace(target)
+    atomic_write(path, json.dumps(document).encode())
 
 
-def _names(events: Iterable[Event], process: int) -> Iterator[dict[str, Any]]:
-    yield _name("process_name", process, 0, "pyautodl")
-    threads = dict.fromkeys(event.thread for event in events)
-    for i, thread in enumerate(threads):
-        yield _name("thread_name", process, thread, f"Python thread {i}")
+def threads_of(events: Iterable[Event]) -> list[int]:
+    """The Python threads on which something ran, in order."""
+    return list(dict.fromkeys(event.thread for event in events))
 
 
 def _name(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def _name(kind: str, process: int, thread: int, name: str) -> dict[str, Any]:
     return {**named, "args": {"name": name}}
 
 
-def _complete(event: Event, began: int, process: int) -> dict[str, Any]:
+def _complete(event: Event, began: int, process: int, thread: int) -> dict[str, Any]:
     title = f"{event.name} gradient" if event.kind == "gradient" else event.name
     rates = {}
     if event.flops and event.seconds:
@@ -60,7 +64,7 @@ def _complete(event: Event, began: int, process: int) -> dict[str, Any]:
         "ts": (event.start - began) / 1e3,
         "dur": (event.end - event.start) / 1e3,
         "pid": process,
-        "tid": event.thread,
+        "tid": thread,
         "args": {
             "layer": event.layer,
             "phase": event.phase,

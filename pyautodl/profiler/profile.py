@@ -45,11 +45,7 @@ class profile:
     _active = threading.Lock()
 
     def __init__(self, limits: tuple[float, float] | None = None) -> None:
-        if limits is not None:
-            limits = Limits(*limits)
-            if not (limits.gflops > 0 and limits.gbs > 0):
-                raise ValueError(f"profile: limits must be positive, got {limits}")
-        self._limits = limits
+        self._limits = None if limits is None else _checked(limits)
         self._recorder: Recorder | None = None
         self._recording: ExitStack | None = None
         self._began = self._ended = 0
@@ -158,7 +154,7 @@ class profile:
             limit: how many rows; None: all.
 
         Raises:
-            ValueError: `by` is something else.
+            ValueError: `by` is something else, or `depth` or `limit` is too small.
         """
         rows = self.rows(by, depth)
         return "\n".join(
@@ -185,7 +181,10 @@ class profile:
         """Write a file for chrome://tracing or ui.perfetto.dev.
 
         Args:
-            path: the file; it is written beside and renamed.
+            path: the file; at any time it is the old one or the new one, whole.
+
+        Raises:
+            OSError: it can't be written.
         """
         chrome.export(self.events, self._began, path)
 
@@ -197,10 +196,15 @@ class profile:
         recorded = sum(event.end - event.start for event in outermost) / 1e6
         kernels = sum(event.kernel_ns for event in outermost) / 1e6
         wall = self.seconds * 1e3
+        threads = len(chrome.threads_of(outermost))
+        rest = (
+            f"graph, modules and your code {max(0.0, wall - recorded):.3f}"
+            if threads < 2
+            else f"on {threads} Python threads"
+        )
         return (
             f"{wall:.3f} ms: kernels {kernels:.3f}, ops around them "
-            f"{recorded - kernels:.3f}, graph, modules and your code "
-            f"{max(0.0, wall - recorded):.3f}; at most {table.size(self._peak)} in use"
+            f"{recorded - kernels:.3f}, {rest}; at most {table.size(self._peak)} in use"
         )
 
     def _legend(self) -> str:
@@ -209,3 +213,12 @@ class profile:
             f"{self.limits.gbs:.1f} GB/s, whichever takes longer; above it works in the "
             "caches, or with fewer operations than the plain algorithm"
         )
+
+
+def _checked(limits: tuple[float, float]) -> Limits:
+    if len(limits) != 2:
+        raise ValueError(f"profile: limits must be (GFLOP/s, GB/s), got {limits}")
+    found = Limits(*limits)
+    if not (found.gflops > 0 and found.gbs > 0):
+        raise ValueError(f"profile: limits must be positive, got {found}")
+    return found

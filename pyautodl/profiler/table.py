@@ -23,7 +23,7 @@ class Row:
     Attributes:
         name: of the op, layer or kernel.
         phase: 'forward', 'backward', 'optimizer' or 'other'.
-        calls: how many.
+        calls: how many; of a layer those of its ops.
         seconds: of all calls together.
         flops, bytes: declared by the kernels; 0 flops: none of them declares any.
         memory: by how many bytes the memory in use grew.
@@ -79,13 +79,15 @@ def _layer(event: Event, depth: int | None) -> str:
 
 def shown(rows: Sequence[Row], by: str, limits: Limits, seconds: float) -> Shown:
     """The cells of a table; `seconds`: what counts as all of the time."""
+    # a layer's row counts its ops, not its own calls
+    counted = "op" if by == "layer" else "call"
     header = (
         by,
         "phase",
-        "calls",
+        f"{counted}s",
         "ms",
         "% time",
-        "µs/call",
+        f"µs/{counted}",
         "GFLOP/s",
         "GB/s",
         "% limit",
@@ -127,6 +129,8 @@ def size(nbytes: int) -> str:
 
 def lines(found: Shown, limit: int | None = None) -> list[str]:
     """The table as lines of aligned columns; of the two first to the left."""
+    if limit is not None and limit < 0:
+        raise ValueError(f"profile: limit must be 0 or more rows, got {limit}")
     cells = found.cells if limit is None else found.cells[:limit]
     every = [found.header, *cells]
     widths = [max(len(row[i]) for row in every) for i in range(len(found.header))]
