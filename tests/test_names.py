@@ -198,3 +198,13 @@ def test_names_of_modules() -> None:
     before = rnn(ad.ones(4, 1, 2))[0]
     assert rnn.flatten_parameters() is None
     assert ad.equal(rnn(ad.ones(4, 1, 2))[0], before)
+
+
+def test_no_two_families_have_a_function_of_one_name() -> None:
+    found: dict[str, object] = {}
+    for module in [m for m in sys.modules if m.startswith("pyautodl.functional.")]:
+        for name in getattr(sys.modules[module], "__all__", ()):
+            value = getattr(sys.modules[module], name)
+            assert found.setdefault(name, value) is value, (name, module)
+    assert set(ad.functional.__all__) <= set(found)
+    assert len(set(ad.functional.__all__)) == len(ad.functional.__all__) > 400

@@ -300,3 +300,12 @@ def test_beside_other_libraries_in_one_process(order):
         env=dict(os.environ),
     )
     assert done.stdout.strip() == "fine", done.stderr
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("wrong", [0, -1, 65, 1.5, "2", True, None, 10**30])
+def test_a_number_of_threads_that_cannot_be(wrong):
+    before = ad.get_num_threads()
+    with pytest.raises(ValueError, match="set_num_threads: n must be a number from 1"):
+        ad.set_num_threads(wrong)
+    assert ad.get_num_threads() == before

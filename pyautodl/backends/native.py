@@ -344,8 +344,8 @@ def set_cache_limit(nbytes: int) -> None:
 
 def _checked_threads(n: Any, what: str) -> int:
     try:
-        count = int(n) if isinstance(n, str) else operator.index(n)
-    except (TypeError, ValueError):
+        count = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
         count = 0
     if not 1 <= count <= MAX_THREADS:
         raise ValueError(f"{what} must be a number from 1 to {MAX_THREADS}, got {n!r}")
@@ -458,8 +458,9 @@ def _read_kernels() -> None:
 def _read_environment() -> None:
     threads = os.environ.get("PYAUTODL_NUM_THREADS")
     if threads:
+        number = int(threads) if threads.strip().isdecimal() else threads
         try:
-            count = _checked_threads(threads, "PYAUTODL_NUM_THREADS")
+            count = _checked_threads(number, "PYAUTODL_NUM_THREADS")
         except ValueError as error:
             raise BackendError(str(error)) from None
         _lib.pyad_set_num_threads(count)

@@ -1,6 +1,6 @@
 """The documented functions, a file for each family of ops."""
 
-import sys
+from types import ModuleType as _ModuleType
 
 from pyautodl.functional.attention import *
 from pyautodl.functional.complex_tensor import *
@@ -42,45 +42,8 @@ from pyautodl.functional.windows import *
 
 # a function may bear the name of another family (norm): the order above, by name, leaves
 # the function in the package's namespace
-_FAMILIES = (
-    "attention",
-    "complex_tensor",
-    "conv",
-    "copy",
-    "creation",
-    "derived",
-    "draws",
-    "dropout",
-    "eltwise",
-    "embedding_bag",
-    "explain_conv",
-    "grid_sample",
-    "grids",
-    "gumbel",
-    "index",
-    "interpolate",
-    "limits",
-    "linalg",
-    "loss",
-    "lp_pool",
-    "matmul",
-    "max_unpool",
-    "norm",
-    "pool",
-    "random",
-    "reduce",
-    "rnn",
-    "signs",
-    "softmax",
-    "sort",
-    "sparse_matrix",
-    "statistics",
-    "stft",
-    "typed",
-    "views",
-    "windows",
-)
-
-__all__: list[str] = []
-for _family in _FAMILIES:
-    __all__ += sys.modules[f"pyautodl.functional.{_family}"].__all__
+__all__ = [
+    name
+    for name, value in tuple(globals().items())
+    if not name.startswith("_") and not isinstance(value, _ModuleType)
+]

@@ -13,8 +13,6 @@ from pyautodl.functional.eltwise import (
     clamp,
     eq,
     isinf,
-    le,
-    log,
     logical_and,
     logical_not,
     logical_or,
@@ -58,7 +56,6 @@ __all__ = [
     "trapz",
     "unravel_index",
     "vander",
-    "xlogy",
 ]
 
 
@@ -364,27 +361,6 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """
     x = as_floating("logit", input)
     return apply(LOGIT, x if eps is None else clamp(x, eps, 1 - eps))
-
-
-@method
-def xlogy(input: Tensor, other: Any) -> Tensor:
-    """Return input log(other), 0 where input is 0 unless other is NaN.
-
-    The gradient of an input of 0 is log(other) where that is finite, else 0.
-
-    Args:
-        input: a tensor.
-        other: a tensor or a number.
-
-    Example:
-        >>> import pyautodl as ad
-        >>> ad.xlogy(ad.tensor([0.0, 2.0]), ad.tensor([0.0, ad.e]))
-        tensor([0., 2.])
-    """
-    x, y = floating_operands("xlogy", input, other)
-    # a logarithm that is infinite or NaN; a finite one is the gradient of x = 0 too
-    skipped = logical_and(eq(x, 0), logical_or(le(y, 0), eq(y, math.inf)))
-    return where(skipped, x * 0.0, x * log(where(skipped, as_value(1, y), y)))
 
 
 @method(inplace=True)

@@ -46,15 +46,15 @@ class ConvExplanation(NamedTuple):
     weight: str
 
     def __str__(self) -> str:
-        lines = [f"{self.algorithm}: {self.reason}"]
+        lines = [
+            f"{self.algorithm}: {self.reason}",
+            f"   {'cost':<10} multiply-adds   share",
+        ]
         rows = sorted(self.costs.items(), key=lambda item: item[1])
-        for name, cost in rows:
+        for name, cost in [*rows, ("definition", self.multiply_adds)]:
             share = cost / self.multiply_adds if self.multiply_adds else 1.0
             mark = "*" if name == self.algorithm else " "
-            lines.append(f" {mark} {name:<10}{cost / 1e6:>12.2f} M  {share:>6.2f}")
-        lines.append(
-            f"   {'definition':<10}{self.multiply_adds / 1e6:>12.2f} M    1.00"
-        )
+            lines.append(f" {mark} {name:<10} {cost / 1e6:>11,.2f} M {share:>7.2f}")
         lines.append(f"   without gradients the weight is {self.weight}")
         return "\n".join(lines)
 
@@ -87,9 +87,10 @@ def explain_conv(
         >>> import pyautodl as ad
         >>> print(ad.explain_conv((32, 64, 56, 56), (64, 64, 3, 3), padding=1))
         winograd: the cheapest by the cost model, in tiles of 4x4 outputs
-         * winograd       1529.41 M    0.41
-           im2col         4163.03 M    1.13
-           definition     3699.38 M    1.00
+           cost       multiply-adds   share
+         * winograd      1,529.41 M    0.41
+           im2col        4,163.03 M    1.13
+           definition    3,699.38 M    1.00
            without gradients the weight is packed once, 0.15 M elements kept beside it
     """
     shape = _shape(

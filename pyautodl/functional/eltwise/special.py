@@ -198,7 +198,9 @@ def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
 @method(inplace=True)
 @explained
 def xlogy(input: Any, other: Any) -> Tensor:
-    """Return input log(other), and 0 where the input is 0.
+    """Return input log(other), 0 where the input is 0 unless other is NaN.
+
+    The gradient of an input of 0 is log(other) where that is finite, else 0.
 
     Args:
         input: a tensor or a number.
