@@ -535,6 +535,34 @@ def test_other_names_of_changes_in_place(name: str, first: str) -> None:
     assert ad.equal(x, getattr(y, first)(ad.tensor(X[0])))
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [(0, 1), (None, 0.5), (-1, None), (0.0, float("nan")), (2**60, None), (True, 2)],
+)
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64, ad.int64])
+def test_clamping_in_place_is_clamping(bounds: Any, dtype: Any) -> None:
+    x = ad.tensor([-3, 0, 1, 4]).to(dtype)
+    for recorded in (False, dtype.is_floating_point):
+        wanted = x.clone().requires_grad_(recorded)
+        given = x.clone().requires_grad_(recorded)
+        y = given * 1
+        expected = (wanted * 1).clamp(*bounds)
+        if expected.dtype is not dtype:
+            with pytest.raises(DTypeError, match="clamp_: the result is float"):
+                y.clamp_(*bounds)
+            continue
+        assert y.clamp_(*bounds) is y
+        np.testing.assert_array_equal(y.detach(), expected.detach())
+        if recorded:
+            y.sum().backward()
+            expected.sum().backward()
+            np.testing.assert_array_equal(given.grad, wanted.grad)
+    with pytest.raises(ValueError, match="at least one of min and max"):
+        x.clamp_()
+    with pytest.raises(GradError, match="clamp_: a leaf"):
+        ad.ones(2, requires_grad=True).clamp_(0, 1)
+
+
 def test_angles_in_place() -> None:
     x = ad.tensor(X)
     assert ad.allclose(x.rad2deg_().deg2rad_(), ad.tensor(X))

@@ -28,7 +28,7 @@ from pyautodl.backends import (
     prepare_chain,
     viewer,
 )
-from pyautodl.backends.dtypes import float32
+from pyautodl.backends.dtypes import float32, float64
 from pyautodl.errors import GradError
 from pyautodl.graph import Node, backward, line
 from pyautodl.ops.record import OPS
@@ -1183,6 +1183,30 @@ def test_an_array_of_bytes_has_memory_of_its_own() -> None:
     assert x.storage.nbytes == 8
     with pytest.raises(TypeError):
         native.dispatch.array_of_bytes("text", *kind)
+
+
+def test_an_array_over_numpy_is_that_of_python() -> None:
+    values = np.arange(12.0).reshape(3, 4)[1:, ::2]
+    kind = values.nbytes, values.shape, (4, 2), float64, None
+    found, wanted = (
+        way(values, *kind)
+        for way in (native.dispatch.array_over, array_module._over_in_python)
+    )
+    for name in fields.SLOTS["ArrayFields"]:
+        if name not in ("storage", "_ndarray"):
+            assert getattr(found, name) == getattr(wanted, name)
+    assert found._ndarray is wanted._ndarray is values
+    for name in fields.SLOTS["StorageFields"]:
+        mine, theirs = (getattr(each.storage, name) for each in (found, wanted))
+        assert mine is theirs or mine == theirs
+    assert found.storage.is_shared()
+    del mine, theirs
+    before = sys.getrefcount(values)
+    del found
+    assert sys.getrefcount(values) == before - 2
+    for wrong in ((5, *kind), (values,)):
+        with pytest.raises(TypeError):
+            native.dispatch.array_over(*wrong)
 
 
 # ---- what runs while C waits for Python ----

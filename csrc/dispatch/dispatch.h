@@ -103,6 +103,9 @@ typedef struct {
 /* The array on a new block of memory, which it owns; NULL, and the block is freed, if that fails. */
 PyObject *new_array(int64_t address, const array_kind *kind);
 
+/* The array on the memory of `owner`, an array of NumPy, which it keeps alive. */
+PyObject *new_foreign(PyObject *owner, int64_t address, const array_kind *kind);
+
 /* Another array on an array's memory, `shift` elements, `bytes` bytes further on. */
 PyObject *new_view(PyObject *array, const array_kind *kind, int64_t shift, int64_t bytes);
 
@@ -158,7 +161,7 @@ int is_true(PyObject *object);
 
 int add_memory(PyObject *module);
 
-PyObject *buffer_address(PyObject *module, PyObject *object);
+PyObject *array_over(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *array_of_bytes(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *tensor_on(PyObject *module, PyObject *const *arguments, Py_ssize_t count);

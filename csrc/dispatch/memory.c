@@ -73,16 +73,18 @@ int add_memory(PyObject *module) {
     return status;
 }
 
-PyObject *buffer_address(PyObject *module, PyObject *object) {
-    (void)module;
-    Py_buffer view;
-    if (PyObject_GetBuffer(object, &view, PyBUF_STRIDES) < 0) return NULL;
-    PyObject *address = PyLong_FromVoidPtr(view.buf);
-    PyBuffer_Release(&view);
-    return address;
-}
-
 /* ---- arrays ---- */
+
+PyObject *array_over(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
+    (void)module;
+    if (expect_count("array_over", count, 6) < 0) return NULL;
+    const array_kind kind = {arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]};
+    Py_buffer view;
+    if (PyObject_GetBuffer(arguments[0], &view, PyBUF_STRIDES) < 0) return NULL;
+    const int64_t address = (int64_t)(intptr_t)view.buf;
+    PyBuffer_Release(&view);
+    return new_foreign(arguments[0], address, &kind);
+}
 
 PyObject *empty_array(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;

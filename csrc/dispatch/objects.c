@@ -221,6 +221,21 @@ PyObject *new_array(int64_t address, const array_kind *kind) {
     return array_on(storage, PyLong_FromLong(0), number, Py_NewRef(kind->dtype), kind);
 }
 
+PyObject *new_foreign(PyObject *owner, int64_t address, const array_kind *kind) {
+    PyObject *number = PyLong_FromLongLong(address);
+    PyObject *object = number == NULL ? NULL : new_storage(number, kind->nbytes);
+    if (object == NULL) {
+        Py_XDECREF(number);
+        return NULL;
+    }
+    storage_object *storage = (storage_object *)object;
+    PYAD_SET(storage->_owner, Py_NewRef(owner)); /* now the memory is not the storage's to free */
+    PYAD_SET(storage->foreign, Py_NewRef(Py_True));
+    PyObject *array = array_on(object, PyLong_FromLong(0), number, Py_NewRef(kind->dtype), kind);
+    if (array != NULL) PYAD_SET(((array_object *)array)->_ndarray, Py_NewRef(owner));
+    return array;
+}
+
 PyObject *new_view(PyObject *object, const array_kind *kind, int64_t shift, int64_t bytes) {
     int64_t address = address_of("view", object);
     if (address == -1 && PyErr_Occurred()) return NULL;

@@ -653,11 +653,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Array:
         copy = empty(ndarray.shape, dtype)
         copy.numpy()[...] = ndarray
         return copy
-    # a view's address is that of its first element: offset 0 whatever lies before it
-    storage = Storage(_address_of(ndarray), ndarray.nbytes, ndarray)
-    array = Array(storage, 0, ndarray.shape, strides, dtype)
-    array._ndarray = ndarray
-    return array
+    return _over(ndarray, ndarray.nbytes, ndarray.shape, strides, dtype, None)
 
 
 def _strides_in_elements(
@@ -677,10 +673,14 @@ def _strides_in_elements(
     return tuple(strides)
 
 
-def _address_in_python(ndarray: np.ndarray[Any, Any]) -> int:
-    return ndarray.ctypes.data
+def _over_in_python(ndarray: np.ndarray[Any, Any], nbytes: int, *kind: Any) -> Array:
+    """The array on NumPy's memory, given its kind."""
+    # a view's address is that of its first element: offset 0 whatever lies before it
+    array = Array(Storage(ndarray.ctypes.data, nbytes, ndarray), 0, *kind)
+    array._ndarray = ndarray
+    return array
 
 
-_address_of: Callable[[np.ndarray[Any, Any]], int] = _address_in_python
+_over: Callable[..., Array] = _over_in_python
 if native.available:
-    _address_of = native.dispatch.buffer_address
+    _over = native.dispatch.array_over

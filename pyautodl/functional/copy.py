@@ -339,17 +339,16 @@ def _cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 def _promoted(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, Tensor):
         raise _no_tensors(name)
-    xs: list[Tensor] = []
-    mixed = False
     if not hasattr(tensors, "__iter__"):
         raise _no_tensors(name)
-    for x in tensors:
-        if not isinstance(x, Tensor):
-            raise _no_tensors(name)
-        xs.append(x)
-        mixed = mixed or x._array.dtype is not xs[0]._array.dtype
+    xs = list(tensors)
     if not xs:
         raise ShapeError(f"{name}: expected at least one tensor")
+    first, mixed = xs[0], False
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise _no_tensors(name)
+        mixed = mixed or x._array.dtype is not first._array.dtype
     if not mixed:
         return xs
     dtype = reduce(promote_types, [x.dtype for x in xs])
@@ -440,8 +439,8 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
         >>> ad.hstack((ad.zeros(1), ad.ones(1)))
         tensor([0., 1.])
     """
-    xs = [atleast_1d(x) for x in _promoted("hstack", tensors)]
-    return cat(xs, 0 if xs[0].ndim == 1 else 1)
+    xs = [x if x._array.shape else atleast_1d(x) for x in _promoted("hstack", tensors)]
+    return cat(xs, 0 if len(xs[0]._array.shape) == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:

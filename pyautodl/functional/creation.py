@@ -564,6 +564,8 @@ def as_number(name: str, what: str, value: Any) -> Any:
     Raises:
         TypeError: it is no number.
     """
+    if type(value) is float or type(value) is int:
+        return value
     if isinstance(value, (Tensor, np.ndarray, np.generic)) and not value.ndim:
         value = value.item()
     if not isinstance(value, (bool, int, float)):
@@ -583,8 +585,10 @@ def _like(
     if value is None:
         array = backends.empty(mine.shape, kind, strides)
         return _leaf(array, requires_grad)
-    number = as_number(name, "value", value)
-    backends.constant(number, kind, name)  # which refuses what does not fit
+    number = value
+    if type(value) is not int or value not in (0, 1):
+        number = as_number(name, "value", value)
+        backends.constant(number, kind, name)  # which refuses what does not fit
     if kind.category == FLOATING:
         number = float(number)
     out = _full(mine.shape, number, kind)
@@ -594,9 +598,18 @@ def _like(
 
 
 def _repeated(name: str, value: Any, like: Array) -> Tensor:
-    """A number as each element of a tensor of that shape and type; it is kept once."""
+    """A number as each element of a tensor of that shape and type, which is kept."""
     number = as_number(name, "value", value)
-    return make(backends.repeated(number, like.dtype, like.shape, name), None, False)
+    sign = math.copysign(1.0, number) if number == 0 else 0.0
+    return _kept(name, number, sign, like.dtype.code, like.shape)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _kept(
+    name: str, value: float, sign: float, code: int, shape: tuple[int, ...]
+) -> Tensor:
+    """What changes in place copy."""
+    return make(backends.repeated(value, DTYPES[code], shape, name), None, False)
 
 
 @explained
@@ -1075,8 +1088,7 @@ def zero_(self: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _zeros(code: int, shape: tuple[int, ...]) -> Tensor:
-    """What `zero_` copies: such tensors are kept."""
-    return make(backends.repeated(0, DTYPES[code], shape, "zero_"), None, False)
+    return _kept("zero_", 0, 1.0, code, shape)
 
 
 @method

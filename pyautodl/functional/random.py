@@ -337,10 +337,12 @@ def rand_like(
         >>> ad.rand_like(ad.zeros(2, 3)).shape
         pyautodl.Size([2, 3])
     """
-    kind = input.dtype if dtype is None else dtype
-    shape = input._array.shape
-    drawn = rand(*shape, dtype=kind, device=device, generator=generator)
-    return _finish(_in_layout_of(input, drawn), requires_grad)
+    _placed(device)
+    array = input._array
+    kind = array.dtype if dtype is None else as_dtype(dtype)
+    attrs = _uniform(state_of(generator), array.shape, kind.code, 0.0, 1.0)
+    drawn = _in_layout_of(input, apply_known(RANDOM_UNIFORM, (), attrs))
+    return _finish(drawn, requires_grad)
 
 
 @explained
@@ -366,10 +368,12 @@ def randn_like(
         >>> ad.randn_like(ad.zeros(2, 3)).shape
         pyautodl.Size([2, 3])
     """
-    kind = input.dtype if dtype is None else dtype
-    shape = input._array.shape
-    drawn = randn(*shape, dtype=kind, device=device, generator=generator)
-    return _finish(_in_layout_of(input, drawn), requires_grad)
+    _placed(device)
+    array = input._array
+    kind = array.dtype if dtype is None else as_dtype(dtype)
+    attrs = _normal(state_of(generator), array.shape, kind.code, 0.0, 1.0)
+    drawn = _in_layout_of(input, apply_known(RANDOM_NORMAL, (), attrs))
+    return _finish(drawn, requires_grad)
 
 
 @explained

@@ -143,9 +143,18 @@ def _are_plain(values: Iterable[Any]) -> bool:
 
 
 @kept_attributes
+def _by_dim(dim: Any) -> dict[str, Any]:
+    return {"dim": dim}
+
+
+# of the axes that there can be
+_AXES: dict[int, dict[str, Any]] = {axis: _by_dim(axis) for axis in range(-32, 32)}
+
+
 def by_dim(dim: Any) -> dict[str, Any]:
     """The attributes of an op along one axis."""
-    return {"dim": dim}
+    known = _AXES.get(dim) if type(dim) is int else None
+    return _by_dim(dim) if known is None else known
 
 
 def named_attributes(*names: str) -> Callable[..., dict[str, Any]]:

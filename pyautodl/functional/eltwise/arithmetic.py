@@ -509,6 +509,13 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 def _as_one_type(name: str, *tensors: Tensor) -> list[Tensor]:
     """The tensors, floats of their promoted type."""
     first = check_tensor(name, tensors[0])
+    dtype = first._array.dtype
+    if dtype.category == FLOATING:
+        for other in tensors:
+            if not (isinstance(other, Tensor) and other._array.dtype is dtype):
+                break
+        else:
+            return list(tensors)
     for other in tensors[1:]:
         first = floating_operands(name, first, other)[0]
     dtype = first.dtype
@@ -727,6 +734,30 @@ def _change_directly(name: str, op: Op) -> None:
 _OPERATORS = {"div": "truediv"}
 
 
+def _clamp_directly() -> None:
+    """Let `clamp_` write over its tensor, if that is of floats and the bounds are such."""
+    general = Tensor.clamp_  # type: ignore[attr-defined]
+
+    @functools.wraps(general)
+    def changed(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+        low, high = -np.inf if min is None else min, np.inf if max is None else max
+        if not (_is_floating(self) and _is_bound(low) and _is_bound(high)):
+            return general(self, min, max)
+        if min is None and max is None:
+            return general(self)  # which says that one must be given
+        attrs = {"min": float(low), "max": float(high)}
+        return overwrite("clamp_", ACTIVATIONS["clamp"], self, **attrs)
+
+    Tensor.clamp_ = Tensor.clip_ = changed  # type: ignore[attr-defined]
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether a number of Python bounds floats: NaN does something else."""
+    if type(value) is float:
+        return value == value
+    return type(value) is int and abs(value) < 2**53
+
+
 def _add_scaled(name: str, x: Tensor, other: Any, options: Any) -> Tensor | None:
     """x.add_(other, alpha=...) as one kernel over x; None where it takes more."""
     alpha = options.get("alpha")
@@ -790,3 +821,4 @@ for _name, _op in {
     "div": ops.DIV,
 }.items():
     _change_directly(_name, _op)
+_clamp_directly()

@@ -373,4 +373,4 @@ def equal(input: Tensor, other: Tensor) -> bool:
         (True, False)
     """
     x, y = check_tensor("equal", input), check_tensor("equal", other)
-    return x.shape == y.shape and bool(eq(x, y).all())
+    return x._array.shape == y._array.shape and bool(eq(x, y).all())
