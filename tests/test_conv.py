@@ -481,15 +481,24 @@ def test_output_is_channels_last_and_weight_gradient_is_not():
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("shape", [(9, 3, 13, 13), (33, 40, 7, 7), (2, 16, 30, 30)])
-def test_bits_do_not_depend_on_threads(shape):
-    x, w = numbers(*shape, dtype=np.float32), numbers(24, shape[1], 3, 3, seed=1)
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [
+        ((9, 3, 13, 13), 1),
+        ((33, 40, 7, 7), 1),
+        ((2, 16, 30, 30), 1),
+        ((3, 24, 13, 37), 6),
+    ],
+)
+def test_bits_do_not_depend_on_threads(shape, groups):
+    x = numbers(*shape, dtype=np.float32)
+    w = numbers(24, shape[1] // groups, 3, 3, seed=1)
     results = []
     for threads in (1, 2, 5):
         with native.exact_threads(threads), use_backend("native"):
             a = ad.tensor(x, requires_grad=True)
             b = ad.tensor(w.astype(np.float32), requires_grad=True)
-            y = F.conv2d(a, b, stride=2, padding=1)
+            y = F.conv2d(a, b, stride=2, padding=1, groups=groups)
             y.backward(ad.cos(y.detach()))
             results.append([t.numpy().tobytes() for t in (y.detach(), a.grad, b.grad)])
     assert results[0] == results[1] == results[2]
@@ -551,6 +560,34 @@ def test_rows_of_a_depthwise_convolution_are_those_of_their_windows_alone(stride
                 window = x[:, :, row * down : row * down + 3].contiguous()
                 alone = F.conv2d(window, w, b, stride, (0, 1), groups=channels)
                 assert y[:, :, row].equal(alone[:, :, 0])
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("width", [2, 4, 8])
+@pytest.mark.parametrize(
+    ("columns", "kernel", "stride", "dilation"),
+    [(71, 3, 1, 1), (40, 5, 2, 3), (9, 1, 1, 1), (70, 30, 3, 2)],
+)
+def test_narrow_groups(columns, kernel, stride, dilation, width, isa):
+    """Blocks of a row, vectors with a tail, windows too wide for one."""
+    channels = 5 * width if width < 8 else 24
+    x = numbers(2, channels, 3, columns, dtype=np.float32)
+    w = numbers(channels, width, 2, kernel, seed=1, dtype=np.float32)
+    padding = (1, min(7, dilation * kernel // 2))
+    results = []
+    for dtype in (np.float32, np.float64):
+        with use_isa(isa):
+            a, b = (ad.tensor(t.astype(dtype), requires_grad=True) for t in (x, w))
+            groups = channels // width
+            y = F.conv2d(a, b, None, (1, stride), padding, (1, dilation), groups)
+            y.backward(ad.tensor(numbers(*y.shape, seed=2).astype(dtype)))
+        results.append([y.detach(), a.grad, b.grad])
+    # float64 goes the plain way
+    for one, other in zip(*results, strict=True):
+        expected = other.numpy()
+        error = np.abs(one.numpy() - expected).max() / np.abs(expected).max()
+        assert error < 2e-6
 
 
 # x, weight, whether transposed: groups of one channel on one side, several on the other

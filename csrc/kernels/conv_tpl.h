@@ -3,7 +3,7 @@
  *
  * The folder conv has the loops: gather_tpl.h for the output (conv_fwd) and the gradient of the
  * image (conv_bwd_x), weight_grad_tpl.h for that of the weight (conv_bwd_w). Some shapes have ways
- * of their own: depthwise_tpl.h, of few channels flat_tpl.h, pointwise_tpl.h, images of few channels
+ * of their own: depthwise_tpl.h, narrow groups grouped_tpl.h, of few channels flat_tpl.h, pointwise_tpl.h, images of few channels
  * planar_tpl.h forward and narrow_tpl.h backward, few pixels forward few_tpl.h.
  *
  * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch
@@ -26,6 +26,7 @@
 #include "conv/flat_tpl.h"
 #include "conv/few_tpl.h"
 #include "conv/weight_grad_tpl.h"
+#include "conv/grouped_tpl.h"
 
 /* Products of the convolution, in units of the work that PYAD_WORK_GRAIN counts: eight of them in
  * the time of an element operation, of short sums (depthwise) four. */
@@ -101,6 +102,10 @@ static int K(conv_fwd)(const void *args, const team *t) {
         K(flat_apply)(&s, &v, &flat, a->x.data, a->weight.data, &call.end, a->out.data, t);
         return 0;
     }
+    if (K(grouped_width)(&s)) {
+        K(grouped_apply)(&s, 0, &call, t);
+        return 0;
+    }
     if (FEW_IS(&s)) {
         K(few_apply)(&s, a->x.data, a->weight.data, &call.end, a->out.data, t);
         return 0;
@@ -119,6 +124,10 @@ static int K(conv_bwd_x)(const void *args, const team *t) {
         K(flat_apply)(&s, &v, &flat, a->dy.data, a->weight.data, &call.end, a->dx.data, t);
         return 0;
     }
+    if (K(grouped_width)(&s)) {
+        K(grouped_apply)(&s, 1, &call, t);
+        return 0;
+    }
     narrow_cut cut;
     if (K(narrow_cut_of)(&s, &cut)) {
         K(narrow_gather)(&s, &cut, a->dy.data, a->weight.data, a->bias.data, a->dx.data, t);
@@ -133,6 +142,7 @@ static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
         return K(flat_spread_bytes)(&flat);
     }
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
+    if (K(grouped_width)(&s)) return K(grouped_packed)(&s) * (int64_t)sizeof(REAL);
     if (FEW_IS(&s) && !planar_is(&a->x)) return K(few_shared)(&s);
     return a->packed.data != NULL ? 0 : K(conv_gather_shared)(&s, 0);
 }
@@ -143,6 +153,7 @@ static int64_t K(conv_bwd_x_shared_bytes)(const conv_bwd_x_args *a) {
         return K(flat_spread_bytes)(&flat);
     }
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
+    if (K(grouped_width)(&s)) return K(grouped_packed)(&s) * (int64_t)sizeof(REAL);
     return K(conv_gather_shared)(&s, 1);
 }
 
@@ -153,6 +164,7 @@ static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
     }
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
     narrow_cut cut;
+    if (K(grouped_width)(&s)) return sizeof(K(grouped_scratch));
     if (K(narrow_cut_of)(&s, &cut)) return sizeof(K(narrow_scratch));
     return K(conv_apply_scratch)();
 }
@@ -162,6 +174,8 @@ static int64_t K(conv_fwd_scratch_bytes)(const conv_fwd_args *a) {
     if (K(conv_is_flat)(&a->x, &a->weight, &a->out, a->stride, 0, &flat)) {
         return sizeof(K(flat_scratch));
     }
+    const conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
+    if (K(grouped_width)(&s)) return sizeof(K(grouped_scratch));
     return pyad_max(K(conv_apply_scratch)(), sizeof(K(planar_scratch)));
 }
 
@@ -181,6 +195,10 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     flat_cut flat;
     if (K(flat_cut_of)(&s, &v, &flat)) {
         K(flat_weight)(&v, &flat, a->x.data, a->dy.data, dw, db, t);
+        return 0;
+    }
+    if (K(grouped_width)(&s)) {
+        K(grouped_weight)(&s, &v, a->x.data, a->dy.data, dw, db, t);
         return 0;
     }
     if (conv_is_depthwise(&s)) {
@@ -216,6 +234,8 @@ static int64_t K(conv_bwd_w_shared_bytes)(const conv_bwd_w_args *a) {
     flat_cut flat;
     if (K(flat_cut_of)(&s, &v, &flat)) {
         elements = K(flat_slabs)(&v, &flat) * K(flat_slab_size)(&flat);
+    } else if (K(grouped_width)(&s)) {
+        elements = GROUPED_SLABS * K(grouped_slab)(&s);
     } else if (conv_is_depthwise(&s)) {
         elements = DEPTHWISE_SLABS * (conv_taps(&s) + 1) * K(conv_padded)(s.channels);
     } else {
@@ -230,6 +250,8 @@ static int64_t K(conv_bwd_w_scratch_bytes)(const conv_bwd_w_args *a) {
     if (K(conv_is_flat)(&a->x, &a->dw, &a->dy, a->stride, 0, &flat)) {
         return sizeof(K(flat_scratch));
     }
+    const conv_shape s = conv_shape_of(&a->x, &a->dw, &a->dy, a->stride);
+    if (K(grouped_width)(&s)) return sizeof(K(grouped_scratch));
     return sizeof(K(conv_sums_scratch));
 }
 

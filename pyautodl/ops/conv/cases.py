@@ -68,6 +68,11 @@ LARGE: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((2, 24, 9, 7), (8, 3, 3, 5), attributes(2, stride=2, padding=1, groups=8)),
     ((3, 4, 70), (64, 1, 7), attributes(1, stride=3, dilation=2, groups=4)),
     ((1, 12, 4, 5, 6), (6, 2, 3, 2, 3), attributes(3, padding=1, groups=6)),
+    # narrow groups, of as many outputs as inputs: blocks of a row, tails of channels
+    ((2, 40, 5, 70), (40, 4, 3, 3), attributes(2, padding=1, groups=10)),
+    ((1, 12, 8, 9), (12, 2, 3, 4), attributes(2, stride=2, padding=2, groups=6)),
+    ((5, 16, 3, 6, 7), (16, 8, 2, 3, 3), attributes(3, padding=1, groups=2)),
+    ((2, 24, 13, 40), (24, 8, 3, 5), attributes(2, padding=4, dilation=2, groups=3)),
     # one tap, read in place; vectors that slide along rows; pieces of a line of planes
     ((2, 37, 9, 11), (48, 37, 1, 1), attributes(2)),
     ((1, 290, 3, 11), (80, 290, 1, 1), attributes(2)),
