@@ -221,7 +221,7 @@ def _line(row: Row) -> str:
     parts = [f"{row['row']:<36}"]
     for name, each in row["times"].items():
         ratio = row["ratios"].get(name)
-        text = f"{name} {each['median_ms']:.3f} ±{each['spread_ms']:.3f} ms"
+        text = f"{name} {_milliseconds(each)} ms"
         parts.append(text + (f" {ratio:.2f}x" if ratio else ""))
     parts += _rates(row)
     if row["disturbed"] > TOLERATED:
@@ -259,7 +259,7 @@ def summary(rows: Sequence[Row]) -> str:
             f"{peer}: geometric mean {mean:.2f}x over {len(ratios)} rows, lowest "
             f"{ratios[lowest]:.2f}x ({lowest})"
         )
-    return "\n".join(lines) or f"{len(rows)} rows"
+    return "\n".join(lines) or f"{len(rows)} row{'s' if len(rows) > 1 else ''}"
 
 
 def table(found: dict[str, Any]) -> str:
@@ -302,7 +302,13 @@ def table(found: dict[str, Any]) -> str:
 
 def _time(row: Row, library: str) -> str:
     each = row["times"].get(library)
-    return f"{each['median_ms']:.3f} ±{each['spread_ms']:.3f}" if each else ""
+    return _milliseconds(each) if each else ""
+
+
+def _milliseconds(found: dict[str, float]) -> str:
+    """Median and spread; of a short call to ten nanoseconds."""
+    digits = 3 if found["median_ms"] >= 0.1 else 5
+    return f"{found['median_ms']:.{digits}f} ±{found['spread_ms']:.{digits}f}"
 
 
 def _ratio(row: Row, peer: str) -> str:

@@ -3,7 +3,9 @@ instruction set, and the bandwidth of memory and of the second-level cache.
 
     python -m benchmarks.roofline --json roofline.json --chart roofline.png
 
-Other benchmarks take the file by --roofline and tell shares of it. A C compiler is needed.
+Measured are multiply-adds in registers (fma), and of arrays that no cache holds x = y + a z
+(triad), copies and reads; of one that the second-level cache holds reads. Other benchmarks take
+the file by --roofline and tell shares of fma or triad. A C compiler is needed.
 """
 
 from __future__ import annotations
@@ -55,8 +57,11 @@ def document() -> dict[str, Any]:
     Raises:
         Unsupported: there is no C compiler, or it fails.
     """
-    counts = sorted({1, available_cpus()})
-    rows = [row for isa in _isas() for n in counts for row in measure(isa, n)]
+    rows: list[dict[str, Any]] = []
+    for isa in _isas():
+        for threads in sorted({1, available_cpus()}):
+            print(f"measuring {isa}, {threads} threads", file=sys.stderr, flush=True)
+            rows += measure(isa, threads)
     print(_table(rows))
     return results.document("roofline", rows)
 
@@ -162,7 +167,8 @@ def _chart(rows: list[dict[str, Any]]) -> Any:
         for threads in sorted({row["threads"] for row in rows}):
             peak, bandwidth = limits_of(rows, isa, threads)
             label = (
-                f"{isa}, {threads} threads: {peak:.0f} GFLOP/s, {bandwidth:.1f} GB/s"
+                f"{isa}, {threads} thread{'s' if threads > 1 else ''}: "
+                f"{peak:.0f} GFLOP/s, {bandwidth:.1f} GB/s"
             )
             style = "-" if threads > 1 else "--"
             reachable = np.minimum(peak, bandwidth * intensity)

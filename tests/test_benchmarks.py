@@ -291,6 +291,14 @@ def test_comparison_as_table_and_summary():
     assert "torch: geometric mean 1.00x over 2 rows, lowest 0.50x (CNN)" in text
 
 
+def test_times_of_short_calls_have_more_digits():
+    text = compare.table(
+        _document(_row("tiny", 0.00123, spread=0.00004), _row("MLP", 1.0))
+    )
+    assert "| 0.00123 ±0.00004 |" in text
+    assert "|     1.000 ±0.010 |" in text
+
+
 @pytest.mark.parametrize("peer", [None, 2.0])
 def test_chart_is_a_picture(tmp_path, peer):
     pytest.importorskip("matplotlib")
