@@ -31,6 +31,7 @@ from pyautodl.backends import (
 from pyautodl.backends.dtypes import float32, float64
 from pyautodl.errors import GradError
 from pyautodl.graph import Node, backward, line
+from pyautodl.ops import record
 from pyautodl.ops.record import OPS
 from pyautodl.optim import optimizer
 
@@ -1207,6 +1208,74 @@ def test_an_array_over_numpy_is_that_of_python() -> None:
     for wrong in ((5, *kind), (values,)):
         with pytest.raises(TypeError):
             native.dispatch.array_over(*wrong)
+
+
+_GIVEN: list[tuple[Any, ...]] = [
+    (),
+    (1, 1),
+    (1.0, 1),
+    (True, 1),
+    (0.0,),
+    (-0.0,),
+    (False,),
+    (0,),
+    (None,),
+    ("a", (1, 2)),
+    ("a", [1, 2]),
+    ("a", (1.0, 2)),
+    ("a", (True, 2)),
+    ("a", ((1,), 2)),
+    ("a", ()),
+    ("a", []),
+    (2**70,),
+    (float("inf"),),
+]
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+def test_what_is_kept_by_arguments_is_kept_as_in_python(beside: int) -> None:
+    for way in (native.dispatch.keeper, record.keeper_in_python):
+        made: list[Any] = []
+        kept = way(
+            lambda *given, made=made: made.append(given) or object(), list, beside
+        )
+        each = [object() for _ in range(beside)]
+        first = [kept(*each, *given) for given in _GIVEN]
+        assert [kept(*each, *given) for given in _GIVEN] == first
+        assert len(set(map(id, first))) == len(made) == len(_GIVEN)
+        if beside:
+            assert kept(object(), 1) is not kept(object(), 1)
+
+
+def test_what_is_not_plain_is_found_anew() -> None:
+    class Whole(int):
+        pass
+
+    deep: Any = 1
+    for _ in range(20):
+        deep = (deep,)
+    given = (Whole(1), np.float32(1), ad.ones(1), b"x", {}, (1, {}), float32)
+    for way in (native.dispatch.keeper, record.keeper_in_python):
+        kept = way(lambda *_: "kept", lambda *_: "found", 0)
+        assert {kept(each) for each in given} == {"found"}
+    kept = native.dispatch.keeper(lambda *_: "kept", lambda *_: "found", 0)
+    assert {kept(deep), kept((0,) * 65), kept(float("nan"))} == {"found"}
+
+    def fails(*given: Any) -> Any:
+        raise KeyError(given)
+
+    for way in (native.dispatch.keeper, record.keeper_in_python):
+        kept = way(fails, fails, 0)
+        for each in (1, {}):
+            with pytest.raises(KeyError):
+                kept(each)
+        many = way(lambda *_: object(), list, 0)
+        before = many(0)
+        for i in range(1, 1024):
+            many(i)
+        assert many(0) is before
+        many(1024)
+        assert many(0) is not before
 
 
 # ---- what runs while C waits for Python ----

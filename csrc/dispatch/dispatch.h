@@ -16,6 +16,7 @@
  *   gradients.c those of an optimizer's parameters
  *   step.c      an optimizer's step once more
  *   hooks.c     whether modules have hooks
+ *   attributes.c those of ops, kept by what they are made of
  *   module.c    the module pyautodl._dispatch
  *
  * It is the only C that knows Python, of which it uses the limited API: one build serves all
@@ -299,5 +300,9 @@ PyObject *holds_same(PyObject *module, PyObject *const *arguments, Py_ssize_t co
 /* ---- hooks.c ---- */
 
 PyObject *are_hooked(PyObject *module, PyObject *const *modules, Py_ssize_t count);
+
+/* ---- attributes.c ---- */
+
+PyObject *keeper(PyObject *module, PyObject *arguments);
 
 #endif

@@ -134,10 +134,12 @@ class Storage(StorageFields):
         has no other form any more.
         """
         self.packed = None
-        if self.exports is None:
-            self.exports = _Exports()
-        self.exports.add(view)
-        self.exports.made += 1
+        exports = self.exports
+        if exports is None:
+            exports = self.exports = _Exports()
+        exports.made += 1
+        alive = exports.alive
+        alive.add(weakref.ref(view, alive.discard))
 
     def state(self) -> tuple[int, int]:
         """What is another once the contents may be: changes in place are counted, and so
@@ -146,10 +148,19 @@ class Storage(StorageFields):
         return self.version, 0 if self.exports is None else self.exports.made
 
 
-class _Exports(weakref.WeakSet[Any]):
-    """The views of a storage that are alive, and how many there ever were."""
+class _Exports:
+    """The views of a storage that are alive, as weak references, and how many there ever
+    were.
+    """
 
-    made = 0
+    __slots__ = ("alive", "made")
+
+    def __init__(self) -> None:
+        self.alive: set[weakref.ref[Any]] = set()
+        self.made = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.alive)
 
 
 class _MemoryView:
@@ -532,14 +543,24 @@ def _on_new_block_in_python(
     return Array(new_storage(nbytes), 0, shape, strides, dtype, layout)
 
 
-def _on_new_block_in_c(nbytes: int, *kind: Any) -> Array:
-    array: Array | None = native.dispatch.empty_array(nbytes, *kind)
+def _on_new_block_in_c(
+    nbytes: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: DType,
+    layout: bytes | None,
+) -> Array:
+    array = _empty_array(nbytes, shape, strides, dtype, layout)
     if array is None:
         raise native.out_of_memory(nbytes)
     return array
 
 
-_on_new_block = _on_new_block_in_c if native.available else _on_new_block_in_python
+_empty_array: Any = None
+_on_new_block = _on_new_block_in_python
+if native.available:
+    _on_new_block = _on_new_block_in_c
+    _empty_array = native.dispatch.empty_array
 
 
 def constant(value: float | int | bool, dtype: DType, name: str = "constant") -> Array:

@@ -7,11 +7,11 @@ samples and error cases; the graph knows nothing of an op beyond this record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
 from marshal import dumps
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from pyautodl.backends import native
 from pyautodl.backends.dtypes import DType
 from pyautodl.backends.fields import OpFields
 
@@ -25,6 +25,7 @@ __all__ = [
     "Sample",
     "Spec",
     "by_dim",
+    "keeper_in_python",
     "kept_attributes",
     "kept_beside",
     "named_attributes",
@@ -34,8 +35,6 @@ __all__ = [
 # attributes of one op that are kept; more than that, and it starts anew
 _MOST = 1024
 _PLAIN = (int, float, bool, str, type(None))
-
-Kept = TypeVar("Kept", bound=dict[str, Any])
 
 # numbers of inputs and, after them, outputs; None: nothing
 Places = tuple[int | None, ...]
@@ -58,28 +57,44 @@ class Attributes(dict[str, Any]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-def kept_attributes(
-    find: Callable[..., dict[str, Any]],
-) -> Callable[..., dict[str, Any]]:
-    """The function `find`, which gives attributes, with those of former calls kept."""
+def keeper_in_python(
+    make: Callable[..., Any], find: Callable[..., Any], beside: int
+) -> Callable[..., Any]:
+    """The function that keeps what `make` gives of its arguments, if they are plain; of
+    others it returns what `find` does.
 
-    kept: dict[bytes, Attributes] = {}
+    The first `beside` arguments are objects that stand for themselves.
+    """
+    kept: dict[tuple[Any, ...], Any] = {}
 
-    @wraps(find)
-    def attributes(*arguments: Any) -> dict[str, Any]:
+    def attributes(*arguments: Any) -> Any:
         # (1, 1), (1.0, 1) and (True, 1) are one key of a dictionary, and other bytes
         try:
-            key = dumps(arguments, 2)
+            key = *arguments[:beside], dumps(arguments[beside:], 2)
         except ValueError:
             return find(*arguments)
         found = kept.get(key)
         if found is None:
-            if not _are_plain(arguments):
+            if not _are_plain(arguments[beside:]):
                 return find(*arguments)
-            found = _keep(kept, key, Attributes(find(*arguments)))
+            if len(kept) >= _MOST:
+                kept.clear()
+            found = kept[key] = make(*arguments)
         return found
 
     return attributes
+
+
+_keeper: Callable[..., Callable[..., Any]] = keeper_in_python
+if native.available:
+    _keeper = native.dispatch.keeper
+
+
+def kept_attributes(
+    find: Callable[..., dict[str, Any]],
+) -> Callable[..., dict[str, Any]]:
+    """The function `find`, which gives attributes, with those of former calls kept."""
+    return _keeper(lambda *arguments: Attributes(find(*arguments)), find, 0)
 
 
 class Changing(dict[str, Any]):
@@ -105,33 +120,19 @@ def kept_beside(
     """
 
     def decorate(find: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-        kept: dict[tuple[Any, bytes], Changing] = {}
-        plains: dict[tuple[bytes, bytes], Attributes] = {}
+        def with_first(first: Any, *arguments: Any) -> dict[str, Any]:
+            return {**find(*arguments), name: first}
 
-        @wraps(find)
-        def attributes(array: Any, *arguments: Any) -> dict[str, Any]:
-            numbers = dumps(arguments, 2)
-            found = kept.get((array, numbers))
-            if found is None:
-                values, layout = find(*arguments), array.layout()
-                found = _keep(kept, (array, numbers), Changing({**values, name: array}))
-                plain = plains.get((layout, numbers))
-                if plain is None:
-                    shown = Attributes({**values, name: layout})
-                    plain = _keep(plains, (layout, numbers), shown)
-                found.plain = plain
+        plain = _keeper(lambda *given: Attributes(with_first(*given)), with_first, 1)
+
+        def make(array: Any, *arguments: Any) -> Changing:
+            found = Changing(with_first(array, *arguments))
+            found.plain = plain(array.layout(), *arguments)
             return found
 
-        return attributes
+        return _keeper(make, with_first, 1)
 
     return decorate
-
-
-def _keep(kept: dict[Any, Kept], key: Any, found: Kept) -> Kept:
-    if len(kept) >= _MOST:
-        kept.clear()
-    kept[key] = found
-    return found
 
 
 def _are_plain(values: Iterable[Any]) -> bool:
