@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.libraries import OURS, load, refusable
 from benchmarks.options import parser
+from benchmarks.work import Unsupported
 
 __all__ = ["judge", "main"]
 
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run_kernels(options.run)
         return 0
     load(OURS, 1, None)  # or it says why nothing can be counted
+    import pyautodl as ad
+
+    if ISA not in ad.native.isa_names():
+        raise Unsupported(f"the {ISA} table is not built, or this machine has no {ISA}")
     if shutil.which("valgrind") is None:
         print("instructions: valgrind is not installed", file=sys.stderr)
         return 2

@@ -144,6 +144,19 @@ def test_a_refused_environment_is_named(monkeypatch, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.usefixtures("compiled")
+def test_instructions_need_the_table_that_is_counted(monkeypatch, capsys):
+    before = native.get_num_threads()
+    monkeypatch.setattr(native, "isa_names", lambda: ["base"])
+    try:
+        assert instructions.main([]) == 1
+        assert "the avx2 table is not built" in capsys.readouterr().err
+        assert profiles.main(["--only", "MLP B1", "--threads", "65"]) == 1
+        assert "n must be a number from 1 to 64, got 65" in capsys.readouterr().err
+    finally:
+        native.set_num_threads(before)
+
+
 # ---- interrupted ----
 
 

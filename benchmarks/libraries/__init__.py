@@ -62,7 +62,7 @@ def load(name: str, threads: int, capability: str | None) -> Library:
         library: Library = getattr(loaded, function)(threads, capability)
     except ImportError as error:
         raise Unsupported(f"{name} is not installed ({error}): {install}") from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise Unsupported(f"{name}: {error}") from error
     return library
 
