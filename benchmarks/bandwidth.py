@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     suites = [_SUITES[each] for each in options.dtype]
     if options.roofline is None:
-        options.roofline = roofline.document()
+        options.roofline = roofline.document
     return measure("bandwidth", suites, options.peer, options)
 
 

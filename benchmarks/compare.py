@@ -92,12 +92,13 @@ def measure(
 
 
 def _limits(ours: Contestant, options: argparse.Namespace) -> Limits | None:
-    """The roofline of our instruction set, if the options name its file."""
-    if options.roofline is None:
+    """The roofline of our instruction set, if the options have one or what measures it."""
+    found = options.roofline() if callable(options.roofline) else options.roofline
+    if found is None:
         return None
     isa = ours.versions["pyautodl ISA"]
     try:
-        return limits_of(options.roofline["rows"], isa, options.threads)
+        return limits_of(found["rows"], isa, options.threads)
     except ValueError as why:
         raise Unsupported(str(why)) from why
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    bandwidth,
     compare,
     instructions,
     memory,
@@ -104,10 +105,25 @@ def test_pictures_need_matplotlib(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("benchmark", [steps, scaling, memory, overhead])
+@pytest.mark.parametrize("benchmark", [steps, scaling, memory, overhead, bandwidth])
 def test_rows_that_no_name_fits(benchmark, capsys):
+    # of bandwidth before the roofline is measured
     assert benchmark.main(["--only", "no such row"]) == 1
     assert "is named like that" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("compiled")
+def test_bandwidth_measures_its_roofline(monkeypatch, tmp_path):
+    common = {"isa": native.current_isa(), "threads": 1}
+    rows = [{"what": "fma", "gflops": 100.0}, {"what": "triad", "gbs": 10.0}]
+    found = {"rows": [{**row, **common} for row in rows]}
+    monkeypatch.setattr(roofline, "document", lambda: found)
+    monkeypatch.setattr(bandwidth, "_SUITES", {"float32": "ops"})
+    file = tmp_path / "bandwidth.json"
+    arguments = ["--only", "add 4 KB", "--threads", "1", "--seconds", "0.01"]
+    assert bandwidth.main([*arguments, "--dtype", "float32", "--json", str(file)]) == 0
+    (row,) = results.read(file)["rows"]
+    assert row["share"] == pytest.approx(row["gbs"] / 10.0)
 
 
 @pytest.mark.usefixtures("compiled")
