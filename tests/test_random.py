@@ -14,6 +14,7 @@ from pyautodl import nn
 from pyautodl.backends import empty, native, run, use_backend
 from pyautodl.backends.dtypes import float32, float64, int64
 from pyautodl.backends.reference.random import philox_words
+from pyautodl.errors import DTypeError, GradError
 from pyautodl.nn import functional as F
 from pyautodl.ops.record import OPS
 from pyautodl.testing import available_isas, use_isa
@@ -26,6 +27,53 @@ def _state(seed: int = 7, stream: int = 3, offset: int = 2**32 - 20) -> object:
 
 
 # ---- the generator ----
+
+
+@pytest.mark.parametrize("dtype", [float32, float64])
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+def test_what_is_drawn_into_a_tensor_is_what_is_drawn_for_one(name, dtype) -> None:
+    """Whatever the layout: the n-th number in memory is the n-th that is drawn."""
+    ours, theirs = ad.Generator().manual_seed(5), ad.Generator().manual_seed(5)
+    x, base = ad.zeros(3, 5, dtype=dtype), ad.zeros(4, 6, dtype=dtype)
+    for place in (x, x.t(), base[:, 1:4], base[1:3], x[0], x[:0], ad.zeros(1)[0]):
+        version = place._array.storage.version
+        found = getattr(place, f"{name}_")(0.5, 2.0, generator=ours)
+        assert found is place
+        assert place._array.storage.version > version
+        plain = ad.empty(place.numel(), dtype=place.dtype)
+        drawn = getattr(plain, f"{name}_")(0.5, 2.0, generator=theirs).numpy()
+        lies = (
+            place.t()
+            if place.ndim == 2 and place.stride(0) < place.stride(1)
+            else place
+        )
+        np.testing.assert_array_equal(lies.contiguous().numpy().ravel(), drawn)
+    assert ours.get_state().tolist() == theirs.get_state().tolist()
+    assert not base.numpy()[0, [0, 4, 5]].any()
+
+
+@pytest.mark.parametrize("name", ["normal_", "uniform_"])
+def test_what_is_drawn_into_a_graph_has_no_gradient(name) -> None:
+    x = ad.ones(2, 3, requires_grad=True)
+    y = x * 2
+    getattr(y[0], name)()
+    y.sum().backward()
+    assert x.grad.tolist() == [[0.0] * 3, [2.0] * 3]
+    z = x * x
+    z.sum()
+    w = ad.ones(2, 3)
+    product = (x * w).sum()
+    getattr(w, name)()
+    with pytest.raises(GradError, match="changed"):
+        product.backward()
+    with pytest.raises(GradError, match=f"{name}: a leaf"):
+        getattr(x, name)()
+    with pytest.raises(GradError, match="share memory"):
+        getattr(ad.zeros(1).expand(3), name)()
+    with pytest.raises(DTypeError):
+        getattr(ad.zeros(2, dtype=int64), name)()
+    with pytest.raises(ValueError, match=r"std must not|low <= high"):
+        getattr(ad.zeros(2), name)(0.0, -1.0)
 
 
 def test_draws_of_one_kind_are_one_kind_whoever_draws() -> None:

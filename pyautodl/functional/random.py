@@ -6,9 +6,17 @@ seeds.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from pyautodl.backends import Array, empty_strides_like
+from pyautodl.backends import (
+    Array,
+    Prepared,
+    Seen,
+    empty_strides_like,
+    keep_calls,
+    prepare,
+)
 from pyautodl.backends.dtypes import (
     DTYPES,
     FLOATING,
@@ -20,6 +28,7 @@ from pyautodl.backends.dtypes import (
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import sizes_from
 from pyautodl.ops.integers import integer
+from pyautodl.ops.plan import MOST, seen
 from pyautodl.ops.random import (
     RANDOM_BERNOULLI,
     RANDOM_INTEGERS,
@@ -594,6 +603,42 @@ def _fill(self: Tensor, name: str, values: Tensor) -> Tensor:
     return self._assign(name, _in_layout_of(self, values))
 
 
+# (kernel, element type, elements) -> the kernel on memory that is there, and a state
+_FILLS: dict[tuple[str, int, int], Prepared] = {}
+keep_calls(_FILLS)
+
+
+def _draw_into(
+    self: Tensor,
+    name: str,
+    kernel: str,
+    numbers: tuple[float, float],
+    generator: Generator | None,
+) -> Tensor:
+    """Fill a tensor of floats whose elements lie without gaps: they are drawn as they lie in
+    memory.
+    """
+    self._check_inplace(name)
+    array, state = self._array, state_of(generator)
+    code, size = array.dtype.code, array.size
+    draw = _FILLS.get((kernel, code, size))
+    if draw is None:
+        if len(_FILLS) >= MOST:
+            _FILLS.clear()
+        line = Seen(0, code, (size,), (1,))
+        draw = prepare(kernel, [], [line, seen(1, state)], ())
+        _FILLS[kernel, code, size] = draw
+    draw((array, state), numbers)
+    array.storage.version += 1
+    self._take_edge(make(array, None, False))
+    return self
+
+
+def _is_line(array: Array) -> bool:
+    """Whether a kernel can draw into an array as it lies."""
+    return array.dtype.category == FLOATING and array.is_dense()
+
+
 @method
 @explained
 def uniform_(
@@ -624,6 +669,8 @@ def uniform_(
     if bounds:
         raise TypeError(f"uniform_: unexpected arguments {sorted(bounds)}")
     array, bounded = self._array, (float(low), float(high))
+    if _is_line(array) and 0 <= bounded[1] - bounded[0] < math.inf:
+        return _draw_into(self, "uniform_", "random_uniform", bounded, generator)
     attrs = _uniform(state_of(generator), array.shape, array.dtype.code, *bounded)
     return _fill(self, "uniform_", apply_known(RANDOM_UNIFORM, (), attrs))
 
@@ -653,6 +700,8 @@ def normal_(
         pyautodl.Size([2, 3])
     """
     array, numbers = self._array, (float(mean), float(std))
+    if _is_line(array) and numbers[1] >= 0:
+        return _draw_into(self, "normal_", "random_normal", numbers, generator)
     attrs = _normal(state_of(generator), array.shape, array.dtype.code, *numbers)
     return _fill(self, "normal_", apply_known(RANDOM_NORMAL, (), attrs))
 
