@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, UserDict, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -618,3 +618,14 @@ def test_what_c_cannot_repeat_is_left_to_python() -> None:
             repeat([w], *wrong)
     with pytest.raises(IndexError, match="no gradient 7"):
         repeat([w], key, (), (("sgd_step", 8, (7,), b"", None),), ())
+
+
+def test_groups_may_be_any_mapping() -> None:
+    w = leaf(2)
+    optimizer = optim.SGD([w], lr=0.5)
+    optimizer.param_groups[0] = UserDict(optimizer.param_groups[0])  # type: ignore[call-overload]
+    steps(optimizer, 4)
+    assert w.tolist() == [-1.0, -1.0]
+    optimizer.param_groups[0]["lr"] = 0.25
+    steps(optimizer)
+    assert w.tolist() == [-1.25, -1.25]

@@ -162,7 +162,7 @@ static PyMethodDef methods[] = {
     {"drop_gradients", drop_gradients, METH_O,
      "drop_gradients(params): let their gradients be None; False, and none of them is: it can't."},
     {"holds_same", (PyCFunction)(void (*)(void))holds_same, METH_FASTCALL,
-     "holds_same(dict, values): whether a dict's values are these objects, in order."},
+     "holds_same(dict, values): whether a dict's values are these objects, in order; False of no dict."},
     {"keeper", keeper, METH_VARARGS,
      "keeper(make, find, beside): see ops/record.py."},
     {"are_hooked", (PyCFunction)(void (*)(void))are_hooked, METH_FASTCALL,
