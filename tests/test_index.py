@@ -447,6 +447,30 @@ def test_one_of_equal_elements_of_a_bag_has_the_gradient(padding_idx) -> None:
     assert holes.grad.tolist() == [[0.0], [1.0]]
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_of_one_size_are_those_with_offsets(mode):
+    rng = np.random.default_rng(5)
+    places, starts = rng.integers(0, 4, (7, 6)), np.arange(0, 42, 6)
+    g = ad.tensor(rng.standard_normal((7, 5)))
+    factors = rng.standard_normal((7, 6)) if mode == "sum" else None
+    found = []
+    for index, offsets in ((places, None), (places.reshape(-1), ad.tensor(starts))):
+        weight = ad.tensor(np.round(np.sin(np.arange(20.0))).reshape(4, 5))
+        weight.requires_grad_()
+        samples = (
+            factors if factors is None else ad.tensor(factors.reshape(index.shape))
+        )
+        y = F.embedding_bag(
+            ad.tensor(index), weight, offsets, mode=mode, per_sample_weights=samples
+        )
+        y.backward(g)
+        found.append((y.detach().numpy(), weight.grad.numpy()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    nothing = F.embedding_bag(ad.zeros(3, 0, dtype=ad.int64), ad.ones(4, 5), mode=mode)
+    assert nothing.tolist() == np.zeros((3, 5)).tolist()
+
+
 def test_bags_with_weights_and_wrong_ones():
     weight, line = ad.eye(3), ad.tensor([0, 1, 2])
     factors = ad.tensor([2.0, 3.0, 4.0])

@@ -70,6 +70,9 @@ def embedding_bag(
             f"embedding_bag: per_sample_weights go with mode 'sum', got {mode!r}"
         )
     places = as_index("embedding_bag", input)
+    table = (weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if offsets is None and padding_idx is None and places.ndim == 2 and places.numel():
+        return _of_rows(embedding(places, *table), mode, per_sample_weights)
     bags, count = _bags(places, offsets, include_last_offset)
     places = places.reshape(-1)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
@@ -78,9 +81,7 @@ def embedding_bag(
         kept = ne(places, padding_idx % weight.shape[0])
         places, bags = places[kept], bags[kept]
         factors = None if factors is None else factors[kept]
-    rows = embedding(
-        places, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse
-    )
+    rows = embedding(places, *table)
     empty = zeros(count, weight.shape[1], dtype=weight.dtype)
     if mode == "max":
         return _largest(rows, bags, empty)
@@ -92,6 +93,16 @@ def embedding_bag(
     one = ones(bags.shape, dtype=weight.dtype)
     sizes = index_add(zeros(count, dtype=weight.dtype), 0, bags, one)
     return total / sizes.clamp(min=1).unsqueeze(1)
+
+
+def _of_rows(rows: Tensor, mode: str, factors: Tensor | None) -> Tensor:
+    """Of bags of one size, whose rows are (bags, k, n)."""
+    if mode == "max":
+        values: Tensor = rows.max(1).values
+        return values
+    if factors is not None:
+        rows = rows * factors.reshape(*rows.shape[:2], 1)
+    return rows.mean(1) if mode == "mean" else rows.sum(1)
 
 
 def _largest(rows: Tensor, bags: Tensor, empty: Tensor) -> Tensor:
