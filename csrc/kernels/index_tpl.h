@@ -203,48 +203,97 @@ static int K(index_put)(const void *args, const team *t) {
 }
 PYAD_RECORD(index_put, index_put_args, 2 * pyad_numel(&a->src), 0, 0)
 
-/* ---- masks: positions depend on all before them, so one thread runs through ---- */
+/* ---- masks: an element's place depends on all before it, which every thread counts. What is set
+ * is not foreseen, so loops have no branch for it: they write, and go on if it is. ---- */
 
 static int K(masked_select)(const void *args, const team *t) {
     const masked_args *a = args;
-    if (t->ith != 0) return PYAD_OK;
-    const int64_t n = pyad_numel(&a->chosen);
     const ELEM *x = a->x.data;
     const uint8_t *chosen = a->chosen.data;
     ELEM *out = a->out.data;
+    if (array_in_order(&a->chosen) && array_in_order(&a->x)) {
+        mask_part p = mask_part_of(&a->chosen, t);
+        out += p.before;
+        for (int64_t i = p.begin; p.left > 0; i++) {
+            const int64_t set = chosen[i] != 0;
+            *out = x[i];
+            out += set;
+            p.left -= set;
+        }
+        return PYAD_OK;
+    }
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
     for (int64_t i = 0; i < n; i++) {
-        if (chosen[array_offset(&a->chosen, i)]) *out++ = x[array_offset(&a->x, i)];
+        if (chosen[array_place(&a->chosen, i)]) *out++ = x[array_place(&a->x, i)];
     }
     return PYAD_OK;
 }
-PYAD_RECORD(masked_select, masked_args, 0, 0, 0)
+PYAD_RECORD(masked_select, masked_args, 2 * pyad_numel(&a->chosen), 0, 0)
 
 /* the elements of x go, one after the other, where chosen */
 static int K(masked_scatter)(const void *args, const team *t) {
     const masked_args *a = args;
-    if (t->ith != 0) return PYAD_OK;
-    const int64_t n = pyad_numel(&a->chosen);
     const ELEM *x = a->x.data;
     const uint8_t *chosen = a->chosen.data;
     ELEM *out = a->out.data;
+    if (array_in_order(&a->chosen) && array_in_order(&a->x) && array_in_order(&a->out)) {
+        mask_part p = mask_part_of(&a->chosen, t);
+        x += p.before;
+        for (int64_t i = p.begin; p.left > 0; i++) {
+            const int64_t set = chosen[i] != 0;
+            const ELEM old = out[i], new = *x;
+            out[i] = set ? new : old;
+            x += set;
+            p.left -= set;
+        }
+        return PYAD_OK;
+    }
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
     for (int64_t i = 0, taken = 0; i < n; i++) {
-        if (!chosen[array_offset(&a->chosen, i)]) continue;
-        out[array_offset(&a->out, i)] = x[array_offset(&a->x, taken++)];
+        if (!chosen[array_place(&a->chosen, i)]) continue;
+        out[array_place(&a->out, i)] = x[array_place(&a->x, taken++)];
     }
     return PYAD_OK;
 }
-PYAD_RECORD(masked_scatter, masked_args, 0, 0, 0)
+PYAD_RECORD(masked_scatter, masked_args, 2 * pyad_numel(&a->chosen), 0, 0)
 
 #if DTYPE == PYAD_BOOL
+/* Of a mask in order: lines along the last axis, whose other indices stay. */
+static void K(nonzero_lines)(const nonzero_args *a, const team *t) {
+    const uint8_t *chosen = a->chosen.data;
+    const int64_t last = a->chosen.ndim - 1, *shape = a->chosen.shape;
+    mask_part p = mask_part_of(&a->chosen, t);
+    int64_t *out = (int64_t *)a->out.data + p.before * (last + 1), at[PYAD_MAX_DIMS];
+    for (int64_t i = p.begin; p.left > 0;) {
+        int64_t rest = i;
+        for (int64_t k = last; k >= 0; k--) {
+            at[k] = rest % shape[k];
+            rest /= shape[k];
+        }
+        for (; at[last] < shape[last] && p.left > 0; i++, at[last]++) {
+            const int64_t set = chosen[i] != 0;
+            for (int64_t k = 0; k <= last; k++) out[k] = at[k];
+            out += set * (last + 1);
+            p.left -= set;
+        }
+    }
+}
+
 /* the indices of each set element, a row for each */
 static int K(nonzero)(const void *args, const team *t) {
     const nonzero_args *a = args;
+    if (a->chosen.ndim > 0 && array_in_order(&a->chosen)) {
+        K(nonzero_lines)(a, t);
+        return PYAD_OK;
+    }
     if (t->ith != 0) return PYAD_OK;
     const int64_t n = pyad_numel(&a->chosen);
     const uint8_t *chosen = a->chosen.data;
     int64_t *out = a->out.data;
     for (int64_t i = 0; i < n; i++) {
-        if (!chosen[array_offset(&a->chosen, i)]) continue;
+        if (!chosen[array_place(&a->chosen, i)]) continue;
         for (int64_t k = a->chosen.ndim - 1, at = i; k >= 0; k--) {
             out[k] = at % a->chosen.shape[k];
             at /= a->chosen.shape[k];
@@ -253,7 +302,7 @@ static int K(nonzero)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(nonzero, nonzero_args, 0, 0, 0)
+PYAD_RECORD(nonzero, nonzero_args, 2 * pyad_numel(&a->chosen), 0, 0)
 #endif
 
 #if DTYPE == PYAD_INT64

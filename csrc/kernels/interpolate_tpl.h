@@ -14,6 +14,7 @@
 
 #define LERP_INLINE static inline __attribute__((always_inline))
 #define LERP_AXES 3
+#define LERP_COLUMNS 64 /* whose sources are kept */
 #define RESAMPLE_TURNED (1 << 20) /* bytes of turned lines, at most */
 
 #define lerp_axis K(lerp_axis)
@@ -159,12 +160,58 @@ static void K(lerp_row)(const lerp_job *j, const REAL *x, REAL *y, int64_t row) 
     }
 }
 
+/* ---- forward, one channel: it would fill one lane. Element by element, and the sources along the
+ * width are found once for all rows of a thread. ---- */
+
+/* `count` pixels of a row, whose sources along the width are `along`. */
+static void K(lerp_single)(const K(lerp_rows) *r, int64_t rows, const lerp_source *along,
+                           int64_t count, REAL *y) {
+    for (int64_t o = 0; o < count; o++) {
+        const lerp_source s = along[o];
+        REAL sum = 0;
+        for (int64_t i = 0; i < rows; i++) {
+            REAL a = r->row[i][s.first];
+            if (s.weight != 0) a = (1 - s.weight) * a + s.weight * r->row[i][s.second];
+            if (rows > 1) a *= r->weight[i];
+            sum = i == 0 ? a : sum + a;
+        }
+        y[o] = sum;
+    }
+}
+
+/* The source of one output, not inlined: vectors of them would be much code for little. */
+static __attribute__((noinline)) void K(lerp_find)(const lerp_axis *a, int64_t o, lerp_source *s) {
+    *s = K(lerp_at)(a, o);
+}
+
+/* Rows begin .. end-1, a block of columns after the other. */
+static void K(lerp_single_rows)(const lerp_job *j, const REAL *x, REAL *y, int64_t begin,
+                                int64_t end) {
+    const lerp_axis *a = j->axis;
+    lerp_source along[LERP_COLUMNS];
+    for (int64_t at = 0; at < a[2].out; at += LERP_COLUMNS) {
+        const int64_t count = pyad_min(LERP_COLUMNS, a[2].out - at);
+        for (int64_t o = 0; o < count; o++) K(lerp_find)(&a[2], at + o, &along[o]);
+        for (int64_t row = begin; row < end; row++) {
+            K(lerp_rows) r;
+            const int64_t outer = row / a[1].out;
+            const int64_t rows = K(lerp_rows_of)(j, x, outer / a[0].out, outer % a[0].out,
+                                                 row % a[1].out, &r);
+            K(lerp_single)(&r, rows, along, count, y + row * a[2].out + at);
+        }
+    }
+}
+
 static int K(interpolate_fwd)(const void *args, const team *t) {
     const interpolate_fwd_args *a = args;
     lerp_job j = K(lerp_job_of)(&a->x, &a->y, a->mode, a->scale);
     int64_t begin, end, row_size = j.axis[2].out * j.c;
     team_range(t, j.n * j.axis[0].out * j.axis[1].out, 1, &begin, &end);
     REAL *y = a->y.data;
+    if (j.c == 1) {
+        K(lerp_single_rows)(&j, a->x.data, y, begin, end);
+        return PYAD_OK;
+    }
     for (int64_t row = begin; row < end; row++) {
         K(lerp_row)(&j, a->x.data, y + row * row_size, row);
     }
@@ -187,6 +234,14 @@ LERP_INLINE void K(lerp_add)(REAL *to, const REAL *from, REAL weight, int64_t c)
 /* One row of gy, times `weight`, adds to one row of gx. */
 static void K(lerp_spread)(const lerp_job *j, const REAL *gy, REAL *gx, REAL weight) {
     const lerp_axis *a = &j->axis[2];
+    if (j->c == 1) {
+        for (int64_t o = 0; o < a->out; o++) {
+            const lerp_source s = K(lerp_at)(a, o);
+            gx[s.first] += weight * (1 - s.weight) * gy[o];
+            if (s.weight != 0) gx[s.second] += weight * s.weight * gy[o];
+        }
+        return;
+    }
     for (int64_t o = 0; o < a->out; o++, gy += j->c) {
         lerp_source s = K(lerp_at)(a, o);
         K(lerp_add)(gx + s.first * j->c, gy, weight * (1 - s.weight), j->c);
@@ -332,6 +387,7 @@ PYAD_RECORD(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1],
 #undef RESAMPLE_TURNED
 #undef LERP_INLINE
 #undef LERP_AXES
+#undef LERP_COLUMNS
 #undef lerp_axis
 #undef lerp_source
 #undef lerp_job

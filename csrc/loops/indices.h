@@ -4,6 +4,9 @@
 
 #include "loops/walk.h"
 
+/* one copy for all element types */
+#define INDICES_ONCE __attribute__((noinline, unused))
+
 /* The offset of flat position `at` (C order) in an array. */
 static inline int64_t array_offset(const pyad_array *a, int64_t at) {
     int64_t offset = 0;
@@ -12,6 +15,11 @@ static inline int64_t array_offset(const pyad_array *a, int64_t at) {
         at /= a->shape[i];
     }
     return offset;
+}
+
+/* The same where elements go one by one anyway. */
+static INDICES_ONCE int64_t array_place(const pyad_array *a, int64_t at) {
+    return array_offset(a, at);
 }
 
 /* Whether all indices are in [low, limit), each thread checking its part; 0 or a status. */
@@ -29,6 +37,37 @@ static inline int indices_check(const pyad_array *index, int64_t low, int64_t li
     }
     if (t->nth > 1) team_barrier(t);
     return team_failed(t);
+}
+
+/* Whether the elements lie one behind the other in C order. */
+static INDICES_ONCE int array_in_order(const pyad_array *a) {
+    int64_t step = 1;
+    for (int64_t i = a->ndim - 1; i >= 0; i--) {
+        if (a->shape[i] != 1 && a->stride[i] != step) return 0;
+        step *= a->shape[i];
+    }
+    return 1;
+}
+
+/* How many of n bytes are set. */
+static inline int64_t mask_count(const uint8_t *set, int64_t n) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += set[i] != 0;
+    return count;
+}
+
+/* This thread's part of a mask in order: elements begin .. end-1, of which `left` are set, behind
+ * `before` that are set. Loops stop at the last one, so that what they write for an element that is
+ * not set is written over by themselves. */
+typedef struct {
+    int64_t begin, before, left;
+} mask_part;
+
+static INDICES_ONCE mask_part mask_part_of(const pyad_array *chosen, const team *t) {
+    const uint8_t *set = chosen->data;
+    int64_t begin, end;
+    team_range(t, pyad_numel(chosen), 64, &begin, &end);
+    return (mask_part){begin, mask_count(set, begin), mask_count(set + begin, end - begin)};
 }
 
 /* An array without one axis: what the lines along that axis start from. */

@@ -159,11 +159,16 @@ _CASES: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((2, 2, 4), (7,), _attrs(1, "linear")),
     ((1, 2, 2, 3, 2), (3, 2, 4), _attrs(3, "linear")),
     ((1, 1, 2, 3, 2), (3, 2, 4), _attrs(3, "nearest")),
+    ((2, 1, 3, 4), (6, 5), _attrs(2, "linear")),
+    ((1, 1, 2, 3, 3), (3, 5, 4), _attrs(3, "linear", True)),
     ((0, 2, 3, 3), (6, 6), _attrs(2, "linear")),
 )
 _LARGE_CASES: tuple[tuple[Ints, Ints, dict[str, Any]], ...] = (
     ((2, 37, 7, 9), (13, 5), _attrs(2, "linear")),
     ((2, 37, 7, 9), (14, 18), _attrs(2, "nearest")),
+    # one channel, more than a block of columns; a factor of two rounds no position
+    ((2, 1, 7, 40), (14, 80), _attrs(2, "linear")),
+    ((2, 1, 7, 90), (14, 70), _attrs(2, "nearest")),
 )
 
 

@@ -92,6 +92,7 @@ def _nonzero_samples() -> Iterator[Sample]:
     yield Sample((np.array(True),), gradient=False)
     yield Sample((np.zeros((0, 2), bool),), gradient=False)
     yield Sample((np.random.default_rng(0).random((30, 40)) > 0.5,), gradient=False)
+    yield from (Sample((mask,), gradient=False) for _, mask in _large())
 
 
 def _nonzero_errors() -> Iterator[ErrorCase]:
@@ -141,11 +142,21 @@ def _masked_select_reference(x: NDArray, mask: NDArray) -> Any:
 _MASK = np.array([[True, False, True], [False, False, True]])
 
 
+def _large() -> Iterator[tuple[NDArray, NDArray]]:
+    """More than one thread takes: few set, many, the last ones all or none."""
+    rng = np.random.default_rng(3)
+    for share, end in ((0.02, True), (0.7, False)):
+        mask = rng.random((70, 9, 31)) < share
+        mask[-20:] = end
+        yield rng.standard_normal(mask.shape), mask
+
+
 def _masked_select_samples() -> Iterator[Sample]:
     yield Sample((grid(2, 3), _MASK))
     yield Sample((grid(2, 3), np.zeros((2, 3), bool)))
     yield Sample((np.array(1.5), np.array(True)))
     yield Sample((np.zeros((0, 3)), np.zeros((0, 3), bool)))
+    yield from (Sample(pair, gradient=False) for pair in _large())
 
 
 def _masked_select_errors() -> Iterator[ErrorCase]:
@@ -240,6 +251,8 @@ def _masked_scatter_samples() -> Iterator[Sample]:
     yield Sample((grid(2, 3), _MASK, -grid(3)))
     yield Sample((grid(2, 3), _MASK, -grid(2, 2)))
     yield Sample((np.zeros((0, 3)), np.zeros((0, 3), bool), np.zeros(0)))
+    for x, mask in _large():
+        yield Sample((x, mask, -x[:, ::-1]), gradient=False)
 
 
 def _masked_scatter_errors() -> Iterator[ErrorCase]:
