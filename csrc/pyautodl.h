@@ -123,6 +123,10 @@ void *pyad_allocate(int64_t nbytes); /* NULL when the request can't be met */
 void pyad_free(void *block);
 /* the same with addresses as integers, as Python keeps them */
 int64_t pyad_allocate_address(int64_t nbytes);
+/* whether this thread's requests take parts of larger kept blocks; the result is what it was */
+int pyad_cut_blocks(int on);
+/* the same as allocate_address, for what is kept for long: never a part of a larger block */
+int64_t pyad_allocate_lasting(int64_t nbytes);
 void pyad_free_address(int64_t address);
 /* let a block go back to the system, and not be kept, when it is freed */
 void pyad_use_once(int64_t address);

@@ -125,7 +125,14 @@ static int64_t K(matmul_cost)(const matmul_args *p) {
 }
 
 #ifdef REAL
-PYAD_RECORD_FLUSHED(matmul, matmul_args, K(matmul_cost)(a), K(gemm_scratch_bytes)(), 0)
+/* One row against columns that lie along memory, as in x @ w.T, packs nothing. */
+static int64_t K(matmul_scratch_bytes)(const matmul_args *a) {
+    int64_t r = a->out.ndim - 2, c = a->out.ndim - 1;
+    int packs_nothing = a->out.shape[r] == 1 && a->a.stride[c] == 1 && a->b.stride[r] == 1;
+    return packs_nothing && a->a.shape[c] > 0 ? 0 : K(gemm_scratch_bytes)();
+}
+
+PYAD_RECORD_FLUSHED(matmul, matmul_args, K(matmul_cost)(a), K(matmul_scratch_bytes)(a), 0)
 
 /* ---- the gradients of a linear layer's weight and bias ---- */
 

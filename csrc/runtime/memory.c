@@ -6,13 +6,19 @@
  * that lay unused the longest go back to the system.
  *
  * A large request takes a kept block of up to three classes above its own before a new one, so that
- * varying batch sizes do not pile up blocks. Before it takes a new one, those that lay unused the
- * longest go back as far as more would be reserved than was ever in use: what loading a model left
+ * varying batch sizes do not pile up blocks. Before a new large block is taken, those that lay unused
+ * the longest go back as far as more would be reserved than was ever in use: what loading a model left
  * behind makes room for its first call. A block that is missed after all raises that limit by its
  * bytes, so that work that repeats soon has all that it needs, and no step gives back what the next
  * one asks for again. A block of which the caller says that it was used once (what a model was loaded
  * from) is not kept, unless its class is asked for again after one: then models are loaded over and
  * over, and what they are loaded from is kept as well. System calls are made outside the lock.
+ *
+ * At inference what a layer makes is gone two layers later. A thread that says so takes, before a new
+ * block, the end of a larger kept one, the smallest there is, and for a large request the block that
+ * the team keeps for scratch: so layers whose sizes differ share their memory. Parts that are free
+ * again and lie side by side are one block again. What lasts would keep them apart: a training step's
+ * gradients and sums, and whatever else a caller asks for as lasting, have blocks of their own.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -45,26 +51,30 @@
 #define MAX_LOG2 46
 #define NUM_CLASSES (LINEAR_CLASSES + (MAX_LOG2 - LINEAR_LOG2) * STEPS)
 
-/* from here on blocks are mapped, may serve smaller requests and may be evicted */
+/* from here on blocks are mapped, may serve somewhat smaller requests and may be evicted */
 #define LARGE_BYTES ((int64_t)1 << 20)
 #define CLASSES_ABOVE 3
+/* no smaller part is cut off a block, or left of it */
+#define PART_BYTES ((int64_t)1 << 16)
 #define HUGE_PAGE ((size_t)1 << 21)
-/* Large blocks start at different places in their page: two streams whose addresses are equal
- * modulo 4096 slow each other down. */
+/* Large blocks, and parts of a block, start at different places in their page: two streams whose
+ * addresses are equal modulo 4096 slow each other down. */
 #define COLOURS 16
 #define COLOUR_BYTES 256
 
-/* Stands right before each block. */
+/* Stands right before each block: what the system gave, or a part of it. */
 typedef struct block {
     _Alignas(PYAD_LINE_BYTES) struct block *newer; /* on the class's list of kept blocks */
     struct block *older;
-    struct block *used_later; /* among all kept large blocks, by when they were given back */
+    struct block *used_later; /* among all kept whole large blocks, by when they were given back */
     struct block *used_before;
-    void *base; /* what the system gave */
-    size_t base_bytes;
-    int64_t bytes; /* handed out */
-    int32_t size_class;
-    int32_t used_once; /* goes back to the system when it is freed */
+    void *base;           /* what the system gave */
+    struct block *before; /* the part that ends where this one begins, NULL for the first one */
+    int64_t bytes;        /* handed out */
+    int16_t size_class;   /* the largest one that is no larger */
+    uint8_t used_once;    /* goes back to the system when it is freed */
+    uint8_t is_kept;      /* on the lists */
+    uint8_t is_last;      /* no part begins where this one ends */
 } block;
 
 _Static_assert(sizeof(block) == PYAD_LINE_BYTES, "a block's header keeps its alignment");
@@ -83,7 +93,17 @@ static struct {
     pyad_memory_stats stats;
 } kept = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+static _Thread_local int cuts; /* whether this thread's requests take parts of larger blocks */
+
 static pthread_once_t limits_known = PTHREAD_ONCE_INIT;
+
+static char *end_of(block *b) { return (char *)(b + 1) + b->bytes; }
+
+/* Whether a block is all that the system gave. */
+static int is_whole(const block *b) { return b->before == NULL && b->is_last; }
+
+/* The part that begins where a block that is not the last one ends. */
+static block *after(block *b) { return (block *)(void *)end_of(b); }
 
 /* ---- size classes ---- */
 
@@ -98,6 +118,12 @@ static int64_t class_bytes(int64_t size_class) {
     if (size_class < LINEAR_CLASSES) return (size_class + 1) * PYAD_LINE_BYTES;
     int64_t above = size_class - LINEAR_CLASSES;
     return (above % STEPS + STEPS + 1) << (above / STEPS + LINEAR_LOG2 - STEPS_LOG2);
+}
+
+/* The class whose requests a block of so many bytes serves. */
+static int16_t class_within(int64_t bytes) {
+    int64_t size_class = class_of(bytes);
+    return (int16_t)(class_bytes(size_class) > bytes ? size_class - 1 : size_class);
 }
 
 /* ---- the system's memory ---- */
@@ -126,23 +152,26 @@ static void *map(size_t nbytes) {
     return start + before;
 }
 
+static size_t whole_pages(size_t nbytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (nbytes + page - 1) / page * page;
+}
+
 static block *system_allocate(int64_t size_class, int64_t colour) {
     int64_t bytes = class_bytes(size_class);
     size_t offset = sizeof(block);
     size_t total = (size_t)bytes + offset;
     void *base;
     if (bytes >= LARGE_BYTES) {
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
         offset += (size_t)(colour % COLOURS * COLOUR_BYTES);
-        total = ((size_t)bytes + offset + page - 1) / page * page;
+        total = whole_pages((size_t)bytes + offset);
         base = map(total);
     } else if (posix_memalign(&base, PYAD_LINE_BYTES, total) != 0) {
         base = NULL;
     }
     if (base == NULL) return NULL;
     block *b = (block *)(void *)((char *)base + offset) - 1;
-    *b = (block){.base = base, .base_bytes = total, .bytes = bytes,
-                 .size_class = (int32_t)size_class};
+    *b = (block){.base = base, .bytes = bytes, .size_class = (int16_t)size_class, .is_last = 1};
     return b;
 }
 
@@ -150,7 +179,7 @@ static void system_free(block *b) {
     /* a later mapping may lie at the same addresses */
     ASAN_UNPOISON_MEMORY_REGION(b + 1, (size_t)b->bytes);
     if (b->bytes >= LARGE_BYTES) {
-        munmap(b->base, b->base_bytes);
+        munmap(b->base, whole_pages((size_t)(end_of(b) - (char *)b->base)));
     } else {
         free(b->base);
     }
@@ -167,13 +196,16 @@ static void system_free_all(block *b) {
 
 /* ---- kept blocks; the caller holds the mutex ---- */
 
+static int is_evictable(const block *b) { return is_whole(b) && b->bytes >= LARGE_BYTES; }
+
 static void keep(block *b) {
     block **newest = &kept.newest[b->size_class];
+    b->is_kept = 1;
     b->newer = NULL;
     b->older = *newest;
     if (*newest != NULL) (*newest)->newer = b;
     *newest = b;
-    if (b->bytes < LARGE_BYTES) return;
+    if (!is_evictable(b)) return;
     b->used_later = NULL;
     b->used_before = kept.last_used;
     if (kept.last_used != NULL) kept.last_used->used_later = b;
@@ -182,14 +214,46 @@ static void keep(block *b) {
 }
 
 static void unkeep(block *b) {
+    b->is_kept = 0;
     if (b->newer != NULL) b->newer->older = b->older;
     if (b->older != NULL) b->older->newer = b->newer;
     if (kept.newest[b->size_class] == b) kept.newest[b->size_class] = b->older;
-    if (b->bytes < LARGE_BYTES) return;
+    if (!is_evictable(b)) return;
     if (b->used_later != NULL) b->used_later->used_before = b->used_before;
     if (b->used_before != NULL) b->used_before->used_later = b->used_later;
     if (kept.last_used == b) kept.last_used = b->used_before;
     if (kept.first_used == b) kept.first_used = b->used_later;
+}
+
+/* Give a block that is not on the lists its length, and tell the part behind it. */
+static void set_bytes(block *b, int64_t bytes, int is_last) {
+    kept.stats.reserved_bytes += bytes - b->bytes;
+    b->bytes = bytes;
+    b->size_class = class_within(bytes);
+    b->is_last = (uint8_t)is_last;
+    if (!is_last) after(b)->before = b;
+}
+
+/* Cut the end off a kept block for a request of this class; the rest stays on the lists. */
+static block *cut(block *b, int64_t size_class) {
+    int64_t bytes = class_bytes(size_class) + COLOUR_BYTES;
+    int is_last = b->is_last;
+    unkeep(b);
+    block *part = (block *)(void *)(end_of(b) - bytes) - 1;
+    ASAN_UNPOISON_MEMORY_REGION(part, sizeof *part);
+    *part = (block){.base = b->base};
+    set_bytes(part, bytes, is_last);
+    set_bytes(b, (char *)part - (char *)(b + 1), 0);
+    keep(b);
+    return part;
+}
+
+/* Make a block that is not on the lists and the part after it one. */
+static void join(block *b) {
+    block *gone = after(b);
+    kept.stats.reserved_bytes -= gone->bytes;
+    set_bytes(b, end_of(gone) - (char *)(b + 1), gone->is_last);
+    ASAN_POISON_MEMORY_REGION(gone, sizeof *gone);
 }
 
 /* The last class whose blocks serve requests of this one. */
@@ -198,11 +262,39 @@ static int64_t last_serving(int64_t size_class) {
     return pyad_min(size_class + CLASSES_ABOVE, NUM_CLASSES - 1);
 }
 
-static block *find_kept(int64_t size_class) {
-    for (int64_t c = size_class; c <= last_serving(size_class); c++) {
+static block *newest_among(int64_t first_class, int64_t last_class) {
+    for (int64_t c = first_class; c <= last_class; c++) {
         if (kept.newest[c] != NULL) return kept.newest[c];
     }
     return NULL;
+}
+
+/* A kept block that serves requests of this class, or a part of one, off the lists. */
+static block *take_kept(int64_t size_class) {
+    block *b = newest_among(size_class, last_serving(size_class));
+    if (b != NULL) {
+        unkeep(b);
+        return b;
+    }
+    int64_t bytes = class_bytes(size_class);
+    if (!cuts || bytes < PART_BYTES) return NULL;
+    b = newest_among(class_of(bytes + COLOUR_BYTES + PYAD_LINE_BYTES + PART_BYTES), NUM_CLASSES - 1);
+    return b == NULL ? NULL : cut(b, size_class);
+}
+
+/* On the lists, as one with what is kept on either side of it; the result is all of that. */
+static block *keep_joined(block *b) {
+    if (!b->is_last && after(b)->is_kept) {
+        unkeep(after(b));
+        join(b);
+    }
+    if (b->before != NULL && b->before->is_kept) {
+        b = b->before;
+        unkeep(b);
+        join(b);
+    }
+    keep(b);
+    return b;
 }
 
 static void count_handed_out(const block *b) {
@@ -221,9 +313,10 @@ static block *give_back(block *b, block *rest) {
     return b;
 }
 
-/* Take kept blocks beyond the limit off the lists, those unused the longest first, then `b`. */
+/* Take whole kept blocks beyond the limit off the lists, those unused the longest first, then `b`. */
 static block *take_excess(block *b) {
     block *excess = NULL;
+    if (b != NULL && !is_whole(b)) b = NULL;
     while (kept.stats.reserved_bytes - kept.stats.allocated_bytes > kept.cache_limit) {
         block *victim = kept.first_used != NULL ? kept.first_used : b;
         if (victim == NULL) break;
@@ -283,17 +376,26 @@ static block *new_block(int64_t size_class) {
     return b;
 }
 
-void *pyad_allocate(int64_t nbytes) {
-    if (nbytes < 0 || nbytes > (int64_t)1 << (MAX_LOG2 - 1)) return NULL;
-    int64_t size_class = class_of(nbytes);
+/* A block from the lists, NULL if none serves. */
+static block *reuse(int64_t size_class) {
     pthread_mutex_lock(&kept.mutex);
-    block *b = find_kept(size_class);
+    block *b = take_kept(size_class);
     if (b != NULL) {
-        unkeep(b);
         kept.stats.reused_blocks++;
         count_handed_out(b);
     }
     pthread_mutex_unlock(&kept.mutex);
+    return b;
+}
+
+void *pyad_allocate(int64_t nbytes) {
+    if (nbytes < 0 || nbytes > (int64_t)1 << (MAX_LOG2 - 1)) return NULL;
+    int64_t size_class = class_of(nbytes);
+    block *b = reuse(size_class);
+    if (b == NULL && cuts && class_bytes(size_class) >= LARGE_BYTES) {
+        pyad_team_drop_scratch();
+        b = reuse(size_class);
+    }
     if (b == NULL) b = new_block(size_class);
     if (b == NULL) {
         pyad_empty_cache();
@@ -311,11 +413,14 @@ void pyad_free(void *memory) {
     block *b = (block *)memory - 1;
     ASAN_POISON_MEMORY_REGION(memory, (size_t)b->bytes);
     pthread_mutex_lock(&kept.mutex);
-    keep(b);
     kept.stats.allocated_bytes -= b->bytes;
+    int16_t size_class = b->size_class;
+    int goes = b->used_once && !kept.comes_again[size_class];
+    b->used_once = 0;
+    b = keep_joined(b);
     block *excess = NULL;
-    if (b->used_once && !kept.comes_again[b->size_class]) {
-        kept.used_once[b->size_class] = 1;
+    if (goes && is_whole(b)) {
+        kept.used_once[size_class] = 1;
         excess = give_back(b, NULL);
     } else {
         excess = take_excess(b);
@@ -325,6 +430,19 @@ void pyad_free(void *memory) {
 }
 
 int64_t pyad_allocate_address(int64_t nbytes) { return (int64_t)(intptr_t)pyad_allocate(nbytes); }
+
+int64_t pyad_allocate_lasting(int64_t nbytes) {
+    int before = pyad_cut_blocks(0);
+    int64_t address = pyad_allocate_address(nbytes);
+    pyad_cut_blocks(before);
+    return address;
+}
+
+int pyad_cut_blocks(int on) {
+    int before = cuts;
+    cuts = on;
+    return before;
+}
 
 void pyad_free_address(int64_t address) { pyad_free((void *)(intptr_t)address); }
 
@@ -363,8 +481,9 @@ void pyad_empty_cache(void) {
     block *dropped = NULL;
     pthread_mutex_lock(&kept.mutex);
     for (int64_t c = 0; c < NUM_CLASSES; c++) {
-        while (kept.newest[c] != NULL) {
-            dropped = give_back(kept.newest[c], dropped);
+        for (block *b = kept.newest[c], *older; b != NULL; b = older) {
+            older = b->older;
+            if (is_whole(b)) dropped = give_back(b, dropped);
         }
         kept.given_back[c] = 0;
         kept.used_once[c] = kept.comes_again[c] = 0;

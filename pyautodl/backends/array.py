@@ -40,6 +40,7 @@ __all__ = [
     "counted_reads",
     "dense_order",
     "empty",
+    "empty_lasting",
     "empty_strides_like",
     "from_numpy",
     "is_constant",
@@ -641,6 +642,17 @@ def _allocate_pool(nbytes: int) -> Storage:
     if not address:
         raise native.out_of_memory(nbytes)
     return Storage(address, nbytes)
+
+
+def empty_lasting(shape: tuple[int, ...], dtype: DType) -> Array:
+    """`empty` for what is kept for long and read by compiled kernels: a block of its own, so
+    that those which others take in turns stay whole.
+    """
+    nbytes, strides, layout = _plan(shape, dtype.code)
+    address = native.allocate_lasting(nbytes or _ALIGNMENT)
+    if not address:
+        raise native.out_of_memory(nbytes)
+    return Array(Storage(address, nbytes), 0, shape, strides, dtype, layout)
 
 
 def _allocate_numpy(nbytes: int) -> Storage:

@@ -487,6 +487,10 @@ if available:
     # of a block of so many bytes, aligned to a cache line, which goes back by `free`; 0 where
     # the request can't be met
     allocate_address: Callable[[int], int] = _lib.pyad_allocate_address
+    # of one that is kept for long
+    allocate_lasting: Callable[[int], int] = _lib.pyad_allocate_lasting
+    # whether requests of this thread take parts of larger blocks; returns what it was
+    cut_blocks: Callable[[int], int] = _lib.pyad_cut_blocks
     # write a number at an address, given its dtype's code
     write_float: Callable[[int, int, float], None] = _lib.pyad_write_float
     free: Callable[[int], None] = _lib.pyad_free_address
@@ -499,7 +503,7 @@ if available:
     )
 else:
     allocate_address = memory_stats = reset_peak_memory = empty_cache = _absent
-    write_float = use_once = _absent
+    write_float = use_once = allocate_lasting = cut_blocks = _absent
     isa_names = current_isa = get_num_threads = available_cpus = _absent
     buffer: Any = _absent  # type: ignore[no-redef]
     set_cache_limit: Any = _absent  # type: ignore[no-redef]

@@ -30,6 +30,7 @@ static int clean(void **state) {
     pyad_empty_cache();
     pyad_set_cache_limit(256 * MB);
     pyad_reset_peak_memory();
+    pyad_cut_blocks(0);
     return 0;
 }
 
@@ -90,6 +91,86 @@ static void test_large_request_takes_a_somewhat_larger_block(void **state) {
     void *much_smaller = pyad_allocate(3 * MB);
     assert_ptr_not_equal(much_smaller, large);
     pyad_free(much_smaller);
+}
+
+static void test_smaller_requests_take_parts_if_told(void **state) {
+    (void)state;
+    char *whole = pyad_allocate(8 * MB);
+    pyad_free(whole);
+    assert_int_equal(pyad_cut_blocks(1), 0);
+    int64_t system = stats().system_allocations;
+    char *a = pyad_allocate(3 * MB), *b = pyad_allocate(3 * MB), *c = pyad_allocate(200000);
+    assert_int_equal(stats().system_allocations, system);
+    char *parts[] = {a, b, c};
+    for (int i = 0; i < 3; i++) {
+        assert_true(parts[i] > whole && parts[i] < whole + 8 * MB);
+        assert_int_equal((uintptr_t)parts[i] % PYAD_LINE_BYTES, 0);
+        assert_int_not_equal((uintptr_t)parts[i] % 4096, (uintptr_t)parts[(i + 1) % 3] % 4096);
+    }
+    memset(a, 1, 3 * MB);
+    memset(b, 2, 3 * MB);
+    memset(c, 3, 200000);
+    assert_int_equal(a[0] + a[3 * MB - 1] + b[0] + b[3 * MB - 1] + c[0] + c[199999], 12);
+    /* a block that is used in part stays */
+    int64_t reserved = stats().reserved_bytes;
+    pyad_empty_cache();
+    assert_int_equal(stats().reserved_bytes, reserved);
+    /* free again, one is the whole; in which order does not matter */
+    pyad_free(b);
+    pyad_free(c);
+    pyad_free(a);
+    assert_int_equal(pyad_cut_blocks(0), 1);
+    assert_ptr_equal(pyad_allocate(8 * MB), whole);
+    memset(whole, 4, 8 * MB);
+    pyad_free(whole);
+    pyad_empty_cache();
+    assert_int_equal(cached(), 0);
+}
+
+static void test_what_lasts_is_no_part(void **state) {
+    (void)state;
+    char *whole = pyad_allocate(8 * MB), *other = pyad_allocate(8 * MB);
+    /* gone, so that the whole one need not make room for another */
+    pyad_use_once((int64_t)(intptr_t)other);
+    pyad_free(other);
+    pyad_free(whole);
+    pyad_cut_blocks(1);
+    char *lasting = (char *)(intptr_t)pyad_allocate_lasting(2 * MB);
+    assert_true(lasting < whole || lasting >= whole + 8 * MB);
+    assert_int_equal(pyad_allocate_lasting(-1), 0);
+    assert_int_equal(pyad_cut_blocks(0), 1);
+    assert_ptr_equal(pyad_allocate(8 * MB), whole);
+    pyad_free(whole);
+    pyad_free(lasting);
+}
+
+static void test_parts_come_and_go(void **state) {
+    (void)state;
+    enum { COUNT = 24 };
+    char *blocks[COUNT] = {0};
+    int64_t sizes[COUNT] = {0};
+    uint64_t random = 3;
+    int64_t before = stats().allocated_bytes;
+    pyad_free(pyad_allocate(24 * MB));
+    pyad_cut_blocks(1);
+    for (int i = 0; i < 4000; i++) {
+        int64_t k = number_in(&random, 0, COUNT - 1);
+        if (blocks[k] != NULL) {
+            for (int64_t j = 0; j < sizes[k]; j += 4001) assert_int_equal(blocks[k][j], k);
+            assert_int_equal(blocks[k][sizes[k] - 1], k);
+            pyad_free(blocks[k]);
+            blocks[k] = NULL;
+            continue;
+        }
+        sizes[k] = number_in(&random, 1, i % 8 ? 900000 : 6 * MB);
+        blocks[k] = pyad_allocate(sizes[k]);
+        memset(blocks[k], (int)k, (size_t)sizes[k]);
+        assert_true(cached() >= 0);
+    }
+    for (int k = 0; k < COUNT; k++) pyad_free(blocks[k]);
+    assert_int_equal(stats().allocated_bytes, before);
+    pyad_empty_cache();
+    assert_int_equal(cached(), 0);
 }
 
 static void test_counts(void **state) {
@@ -305,6 +386,9 @@ int main(void) {
         TEST(test_blocks_do_not_overlap),
         TEST(test_last_freed_comes_back_first),
         TEST(test_large_request_takes_a_somewhat_larger_block),
+        TEST(test_smaller_requests_take_parts_if_told),
+        TEST(test_what_lasts_is_no_part),
+        TEST(test_parts_come_and_go),
         TEST(test_counts),
         TEST(test_steady_work_asks_the_system_no_more),
         TEST(test_requests_that_can_not_be_met),

@@ -9,6 +9,7 @@ from pyautodl import _module_stack
 from pyautodl._module_stack import STACK
 from pyautodl.backends import native
 from pyautodl.errors import ShapeError
+from pyautodl.graph import MODE
 from pyautodl.nn._hooks import BackwardHooks
 from pyautodl.nn.module.hooks import Hook, Hooks
 from pyautodl.tensor import Tensor
@@ -57,8 +58,14 @@ class Calling(Hooks):
         stack = STACK.modules
         if stack:
             stack.append(self)
-        else:
+        elif MODE.enabled or not native.available or native.cut_blocks(1):
             _module_stack.push(self)
+        else:
+            # an inference begins: what its layers pass on is gone soon
+            try:
+                return self(*args, **kwargs)
+            finally:
+                native.cut_blocks(0)
         try:
             if are_hooked(self):
                 return self._call_with_hooks(args, kwargs)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.backends import Array, current_backend, empty, native, run
+from pyautodl.backends import Array, current_backend, empty_lasting, native, run
 from pyautodl.backends.array import READS, note_reads
 
 __all__ = ["Key", "kept_weight", "key_of", "packed_weight"]
@@ -98,6 +98,6 @@ def packed_weight(
     if key not in kept:
         kept[key] = None
         return None
-    packed = kept[key] = empty(shape, weight.dtype)
+    packed = kept[key] = empty_lasting(shape, weight.dtype)
     run(kernel, (weight,), (packed,), ints)
     return packed
