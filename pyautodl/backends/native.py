@@ -410,9 +410,17 @@ def isa_names() -> list[str]:
     ]
 
 
+# names of kernel tables by where C has them: a call at inference asks each time
+_isa_texts: dict[Any, str] = {}
+
+
 def current_isa() -> str:
     """The kernel table in use."""
-    return str(_ffi.string(_lib.pyad_current_isa()).decode())
+    name = _lib.pyad_current_isa()
+    text = _isa_texts.get(name)
+    if text is None:
+        text = _isa_texts[name] = _ffi.string(name).decode()
+    return text
 
 
 def use_isa(name: str) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from struct import Struct
 from typing import Any
 
 from pyautodl import _module_stack
@@ -27,7 +26,7 @@ from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.ops.conv import LINEAR, conv_shape
-from pyautodl.ops.conv.call import ConvCall, conv_call
+from pyautodl.ops.conv.call import ConvCall, address_packer, conv_call
 from pyautodl.tensor import Tensor, array_of, make
 
 __all__ = ["Chain"]
@@ -254,8 +253,7 @@ class _Calls:
     def __init__(self, calls: Sequence[ConvCall], era: object) -> None:
         self.calls, self.era = calls, era
         self.run = native.sequence([each.prepared for each in calls])
-        # x, weight, packed weight, scale, bias, shortcut, output
-        self.pack = Struct(f"={7 * len(calls)}Q").pack
+        self.pack = address_packer(len(calls))
         between = [each.nbytes for each in calls[:-1]]
         self.sizes = (max(between[::2], default=0), max(between[1::2], default=0))
 
@@ -331,12 +329,13 @@ class _Run:
         forms: list[Array] = []
         source, last = x.address, len(self.links) - 1
         for i, (link, call) in enumerate(zip(self.links, calls.calls, strict=True)):
-            found = call.addresses(*_arrays_of(link), forms)
-            if found is None:
-                return None
             residual = 0 if link.end is None or added is None else added.address
             target = storage.address if i == last else between[i % 2].address
-            addresses += (source, *found, residual, target)
+            parameters = _arrays_of(link)
+            found = call.addresses(source, parameters, residual, target, forms)
+            if found is None:
+                return None
+            addresses += found
             source = target
         calls.run(calls.pack(*addresses))
         return make(

@@ -4,7 +4,7 @@ addresses: to be run by itself, or several one after the other in one call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from struct import Struct
 from typing import Any
@@ -24,7 +24,7 @@ from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_i
 from pyautodl.ops.conv.multiplied import plain_algorithm
 from pyautodl.ops.conv.packed_weight import Key, kept_weight, key_of
 
-__all__ = ["ConvCall", "conv_call", "run_prepared_conv"]
+__all__ = ["ConvCall", "address_packer", "conv_call", "run_prepared_conv"]
 
 Ints = tuple[int, ...]
 
@@ -32,8 +32,14 @@ Ints = tuple[int, ...]
 _MOST = 1024
 _kept: dict[tuple[Any, ...], ConvCall] = {}
 keep_calls(_kept)
-# addresses of x, weight, packed weight, scale, bias, residual, output
-_pack = Struct("=7Q").pack
+
+
+def address_packer(count: int) -> Callable[..., bytes]:
+    """What packs the addresses of so many calls, each as `ConvCall.addresses` has them."""
+    return Struct(f"={7 * count}Q").pack
+
+
+_pack = address_packer(1)
 
 
 class ConvCall:
@@ -80,17 +86,20 @@ class ConvCall:
 
     def addresses(
         self,
-        weight: Array,
-        scale: Array | None,
-        bias: Array | None,
+        x: int,
+        parameters: tuple[Array, Array | None, Array | None],
+        residual: int,
+        out: int,
         forms: list[Array],
-    ) -> tuple[int, int, int, int] | None:
-        """Where weight, packed weight, scale and bias lie; None if they are not what the
-        call was made for, or the weight lacks its packed form now. A packed form goes on
-        the list `forms`, to live until the call is over.
+    ) -> tuple[int, ...] | None:
+        """Where x, weight, packed weight, scale, bias, residual and output lie, as the kernel
+        takes them; None if weight, scale and bias are not what the call was made for, or
+        the weight lacks its packed form now. A packed form goes on the list `forms`, to
+        live until the call is over.
         """
+        weight = parameters[0]
         found = []
-        for each, layout in zip((weight, scale, bias), self._layouts, strict=True):
+        for each, layout in zip(parameters, self._layouts, strict=True):
             if (None if each is None else each.layout()) != layout:
                 return None
             found.append(0 if each is None else each.address)
@@ -101,7 +110,8 @@ class ConvCall:
             forms.append(packed)
         elif self._keeps:
             return None
-        return found[0], 0 if packed is None else packed.address, found[1], found[2]
+        form = 0 if packed is None else packed.address
+        return x, found[0], form, found[1], found[2], residual, out
 
 
 def conv_call(
@@ -176,10 +186,11 @@ def run_prepared_conv(
             _kept.clear()
         _kept[key] = call
     forms: list[Array] = []
-    found = call.addresses(weight, scale, bias, forms)
-    if found is None:
-        return None
     storage, made = new_storage(call.nbytes), call.made
     added = 0 if residual is None else residual.address
-    call.run(_pack(x.address, *found, added, storage.address))
+    parameters = (weight, scale, bias)
+    found = call.addresses(x.address, parameters, added, storage.address, forms)
+    if found is None:
+        return None
+    call.run(_pack(*found))
     return Array(storage, 0, made.shape, made.strides, made.dtype)
