@@ -22,23 +22,6 @@ static INDICES_ONCE int64_t array_place(const pyad_array *a, int64_t at) {
     return array_offset(a, at);
 }
 
-/* Whether all indices are in [low, limit), each thread checking its part; 0 or a status. */
-static inline int indices_check(const pyad_array *index, int64_t low, int64_t limit,
-                                const team *t) {
-    const int64_t *p = index->data;
-    int64_t begin, end;
-    team_range(t, pyad_numel(index), 4096, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t value = p[index->ndim == 1 ? i * index->stride[0] : array_offset(index, i)];
-        if (value < low || value >= limit) {
-            team_fail(t, PYAD_ERROR_INDEX, i, value, limit);
-            break;
-        }
-    }
-    if (t->nth > 1) team_barrier(t);
-    return team_failed(t);
-}
-
 /* Whether the elements lie one behind the other in C order. */
 static INDICES_ONCE int array_in_order(const pyad_array *a) {
     int64_t step = 1;
@@ -47,6 +30,25 @@ static INDICES_ONCE int array_in_order(const pyad_array *a) {
         step *= a->shape[i];
     }
     return 1;
+}
+
+/* Whether all indices are in [low, limit), each thread checking its part; 0 or a status. */
+static inline int indices_check(const pyad_array *index, int64_t low, int64_t limit,
+                                const team *t) {
+    const int64_t *p = index->data;
+    /* from one to the next, 0 where there is no such number */
+    const int64_t step = index->ndim == 1 ? index->stride[0] : array_in_order(index);
+    int64_t begin, end;
+    team_range(t, pyad_numel(index), 4096, &begin, &end);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t value = p[step != 0 ? i * step : array_offset(index, i)];
+        if (value < low || value >= limit) {
+            team_fail(t, PYAD_ERROR_INDEX, i, value, limit);
+            break;
+        }
+    }
+    if (t->nth > 1) team_barrier(t);
+    return team_failed(t);
 }
 
 /* How many of n bytes are set. */
