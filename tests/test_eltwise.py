@@ -749,6 +749,35 @@ def test_in_place_of_integers_and_mixed_types() -> None:
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("threads", [1, 2])
+def test_results_that_no_cache_holds(isa: str, threads: int) -> None:
+    """They are written past the caches, from 16 MB a thread on."""
+    rng = np.random.default_rng(11)
+    n = threads * 2**22 + 517
+    x, y = rng.standard_normal((2, n), np.float32)
+    before = ad.get_num_threads()
+    ad.set_num_threads(threads)
+    try:
+        with use_isa(isa):
+            a, b = ad.tensor(x), ad.tensor(y)
+            assert np.array_equal((a + b).numpy(), x + y)
+            assert np.array_equal(a[1:].abs().numpy(), np.abs(x[1:]))  # off a line
+            assert np.array_equal(
+                ad.maximum(a[:-3], b[3:]).numpy(), np.maximum(x[:-3], y[3:])
+            )
+            whole = ad.tensor(x.astype(np.int8)) * ad.tensor([3], dtype=ad.int64)
+            assert np.array_equal(whole.numpy(), x.astype(np.int8).astype(np.int64) * 3)
+            picked = ad.where(a > b, a, b)  # of operands of 1 and 4 bytes
+            assert np.array_equal(picked.numpy(), np.maximum(x, y))
+            a += b  # where it is read
+            a.neg_()
+            assert np.array_equal(a.numpy(), -(x + y))
+    finally:
+        ad.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_fmod_is_exact_however_large_the_quotient(dtype, isa):
     rng = np.random.default_rng(5)

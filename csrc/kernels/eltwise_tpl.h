@@ -20,7 +20,7 @@
 
 #define KERNEL_OF_ROW(name, reads, cost)                                      \
     static int K(name)(const void *args, const team *t) {                     \
-        return map_run(args, reads, K(name##_row), t);        \
+        return map_run(args, reads, cost, K(name##_row), t);  \
     }                                                                         \
     PYAD_RECORD(name, pyad_array, (cost) * pyad_numel(a + (reads)), 0, 0)
 
@@ -506,7 +506,7 @@ static int K(find_zero)(const pyad_array *y, const team *t) {
         const pyad_array *arrays = args;                                                      \
         if (pyad_numel(&arrays[2]) == 0) return PYAD_OK;                                      \
         int status = K(find_zero)(&arrays[1], t);                                             \
-        return status ? status : map_run(args, 2, K(name##_row), t);          \
+        return status ? status : map_run(args, 2, 16, K(name##_row), t);      \
     }                                                                                         \
     PYAD_RECORD(name, pyad_array, 16 * pyad_numel(a + 2), 0, 0)
 

@@ -21,8 +21,14 @@
 #include "core.h"
 #include "dtypes.h"
 #include "loops/moves.h"
+#include "loops/past.h"
+#include "loops/stream.h"
 
 #define MAP_BLOCK 512
+/* Bytes of a block of results on their way past the caches (past.h), and the additions for an element
+ * up to which that pays: what computes more has its stores wait less than a detour takes. */
+#define MAP_PAST 2048
+#define MAP_PAST_COST 4
 #define MAP_LINE 257 /* elements of a line at least, if the output has as many */
 #define MAP_MAX_READS 3
 #define MAP_MAX_ITEM 8
@@ -311,8 +317,45 @@ static inline void map_walk(const map_plan *plan, map_row row, const double *par
     }
 }
 
-/* Run `row` over this thread's part of the output. args: `reads` arrays, the output, parameters. */
-static inline int map_run(const void *args, int64_t reads, map_row row, const team *t) {
+/* Whether elements [begin, end) go past the caches: not where they are read, which brings them there. */
+static inline int map_is_past(const map_plan *plan, int64_t begin, int64_t end) {
+    const map_operand *out = &plan->operand[plan->count - 1];
+    int past = writes_past(out->data + begin * out->item, (end - begin) * out->item);
+    for (int64_t k = 0; k < plan->count - 1; k++) past &= plan->operand[k].data != out->data;
+    return past;
+}
+
+/* The same where all operands are flat, by blocks that are then stored past the caches; meanwhile asks
+ * for what the next one will read. */
+static inline void map_walk_past(const map_plan *plan, map_row row, const double *params,
+                                 int64_t begin, int64_t end) {
+    _Alignas(PYAD_LINE_BYTES) char block[MAP_PAST];
+    const int64_t last = plan->count - 1, item = plan->operand[last].item;
+    for (int64_t n; begin < end; begin += n) {
+        n = pyad_min(MAP_PAST / item, end - begin);
+        const char *in[MAP_MAX_READS] = {NULL};
+        for (int64_t k = 0; k < last; k++) {
+            in[k] = plan->operand[k].data + begin * plan->operand[k].item;
+        }
+        row(block, (const void *const *)in, n, params);
+        char *out = plan->operand[last].data + begin * item;
+        int64_t at = 0;
+        for (; at + PYAD_LINE_BYTES <= n * item; at += PYAD_LINE_BYTES) {
+            for (int64_t k = 0; k < last; k++) {
+                ask_to_read(in[k] + (MAP_PAST + at) / item * plan->operand[k].item);
+            }
+            for (int64_t i = at; i < at + PYAD_LINE_BYTES; i += VECTOR_BYTES) {
+                store_past(out + i, block + i);
+            }
+        }
+        memcpy(out + at, block + at, (size_t)(n * item - at));
+    }
+    end_writes_past();
+}
+
+/* Run `row`, of so many additions for an element, over this thread's part of the output. args: `reads`
+ * arrays, the output, parameters. */
+static inline int map_run(const void *args, int64_t reads, int64_t cost, map_row row, const team *t) {
     const pyad_array *arrays = args;
     const double *params = (const double *)(const void *)(arrays + reads + 1);
     map_plan plan;
@@ -323,6 +366,10 @@ static inline int map_run(const void *args, int64_t reads, map_row row, const te
     if (begin == end) return PYAD_OK;
     if (!plan.all_flat) {
         map_walk(&plan, row, params, begin, end);
+        return PYAD_OK;
+    }
+    if (cost <= MAP_PAST_COST && map_is_past(&plan, begin, end)) {
+        map_walk_past(&plan, row, params, begin, end);
         return PYAD_OK;
     }
     const void *in[MAP_MAX_READS] = {NULL};
