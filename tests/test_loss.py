@@ -70,6 +70,31 @@ def test_class_numbers_equal_one_hot_labels(shape, reduction):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+@pytest.mark.parametrize("classes", [8, 16])
+def test_many_short_rows(classes, reduction):
+    """Several vectors of rows are summed up together, the last of them not full."""
+    rng = np.random.default_rng(3)
+    logits = 3 * rng.standard_normal((5003, classes)).astype(np.float32)
+    labels = rng.integers(0, classes, 5003)
+    labels[::7] = -100
+    x = leaf(logits)
+    found = F.cross_entropy(x, ad.tensor(labels), reduction=reduction)
+    found.sum().backward()
+    live = labels >= 0
+    exps = np.exp(logits.astype(np.float64))
+    own = np.eye(classes)[np.where(live, labels, 0)]
+    p = exps / exps.sum(1, keepdims=True)
+    losses = np.where(live, -np.log((p * own).sum(1)), 0)
+    slopes = np.where(live[:, None], p - own, 0)
+    rounding = 2.5e-7  # of a probability near 1, which is subtracted from 1
+    if reduction == "mean":
+        losses, slopes = losses.sum() / live.sum(), slopes / live.sum()
+        rounding /= live.sum()
+    np.testing.assert_allclose(found.detach().numpy(), losses, rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), slopes, rtol=1e-5, atol=rounding)
+
+
 def test_binary_labels_as_numbers_or_pairs():
     logits = leaf([[0.3], [-1.2], [2.0]])
     labels = ad.tensor([[1], [0], [1]])

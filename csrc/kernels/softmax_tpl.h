@@ -334,7 +334,7 @@ V_INLINE void K(vector_fwd)(int kind, const REAL *x, REAL *y) {
     REAL largest[VL], last[VL], buffer[VL * VL];
     const int64_t size = VL * VL;
     REAL *e = kind == LOG_SOFTMAX ? buffer : y;
-    K(vector_rows)(x, e, kind == MASKED_SOFTMAX, x + size, y + size, largest, last);
+    K(vector_rows)(x, e, 1, kind == MASKED_SOFTMAX, x + size, y + size, largest, last, VL);
     const vec sum = v_load(last);
     vec scale = v_set1((REAL)1) / sum;
     if (kind == MASKED_SOFTMAX) scale = v_select(sum == (vec){0}, (vec){0}, scale);

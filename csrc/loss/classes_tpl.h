@@ -209,16 +209,18 @@ TILE_CALL K(strip_sums)(const K(classes) *e, int mixed, const REAL *tx, const RE
 
 /* of rows of one vector, without probabilities */
 V_INLINE void K(vectors_sums)(const REAL *x, int64_t rows, K(unit_sums) *s) {
-    REAL e[VL * VL];
-    for (int64_t r = 0; r < rows; r += VL, x += VL * VL, s++) {
-        const int64_t some = pyad_min(VL, rows - r);
-        if (some < VL) {
-            memset(e, 0, sizeof e);
-            memcpy(e, x, (size_t)(some * VL) * sizeof(REAL));
-        }
-        K(vector_rows)(some < VL ? e : x, e, 0, x + rows * VL, NULL, s->largest, s->sum);
-        memset(s->mass, 0, sizeof s->mass);
-        memset(s->dot, 0, sizeof s->dot);
+    REAL e[STRIP_SIZE];
+    const int64_t units = pyad_ceil_div(rows, VL), step = sizeof *s / sizeof(REAL);
+    const REAL *ahead = x + rows * VL;
+    if (rows < units * VL) { /* the last */
+        memset(e, 0, sizeof e);
+        memcpy(e, x, (size_t)(rows * VL) * sizeof(REAL));
+        x = e;
+    }
+    K(vector_rows)(x, e, units, 0, ahead, NULL, s->largest, s->sum, step);
+    for (int64_t u = 0; u < units; u++) {
+        memset(s[u].mass, 0, sizeof s->mass);
+        memset(s[u].dot, 0, sizeof s->dot);
     }
 }
 

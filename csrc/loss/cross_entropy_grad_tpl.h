@@ -86,6 +86,21 @@ TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const
     }
 }
 
+/* Rows of one vector. */
+TILE_CALL K(vectors_slopes)(const REAL *x, REAL *dx, int64_t rows, const K(unit_slopes) *s) {
+    for (int64_t i = 0; i < rows; i++, x += VL, dx += VL) {
+        K(fetch_ahead)(x + UNITS_AHEAD * VL * VL, 0, 1);
+        K(claim_ahead)(dx + VL * VL);
+        if (s->label[i] < 0) {
+            v_store(dx, (vec){0});
+            continue;
+        }
+        const vec d = K(exp_below)(v_load(x) - v_set1(s->largest[i])) * v_set1(s->scale[i]);
+        const mask own = K(lanes)() == s->label[i];
+        v_store(dx, d - v_select(own, v_set1(s->own[i]), (vec){0}));
+    }
+}
+
 TILE_CALL K(rows_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
                          int64_t rows, const K(unit_slopes) *s) {
     const int64_t n = e->v.n;
@@ -114,6 +129,8 @@ V_INLINE void K(layout_slopes)(const K(classes) *e, int mixed, int64_t first, in
         K(rows_slopes)(e, mixed, x, probs, dx, width, s);
     } else if (mixed) {
         K(tile_slopes)(e, mixed, x, probs, dx, width, s);
+    } else if (IS_VECTOR(e->v.n)) {
+        K(vectors_slopes)(x, dx, width, s);
     } else {
         K(flat_slopes)(x, dx, e->v.n, width, row_of, s);
     }

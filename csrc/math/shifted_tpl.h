@@ -63,8 +63,12 @@ V_INLINE void K(claim_ahead)(const REAL *p) {
 V_INLINE void K(columns_rise)(const REAL *x, int64_t stride, int64_t rows, int64_t n, REAL *max,
                                 REAL *sum) {
     const vec before = v_load_n(max, n);
-    vec top = before;
-    for (int64_t i = 0; i < rows; i++) top = v_max(v_load_n(x + i * stride, n), top);
+    vec top = before, other = before;
+    for (int64_t i = 0; i < rows; i += 2) {
+        top = v_max(v_load_n(x + i * stride, n), top);
+        if (i + 1 < rows) other = v_max(v_load_n(x + (i + 1) * stride, n), other);
+    }
+    top = v_max(top, other);
     const vec shift = K(v_finite_or_zero)(top);
     vec even = v_load_n(sum, n) * K(exp_shifted)(before, shift), odd = {0};
     for (int64_t i = 0; i < rows; i += 2) {
@@ -288,19 +292,26 @@ V_INLINE vec K(rows_meet)(const REAL *x, const int add) {
     return v[0];
 }
 
-/* Of VL rows: the largest of each, exponentials below it, and their sums; where a row is -inf and
- * `masked`, below 0. Meanwhile asks for as much at `ahead` and, if not NULL, `result`. e may be x. */
-TILE_CALL K(vector_rows)(const REAL *x, REAL *e, const int masked, const REAL *ahead,
-                         const REAL *result, REAL *largest, REAL *sum) {
-    vec top = K(rows_meet)(x, 0);
-    if (masked) top = v_select(top == -V_INF, (vec){0}, top);
-    v_store(largest, top);
-    for (int64_t i = 0; i < VL; i++) {
-        K(fetch_ahead)(ahead + i * VL, 0, 1);
-        if (result != NULL) K(claim_ahead)(result + i * VL);
-        v_store(e + i * VL, K(exp_below)(v_load(x + i * VL) - v_set1(largest[i])));
+/* Of `units` times VL rows: the largest of each, exponentials below it, and their sums, those of a unit
+ * `step` behind those of the one before; where a row is -inf and `masked`, below 0. One thing of all
+ * units after the other: within a unit each waits for the last. Meanwhile asks for as much at `ahead`
+ * and, if not NULL, `result`. e may be x. */
+TILE_CALL K(vector_rows)(const REAL *x, REAL *e, int64_t units, const int masked, const REAL *ahead,
+                         const REAL *result, REAL *largest, REAL *sum, int64_t step) {
+    for (int64_t u = 0; u < units; u++) {
+        vec top = K(rows_meet)(x + u * VL * VL, 0);
+        if (masked) top = v_select(top == -V_INF, (vec){0}, top);
+        v_store(largest + u * step, top);
     }
-    v_store(sum, K(rows_meet)(e, 1));
+    for (int64_t r = 0; r < units * VL; r++) {
+        K(fetch_ahead)(ahead + r * VL, 0, 1);
+        if (result != NULL) K(claim_ahead)(result + r * VL);
+        const vec top = v_set1(largest[r / VL * step + r % VL]);
+        v_store(e + r * VL, K(exp_below)(v_load(x + r * VL) - top));
+    }
+    for (int64_t u = 0; u < units; u++) {
+        v_store(sum + u * step, K(rows_meet)(e + u * VL * VL, 1));
+    }
 }
 
 /* ---- rows: n >= VL contiguous elements ---- */
