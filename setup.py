@@ -65,7 +65,8 @@ SMALLER = {
     },
 }
 RUNTIME = [
-    f"csrc/runtime/{name}.c" for name in ("run", "cpu", "threads", "memory", "quota")
+    f"csrc/runtime/{name}.c"
+    for name in ("run", "cpu", "threads", "shares", "memory", "quota")
 ]
 KERNELS = sorted(path.stem for path in (ROOT / "csrc/kernels").glob("*_tpl.h"))
 INCLUDE = re.compile(r'^#include "(.+)"', re.MULTILINE)

@@ -13,6 +13,15 @@
  * begins. */
 #define PYAD_LINE_BYTES 64
 
+/* What a thread did of one run: the largest number of items that were shared out, how many of them it
+ * did, and how long it took, waiting for the others left out. */
+typedef struct {
+    int64_t items, own;
+    int64_t waited, worked; /* ns */
+    int64_t turns;          /* how many ranges it has begun to take in turns */
+    int brief;              /* nobody takes from another: what goes from cache to cache costs more */
+} team_tally;
+
 /* One thread's view of the team that runs a kernel. */
 typedef struct team {
     int64_t ith;        /* this thread */
@@ -20,7 +29,11 @@ typedef struct team {
     void *scratch;      /* this thread's own, 64-byte aligned, as the kernel's record asked */
     void *shared;       /* one for the whole team, 64-byte aligned */
     struct team_state *state;
+    const int64_t *cuts; /* nth + 1 places of TEAM_WHOLE where the threads' shares begin; NULL: even */
+    team_tally *tally;   /* NULL if nth is 1, and where only a part of the team is meant */
 } team;
+
+#define TEAM_WHOLE 65536
 
 /* All threads of the team meet here. */
 void team_barrier(const team *t);
@@ -31,14 +44,38 @@ int team_fail(const team *t, int64_t code, int64_t position, int64_t value, int6
 /* The code noted so far by any thread, 0 if none. Call after a barrier. */
 int team_failed(const team *t);
 
+/* Where of `count` items, which threads first .. last-1 share out, the part of thread `ith` begins, and
+ * for ith == last where they end. Faster threads have larger parts (runtime/shares.c), so no sum may be
+ * cut where parts are. */
+int64_t team_cut(const team *t, int64_t count, int64_t ith, int64_t first, int64_t last);
+
+/* Note that `own` of n items are this thread's, where a kernel does not ask team_range. */
+void team_note(const team *t, int64_t n, int64_t own);
+
 /* The part [*begin, *end) of n items that is this thread's, in whole blocks of `block` items. */
-static inline void team_range(const team *t, int64_t n, int64_t block, int64_t *begin,
-                              int64_t *end) {
-    int64_t blocks = (n + block - 1) / block;
-    *begin = blocks * t->ith / t->nth * block;
-    *end = blocks * (t->ith + 1) / t->nth * block;
-    if (*begin > n) *begin = n;
-    if (*end > n) *end = n;
+void team_range(const team *t, int64_t n, int64_t block, int64_t *begin, int64_t *end);
+
+/* n items in blocks, which the threads take in turns: each its own part from the front, in smaller and
+ * smaller pieces of `least` blocks or more, then what the others have not begun, from the back; in a brief
+ * run its own part at once. So none waits long for another that is slow or away. For loops whose pieces
+ * need little of each other; all threads take the same ranges in the same order. */
+typedef struct {
+    const team *team;
+    int64_t n, block, least, blocks;
+    int64_t number;    /* of the range in this run, from 1 */
+    int64_t own;       /* items taken */
+    int64_t next, end; /* of the piece that team_each goes through */
+} team_turns;
+
+team_turns team_take(const team *t, int64_t n, int64_t block, int64_t least);
+
+/* The next piece, or 0 if all is begun. */
+int team_next(team_turns *turns, int64_t *begin, int64_t *end);
+
+/* The next item, or -1. */
+static inline int64_t team_each(team_turns *turns) {
+    if (turns->next == turns->end && !team_next(turns, &turns->next, &turns->end)) return -1;
+    return turns->next++;
 }
 
 static inline int64_t pyad_numel(const pyad_array *a) {
@@ -72,6 +109,9 @@ typedef struct {
  * and where so many such kernels follow each other that waking them pays. */
 #define PYAD_WORK_GRAIN 131072
 #define PYAD_WORK_GRAIN_AWAKE 16384
+
+/* From so much work for each thread on, a run is measured, and threads take from each other. */
+#define PYAD_WORK_LONG (4 * PYAD_WORK_GRAIN)
 
 /* kernels.def's enumeration of the kernels */
 enum {

@@ -26,8 +26,8 @@
  * enters. gemm_strided chooses among several orders by sizes and strides alone. So the bits never
  * depend on the threads.
  *
- * Loops (after Goto and van de Geijn, BLIS): each thread takes its own rows and panels of columns;
- * rows by GEMM_MC and k by GEMM_KC, a block of A that stays in L2; panels of NR columns of B, each
+ * Loops (after Goto and van de Geijn, BLIS): bands of rows, of which the threads take panels of columns in
+ * turns; rows by GEMM_MC and k by GEMM_KC, a block of A that stays in L2; panels of NR columns of B, each
  * of which stays near L1; tiles of GEMM_MR x NR sums held in registers. A block of A is read where
  * it lies unless its rows displace each other in the caches. A panel of B is, too, if its rows are
  * whole lines; else the thread packs it for itself once a block: what other threads have packed
@@ -58,6 +58,9 @@
 #define GEMM_GROUP (GEMM_MR > 8 ? 5 : GEMM_MR)
 /* a value that is not to be computed anew from others */
 #define GEMM_KEEP(value) __asm__("" : "+r"(value))
+/* panels that a thread takes at a time: who takes them from another reads that one's rows of A from its
+ * cache, as long as two panels take */
+#define GEMM_TURN 4
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -415,18 +418,11 @@ GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
 
 /* ---- who does what ---- */
 
-/* How the threads share C: `down` x `across` parts, and the part of this thread. */
-typedef struct {
-    int64_t down, across, row, col;
-} K(gemm_grid);
-
-/* The grid whose largest part is the smallest; of equals the one with most threads over rows, whose
- * parts are A's and C's memory in order. `packing` is how many rows cost as much as packing a panel
- * of B for a block of rows. */
-static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, const team *t) {
-    K(gemm_grid) best = {1, 1, 0, 0};
-    int64_t least = INT64_MAX;
-    if (t->nth == 1) return best;
+/* How many bands of rows C is cut into, whose panels of columns the threads share out, so that the largest
+ * part is the smallest; of equals the most bands, whose parts are A's and C's memory in order. `packing` is
+ * how many rows cost as much as packing a panel of B for a block of rows. */
+static int64_t K(gemm_bands)(int64_t m, int64_t n, int64_t packing, const team *t) {
+    int64_t best = 1, least = INT64_MAX;
     for (int64_t down = t->nth; down >= 1; down--) {
         int64_t across = t->nth / down;
         int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
@@ -434,15 +430,10 @@ static K(gemm_grid) K(gemm_choose_grid)(int64_t m, int64_t n, int64_t packing, c
         int64_t cost = (rows + packing * pyad_ceil_div(rows, GEMM_MC_NOW)) * cols;
         if (cost < least) {
             least = cost;
-            best = (K(gemm_grid)){down, across, t->ith / across, t->ith % across};
+            best = down;
         }
     }
     return best;
-}
-
-/* Where part number `index` of `of` begins. */
-GEMM_INLINE int64_t K(gemm_cut)(int64_t count, int64_t index, int64_t of) {
-    return of == 1 ? count * index : count * index / of;
 }
 
 /* A length of nearly equal parts of `count`, at most `most` (a multiple of `unit`) each. */
@@ -579,23 +570,13 @@ static void K(gemm_do_block)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     }
 }
 
-static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
-                          const K(gemm_right) *b, const team *t, REAL *scratch) {
-    if (p->k == 0) {
-        K(gemm_empty)(p, t);
-        return;
-    }
-    int packs = b->pack != NULL || b->matrix.col != 1;
-    K(gemm_grid) grid = K(gemm_choose_grid)(p->m, p->n, packs ? 8 : 0, t);
-    if (t->ith >= grid.down * grid.across) return;
-    int64_t panels = pyad_ceil_div(p->n, GEMM_NR), pairs = pyad_ceil_div(p->m, 2);
-    int64_t row = K(gemm_cut)(pairs, grid.row, grid.down) * 2;
-    int64_t row_end = pyad_min(p->m, K(gemm_cut)(pairs, grid.row + 1, grid.down) * 2);
-    int64_t end = K(gemm_cut)(panels, grid.col + 1, grid.across);
+/* Rows row .. row_end-1 and panels begin .. end-1 of C. */
+static void K(gemm_do_part)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                            const K(gemm_right) *b, int64_t row, int64_t row_end, int64_t begin,
+                            int64_t end, REAL *scratch) {
     int64_t depth = K(gemm_even)(p->k, GEMM_KC, 1);
     int64_t rows = K(gemm_even)(row_end - row, GEMM_MC_NOW, GEMM_MR);
-    K(gemm_block) s = {.begin = K(gemm_cut)(panels, grid.col, grid.across),
-                       .several = rows < row_end - row};
+    K(gemm_block) s = {.begin = begin, .several = rows < row_end - row};
     for (; s.begin < end; s.begin = s.end) {
         s.end = pyad_min(end, s.begin + GEMM_NC_NOW / GEMM_NR);
         for (s.k = 0; s.k < p->k; s.k += s.depth) {
@@ -605,6 +586,27 @@ static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                 s.packed = s.row > row;
                 K(gemm_do_block)(p, a, b, &s, scratch);
             }
+        }
+    }
+}
+
+static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
+                          const K(gemm_right) *b, const team *t, REAL *scratch) {
+    if (p->k == 0) {
+        K(gemm_empty)(p, t);
+        return;
+    }
+    int packs = b->pack != NULL || b->matrix.col != 1;
+    int64_t bands = K(gemm_bands)(p->m, p->n, packs ? 8 : 0, t), begin, end;
+    int64_t panels = pyad_ceil_div(p->n, GEMM_NR), pairs = pyad_ceil_div(p->m, 2);
+    team_turns turns = team_take(t, bands * panels, 1, GEMM_TURN);
+    while (team_next(&turns, &begin, &end)) {
+        for (int64_t next; begin < end; begin = next) {
+            int64_t band = begin / panels, first = band * panels;
+            next = pyad_min(end, first + panels);
+            K(gemm_do_part)(p, a, b, pairs * band / bands * 2,
+                            pyad_min(p->m, pairs * (band + 1) / bands * 2), begin - first,
+                            next - first, scratch);
         }
     }
 }

@@ -72,8 +72,9 @@ typedef struct {
 /* run.c: the one door. The dtype of the first array that is present chooses the variant. nth > 0
  * runs the kernel with exactly so many threads (tests); 0 decides by its work and the setting. */
 int pyad_run(int64_t id, const char *args, int64_t nth);
-/* From now on, calls of this thread with nth 0 take exactly n threads; n = 0 ends that. */
-void pyad_set_exact_threads(int64_t n);
+/* From now on, calls of this thread with nth 0 take exactly n threads, with parts as even as their paces
+ * or very uneven ones; n = 0 ends that. */
+void pyad_set_exact_threads(int64_t n, int uneven);
 void pyad_last_error(pyad_error *error);
 
 /* A call prepared for arrays of one layout: `args` is all but the addresses, `nbytes` the size of

@@ -80,7 +80,7 @@ def test_values_and_gradients(case):
 def test_bits_do_not_depend_on_threads(name):
     results = []
     for threads in (1, 2, 5):
-        with native.exact_threads(threads), use_backend("native"):
+        with native.exact_threads(threads, uneven=threads > 2), use_backend("native"):
             results.append([each.tobytes() for each in run(CASES[name], np.float32)])
     assert results[0] == results[1] == results[2]
 

@@ -111,7 +111,7 @@ def test_values(case, function):
 def test_bits_do_not_depend_on_threads(name, function):
     results = []
     for threads in (1, 2, 5):
-        with native.exact_threads(threads), use_backend("native"):
+        with native.exact_threads(threads, uneven=threads > 2), use_backend("native"):
             results.append(function(CASES[name], np.float32).tobytes())
     assert results[0] == results[1] == results[2]
 

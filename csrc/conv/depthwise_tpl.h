@@ -417,15 +417,18 @@ static int64_t K(depthwise_line)(const K(depthwise_job) *job, im2col_pixel at, i
     return 1;
 }
 
-/* This thread's rows of the output pixels of a view. */
+/* Rows of the output pixels of a view, by the threads in turns. */
 static void K(depthwise_gather)(const K(depthwise_job) *job, const team *t) {
     int64_t begin, end, width = job->view->axis[2].count;
     K(depthwise_scratch) *scratch = t->scratch;
     if (im2col_pixels(job->view) == 0) return;
     memset(scratch->zeros, 0, sizeof scratch->zeros);
-    team_range(t, im2col_pixels(job->view) / width, 1, &begin, &end);
-    while (begin < end) {
-        begin += K(depthwise_line)(job, im2col_at(job->view, begin * width), end - begin, scratch);
+    team_turns turns = team_take(t, im2col_pixels(job->view) / width, 1, 2 * DEPTHWISE_LINES);
+    while (team_next(&turns, &begin, &end)) {
+        while (begin < end) {
+            im2col_pixel at = im2col_at(job->view, begin * width);
+            begin += K(depthwise_line)(job, at, end - begin, scratch);
+        }
     }
 }
 
@@ -514,8 +517,8 @@ static void K(depthwise_weight)(const im2col_view *v, const REAL *x, const REAL 
     int64_t rows = im2col_pixels(v) == 0 ? 0 : im2col_pixels(v) / v->axis[2].count;
     int64_t slabs = K(depthwise_slabs)(rows), begin, end;
     REAL *all = t->shared;
-    team_range(t, slabs, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    team_turns turns = team_take(t, slabs, 1, 1);
+    for (int64_t i; (i = team_each(&turns)) >= 0;) {
         K(depthwise_slab) s = {v, x, dy, all + i * size, padded, db != NULL};
         memset(s.sums, 0, (size_t)size * sizeof(REAL));
         for (int64_t r = rows * i / slabs; r < rows * (i + 1) / slabs; r++) K(depthwise_row)(&s, r);

@@ -1,10 +1,16 @@
 /* The output, and with the output's gradient as source the gradient of the image: all ranges
  * (range_tpl.h) of all views and groups, shared out to the threads by pixels, or by outputs where
- * pixels are few. The weight is packed first, by the whole team, unless it comes so.
+ * pixels are few. The weight is packed first, by the whole team, unless it comes so. Threads take pixels
+ * in turns.
  *
  * Small images have many zeros around them (18 % of the products of 3x3 on 7x7). There a tile
  * takes one place in MR images, and taps outside the image are left out of its sums (conv_inner).
  */
+
+#ifndef PYAD_CONV_GATHER
+#define PYAD_CONV_GATHER
+#define CONV_PIECE (1 << 20) /* products */
+#endif
 
 /* A range by the way that the job allows. */
 static void K(conv_part_of)(const K(conv_job) *job, int64_t pixel, int64_t pixels, int64_t column,
@@ -16,6 +22,12 @@ static void K(conv_part_of)(const K(conv_job) *job, int64_t pixel, int64_t pixel
     }
 }
 
+/* Tiles of a piece that a thread takes at a time: some microseconds' worth. */
+static int64_t K(conv_least)(const K(conv_job) *job) {
+    int64_t products = job->height * job->view->group_width * job->depth;
+    return pyad_min(CONV_TILES, CONV_PIECE / pyad_max(1, products) + 1);
+}
+
 /* This thread's part of a job: some of the tiles, or of the outputs where tiles are few. */
 static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team *t) {
     int64_t pixels = im2col_pixels(job->view), width = job->view->group_width;
@@ -23,8 +35,10 @@ static void K(conv_share)(const K(conv_job) *job, K(conv_scratch) *s, const team
     if (pixels < 2 * GEMM_MR * t->nth && width >= GEMM_NR * t->nth) {
         team_range(t, width, GEMM_NR, &begin, &end);
         if (begin < end) K(conv_part_of)(job, 0, pixels, begin, end - begin, s);
-    } else {
-        team_range(t, pixels, job->height, &begin, &end);
+        return;
+    }
+    team_turns turns = team_take(t, pixels, job->height, K(conv_least)(job));
+    while (team_next(&turns, &begin, &end)) {
         K(conv_part_of)(job, begin, end - begin, 0, width, s);
     }
 }

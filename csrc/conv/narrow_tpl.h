@@ -407,11 +407,10 @@ static void K(narrow_fill_block)(const K(narrow_job) *job, const narrow_block *a
 static void K(narrow_gather)(const conv_shape *s, const narrow_cut *c, const REAL *source,
                              const REAL *weight, const REAL *bias, REAL *out, const team *t) {
     K(narrow_job) job = {s, c, source, t->shared, bias, out};
-    int64_t begin, end;
     K(narrow_pack)(s, c, weight, t->shared, t);
     team_barrier(t);
-    team_range(t, c->depth.phases * c->groups * c->across, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    team_turns turns = team_take(t, c->depth.phases * c->groups * c->across, 1, 1);
+    for (int64_t i; (i = team_each(&turns)) >= 0;) {
         int64_t group = i / c->across;
         narrow_block at = {group % c->groups * VL, group / c->groups, i % c->across * c->columns};
         K(narrow_fill_block)(&job, &at, t->scratch);

@@ -12,6 +12,7 @@
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR
 #define PLANAR_LAST 4 /* channels that lie last, at most */
+#define PLANAR_TURN 4
 
 /* Whether the lines of an image lie so. */
 static inline int planar_is(const pyad_array *x) { return x->shape[1] > 1 && x->stride[1] != 1; }
@@ -98,17 +99,18 @@ static void K(planar_piece)(const conv_shape *s, const planar_order *order, cons
     }
 }
 
-/* out = activation(scale conv(x, weight) + bias + residual): this thread's pieces. */
+/* out = activation(scale conv(x, weight) + bias + residual), by the threads in turns, PLANAR_TURN pieces
+ * or more at a time. */
 static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const REAL *packed,
                             const K(epilogue) *end, REAL *out, const team *t) {
     K(planar_scratch) *scratch = t->scratch;
     im2col_view v = conv_view_forward(s);
     planar_order order = planar_order_of(s, last);
-    int64_t width = s->axis[2].out, across = pyad_ceil_div(width, PYAD_PLANAR_PIXELS), begin, past;
+    int64_t width = s->axis[2].out, across = pyad_ceil_div(width, PYAD_PLANAR_PIXELS);
     if (im2col_pixels(&v) == 0) return;
     K(planar_offsets)(s, &order, scratch->offsets);
-    team_range(t, im2col_pixels(&v) / width * across, 1, &begin, &past);
-    for (int64_t i = begin; i < past; i++) {
+    team_turns turns = team_take(t, im2col_pixels(&v) / width * across, 1, PLANAR_TURN);
+    for (int64_t i; (i = team_each(&turns)) >= 0;) {
         int64_t line = i / across, w = i % across * PYAD_PLANAR_PIXELS;
         int64_t pixels = pyad_min(PYAD_PLANAR_PIXELS, width - w);
         im2col_pixel at = im2col_at(&v, line * width);

@@ -4,7 +4,7 @@
  *
  * Pixels are cut into slabs, as many as the shape says; slab, range of k and range of o make an
  * item of work with sums of its own, and the slabs are added in order at the end. Loops: items,
- * shared out to the threads; blocks of about CONV_PIXELS pixels, each summed from zero, so that
+ * which the threads take in turns; blocks of about CONV_PIXELS pixels, each summed from zero, so that
  * rounding errors stay small; parts of the columns, whose rows are copied into L2; panels of NR
  * outputs; tiles of MR columns.
  */

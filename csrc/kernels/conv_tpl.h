@@ -218,8 +218,8 @@ static int K(conv_bwd_w)(const void *args, const team *t) {
     /* what tiles read beyond a part's columns, for a row that goes aside, must be finite */
     memset(scratch->rows, 0, sizeof scratch->rows);
     memset(scratch->aside, 0, sizeof scratch->aside);
-    team_range(t, items, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    team_turns turns = team_take(t, items, 1, 1);
+    for (int64_t i; (i = team_each(&turns)) >= 0;) {
         K(conv_weight_item)(&v, &c, a->x.data, a->dy.data, all, i, db != NULL, scratch);
     }
     team_barrier(t);

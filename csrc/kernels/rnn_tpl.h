@@ -31,6 +31,8 @@
 #define RNN_ROWS (4 * GEMM_MR)
 /* threads share out sequences from so many for each */
 #define RNN_ROWS_FOR_THREAD 8
+/* a sequence's weight among what threads share out */
+#define RNN_WEIGHT (1 << 20)
 /* and units from so many products of a step for each, which take a few microseconds */
 #define RNN_PRODUCTS_FOR_THREAD 65536
 /* between the rows of a buffer, so that they do not meet in one set of the L1 cache */

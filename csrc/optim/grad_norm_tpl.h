@@ -63,7 +63,7 @@ static double K(sum_of_sizes)(const REAL *g, int64_t n, double scale, int square
 /* Part i of OPTIM_PARTS of each tensor: the largest size (p = 0), or the sum of the sizes (1) or
  * their squares (2), each size times `scale`. */
 static double K(norm_of_part)(const pyad_array *grads, int64_t part, double p, double scale) {
-    const team as_thread = {part, OPTIM_PARTS, NULL, NULL, NULL};
+    const team as_thread = {.ith = part, .nth = OPTIM_PARTS};
     K(walk) w = K(walk_part)(grads, &as_thread);
     double r = 0;
     while (K(walk_next)(&w)) {

@@ -127,14 +127,17 @@ typedef struct {
     int together; /* the threads share the units and meet after each step */
 } K(rnn_part);
 
-/* The sequence before which `share` of `of` of all rows lie: long ones come first. */
-static int64_t K(rnn_cut)(const K(rnn) *r, int64_t share, int64_t of) {
-    if (r->offsets == NULL) return r->batch * share / of;
-    int64_t wanted = r->rows * share / of, done = 0, b = 0;
+/* The sequence at which the part of thread `ith` of all rows begins: long ones come first. */
+static int64_t K(rnn_cut)(const K(rnn) *r, const team *t, int64_t ith) {
+    /* a tile of an odd number of rows is two */
+    if (r->offsets == NULL) {
+        return pyad_min(r->batch, 2 * team_cut(t, pyad_ceil_div(r->batch, 2), ith, 0, t->nth));
+    }
+    int64_t wanted = team_cut(t, r->rows, ith, 0, t->nth), done = 0, b = 0;
     for (int64_t length = r->steps; b < r->batch && done < wanted; b++, done += length) {
         while (length > 0 && !K(rnn_active)(r, length - 1, b, b + 1)) length--;
     }
-    return share == of ? r->batch : b;
+    return ith == t->nth ? r->batch : b;
 }
 
 static K(rnn_part) K(rnn_share)(const K(rnn) *r, const team *t) {
@@ -142,10 +145,12 @@ static K(rnn_part) K(rnn_share)(const K(rnn) *r, const team *t) {
     K(rnn_part) p = {0, r->batch, 0, panels, 0};
     if (t->nth == 1) return p;
     if (r->batch >= RNN_ROWS_FOR_THREAD * t->nth) {
-        p.begin = K(rnn_cut)(r, t->ith, t->nth);
-        p.end = K(rnn_cut)(r, t->ith + 1, t->nth);
+        p.begin = K(rnn_cut)(r, t, t->ith);
+        p.end = K(rnn_cut)(r, t, t->ith + 1);
+        /* the steps take most of the time, whatever else is shared out */
+        team_note(t, r->batch * RNN_WEIGHT, (p.end - p.begin) * RNN_WEIGHT);
     } else {
-        p.first = panels * t->ith / t->nth;
+        p.first = panels * t->ith / t->nth; /* panels are few, so parts are even */
         p.last = panels * (t->ith + 1) / t->nth;
         p.together = 1;
     }

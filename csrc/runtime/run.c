@@ -72,17 +72,19 @@ static int64_t round_up(int64_t nbytes) {
 }
 
 /* Run with scratch from the team if the caller holds it, else its own. */
-static int run_kernel(const pyad_kernel *kernel, const void *args, int64_t nth, int held) {
-    int64_t scratch = round_up(kernel->scratch(args, nth));
-    int64_t shared = round_up(kernel->shared(args, nth));
-    int64_t total = scratch * nth + shared;
-    char *memory = NULL;
+static int run_kernel(int64_t id, const pyad_kernel *kernel, const void *args, int64_t nth,
+                      int held) {
+    pyad_task task = {.kernel = id, .run = kernel->run, .args = args};
+    task.scratch = round_up(kernel->scratch(args, nth));
+    task.shared = round_up(kernel->shared(args, nth));
+    if (nth > 1) task.work = kernel->work(args, 1);
+    int64_t total = task.scratch * nth + task.shared;
     if (total > 0) {
-        memory = held ? pyad_team_scratch(total) : pyad_allocate(total);
-        if (memory == NULL) return fail(PYAD_ERROR_MEMORY, 0, total, 0);
+        task.memory = held ? pyad_team_scratch(total) : pyad_allocate(total);
+        if (task.memory == NULL) return fail(PYAD_ERROR_MEMORY, 0, total, 0);
     }
-    int status = pyad_team_run(kernel->run, args, nth, memory, scratch, shared, &last_error);
-    if (!held && memory != NULL) pyad_free(memory);
+    int status = pyad_team_run(&task, nth, &last_error);
+    if (!held && task.memory != NULL) pyad_free(task.memory);
     return status;
 }
 
@@ -99,15 +101,18 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
     if (nth <= 0) nth = exact_threads;
     nth = nth > 0 ? pyad_min(nth, PYAD_MAX_THREADS) : threads_for(kernel, args);
     if (nth == 1 && kernel->scratch(args, 1) + kernel->shared(args, 1) == 0) {
-        return run_kernel(kernel, args, 1, 0);
+        return run_kernel(id, kernel, args, 1, 0);
     }
     int held = pyad_team_acquire();
-    int status = run_kernel(kernel, args, held ? nth : 1, held);
+    int status = run_kernel(id, kernel, args, held ? nth : 1, held);
     if (held) pyad_team_release();
     return status;
 }
 
-void pyad_set_exact_threads(int64_t n) { exact_threads = n; }
+void pyad_set_exact_threads(int64_t n, int uneven) {
+    exact_threads = n;
+    pyad_team_uneven(uneven);
+}
 
 /* ---- prepared calls ---- */
 

@@ -1,9 +1,11 @@
-/* What runs kernels: the door (run.c), the tables (cpu.c), the worker team (threads.c), kept memory
- * (memory.c) and what the system allows (quota.c). Here is what they know of each other; kernels do not
+/* What runs kernels: the door (run.c), the tables (cpu.c), the worker team (threads.c), what each of it
+ * gets to do (shares.c), kept memory (memory.c) and what the system allows (quota.c). Here is what they know of each other; kernels do not
  * include it.
  */
 #ifndef PYAD_RUNTIME_H
 #define PYAD_RUNTIME_H
+
+#include <stdatomic.h>
 
 #include "core.h"
 
@@ -29,11 +31,36 @@ void *pyad_team_scratch(int64_t nbytes);
 /* Free the kept scratch, unless the team is busy. */
 void pyad_team_drop_scratch(void);
 
-/* Run a kernel on nth threads of the team that the caller holds, or alone (nth == 1, which needs no
- * team). Each thread gets `scratch` bytes of `memory`, after the `shared` bytes for all; both sizes
- * are multiples of PYAD_LINE_BYTES. Returns the kernel's status and fills error if it is not 0. */
-int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
-                  int64_t shared, pyad_error *error);
+/* A run: the kernel's number and function, its work as its record counts it. Each thread gets `scratch`
+ * bytes of `memory`, after the `shared` bytes for all; both sizes are multiples of PYAD_LINE_BYTES. */
+typedef struct {
+    int64_t kernel;
+    pyad_kernel_fn run;
+    const void *args;
+    int64_t work;
+    char *memory;
+    int64_t scratch, shared;
+} pyad_task;
+
+/* Run it on nth threads of the team that the caller holds, or alone (nth == 1, which needs no team).
+ * Returns the kernel's status and fills error if it is not 0. */
+int pyad_team_run(const pyad_task *task, int64_t nth, pyad_error *error);
+
+/* From now on the calling thread's runs have parts of very different sizes, to show that bits do not
+ * depend on them (tests); 0 ends that. */
+void pyad_team_uneven(int uneven);
+
+/* Thread i's word of team_take, 0 when a run begins. */
+_Atomic uint64_t *pyad_turn_word(int64_t i);
+
+/* shares.c, for who holds the team */
+
+/* Where the shares of nth threads of a kernel's work begin, as team.cuts has it. */
+const int64_t *pyad_shares(int64_t kernel, int64_t nth);
+const int64_t *pyad_shares_uneven(int64_t nth);
+
+/* Learn from what nth > 1 threads did in one run of a kernel. */
+void pyad_shares_learn(int64_t kernel, int64_t nth, const team_tally *const *tallies);
 
 /* quota.c: what control groups allow this process; 0 if they do not limit it. `root` stands for
  * "/sys/fs/cgroup" and `self` for "/proc/self/cgroup"; tests put their own. */

@@ -55,16 +55,15 @@ struct team_state {
     pyad_error error;
     gate *meeting; /* team_barrier's; NULL when one thread runs alone */
     _Atomic int64_t *arrived;
+    int brief; /* and so not measured */
 };
 
 typedef struct {
-    pyad_kernel_fn run;
-    const void *args;
+    pyad_task task;
     int64_t nth;
-    char *memory;
-    int64_t scratch;
-    int64_t shared;
     struct team_state *state;
+    const int64_t *cuts;
+    int brief;
 } job;
 
 typedef struct {
@@ -75,6 +74,8 @@ typedef struct {
     int64_t ith;
     int64_t moved; /* when it last changed its processor by itself */
     _Alignas(PYAD_LINE_BYTES) _Atomic int32_t place; /* the processor last seen under it; -1: unknown */
+    team_tally tally; /* of the last run */
+    _Alignas(PYAD_LINE_BYTES) _Atomic uint64_t turn; /* which of its blocks others may take */
 } worker;
 
 static struct {
@@ -91,10 +92,11 @@ static struct {
     _Atomic int32_t stopping;
     char *scratch;
     int64_t scratch_bytes;
-    worker workers[PYAD_MAX_THREADS]; /* of the first, the caller, only the place is used */
+    worker workers[PYAD_MAX_THREADS]; /* of the first, the caller, no mailbox and no thread */
 } crew = {.held = ATOMIC_FLAG_INIT};
 
 static _Atomic int64_t num_threads; /* the setting; 0: not asked for yet */
+static _Thread_local int uneven_parts;
 
 /* ---- waiting ---- */
 
@@ -253,7 +255,9 @@ void team_barrier(const team *t) {
         take_place(t->ith);
         gate_set(s->meeting, passed + 1);
     } else {
+        int64_t before = s->brief ? 0 : now();
         gate_wait(s->meeting, passed, t->ith);
+        if (!s->brief) t->tally->waited += now() - before;
     }
 }
 
@@ -275,10 +279,22 @@ int team_failed(const team *t) {
 /* ---- workers ---- */
 
 static void run_part(const job *j, int64_t ith) {
-    char *scratch = j->memory != NULL ? j->memory + j->shared + ith * j->scratch : NULL;
-    team t = {ith, j->nth, scratch, j->memory, j->state};
-    int status = j->run(j->args, &t);
+    const pyad_task *k = &j->task;
+    char *scratch = k->memory != NULL ? k->memory + k->shared + ith * k->scratch : NULL;
+    team_tally *tally = j->nth > 1 ? &crew.workers[ith].tally : NULL;
+    team t = {ith, j->nth, scratch, k->memory, j->state, j->cuts, tally};
+    if (tally != NULL) *tally = (team_tally){.brief = j->brief};
+    int status = k->run(k->args, &t);
     if (status != PYAD_OK && !team_failed(&t)) team_fail(&t, status, INT64_MAX, 0, 0);
+}
+
+/* The same by the thread whose part it is, which tells how long it took. */
+static void run_own_part(const job *j, int64_t ith) {
+    int64_t begun = j->brief ? 0 : now();
+    run_part(j, ith);
+    if (j->brief) return;
+    team_tally *tally = &crew.workers[ith].tally;
+    tally->worked = now() - begun - tally->waited;
 }
 
 /* Take the part of worker w in a run, unless it was begun. A worker that comes so late that the run
@@ -303,7 +319,7 @@ static void *work(void *argument) {
         if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
         if (!begin_part(self, seen)) continue;
         spread_out(self);
-        run_part(&crew.job, self->ith);
+        run_own_part(&crew.job, self->ith);
         /* the job may be overwritten as soon as the last part is through here */
         if (end_part()) gate_set(&crew.done, seen);
     }
@@ -421,7 +437,7 @@ void pyad_team_drop_scratch(void) {
 static void run_left_parts(const job *j, int64_t number) {
     for (int64_t i = j->nth - 1; i > 0; i--) {
         if (!begin_part(&crew.workers[i], number)) continue;
-        run_part(j, i);
+        run_part(j, i); /* `worked` stays 0: another's pace says nothing of its own */
         if (end_part()) gate_set(&crew.done, number);
     }
 }
@@ -435,19 +451,40 @@ static void run_on_workers(const job *j) {
     take_place(0);
     atomic_store_explicit(&crew.pending, j->nth - 1, memory_order_relaxed);
     for (int64_t i = 1; i < j->nth; i++) gate_set(&crew.workers[i].mailbox, number);
-    run_part(j, 0);
+    run_own_part(j, 0);
     if (!gate_moved(&crew.done, number - 1)) run_left_parts(j, number);
     gate_wait(&crew.done, number - 1, 0);
 }
 
-int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memory, int64_t scratch,
-                  int64_t shared, pyad_error *error) {
+_Atomic uint64_t *pyad_turn_word(int64_t i) {
+    return &crew.workers[i].turn;
+}
+
+/* The next run counts its ranges from 1 again. */
+static void forget_turns(int64_t nth) {
+    if (crew.workers[0].tally.turns == 0) return;
+    for (int64_t i = 0; i < nth; i++) {
+        atomic_store_explicit(&crew.workers[i].turn, 0, memory_order_relaxed);
+    }
+}
+
+static void learn_shares(int64_t kernel, int64_t nth) {
+    const team_tally *tallies[PYAD_MAX_THREADS];
+    for (int64_t i = 0; i < nth; i++) tallies[i] = &crew.workers[i].tally;
+    pyad_shares_learn(kernel, nth, tallies);
+}
+
+int pyad_team_run(const pyad_task *task, int64_t nth, pyad_error *error) {
     struct team_state state = {.lock = ATOMIC_FLAG_INIT, .meeting = &crew.meeting,
                                .arrived = &crew.arrived};
-    job j = {run, args, nth, memory, scratch, shared, &state};
+    job j = {.task = *task, .nth = nth, .state = &state};
     if (nth > 1) j.nth = pyad_min(nth, start_workers(nth));
     if (j.nth > 1) {
+        j.cuts = uneven_parts ? pyad_shares_uneven(j.nth) : pyad_shares(task->kernel, j.nth);
+        j.brief = state.brief = !uneven_parts && task->work / j.nth < PYAD_WORK_LONG;
         run_on_workers(&j);
+        forget_turns(j.nth);
+        if (!j.brief) learn_shares(task->kernel, j.nth);
     } else {
         run_part(&j, 0);
     }
@@ -455,6 +492,8 @@ int pyad_team_run(pyad_kernel_fn run, const void *args, int64_t nth, char *memor
     if (status != PYAD_OK) *error = state.error;
     return status;
 }
+
+void pyad_team_uneven(int uneven) { uneven_parts = uneven; }
 
 /* ---- how many ---- */
 

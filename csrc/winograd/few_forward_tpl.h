@@ -1,8 +1,8 @@
 /* The output where tiles are few: mapped weights would be written and read once or twice, so they
  * had better not leave the thread's cache.
  *
- * Loops: all windows are mapped first, by the team; then each thread takes its own panels of
- * columns, channels by WINOGRAD_DEPTH, whose weights it maps; the points, vectors of columns,
+ * Loops: all windows are mapped first, by the team; then panels of columns, which the threads take in
+ * turns; channels by WINOGRAD_DEPTH, whose weights it maps; the points, vectors of columns,
  * tiles.
  */
 
@@ -49,8 +49,21 @@ static void K(winograd_add_panel)(const K(winograd_job) *job, int64_t tiles, int
     }
 }
 
-/* All windows are mapped first; then each thread takes its own panels of columns, and maps and
- * uses the weights of WINOGRAD_DEPTH channels at a time. */
+/* A panel of columns, whose weights are mapped and used for WINOGRAD_DEPTH channels at a time. */
+static void K(winograd_few_panel)(const K(winograd_job) *job, const K(winograd_weights) *w,
+                                  int64_t panel, REAL *mapped) {
+    const winograd_shape *s = job->shape;
+    int64_t tiles = winograd_tiles(s), column = panel * WINOGRAD_WIDTH;
+    int64_t columns = pyad_min(WINOGRAD_WIDTH, s->columns - column);
+    for (int64_t c = 0; c < s->channels; c += WINOGRAD_DEPTH) {
+        int64_t count = pyad_min(WINOGRAD_DEPTH, s->channels - c);
+        K(winograd_map_weights)(w, s->step, panel, c, count, mapped, WINOGRAD_POINT);
+        K(winograd_add_panel)(job, tiles, c, count, columns, mapped);
+    }
+    K(winograd_map_sums)(job, 0, tiles, column, columns);
+}
+
+/* All windows are mapped first; then the threads take panels of columns in turns. */
 static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) *w,
                                 const team *t) {
     const winograd_shape *s = job->shape;
@@ -63,15 +76,8 @@ static void K(winograd_run_few)(K(winograd_job) *job, const K(winograd_weights) 
     team_range(t, tiles, 1, &begin, &end);
     K(winograd_map_windows)(s, &x, begin, end - begin, WINOGRAD_ALL_ROWS, &job->v, begin);
     team_barrier(t);
-    team_range(t, pyad_ceil_div(s->columns, WINOGRAD_WIDTH), 1, &begin, &end);
-    for (int64_t panel = begin; panel < end; panel++) {
-        int64_t column = panel * WINOGRAD_WIDTH;
-        int64_t columns = pyad_min(WINOGRAD_WIDTH, s->columns - column);
-        for (int64_t c = 0; c < s->channels; c += WINOGRAD_DEPTH) {
-            int64_t count = pyad_min(WINOGRAD_DEPTH, s->channels - c);
-            K(winograd_map_weights)(w, s->step, panel, c, count, mapped, WINOGRAD_POINT);
-            K(winograd_add_panel)(job, tiles, c, count, columns, mapped);
-        }
-        K(winograd_map_sums)(job, 0, tiles, column, columns);
+    team_turns turns = team_take(t, pyad_ceil_div(s->columns, WINOGRAD_WIDTH), 1, 1);
+    for (int64_t panel; (panel = team_each(&turns)) >= 0;) {
+        K(winograd_few_panel)(job, w, panel, mapped);
     }
 }

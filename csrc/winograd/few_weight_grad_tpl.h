@@ -58,15 +58,14 @@ static void K(winograd_sum_square)(const K(winograd_block) *v, const K(winograd_
     }
 }
 
-/* This thread's squares, mapped to weights. */
+/* Squares, by the threads in turns, mapped to weights. */
 static void K(winograd_do_squares)(const winograd_shape *s, const winograd_bwd_w_args *a,
                                    const K(winograd_block) *v, const K(winograd_block) *w,
                                    const team *t) {
     K(winograd_squares) q = K(winograd_squares_of)(s);
     REAL *sums = t->scratch, *dw = a->dw.data, *db = a->db.data;
-    int64_t begin, end;
-    team_range(t, q.down * q.across, 1, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    team_turns turns = team_take(t, q.down * q.across, 1, q.span);
+    for (int64_t i; (i = team_each(&turns)) >= 0;) {
         int64_t first = i / (q.span * q.down) * q.span;
         int64_t place = i - first * q.down, width = pyad_min(q.span, q.across - first);
         int64_t panel = place / width, column = (first + place % width) * GEMM_NR;

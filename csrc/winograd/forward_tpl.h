@@ -1,8 +1,8 @@
 /* The output, tile by tile.
  *
  * Loops: columns by groups whose mapped weights fit the cache that threads share (mapped by the
- * team, one barrier, or `packed`); each thread's own tiles, or columns where tiles are few,
- * WINOGRAD_TILES at a time, whose windows it maps; WINOGRAD_SPAN columns, for which it runs the
+ * team, one barrier, or `packed`); tiles, which the threads take in turns, or their own columns where
+ * tiles are few, WINOGRAD_TILES at a time, whose windows it maps; WINOGRAD_SPAN columns, for which it runs the
  * products of each point (tiles x channels times channels x columns) and maps the sums to pixels
  * (A' m A). The maps would wait for memory most of their time; so while products run, which need little of it,
  * the pixels of the next windows and those to be written are asked for.
@@ -205,10 +205,10 @@ static void K(winograd_share)(const K(winograd_job) *job, const team *t) {
     if (tiles < 2 * GEMM_MR * t->nth && job->columns >= WINOGRAD_WIDTH * t->nth) {
         team_range(t, job->columns, WINOGRAD_WIDTH, &begin, &end);
         K(winograd_run)(job, 0, tiles, begin, end);
-    } else {
-        team_range(t, tiles, 2, &begin, &end);
-        K(winograd_run)(job, begin, end, 0, job->columns);
+        return;
     }
+    team_turns turns = team_take(t, tiles, 2, WINOGRAD_TILES(job->shape) / 4);
+    while (team_next(&turns, &begin, &end)) K(winograd_run)(job, begin, end, 0, job->columns);
 }
 
 /* All columns, by groups. */

@@ -107,18 +107,32 @@ typedef struct {
     int64_t count; /* of points */
 } K(winograd_task);
 
+/* The rows of points of part `part` of `parts` of the team, of so many threads each. Of two parts the
+ * faster one may have more of them. */
+static int K(winograd_rows_of)(int64_t part, int64_t parts, int64_t members, const team *t) {
+    static const int thirds[3] = {1 | 8, 2, 4}, first[WINOGRAD_SIDE] = {0, 1, 2, 1 | 2, 2 | 4, 1 | 2 | 4};
+    if (parts == 1) return WINOGRAD_ALL_ROWS;
+    if (parts == 3) return thirds[part];
+    int64_t count = team_cut(t, WINOGRAD_SIDE, members, 0, t->nth);
+    int rows = first[pyad_max(1, pyad_min(WINOGRAD_SIDE - 1, count))];
+    return part == 0 ? rows : WINOGRAD_ALL_ROWS & ~rows;
+}
+
 /* Rows of points need nothing of each other: two or three parts of the team, if its threads are that
  * many or a multiple of it. */
 static K(winograd_task) K(winograd_task_of)(const team *t) {
-    static const int parts_rows[3][3] = {{WINOGRAD_ALL_ROWS}, {1 | 2, 4 | 8}, {1 | 8, 2, 4}};
     static const int bits[WINOGRAD_SIDE] = {1, 2, 2, 4, 4, 8};
     int64_t parts = t->nth % 2 == 0 ? 2 : t->nth % 3 == 0 ? 3 : 1, members = t->nth / parts;
-    K(winograd_task) p = {.team = *t, .rows = parts_rows[parts - 1][t->ith / members]};
+    K(winograd_task) p = {.team = *t};
+    p.rows = K(winograd_rows_of)(t->ith / members, parts, members, t);
     p.team.ith = t->ith % members;
     p.team.nth = members;
+    p.team.cuts = NULL;
+    p.team.tally = NULL;
     for (int point = 0; point < WINOGRAD_POINTS; point++) {
         if (p.rows & bits[point / WINOGRAD_SIDE]) p.points[p.count++] = point;
     }
+    team_note(t, WINOGRAD_POINTS * members, p.count);
     return p;
 }
 

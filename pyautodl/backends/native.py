@@ -78,7 +78,7 @@ kernels: dict[str, frozenset[int]] = {}
 # kernel -> (number in C, reads, writes, ints, floats)
 _signatures: dict[str, tuple[int, int, int, int, int]] = {}
 
-_exact_threads = 0
+_exact_threads = (0, False)  # how many, 0: as the work asks; whether uneven
 
 # an array's element type, shape and strides as C has them; None: absent
 _Layout = bytes | None
@@ -383,20 +383,25 @@ def available_cpus() -> int:
 
 
 @contextmanager
-def exact_threads(n: int) -> Iterator[None]:
+def exact_threads(n: int, uneven: bool = False) -> Iterator[None]:
     """Run every kernel of the block with exactly `n` threads, however small it is.
 
     For tests: by themselves small kernels stay on the caller's thread.
+
+    Args:
+        n: how many threads.
+        uneven: give them parts of very different sizes, not in proportion to
+            their paces.
     """
     global _exact_threads
     before = _exact_threads
-    _exact_threads = _checked_threads(n, "exact_threads: n")
-    _lib.pyad_set_exact_threads(_exact_threads)
+    _exact_threads = (_checked_threads(n, "exact_threads: n"), uneven)
+    _lib.pyad_set_exact_threads(*_exact_threads)
     try:
         yield
     finally:
         _exact_threads = before
-        _lib.pyad_set_exact_threads(before)
+        _lib.pyad_set_exact_threads(*before)
 
 
 # ---- instruction sets ----

@@ -1,4 +1,4 @@
-/* The worker team: who takes part, barriers, ranges, errors, fork, a busy team, too many threads. */
+/* The worker team: who takes part, barriers, errors, fork, a busy team, too many threads. */
 #include "testing.h"
 
 #include <pthread.h>
@@ -22,7 +22,7 @@ typedef struct {
 /* Take the team and run `kernel` on nth threads. */
 static int run_team(pyad_kernel_fn kernel, probe *p, int64_t nth, pyad_error *error) {
     assert_true(pyad_team_acquire());
-    int status = pyad_team_run(kernel, p, nth, NULL, 0, 0, error);
+    int status = pyad_team_run(&(pyad_task){.run = kernel, .args = p}, nth, error);
     pyad_team_release();
     return status;
 }
@@ -161,29 +161,6 @@ static void test_barriers_do_not_give_turns_to_busy_threads(void **state) {
     assert_true(took < MEETINGS * 375000);
 }
 
-/* ---- range ---- */
-
-static void test_range_covers_everything_once_in_whole_blocks(void **state) {
-    (void)state;
-    for (int64_t n = 0; n < 70; n++) {
-        for (int64_t nth = 1; nth < 9; nth++) {
-            for (int64_t block = 1; block < 20; block += 3) {
-                int64_t next = 0;
-                for (int64_t ith = 0; ith < nth; ith++) {
-                    team t = {.ith = ith, .nth = nth};
-                    int64_t begin, end;
-                    team_range(&t, n, block, &begin, &end);
-                    assert_int_equal(begin, next);
-                    assert_true(begin <= end);
-                    assert_true(begin == n || begin % block == 0);
-                    next = end;
-                }
-                assert_int_equal(next, n);
-            }
-        }
-    }
-}
-
 /* ---- errors ---- */
 
 static int fail_at(const void *args, const team *t) {
@@ -262,7 +239,9 @@ static void test_scratch_is_each_threads_own(void **state) {
     assert_true(pyad_team_acquire());
     char *memory = pyad_team_scratch(SHARED + nth * SCRATCH);
     assert_non_null(memory);
-    assert_int_equal(pyad_team_run(write_scratch, &p, nth, memory, SCRATCH, SHARED, &error), 0);
+    const pyad_task task = {.run = write_scratch, .args = &p, .memory = memory, .scratch = SCRATCH,
+                            .shared = SHARED};
+    assert_int_equal(pyad_team_run(&task, nth, &error), 0);
     /* what is there already serves smaller requests */
     assert_ptr_equal(pyad_team_scratch(SHARED), memory);
     pyad_team_release();
@@ -358,7 +337,7 @@ static int in_child(void) {
     probe p = {0};
     pyad_error error;
     if (!pyad_team_acquire()) return 1;
-    int status = pyad_team_run(meet_often, &p, 3, NULL, 0, 0, &error);
+    int status = pyad_team_run(&(pyad_task){.run = meet_often, .args = &p}, 3, &error);
     pyad_team_release();
     caller c = {0, 2};
     pool_often(&c);
@@ -457,7 +436,6 @@ int main(void) {
         cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_oversubscribed_team),
         cmocka_unit_test(test_barriers_do_not_give_turns_to_busy_threads),
-        cmocka_unit_test(test_range_covers_everything_once_in_whole_blocks),
         cmocka_unit_test(test_lowest_position_wins),
         cmocka_unit_test(test_status_without_team_fail_is_reported),
         cmocka_unit_test(test_scratch_is_each_threads_own),
