@@ -53,14 +53,14 @@ if os.environ.get("PYAUTODL_BUILD_ISAS"):
     ISAS = {name: ISAS[name] for name in os.environ["PYAUTODL_BUILD_ISAS"].split(",")}
 # What would make the wheel larger without need: copies of the loops of reductions for each
 # answer to a question asked inside them (0.1 MB, no slower without), all that -O3 writes out
-# anew of images read at places (half of them, no slower without), and of four families of
-# integer work in the table of the oldest x86 machines (0.2 MB).
+# anew of images read at places (half of them, no slower without), and of families of whole
+# numbers, small functions and images in the table of the oldest x86 machines (0.2 MB).
 SMALLER = {
     **{(isa, "reduce_tpl"): ["-fno-unswitch-loops"] for isa in ISAS if isa != "base"},
     **{(isa, "grid_sample_tpl"): ["-O2"] for isa in ISAS},
     **{
         ("base", f"{family}_tpl"): ["-O2"]
-        for family in ("copy", "index", "reduce", "sort")
+        for family in ("augment", "copy", "eltwise", "index", "interpolate", "reduce", "sort")
         if X86
     },
 }
