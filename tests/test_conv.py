@@ -621,6 +621,32 @@ def test_groups_with_one_channel_on_one_side(x, weight, transposed, bias, backen
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("weight", [(20, 3, 3, 3), (60, 1, 3, 3)])
+@pytest.mark.parametrize("following", [nn.Identity, nn.Sigmoid, nn.ReLU])
+def test_groups_with_one_channel_on_one_side_give_the_bits_of_training(
+    weight, bias, following
+):
+    groups, outputs = 20, weight[0]
+    conv = nn.Conv2d(20 * weight[1], outputs, 3, padding=1, groups=groups, bias=bias)
+    model = nn.Sequential(conv, following())
+    x = ad.tensor(numbers(2, 20 * weight[1], 9, 8, dtype=np.float32))
+    trained = model(x).detach().numpy()
+    alone = conv(x).detach().numpy()
+    with ad.no_grad():
+        for _ in range(3):  # the first ones may prepare something
+            assert np.array_equal(model(x).numpy(), trained)
+            assert np.array_equal(conv(x).numpy(), alone)
+
+
+@pytest.mark.parametrize("weight", [(), (4,), (4, 1, 3), (4, 1, 3, 3, 3)])
+def test_a_weight_of_other_axes_is_explained_with_groups(weight):
+    with pytest.raises(ShapeError, match="conv2d"):
+        F.conv2d(ad.ones(1, 2, 5, 5), ad.ones(weight), groups=2)
+    with ad.no_grad(), pytest.raises(ShapeError, match="conv2d"):
+        F.conv2d(ad.ones(1, 2, 5, 5), ad.ones(weight), groups=2)
+
+
 def test_a_depthwise_convolution_with_several_outputs_a_channel_is_explained():
     found = ad.explain_conv((2, 20, 9, 8), (60, 1, 3, 3), padding=1, groups=20)
     assert found.algorithm == "depthwise"

@@ -120,17 +120,29 @@ def _conv(
     axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any
 ) -> Tensor:
     attrs = _attributes(axes, input, weight, *numbers)
-    multiplied = (
-        numbers[3] != 1 and weight.shape[1] == 1 and weight.shape[0] != numbers[3]
-    )
-    if not MODE.enabled and input.ndim == axes + 2 and not multiplied:
-        # the weights' packed form is kept; where each channel has several small ones of its
-        # own, there is little to keep
+    if (
+        not MODE.enabled
+        and input.ndim == axes + 2
+        and not (numbers[3] != 1 and _is_multiplied(weight, bias, numbers[3]))
+    ):
+        # the weights' packed form is kept; of many small ones, there is little to keep
         return _with_epilogue((input, weight, None, bias, None), LINEAR, attrs)
     if input.ndim != axes + 1:
         y: Tensor = apply_known(CONV, (input, weight, bias), attrs)
         return y
     return _batched(input, axes, lambda x: apply_known(CONV, (x, weight, bias), attrs))
+
+
+def _is_multiplied(weight: Tensor, bias: Tensor | None, groups: int) -> bool:
+    """Whether groups have one channel on one side and several on the other, and may be
+    those of a depthwise convolution.
+    """
+    if weight.ndim < 2:
+        return False
+    outputs, inputs = weight.shape[:2]
+    if inputs == 1:
+        return outputs != groups
+    return outputs == groups and bias is None
 
 
 def conv_relu(

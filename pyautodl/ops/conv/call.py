@@ -20,8 +20,14 @@ from pyautodl.backends import (
     new_storage,
     pack_layout,
 )
-from pyautodl.ops.conv import conv_kernel, conv_shape, conv_shape_of, reads_as_is
-from pyautodl.ops.conv.multiplied import plain_algorithm
+from pyautodl.ops.conv import (
+    conv_kernel,
+    conv_shape,
+    conv_shape_of,
+    is_plain,
+    reads_as_is,
+)
+from pyautodl.ops.conv.multiplied import is_summed, plain_algorithm
 from pyautodl.ops.conv.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "address_packer", "conv_call", "run_prepared_conv"]
@@ -134,6 +140,9 @@ def conv_call(
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
     if not reads_as_is(x, shape):
         return None
+    reads = (x, weight, scale, bias, residual)
+    if is_summed(shape) and is_plain(reads, activation):
+        return None
     kernel = conv_kernel(shape, plain_algorithm(shape))
     form = None
     if kernel.packing is not None:
@@ -151,7 +160,6 @@ def conv_call(
     ):
         return None
     number, *floats = activation
-    reads = (x, weight, scale, bias, residual)
     numbers_of_call = (kernel.name, (*kernel.ints, number), floats)
     return ConvCall(reads, made, numbers_of_call, form, kernel.keeps)
 

@@ -9,20 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, channels_last_strides, codes, current_backend, run
+from pyautodl.backends import (
+    Array,
+    channels_last_strides,
+    codes,
+    contiguous_strides,
+    current_backend,
+    run,
+)
 from pyautodl.errors import ShapeError
 from pyautodl.ops.conv.algorithm import ConvShape, has_few_pixels, native_algorithm
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
 from pyautodl.ops.conv.kernels import LINEAR, RELU, conv_kernel, conv_shape_of
-from pyautodl.ops.conv.multiplied import is_spread, plain_algorithm, spread_views
+from pyautodl.ops.conv.multiplied import (
+    is_spread,
+    is_summed,
+    plain_algorithm,
+    spread_views,
+    summed_views,
+    wide_form,
+)
 from pyautodl.ops.conv.packed_weight import packed_weight
 from pyautodl.ops.layout import ensure_channels_last, ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
 __all__ = [
     "CONV_EPILOGUE",
+    "is_plain",
     "reads_as_is",
 ]
 
@@ -94,6 +109,30 @@ def _spread(ctx: Any, x: Array, channels: int) -> Array:
     return out
 
 
+def is_plain(reads: Sequence[Any], activation: tuple[int, float, float]) -> bool:
+    """Whether nothing is done with the sums, given x, weight, scale, bias and residual."""
+    return activation == LINEAR and all([each is None for each in reads[2:]])
+
+
+def _sum_copies(
+    ctx: Any, x: Array, weight: Array, full: ConvShape, numbers: tuple[Any, ...]
+) -> Array:
+    """The convolution of groups of one output, as one that is recorded takes it: by a
+    depthwise convolution, whose channels are summed.
+    """
+    wide: Any = wide_form(full)
+    made, out = [
+        ctx.empty(shape, x.dtype, channels_last_strides(shape))
+        for shape in (wide.out, full.out)
+    ]
+    single = weight.view(wide.weight, contiguous_strides(wide.weight))
+    reads = (ensure_channels_last(ctx, x), single, None, None, None)
+    _run_conv(reads, made, (*numbers[:3], wide.groups), LINEAR)
+    read, written = summed_views(wide.out, full.out)
+    run("sum", (made.view(*read),), (out.view(*written),), (), (1.0,))
+    return out
+
+
 def _run_conv(
     reads: _Reads,
     out: Array,
@@ -134,6 +173,8 @@ def _epilogue_forward(
     numbers = (stride, padding, dilation, groups)
     shape = conv_shape(x.shape, weight.shape, None, *numbers)
     full = conv_shape_of(x.shape, weight.shape, shape, *numbers)
+    if is_summed(full) and is_plain((x, weight, scale, bias, residual), activation):
+        return _sum_copies(ctx, x, weight, full, numbers)
     if is_spread(full):
         x, numbers = _spread(ctx, x, shape[1]), (*numbers[:3], shape[1])
     elif not reads_as_is(x, full):

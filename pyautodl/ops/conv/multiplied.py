@@ -18,10 +18,12 @@ from pyautodl.ops.conv.checks import Ints
 __all__ = [
     "add_copies",
     "is_spread",
+    "is_summed",
     "plain_algorithm",
     "seen_wide",
     "spread_made",
     "spread_views",
+    "summed_views",
     "wide_form",
 ]
 
@@ -45,6 +47,14 @@ def is_spread(shape: ConvShape) -> bool:
     """Whether forward the channels of x are copied, and nothing is summed."""
     wide = wide_form(shape)
     return wide is not None and wide.out == shape.out
+
+
+def is_summed(shape: ConvShape) -> bool:
+    """Whether forward the copies of the output's channels are summed, where nothing follows
+    the sums of a pixel.
+    """
+    wide = wide_form(shape)
+    return wide is not None and wide.out != shape.out
 
 
 def _split(shape: Ints, strides: Ints, copies: int) -> _View:
@@ -78,11 +88,20 @@ def seen_wide(place: int, dtype: DType, wide: Ints) -> Seen:
     return Seen(place, dtype.code, wide, channels_last_strides(wide))
 
 
+def summed_views(wide: Ints, out: Ints) -> tuple[_View, _View]:
+    """How arrays of these shapes, both with channels last, are seen by the kernel that sums
+    the first over the copies into the second.
+    """
+    strides = channels_last_strides(out)
+    view = _split(wide, channels_last_strides(wide), wide[1] // out[1])
+    return view, (
+        (out[0], out[1], 1, *out[2:]),
+        (strides[0], strides[1], 1, *strides[2:]),
+    )
+
+
 def add_copies(place: int, dtype: DType, wide: Ints, out: Ints) -> KernelCall:
     """The call that sums array number `place`, of shape `wide`, over the copies."""
-    copies = wide[1] // out[1]
-    strides = channels_last_strides(out)
-    view, steps = _split(wide, channels_last_strides(wide), copies)
-    kept = (out[0], out[1], 1, *out[2:]), (strides[0], strides[1], 1, *strides[2:])
-    read = Seen(place, dtype.code, view, steps)
-    return KernelCall("sum", [read], [Made(out, dtype, strides, kept)], (), (1.0,))
+    view, kept = summed_views(wide, out)
+    made = Made(out, dtype, channels_last_strides(out), kept)
+    return KernelCall("sum", [Seen(place, dtype.code, *view)], [made], (), (1.0,))
