@@ -60,7 +60,15 @@ SMALLER = {
     **{(isa, "grid_sample_tpl"): ["-O2"] for isa in ISAS},
     **{
         ("base", f"{family}_tpl"): ["-O2"]
-        for family in ("augment", "copy", "eltwise", "index", "interpolate", "reduce", "sort")
+        for family in (
+            "augment",
+            "copy",
+            "eltwise",
+            "index",
+            "interpolate",
+            "reduce",
+            "sort",
+        )
         if X86
     },
 }

@@ -11,7 +11,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
+from pyautodl.backends import backend_kernels, native, use_backend
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.testing import available_isas, use_isa
 
@@ -637,6 +637,20 @@ def test_groups_with_one_channel_on_one_side_give_the_bits_of_training(
         for _ in range(3):  # the first ones may prepare something
             assert np.array_equal(model(x).numpy(), trained)
             assert np.array_equal(conv(x).numpy(), alone)
+
+
+@pytest.mark.skipif(not backend_kernels("jit"), reason="no numba")
+@pytest.mark.parametrize("weight", [(20, 3, 3, 3), (60, 1, 3, 3)])
+def test_groups_with_one_channel_on_one_side_need_no_copies_of_numba(weight):
+    x = ad.tensor(numbers(2, 20 * weight[1], 9, 8, dtype=np.float32))
+    x = x.contiguous(memory_format=ad.channels_last)
+    w = ad.tensor(numbers(*weight, seed=1, dtype=np.float32))
+    wanted = F.conv2d(x, w, groups=20).numpy()
+    with use_backend("jit"):
+        found = F.conv2d(x, w, groups=20).numpy()
+        with ad.no_grad():
+            np.testing.assert_array_equal(F.conv2d(x, w, groups=20).numpy(), found)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("weight", [(), (4,), (4, 1, 3), (4, 1, 3, 3, 3)])

@@ -10,6 +10,7 @@ from pyautodl.backends import (
     Made,
     Seen,
     channels_last_strides,
+    pinned_backend,
 )
 from pyautodl.backends.dtypes import DType
 from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm, widened
@@ -32,10 +33,12 @@ _View = tuple[Ints, Ints]
 
 def wide_form(shape: ConvShape) -> ConvShape | None:
     """The depthwise convolution that takes the place of this one; None: it pays not, or
-    the convolution is depthwise itself.
+    the convolution is depthwise itself, or the backend can't copy and sum.
     """
     wide = widened(shape)
-    return wide if wide and native_algorithm(shape) == "depthwise" else None
+    if wide is None or native_algorithm(shape) != "depthwise":
+        return None
+    return None if pinned_backend() == "jit" else wide
 
 
 def plain_algorithm(shape: ConvShape) -> str:
