@@ -659,3 +659,15 @@ def test_one_place_as_a_tensor_or_as_numpy_has_it() -> None:
     with pytest.raises(IndexError, match="got 1"):
         x[ad.tensor(1.0)]
     assert tuple(x[ad.tensor(True)].shape) == (1, 3, 4)
+
+
+def test_embedding_bag_of_rows_refuses_other_factors_and_averages_integers():
+    table, rows = ad.ones(3, 2), ad.tensor([[0, 1], [1, 2]])
+    for factors in (ad.ones(2), ad.ones(4), ad.ones(2, 1), ad.ones(2, 3)):
+        with pytest.raises(ShapeError, match="per_sample_weights need the shape"):
+            F.embedding_bag(rows, table, mode="sum", per_sample_weights=factors)
+    doubles = ad.ones(2, 2, dtype=ad.float64)
+    with pytest.raises(DTypeError, match=r"float32.*float64"):
+        F.embedding_bag(rows, table, mode="sum", per_sample_weights=doubles)
+    whole = ad.tensor([[1, 2], [2, 4], [4, 8]])
+    assert F.embedding_bag(rows, whole).tolist() == [[1.5, 3.0], [3.0, 6.0]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyautodl.backends.dtypes import int64
-from pyautodl.errors import ShapeError
+from pyautodl.backends.dtypes import FLOATING, int64
+from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import arange, full_like, ones, zeros
 from pyautodl.functional.eltwise import eq, isnan, logical_or, ne, where
@@ -49,7 +49,8 @@ def embedding_bag(
         (bags, k), or (k) and offsets (bags) -> (bags, n)
 
     Raises:
-        ShapeError: offsets do not fit the input.
+        ShapeError: offsets or per_sample_weights do not fit the input.
+        DTypeError: per_sample_weights are of another element type than the table.
         ValueError: the mode is unknown or does not go with weights.
         IndexError: an index is negative or too large.
 
@@ -70,6 +71,11 @@ def embedding_bag(
             f"embedding_bag: per_sample_weights go with mode 'sum', got {mode!r}"
         )
     places = as_index("embedding_bag", input)
+    if per_sample_weights is not None and per_sample_weights.shape != places.shape:
+        raise ShapeError(
+            "embedding_bag: per_sample_weights need the shape of the input, got "
+            f"{tuple(per_sample_weights.shape)} and {tuple(places.shape)}"
+        )
     table = (weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     if offsets is None and padding_idx is None and places.ndim == 2 and places.numel():
         return _of_rows(embedding(places, *table), mode, per_sample_weights)
@@ -101,8 +107,16 @@ def _of_rows(rows: Tensor, mode: str, factors: Tensor | None) -> Tensor:
         values: Tensor = rows.max(1).values
         return values
     if factors is not None:
-        rows = rows * factors.reshape(*rows.shape[:2], 1)
-    return rows.mean(1) if mode == "mean" else rows.sum(1)
+        if factors.dtype is not rows.dtype:
+            raise DTypeError(
+                f"embedding_bag: the table is {rows.dtype.name}, per_sample_weights "
+                f"{factors.dtype.name}"
+            )
+        rows = rows * factors.unsqueeze(2)
+    if mode == "mean" and rows.dtype.category == FLOATING:
+        return rows.mean(1)
+    total = rows.sum(1)
+    return total / rows.shape[1] if mode == "mean" else total
 
 
 def _largest(rows: Tensor, bags: Tensor, empty: Tensor) -> Tensor:
