@@ -84,13 +84,18 @@ team_turns team_take(const team *t, int64_t n, int64_t block, int64_t least) {
     return w;
 }
 
+/* Whether a word is of a range before this one: then the difference, of 16 bits, is negative. */
+static int is_older(const team_turns *w, turn t) {
+    return (int16_t)(uint16_t)(t.number - w->number) < 0;
+}
+
 /* What of thread i's blocks is not begun, given its word. Of an older range its own thread alone goes on to
  * this one, unless it is known that nothing of that is left. */
 static turn turn_now(const team_turns *w, int64_t i, uint64_t word) {
     turn now = turn_of(word);
     const turn nothing = {.number = w->number};
     if (now.number == w->number) return now;
-    if ((int16_t)(uint16_t)(now.number - w->number) > 0) return nothing;
+    if (!is_older(w, now)) return nothing;
     int done = now.begin == now.end && now.number == ((w->number - 1) & TURN_NUMBERS);
     if (i != w->team->ith && !done) return nothing;
     return (turn){w->number, team_cut(w->team, w->blocks, i, 0, w->team->nth),
@@ -98,17 +103,19 @@ static turn turn_now(const team_turns *w, int64_t i, uint64_t word) {
 }
 
 /* Take a piece of thread i's blocks, half of what is left; 0 if nothing is, or so little that another
- * thread has it done before its data have come from cache to cache. */
+ * thread has it done before its data have come from cache to cache. A thread that had nothing from the
+ * start says so in its word, whose number would else fall behind too far to be told from a later one. */
 static int take_from(team_turns *w, int64_t i, int64_t *begin, int64_t *end) {
     _Atomic uint64_t *at = pyad_turn_word(i);
     uint64_t word = atomic_load_explicit(at, memory_order_relaxed);
     for (;;) {
         turn now = turn_now(w, i, word);
         int64_t left = now.end - now.begin;
-        if (left == 0 || (i != w->team->ith && left <= w->least)) return 0;
+        const int mine = i == w->team->ith;
+        if (mine ? left == 0 && !is_older(w, turn_of(word)) : left <= w->least) return 0;
         int64_t half = pyad_ceil_div(left, 2 * w->least) * w->least;
         int64_t piece = w->team->tally->brief ? left : pyad_min(left, half);
-        if (i == w->team->ith) {
+        if (mine) {
             *begin = now.begin;
             *end = now.begin += piece;
         } else {
@@ -117,7 +124,7 @@ static int take_from(team_turns *w, int64_t i, int64_t *begin, int64_t *end) {
         }
         if (atomic_compare_exchange_weak_explicit(at, &word, turn_word(now), memory_order_relaxed,
                                                   memory_order_relaxed)) {
-            return 1;
+            return piece > 0;
         }
     }
 }

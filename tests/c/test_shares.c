@@ -267,6 +267,26 @@ static void test_ranges_may_be_many(void **state) {
     assert_int_equal(sum, 2 * 70000);
 }
 
+/* Ranges of one item, of which a thread has nothing, and then one in which it has. */
+static int count_late(const void *args, const team *t) {
+    _Atomic int64_t *sum = (_Atomic int64_t *)(uintptr_t)args;
+    const int64_t ranges = sum[1];
+    for (int64_t r = 0; r <= ranges; r++) {
+        team_turns turns = team_take(t, r < ranges ? 1 : 40, 1, 1);
+        while (team_each(&turns) >= 0) ++*sum;
+    }
+    return PYAD_OK;
+}
+
+static void test_a_thread_may_have_nothing_for_long(void **state) {
+    (void)state;
+    for (int64_t nth = 2; nth <= 5; nth++) {
+        _Atomic int64_t sum[2] = {0, 40000};
+        run_long(count_late, sum, nth);
+        assert_int_equal(sum[0], 40000 + 40);
+    }
+}
+
 static void test_large_ranges_have_larger_blocks(void **state) {
     (void)state;
     team_tally tally = {0};
@@ -292,6 +312,7 @@ int main(void) {
         cmocka_unit_test(test_others_take_from_one_that_is_slow),
         cmocka_unit_test(test_brief_runs_take_their_own_at_once),
         cmocka_unit_test(test_ranges_may_be_many),
+        cmocka_unit_test(test_a_thread_may_have_nothing_for_long),
         cmocka_unit_test(test_large_ranges_have_larger_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
