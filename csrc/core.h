@@ -52,8 +52,20 @@ int64_t team_cut(const team *t, int64_t count, int64_t ith, int64_t first, int64
 /* Note that `own` of n items are this thread's, where a kernel does not ask team_range. */
 void team_note(const team *t, int64_t n, int64_t own);
 
+/* Items begin .. end-1. As a value: a loop knows its bounds better if their addresses are not told. */
+typedef struct {
+    int64_t begin, end;
+} team_span;
+
+team_span team_span_of(const team *t, int64_t n, int64_t block);
+
 /* The part [*begin, *end) of n items that is this thread's, in whole blocks of `block` items. */
-void team_range(const team *t, int64_t n, int64_t block, int64_t *begin, int64_t *end);
+static inline void team_range(const team *t, int64_t n, int64_t block, int64_t *begin,
+                              int64_t *end) {
+    const team_span own = team_span_of(t, n, block);
+    *begin = own.begin;
+    *end = own.end;
+}
 
 /* n items in blocks, which the threads take in turns: each its own part from the front, in smaller and
  * smaller pieces of `least` blocks or more, then what the others have not begun, from the back; in a brief
@@ -69,8 +81,16 @@ typedef struct {
 
 team_turns team_take(const team *t, int64_t n, int64_t block, int64_t least);
 
-/* The next piece, or 0 if all is begun. */
-int team_next(team_turns *turns, int64_t *begin, int64_t *end);
+/* The next piece; an empty one if all is begun. */
+team_span team_piece(team_turns *turns);
+
+/* The same; returns whether there is one. */
+static inline int team_next(team_turns *turns, int64_t *begin, int64_t *end) {
+    const team_span piece = team_piece(turns);
+    *begin = piece.begin;
+    *end = piece.end;
+    return piece.begin < piece.end;
+}
 
 /* The next item, or -1. */
 static inline int64_t team_each(team_turns *turns) {

@@ -49,11 +49,12 @@ void team_note(const team *t, int64_t n, int64_t own) {
     t->tally->own = own;
 }
 
-void team_range(const team *t, int64_t n, int64_t block, int64_t *begin, int64_t *end) {
+team_span team_span_of(const team *t, int64_t n, int64_t block) {
     int64_t blocks = (n + block - 1) / block;
-    *begin = pyad_min(n, team_cut(t, blocks, t->ith, 0, t->nth) * block);
-    *end = pyad_min(n, team_cut(t, blocks, t->ith + 1, 0, t->nth) * block);
-    team_note(t, n, *end - *begin);
+    team_span own = {pyad_min(n, team_cut(t, blocks, t->ith, 0, t->nth) * block),
+                     pyad_min(n, team_cut(t, blocks, t->ith + 1, 0, t->nth) * block)};
+    team_note(t, n, own.end - own.begin);
+    return own;
 }
 
 /* ---- in turns ---- */
@@ -102,54 +103,53 @@ static turn turn_now(const team_turns *w, int64_t i, uint64_t word) {
                   team_cut(w->team, w->blocks, i + 1, 0, w->team->nth)};
 }
 
-/* Take a piece of thread i's blocks, half of what is left; 0 if nothing is, or so little that another
- * thread has it done before its data have come from cache to cache. A thread that had nothing from the
- * start says so in its word, whose number would else fall behind too far to be told from a later one. */
-static int take_from(team_turns *w, int64_t i, int64_t *begin, int64_t *end) {
+/* Take a piece of thread i's blocks, half of what is left; nothing if there is none, or so little that
+ * another thread has it done before its data have come from cache to cache. A thread that had nothing from
+ * the start says so in its word, whose number would else fall behind too far to be told from a later one. */
+static team_span take_from(const team_turns *w, int64_t i) {
     _Atomic uint64_t *at = pyad_turn_word(i);
     uint64_t word = atomic_load_explicit(at, memory_order_relaxed);
     for (;;) {
         turn now = turn_now(w, i, word);
         int64_t left = now.end - now.begin;
         const int mine = i == w->team->ith;
-        if (mine ? left == 0 && !is_older(w, turn_of(word)) : left <= w->least) return 0;
+        if (mine ? left == 0 && !is_older(w, turn_of(word)) : left <= w->least) {
+            return (team_span){0, 0};
+        }
         int64_t half = pyad_ceil_div(left, 2 * w->least) * w->least;
         int64_t piece = w->team->tally->brief ? left : pyad_min(left, half);
+        team_span taken = {now.begin, now.begin + piece};
         if (mine) {
-            *begin = now.begin;
-            *end = now.begin += piece;
+            now.begin += piece;
         } else {
-            *end = now.end;
-            *begin = now.end -= piece;
+            taken = (team_span){now.end - piece, now.end};
+            now.end -= piece;
         }
         if (atomic_compare_exchange_weak_explicit(at, &word, turn_word(now), memory_order_relaxed,
                                                   memory_order_relaxed)) {
-            return piece > 0;
+            return taken;
         }
     }
 }
 
-int team_next(team_turns *w, int64_t *begin, int64_t *end) {
+/* Blocks of this thread, or else of another. */
+static team_span take_blocks(const team_turns *w) {
     const team *t = w->team;
-    int found = 0;
-    *begin = 0;
-    *end = w->blocks;
-    if (t->nth == 1) {
-        found = w->own == 0 && w->n > 0;
-    } else {
-        int64_t most = t->tally->brief ? 1 : t->nth;
-        for (int64_t k = 0; k < most && !found; k++) {
-            found = take_from(w, (t->ith + k) % t->nth, begin, end);
-        }
+    if (t->nth == 1) return (team_span){0, w->own == 0 ? w->blocks : 0};
+    int64_t most = t->tally->brief ? 1 : t->nth;
+    team_span taken = {0, 0};
+    for (int64_t k = 0; k < most && taken.begin == taken.end; k++) {
+        taken = take_from(w, (t->ith + k) % t->nth);
     }
-    *begin = *begin * w->block;
-    *end = pyad_min(w->n, *end * w->block);
-    if (found) w->own += *end - *begin;
-    if (!found) {
-        *begin = *end;
-        team_note(t, w->n, w->own);
-    }
-    return found;
+    return taken;
+}
+
+team_span team_piece(team_turns *w) {
+    team_span blocks = take_blocks(w);
+    team_span piece = {blocks.begin * w->block, pyad_min(w->n, blocks.end * w->block)};
+    w->own += piece.end - piece.begin;
+    if (piece.begin == piece.end) team_note(w->team, w->n, w->own);
+    return piece;
 }
 
 /* ---- the paces ---- */
