@@ -59,9 +59,9 @@ team_span team_span_of(const team *t, int64_t n, int64_t block) {
 
 /* ---- in turns ---- */
 
-#define TURN_BITS 24 /* of a number of blocks in a word; the range's own number has the other 16 */
+#define TURN_BITS 20 /* of a number of blocks in a word; the range's own number has the other 24 */
 #define TURN_MOST ((INT64_C(1) << TURN_BITS) - 1)
-#define TURN_NUMBERS 0xffff
+#define TURN_NUMBERS ((INT64_C(1) << 24) - 1) /* ranges of a run; of later ones each does its own part */
 
 /* Blocks begin .. end-1 of a thread that are not begun, in range `number` of the run. */
 typedef struct {
@@ -81,13 +81,8 @@ team_turns team_take(const team *t, int64_t n, int64_t block, int64_t least) {
     team_turns w = {.team = t, .n = n, .block = block, .least = least};
     while (pyad_ceil_div(n, w.block) > TURN_MOST) w.block *= 2;
     w.blocks = pyad_ceil_div(n, w.block);
-    if (t->nth > 1) w.number = ++t->tally->turns & TURN_NUMBERS;
+    if (t->nth > 1) w.number = ++t->tally->turns;
     return w;
-}
-
-/* Whether a word is of a range before this one: then the difference, of 16 bits, is negative. */
-static int is_older(const team_turns *w, turn t) {
-    return (int16_t)(uint16_t)(t.number - w->number) < 0;
 }
 
 /* What of thread i's blocks is not begun, given its word. Of an older range its own thread alone goes on to
@@ -96,8 +91,8 @@ static turn turn_now(const team_turns *w, int64_t i, uint64_t word) {
     turn now = turn_of(word);
     const turn nothing = {.number = w->number};
     if (now.number == w->number) return now;
-    if (!is_older(w, now)) return nothing;
-    int done = now.begin == now.end && now.number == ((w->number - 1) & TURN_NUMBERS);
+    if (now.number > w->number) return nothing;
+    int done = now.begin == now.end && now.number == w->number - 1;
     if (i != w->team->ith && !done) return nothing;
     return (turn){w->number, team_cut(w->team, w->blocks, i, 0, w->team->nth),
                   team_cut(w->team, w->blocks, i + 1, 0, w->team->nth)};
@@ -105,7 +100,7 @@ static turn turn_now(const team_turns *w, int64_t i, uint64_t word) {
 
 /* Take a piece of thread i's blocks, half of what is left; nothing if there is none, or so little that
  * another thread has it done before its data have come from cache to cache. A thread that had nothing from
- * the start says so in its word, whose number would else fall behind too far to be told from a later one. */
+ * the start says so in its word, so that others may take from it in the next range. */
 static team_span take_from(const team_turns *w, int64_t i) {
     _Atomic uint64_t *at = pyad_turn_word(i);
     uint64_t word = atomic_load_explicit(at, memory_order_relaxed);
@@ -113,7 +108,7 @@ static team_span take_from(const team_turns *w, int64_t i) {
         turn now = turn_now(w, i, word);
         int64_t left = now.end - now.begin;
         const int mine = i == w->team->ith;
-        if (mine ? left == 0 && !is_older(w, turn_of(word)) : left <= w->least) {
+        if (mine ? left == 0 && turn_of(word).number >= w->number : left <= w->least) {
             return (team_span){0, 0};
         }
         int64_t half = pyad_ceil_div(left, 2 * w->least) * w->least;
@@ -135,7 +130,11 @@ static team_span take_from(const team_turns *w, int64_t i) {
 /* Blocks of this thread, or else of another. */
 static team_span take_blocks(const team_turns *w) {
     const team *t = w->team;
-    if (t->nth == 1) return (team_span){0, w->own == 0 ? w->blocks : 0};
+    if (t->nth == 1 || w->number > TURN_NUMBERS) {
+        if (w->own > 0) return (team_span){0, 0};
+        return (team_span){team_cut(t, w->blocks, t->ith, 0, t->nth),
+                           team_cut(t, w->blocks, t->ith + 1, 0, t->nth)};
+    }
     int64_t most = t->tally->brief ? 1 : t->nth;
     team_span taken = {0, 0};
     for (int64_t k = 0; k < most && taken.begin == taken.end; k++) {

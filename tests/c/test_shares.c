@@ -253,7 +253,7 @@ static void test_brief_runs_take_their_own_at_once(void **state) {
 
 static int count_turns(const void *args, const team *t) {
     _Atomic int64_t *sum = (_Atomic int64_t *)(uintptr_t)args;
-    for (int64_t r = 0; r < 70000; r++) { /* more than the numbers of ranges that there are */
+    for (int64_t r = 0; r < 70000; r++) {
         team_turns turns = team_take(t, 2, 1, 1);
         while (team_each(&turns) >= 0) ++*sum;
     }
@@ -287,13 +287,27 @@ static void test_a_thread_may_have_nothing_for_long(void **state) {
     }
 }
 
+static void test_after_very_many_ranges_each_does_its_own_part(void **state) {
+    (void)state;
+    for (int64_t ith = 0; ith < 2; ith++) {
+        team_tally tally = {.turns = INT64_C(1) << 24};
+        team t = {.ith = ith, .nth = 2, .tally = &tally};
+        int64_t begin, end;
+        team_turns turns = team_take(&t, 100, 1, 1);
+        assert_true(team_next(&turns, &begin, &end));
+        assert_int_equal(begin, 50 * ith);
+        assert_int_equal(end, 50 * ith + 50);
+        assert_false(team_next(&turns, &begin, &end));
+    }
+}
+
 static void test_large_ranges_have_larger_blocks(void **state) {
     (void)state;
     team_tally tally = {0};
     team t = {.nth = 2, .tally = &tally};
     team_turns turns = team_take(&t, INT64_C(1) << 40, 3, 1);
     assert_true(turns.block % 3 == 0);
-    assert_true(turns.blocks < INT64_C(1) << 24);
+    assert_true(turns.blocks < INT64_C(1) << 20);
     assert_true(turns.blocks * turns.block >= INT64_C(1) << 40);
 }
 
@@ -313,6 +327,7 @@ int main(void) {
         cmocka_unit_test(test_brief_runs_take_their_own_at_once),
         cmocka_unit_test(test_ranges_may_be_many),
         cmocka_unit_test(test_a_thread_may_have_nothing_for_long),
+        cmocka_unit_test(test_after_very_many_ranges_each_does_its_own_part),
         cmocka_unit_test(test_large_ranges_have_larger_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
