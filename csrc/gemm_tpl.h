@@ -61,6 +61,7 @@
 /* panels that a thread takes at a time: who takes them from another reads that one's rows of A from its
  * cache, as long as two panels take */
 #define GEMM_TURN 4
+#define GEMM_NEAR_BYTES (1 << 19) /* of A's rows that a thread's cache holds beside the panels */
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -590,6 +591,15 @@ static void K(gemm_do_part)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     }
 }
 
+/* Panels of a piece that a thread takes: as many as a block has where its rows of A must be packed, or come
+ * from afar, for each piece. */
+static int64_t K(gemm_least)(const K(gemm_problem) *p, const K(gemm_matrix) *a, int64_t rows,
+                             int64_t panels) {
+    K(gemm_block) s = {.row_end = rows, .depth = p->k, .end = panels};
+    int far = rows * p->k * (int64_t)sizeof(REAL) > GEMM_NEAR_BYTES || K(gemm_collides)(a, &s);
+    return far ? GEMM_NC_NOW / GEMM_NR : GEMM_TURN;
+}
+
 static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
                           const K(gemm_right) *b, const team *t, REAL *scratch) {
     if (p->k == 0) {
@@ -599,7 +609,7 @@ static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     int packs = b->pack != NULL || b->matrix.col != 1;
     int64_t bands = K(gemm_bands)(p->m, p->n, packs ? 8 : 0, t), begin, end;
     int64_t panels = pyad_ceil_div(p->n, GEMM_NR), pairs = pyad_ceil_div(p->m, 2);
-    team_turns turns = team_take(t, bands * panels, 1, GEMM_TURN);
+    team_turns turns = team_take(t, bands * panels, 1, K(gemm_least)(p, a, 2 * pairs / bands, panels));
     while (team_next(&turns, &begin, &end)) {
         for (int64_t next; begin < end; begin = next) {
             int64_t band = begin / panels, first = band * panels;

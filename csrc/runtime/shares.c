@@ -112,7 +112,7 @@ static team_span take_from(const team_turns *w, int64_t i) {
             return (team_span){0, 0};
         }
         int64_t half = pyad_ceil_div(left, 2 * w->least) * w->least;
-        int64_t piece = w->team->tally->brief ? left : pyad_min(left, half);
+        int64_t piece = pyad_min(left, half);
         team_span taken = {now.begin, now.begin + piece};
         if (mine) {
             now.begin += piece;
@@ -130,14 +130,13 @@ static team_span take_from(const team_turns *w, int64_t i) {
 /* Blocks of this thread, or else of another. */
 static team_span take_blocks(const team_turns *w) {
     const team *t = w->team;
-    if (t->nth == 1 || w->number > TURN_NUMBERS) {
+    if (t->nth == 1 || t->tally->brief || w->number > TURN_NUMBERS) {
         if (w->own > 0) return (team_span){0, 0};
         return (team_span){team_cut(t, w->blocks, t->ith, 0, t->nth),
                            team_cut(t, w->blocks, t->ith + 1, 0, t->nth)};
     }
-    int64_t most = t->tally->brief ? 1 : t->nth;
     team_span taken = {0, 0};
-    for (int64_t k = 0; k < most && taken.begin == taken.end; k++) {
+    for (int64_t k = 0; k < t->nth && taken.begin == taken.end; k++) {
         taken = take_from(w, (t->ith + k) % t->nth);
     }
     return taken;
