@@ -14,7 +14,6 @@ from pyautodl.backends import (
     Made,
     Seen,
     channels_last_strides,
-    contiguous_strides,
 )
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.conv.algorithm import ConvShape
@@ -44,14 +43,8 @@ from pyautodl.ops.conv.kernels import (
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.conv.multiplied import (
-    add_copies,
-    plain_algorithm,
-    seen_wide,
-    spread_made,
-    wide_form,
-)
-from pyautodl.ops.plan import KernelPlan, Plan, StepsPlan, planned, seen
+from pyautodl.ops.conv.multiplied import plain_algorithm, wide_form, wide_plan
+from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Places, Sample, register
 
 __all__ = [
@@ -137,27 +130,14 @@ def _wide_plan(
     wide: ConvShape,
     activation: Activation,
 ) -> Plan:
-    """By a depthwise convolution, with copies of x before it or sums behind it."""
-    dtype, place = x.dtype, 0
-    steps: list[KernelCall] = []
-    if wide.x != shape.x:
-        steps.append(spread_made(x, wide.x, 0))
-        place = 3
+    kind, *limits = activation
 
-    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
-        kernel = Seen(1, dtype.code, wide.weight, contiguous_strides(wide.weight))
-        image = seen_wide(place, dtype, wide.x)
-        made = Made(wide.out, dtype, channels_last_strides(wide.out))
-        kind, *limits = activation
-        ints = (*numbers_of(wide), kind)
-        reads = (image, kernel, *ABSENT, seen(2, bias), *ABSENT[:1])
-        calls = [*steps, KernelCall("conv_fwd", reads, [made], ints, limits)]
-        if wide.out != shape.out:
-            calls.append(add_copies(len(calls) + 2, dtype, wide.out, shape.out))
-        return StepsPlan(calls, 3)
+    def depthwise(image: Seen, weight: Seen, bias: Seen, made: Made) -> KernelCall:
+        reads = (image, weight, *ABSENT, bias, *ABSENT[:1])
+        return KernelCall("conv_fwd", reads, [made], (*numbers_of(wide), kind), limits)
 
-    layout = "channels_last" if place == 0 else "any"
-    return laid_out(build, (x, weight, bias), (layout, "rows", "rows"))
+    images, outs = (shape.x, wide.x), (shape.out, wide.out)
+    return wide_plan((x, weight, bias), wide.weight, images, outs, depthwise)
 
 
 def _conv_relu_plan(

@@ -4,20 +4,24 @@ the side of one channel is copied for each of the others, or summed over the cop
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyautodl.backends import (
     Array,
     KernelCall,
     Made,
     Seen,
     channels_last_strides,
+    contiguous_strides,
     pinned_backend,
 )
 from pyautodl.backends.dtypes import DType
 from pyautodl.ops.conv.algorithm import ConvShape, native_algorithm, widened
 from pyautodl.ops.conv.checks import Ints
+from pyautodl.ops.conv.kernels import laid_out
+from pyautodl.ops.plan import Plan, StepsPlan, seen
 
 __all__ = [
-    "add_copies",
     "is_spread",
     "is_summed",
     "plain_algorithm",
@@ -26,9 +30,12 @@ __all__ = [
     "spread_views",
     "summed_views",
     "wide_form",
+    "wide_plan",
 ]
 
 _View = tuple[Ints, Ints]
+# the call of the depthwise kernel, given its image, its weight, the bias and its output
+_Depthwise = Callable[[Seen, Seen, Seen, Made], KernelCall]
 
 
 def wide_form(shape: ConvShape) -> ConvShape | None:
@@ -103,8 +110,44 @@ def summed_views(wide: Ints, out: Ints) -> tuple[_View, _View]:
     )
 
 
-def add_copies(place: int, dtype: DType, wide: Ints, out: Ints) -> KernelCall:
+def _add_copies(place: int, dtype: DType, wide: Ints, out: Ints) -> KernelCall:
     """The call that sums array number `place`, of shape `wide`, over the copies."""
     view, kept = summed_views(wide, out)
     made = Made(out, dtype, channels_last_strides(out), kept)
     return KernelCall("sum", [Seen(place, dtype.code, *view)], [made], (), (1.0,))
+
+
+def wide_plan(
+    inputs: tuple[Array, Array, Array | None],
+    weight: Ints,
+    image: tuple[Ints, Ints],
+    out: tuple[Ints, Ints],
+    depthwise: _Depthwise,
+) -> Plan:
+    """A call by a depthwise one, with copies of x before it or sums behind it.
+
+    Args:
+        inputs: x, the weight and the bias.
+        weight: the weight's shape in the depthwise call.
+        image: the shapes of x and of what the depthwise call reads.
+        out: the shapes of the output and of what the depthwise call writes.
+        depthwise: makes that call.
+    """
+    x = inputs[0]
+    steps: list[KernelCall] = []
+    place = 0
+    if image[0] != image[1]:
+        steps.append(spread_made(x, image[1], 0))
+        place = len(inputs)
+
+    def build(x: Array, kernel: Array, bias: Array | None) -> Plan:
+        made = Made(out[1], x.dtype, channels_last_strides(out[1]))
+        read = Seen(1, x.dtype.code, weight, contiguous_strides(weight))
+        wide = seen_wide(place, x.dtype, image[1])
+        calls = [*steps, depthwise(wide, read, seen(2, bias), made)]
+        if out[0] != out[1]:
+            calls.append(_add_copies(len(calls) + 2, x.dtype, out[1], out[0]))
+        return StepsPlan(calls, len(inputs))
+
+    layout = "channels_last" if place == 0 else "any"
+    return laid_out(build, inputs, (layout, "rows", "rows"))

@@ -14,7 +14,6 @@ from pyautodl.backends import (
     Made,
     Seen,
     channels_last_strides,
-    contiguous_strides,
 )
 from pyautodl.errors import ShapeError
 from pyautodl.ops.conv.algorithm import ConvShape, winograd_step
@@ -40,14 +39,8 @@ from pyautodl.ops.conv.kernels import (
     saves_factors,
     transposed_numbers,
 )
-from pyautodl.ops.conv.multiplied import (
-    add_copies,
-    plain_algorithm,
-    seen_wide,
-    spread_made,
-    wide_form,
-)
-from pyautodl.ops.plan import KernelPlan, Plan, StepsPlan, planned, seen
+from pyautodl.ops.conv.multiplied import plain_algorithm, wide_form, wide_plan
+from pyautodl.ops.plan import KernelPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Sample, register
 
 __all__ = [
@@ -131,24 +124,12 @@ def _transpose_plan(
 def _wide_plan(
     x: Array, weight: Array, bias: Array | None, shape: ConvShape, wide: ConvShape
 ) -> Plan:
-    """By that of a depthwise convolution, with copies of x before it or sums behind it."""
-    dtype, place = x.dtype, 0
-    steps: list[KernelCall] = []
-    if wide.out != shape.out:
-        steps.append(spread_made(x, wide.out, 0))
-        place = 3
+    def depthwise(image: Seen, weight: Seen, bias: Seen, made: Made) -> KernelCall:
+        reads = [image, weight, bias]
+        return KernelCall("conv_bwd_x", reads, [made], numbers_of(wide))
 
-    def build(x: Array, weight: Array, bias: Array | None) -> Plan:
-        kernel = Seen(1, dtype.code, wide.weight, contiguous_strides(wide.weight))
-        reads = [seen_wide(place, dtype, wide.out), kernel, seen(2, bias)]
-        made = Made(wide.x, dtype, channels_last_strides(wide.x))
-        calls = [*steps, KernelCall("conv_bwd_x", reads, [made], numbers_of(wide))]
-        if wide.x != shape.x:
-            calls.append(add_copies(len(calls) + 2, dtype, wide.x, shape.x))
-        return StepsPlan(calls, 3)
-
-    layout = "channels_last" if place == 0 else "any"
-    return laid_out(build, (x, weight, bias), (layout, "rows", "rows"))
+    images, outs = (shape.out, wide.out), (shape.x, wide.x)
+    return wide_plan((x, weight, bias), wide.weight, images, outs, depthwise)
 
 
 def _transpose_vjp(
