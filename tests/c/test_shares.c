@@ -171,14 +171,21 @@ static void run_long(pyad_kernel_fn run, void *args, int64_t nth) {
 typedef struct {
     int64_t n[RANGES], block[RANGES], least[RANGES];
     int meets;      /* at a barrier between ranges */
-    int64_t sleepy; /* the thread that sleeps in each piece; -1: none */
+    int64_t sleepy; /* the thread that waits in each piece for all that others can do; -1: none */
     _Atomic int32_t *done[RANGES];
     _Atomic int64_t wrong, own[PYAD_MAX_THREADS];
+    _Atomic int64_t others[RANGES]; /* items of each range that others than the sleepy one have done */
 } chores;
 
 static void nap(void) {
     const struct timespec little = {0, 200000};
     nanosleep(&little, NULL);
+}
+
+/* Until the others have done all of range r but what is mine and a last piece; 20 seconds at most. */
+static void wait_for_others(chores *c, int r, int64_t mine) {
+    int64_t enough = c->n[r] - mine - c->least[r] * c->block[r];
+    for (int i = 0; i < 100000 && c->others[r] < enough; i++) nap();
 }
 
 static int do_chores(const void *args, const team *t) {
@@ -191,7 +198,8 @@ static int do_chores(const void *args, const team *t) {
             if (end != c->n[r] && end % c->block[r] != 0) c->wrong++;
             for (int64_t i = begin; i < end; i++) c->done[r][i]++;
             c->own[t->ith] += end - begin;
-            if (t->ith == c->sleepy) nap();
+            if (t->ith != c->sleepy) c->others[r] += end - begin;
+            if (t->ith == c->sleepy) wait_for_others(c, r, turns.own);
         }
         if (c->meets) team_barrier(t);
     }
