@@ -19,7 +19,7 @@ typedef struct {
     int64_t items, own;
     int64_t waited, worked; /* ns */
     int64_t turns;          /* how many ranges it has begun to take in turns */
-    int brief;              /* nobody takes from another: what goes from cache to cache costs more */
+    int brief; /* not measured, and nobody takes from another: what goes from cache to cache costs more */
 } team_tally;
 
 /* One thread's view of the team that runs a kernel. */

@@ -55,7 +55,6 @@ struct team_state {
     pyad_error error;
     gate *meeting; /* team_barrier's; NULL when one thread runs alone */
     _Atomic int64_t *arrived;
-    int brief; /* and so not measured */
 };
 
 typedef struct {
@@ -255,9 +254,9 @@ void team_barrier(const team *t) {
         take_place(t->ith);
         gate_set(s->meeting, passed + 1);
     } else {
-        int64_t before = s->brief ? 0 : now();
+        int64_t before = t->tally->brief ? 0 : now();
         gate_wait(s->meeting, passed, t->ith);
-        if (!s->brief) t->tally->waited += now() - before;
+        if (!t->tally->brief) t->tally->waited += now() - before;
     }
 }
 
@@ -481,7 +480,7 @@ int pyad_team_run(const pyad_task *task, int64_t nth, pyad_error *error) {
     if (nth > 1) j.nth = pyad_min(nth, start_workers(nth));
     if (j.nth > 1) {
         j.cuts = uneven_parts ? pyad_shares_uneven(j.nth) : pyad_shares(task->kernel, j.nth);
-        j.brief = state.brief = !uneven_parts && task->work / j.nth < PYAD_WORK_LONG;
+        j.brief = !uneven_parts && task->work / j.nth < PYAD_WORK_LONG;
         run_on_workers(&j);
         forget_turns(j.nth);
         if (!j.brief) learn_shares(task->kernel, j.nth);
