@@ -231,6 +231,20 @@ def test_negative_widths_cut_in_every_mode_of_pad(mode, widths, expected):
     assert F.pad(x, widths, mode=mode).flatten().tolist() == expected
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_by_edges_keeps_images_as_they_lie(mode):
+    x = image(2, 5, 6, 7)
+    lying = x.contiguous(memory_format=ad.channels_last)
+    x.requires_grad_(), lying.requires_grad_()
+    plain, padded = (F.pad(each, (2, 1, 0, 3), mode=mode) for each in (x, lying))
+    assert padded.is_contiguous(memory_format=ad.channels_last)
+    np.testing.assert_array_equal(padded.detach().numpy(), plain.detach().numpy())
+    g = ad.arange(float(plain.numel())).reshape(plain.shape)
+    (expected,) = ad.autograd.grad(plain, x, g)
+    (found,) = ad.autograd.grad(padded, lying, g)
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
 def test_pad_refuses_what_does_not_fit():
     x = ad.zeros(1, 1, 3)
     with pytest.raises(ShapeError, match=r"widths -2 and 2 are too large .*'circular'"):

@@ -36,6 +36,7 @@ from pyautodl.functional.views import (
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST, CAT, COPY, FLIP, PAD, ROLL, STACK, TRI
 from pyautodl.ops.integers import integer, integers, several, shape_from
+from pyautodl.ops.pad_edges import PAD_EDGES, check_widths, widest
 from pyautodl.ops.record import OPS, by_dim, kept_attributes
 from pyautodl.ops.views import EXPAND, RESHAPE
 from pyautodl.tensor import Tensor, apply, apply_known, device, explained, method
@@ -786,13 +787,22 @@ def pad(
         )
     if value is not None:
         raise ValueError(f"pad: value is for mode 'constant', not {mode!r}")
-    return _pad_by_index(input, *_pad_widths(shape, pad), mode)
+    widths = _with_edges(shape, pad, mode)
+    if min(*widths["before"], *widths["after"], 0) < 0:
+        return _pad_by_index(input, **widths)
+    return apply_known(PAD_EDGES, (input,), widths)
 
 
 @kept_attributes
 def _padded(shape: tuple[int, ...], pad: Any, value: Any) -> dict[str, Any]:
     before, after = _pad_widths(shape, pad)
     return {"before": before, "after": after, "value": value}
+
+
+@kept_attributes
+def _with_edges(shape: tuple[int, ...], pad: Any, mode: str) -> dict[str, Any]:
+    before, after = _pad_widths(shape, pad)
+    return {"before": before, "after": after, "mode": mode}
 
 
 def _pad_widths(
@@ -810,27 +820,15 @@ def _pad_widths(
 
 
 def _pad_by_index(
-    x: Tensor, before: tuple[int, ...], after: tuple[int, ...], mode: str
+    x: Tensor, *, before: tuple[int, ...], after: tuple[int, ...], mode: str
 ) -> Tensor:
+    """Of negative widths, which cut what others may still show."""
     for axis, (low, high) in enumerate(zip(before, after)):
-        n = x.shape[axis]
-        if not low and not high:
-            continue
-        limit = _widest(n, low, high, mode)
-        if max(low, high) > limit or n < 1 or n + low + high < 1:
-            raise ShapeError(
-                f"pad: widths {low} and {high} are too large for axis {axis} of shape "
-                f"{tuple(x.shape)} with mode {mode!r}"
-            )
-        x = apply(OPS["index_select"], x, _sources(n, low, high, mode), dim=axis)
+        check_widths(tuple(x.shape), axis, low, high, mode)
+        if low or high:
+            places = _sources(x.shape[axis], low, high, mode)
+            x = apply(OPS["index_select"], x, places, dim=axis)
     return x
-
-
-def _widest(n: int, low: int, high: int, mode: str) -> int:
-    """How much a side may add at most."""
-    if mode == "circular":
-        return n + min(low, 0) + min(high, 0)  # what the other side leaves
-    return n - 1 if mode == "reflect" else max(low, high)
 
 
 @lru_cache(maxsize=256)
@@ -842,7 +840,7 @@ def _sources(n: int, low: int, high: int, mode: str) -> Tensor:
     elif mode == "circular":
         # what is cut does not come back at the other end
         first = max(-low, 0)
-        places = first + (places - first) % _widest(n, low, high, mode)
+        places = first + (places - first) % widest(n, low, high, mode)
     else:
         places = np.abs(places)
         places = np.where(places > n - 1, 2 * (n - 1) - places, places)

@@ -9,6 +9,7 @@ for _family in (
     "creation",
     "views",
     "overlap_add",
+    "pad_edges",
     "fourier",
     "linalg",
     "draws",
