@@ -1,9 +1,12 @@
 /* The worker team: the only threads of the library.
  *
- * Each worker has a mailbox. The caller writes the job once, posts the number of the run to the
- * mailboxes of the workers that take part, does part 0 itself, then the parts that no worker has begun
+ * Each worker has a mailbox, one line of memory. The caller writes into those of the workers that take
+ * part what to do, last the number of the run, does part 0 itself, then the parts that no worker has begun
  * (other programs may keep it from its processor for milliseconds), and waits for the others. A part
  * that meets the others at a barrier has begun before part 0 can end.
+ * A line that goes from cache to cache takes as long as a small kernel. So who waits looks at one number,
+ * which only grows, in the line that tells him all he needs, and who ends a part or meets the others
+ * touches one line: each adds 1, and all wait for the sum.
  * Who waits spins for as long as a layer's Python code takes, because the next kernel mostly comes at
  * once and waking costs more than its work, then yields, then sleeps. A team with more threads than
  * processors does not spin at all, and neither does who last saw another of the team on his own
@@ -41,33 +44,33 @@
 #define MOVE_NANOSECONDS 1000000
 #define WORKER_STACK_BYTES (1 << 20)
 
-/* A number that others wait to see changed. */
+/* Where threads sleep until a number is large enough. */
 typedef struct {
-    _Alignas(PYAD_LINE_BYTES) _Atomic int64_t value;
-    _Atomic int32_t sleepers;
+    _Alignas(PYAD_LINE_BYTES) _Atomic int32_t sleepers;
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    pthread_cond_t grown;
 } gate;
 
 struct team_state {
     _Atomic int32_t failed; /* the code, 0 while all is well */
     atomic_flag lock;
     pyad_error error;
-    gate *meeting; /* team_barrier's; NULL when one thread runs alone */
-    _Atomic int64_t *arrived;
 };
 
 typedef struct {
-    pyad_task task;
-    int64_t nth;
+    pyad_kernel_fn run;
+    const void *args;
+    char *scratch, *shared; /* this part's and the team's */
     struct team_state *state;
     const int64_t *cuts;
-    int brief;
-} job;
+    int32_t nth, brief;
+} part;
 
 typedef struct {
-    gate mailbox; /* the number of the last run posted to this worker */
-    _Atomic int64_t begun; /* the last of them whose part was begun, here or by the caller */
+    _Alignas(PYAD_LINE_BYTES) _Atomic int64_t posted; /* the number of the last run for this worker */
+    part part;                                        /* what to do in it */
+    gate mailbox;
+    _Atomic int64_t begun; /* the last run whose part was begun, here or by the caller */
     pthread_t thread;
     int64_t seen; /* the number posted when it started */
     int64_t ith;
@@ -79,13 +82,12 @@ typedef struct {
 
 static struct {
     atomic_flag held;
-    job job;
-    int64_t runs;      /* so far; never 0 again after the first */
-    int64_t started;   /* workers 1 .. started-1 exist */
-    gate done;         /* the number of the last run whose workers have all finished */
-    gate meeting;      /* how often the barrier was passed */
-    _Atomic int64_t arrived;
-    _Atomic int64_t pending;
+    int64_t runs;    /* so far */
+    int64_t due;     /* parts for workers in all of them */
+    int64_t started; /* workers 1 .. started-1 exist */
+    _Alignas(PYAD_LINE_BYTES) _Atomic int64_t ended;   /* of those parts */
+    _Alignas(PYAD_LINE_BYTES) _Atomic int64_t arrived; /* at the barriers of this run, threads in sum */
+    gate ending, meeting;
     _Atomic int64_t spinners; /* threads that may spin before sleeping: the team's, or 0 */
     _Atomic int64_t crowded_until; /* till then other programs are taken to want the processors */
     _Atomic int32_t stopping;
@@ -167,23 +169,22 @@ static void spread_out(worker *self) {
 }
 
 static void gate_init(gate *g) {
-    atomic_init(&g->value, 0);
     atomic_init(&g->sleepers, 0);
     pthread_mutex_init(&g->mutex, NULL);
-    pthread_cond_init(&g->changed, NULL);
+    pthread_cond_init(&g->grown, NULL);
 }
 
-static int gate_moved(const gate *g, int64_t old) {
-    return atomic_load_explicit(&g->value, memory_order_acquire) != old;
+static int has_reached(const _Atomic int64_t *number, int64_t wanted) {
+    return atomic_load_explicit(number, memory_order_acquire) >= wanted;
 }
 
-static void gate_sleep(gate *g, int64_t old) {
+static void gate_sleep(gate *g, const _Atomic int64_t *number, int64_t wanted) {
     pthread_mutex_lock(&g->mutex);
     atomic_fetch_add(&g->sleepers, 1);
-    /* paired with gate_set's: either it sees the sleeper, or we its value. Fences, as emulators
+    /* paired with gate_open's: either it sees the sleeper, or we its number. Fences, as emulators
      * let a consistent store pass a consistent load of another place. */
     atomic_thread_fence(memory_order_seq_cst);
-    while (!gate_moved(g, old)) pthread_cond_wait(&g->changed, &g->mutex);
+    while (!has_reached(number, wanted)) pthread_cond_wait(&g->grown, &g->mutex);
     atomic_fetch_sub(&g->sleepers, 1);
     pthread_mutex_unlock(&g->mutex);
 }
@@ -202,10 +203,10 @@ static int64_t read_clock(int64_t before) {
     return time;
 }
 
-static int gate_spin(const gate *g, int64_t old, int64_t time, int64_t deadline) {
+static int spin(const _Atomic int64_t *number, int64_t wanted, int64_t time, int64_t deadline) {
     do {
         for (int i = 0; i < SPINS_PER_CLOCK; i++) {
-            if (gate_moved(g, old)) return 1;
+            if (has_reached(number, wanted)) return 1;
             relax();
         }
         time = read_clock(time);
@@ -213,50 +214,49 @@ static int gate_spin(const gate *g, int64_t old, int64_t time, int64_t deadline)
     return 0;
 }
 
-static int gate_yield(const gate *g, int64_t old) {
+static int yield(const _Atomic int64_t *number, int64_t wanted) {
     int64_t time = now();
     for (int i = 0; i < YIELDS; i++) {
-        if (gate_moved(g, old)) return 1;
+        if (has_reached(number, wanted)) return 1;
         sched_yield();
         time = read_clock(time);
     }
     return 0;
 }
 
-/* Thread ith waits until the value is no longer `old`. */
-static void gate_wait(gate *g, int64_t old, int64_t ith) {
+/* Thread ith waits until the number is `wanted` or more. */
+static void gate_wait(gate *g, const _Atomic int64_t *number, int64_t wanted, int64_t ith) {
     int spins = may_spin(ith);
     int64_t time = now();
     int crowded = time < atomic_load_explicit(&crew.crowded_until, memory_order_relaxed);
     int64_t longest = crowded ? CROWDED_SPIN_NANOSECONDS : SPIN_NANOSECONDS;
-    if (spins && gate_spin(g, old, time, time + longest)) return;
-    if (!crowded && gate_yield(g, old)) return;
-    gate_sleep(g, old);
+    if (spins && spin(number, wanted, time, time + longest)) return;
+    if (!crowded && yield(number, wanted)) return;
+    gate_sleep(g, number, wanted);
 }
 
-static void gate_set(gate *g, int64_t value) {
-    atomic_store_explicit(&g->value, value, memory_order_release);
+/* Wake who sleeps, after the number has grown. */
+static void gate_open(gate *g) {
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&g->sleepers, memory_order_relaxed) == 0) return;
     pthread_mutex_lock(&g->mutex);
-    pthread_cond_broadcast(&g->changed);
+    pthread_cond_broadcast(&g->grown);
     pthread_mutex_unlock(&g->mutex);
 }
 
 /* ---- what kernels call ---- */
 
 void team_barrier(const team *t) {
-    struct team_state *s = t->state;
     if (t->nth == 1) return;
-    int64_t passed = atomic_load_explicit(&s->meeting->value, memory_order_acquire);
-    if (atomic_fetch_add_explicit(s->arrived, 1, memory_order_acq_rel) == t->nth - 1) {
-        atomic_store_explicit(s->arrived, 0, memory_order_relaxed);
+    int64_t before = atomic_fetch_add_explicit(&crew.arrived, 1, memory_order_acq_rel);
+    int64_t all = (before / t->nth + 1) * t->nth;
+    if (before + 1 == all) {
         take_place(t->ith);
-        gate_set(s->meeting, passed + 1);
+        gate_open(&crew.meeting);
     } else {
-        int64_t before = t->tally->brief ? 0 : now();
-        gate_wait(s->meeting, passed, t->ith);
-        if (!t->tally->brief) t->tally->waited += now() - before;
+        int64_t came = t->tally->brief ? 0 : now();
+        gate_wait(&crew.meeting, &crew.arrived, all, t->ith);
+        if (!t->tally->brief) t->tally->waited += now() - came;
     }
 }
 
@@ -277,21 +277,19 @@ int team_failed(const team *t) {
 
 /* ---- workers ---- */
 
-static void run_part(const job *j, int64_t ith) {
-    const pyad_task *k = &j->task;
-    char *scratch = k->memory != NULL ? k->memory + k->shared + ith * k->scratch : NULL;
-    team_tally *tally = j->nth > 1 ? &crew.workers[ith].tally : NULL;
-    team t = {ith, j->nth, scratch, k->memory, j->state, j->cuts, tally};
-    if (tally != NULL) *tally = (team_tally){.brief = j->brief};
-    int status = k->run(k->args, &t);
+static void run_part(const part *p, int64_t ith) {
+    team_tally *tally = p->nth > 1 ? &crew.workers[ith].tally : NULL;
+    team t = {ith, p->nth, p->scratch, p->shared, p->state, p->cuts, tally};
+    if (tally != NULL) *tally = (team_tally){.brief = p->brief};
+    int status = p->run(p->args, &t);
     if (status != PYAD_OK && !team_failed(&t)) team_fail(&t, status, INT64_MAX, 0, 0);
 }
 
 /* The same by the thread whose part it is, which tells how long it took. */
-static void run_own_part(const job *j, int64_t ith) {
-    int64_t begun = j->brief ? 0 : now();
-    run_part(j, ith);
-    if (j->brief) return;
+static void run_own_part(const part *p, int64_t ith) {
+    int64_t begun = p->brief ? 0 : now();
+    run_part(p, ith);
+    if (p->brief) return;
     team_tally *tally = &crew.workers[ith].tally;
     tally->worked = now() - begun - tally->waited;
 }
@@ -304,23 +302,22 @@ static int begin_part(worker *w, int64_t run) {
                               &w->begun, &begun, run, memory_order_acq_rel, memory_order_relaxed);
 }
 
-/* Whether it was the last of the parts besides part 0. */
-static int end_part(void) {
-    return atomic_fetch_sub_explicit(&crew.pending, 1, memory_order_acq_rel) == 1;
+static void end_part(void) {
+    atomic_fetch_add_explicit(&crew.ended, 1, memory_order_acq_rel);
+    gate_open(&crew.ending);
 }
 
 static void *work(void *argument) {
     worker *self = argument;
     int64_t seen = self->seen;
     for (;;) {
-        gate_wait(&self->mailbox, seen, self->ith);
-        seen = atomic_load_explicit(&self->mailbox.value, memory_order_acquire);
+        gate_wait(&self->mailbox, &self->posted, seen + 1, self->ith);
+        seen = atomic_load_explicit(&self->posted, memory_order_acquire);
         if (atomic_load_explicit(&crew.stopping, memory_order_acquire)) return NULL;
         if (!begin_part(self, seen)) continue;
         spread_out(self);
-        run_own_part(&crew.job, self->ith);
-        /* the job may be overwritten as soon as the last part is through here */
-        if (end_part()) gate_set(&crew.done, seen);
+        run_own_part(&self->part, self->ith);
+        end_part();
     }
 }
 
@@ -336,7 +333,7 @@ static int64_t start_workers(int64_t nth) {
     while (crew.started < nth) {
         worker *w = &crew.workers[crew.started];
         w->ith = crew.started;
-        w->seen = atomic_load(&w->mailbox.value);
+        w->seen = atomic_load(&w->posted);
         if (pthread_create(&w->thread, &attributes, work, w) != 0) break;
         crew.started++;
     }
@@ -347,16 +344,17 @@ static int64_t start_workers(int64_t nth) {
 
 /* Leave the threads that a forked child does not have, and what they may have left half done. */
 static void forget_workers(void) {
-    gate_init(&crew.done);
+    gate_init(&crew.ending);
     gate_init(&crew.meeting);
+    atomic_store(&crew.ended, 0);
     atomic_store(&crew.arrived, 0);
-    atomic_store(&crew.pending, 0);
     for (int i = 0; i < PYAD_MAX_THREADS; i++) {
         gate_init(&crew.workers[i].mailbox);
+        atomic_store(&crew.workers[i].posted, 0);
         atomic_store(&crew.workers[i].begun, 0);
         atomic_store(&crew.workers[i].place, -1);
     }
-    crew.runs = 0;
+    crew.runs = crew.due = 0;
     crew.started = 1;
     /* Another thread of the parent was running on the team: its scratch is lost to the child. */
     if (atomic_flag_test_and_set(&crew.held)) {
@@ -376,9 +374,10 @@ __attribute__((destructor)) static void stop_workers(void) {
     if (crew.started <= 1 || !pyad_team_acquire()) return;
     atomic_store(&crew.stopping, 1);
     for (int64_t i = 1; i < crew.started; i++) {
-        gate *mailbox = &crew.workers[i].mailbox;
-        gate_set(mailbox, atomic_load(&mailbox->value) + 1);
-        pthread_join(crew.workers[i].thread, NULL);
+        worker *w = &crew.workers[i];
+        atomic_fetch_add(&w->posted, 1);
+        gate_open(&w->mailbox);
+        pthread_join(w->thread, NULL);
     }
     crew.started = 1;
 }
@@ -432,27 +431,40 @@ void pyad_team_drop_scratch(void) {
     pyad_team_release();
 }
 
-/* Do the parts that no worker has begun, the last first, as the first was posted first. */
-static void run_left_parts(const job *j, int64_t number) {
-    for (int64_t i = j->nth - 1; i > 0; i--) {
-        if (!begin_part(&crew.workers[i], number)) continue;
-        run_part(j, i); /* `worked` stays 0: another's pace says nothing of its own */
-        if (end_part()) gate_set(&crew.done, number);
-    }
+static void post(worker *w, int64_t number, const part *p) {
+    w->part = *p;
+    atomic_store_explicit(&w->posted, number, memory_order_release);
+    gate_open(&w->mailbox);
 }
 
-/* Run the job's parts 1 .. nth-1 on the workers and part 0 here. */
-static void run_on_workers(const job *j) {
-    int64_t number = ++crew.runs;
-    crew.job = *j;
-    atomic_store_explicit(&crew.spinners, j->nth <= pyad_available_cpus() ? j->nth : 0,
-                          memory_order_relaxed);
+/* Do the parts that no worker has begun, the last first, as the first was posted first. */
+static void run_left_parts(int64_t nth, int64_t number) {
+    for (int64_t i = nth - 1; i > 0; i--) {
+        worker *w = &crew.workers[i];
+        if (!begin_part(w, number)) continue;
+        run_part(&w->part, i); /* `worked` stays 0: another's pace says nothing of its own */
+        end_part();
+    }
+}
+static char *scratch_of(const pyad_task *k, int64_t ith) {
+    return k->memory == NULL ? NULL : k->memory + k->shared + ith * k->scratch;
+}
+
+/* Run parts 1 .. nth-1 on the workers and part 0, which they are like but for the scratch, here. */
+static void run_on_workers(const pyad_task *task, const part *first) {
+    int64_t nth = first->nth, number = ++crew.runs;
+    crew.due += nth - 1;
+    atomic_store_explicit(&crew.arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&crew.spinners, nth <= pyad_available_cpus() ? nth : 0, memory_order_relaxed);
     take_place(0);
-    atomic_store_explicit(&crew.pending, j->nth - 1, memory_order_relaxed);
-    for (int64_t i = 1; i < j->nth; i++) gate_set(&crew.workers[i].mailbox, number);
-    run_own_part(j, 0);
-    if (!gate_moved(&crew.done, number - 1)) run_left_parts(j, number);
-    gate_wait(&crew.done, number - 1, 0);
+    for (int64_t i = 1; i < nth; i++) {
+        part p = *first;
+        p.scratch = scratch_of(task, i);
+        post(&crew.workers[i], number, &p);
+    }
+    run_own_part(first, 0);
+    if (!has_reached(&crew.ended, crew.due)) run_left_parts(nth, number);
+    gate_wait(&crew.ending, &crew.ended, crew.due, 0);
 }
 
 _Atomic uint64_t *pyad_turn_word(int64_t i) {
@@ -474,18 +486,19 @@ static void learn_shares(int64_t kernel, int64_t nth) {
 }
 
 int pyad_team_run(const pyad_task *task, int64_t nth, pyad_error *error) {
-    struct team_state state = {.lock = ATOMIC_FLAG_INIT, .meeting = &crew.meeting,
-                               .arrived = &crew.arrived};
-    job j = {.task = *task, .nth = nth, .state = &state};
-    if (nth > 1) j.nth = pyad_min(nth, start_workers(nth));
-    if (j.nth > 1) {
-        j.cuts = uneven_parts ? pyad_shares_uneven(j.nth) : pyad_shares(task->kernel, j.nth);
-        j.brief = !uneven_parts && task->work / j.nth < PYAD_WORK_LONG;
-        run_on_workers(&j);
-        forget_turns(j.nth);
-        if (!j.brief) learn_shares(task->kernel, j.nth);
+    struct team_state state = {.lock = ATOMIC_FLAG_INIT};
+    part first = {.run = task->run, .args = task->args, .scratch = scratch_of(task, 0),
+                  .shared = task->memory, .state = &state, .nth = 1};
+    if (nth > 1) first.nth = (int32_t)pyad_min(nth, start_workers(nth));
+    if (first.nth > 1) {
+        nth = first.nth;
+        first.cuts = uneven_parts ? pyad_shares_uneven(nth) : pyad_shares(task->kernel, nth);
+        first.brief = !uneven_parts && task->work / nth < PYAD_WORK_LONG;
+        run_on_workers(task, &first);
+        forget_turns(nth);
+        if (!first.brief) learn_shares(task->kernel, nth);
     } else {
-        run_part(&j, 0);
+        run_part(&first, 0);
     }
     int status = atomic_load_explicit(&state.failed, memory_order_acquire);
     if (status != PYAD_OK) *error = state.error;
