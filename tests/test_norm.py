@@ -9,7 +9,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import backend_kernels, use_backend
+from pyautodl.backends import backend_kernels, native, use_backend
 
 F = nn.functional
 pytestmark = pytest.mark.usefixtures("backend")
@@ -278,6 +278,38 @@ def test_layer_norm_gradient_of_long_rows():
     )
     expected = (g.numpy() * xhat).sum(0)
     np.testing.assert_allclose(weight.grad.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("n", [1, 3, 7])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.GroupNorm(2, 6), (6, 80, 81)),
+        (nn.InstanceNorm2d(5, affine=True), (5, 97, 98)),
+        (nn.LayerNorm((3, 105, 107)), (3, 105, 107)),
+        (nn.RMSNorm((3, 105, 107)), (3, 105, 107)),
+        (nn.BatchNorm2d(3), (3, 105, 107)),
+    ],
+)
+def test_few_large_samples_are_shared_out_without_changing_a_bit(layer, shape, n):
+    x = ad.randn(n, *shape, requires_grad=True)
+    g = ad.randn(n, *shape)
+    found = []
+    for threads, uneven in ((1, False), (2, True), (3, False), (4, True)):
+        with native.exact_threads(threads, uneven):
+            y = layer(x)
+            grads = ad.autograd.grad(y, [x, *layer.parameters()], g)
+            found.append([each.detach().numpy().tobytes() for each in (y, *grads)])
+    assert found.count(found[0]) == len(found)
+
+
+def test_rms_norm_of_a_long_row_with_an_infinity():
+    x = ad.ones(1, 40000)
+    x[0, 7] = np.inf
+    y = F.rms_norm(x, (40000,)).numpy()[0]
+    assert np.isnan(y[7])
+    assert (np.delete(y, 7) == 0).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

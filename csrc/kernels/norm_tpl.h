@@ -13,6 +13,7 @@
  * Statistics are kept as double arrays stats: mean, then 1 / sqrt(variance + eps). Sums over rows
  * go over a fixed number of blocks of rows, added up in order: no bit depends on the threads.
  */
+#include "loops/moves.h"
 #include "loops/stream.h"
 
 #ifdef REAL
@@ -22,6 +23,11 @@
 /* rows up to this long have their sums over rows in blocks of rows, longer ones by columns */
 #define LN_SHORT 4096
 #define LN_CHUNK 128
+/* samples or rows fewer than which are shared out, each from so many elements on; of a sample's parts
+ * the fewest rows */
+#define NORM_FEW 8
+#define NORM_LARGE 32768
+#define NORM_ROWS 16
 /* elements of gradients behind a ReLU that are computed at a time; they stay in the first cache */
 #define BN_GATED 2048
 /* elements of the second pass at a time, enough for the memory to run along */
@@ -42,6 +48,7 @@ static inline double K(rsqrt)(double x) { return 1 / sqrt(x); }
 #include "norm/layer_norm_tpl.h"
 
 #undef DL
+#undef WIDE_MOST
 #undef dvec
 #undef BN_SHARED
 #undef GN_SCRATCH

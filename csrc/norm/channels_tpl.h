@@ -1,7 +1,35 @@
 /* What norms of channels share. Sums for each channel over rows begin .. end-1, four rows at a time; then
  * y = max((x - mean) * scale + offset, low), row after row. Long passes ask for memory ahead (stream.h):
  * sums for the next four rows, the others for what lies `ahead` elements further, if that is not 0.
+ *
+ * Few channels fill no vector: so many of their rows count as one wide row that it is made of whole
+ * vectors, with each channel's constants as often.
  */
+
+/* ---- wide rows ---- */
+
+#define WIDE_MOST (2 * VL * (VL > 4 ? VL : 4)) /* elements of a wide row, at most */
+
+/* How many of the rows count as one; 1: each for itself. */
+static inline int64_t K(wide_of)(int64_t rows, int64_t c) {
+    if (c >= 2 * VL || (c >= VL && c % DL == 0)) return 1;
+    int64_t together = pyad_max(1, VL / (c & -c));
+    while (together * c < 4 * VL) together *= 2;
+    return rows >= 8 * together ? together : 1;
+}
+
+/* the channels' constants for each of a wide row's rows */
+static MOVES_SHARED const REAL *K(wide_constants)(REAL *to, const REAL *from, int64_t c, int64_t together) {
+    moves_repeat((char *)to, (const char *)from, together, c * (int64_t)sizeof(REAL));
+    return to;
+}
+
+/* a wide row's sums are added to the channels' */
+static MOVES_SHARED void K(wide_collect)(const double *sums, int64_t c, int64_t together, double *to) {
+    for (int64_t i = 0; i < together; i++) {
+        for (int64_t j = 0; j < c; j++) to[j] += sums[i * c + j];
+    }
+}
 
 /* four rows below p, while column j of them is read */
 static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
@@ -12,7 +40,7 @@ static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
 /* ---- sums ---- */
 
 /* s[j] += x - shift, q[j] += (x - shift)^2 */
-static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
+static MOVES_SHARED void K(sum_moments_of)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
                            int64_t end, int64_t c, int far, double *restrict s,
                            double *restrict q) {
     int64_t r = begin;
@@ -46,8 +74,23 @@ static void K(sum_moments)(const REAL *restrict x, const REAL *restrict shift, i
     }
 }
 
+static void K(sum_moments)(const REAL *x, const REAL *shift, int64_t begin, int64_t end, int64_t c,
+                           int far, double *s, double *q) {
+    const int64_t together = K(wide_of)(end - begin, c), rows = (end - begin) / together;
+    if (together > 1) {
+        REAL wide[WIDE_MOST];
+        double sums[2][WIDE_MOST] = {{0}};
+        K(sum_moments_of)(x + begin * c, K(wide_constants)(wide, shift, c, together), 0, rows,
+                          c * together, far, sums[0], sums[1]);
+        K(wide_collect)(sums[0], c, together, s);
+        K(wide_collect)(sums[1], c, together, q);
+        begin += rows * together;
+    }
+    K(sum_moments_of)(x, shift, begin, end, c, far, s, q);
+}
+
 /* s[j] += g, q[j] += g * (x - mean) */
-static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
+static MOVES_SHARED void K(sum_slopes_of)(const REAL *restrict g, const REAL *restrict x,
                           const double *restrict mean, int64_t begin, int64_t end, int64_t c,
                           int far, double *restrict s, double *restrict q) {
     int64_t r = begin;
@@ -83,9 +126,24 @@ static void K(sum_slopes)(const REAL *restrict g, const REAL *restrict x,
     }
 }
 
+static void K(sum_slopes)(const REAL *g, const REAL *x, const double *mean, int64_t begin,
+                          int64_t end, int64_t c, int far, double *s, double *q) {
+    const int64_t together = K(wide_of)(end - begin, c), rows = (end - begin) / together;
+    if (together > 1) {
+        double wide[WIDE_MOST], sums[2][WIDE_MOST] = {{0}};
+        moves_repeat((char *)wide, (const char *)mean, together, c * (int64_t)sizeof(double));
+        K(sum_slopes_of)(g + begin * c, x + begin * c, wide, 0, rows, c * together, far, sums[0],
+                         sums[1]);
+        K(wide_collect)(sums[0], c, together, s);
+        K(wide_collect)(sums[1], c, together, q);
+        begin += rows * together;
+    }
+    K(sum_slopes_of)(g, x, mean, begin, end, c, far, s, q);
+}
+
 /* ---- applying: y = max((x - mean) * scale + offset, low), for each channel ---- */
 
-static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
+static MOVES_SHARED void K(apply_rows_of)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
                           int64_t c, const REAL *restrict mean, const REAL *restrict scale,
                           const REAL *restrict offset, REAL low, int64_t ahead) {
     const vec least = v_set1(low);
@@ -106,9 +164,24 @@ static void K(apply_rows)(const REAL *restrict x, REAL *restrict y, int64_t begi
     }
 }
 
+static void K(apply_rows)(const REAL *x, REAL *y, int64_t begin, int64_t end, int64_t c,
+                          const REAL *mean, const REAL *scale, const REAL *offset, REAL low,
+                          int64_t ahead) {
+    const int64_t n = K(wide_of)(end - begin, c), rows = (end - begin) / n;
+    if (n > 1) {
+        REAL wide[3][WIDE_MOST];
+        K(apply_rows_of)(x + begin * c, y + begin * c, 0, rows, c * n,
+                         K(wide_constants)(wide[0], mean, c, n),
+                         K(wide_constants)(wide[1], scale, c, n),
+                         K(wide_constants)(wide[2], offset, c, n), low, ahead);
+        begin += rows * n;
+    }
+    K(apply_rows_of)(x, y, begin, end, c, mean, scale, offset, low, ahead);
+}
+
 /* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
  * computes it, to the bit */
-static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
+static MOVES_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
                          int64_t rows, int64_t c, const REAL *restrict mean,
                          const REAL *restrict scale, const REAL *restrict offset, int far) {
     const vec zero = {0};
@@ -139,9 +212,22 @@ static void K(gate_rows)(const REAL *restrict g, const REAL *restrict x, REAL *r
     }
 }
 
+static void K(gate_rows)(const REAL *g, const REAL *x, REAL *out, int64_t rows, int64_t c,
+                         const REAL *mean, const REAL *scale, const REAL *offset, int far) {
+    const int64_t n = K(wide_of)(rows, c), done = n > 1 ? rows / n * n : 0;
+    if (n > 1) {
+        REAL wide[3][WIDE_MOST];
+        K(gate_rows_of)(g, x, out, rows / n, c * n, K(wide_constants)(wide[0], mean, c, n),
+                        K(wide_constants)(wide[1], scale, c, n),
+                        K(wide_constants)(wide[2], offset, c, n), far);
+    }
+    K(gate_rows_of)(g + done * c, x + done * c, out + done * c, rows - done, c, mean, scale, offset,
+                    far);
+}
+
 /* dx = g * scale + (x - mean) * slope + offset, without slope g * scale alone, whatever x is; with
  * `gate`, g counts as in gate_rows, whose offset that is */
-static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
+static MOVES_SHARED void K(apply_slopes_of)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
                             int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
                             const REAL *restrict scale, const REAL *restrict slope,
                             const REAL *restrict offset, const REAL *restrict gate,
@@ -177,6 +263,23 @@ static void K(apply_slopes)(const REAL *restrict g, const REAL *restrict x, REAL
             }
         }
     }
+}
+
+static void K(apply_slopes)(const REAL *g, const REAL *x, REAL *dx, int64_t begin, int64_t end,
+                            int64_t c, const REAL *mean, const REAL *scale, const REAL *slope,
+                            const REAL *offset, const REAL *gate, int64_t ahead) {
+    const int64_t n = K(wide_of)(end - begin, c), rows = (end - begin) / n;
+    if (n > 1) {
+        REAL wide[5][WIDE_MOST];
+        const REAL *each[5] = {mean, scale, slope, offset, gate};
+        for (int i = 0; i < 5; i++) {
+            if (each[i] != NULL) each[i] = K(wide_constants)(wide[i], each[i], c, n);
+        }
+        K(apply_slopes_of)(g + begin * c, x + begin * c, dx + begin * c, 0, rows, c * n, each[0],
+                           each[1], each[2], each[3], each[4], ahead);
+        begin += rows * n;
+    }
+    K(apply_slopes_of)(g, x, dx, begin, end, c, mean, scale, slope, offset, gate, ahead);
 }
 
 /* one channel's constants of apply_rows */

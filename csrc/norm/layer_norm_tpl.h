@@ -1,6 +1,7 @@
 /* Layer norm and RMS norm: rows of n contiguous elements, each summed and then computed from the cache.
  * Gradients of weight and bias sum over rows: of short rows in blocks of rows, of long ones by columns.
- * Of many rows the next one is asked for while a row's results are written (stream.h).
+ * Of many rows the next one is asked for while a row's results are written (stream.h); few long ones are
+ * shared out in parts.
  */
 
 /* Whether a thread asks for the next row, which must stay in L2 with the one at work. */
@@ -8,10 +9,36 @@ static inline int K(next_row_asked)(int64_t rows, int64_t n, const team *t) {
     return n <= LN_SHORT && K(rows_stream)(rows, n, t);
 }
 
-/* Mean and mean square deviation of a row, or with `center` 0 its mean square. By differences from
- * the first element, which for equal elements are 0 exactly. */
-static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *mean) {
-    double first = center ? (double)x[0] : 0, sum = 0, square = 0;
+/* Of few long rows each is shared out in so many parts, for as many threads; else 1. */
+static inline int64_t K(ln_parts)(int64_t rows, int64_t n) {
+    return rows > 0 && rows < NORM_FEW && n >= NORM_LARGE ? PYAD_NORM_BLOCKS / rows : 1;
+}
+
+static inline int64_t K(ln_shared)(int64_t all, int64_t n) {
+    const int64_t rows = n > 0 ? all / n : 0, parts = K(ln_parts)(rows, n);
+    return parts > 1 ? parts * rows * 2 * (int64_t)sizeof(double) : 0;
+}
+
+/* part p of a row of n */
+static inline team_span K(ln_part)(int64_t n, int64_t parts, int64_t p) {
+    const int64_t size = pyad_ceil_div(n, parts * VL) * VL;
+    return (team_span){pyad_min(n, p * size), pyad_min(n, (p + 1) * size)};
+}
+
+/* the sums of a row's parts: two for each */
+static void K(ln_total)(const double *sums, int64_t parts, double *total) {
+    total[0] = total[1] = 0;
+    for (int64_t p = 0; p < parts; p++) {
+        total[0] += sums[2 * p];
+        total[1] += sums[2 * p + 1];
+    }
+}
+
+static inline const REAL *K(from)(const REAL *x, int64_t at) { return x != NULL ? x + at : NULL; }
+
+/* The sums of the differences from `first`, and of their squares. */
+static void K(row_sums)(const REAL *x, int64_t n, double first, double *sums) {
+    double sum = 0, square = 0;
     dvec s0 = {0}, s1 = {0}, q0 = {0}, q1 = {0};
     int64_t i = 0;
     for (; i + 2 * DL <= n; i += 2 * DL) {
@@ -26,15 +53,26 @@ static double K(row_moments)(const REAL *x, int64_t n, int64_t center, double *m
         sum += d;
         square += d * d;
     }
-    sum += v_sum_f64(s0 + s1);
-    square += v_sum_f64(q0 + q1);
-    if (!center) {
-        *mean = 0;
-        return square / (double)n;
-    }
-    double part = sum / (double)n, squares = square - sum * part;
-    *mean = first + part;
-    return squares < 0 ? 0 : squares / (double)n;
+    sums[0] = sum + v_sum_f64(s0 + s1);
+    sums[1] = square + v_sum_f64(q0 + q1);
+}
+
+/* By differences from the first element, which for equal elements are 0 exactly. */
+static inline double K(row_first)(const layer_norm_fwd_args *a, int64_t r) {
+    return a->center ? (double)((const REAL *)a->x.data)[r * a->n] : 0;
+}
+
+/* Mean and mean square deviation of a row, or without `center` 0 and its mean square, from its sums;
+ * kept by who has its first element. */
+static void K(row_statistics)(const layer_norm_fwd_args *a, int64_t r, int64_t rows,
+                              const double *sums, int keep, double *mean, double *rstd) {
+    double *stats = a->stats.data, n = (double)a->n, part = a->center ? sums[0] / n : 0;
+    double squares = a->center ? sums[1] - sums[0] * part : sums[1];
+    *mean = K(row_first)(a, r) + part;
+    *rstd = K(rsqrt)((squares < 0 ? 0 : squares / n) + a->eps);
+    if (!keep) return;
+    stats[r] = *mean;
+    stats[rows + r] = *rstd;
 }
 
 static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, double mean,
@@ -58,17 +96,44 @@ static void K(norm_row)(const REAL *restrict x, REAL *restrict y, int64_t n, dou
     }
 }
 
+static void K(ln_fwd_parts)(const layer_norm_fwd_args *a, int64_t rows, int64_t parts,
+                            const team *t) {
+    const REAL *x = a->x.data;
+    int64_t n = a->n, begin, end;
+    double *sums = t->shared, total[2], mean, rstd;
+    team_range(t, rows * parts, 1, &begin, &end);
+    for (int64_t p = begin; p < end; p++) {
+        const int64_t r = p / parts;
+        const team_span part = K(ln_part)(n, parts, p % parts);
+        K(row_sums)(x + r * n + part.begin, part.end - part.begin, K(row_first)(a, r), sums + 2 * p);
+    }
+    team_barrier(t);
+    for (int64_t p = begin; p < end; p++) {
+        const int64_t r = p / parts;
+        const team_span part = K(ln_part)(n, parts, p % parts);
+        const int64_t at = r * n + part.begin;
+        K(ln_total)(sums + r * parts * 2, parts, total);
+        K(row_statistics)(a, r, rows, total, p % parts == 0, &mean, &rstd);
+        K(norm_row)(x + at, (REAL *)a->y.data + at, part.end - part.begin, mean, rstd,
+                    K(from)(a->weight.data, part.begin), K(from)(a->bias.data, part.begin), 0);
+    }
+}
+
 static int K(layer_norm_fwd)(const void *args, const team *t) {
     const layer_norm_fwd_args *a = args;
     int64_t n = a->n, rows = n > 0 ? pyad_numel(&a->x) / n : 0, begin, end;
-    double *stats = a->stats.data;
+    const int64_t parts = K(ln_parts)(rows, n);
     const int far = K(next_row_asked)(rows, n, t);
+    if (parts > 1) {
+        K(ln_fwd_parts)(a, rows, parts, t);
+        return PYAD_OK;
+    }
     team_range(t, rows, 1, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         const REAL *x = (const REAL *)a->x.data + r * n;
-        double mean, var = K(row_moments)(x, n, a->center, &mean), rstd = K(rsqrt)(var + a->eps);
-        stats[r] = mean;
-        stats[rows + r] = rstd;
+        double sums[2], mean, rstd;
+        K(row_sums)(x, n, K(row_first)(a, r), sums);
+        K(row_statistics)(a, r, rows, sums, 1, &mean, &rstd);
         K(norm_row)(x, (REAL *)a->y.data + r * n, n, mean, rstd, a->weight.data, a->bias.data,
                     far);
     }
@@ -128,6 +193,18 @@ static void K(add_affine)(const REAL *restrict g, const REAL *restrict x, int64_
     }
 }
 
+/* dx of elements at, at + 1, ... of row r, given the row's sums */
+static void K(ln_dx)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, team_span part,
+                     double level, double along, int far) {
+    const double n = (double)a->n, *stats = a->stats.data, rstd = stats[rows + r];
+    const int64_t at = r * a->n + part.begin;
+    level *= a->center ? rstd / n : 0;
+    along *= rstd * rstd * rstd / n;
+    K(row_gradient)((const REAL *)a->g.data + at, (const REAL *)a->x.data + at,
+                    K(from)(a->weight.data, part.begin), (REAL *)a->dx.data + at,
+                    part.end - part.begin, stats[r], rstd, level, along, far);
+}
+
 static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, int far,
                       double *block) {
     int64_t n = a->n;
@@ -138,10 +215,27 @@ static void K(ln_row)(const layer_norm_bwd_args *a, int64_t r, int64_t rows, int
     if (a->dx.data == NULL) return;
     double level, along;
     K(row_slope_sums)(g, x, a->weight.data, mean, n, &level, &along);
-    level *= a->center ? rstd / (double)n : 0;
-    along *= rstd * rstd * rstd / (double)n;
-    K(row_gradient)(g, x, a->weight.data, (REAL *)a->dx.data + r * n, n, mean, rstd, level, along,
-                    far);
+    K(ln_dx)(a, r, rows, (team_span){0, n}, level, along, far);
+}
+
+static void K(ln_bwd_parts)(const layer_norm_bwd_args *a, int64_t rows, int64_t parts,
+                            const team *t) {
+    int64_t n = a->n, begin, end;
+    double *sums = t->shared, total[2];
+    team_range(t, rows * parts, 1, &begin, &end);
+    for (int64_t p = begin; p < end; p++) {
+        const int64_t r = p / parts;
+        const team_span part = K(ln_part)(n, parts, p % parts);
+        const int64_t at = r * n + part.begin;
+        K(row_slope_sums)((const REAL *)a->g.data + at, (const REAL *)a->x.data + at,
+                          K(from)(a->weight.data, part.begin), ((const double *)a->stats.data)[r],
+                          part.end - part.begin, sums + 2 * p, sums + 2 * p + 1);
+    }
+    team_barrier(t);
+    for (int64_t p = begin; p < end; p++) {
+        K(ln_total)(sums + p / parts * parts * 2, parts, total);
+        K(ln_dx)(a, p / parts, rows, K(ln_part)(n, parts, p % parts), total[0], total[1], 0);
+    }
 }
 
 /* dweight and dbias of long rows: columns are split instead of rows, so that no block of sums as
@@ -172,6 +266,11 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
     const int far = K(next_row_asked)(rows, n, t);
     double *sums = t->shared;
     if (affine && !blocks) K(ln_columns)(a, rows, t);
+    const int64_t parts = K(ln_parts)(rows, n);
+    if (parts > 1) {
+        if (a->dx.data != NULL) K(ln_bwd_parts)(a, rows, parts, t);
+        return PYAD_OK;
+    }
     team_range(t, PYAD_NORM_BLOCKS, 1, &first, &last);
     for (int64_t b = first; b < last; b++) {
         double *block = blocks ? sums + 2 * b * n : NULL;
@@ -185,6 +284,8 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0,
+            K(ln_shared)(pyad_numel(&a->x), a->n))
 PYAD_RECORD_FLUSHED(layer_norm_bwd, layer_norm_bwd_args, 8 * pyad_numel(&a->x), 0,
-                    a->n <= LN_SHORT ? AFFINE_SHARED(a->n) : 0)
+                    a->n <= LN_SHORT ? AFFINE_SHARED(a->n)
+                                      : K(ln_shared)(pyad_numel(&a->x), a->n))

@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 SHAPES: list[Ints] = [(4, 3), (2, 2, 3), (2, 2, 2, 2), (2, 1, 1, 2, 2), (0, 3)]
-LARGE: list[Ints] = [(40, 37), (2, 20, 5, 6)]
+# the last one with many rows of few channels
+LARGE: list[Ints] = [(40, 37), (2, 20, 5, 6), (2, 3, 50, 51)]
 # numbers without numpy.random, which import must not load
 X = np.arange(12.0).reshape(4, 3)
 _STATS = np.ones((2, 3))

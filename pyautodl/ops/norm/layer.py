@@ -189,7 +189,7 @@ def _layer_norm_grad_forward(
 def _row_samples(bias: bool) -> Iterator[Sample]:
     cases: list[tuple[Ints, Ints]] = [((2, 3, 4), (4,)), ((2, 3, 4), (3, 4))]
     cases += [((5,), (5,)), ((0, 3), (3,)), ((2, 0), (0,)), ((7, 70), (70,))]
-    cases += [((2, 5000), (5000,))]
+    cases += [((2, 5000), (5000,)), ((3, 32771), (32771,))]
     for i, (shape, size) in enumerate(cases):
         attrs = {"normalized_shape": size, "eps": 1e-5}
         rest = [normal_numbers(50 + i, *size), normal_numbers(80 + i, *size)][
