@@ -19,7 +19,8 @@ import numpy as np
 
 from benchmarks import results
 from benchmarks.disturbance import TOLERATED, Watch
-from benchmarks.libraries import INTERRUPTED, OURS, PEERS, refusable
+from benchmarks.interruption import KeptRows
+from benchmarks.libraries import OURS, PEERS, refusable
 from benchmarks.options import measuring_parser
 from benchmarks.roofline import Limits, limits_of
 from benchmarks.rows import SUITES, Facts
@@ -65,15 +66,11 @@ def measure(
             return 1
         limits = _limits(contestants[0], options)
         rows: list[Row] = []
-        try:
+        with KeptRows(rows) as kept:
             for i, (suite, facts) in enumerate(wanted, 1):
                 rows.append(_measure_row(contestants, suite, facts, options, limits))
                 number = f"{i:>{len(str(len(wanted)))}}/{len(wanted)}"
                 print(number, _line(rows[-1]), flush=True)
-        except KeyboardInterrupt:
-            if not rows:
-                raise
-            print("interrupted; what is measured so far is kept", file=sys.stderr)
         versions = {each.library: each.versions for each in contestants}
     print(summary(rows))
     found = results.document(
@@ -88,7 +85,7 @@ def measure(
     )
     picture = chart if draw is None else draw
     results.write(options, found, table(found), lambda: picture(found))
-    return 0 if len(rows) == len(wanted) else INTERRUPTED
+    return kept.status
 
 
 def _limits(ours: Contestant, options: argparse.Namespace) -> Limits | None:

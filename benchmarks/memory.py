@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results
+from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, PEERS, refusable
 from benchmarks.options import add_rows, parser
 from benchmarks.rows import SUITES, Facts
@@ -41,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def wanted(name: str) -> bool:
         return not options.only or any(part in name for part in options.only)
 
-    rows = [
-        _step(row.facts.name, [OURS, *options.peer], options)
-        for row in SUITES["steps"]()
-        if wanted(row.facts.name)
-    ]
-    scratch = [
-        _scratch(row.facts, options) for row in SUITES["scratch"]() if wanted("scratch")
-    ]
+    rows: list[dict[str, Any]] = []
+    scratch: list[dict[str, Any]] = []
+    with KeptRows(rows, scratch) as kept:
+        for row in SUITES["steps"]():
+            if wanted(row.facts.name):
+                rows.append(_step(row.facts.name, [OURS, *options.peer], options))
+        for row in SUITES["scratch"]() if wanted("scratch") else ():
+            scratch.append(_scratch(row.facts, options))
     if not rows + scratch:
         raise Unsupported("no row is named like that")
     found = results.document("memory", rows + scratch, threads=options.threads)
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     grown = grows(scratch)
     if grown:
         print(f"memory: it grows: {', '.join(grown)}", file=sys.stderr)
-    return 1 if grown else 0
+    return 1 if grown else kept.status
 
 
 def grows(rows: Sequence[dict[str, Any]]) -> list[str]:

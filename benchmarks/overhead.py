@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import results
+from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, load, refusable
 from benchmarks.options import parser, seconds
 from benchmarks.timing import alternate, timer
@@ -41,18 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load(_PEER, 1, None)
         names.append(_PEER)
     ops = [_ops(importlib.import_module(name)) for name in names]
-    rows = []
-    for name in ops[0]:
-        if chosen.only and not any(part in name for part in chosen.only):
-            continue
-        timings = alternate([timer(each[name]) for each in ops], chosen.seconds)
-        row: dict[str, Any] = {"row": name}
-        row |= {
-            library: {"us": each.median * 1e6, "spread_us": each.spread * 1e6}
-            for library, each in zip(names, timings, strict=True)
-        }
-        rows.append(row)
-        print(*_shown(row, names), flush=True)
+    rows: list[dict[str, Any]] = []
+    with KeptRows(rows) as kept:
+        for name in ops[0]:
+            if chosen.only and not any(part in name for part in chosen.only):
+                continue
+            timings = alternate([timer(each[name]) for each in ops], chosen.seconds)
+            row: dict[str, Any] = {"row": name}
+            row |= {
+                library: {"us": each.median * 1e6, "spread_us": each.spread * 1e6}
+                for library, each in zip(names, timings, strict=True)
+            }
+            rows.append(row)
+            print(*_shown(row, names), flush=True)
     if not rows:
         raise Unsupported("no op is named like that")
     found = results.document("overhead", rows)
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [_shown(row, names) for row in rows],
     )
     results.write(chosen, found, table)
-    return 0
+    return kept.status
 
 
 def _ops(library: Any) -> dict[str, Callable[[], Any]]:

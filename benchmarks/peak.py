@@ -19,6 +19,7 @@ from typing import Any
 
 import pyautodl as ad
 from benchmarks import results
+from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, load, refusable
 from benchmarks.options import at_least, available_cpus, parser
 from benchmarks.roofline import compiled
@@ -41,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     chosen = options.parse_args(arguments)
     load(OURS, 1, None)
-    rows = []
-    with compiled(ad.native.current_isa(), "-shared", "-fPIC") as library:
+    rows: list[dict[str, Any]] = []
+    with (
+        compiled(ad.native.current_isa(), "-shared", "-fPIC") as library,
+        KeptRows(rows) as kept,
+    ):
         multiply_adds = ctypes.CDLL(library).multiply_adds
         multiply_adds.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
         for threads in sorted({1, min(available_cpus(), _MOST_THREADS)}):
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [(row["row"], *_shown(row).split(maxsplit=1)) for row in rows],
     )
     results.write(chosen, found, table)
-    return 0
+    return kept.status
 
 
 def _pace(multiply_adds: Callable[..., int], threads: int) -> float:

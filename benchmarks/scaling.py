@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import results
 from benchmarks.disturbance import TOLERATED, Watch
+from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, refusable
 from benchmarks.options import add_rows, add_timing, parser
 from benchmarks.rows import SCALES
@@ -53,16 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if not curves:
         raise Unsupported("no curve is named like that")
-    rows = []
-    for i, (name, points) in enumerate(curves.items(), 1):
-        print(f"{i}/{len(curves)} {name}", flush=True)
-        rows += _measure(name, points, options)
+    rows: list[dict[str, Any]] = []
+    with KeptRows(rows) as kept:
+        for i, (name, points) in enumerate(curves.items(), 1):
+            print(f"{i}/{len(curves)} {name}", flush=True)
+            rows += _measure(name, points, options)
     fits = _fits(rows)
     found = results.document("scaling", rows, threads=options.threads, exponents=fits)
     table = _table(rows, fits)
     print(f"\n{table}")
     results.write(options, found, table, lambda: _chart(rows, fits))
-    return 0
+    return kept.status
 
 
 def _curves(threads: int) -> dict[str, list[_Point]]:

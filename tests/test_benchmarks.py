@@ -192,6 +192,43 @@ def test_what_is_measured_before_an_interruption_is_kept(monkeypatch, tmp_path, 
     assert "what is measured so far is kept" in capsys.readouterr().err
 
 
+def _twice(function):
+    """The function, interrupted when it is called for the third time."""
+    calls = []
+
+    def counted(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return counted
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    ("benchmark", "measure", "arguments"),
+    [
+        (scaling, "_measure", ["--seconds", "0.01", "--rounds", "5"]),
+        (memory, "_step", ["--only", "MLP", "--peer"]),
+        (overhead, "alternate", ["--seconds", "0.01"]),
+    ],
+)
+def test_other_benchmarks_keep_their_rows(
+    benchmark, measure, arguments, monkeypatch, tmp_path, capsys
+):
+    if benchmark is scaling:
+        points = list(scaling._curves(1).items())[:1]
+        monkeypatch.setattr(
+            scaling, "_curves", lambda _: {f"{i}": points[0][1][:1] for i in range(3)}
+        )
+    monkeypatch.setattr(benchmark, measure, _twice(getattr(benchmark, measure)))
+    file = tmp_path / "rows.json"
+    assert benchmark.main([*arguments, "--json", str(file)]) == 130
+    assert len(results.read(file)["rows"]) == 2
+    assert "what is measured so far is kept" in capsys.readouterr().err
+
+
 def test_an_interruption_before_the_first_row(monkeypatch, tmp_path, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt

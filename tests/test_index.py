@@ -671,3 +671,35 @@ def test_embedding_bag_of_rows_refuses_other_factors_and_averages_integers():
         F.embedding_bag(rows, table, mode="sum", per_sample_weights=doubles)
     whole = ad.tensor([[1, 2], [2, 4], [4, 8]])
     assert F.embedding_bag(rows, whole).tolist() == [[1.5, 3.0], [3.0, 6.0]]
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_the_padding_row_of_a_bag_is_shortened_too(mode) -> None:
+    torch = pytest.importorskip("torch")
+    table, line = [[3.0, 4.0], [6.0, 8.0], [30.0, 40.0]], [2, 0, 2]
+    found = []
+    for library, bag in (
+        (ad, F.embedding_bag),
+        (torch, torch.nn.functional.embedding_bag),
+    ):
+        weight = library.tensor(table)
+        out = bag(
+            library.tensor(line),
+            weight,
+            library.tensor([0, 2]),
+            max_norm=1.0,
+            padding_idx=2,
+            mode=mode,
+        )
+        found.append((weight.numpy(), out.numpy()))
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_padding_index_that_is_no_row_of_bags(rows) -> None:
+    line, starts = ad.tensor([], dtype=ad.int64), ad.tensor([0])
+    with pytest.raises(
+        IndexError, match=r"embedding_bag: padding_idx 5 is out of range"
+    ):
+        F.embedding_bag(line, ad.ones(rows, 2), starts, padding_idx=5)

@@ -80,3 +80,16 @@ def test_kernels_that_a_backend_lacks() -> None:
         pytest.raises(BackendError, match=r"float32 .*likely fix: use_backend\(None\)"),
     ):
         ad.rand(2).sort()
+
+
+def test_what_creates_tensors_runs_on_numba_alone() -> None:
+    pytest.importorskip("numba")
+    with ad.use_backend("jit"):
+        assert ad.zeros(2, dtype=ad.int64).tolist() == [0, 0]
+        assert ad.full((2,), 3.0).tolist() == [3, 3]
+        assert ad.eye(2).tolist() == [[1, 0], [0, 1]]
+        assert ad.arange(6).reshape(2, 3).t().clone().tolist() == [
+            [0, 3],
+            [1, 4],
+            [2, 5],
+        ]

@@ -331,3 +331,15 @@ def test_gradients_pass_gamma_draws() -> None:
     (grad,) = ad.autograd.grad(logs.mean(0).sum(), shape)
     expected = ad.polygamma(1, shape.detach()).numpy()
     np.testing.assert_allclose(grad.numpy(), expected, rtol=0.03)
+
+
+@pytest.mark.parametrize("function", [ad.xlogy, special.xlog1py])
+def test_the_product_of_0_and_the_logarithm_of_nan_has_nan_as_its_gradients(
+    function,
+) -> None:
+    x = ad.tensor([0.0, 2.0, 0.0], requires_grad=True)
+    y = ad.tensor([np.nan, np.nan, 0.5], requires_grad=True)
+    value = function(x, y)
+    value.sum().backward()
+    for found in (value, x.grad, y.grad):
+        assert found.isnan().tolist() == [True, True, False]

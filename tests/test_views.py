@@ -200,3 +200,46 @@ def test_many_pieces_take_time_by_their_number():
     expected = np.zeros((2, 3000))
     expected[:, 7], expected[:, -1] = 2, 3
     np.testing.assert_array_equal(leaf.grad.numpy(), expected)
+
+
+# ---- views that had to be copies ----
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda view: view.__setitem__(0, 9),
+        lambda view: view[1:].mul_(2),
+        lambda view: view.unsqueeze(0).zero_(),
+        lambda view: view.copy_(ad.ones(6)),
+        lambda view: view.masked_fill_(view > 1, 0),
+    ],
+)
+def test_a_change_of_a_copy_in_place_of_a_view_is_refused(change, recorded) -> None:
+    for x in (ad.tensor(X).t(), ad.tensor(X).t().clone()):
+        before = x.tolist()
+        with (
+            ad.set_grad_enabled(recorded),
+            pytest.raises(GradError, match=r"view\(\) had to copy.*contiguous\(\)"),
+        ):
+            change(x.view(-1))
+        assert x.tolist() == before
+    change(ad.tensor(X).view(-1))
+
+
+def test_a_copy_in_place_of_a_view_changes_where_nothing_can_tell() -> None:
+    def changed(x: ad.Tensor) -> ad.Tensor:
+        y = (x * 2).t().view(-1)
+        y.mul_(3)
+        y[1:].mul_(y[:-1].clone())
+        return y
+
+    x = ad.tensor(X, requires_grad=True)
+    expected = 6 * X.T.ravel()
+    expected[1:] *= expected[:-1].copy()
+    np.testing.assert_allclose(changed(x).detach().numpy(), expected)
+    assert gradcheck(changed, (x,))
+    y = ad.tensor(X).t()
+    y.reshape(-1).zero_()  # a copy, as PyTorch's
+    np.testing.assert_array_equal(y.numpy(), X.T)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Protocol
 
+from benchmarks.interruption import INTERRUPTED
 from benchmarks.work import Prepared, Unsupported, Work
 
-__all__ = ["INTERRUPTED", "LIBRARIES", "OURS", "PEERS", "Library", "load", "refusable"]
+__all__ = ["LIBRARIES", "OURS", "PEERS", "Library", "load", "refusable"]
 
 OURS = "pyautodl"
-# exit status after Ctrl-C, as a shell has it
-INTERRUPTED = 130
 # name -> where it is loaded: module, its function, what to install
 LIBRARIES = {
     OURS: ("eager", "pyautodl", "pyautodl itself: pip install -e ."),

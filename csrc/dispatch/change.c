@@ -20,6 +20,12 @@ static int is_free(const tensor_object *x) {
            base->_changes != NULL;
 }
 
+/* Whether a tensor may be a copy in place of a view, whose changes Python lets through or refuses. */
+static int may_stand_for_view(const tensor_object *x) {
+    if (x->_base == NULL || x->_base == Py_None || x->_unchangeable == NULL) return 0;
+    return x->_unchangeable != Py_None && !PyUnicode_Check(x->_unchangeable);
+}
+
 /* Count the change of a tensor that `is_free`, and of its memory, as `_take_edge` does. */
 static int note_change(PyObject *object, PyObject *array, int enabled) {
     storage_object *storage = storage_of("change in place", array);
@@ -86,7 +92,10 @@ static outcome run_over(call *self) {
     int enabled = is_set(apply_tools.mode, attribute.enabled);
     if (enabled < 0) return FAILED;
     PyObject *x = self->inputs[0];
-    if (!are_apart(self) || (enabled && !is_free((tensor_object *)x))) return LEFT_TO_PYTHON;
+    const tensor_object *changed = (tensor_object *)x;
+    if (!are_apart(self) || (enabled ? !is_free(changed) : may_stand_for_view(changed))) {
+        return LEFT_TO_PYTHON;
+    }
     if (!is_op((PyObject *)self->op) || self->op->plan == Py_None) return LEFT_TO_PYTHON;
     if ((found = find_planned(self)) != DONE) return found;
     PyObject *over = find_over(self);

@@ -33,6 +33,7 @@ from pyautodl.backends.calls import is_direct, observe, run, witnessed
 from pyautodl.backends.choice import (
     BACKENDS,
     FAMILIES,
+    KeptCalls,
     backend_kernels,
     current_backend,
     fallbacks,
@@ -56,6 +57,7 @@ __all__ = [
     "FAMILIES",
     "Array",
     "Give",
+    "KeptCalls",
     "KernelCall",
     "Made",
     "Prepared",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import weakref
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from pyautodl.errors import BackendError
 __all__ = [
     "BACKENDS",
     "FAMILIES",
+    "KeptCalls",
     "backend_kernels",
     "chosen_backend",
     "current_backend",
@@ -58,8 +60,9 @@ _forced: str | None = None
 # (kernel, dtype code) -> (backend taken, why not a better one)
 _fallbacks: dict[tuple[str, int], tuple[str, str]] = {}
 _modules: dict[str, dict[str, Callable[..., None]]] = {}
-# what holds calls that depend on the choice
+# what holds calls that depend on the choice: always, and while it is there itself
 _holders: list[dict[Any, Any]] = []
+_passing_holders: weakref.WeakSet[KeptCalls] = weakref.WeakSet()
 
 
 def chosen_backend(name: str, code: int) -> str:
@@ -208,7 +211,30 @@ def keep_calls(calls: dict[Any, Any]) -> None:
     _holders.append(calls)
 
 
+class KeptCalls(dict[Any, Any]):
+    """Calls of kernels by what they were prepared for; emptied when another backend is pinned,
+    or something else that they depend on has changed.
+
+    Args:
+        most: how many are kept; with one more they start anew.
+    """
+
+    __slots__ = ("__weakref__", "_most")
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        _passing_holders.add(self)
+
+    def keep(self, key: Any, call: Any) -> None:
+        """Keep a call."""
+        if len(self) >= self._most:
+            self.clear()
+        self[key] = call
+
+
 def forget_calls() -> None:
     """Something that calls depend on has changed: what was resolved before is void."""
-    for each in _holders:
+    for each in (*_holders, *_passing_holders):
         each.clear()

@@ -9,9 +9,9 @@ from pyautodl.functional.creation import arange, full_like, ones, zeros
 from pyautodl.functional.eltwise import eq, isnan, logical_or, ne, where
 from pyautodl.functional.index import embedding, gather, index_add
 from pyautodl.functional.index.arguments import as_index
+from pyautodl.functional.index.tables import padding_row, shorten_rows
 from pyautodl.functional.sort import searchsorted
 from pyautodl.functional.views import broadcast_to
-from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained
 
 __all__ = ["embedding_bag"]
@@ -43,7 +43,7 @@ def embedding_bag(
         mode: 'sum', 'mean' or 'max', whose gradient goes to the first of equal elements.
         per_sample_weights: a factor for each index, with mode 'sum'.
         include_last_offset: offsets also say where the last bag ends.
-        padding_idx: this index is passed over.
+        padding_idx: this index is passed over; its row is shortened to max_norm as others.
 
     Shape:
         (bags, k), or (k) and offsets (bags) -> (bags, n)
@@ -52,7 +52,7 @@ def embedding_bag(
         ShapeError: offsets or per_sample_weights do not fit the input.
         DTypeError: per_sample_weights are of another element type than the table.
         ValueError: the mode is unknown or does not go with weights.
-        IndexError: an index is negative or too large.
+        IndexError: an index is negative or too large, or padding_idx is out of range.
 
     Example:
         >>> import pyautodl as ad
@@ -83,8 +83,10 @@ def embedding_bag(
     places = places.reshape(-1)
     factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
     if padding_idx is not None:
-        padding_idx = integer("embedding_bag", "padding_idx", padding_idx)
-        kept = ne(places, padding_idx % weight.shape[0])
+        if max_norm is not None:
+            # the padding row too, which none of the bags reads
+            shorten_rows(weight, places, float(max_norm), float(norm_type))
+        kept = ne(places, padding_row("embedding_bag", padding_idx, weight))
         places, bags = places[kept], bags[kept]
         factors = None if factors is None else factors[kept]
     rows = embedding(places, *table)

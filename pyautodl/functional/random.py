@@ -9,14 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pyautodl.backends import (
-    Array,
-    Prepared,
-    Seen,
-    empty_strides_like,
-    keep_calls,
-    prepare,
-)
+from pyautodl.backends import Array, KeptCalls, Seen, empty_strides_like, prepare
 from pyautodl.backends.dtypes import (
     DTYPES,
     FLOATING,
@@ -38,7 +31,7 @@ from pyautodl.ops.random import (
     RANDOM_TRUNC_NORMAL,
     RANDOM_UNIFORM,
 )
-from pyautodl.ops.record import kept_beside
+from pyautodl.ops.record import Op, kept_beside
 from pyautodl.random import (
     Generator,
     default_generator,
@@ -145,6 +138,17 @@ def _normal(
 @kept_beside("state")
 def _whole(shape: tuple[int, ...], code: int, low: int, high: int) -> dict[str, Any]:
     return {"shape": shape, "dtype": DTYPES[code], "low": low, "high": high}
+
+
+def _drawn_like(
+    x: Tensor, op: Op, attributes: Any, dtype: Any, place: Any, generator: Any
+) -> Tensor:
+    """Numbers of parameters 0 and 1, shaped, typed and laid out as `x`."""
+    _placed(place)
+    array = x._array
+    kind = array.dtype if dtype is None else as_dtype(dtype)
+    attrs = attributes(state_of(generator), array.shape, kind.code, 0.0, 1.0)
+    return _in_layout_of(x, apply_known(op, (), attrs))
 
 
 # ---- tensors of random numbers ----
@@ -346,11 +350,7 @@ def rand_like(
         >>> ad.rand_like(ad.zeros(2, 3)).shape
         pyautodl.Size([2, 3])
     """
-    _placed(device)
-    array = input._array
-    kind = array.dtype if dtype is None else as_dtype(dtype)
-    attrs = _uniform(state_of(generator), array.shape, kind.code, 0.0, 1.0)
-    drawn = _in_layout_of(input, apply_known(RANDOM_UNIFORM, (), attrs))
+    drawn = _drawn_like(input, RANDOM_UNIFORM, _uniform, dtype, device, generator)
     return _finish(drawn, requires_grad)
 
 
@@ -377,11 +377,7 @@ def randn_like(
         >>> ad.randn_like(ad.zeros(2, 3)).shape
         pyautodl.Size([2, 3])
     """
-    _placed(device)
-    array = input._array
-    kind = array.dtype if dtype is None else as_dtype(dtype)
-    attrs = _normal(state_of(generator), array.shape, kind.code, 0.0, 1.0)
-    drawn = _in_layout_of(input, apply_known(RANDOM_NORMAL, (), attrs))
+    drawn = _drawn_like(input, RANDOM_NORMAL, _normal, dtype, device, generator)
     return _finish(drawn, requires_grad)
 
 
@@ -604,8 +600,7 @@ def _fill(self: Tensor, name: str, values: Tensor) -> Tensor:
 
 
 # (kernel, element type, elements) -> the kernel on memory that is there, and a state
-_FILLS: dict[tuple[str, int, int], Prepared] = {}
-keep_calls(_FILLS)
+_FILLS = KeptCalls(MOST)
 
 
 def _draw_into(
@@ -623,11 +618,9 @@ def _draw_into(
     code, size = array.dtype.code, array.size
     draw = _FILLS.get((kernel, code, size))
     if draw is None:
-        if len(_FILLS) >= MOST:
-            _FILLS.clear()
         line = Seen(0, code, (size,), (1,))
         draw = prepare(kernel, [], [line, seen(1, state)], ())
-        _FILLS[kernel, code, size] = draw
+        _FILLS.keep((kernel, code, size), draw)
     draw((array, state), numbers)
     array.storage.version += 1
     self._take_edge(make(array, None, False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import ShapeError
@@ -28,6 +29,7 @@ from pyautodl.tensor import (
     call,
     explained,
     inplace_view,
+    make,
     method,
     not_tensor,
 )
@@ -119,10 +121,27 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
 
 @method("view")
 def _view(self: Tensor, *shape: Any) -> Tensor:
-    """Return `reshape(self, shape)`; unlike PyTorch it copies where it must."""
+    """Return `reshape(self, shape)`; unlike PyTorch it copies where it must.
+
+    Raises:
+        ShapeError: the shape has another number of elements.
+        GradError: when such a copy is changed in place while the tensor is there.
+    """
     if len(shape) == 1 and isinstance(shape[0], (DType, type)):
         raise NotImplementedError(f"view: expected sizes, got {shape[0]!r}")
-    return apply(RESHAPE, self, shape=shape_from("view", shape))
+    found: Tensor = apply(RESHAPE, self, shape=shape_from("view", shape))
+    if found._base is None:
+        _mark_copy(self, found)
+    return found
+
+
+def _mark_copy(source: Tensor, copied: Tensor) -> None:
+    """Note that a tensor is the copy of one that it should be a view of: as a view of it all
+    is refused or let through that would be of that one.
+    """
+    copied._base = whole = make(copied._array, copied._edge, copied._requires_grad)
+    copied._base_changes = whole._changes
+    copied._unchangeable = ref(source if source._base is None else source._base)
 
 
 @method
@@ -136,7 +155,7 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
         tensor([[0, 1],
                 [2, 3]])
     """
-    return reshape(self, other.shape)
+    return _view(self, other.shape)
 
 
 @method

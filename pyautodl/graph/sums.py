@@ -7,9 +7,9 @@ from typing import Any
 
 from pyautodl.backends import (
     Array,
+    KeptCalls,
     Prepared,
     empty_strides_like,
-    keep_calls,
     prepare,
 )
 from pyautodl.errors import GradError
@@ -106,16 +106,14 @@ def add_into(target: Array, other: Array) -> None:
     key = (target._layout or target.layout(), other._layout or other.layout())
     found = _adders.get(key)
     if found is None:
-        if len(_adders) >= MOST:
-            _adders.clear()
-        found = _adders[key] = _prepare_adder(target, other)
+        found = _prepare_adder(target, other)
+        _adders.keep(key, found)
     found((target, other), ())
     target.storage.version += 1
 
 
 # by the layouts of both arrays
-_adders: dict[tuple[bytes, bytes], Prepared] = {}
-keep_calls(_adders)
+_adders = KeptCalls(MOST)
 
 
 def _prepare_adder(target: Array, other: Array) -> Prepared:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyautodl import _module_stack
-from pyautodl.backends import Array, is_direct, keep_calls, native, new_storage
+from pyautodl.backends import Array, KeptCalls, is_direct, native, new_storage
 from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
 from pyautodl.functional.conv import conv_attributes, conv_epilogue
@@ -43,9 +43,6 @@ Activation = tuple[int, float, float]
 
 # layouts of inputs for which a run of links keeps its calls
 _MOST = 16
-# emptied when backend, observer or algorithm change: calls prepared before are void then
-_era: dict[str, object] = {}
-keep_calls(_era)
 
 
 class Chain:
@@ -248,10 +245,10 @@ class _Link:
 class _Calls:
     """The calls of a run for inputs of one layout, and the memory between them."""
 
-    __slots__ = ("calls", "era", "pack", "run", "sizes")
+    __slots__ = ("calls", "pack", "run", "sizes")
 
-    def __init__(self, calls: Sequence[ConvCall], era: object) -> None:
-        self.calls, self.era = calls, era
+    def __init__(self, calls: Sequence[ConvCall]) -> None:
+        self.calls = calls
         self.run = native.sequence([each.prepared for each in calls])
         self.pack = address_packer(len(calls))
         between = [each.nbytes for each in calls[:-1]]
@@ -265,7 +262,8 @@ class _Run:
 
     def __init__(self) -> None:
         self.links: list[_Link] = []
-        self._calls: dict[tuple[bytes, bytes | None, str], _Calls] = {}
+        # by the layouts of what is read, and the instruction set
+        self._calls = KeptCalls(_MOST)
 
     def __call__(self, input: Any, shortcut: Any = None) -> Any:
         joins = self.links[-1].end is not None
@@ -279,28 +277,21 @@ class _Run:
 
     def _at_once(self, input: Tensor, shortcut: Tensor | None) -> Tensor | None:
         """All links by one call; None where something is not ready for that."""
-        era = _era.get("now")
-        if era is None:
-            if not is_direct():
-                return None
-            era = _era.setdefault("now", object())
         x, added = array_of(input), None if shortcut is None else array_of(shortcut)
         layout = None if added is None else added.layout()
         key = (x.layout(), layout, native.current_isa())
         calls = self._calls.get(key)
-        if calls is None or calls.era is not era:
-            calls = self._prepare(x, added, era)
+        if calls is None:
+            calls = self._prepare(x, added) if is_direct() else None
             if calls is None:
                 return None
-            if len(self._calls) >= _MOST:
-                self._calls.clear()
-            self._calls[key] = calls
+            self._calls.keep(key, calls)
         output = self._run(calls, x, added)
         if output is None:
             self._calls.pop(key, None)
         return output
 
-    def _prepare(self, x: Array, added: Array | None, era: object) -> _Calls | None:
+    def _prepare(self, x: Array, added: Array | None) -> _Calls | None:
         if any(link.conv.weight._array.storage.packed is None for link in self.links):
             return None
         calls: list[ConvCall] = []
@@ -319,7 +310,7 @@ class _Run:
             calls.append(call)
             # its memory is never touched: the shape and the layout are all that counts
             x = x.view(call.made.shape, call.made.strides)
-        return _Calls(calls, era)
+        return _Calls(calls)
 
     def _run(self, calls: _Calls, x: Array, added: Array | None) -> Tensor | None:
         made, nbytes = calls.calls[-1].made, calls.calls[-1].nbytes

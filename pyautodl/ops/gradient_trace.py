@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pyautodl.backends import Array, Prepared, keep_calls, prepare_chain
+from pyautodl.backends import Array, KeptCalls, Prepared, prepare_chain
 from pyautodl.backends.array import counted_reads
 from pyautodl.ops.forward_trace import signs_of_zeros
 from pyautodl.ops.plan import MOST, KernelPlan, ViewPlan
@@ -25,8 +25,7 @@ Key = tuple[Any, ...]
 Called = tuple[Any, Any, Sequence[Array | None], Any]
 
 # by plan, needs and layouts; None where the rule can't be repeated
-REPEATS: dict[Key, Repeat | None] = {}
-keep_calls(REPEATS)
+REPEATS = KeptCalls(MOST)
 # stands for what is not there so far
 NEW: Any = object()
 
@@ -68,11 +67,9 @@ def watch_gradients(
         results = node.op.vjp(watch.call, seen, node.needs, *grads)
         if reads():
             watch.repeatable = False
-    if len(REPEATS) >= MOST:
-        REPEATS.clear()
     if watch.repeatable is not None:
         complete = _are_complete(node, results)
-        REPEATS[key] = watch.repeat(results, complete) if watch.repeatable else None
+        REPEATS.keep(key, watch.repeat(results, complete) if watch.repeatable else None)
     return results
 
 

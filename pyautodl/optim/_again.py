@@ -10,14 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pyautodl.backends import Array, Storage, Table, is_direct, keep_calls, native
+from pyautodl.backends import Array, KeptCalls, Storage, Table, is_direct, native
 from pyautodl.backends.codes import GIVEN
 
 __all__ = ["Again", "KernelStep"]
-
-# emptied when backend or observer change: calls prepared before are void then
-_era: dict[str, object] = {}
-keep_calls(_era)
 
 # of a state its dict, its name there, and its array
 Place = tuple[dict[str, Any], str, Array]
@@ -75,7 +71,7 @@ class Again:
         storages: of what they change.
     """
 
-    __slots__ = ("_era", "_last")
+    __slots__ = ("_last",)
 
     def __init__(
         self,
@@ -84,13 +80,14 @@ class Again:
         calls: Iterable[KernelStep],
         storages: Iterable[Storage],
     ) -> None:
-        self._era = _era.setdefault("now", object())
         prepared = tuple([each.prepared() for each in calls])
-        self._last = tuple(key), tuple(places), prepared, tuple(storages)
+        self._last = KeptCalls(1)
+        self._last.keep("step", (tuple(key), tuple(places), prepared, tuple(storages)))
 
     def take(self, params: Sequence[Any]) -> bool:
         """Take the step; False, and nothing is done, where something is not as it was."""
-        if self._era is not _era.get("now"):
+        last = self._last.get("step")
+        if last is None:
             return False
-        taken: bool = native.dispatch.repeat_step(params, *self._last)
+        taken: bool = native.dispatch.repeat_step(params, *last)
         return taken

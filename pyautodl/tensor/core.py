@@ -72,7 +72,7 @@ class Tensor(Protocols, TensorFields):
         # is refused, if it is
         self._base: Tensor | None = None
         self._base_changes: int
-        self._unchangeable: str | None
+        self._unchangeable: str | weakref.ref[Tensor] | None
         # how often a view of this tensor, or itself, was changed with a graph
         self._changes = 0
         self._hooks: dict[int, Callable[[Tensor], Any]] | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from weakref import ReferenceType
 
 from pyautodl import backends
-from pyautodl.backends import Array, Prepared, keep_calls, native, prepare
+from pyautodl.backends import Array, KeptCalls, native, prepare
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph import MODE, Context, record
@@ -15,7 +16,7 @@ from pyautodl.ops.plan import MOST, KernelPlan, find_plan, in_order, seen
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
-from pyautodl.tensor.views import overwritten_edge, rebase
+from pyautodl.tensor.views import COPIED, overwritten_edge, rebase
 
 __all__ = ["inplace", "inplace_view", "method", "overwrite"]
 
@@ -52,10 +53,13 @@ def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
         raise GradError(
             f"{name}: several elements share memory, as expand() makes them; use clone()"
         )
-    if not MODE.enabled:
-        return
     base = self._base
-    if base is None and not self._requires_grad:
+    why = None if base is None else self._unchangeable
+    if type(why) is ReferenceType:
+        if writes and why() is not None:
+            raise GradError(f"{name}: {COPIED}")
+        why = None
+    if not MODE.enabled or (base is None and not self._requires_grad):
         return
     if self.requires_grad and self._edge is None:
         raise GradError(
@@ -67,8 +71,8 @@ def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
             f"{name}: a view of a leaf that requires a gradient can't be changed in "
             "place; do it under no_grad(), or out of place"
         )
-    if base is not None and self._unchangeable is not None:
-        raise GradError(f"{name}: {self._unchangeable}")
+    if why is not None:
+        raise GradError(f"{name}: {why}")
 
 
 def assign_in_python(self: Tensor, name: str, result: Tensor) -> Tensor:
@@ -99,18 +103,15 @@ def assign_in_python(self: Tensor, name: str, result: Tensor) -> Tensor:
 
 
 # (layout, layout) -> what copies one such array into another
-_COPIES: dict[tuple[bytes, bytes], Prepared] = {}
-keep_calls(_COPIES)
+_COPIES = KeptCalls(MOST)
 
 
 def _copy_into(mine: Array, theirs: Array) -> None:
     key = (theirs.layout(), mine.layout())
     call = _COPIES.get(key)
     if call is None:
-        if len(_COPIES) >= MOST:
-            _COPIES.clear()
         call = prepare("copy", [seen(0, theirs)], [seen(1, mine)], ())
-        _COPIES[key] = call
+        _COPIES.keep(key, call)
     call((theirs, mine), ())
 
 

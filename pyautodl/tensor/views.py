@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyautodl.tensor.core import Tensor
 
 __all__ = [
+    "COPIED",
     "ONE_OF_SEVERAL",
     "UNRECORDED",
     "mark_views",
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 
-# why a view can't be changed in place
+# why a view can't be changed in place; of a copy in a view's place not the reason is noted
+# but a weak reference to the tensor: once that is gone, nobody can miss the change
 ONE_OF_SEVERAL = (
     "an output of split, chunk or unbind can't be changed in place; use clone()"
 )
@@ -31,6 +33,11 @@ UNRECORDED = (
     "the view was made under no_grad() and is changed where calls are recorded: the graph "
     "of what it shows would miss the change; likely fix: make and change it both inside "
     "no_grad(), or both outside"
+)
+COPIED = (
+    "view() had to copy, as the tensor's elements do not lie in the view's order, so that "
+    "the change would not reach the tensor; likely fix: contiguous() before view(), or "
+    "reshape(), whose result may be changed as a copy"
 )
 
 

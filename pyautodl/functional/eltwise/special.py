@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.eltwise.arithmetic import mul
+from pyautodl.functional.eltwise.arithmetic import add, mul
 from pyautodl.functional.eltwise.compare import (
     eq,
     ge,
     le,
     logical_and,
     logical_or,
+    ne,
     where,
 )
 from pyautodl.functional.eltwise.unary import (
@@ -192,7 +193,9 @@ def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
     one = 1.0 if logarithm is log else 0.0
     endless = logical_or(le(y, one - 1.0), eq(y, float("inf")))
     nothing = logical_and(eq(x, 0.0), endless)
-    return where(nothing, 0.0, mul(x, logarithm(where(nothing, one, y))))
+    product = where(nothing, 0.0, mul(x, logarithm(where(nothing, one, y))))
+    # a NaN with derivatives that are NaN too, which those of 0 log(NaN) are not
+    return where(ne(y, y), mul(add(x, y), y), product)
 
 
 @method(inplace=True)

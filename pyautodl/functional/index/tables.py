@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros
@@ -12,7 +14,7 @@ from pyautodl.ops.integers import integer
 from pyautodl.ops.reduce import NORM
 from pyautodl.tensor import Tensor, apply, call, constant, explained, method
 
-__all__ = ["bincount", "embedding", "one_hot"]
+__all__ = ["bincount", "embedding", "one_hot", "padding_row", "shorten_rows"]
 
 
 def embedding(
@@ -54,20 +56,23 @@ def embedding(
     index = as_index("embedding", input)
     skip = -1
     if padding_idx is not None:
-        rows = weight.shape[0]
-        padding_idx = integer("embedding", "padding_idx", padding_idx)
-        if not -rows <= padding_idx < rows:
-            raise IndexError(
-                f"embedding: padding_idx {padding_idx} is out of range for {rows} rows"
-            )
-        skip = padding_idx % rows
+        skip = padding_row("embedding", padding_idx, weight)
     if max_norm is not None:
-        _shorten(weight, flatten(index), float(max_norm), float(norm_type))
+        shorten_rows(weight, flatten(index), float(max_norm), float(norm_type))
     attrs = {"scale_grad_by_freq": True} if scale_grad_by_freq else {}
     return apply(EMBEDDING, weight, index, padding_idx=skip, **attrs)
 
 
-def _shorten(weight: Tensor, index: Tensor, max_norm: float, p: float) -> None:
+def padding_row(name: str, padding_idx: Any, weight: Tensor) -> int:
+    """The number of the row that a padding index means, which may count from the end."""
+    rows = weight.shape[0]
+    place = integer(name, "padding_idx", padding_idx)
+    if not -rows <= place < rows:
+        raise IndexError(f"{name}: padding_idx {place} is out of range for {rows} rows")
+    return place % rows
+
+
+def shorten_rows(weight: Tensor, index: Tensor, max_norm: float, p: float) -> None:
     """Scale the rows that are longer than max_norm down to it, in place."""
     rows = apply(EMBEDDING, weight.detach(), index)
     size = apply(NORM, rows, p=p, dim=(1,), keepdim=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 from pyautodl.backends import (
     Array,
+    KeptCalls,
     Made,
     channels_last_strides,
     contiguous_strides,
     is_direct,
-    keep_calls,
     native,
     new_storage,
     pack_layout,
@@ -34,10 +34,9 @@ __all__ = ["ConvCall", "address_packer", "conv_call", "run_prepared_conv"]
 
 Ints = tuple[int, ...]
 
-# calls that are kept by the layouts of what they read; more than that, and they start anew
+# calls that are kept by the layouts of what they read
 _MOST = 1024
-_kept: dict[tuple[Any, ...], ConvCall] = {}
-keep_calls(_kept)
+_kept = KeptCalls(_MOST)
 
 
 def address_packer(count: int) -> Callable[..., bytes]:
@@ -190,9 +189,7 @@ def run_prepared_conv(
         call = conv_call(*reads, activation, *numbers)
         if call is None:
             return None
-        if len(_kept) >= _MOST:
-            _kept.clear()
-        _kept[key] = call
+        _kept.keep(key, call)
     forms: list[Array] = []
     storage, made = new_storage(call.nbytes), call.made
     added = 0 if residual is None else residual.address
