@@ -243,3 +243,63 @@ def test_a_copy_in_place_of_a_view_changes_where_nothing_can_tell() -> None:
     y = ad.tensor(X).t()
     y.reshape(-1).zero_()  # a copy, as PyTorch's
     np.testing.assert_array_equal(y.numpy(), X.T)
+
+
+# ---- outputs of split without a gradient; gradients that are retained ----
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part: part.mul_(2),
+        lambda part: part.exp_(),
+        lambda part: part.copy_(ad.ones(2, 2)),
+        lambda part: part[0].add_(1),
+        lambda part: part.t_(),
+        lambda part: part.__setitem__(0, 3),
+    ],
+)
+def test_outputs_of_split_change_in_place_where_no_graph_has_to_learn(change) -> None:
+    x = ad.arange(8.0).reshape(4, 2)
+    expected = x[:2].clone()
+    change(expected)
+    part = x.split(2)[0]
+    change(part)
+    assert part.tolist() == expected.tolist()
+    assert x[2:].tolist() == [[4, 5], [6, 7]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part, w: part.mul_(w),
+        lambda part, w: part.copy_(w),
+        lambda part, w: part[0].add_(w[0]),
+        lambda part, w: part.addcmul_(w, w),
+        lambda part, w: part.__setitem__(0, w[0]),
+    ],
+)
+def test_outputs_of_split_can_not_begin_to_need_a_gradient(change) -> None:
+    x = ad.arange(8.0).reshape(4, 2)
+    with pytest.raises(GradError, match="output of split, chunk or unbind"):
+        change(x.split(2)[0], ad.ones(2, 2, requires_grad=True))
+    assert x.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert not x.requires_grad
+
+
+@pytest.mark.parametrize(
+    "change", [lambda y: y.mul_(2), lambda y: y[0].mul_(2), lambda y: y.t().mul_(2)]
+)
+def test_a_retained_gradient_is_that_of_the_tensor_as_it_is(change) -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (ad, torch):
+        x = library.tensor(X, requires_grad=True)
+        y = x * 1
+        y.retain_grad()
+        change(y)
+        assert y.retains_grad
+        (y * y).sum().backward()
+        found.append((y.grad.numpy(), x.grad.numpy()))
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs)

@@ -10,20 +10,20 @@ struct change_tools change_tools;
 
 /* ---- the tensor that is changed ---- */
 
-/* Whether no graph has to learn of a change: of a tensor without a place in one, or a view of such. */
-static int is_free(const tensor_object *x) {
-    if (x->_requires_grad != Py_False || x->_edge != Py_None || x->_changes == NULL) return 0;
-    if (x->_base == Py_None) return 1;
-    if (x->_base == NULL || !is_of(x->_base, tensor_class) || x->_unchangeable != Py_None) return 0;
-    const tensor_object *base = (tensor_object *)x->_base;
-    return base->_requires_grad == Py_False && base->_edge == Py_None && base->_base == Py_None &&
-           base->_changes != NULL;
-}
-
 /* Whether a tensor may be a copy in place of a view, whose changes Python lets through or refuses. */
 static int may_stand_for_view(const tensor_object *x) {
     if (x->_base == NULL || x->_base == Py_None || x->_unchangeable == NULL) return 0;
     return x->_unchangeable != Py_None && !PyUnicode_Check(x->_unchangeable);
+}
+
+/* Whether no graph has to learn of a change: of a tensor without a place in one, or a view of such. */
+static int is_free(const tensor_object *x) {
+    if (x->_requires_grad != Py_False || x->_edge != Py_None || x->_changes == NULL) return 0;
+    if (x->_base == Py_None) return 1;
+    if (x->_base == NULL || !is_of(x->_base, tensor_class) || may_stand_for_view(x)) return 0;
+    const tensor_object *base = (tensor_object *)x->_base;
+    return base->_requires_grad == Py_False && base->_edge == Py_None && base->_base == Py_None &&
+           base->_changes != NULL;
 }
 
 /* Count the change of a tensor that `is_free`, and of its memory, as `_take_edge` does. */

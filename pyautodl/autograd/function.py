@@ -204,7 +204,7 @@ def _check_dirty(
                 f"{name}: an input marked dirty must be returned by forward"
             )
         if recording:
-            x._check_inplace(name)
+            x._check_inplace(name, recorded=True)
 
 
 def _finish(ctx: FunctionCtx, y: Any, edge: Edge | None, args: Sequence[Any]) -> Any:

@@ -20,7 +20,7 @@ from pyautodl.errors import DTypeError, GradError, ShapeError, warn
 from pyautodl.graph import Edge, Node, run_backward
 from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND, Protocols
-from pyautodl.tensor.views import view_edge
+from pyautodl.tensor.views import move_retained, view_edge
 
 __all__ = [
     "RemovableHandle",
@@ -360,11 +360,12 @@ class Tensor(Protocols, TensorFields):
         if base is None or self._base_changes == base._changes:
             return
         self._base_changes = base._changes
-        base_edge = base.edge()
+        base_edge, before = base.edge(), self._edge
         self._requires_grad = base_edge is not None
         self._edge = (
             None if base_edge is None else view_edge(base, base_edge, self._array)
         )
+        move_retained(self, before)
 
 
 class RemovableHandle:

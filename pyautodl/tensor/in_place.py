@@ -16,7 +16,7 @@ from pyautodl.ops.plan import MOST, KernelPlan, find_plan, in_order, seen
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
 from pyautodl.tensor.core import Tensor, make
-from pyautodl.tensor.views import COPIED, overwritten_edge, rebase
+from pyautodl.tensor.views import COPIED, move_retained, overwritten_edge, rebase
 
 __all__ = ["inplace", "inplace_view", "method", "overwrite"]
 
@@ -47,8 +47,12 @@ def method(*names: Any, inplace: bool = False) -> Any:
 
 
 @method
-def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
-    """Raise where a change in place, of values or of the shape alone, would be wrong."""
+def _check_inplace(
+    self: Tensor, name: str, writes: bool = True, recorded: bool = False
+) -> None:
+    """Raise where a change in place would be wrong: of values, or (not `writes`) of the shape
+    alone; of one that is `recorded`, the graph has to learn.
+    """
     if writes and self._array.repeats_elements():
         raise GradError(
             f"{name}: several elements share memory, as expand() makes them; use clone()"
@@ -71,7 +75,9 @@ def _check_inplace(self: Tensor, name: str, writes: bool = True) -> None:
             f"{name}: a view of a leaf that requires a gradient can't be changed in "
             "place; do it under no_grad(), or out of place"
         )
-    if why is not None:
+    if why is None or base is None:
+        return
+    if recorded or self._requires_grad or base.requires_grad:
         raise GradError(f"{name}: {why}")
 
 
@@ -91,6 +97,8 @@ def assign_in_python(self: Tensor, name: str, result: Tensor) -> Tensor:
             )
         result = apply(OPS["cast"], result, dtype=mine.dtype)
         theirs = result._array
+    if result._requires_grad and MODE.enabled:
+        self._check_inplace(name, recorded=True)
     if theirs is not mine:
         if result._edge is not None:
             result._edge[0].keep_from(mine.storage)
@@ -126,9 +134,11 @@ def _take_edge(self: Tensor, result: Tensor) -> None:
     edge = result.edge()
     if edge is None and base is None and self._edge is not None:
         edge = overwritten_edge(self._array, self._edge)
+    before = self._edge
     self._requires_grad = edge is not None
     self._edge = edge
     self._changes += 1
+    move_retained(self, before)
     if base is None:
         return
     base_edge = base.edge()
@@ -184,10 +194,10 @@ def overwrite_in_python(
     name: str, op: Op, x: Tensor, *others: Any, **attrs: Any
 ) -> Tensor:
     """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
-    x._check_inplace(name)
-    mine = x._array
     needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
     recording = MODE.enabled and True in needs
+    x._check_inplace(name, recorded=recording)
+    mine = x._array
     beside = _arrays_of(name, others, mine.dtype)
     apart = True
     for each in beside:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyautodl.backends import Array
 from pyautodl.errors import GradError
-from pyautodl.graph import Context, Edge, record
+from pyautodl.graph import Context, Edge, Node, record
 from pyautodl.ops.record import OPS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = [
     "ONE_OF_SEVERAL",
     "UNRECORDED",
     "mark_views",
+    "move_retained",
     "overwritten_edge",
     "rebase",
     "view_edge",
@@ -86,6 +87,18 @@ def rebase(
     base._edge = (node, 0)
     base._requires_grad = True
     base._changes += 1
+    move_retained(base, base_edge)
+
+
+def move_retained(x: Tensor, before: Edge | None) -> None:
+    """Let a tensor that retains its gradient retain that at its new place in the graph."""
+    if before is None or type(before[0]) is not Node or before[0].retained is None:
+        return
+    node, number = before
+    keeper = node.retained.get(number)
+    if keeper is not None and keeper() is x and x._edge is not None:
+        del node.retained[number]
+        x._edge[0].retained = {**(x._edge[0].retained or {}), x._edge[1]: keeper}
 
 
 def overwritten_edge(array: Array, edge: Edge) -> Edge:
