@@ -1,9 +1,10 @@
 """Times what is bound by memory, on arrays that no cache holds, and tells the share of the
-memory bandwidth, which is measured before.
+memory bandwidth: of a triad on other arrays, in turns with the row.
 
     python -m benchmarks.bandwidth --json bandwidth.json
 
-A row's bytes are those that it must read and write in the fewest passes.
+A row's bytes are those that it must read and write in the fewest passes. A C compiler is
+needed, unless --roofline gives a file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from benchmarks import roofline
 from benchmarks.compare import measure
 from benchmarks.libraries import PEERS, refusable
 from benchmarks.options import measuring_parser
@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     suites = [_SUITES[each] for each in options.dtype]
-    if options.roofline is None:
-        options.roofline = roofline.document
-    return measure("bandwidth", suites, options.peer, options)
+    triads = options.roofline is None
+    return measure("bandwidth", suites, options.peer, options, triads=triads)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Above 1x ours is faster.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -22,15 +23,20 @@ from benchmarks.disturbance import TOLERATED, Watch
 from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, PEERS, refusable
 from benchmarks.options import measuring_parser
-from benchmarks.roofline import Limits, limits_of
+from benchmarks.roofline import Limits, in_turns, limits_of
 from benchmarks.rows import SUITES, Facts
-from benchmarks.timing import alternate
+from benchmarks.timing import Timer, alternate
 from benchmarks.work import Unsupported
 from benchmarks.worker import Contestant
 
 __all__ = ["chart", "main", "measure", "table"]
 
 Row = dict[str, Any]
+
+# figures of a row, None where there are none
+_RATES = ("gflops", "gbs", "limit_gbs", "share")
+# that a turn of the triad stands for
+_TRIAD_GB = 0.2
 
 
 @refusable
@@ -49,8 +55,12 @@ def measure(
     peers: Sequence[str],
     options: argparse.Namespace,
     draw: Callable[[dict[str, Any]], Any] | None = None,
+    triads: bool = False,
 ) -> int:
-    """Measure suites against peers, print and write what was found; the exit status."""
+    """Measure suites against peers, print and write what was found; the exit status.
+
+    With `triads` the limit of a row is the bandwidth measured in turns with it.
+    """
     with ExitStack() as stack:
         contestants = _start([OURS, *peers], options, stack)
         if contestants is None:
@@ -64,7 +74,9 @@ def measure(
         if not wanted:
             print(f"{benchmark}: no row is named like that", file=sys.stderr)
             return 1
-        limits = _limits(contestants[0], options)
+        limits: Limits | Timer | None = _limits(contestants[0], options)
+        if triads:
+            limits = _triad(contestants[0], options, stack)
         rows: list[Row] = []
         with KeptRows(rows) as kept:
             for i, (suite, facts) in enumerate(wanted, 1):
@@ -81,7 +93,7 @@ def measure(
         threads=options.threads,
         capability=options.capability,
         seconds=options.seconds,
-        limits=limits,
+        limits=None if callable(limits) else limits,
     )
     picture = chart if draw is None else draw
     results.write(options, found, table(found), lambda: picture(found))
@@ -89,15 +101,21 @@ def measure(
 
 
 def _limits(ours: Contestant, options: argparse.Namespace) -> Limits | None:
-    """The roofline of our instruction set, if the options have one or what measures it."""
-    found = options.roofline() if callable(options.roofline) else options.roofline
-    if found is None:
+    """The roofline of our instruction set, if the options have one."""
+    if options.roofline is None:
         return None
     isa = ours.versions["pyautodl ISA"]
     try:
-        return limits_of(found["rows"], isa, options.threads)
+        return limits_of(options.roofline["rows"], isa, options.threads)
     except ValueError as why:
         raise Unsupported(str(why)) from why
+
+
+def _triad(ours: Contestant, options: argparse.Namespace, stack: ExitStack) -> Timer:
+    """What takes the time of `_TRIAD_GB` of a triad by our instruction set."""
+    isa = ours.versions["pyautodl ISA"]
+    pace = stack.enter_context(in_turns("triads", isa))
+    return lambda count: _TRIAD_GB / pace(options.threads)
 
 
 def _start(
@@ -127,7 +145,7 @@ def _measure_row(
     suite: str,
     facts: Facts,
     options: argparse.Namespace,
-    limits: Limits | None,
+    limits: Limits | Timer | None,
 ) -> Row:
     able, left_out = [], {}
     expected: list[np.ndarray] = []
@@ -143,8 +161,12 @@ def _measure_row(
             expected = found
         able.append(each)
     watch = Watch(each.pid for each in contestants)
-    timers = [each.time for each in able]
-    timings = alternate(timers, options.seconds, options.rounds)
+    timers: list[Timer] = [each.time for each in able]
+    if callable(limits):
+        *timings, triad = alternate([*timers, limits], options.seconds, options.rounds)
+        limits = (math.inf, _TRIAD_GB / triad.median)
+    else:
+        timings = alternate(timers, options.seconds, options.rounds)
     disturbed = watch.processors()
     times = {
         each.library: {
@@ -196,7 +218,7 @@ def check_equal(
 def _figures(facts: Facts, times: dict[str, Any], limits: Limits | None) -> Row:
     """Ratios to the peers, our rates, and how near these come to the limits."""
     if OURS not in times:
-        return {"ratios": {}, "gflops": None, "gbs": None, "share": None}
+        return {"ratios": {}, **dict.fromkeys(_RATES)}
     ours = times[OURS]["median_ms"] / 1e3
     gflops, gbs = facts.flops / ours / 1e9, facts.bytes / ours / 1e9
     share = max(gflops / limits[0], gbs / limits[1]) if limits else None
@@ -208,6 +230,7 @@ def _figures(facts: Facts, times: dict[str, Any], limits: Limits | None) -> Row:
         },
         "gflops": gflops or None,
         "gbs": gbs or None,
+        "limit_gbs": limits[1] if limits else None,
         "share": share or None,
     }
 

@@ -8,8 +8,6 @@ A product of n x n matrices is `a @ b` of tensors, without gradients. A C compil
 
 from __future__ import annotations
 
-import ctypes
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,12 +20,12 @@ from benchmarks import results
 from benchmarks.interruption import KeptRows
 from benchmarks.libraries import OURS, load, refusable
 from benchmarks.options import at_least, available_cpus, parser
-from benchmarks.roofline import compiled
+from benchmarks.roofline import in_turns
 
 __all__ = ["main"]
 
 _SIZES = (256, 512, 1024, 2048)
-# that multiply_adds takes
+# that turns take
 _MOST_THREADS = 64
 # seconds that products take between two turns of multiply-adds, at least
 _TURN = 0.003
@@ -44,14 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load(OURS, 1, None)
     rows: list[dict[str, Any]] = []
     with (
-        compiled(ad.native.current_isa(), "-shared", "-fPIC") as library,
+        in_turns("multiply_adds", ad.native.current_isa()) as pace,
         KeptRows(rows) as kept,
     ):
-        multiply_adds = ctypes.CDLL(library).multiply_adds
-        multiply_adds.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
         for threads in sorted({1, min(available_cpus(), _MOST_THREADS)}):
             for n in _SIZES:
-                peak = partial(_pace, multiply_adds, threads)
+                peak = partial(pace, threads)
                 rows.append(_row(n, threads, _shares(n, threads, peak, chosen.rounds)))
                 print(rows[-1]["row"], _shown(rows[-1]), flush=True)
     found = results.document("peak", rows)
@@ -61,23 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     results.write(chosen, found, table)
     return kept.status
-
-
-def _pace(multiply_adds: Callable[..., int], threads: int) -> float:
-    """GFLOP/s of a turn of multiply-adds.
-
-    Raises:
-        OSError: the system has no such threads.
-    """
-    gflops = ctypes.c_double()
-    status = multiply_adds(threads, ctypes.byref(gflops))
-    if status != 0:
-        raise OSError(
-            status,
-            f"peak: multiply-adds need {threads} threads, which can't be had: "
-            f"{os.strerror(status)}; is a limit on memory or processes set (ulimit -a)?",
-        )
-    return gflops.value
 
 
 def _shares(

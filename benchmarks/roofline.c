@@ -3,7 +3,7 @@
  *     roofline THREADS    prints lines "name value": GFLOP/s and GB/s
  *
  * Compiled by benchmarks/roofline.py once for each instruction set, with its flags alone; as a library it
- * has `multiply_adds`, to take turns within a process with what is held against it. Nothing here ends the
+ * has `multiply_adds` and `triads`, to take turns with what is held against them. Nothing here ends the
  * process: what can't be had is a status, of the program or the function.
  */
 #define _GNU_SOURCE
@@ -135,53 +135,87 @@ static void *serve(void *argument) {
 #define TURN_ROUNDS 600000
 #define MOST_IN_TURN 64
 
+typedef struct {
+    worker w;
+    void (*run)(worker *, int64_t);
+    int64_t n;
+} part;
+
 /* Held until it is known whether all threads of a turn are there. */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static int turn_status;
 
-static void take_turn(worker *w) {
+static void do_part(part *p) {
     pthread_barrier_wait(&barrier);
     const double began = now();
-    multiply_add(w, TURN_ROUNDS);
-    w->seconds = now() - began;
+    p->run(&p->w, p->n);
+    p->w.seconds = now() - began;
 }
 
 static void *join_turn(void *argument) {
     pthread_mutex_lock(&starting);
     const int status = turn_status;
     pthread_mutex_unlock(&starting);
-    if (status == 0) take_turn(argument);
+    if (status == 0) do_part(argument);
     return NULL;
 }
 
-/* One or two milliseconds of multiply-adds on 1 to 64 threads, the slowest counts: their GFLOP/s and 0, or
- * the system's error number where there are no such threads. */
-int multiply_adds(int64_t count, double *gflops) {
-    worker turn[MOST_IN_TURN] = {{0}};
+/* The parts at once, each on a thread: the seconds of the slowest and 0, or the system's error number
+ * where there are no such threads. */
+static int take_turn(part *parts, int64_t count, double *seconds) {
     pthread_t ids[MOST_IN_TURN];
-    double slowest = 0;
-    if (count < 1 || count > MOST_IN_TURN) return EINVAL;
     int status = pthread_barrier_init(&barrier, NULL, (unsigned)count);
     if (status) return status;
     pthread_mutex_lock(&starting);
     int64_t started = 1;
     while (started < count && status == 0) {
-        status = pthread_create(&ids[started], NULL, join_turn, &turn[started]);
+        status = pthread_create(&ids[started], NULL, join_turn, &parts[started]);
         if (status == 0) started++;
     }
     turn_status = status;
     pthread_mutex_unlock(&starting);
-    if (status == 0) take_turn(&turn[0]);
+    if (status == 0) do_part(&parts[0]);
+    *seconds = 0;
     for (int64_t i = 0; i < started; i++) {
         if (i > 0) pthread_join(ids[i], NULL);
-        if (turn[i].seconds > slowest) slowest = turn[i].seconds;
+        if (parts[i].w.seconds > *seconds) *seconds = parts[i].w.seconds;
     }
     pthread_barrier_destroy(&barrier);
+    return status;
+}
+
+/* One or two milliseconds of multiply-adds on 1 to 64 threads: their GFLOP/s and 0, or an error number. */
+int multiply_adds(int64_t count, double *gflops) {
+    part parts[MOST_IN_TURN] = {{{0}, NULL, 0}};
+    double seconds;
+    if (count < 1 || count > MOST_IN_TURN) return EINVAL;
+    for (int64_t i = 0; i < count; i++) parts[i].run = multiply_add, parts[i].n = TURN_ROUNDS;
+    const int status = take_turn(parts, count, &seconds);
     if (status) return status;
     static volatile float sink;
-    sink = turn[0].sink;
-    *gflops = (double)(count * TURN_ROUNDS) * 2.0 * CHAINS * LANES / slowest / 1e9;
+    sink = parts[0].w.sink;
+    *gflops = (double)(count * TURN_ROUNDS) * 2.0 * CHAINS * LANES / seconds / 1e9;
     return 0;
+}
+
+/* A triad of arrays of 64 MB, which 1 to 64 threads share out: its GB/s and 0, or an error number. The
+ * arrays are kept for the next turn. */
+int triads(int64_t count, double *gbs) {
+    static worker whole;
+    part parts[MOST_IN_TURN] = {{{0}, NULL, 0}};
+    double seconds;
+    if (count < 1 || count > MOST_IN_TURN) return EINVAL;
+    if (whole.a == NULL) {
+        if (!allocate(&whole)) return ENOMEM;
+        for (int64_t i = 0; i < streamed; i++) whole.a[i] = whole.b[i] = whole.c[i] = 1.0f;
+    }
+    const int64_t n = streamed / count / LANES * LANES;
+    for (int64_t i = 0; i < count; i++) {
+        parts[i] = (part){{.a = whole.a + i * n, .b = whole.b + i * n, .c = whole.c + i * n}, triad, n};
+    }
+    const int status = take_turn(parts, count, &seconds);
+    if (status == 0) *gbs = (double)(count * n) * 3 * sizeof(float) / seconds / 1e9;
+    return status;
 }
 
 int main(int argc, char **argv) {

@@ -10,14 +10,16 @@ the file by --roofline and tell shares of fma or triad. A C compiler is needed.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from benchmarks.libraries import refusable
 from benchmarks.options import available_cpus, parser
 from benchmarks.work import Unsupported
 
-__all__ = ["Limits", "compiled", "document", "limits_of", "main", "measure"]
+__all__ = ["Limits", "document", "in_turns", "limits_of", "main", "measure"]
 
 # GFLOP/s and GB/s
 Limits = tuple[float, float]
@@ -83,7 +85,7 @@ def _isas() -> list[str]:
 
 
 @contextmanager
-def compiled(isa: str, *flags: str) -> Iterator[str]:
+def _compiled(isa: str, *flags: str) -> Iterator[str]:
     """The path of the program for an instruction set; with the flags -shared and -fPIC it is a
     library.
 
@@ -111,11 +113,39 @@ def measure(isa: str, threads: int) -> list[dict[str, Any]]:
     Raises:
         Unsupported: there is no C compiler, or it fails.
     """
-    with compiled(isa) as program:
+    with _compiled(isa) as program:
         output = subprocess.run(
             [program, str(threads)], check=True, capture_output=True, text=True
         ).stdout
     return [_row(line, isa, threads) for line in output.splitlines()]
+
+
+@contextmanager
+def in_turns(what: str, isa: str) -> Iterator[Callable[[int], float]]:
+    """What measures "multiply_adds" (in GFLOP/s) or "triads" (in GB/s) on so many threads,
+    1 to 64, in a few milliseconds: to be called between what is held against it, as the pace
+    of a machine may change by the second. It raises an OSError where the system has no such
+    threads, or no memory for three arrays of 64 MB.
+
+    Raises:
+        Unsupported: there is no C compiler, or it fails.
+    """
+    with _compiled(isa, "-shared", "-fPIC") as library:
+        turn = getattr(ctypes.CDLL(library), what)
+        turn.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
+        yield partial(_pace, what, turn)
+
+
+def _pace(what: str, turn: Callable[..., int], threads: int) -> float:
+    pace = ctypes.c_double()
+    status = turn(threads, ctypes.byref(pace))
+    if status != 0:
+        raise OSError(
+            status,
+            f"{what.replace('_', '-')} on {threads} threads need what the system does not "
+            f"give: {os.strerror(status)}; is a limit on memory or processes set (ulimit -a)?",
+        )
+    return pace.value
 
 
 def _row(line: str, isa: str, threads: int) -> dict[str, Any]:

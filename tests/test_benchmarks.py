@@ -107,23 +107,41 @@ def test_pictures_need_matplotlib(monkeypatch, capsys):
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("benchmark", [steps, scaling, memory, overhead, bandwidth])
 def test_rows_that_no_name_fits(benchmark, capsys):
-    # of bandwidth before the roofline is measured
+    # of bandwidth before its limit is measured
     assert benchmark.main(["--only", "no such row"]) == 1
     assert "is named like that" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("compiled")
-def test_bandwidth_measures_its_roofline(monkeypatch, tmp_path):
+def test_bandwidth_takes_the_limits_of_a_file(monkeypatch, tmp_path):
     common = {"isa": native.current_isa(), "threads": 1}
     rows = [{"what": "fma", "gflops": 100.0}, {"what": "triad", "gbs": 10.0}]
-    found = {"rows": [{**row, **common} for row in rows]}
-    monkeypatch.setattr(roofline, "document", lambda: found)
+    limits = tmp_path / "roofline.json"
+    limits.write_text(json.dumps(_document(*({**row, **common} for row in rows))))
+    row = _bandwidth(monkeypatch, tmp_path, "1", "--roofline", str(limits))
+    assert row["limit_gbs"] == 10.0
+    assert row["share"] == pytest.approx(row["gbs"] / 10.0)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_bandwidth_measures_its_limit_in_turns(threads, monkeypatch, tmp_path):
+    monkeypatch.delenv("CC", raising=False)
+    row = _bandwidth(monkeypatch, tmp_path, threads)
+    # what memory of any machine gives
+    assert 0.5 < row["limit_gbs"] < 2000
+    assert row["share"] == pytest.approx(row["gbs"] / row["limit_gbs"])
+
+
+def _bandwidth(monkeypatch, tmp_path, threads, *options):
+    """The row that the benchmark finds for a small sum."""
     monkeypatch.setattr(bandwidth, "_SUITES", {"float32": "ops"})
     file = tmp_path / "bandwidth.json"
-    arguments = ["--only", "add 4 KB", "--threads", "1", "--seconds", "0.01"]
-    assert bandwidth.main([*arguments, "--dtype", "float32", "--json", str(file)]) == 0
+    options = ["--threads", threads, "--seconds", "0.01", "--json", str(file), *options]
+    assert bandwidth.main(["--only", "add 4 KB", "--dtype", "float32", *options]) == 0
     (row,) = results.read(file)["rows"]
-    assert row["share"] == pytest.approx(row["gbs"] / 10.0)
+    return row
 
 
 @pytest.mark.usefixtures("compiled")
@@ -556,22 +574,20 @@ def test_peak_takes_turns_with_each_size_and_number_of_threads(monkeypatch, tmp_
 
 
 _WITHOUT_MEMORY_FOR_STACKS = """
-import ctypes, resource, sys
-from benchmarks import peak, roofline
+import resource
+from benchmarks import roofline
 
-with roofline.compiled("base", "-shared", "-fPIC") as library:
-    multiply_adds = ctypes.CDLL(library).multiply_adds
-    multiply_adds.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
-    assert peak._pace(multiply_adds, 2) > 0
+with roofline.in_turns("multiply_adds", "base") as pace:
+    assert pace(2) > 0
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), hard))
     try:
-        peak._pace(multiply_adds, 64)
+        pace(64)
     except OSError as error:
         message = str(error)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    assert peak._pace(multiply_adds, 2) > 0
+    assert pace(2) > 0
 print(message)
 """
 
@@ -588,7 +604,9 @@ def test_peak_raises_where_threads_cannot_be_had(monkeypatch):
         cwd=Path(__file__).parents[1],
     )
     assert run.returncode == 0, run.stderr
-    assert "peak: multiply-adds need 64 threads, which can't be had" in run.stdout
+    assert (
+        "multiply-adds on 64 threads need what the system does not give" in run.stdout
+    )
 
 
 @pytest.mark.usefixtures("compiled")
