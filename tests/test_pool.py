@@ -9,6 +9,7 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
+from pyautodl.backends import native, use_backend
 from pyautodl.errors import ShapeError
 
 F = nn.functional
@@ -229,3 +230,35 @@ def test_layer_returns_indices():
     y, indices = nn.MaxPool2d(2, return_indices=True)(image(LECTURE).detach())
     assert y.tolist() == [[[[22, 88], [12, 86]]]]
     assert indices.tolist() == [[[[0, 3], [12, 11]]]]
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("channels", [3, 17, 64])
+@pytest.mark.parametrize(
+    ("layer", "size"),
+    [
+        (nn.MaxPool2d(2), (20, 21)),
+        (nn.MaxPool2d(3, 1, 1), (20, 21)),
+        (nn.MaxPool2d(3, 2, 1, 2), (20, 21)),
+        (nn.MaxPool2d(18, 2, 9), (20, 21)),
+        (nn.AdaptiveMaxPool2d(3), (20, 22)),
+        (nn.MaxPool3d(3, 2, 1), (6, 7, 8)),
+        (nn.AvgPool2d(3, 2, 1), (20, 21)),
+        (nn.AdaptiveAvgPool2d(2), (20, 21)),
+        (nn.AdaptiveAvgPool2d(1), (20, 21)),
+    ],
+)
+def test_gradients_of_any_number_of_channels(layer, size, channels):
+    x = ad.randn(2, channels, *size, requires_grad=True)
+    g = ad.randn(*layer(x).shape)
+
+    def gradient():
+        return ad.autograd.grad(layer(x), x, g)[0].numpy()
+
+    found = []
+    for threads, uneven in ((1, False), (2, True), (3, False), (4, True)):
+        with native.exact_threads(threads, uneven):
+            found.append(gradient())
+    assert all(each.tobytes() == found[0].tobytes() for each in found)
+    with use_backend("reference"):
+        np.testing.assert_allclose(found[0], gradient(), rtol=1e-5, atol=1e-6)

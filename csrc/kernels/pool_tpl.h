@@ -5,7 +5,7 @@
  *
  * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
  * the row while it is in the cache. A thread owns whole input rows and each sum has one order,
- * whatever the number of threads.
+ * whatever the number of threads. Of few channels, and of large windows, each winner is added by itself.
  *
  * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
  *
@@ -14,6 +14,7 @@
  * behind, a window whose largest is not positive has no winner, so that no gradient comes back.
  */
 #ifdef REAL
+#include "loops/moves.h"
 #include "pool/window.h"
 
 #define POOL_INLINE static inline __attribute__((always_inline))
@@ -226,16 +227,23 @@ static REAL K(pool_divisor)(const pool_job *j, const int64_t *o) {
     return (REAL)cells;
 }
 
+static int64_t K(pool_cell)(const pool_cells *from, int64_t at) {
+    return from->bytes == 1 ? ((const uint8_t *)from->data)[at]
+                            : ((const int32_t *)(const void *)from->data)[at];
+}
+
+/* Where a window's first cell would be, inside or not. */
+static inline int64_t K(pool_start)(const window_axis *a, int64_t o) {
+    return a->adaptive ? window_at(a, o).at : o * a->stride - a->padding;
+}
+
 /* The flat input positions of the winners of one pixel, from their cell numbers. */
 static void K(pool_positions)(const pool_job *j, const int64_t *o, int64_t out) {
     const window_axis *a = j->g.axis;
     int64_t start[WINDOW_AXES];
-    for (int64_t i = 0; i < WINDOW_AXES; i++) {
-        start[i] = a[i].adaptive ? window_at(&a[i], o[i]).at : o[i] * a[i].stride - a[i].padding;
-    }
+    for (int64_t i = 0; i < WINDOW_AXES; i++) start[i] = K(pool_start)(&a[i], o[i]);
     for (int64_t c = out + j->first; c < out + j->last; c++) {
-        int64_t cell = j->cells.bytes == 1 ? ((const uint8_t *)j->cells.data)[c]
-                                           : ((const int32_t *)(const void *)j->cells.data)[c];
+        int64_t cell = K(pool_cell)(&j->cells, c);
         int64_t position = 0;
         for (int64_t i = 0; i < WINDOW_AXES; i++) {
             int64_t along = cell / j->cell_step[i] % a[i].kernel;
@@ -312,9 +320,26 @@ POOL_INLINE void K(pool_average_spread)(const pool_job *j, const REAL *gy, REAL 
     }
 }
 
+/* The cells of an average lie one behind the other: a channel's share comes again every c elements. */
+static MOVES_SHARED void K(pool_average_spread_few)(const REAL *gy, REAL *gx, REAL share, int64_t nw,
+                                                    int64_t c) {
+    REAL parts[2 * VL];
+    const int64_t all = nw * c;
+    for (int64_t i = 0; i < pyad_min(all, c + VL); i++) parts[i] = i < c ? gy[i] * share : parts[i - c];
+    for (int64_t i = 0, phase = 0; i < all; i += VL, phase = (phase + VL) % c) {
+        const int64_t live = pyad_min(VL, all - i);
+        for (int64_t k = 0; live < VL && k < live; k++) gx[i + k] += parts[phase + k];
+        if (live == VL) v_store(gx + i, v_load(gx + i) + v_load(parts + phase));
+    }
+}
+
 /* All channels of one pixel of gy. */
 POOL_INLINE void K(pool_spread)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
                                 int64_t base, vec share, int64_t nw, int64_t out) {
+    if (what == POOL_AVERAGE && j->g.c < VL) {
+        K(pool_average_spread_few)(gy + out, gx, share[0], nw, j->g.c);
+        return;
+    }
     for (int64_t c = 0; c < j->g.c; c += VL) {
         int64_t live = pyad_min(VL, j->g.c - c);
         if (what == POOL_MAX && live == VL) {
@@ -347,12 +372,68 @@ POOL_INLINE void K(pool_spread_row)(int64_t what, const pool_job *j, const REAL 
     }
 }
 
+/* ---- winners one by one ---- */
+
+#define POOL_PLACES 256 /* cell numbers of a byte */
+
+/* Whether vectors would take longer: a large window is passed for each of them, most of it for nothing, and
+ * what is stored under a mask, as of few channels, is slow to be loaded again. */
+static inline int K(pool_scatters)(const pool_job *j) {
+    const int64_t c = j->g.c, cells = j->cell_step[0] * j->g.axis[0].kernel;
+    return cells * (c / VL + (c % VL != 0 ? 4 : 0)) > 2 * c;
+}
+
+/* How far a cell lies behind a window's first one; out of reach if there is no such cell. */
+static int64_t K(pool_place)(const pool_job *j, int64_t cell) {
+    if (cell < 0 || cell >= j->cell_step[0] * j->g.axis[0].kernel) return INT64_MAX / 4;
+    int64_t place = 0;
+    for (int64_t i = 0; i < WINDOW_AXES; i++) {
+        place += cell / j->cell_step[i] * j->tap[i];
+        cell %= j->cell_step[i];
+    }
+    return place;
+}
+
+/* Each winner's gradient is added to input rows [begin, end), if it lies there; output by output, so that
+ * sums have the order that they have by rows. */
+static MOVES_SHARED void K(pool_scatter)(const pool_job *j, const REAL *gy, REAL *gx, int64_t begin,
+                                         int64_t end) {
+    const window_axis *a = j->g.axis;
+    const int64_t low = begin * j->step[1], size = (end - begin) * j->step[1], c = j->g.c;
+    const int64_t outputs = a[0].out * a[1].out, image = a[0].in * a[1].in;
+    /* elements from a window's first row to behind its last */
+    const int64_t reach = (a[0].kernel - 1) * j->tap[0] + a[1].kernel * j->tap[1];
+    int64_t places[POOL_PLACES];
+    for (int64_t i = 0; i < POOL_PLACES; i++) places[i] = K(pool_place)(j, i);
+    for (int64_t row = begin / image * outputs; row < pyad_ceil_div(end, image) * outputs; row++) {
+        int64_t first = row / outputs * image * j->step[1] +
+                        K(pool_start)(&a[0], row / a[1].out % a[0].out) * j->step[0] +
+                        K(pool_start)(&a[1], row % a[1].out) * j->step[1] - low;
+        if (first >= size || first + reach <= 0) continue;
+        int64_t out = row * a[2].out * c;
+        for (int64_t o = 0; o < a[2].out; o++) {
+            const int64_t at = first + K(pool_start)(&a[2], o) * c;
+            for (int64_t k = 0; k < c; k++, out++) {
+                const int64_t cell = K(pool_cell)(&j->cells, out);
+                const int64_t place = at + k + (j->cells.bytes == 1 ? places[cell] : K(pool_place)(j, cell));
+                if ((uint64_t)place < (uint64_t)size) gx[low + place] += gy[out];
+            }
+        }
+    }
+}
+#undef POOL_PLACES
+
 /* This thread's part of the input rows. */
 POOL_INLINE void K(pool_backward)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
                                   const team *t) {
     const window_axis *a = j->g.axis;
     int64_t begin, end, from[2], to[2], o[WINDOW_AXES];
     team_range(t, j->g.n * a[0].in * a[1].in, 1, &begin, &end);
+    if (what == POOL_MAX && K(pool_scatters)(j)) {
+        memset(gx + begin * j->step[1], 0, (size_t)((end - begin) * j->step[1]) * sizeof(REAL));
+        K(pool_scatter)(j, gy, gx, begin, end);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
         REAL *gx_row = gx + row * j->step[1];
         memset(gx_row, 0, (size_t)j->step[1] * sizeof(REAL));

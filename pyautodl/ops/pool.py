@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, channels_last_strides, run
+from pyautodl.backends import Array, channels_last_strides, constant, empty, run
 from pyautodl.backends.dtypes import FLOATING, int32, int64, uint8
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.layout import ensure_channels_last
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
+from pyautodl.ops.views import copied
 
 __all__ = [
     "ADAPTIVE_AVG_POOL",
@@ -37,6 +38,8 @@ _AXES = 3
 # cell numbers are kept as uint8 up to here, as int32 above
 _SMALL_WINDOW = 255
 _LARGEST_WINDOW = 2**31 - 1
+# fewer fill no vector
+_FEW_CHANNELS = 16
 _LARGEST_INT = 2**63 - 1
 
 
@@ -382,8 +385,22 @@ def _adaptive_avg_forward(
     return _run_avg(ctx, x, *_adaptive_avg_windows(x, output_size))
 
 
+def _whole_divisor(image: Ints, out: Ints, window: Ints) -> float:
+    """What divides the sum of all positions, where an output is just that; else 0."""
+    kernel, padding = window[_AXES - len(image) : _AXES], window[2 * _AXES : 3 * _AXES]
+    adaptive, _, divisor = window[3 * _AXES :]
+    whole = adaptive or (kernel == image and not any(padding))
+    return float(divisor or prod(image)) if whole and prod(out) == 1 else 0.0
+
+
 def _run_avg(ctx: Any, x: Array, shape: Ints, window: Ints) -> Array:
     y: Array = ctx.empty(shape, x.dtype, channels_last_strides(shape))
+    divisor = _whole_divisor(x.shape[2:], shape[2:], window)
+    if divisor and x.size and not x.is_channels_last():
+        # a sum takes images as they lie
+        run("sum", (x,), (y,), (), (divisor,))
+        ctx.info = window
+        return y
     run("avg_pool_fwd", (ensure_channels_last(ctx, x),), (y,), window)
     ctx.info = window
     return y
@@ -406,6 +423,14 @@ def _avg_grad_forward(
     ctx: Any, needs: Sequence[bool], g: Array, shape: Ints, window: Ints
 ) -> Array:
     gx: Array = ctx.empty(shape, g.dtype, channels_last_strides(shape))
+    divisor = _whole_divisor(shape[2:], g.shape[2:], window)
+    if divisor and shape[1] < _FEW_CHANNELS:
+        share = empty(g.shape, g.dtype)
+        whole = constant(divisor, g.dtype).view(g.shape, (0,) * g.ndim)
+        run("div", (g, whole), (share,))
+        return copied(
+            share.view(shape, (*share.strides[:2], *(0,) * len(shape[2:]))), gx
+        )
     run("avg_pool_bwd", (ensure_channels_last(ctx, g),), (gx,), window)
     return gx
 
@@ -578,6 +603,7 @@ def _avg_samples() -> Iterator[Sample]:
     yield Sample((np.zeros((0, 2, 4, 4)),), _avg_attrs((2, 2)))
     attrs = _avg_attrs((3, 3), (2, 2), (1, 1))
     yield Sample((_normal(6, 2, 37, 9, 11),), attrs, gradient=False)
+    yield from _whole_samples()
 
 
 def _avg_errors() -> Iterator[ErrorCase]:
@@ -590,12 +616,22 @@ def _avg_errors() -> Iterator[ErrorCase]:
     yield ErrorCase((x.astype(np.int64),), _avg_attrs((2, 2)), DTypeError, "floating")
 
 
+def _whole_samples() -> Iterator[Sample]:
+    """One output of all, and what is nearly that."""
+    yield Sample((_normal(7, 2, 3, 4, 5),), _avg_attrs((4, 5)))
+    yield Sample((_normal(8, 2, 3, 4, 5),), _avg_attrs((4, 5), divisor_override=-3))
+    yield Sample((_normal(9, 2, 3, 4, 3),), _avg_attrs((4, 4), None, (1, 1)))
+    yield Sample((_normal(10, 1, 3, 2, 4, 3),), _avg_attrs((2, 4, 3)))
+    yield Sample((_normal(11, 0, 3, 4, 5),), _avg_attrs((4, 5)))
+
+
 def _adaptive_avg_samples() -> Iterator[Sample]:
     yield Sample((_normal(0, 2, 3, 5, 7),), {"output_size": (2, 3)})
     yield Sample((_normal(1, 1, 2, 3, 4),), {"output_size": (5, 1)})
     yield Sample((_normal(2, 2, 17, 4, 4),), {"output_size": (1, 1)})
     yield Sample((_normal(3, 1, 2, 7),), {"output_size": (3,)})
     yield Sample((_normal(4, 1, 2, 3),), {"output_size": (0,)})
+    yield Sample((_normal(5, 2, 3, 30),), {"output_size": (1,)})
 
 
 _MEAN = (1, 3, 3, 1, 2, 2, 0, 1, 1, 0, 0, 0)
@@ -604,6 +640,8 @@ _MEAN = (1, 3, 3, 1, 2, 2, 0, 1, 1, 0, 0, 0)
 def _avg_grad_samples() -> Iterator[Sample]:
     attrs = {"shape": (2, 3, 5, 5), "window": _MEAN}
     yield Sample((_normal(0, 2, 3, 3, 3),), attrs)
+    whole = (1, 2, 3, 1, 2, 3, 0, 0, 0, 0, 0, 0)
+    yield Sample((_normal(1, 2, 3, 1, 1),), {"shape": (2, 3, 2, 3), "window": whole})
 
 
 def _avg_again_samples() -> Iterator[Sample]:
