@@ -187,6 +187,30 @@ def test_types_of_sums():
         ad.arange(3).mean()
 
 
+# ---- whole numbers, whose lanes depend on the length of a line ----
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+def test_every_element_of_a_line_of_whole_numbers_counts(isa, dtype):
+    limits = np.iinfo(dtype)
+    for n in [1, 2, 15, 16, 17, 63, 64, 65, 80, 127, 128, 200]:
+        # line i has its own element at i
+        zeros, low, high = (
+            np.full((n, n), v, dtype) for v in (0, limits.max, limits.min)
+        )
+        factors = np.ones((n, n), dtype)
+        for x, v in ((zeros, 1), (low, limits.min), (high, limits.max), (factors, 3)):
+            np.fill_diagonal(x, v)
+        with use_isa(isa):
+            assert ad.any(ad.tensor(zeros), dim=1).all().item(), n
+            assert not ad.all(ad.tensor(1 - zeros), dim=1).any().item(), n
+            assert (ad.amin(ad.tensor(low), dim=1) == limits.min).all().item(), n
+            assert (ad.amax(ad.tensor(high), dim=1) == limits.max).all().item(), n
+            assert (ad.prod(ad.tensor(factors), dim=1) == 3).all().item(), n
+
+
 # ---- accuracy and bits ----
 
 

@@ -20,6 +20,8 @@
  *
  *   void  OP_step(args, state, v)         take in one element
  *
+ * and NO_LANES says that floats, too, may be taken in any order.
+ *
  * `at` is the position of the first element or row on the reduced axis (if there is one).
  *
  * Either lines are reduced along themselves (the innermost axis of x is reduced, or no axis is
@@ -37,8 +39,19 @@
 
 #ifdef STEPWISE
 #ifndef OWN_RUN
-#define LANES 16 /* independent running results, so that the compiler has vectors to fill */
+/* Lanes: independent running results, so that the compiler has vectors to fill. Whole numbers, which
+ * may be taken in any order, it lays into vectors itself, and narrow ones far better than their
+ * lanes, of which it moves every byte by itself; wide ones are few to a vector and gain from lanes,
+ * as no vector waits for the last, once they are many. */
+#if !defined NO_LANES && defined REAL
+#define LANES 16
+#define LANES_FROM LANES
+#elif !defined NO_LANES && (DTYPE == PYAD_INT64 || DTYPE == PYAD_INT32)
+#define LANES 16
+#define LANES_FROM (4 * LANES)
+#endif
 
+#ifdef LANES
 APART void R(run_lanes)(const void *args, STATE *state, const ELEM *x, int64_t n) {
     STATE lane[LANES];
     int64_t i = 0;
@@ -52,16 +65,22 @@ APART void R(run_lanes)(const void *args, STATE *state, const ELEM *x, int64_t n
     }
     R(merge)(args, state, &lane[0]);
 }
+#endif
 
-static inline void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
+APART void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int64_t at) {
     (void)at;
-    if (n >= LANES) {
+#ifdef LANES
+    if (n >= LANES_FROM) {
         R(run_lanes)(args, state, x, n);
-    } else {
-        for (int64_t i = 0; i < n; i++) R(step)(args, state, x[i]);
+        return;
     }
+#endif
+    STATE result = *state;
+    for (int64_t i = 0; i < n; i++) R(step)(args, &result, x[i]);
+    *state = result;
 }
 #undef LANES
+#undef LANES_FROM
 #endif
 
 #ifndef OWN_ROWS
@@ -87,6 +106,7 @@ APART void R(rows)(const void *args, STATE *restrict states, const ELEM *restric
 #endif
 #undef STEPWISE
 #undef OWN_RUN
+#undef NO_LANES
 #undef OWN_ROWS
 #endif
 

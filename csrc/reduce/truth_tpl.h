@@ -8,7 +8,8 @@ static inline uint8_t K(any_start)(const void *args, int64_t o) {
 
 static inline void K(any_step)(const void *args, uint8_t *state, ELEM v) {
     const any_args *a = args;
-    *state |= (uint8_t)((v != 0) != a->all);
+    /* in a byte: compared as int64 there would be eight times the vectors */
+    *state |= (uint8_t)(v != 0) ^ (uint8_t)(a->all != 0);
 }
 
 static inline void K(any_merge)(const void *args, uint8_t *state, const uint8_t *other) {
@@ -26,6 +27,7 @@ static inline void K(any_finish)(const void *args, const uint8_t *state, int64_t
 #define STATE uint8_t
 #define IN_ORDER 0
 #define STEPWISE
+#define NO_LANES
 #include "reduction_tpl.h"
 
 static int K(any)(const void *args, const team *t) {
