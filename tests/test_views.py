@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -303,3 +304,23 @@ def test_a_retained_gradient_is_that_of_the_tensor_as_it_is(change) -> None:
         found.append((y.grad.numpy(), x.grad.numpy()))
     for mine, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(mine, theirs)
+
+
+@pytest.mark.parametrize("profiled", [False, True])
+def test_the_gradient_of_a_part_lies_as_the_whole(profiled: bool) -> None:
+    for made in (
+        ad.randn(2, 8, 6, 5).contiguous(memory_format=ad.channels_last),
+        ad.randn(5, 2, 3, 4).permute(1, 0, 2, 3),
+        ad.randn(2, 3, 4, 4),
+    ):
+        whole = made.requires_grad_() * 1
+        part = whole[:, 1, ::2]
+        with ad.profile() if profiled else nullcontext():
+            (grad,) = ad.autograd.grad((part**2).sum(), whole, create_graph=True)
+        assert grad.stride() == whole.stride() == made.stride()
+        expected = np.zeros(whole.shape, "float32")
+        expected[:, 1, ::2] = 2 * part.detach().numpy()
+        np.testing.assert_array_equal(grad.detach().numpy(), expected)
+        (second,) = ad.autograd.grad(grad.sum(), whole)
+        expected[:, 1, ::2] = 2
+        np.testing.assert_array_equal(second.numpy(), expected)

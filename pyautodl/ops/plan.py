@@ -283,7 +283,7 @@ class OuterPlan(Plan):
 
     def __init__(self, inner: Plan) -> None:
         super().__init__(inner.specs, inner.floats)
-        self.shown = inner.shown
+        self.shown, self.info = inner.shown, inner.info
         self._inner = inner
 
     def forward(self, ctx: Any, inputs: Sequence[Any], floats: Sequence[float]) -> Any:
@@ -411,6 +411,7 @@ def planned(
         found: Plan = find_plan(op, arrays, attrs)
         floats = found.floats if params is None else params(**attrs)
         result = found.forward(ctx, arrays, floats)
+        ctx.info = found.info
         if saves is not None and True in needs:
             outputs = result if type(result) is tuple else (result,)
             values = (*arrays, *outputs)

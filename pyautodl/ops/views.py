@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, constant, contiguous_strides, run
+from pyautodl.backends import (
+    Array,
+    Made,
+    constant,
+    contiguous_strides,
+    empty_strides_like,
+    run,
+)
 from pyautodl.errors import ShapeError
 from pyautodl.ops.axes import normalize_axis, resolve_shape
 from pyautodl.ops.plan import KernelPlan, Plan, ViewPlan, planned, seen
@@ -252,11 +259,18 @@ def _slice_plan(
 ) -> Plan:
     _check_window("slice", x.shape, starts, sizes, steps, drop)
     view = window(x, starts, sizes, steps, drop)
-    return ViewPlan(x, view.shape, view.strides, view.offset - x.offset)
+    plan = ViewPlan(x, view.shape, view.strides, view.offset - x.offset)
+    strides = empty_strides_like(x.shape, x.strides)
+    if strides != contiguous_strides(x.shape):
+        plan.info = {"strides": strides}
+    return plan
 
 
 def _slice_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-    return (call("slice_scatter", None, g, shape=ctx.shapes[0], **ctx.attrs),)
+    # what made the array mostly wants its gradient to lie as the array does
+    layout = ctx.info or {}
+    shape = ctx.shapes[0]
+    return (call("slice_scatter", None, g, shape=shape, **layout, **ctx.attrs),)
 
 
 def _slice_reference(
@@ -305,6 +319,7 @@ def _slice_scatter_rule(
     sizes: Ints,
     steps: Ints,
     drop: Ints = (),
+    strides: Ints | None = None,
 ) -> tuple[Spec, ...]:
     _check_window("slice_scatter", shape, starts, sizes, steps, drop)
     wanted = tuple(n for i, n in enumerate(sizes) if i not in drop)
@@ -326,10 +341,11 @@ def _slice_scatter_forward(
     sizes: Ints,
     steps: Ints,
     drop: Ints = (),
+    strides: Ints | None = None,
 ) -> Array:
     out: Array
     if x is None:
-        out = filled(ctx.empty(tuple(shape), v.dtype), 0)
+        out = filled(ctx.empty(tuple(shape), v.dtype, strides), 0)
     else:
         out = copied(x, ctx.empty_like(x))
     copied(v, window(out, starts, sizes, steps, drop))
@@ -337,7 +353,7 @@ def _slice_scatter_forward(
 
 
 def _slice_scatter_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-    where = {k: v for k, v in ctx.attrs.items() if k != "shape"}
+    where = {k: v for k, v in ctx.attrs.items() if k not in ("shape", "strides")}
     gx = gv = None
     if needs[0]:
         zeros = call("full", shape=ctx.shapes[1], value=0.0, dtype=ctx.dtypes[1])
@@ -355,6 +371,7 @@ def _slice_scatter_reference(
     sizes: Ints,
     steps: Ints,
     drop: Ints = (),
+    strides: Ints | None = None,
 ) -> Any:
     out = np.zeros(shape, v.dtype) if x is None else x.copy()
     parts = zip(starts, sizes, steps, strict=True)
@@ -366,6 +383,7 @@ def _slice_scatter_reference(
 def _slice_scatter_samples() -> Iterator[Sample]:
     attrs = {"shape": (3, 4), "starts": (1, 0), "sizes": (1, 2), "steps": (1, 3)}
     yield Sample((None, grid(1, 2)), attrs)
+    yield Sample((None, grid(1, 2)), {**attrs, "strides": (1, 3)})
     yield Sample((grid(3, 4), -grid(2)), {**attrs, "drop": (0,)})
 
 
