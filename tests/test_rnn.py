@@ -350,3 +350,40 @@ def test_threads_do_not_change_a_bit(kind: type, inputs: int, hidden: int) -> No
             )
         for each in found[1:]:
             assert all(np.array_equal(a, b) for a, b in zip(found[0], each))
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("batch", [1, 3, 4, 5])
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "inputs", "hidden"),
+    # the last one's input weights are too large to go along with the steps
+    [
+        (k, i, h)
+        for k in ("LSTM", "GRU", "RNN")
+        for i, h in ((1, 3), (7, 70), (2800, 100))
+    ],
+)
+def test_one_step_of_few_sequences(kind, inputs, hidden, started, batch):
+    layer = getattr(nn, kind)(inputs, hidden, dtype=ad.float64)
+    x = ad.randn(1, batch, inputs, dtype=ad.float64, requires_grad=True)
+    first = ad.randn(1, batch, hidden, dtype=ad.float64)
+    state = (first, first + 1) if kind == "LSTM" else first
+
+    def run():
+        y, after = layer(x, state if started else None)
+        grads = ad.autograd.grad(y.sum(), [x, *layer.parameters()], allow_unused=True)
+        ends = after if isinstance(after, tuple) else (after,)
+        return [
+            each.detach().numpy() for each in (y, *ends, *grads) if each is not None
+        ]
+
+    found = []
+    for threads, uneven in ((1, False), (2, True), (4, False)):
+        with native.exact_threads(threads, uneven):
+            found.append(run())
+    bits = [[each.tobytes() for each in values] for values in found]
+    assert bits.count(bits[0]) == len(bits)
+    with backends.use_backend("reference"):
+        for mine, expected in zip(found[0], run(), strict=True):
+            np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-11)

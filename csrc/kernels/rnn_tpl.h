@@ -47,6 +47,9 @@
 /* panels that one row meets at once: the sums of one are too few to keep the processor busy */
 #define RNN_TOGETHER 4
 
+/* sequences of a single step whose sums are dot products with the weights as they lie */
+#define RNN_ONCE 4
+
 #include "rnn/sequences_tpl.h"
 #include "rnn/forward_tpl.h"
 #include "rnn/backward_tpl.h"
@@ -59,7 +62,12 @@ static int K(rnn_fwd)(const void *args, const team *t) {
     K(rnn_add_offsets)(&r, &m, &a->sizes, t);
     const REAL *bias = K(rnn_bias)(a, &r, m.bias, t);
     if (r.along == 0) K(rnn_fwd_inputs)(a, &r, bias, t);
-    K(rnn_pack_units)(a, &r, m.packed, t);
+    r.once = K(rnn_is_once)(&r, &a->sizes);
+    if (r.once) {
+        K(rnn_once_make)(a, &r, m.packed, t);
+    } else {
+        K(rnn_pack_units)(a, &r, m.packed, t);
+    }
     if (t->nth > 1) team_barrier(t);
     K(rnn_part) part = K(rnn_share)(&r, t);
     int64_t height = K(rnn_block)(&part);

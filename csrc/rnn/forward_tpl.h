@@ -116,6 +116,59 @@ static void K(rnn_fwd_sums)(const K(rnn) *r, const REAL *packed, int64_t panel, 
                     sums + RNN_PANEL(3));
 }
 
+/* ---- one step of few sequences ---- */
+
+/* Sums as they are made without packing: rows of all gates, the input's part and the recurrent one. */
+typedef struct {
+    REAL *in, *back; /* in: NULL if that part is in `gates` */
+    int64_t width;
+} K(rnn_once);
+
+static K(rnn_once) K(rnn_once_of)(const K(rnn) *r, REAL *memory) {
+    const int64_t width = r->gates * r->hidden;
+    if (r->along == 0) return (K(rnn_once)){NULL, memory, width};
+    return (K(rnn_once)){memory, memory + r->batch * width, width};
+}
+
+/* Whether they are made so, and have room where packed weights would be. */
+static int K(rnn_is_once)(const K(rnn) *r, const pyad_array *sizes) {
+    return sizes->data == NULL && r->steps == 1 && r->batch <= RNN_ONCE &&
+           2 * r->batch <= r->along + r->hidden;
+}
+
+static void K(rnn_once_make)(const rnn_fwd_args *a, const K(rnn) *r, REAL *memory, const team *t) {
+    const K(rnn_once) w = K(rnn_once_of)(r, memory);
+    const REAL *h0 = a->h0.data;
+    K(gemm_problem) p = {.m = r->batch, .n = w.width, .k = r->inputs, .c = w.in, .c_row = w.width,
+                         .c_col = 1};
+    if (w.in != NULL) {
+        K(gemm_strided)(&p, (K(gemm_matrix)){a->x.data, a->x.stride[0], a->x.stride[1]},
+                        (K(gemm_matrix)){a->w_ih.data, a->w_ih.stride[1], a->w_ih.stride[0]}, t,
+                        t->scratch);
+    }
+    p.k = h0 == NULL ? 0 : r->hidden, p.c = w.back;
+    K(gemm_strided)(&p, (K(gemm_matrix)){h0, r->hidden, 1},
+                    (K(gemm_matrix)){a->w_hh.data, 1, r->hidden}, t, t->scratch);
+}
+
+/* As rnn_fwd_sums, from what was made. */
+static void K(rnn_once_sums)(const K(rnn) *r, REAL *memory, int64_t panel, int64_t rows, REAL *sums) {
+    const K(rnn_once) w = K(rnn_once_of)(r, memory);
+    const int64_t begin = panel * GEMM_NR, n = pyad_min(GEMM_NR, r->hidden - begin);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t g = 0; g < r->gates; g++) {
+            const int64_t at = i * w.width + g * r->hidden + begin;
+            const int apart = r->kind == PYAD_GRU && g == 2;
+            REAL *to = sums + RNN_PANEL(g) + i * GEMM_NR, *back = apart ? to + RNN_PANEL(1) : to;
+            for (int64_t l = 0; l < n; l++) {
+                const REAL in = w.in != NULL ? w.in[at + l] : 0;
+                if (apart) to[l] = in;
+                back[l] = w.back[at + l] + (apart ? 0 : in);
+            }
+        }
+    }
+}
+
 /* Where a block of sequences keeps its states, with rows `step` apart, the inputs before them. */
 typedef struct {
     REAL *rows[2], *cell; /* rows: before and after each step in turn */
@@ -207,7 +260,11 @@ static void K(rnn_fwd_block)(const rnn_fwd_args *a, const K(rnn) *r, const K(rnn
             int64_t panel = s % 2 ? p->last - 1 - i : p->first + i;
             REAL *sums = t->scratch;
             K(rnn_fwd_fetch)(a, r, panel, row, count);
-            K(rnn_fwd_sums)(r, m->packed, panel, count, states.rows[s % 2], step, sums);
+            if (r->once) {
+                K(rnn_once_sums)(r, m->packed, panel, count, sums);
+            } else {
+                K(rnn_fwd_sums)(r, m->packed, panel, count, states.rows[s % 2], step, sums);
+            }
             K(rnn_fwd_cells)(a, r, s, panel, row, count, &states, bias, sums);
         }
         /* those for which this was the last step */

@@ -7,6 +7,7 @@ typedef struct {
     const int64_t *offsets; /* of the steps; NULL: multiples of batch */
     int reverse;
     int64_t along; /* inputs whose part of the sums is made in the steps: all, or 0 */
+    int once;      /* forward: one step of few sequences, for which packing the weights takes longest */
 } K(rnn);
 
 static int64_t K(rnn_along)(int64_t hidden, int64_t gates, int64_t inputs) {
