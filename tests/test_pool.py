@@ -11,6 +11,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native, use_backend
 from pyautodl.errors import ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
 
@@ -111,6 +112,66 @@ def test_window_of_minus_infinity_and_padding():
     assert (y.detach().numpy() == -np.inf).all()
     assert indices.tolist() == [[[[0, 1], [3, 4]]]]
     assert gradient(y, x).sum() == 4
+
+
+# ---- gradients that are written, not added up ----
+
+
+@pytest.mark.parametrize("channels", [16, 20, 32])
+@pytest.mark.parametrize("size", [(8, 6), (9, 7), (2, 2)])
+def test_gradient_of_windows_side_by_side(channels, size):
+    """Whole vectors of channels or not, and rows and columns that no window reaches."""
+    rng = np.random.default_rng(3)
+    values = rng.permutation(2 * channels * size[0] * size[1]).astype(np.float32)
+    x = ad.tensor(values.reshape(2, *size, channels)).permute(0, 3, 1, 2)
+    x.requires_grad_()
+    for pool in (F.max_pool2d, F.avg_pool2d):
+        for ceil in (False, True):
+            y = pool(x, 2, ceil_mode=ceil)
+            g = rng.standard_normal(y.shape).astype(np.float32)
+            spread = g.repeat(2, 2).repeat(2, 3)[:, :, : size[0], : size[1]]
+            wide = y.detach().numpy().repeat(2, 2).repeat(2, 3)
+            inside = x.detach().numpy()[:, :, : spread.shape[2], : spread.shape[3]]
+            expected = np.zeros(x.shape, np.float32)
+            expected[:, :, : spread.shape[2], : spread.shape[3]] = spread * (
+                inside == wide[:, :, : size[0], : size[1]]
+                if pool is F.max_pool2d
+                else 1 / cells_of_windows(size, ceil)
+            )
+            got = gradient(y, x, ad.tensor(g))
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def cells_of_windows(size, ceil):
+    """How many cells of its 2x2 window lie inside, for each pixel that one reaches."""
+    along = []
+    for n in size:
+        ends = np.arange(0, n if ceil else n - n % 2, 2)
+        along.append(np.minimum(n - ends, 2).repeat(np.minimum(n - ends, 2)))
+    return np.outer(*along)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gradients_that_no_cache_holds(isa, threads):
+    """They are written past the caches, from 16 MB a thread on."""
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((threads, 257, 257, 64), np.float32)
+    x = ad.tensor(values).permute(0, 3, 1, 2)
+    x.requires_grad_()
+    with use_isa(isa), native.exact_threads(threads):
+        for pool in (F.max_pool2d, F.avg_pool2d):
+            y = pool(x, 2)
+            got = gradient(y, x, y.detach())
+            held = y.detach().numpy().repeat(2, 2).repeat(2, 3)
+            if pool is F.max_pool2d:
+                held = held * (held == values.transpose(0, 3, 1, 2)[:, :, :-1, :-1])
+            else:
+                held = held * np.float32(0.25)
+            assert np.array_equal(got[:, :, :-1, :-1], held)
+            assert not got[:, :, -1].any()
+            assert not got[:, :, :, -1].any()
 
 
 # ---- errors ----

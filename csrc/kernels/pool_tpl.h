@@ -6,6 +6,7 @@
  * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
  * the row while it is in the cache. A thread owns whole input rows and each sum has one order,
  * whatever the number of threads. Of few channels, and of large windows, each winner is added by itself.
+ * Of windows side by side each vector is written, past the caches if they are many, not added up.
  *
  * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
  *
@@ -15,6 +16,7 @@
  */
 #ifdef REAL
 #include "loops/moves.h"
+#include "loops/past.h"
 #include "pool/window.h"
 
 #define POOL_INLINE static inline __attribute__((always_inline))
@@ -54,6 +56,8 @@ typedef struct {
     int64_t divisor;
     int64_t relu;
     int64_t first, last; /* channels of each pixel */
+    int whole;           /* whether gradients are written as whole vectors, not added up */
+    int past;            /* then whether past the caches */
 } pool_job;
 
 /* One pixel's window: cells inside along each axis, the first one's number and element. */
@@ -298,26 +302,36 @@ POOL_INLINE void K(pool_forward)(int64_t what, pool_job *j, const REAL *x, REAL 
 
 /* ---- one input row ---- */
 
-/* A pixel of gy adds to the cells of its window that lie in this row of gx. base is the number of
+/* Whole vectors of windows side by side, and what is added to what others gave. */
+#define POOL_WHOLE 1
+#define POOL_ADDED 0
+
+POOL_INLINE void K(pool_give)(const pool_job *j, REAL *to, vec part, int whole, int64_t live) {
+    if (!whole) {
+        v_store_live(to, v_load_live(to, live) + part, live);
+    } else if (j->past) {
+        store_past(to, &part);
+    } else {
+        v_store(to, part);
+    }
+}
+
+/* A pixel of gy gives to the cells of its window that lie in this row of gx. base is the number of
  * the first of them; nw their count, as a constant where it is known. */
 POOL_INLINE void K(pool_max_spread)(const pool_job *j, const REAL *gy, REAL *gx, int64_t base,
-                                    int64_t nw, int64_t out, int64_t live) {
+                                    int64_t nw, int64_t out, int whole, int64_t live) {
     vec g = v_load_live(gy + out, live);
     mask winner = K(pool_load_cells)(j->cells, out, live);
     for (int64_t i = 0; i < nw; i++) {
-        REAL *to = gx + i * j->tap[2];
         vec part = v_select(winner == K(pool_number)(base + i), g, v_set1(0));
-        v_store_live(to, v_load_live(to, live) + part, live);
+        K(pool_give)(j, gx + i * j->tap[2], part, whole, live);
     }
 }
 
 POOL_INLINE void K(pool_average_spread)(const pool_job *j, const REAL *gy, REAL *gx, vec share,
-                                        int64_t nw, int64_t out, int64_t live) {
+                                        int64_t nw, int64_t out, int whole, int64_t live) {
     vec part = v_load_live(gy + out, live) * share;
-    for (int64_t i = 0; i < nw; i++) {
-        REAL *to = gx + i * j->tap[2];
-        v_store_live(to, v_load_live(to, live) + part, live);
-    }
+    for (int64_t i = 0; i < nw; i++) K(pool_give)(j, gx + i * j->tap[2], part, whole, live);
 }
 
 /* The cells of an average lie one behind the other: a channel's share comes again every c elements. */
@@ -335,26 +349,26 @@ static MOVES_SHARED void K(pool_average_spread_few)(const REAL *gy, REAL *gx, RE
 
 /* All channels of one pixel of gy. */
 POOL_INLINE void K(pool_spread)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
-                                int64_t base, vec share, int64_t nw, int64_t out) {
-    if (what == POOL_AVERAGE && j->g.c < VL) {
+                                int64_t base, vec share, int64_t nw, int whole, int64_t out) {
+    if (what == POOL_AVERAGE && !whole && j->g.c < VL) {
         K(pool_average_spread_few)(gy + out, gx, share[0], nw, j->g.c);
         return;
     }
     for (int64_t c = 0; c < j->g.c; c += VL) {
-        int64_t live = pyad_min(VL, j->g.c - c);
+        int64_t live = whole ? VL : pyad_min(VL, j->g.c - c);
         if (what == POOL_MAX && live == VL) {
-            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, VL);
+            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, whole, VL);
         } else if (what == POOL_MAX) {
-            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, live);
+            K(pool_max_spread)(j, gy, gx + c, base, nw, out + c, whole, live);
         } else if (live == VL) {
-            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, VL);
+            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, whole, VL);
         } else {
-            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, live);
+            K(pool_average_spread)(j, gy, gx + c, share, nw, out + c, whole, live);
         }
     }
 }
 
-/* The pixels of output row (o[0], o[1]), starting at element out, add to one row of gx. */
+/* The pixels of output row (o[0], o[1]), starting at element out, give to one row of gx. */
 POOL_INLINE void K(pool_spread_row)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
                                     int64_t base, int64_t *o, int64_t out) {
     const window_axis *a = &j->g.axis[2];
@@ -362,12 +376,14 @@ POOL_INLINE void K(pool_spread_row)(int64_t what, const pool_job *j, const REAL 
         window_span s = window_at(a, o[2]);
         REAL *to = gx + s.at * j->step[2];
         vec share = v_set1(what == POOL_AVERAGE ? 1 / K(pool_divisor)(j, o) : 1);
-        if (s.count == 2) {
-            K(pool_spread)(what, j, gy, to, base + s.cell, share, 2, out);
+        if (j->whole) {
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, s.count, POOL_WHOLE, out);
+        } else if (s.count == 2) {
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, 2, POOL_ADDED, out);
         } else if (s.count == 3) {
-            K(pool_spread)(what, j, gy, to, base + s.cell, share, 3, out);
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, 3, POOL_ADDED, out);
         } else {
-            K(pool_spread)(what, j, gy, to, base + s.cell, share, s.count, out);
+            K(pool_spread)(what, j, gy, to, base + s.cell, share, s.count, POOL_ADDED, out);
         }
     }
 }
@@ -424,7 +440,7 @@ static MOVES_SHARED void K(pool_scatter)(const pool_job *j, const REAL *gy, REAL
 #undef POOL_PLACES
 
 /* This thread's part of the input rows. */
-POOL_INLINE void K(pool_backward)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
+POOL_INLINE void K(pool_backward)(int64_t what, pool_job *j, const REAL *gy, REAL *gx,
                                   const team *t) {
     const window_axis *a = j->g.axis;
     int64_t begin, end, from[2], to[2], o[WINDOW_AXES];
@@ -434,12 +450,17 @@ POOL_INLINE void K(pool_backward)(int64_t what, const pool_job *j, const REAL *g
         K(pool_scatter)(j, gy, gx, begin, end);
         return;
     }
-    for (int64_t row = begin; row < end; row++) {
-        REAL *gx_row = gx + row * j->step[1];
-        memset(gx_row, 0, (size_t)j->step[1] * sizeof(REAL));
+    gx += begin * j->step[1];
+    j->whole = j->g.c % LINE == 0 && window_apart(&a[0]) && window_apart(&a[1]) &&
+               window_apart(&a[2]);
+    j->past = j->whole && writes_past(gx, (end - begin) * j->step[1] * (int64_t)sizeof(REAL));
+    for (int64_t row = begin; row < end; row++, gx += j->step[1]) {
         int64_t n = row / a[1].in / a[0].in, d = row / a[1].in % a[0].in, h = row % a[1].in;
         window_outputs_over(&a[0], d, &from[0], &to[0]);
         window_outputs_over(&a[1], h, &from[1], &to[1]);
+        const int reached = from[0] < to[0] && from[1] < to[1];
+        const int64_t given = j->whole && reached ? window_reach(&a[2]) : 0;
+        memset(gx + given * j->g.c, 0, (size_t)((a[2].in - given) * j->g.c) * sizeof(REAL));
         for (o[0] = from[0]; o[0] < to[0]; o[0]++) {
             int64_t cell_d = window_cell_of(&a[0], o[0], d);
             for (o[1] = from[1]; cell_d >= 0 && o[1] < to[1]; o[1]++) {
@@ -447,10 +468,11 @@ POOL_INLINE void K(pool_backward)(int64_t what, const pool_job *j, const REAL *g
                 if (cell_h < 0) continue;
                 int64_t base = cell_d * j->cell_step[0] + cell_h * j->cell_step[1];
                 int64_t out = ((n * a[0].out + o[0]) * a[1].out + o[1]) * a[2].out * j->g.c;
-                K(pool_spread_row)(what, j, gy, gx_row, base, o, out);
+                K(pool_spread_row)(what, j, gy, gx, base, o, out);
             }
         }
     }
+    if (j->past) end_writes_past();
 }
 
 /* ---- kernels ---- */
@@ -518,6 +540,8 @@ PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
 #undef POOL_TAKE
 #undef POOL_AVERAGE
 #undef POOL_WIDE
+#undef POOL_WHOLE
+#undef POOL_ADDED
 #undef POOL_NO_DILATION
 #undef pool_bytes
 #undef pool_words

@@ -82,6 +82,17 @@ static inline int64_t window_cell_of(const window_axis *a, int64_t o, int64_t i)
     return s.cell + past / step;
 }
 
+/* Whether windows lie side by side from the first input on. */
+static inline int window_apart(const window_axis *a) {
+    if (a->adaptive) return a->in % a->out == 0;
+    return a->kernel == a->stride && a->padding == 0 && (a->dilation == 1 || a->kernel == 1);
+}
+
+/* The inputs up to the end of the last of such windows. */
+static inline int64_t window_reach(const window_axis *a) {
+    return a->adaptive ? a->in : pyad_min(a->in, a->out * a->kernel);
+}
+
 /* How many cells divide an average: with padding, those past its far end do not count. */
 static inline int64_t window_divisor(const window_axis *a, int64_t o, int64_t with_padding) {
     if (a->adaptive || !with_padding) return window_at(a, o).count;
