@@ -110,12 +110,17 @@ V_INLINE vec K(v_scale)(vec x, mask n) {
 #endif
 }
 
-/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); x normal and positive */
-V_INLINE vec K(v_split_normal)(vec x, vec *k) {
-    const mask one = (mask)v_set1((REAL)1), low = (mask)v_set1(PICK(0.70710677, 0.70710678118654752));
+/* x = m * 2^k with m in [low, 2 low); x normal and positive, low from 1/2 to 1 */
+V_INLINE vec K(v_split_from)(vec x, REAL lowest, vec *k) {
+    const mask one = (mask)v_set1((REAL)1), low = (mask)v_set1(lowest);
     mask shifted = (mask)x + (one - low);
     *k = K(v_of_int)((mask)((bits_vec)shifted >> MANTISSA_BITS) - EXPONENT_BIAS);
     return (vec)((shifted & ((((mask){0} + 1) << MANTISSA_BITS) - 1)) + low);
+}
+
+/* x = m * 2^k with m in [sqrt(1/2), sqrt(2)); x normal and positive */
+V_INLINE vec K(v_split_normal)(vec x, vec *k) {
+    return K(v_split_from)(x, PICK(0.70710677, 0.70710678118654752), k);
 }
 
 /* the same for subnormal x, too */

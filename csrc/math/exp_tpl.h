@@ -180,14 +180,21 @@ V_INLINE vec v_exp2(vec x) {
 }
 
 #if DTYPE == PYAD_FLOAT64
-/* 2^x to 28 bits, for |x| < 1000: what pow of float32 needs */
+/* 2^x to 28 bits, as pow of float32 needs, for which 2^200 is infinite and 2^-200 is 0 */
 V_INLINE vec exp2_short(vec x) {
     static const REAL c[] = { /* 2^f, |f| <= 1/2 */
         1.0, 0.6931472067028326, 0.24022650922288757, 0.05550327226670302,
         0.009618056678524637, 0.0013400428177615838, 0.0001546144469856913};
+#if VECTOR_BYTES == 64
+    const vec f = (vec)_mm512_reduce_pd((__m512d)x, 0); /* x less the nearest integer */
+    return v_times_power(v_poly(f, c), x - f);
+#else
+    const vec largest = v_set1(200.0);
+    x = v_min(v_max(x, -largest), largest); /* NaN is taken for one */
     vec shifted = x + ROUNDER;
     vec p = v_long_poly(x - (shifted - ROUNDER), c);
     return (vec)((mask)p + ((mask)shifted << MANTISSA_BITS));
+#endif
 }
 #endif
 

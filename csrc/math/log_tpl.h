@@ -122,14 +122,25 @@ V_INLINE vec v_log10(vec x) { return K(v_log_to_base)(x, 0.30102999566398119521)
 
 #else
 
-/* log2(x) to 35 bits, x positive and normal: eight more than float32 has, as pow needs */
+/* x = m 2^k with m in [3/4, 3/2); x a positive float */
+V_INLINE vec K(v_parts_short)(vec x, vec *k) {
+#if VECTOR_BYTES == 64
+    /* 4/3 of what is 3/4 of a power of two is that power */
+    *k = (vec)_mm512_getexp_pd((__m512d)(x * v_set1(1.3333333333333335)));
+    return (vec)_mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_zero);
+#else
+    return K(v_split_from)(x, 0.75, k);
+#endif
+}
+
+/* log2(x) of a positive float to 35 bits: eight more than it has, as pow needs */
 V_INLINE vec log2_short(vec x) {
-    static const REAL c[] = { /* log2(1 + f) / f, 1 + f in [sqrt(1/2), sqrt(2)] */
-        1.4426950408708794, -0.7213475209631551, 0.4808983601762459, -0.3606736553159396,
-        0.28853739437873954, -0.24045433696411997, 0.20617283226751987, -0.1802710257711494,
-        0.15878356832510718, -0.14349039375280995, 0.14495052999815844, -0.1414478821058739,
-        0.07553790398013412};
-    vec k, f = K(v_split_normal)(x, &k) - (REAL)1;
+    static const REAL c[] = { /* log2(1 + f) / f, 1 + f in [3/4, 3/2] */
+        1.4426950409122061, -0.7213475207253306, 0.4808983316417251, -0.36067367232463055,
+        0.28854054838917603, -0.2404575898440573, 0.2060514229808709, -0.18001330082554762,
+        0.16060315205739292, -0.14927978678373, 0.13820869488357804, -0.10067562555030282,
+        0.03709947479105998};
+    vec k, f = K(v_parts_short)(x, &k) - (REAL)1;
     return v_fma(f, v_long_poly(f, c), k);
 }
 

@@ -8,13 +8,7 @@ V_INLINE vec K(v_pow_core)(vec x, vec y) {
     vec_t_f64 base[2], power[2];
     v_widen_both(v_abs(x), base);
     v_widen_both(y, power);
-    for (int i = 0; i < 2; i++) {
-        /* beyond it float32 has no number; NaN is taken for one */
-        const vec_t_f64 largest = v_set1_f64(200.0);
-        vec_t_f64 e = power[i] * log2_short(base[i]);
-        e = v_min_f64(v_max_f64(e, -largest), largest);
-        base[i] = exp2_short(e);
-    }
+    for (int i = 0; i < 2; i++) base[i] = exp2_short(power[i] * log2_short(base[i]));
     return v_narrow_both(base);
 }
 #else
@@ -32,11 +26,21 @@ V_INLINE vec K(v_pow_core)(vec x, vec y) {
 }
 #endif
 
+/* Whether x is anything but positive and finite, or y not finite, in any lane. */
+V_INLINE int K(v_pow_at_edge)(vec x, vec y) {
+#if VECTOR_BYTES == 64 && DTYPE == PYAD_FLOAT32
+    /* the classes are, from bit 0 on: quiet NaN, 0, -0, inf, -inf, subnormal, negative, other NaN */
+    return (_mm512_fpclass_ps_mask((__m512)x, 0xdf) | _mm512_fpclass_ps_mask((__m512)y, 0x99)) != 0;
+#else
+    return v_any(~((x > (vec){0}) & (x < V_INF) & (v_abs(y) < V_INF)));
+#endif
+}
+
 /* C99's pow, with its values at the edges */
 V_INLINE vec v_pow(vec x, vec y) {
     const vec zero = {0}, one = v_set1((REAL)1);
     vec r = K(v_pow_core)(x, y);
-    if (!v_any(~((x > zero) & (x < V_INF) & (v_abs(y) < V_INF)))) return r;
+    if (!K(v_pow_at_edge)(x, y)) return r;
     vec size = v_abs(x), half_y = (REAL)0.5 * y;
     mask whole = v_trunc(y) == y, odd = whole & (v_trunc(half_y) != half_y);
     odd &= v_abs(y) < V_INF;
