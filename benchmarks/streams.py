@@ -20,6 +20,8 @@ __all__ = ["rows"]
 _BYTES = 2**26
 # elements of a row of a matrix
 _COLUMNS = 1024
+# of a class number
+_LABEL_BYTES = 8
 # channels and area of a batch of images
 _IMAGE = (64, 64, 64)
 
@@ -165,10 +167,15 @@ class _Rows:
         for label, classes in (("1024 classes", 1024), ("16 classes", 16)):
             n = self.shape[0] * self.shape[1] // classes
             make = partial(self._classes, n, classes)
-            title = f"cross_entropy {label}"
-            self._add(title, 1, lambda make=make: Call("cross_entropy", make()))
-            title += " with gradients"
-            self._add(title, 3, lambda make=make: Gradient("cross_entropy", make()))
+            title, labels = f"cross_entropy {label}", n * _LABEL_BYTES / _BYTES
+            self._add(
+                title, 1 + labels, lambda make=make: Call("cross_entropy", make())
+            )
+            self._add(
+                f"{title} with gradients",
+                3 + 2 * labels,
+                lambda make=make: Gradient("cross_entropy", make()),
+            )
 
     def _classes(self, n: int, classes: int) -> tuple[np.ndarray, ...]:
         target = np.random.default_rng(2).integers(0, classes, n)
@@ -186,8 +193,11 @@ class _Rows:
             way("batch_norm", "batch_norm", passes, image, **statistics)
         for way, passes in ((self._call, 3), (self._gradient, 8)):
             way("group_norm", "group_norm", passes, image, num_groups=channels // 8)
-        for way, passes in ((self._call, 1.25), (self._gradient, 2.5)):
-            way("max_pool2d", "max_pool2d", passes, image, kernel_size=2)
+        # of each window one byte says which cell was the largest
+        cells = int(np.prod(image)) / 4 / _BYTES
+        for way, passes, told in ((self._call, 1.25, 0), (self._gradient, 2.5, 2)):
+            most = passes + told * cells
+            way("max_pool2d", "max_pool2d", most, image, kernel_size=2)
             way("avg_pool2d", "avg_pool2d", passes, image, kernel_size=2)
         self._call(
             "adaptive_avg_pool2d", "adaptive_avg_pool2d", 1, image, output_size=1
