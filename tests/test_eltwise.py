@@ -769,6 +769,14 @@ def test_results_that_no_cache_holds(isa: str, threads: int) -> None:
             assert np.array_equal(whole.numpy(), x.astype(np.int8).astype(np.int64) * 3)
             picked = ad.where(a > b, a, b)  # of operands of 1 and 4 bytes
             assert np.array_equal(picked.numpy(), np.maximum(x, y))
+            for width in (1024, 1001, 64):  # lines that begin a vector or do not
+                rows = n // width
+                wide, grid = x[: rows * width].reshape(rows, width), a[: rows * width]
+                grid = grid.reshape(rows, width)
+                for repeated in ((1, width), (rows, 1)):
+                    small = y[: repeated[0] * repeated[1]].reshape(repeated)
+                    got = grid * ad.tensor(small)
+                    assert np.array_equal(got.numpy(), wide * small)
             a += b  # where it is read
             a.neg_()
             assert np.array_equal(a.numpy(), -(x + y))

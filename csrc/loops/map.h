@@ -283,27 +283,60 @@ static inline char *map_point(const map_plan *plan, int64_t k, map_place *at, in
     return buffer;
 }
 
+/* Whether elements [begin, end) go past the caches: not where they are read, which brings them there, nor
+ * where blocks do not begin where lines of the caches do. */
+static inline int map_is_past(const map_plan *plan, int64_t begin, int64_t end) {
+    const map_operand *out = &plan->operand[plan->count - 1];
+    int past = out->kind == MAP_FLAT && plan->block * out->item % PYAD_LINE_BYTES == 0 &&
+               (plan->all_flat || plan->line * out->item % PYAD_LINE_BYTES == 0) &&
+               writes_past(out->data + begin * out->item, (end - begin) * out->item);
+    for (int64_t k = 0; k < plan->count - 1; k++) past &= plan->operand[k].data != out->data;
+    return past;
+}
+
+/* Asks for the n elements behind those of each operand that is flat. */
+static inline void map_ask(const map_plan *plan, char *const *data, int64_t n) {
+    for (int64_t k = 0; k < plan->count - 1; k++) {
+        const int64_t bytes = n * plan->operand[k].item;
+        if (plan->operand[k].kind == MAP_FLAT) ask_to_read_all(data[k] + bytes, bytes);
+    }
+}
+
+static inline void map_store_past(char *to, const char *from, int64_t bytes) {
+    int64_t at = 0;
+    for (; at + VECTOR_BYTES <= bytes; at += VECTOR_BYTES) store_past(to + at, from + at);
+    memcpy(to + at, from + at, (size_t)(bytes - at));
+}
+
 static inline void map_walk(const map_plan *plan, map_row row, const double *params,
-                            int64_t begin, int64_t end) {
+                            int64_t begin, int64_t end, int64_t cost) {
     _Alignas(PYAD_LINE_BYTES) char buffer[MAP_MAX_READS + 1][MAP_BLOCK * MAP_MAX_ITEM];
     const int64_t last = plan->count - 1;
     const map_operand *out = &plan->operand[last];
+    const int past = cost <= MAP_PAST_COST && map_is_past(plan, begin, end);
     map_place at;
     map_seek(plan, begin / plan->line, &at);
     map_fill_periodic(plan, end - begin, buffer);
     int64_t within = begin % plan->line; /* the line's elements that are done */
     for (int64_t position = begin; position < end;) {
         int64_t n = pyad_min(end - position, plan->line - within);
-        if (!plan->direct) n = pyad_min(n, plan->block);
+        if (past || !plan->direct) n = pyad_min(n, plan->block);
         const int64_t rows = within / plan->unit;
-        char *data[MAP_MAX_READS + 1];
+        char *data[MAP_MAX_READS + 1] = {NULL};
         for (int64_t k = 0; k < plan->count; k++) {
             const map_operand *o = &plan->operand[k];
             data[k] = o->kind == MAP_FLAT       ? o->data + position * o->item
                       : o->kind == MAP_PERIODIC ? buffer[k]
                                                 : map_point(plan, k, &at, rows, n, buffer[k]);
         }
-        row(data[last], (const void *const *)data, n, params);
+        char *to = data[last];
+        if (past) {
+            map_ask(plan, data, n);
+            row(buffer[last], (const void *const *)data, n, params);
+            map_store_past(to, buffer[last], n * out->item);
+        } else {
+            row(to, (const void *const *)data, n, params);
+        }
         if (out->gathered) {
             char *memory = out->data + (at.offset[last] + rows * out->stride[plan->outer]) * out->item;
             map_move(plan, out, memory, buffer[last], n, 0);
@@ -315,14 +348,7 @@ static inline void map_walk(const map_plan *plan, map_row row, const double *par
             map_next_line(plan, &at);
         }
     }
-}
-
-/* Whether elements [begin, end) go past the caches: not where they are read, which brings them there. */
-static inline int map_is_past(const map_plan *plan, int64_t begin, int64_t end) {
-    const map_operand *out = &plan->operand[plan->count - 1];
-    int past = writes_past(out->data + begin * out->item, (end - begin) * out->item);
-    for (int64_t k = 0; k < plan->count - 1; k++) past &= plan->operand[k].data != out->data;
-    return past;
+    if (past) end_writes_past();
 }
 
 /* The same where all operands are flat, by blocks that are then stored past the caches; meanwhile asks
@@ -365,7 +391,7 @@ static inline int map_run(const void *args, int64_t reads, int64_t cost, map_row
     team_range(t, plan.n, plan.block, &begin, &end);
     if (begin == end) return PYAD_OK;
     if (!plan.all_flat) {
-        map_walk(&plan, row, params, begin, end);
+        map_walk(&plan, row, params, begin, end, cost);
         return PYAD_OK;
     }
     if (cost <= MAP_PAST_COST && map_is_past(&plan, begin, end)) {
