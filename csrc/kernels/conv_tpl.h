@@ -1,10 +1,10 @@
 /* Convolutions in channels-last memory, by implicit im2col (im2col_tpl.h) and tiles of MR x NR
  * sums as in gemm_tpl.h. All kernels take arrays (n, c, spatial...) of 3 to 5 axes.
  *
- * The folder conv has the loops: gather_tpl.h for the output (conv_fwd) and the gradient of the
- * image (conv_bwd_x), weight_grad_tpl.h for that of the weight (conv_bwd_w). Some shapes have ways
- * of their own: depthwise_tpl.h, narrow groups grouped_tpl.h, of few channels flat_tpl.h, pointwise_tpl.h, images of few channels
- * planar_tpl.h forward and narrow_tpl.h backward, few pixels forward few_tpl.h.
+ * The folder conv has the loops: gather_tpl.h of the output (conv_fwd) and the image's gradient
+ * (conv_bwd_x), weight_grad_tpl.h of the weight's (conv_bwd_w). Loops of their own have depthwise
+ * (depthwise_tpl.h, of few channels flat_tpl.h), grouped (grouped_tpl.h), pointwise convolutions
+ * (pointwise_tpl.h), few channels (planar_tpl.h, backward narrow_tpl.h), few pixels (few_tpl.h).
  *
  * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch
  * depends on channels and kernel size: neither batch nor image enters.

@@ -1,6 +1,6 @@
 /* What runs kernels: the door (run.c), the tables (cpu.c), the worker team (threads.c), what each of it
- * gets to do (shares.c), kept memory (memory.c) and what the system allows (quota.c). Here is what they know of each other; kernels do not
- * include it.
+ * gets to do (shares.c), kept memory (memory.c) and what the system allows (quota.c). Here is what
+ * they know of each other; kernels do not include it.
  */
 #ifndef PYAD_RUNTIME_H
 #define PYAD_RUNTIME_H

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pyautodl.functional.creation import empty
@@ -622,10 +621,7 @@ class Maxout(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, as those of `Linear`."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        init._reset_layer(self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

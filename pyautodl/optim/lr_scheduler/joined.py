@@ -12,7 +12,19 @@ from pyautodl.optim.optimizer import Optimizer
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
 
-class SequentialLR(LRScheduler):
+class _Several(LRScheduler):
+    """A schedule made of others."""
+
+    _alone = True
+    _schedulers: list[LRScheduler]
+
+    def _rebase(self, number: int, base: float) -> None:
+        super()._rebase(number, base)
+        for each in self._schedulers:
+            each._rebase(number, base)
+
+
+class SequentialLR(_Several):
     """One schedule after the other, each beginning at its own step 0.
 
     What is set by hand in between is kept or lost as by the schedule of that step, and lost
@@ -37,8 +49,6 @@ class SequentialLR(LRScheduler):
         >>> [schedule.lr_at(k) for k in range(5)]
         [0.5, 0.5, 1.0, 0.5, 0.25]
     """
-
-    _alone = True
 
     def __init__(
         self,
@@ -80,13 +90,8 @@ class SequentialLR(LRScheduler):
         schedule, done = self._at(step)
         schedule._move_others(done)
 
-    def _rebase(self, number: int, base: float) -> None:
-        super()._rebase(number, base)
-        for each in self._schedulers:
-            each._rebase(number, base)
 
-
-class ChainedScheduler(LRScheduler):
+class ChainedScheduler(_Several):
     """Several schedules at the same time: their factors multiply.
 
     Args:
@@ -103,8 +108,6 @@ class ChainedScheduler(LRScheduler):
         >>> [schedule.lr_at(k) for k in range(3)]
         [0.5, 0.5, 0.25]
     """
-
-    _alone = True
 
     def __init__(
         self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None
@@ -125,11 +128,6 @@ class ChainedScheduler(LRScheduler):
     def _move_others(self, step: float) -> None:
         for each in self._schedulers:
             each._move_others(step)
-
-    def _rebase(self, number: int, base: float) -> None:
-        super()._rebase(number, base)
-        for each in self._schedulers:
-            each._rebase(number, base)
 
 
 def _check_schedulers(
