@@ -120,6 +120,7 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
 
 
 @method("view")
+@explained
 def _view(self: Tensor, *shape: Any) -> Tensor:
     """Return `reshape(self, shape)`; unlike PyTorch it copies where it must.
 
