@@ -1,5 +1,5 @@
 /* The gradient of cross-entropy by the logits: softmax less the target, times the row's weight and the
- * gradient. Loops as forward.
+ * gradient. Loops as in cross_entropy_tpl.h.
  */
 
 /* what a row's gradient is multiplied by; 0 where its target is ignored */

@@ -1,4 +1,4 @@
-/* Connectionist temporal classification: sequence by sequence, each by ctc.c. */
+/* Connectionist temporal classification: threads share the sequences, each is computed by ctc.c. */
 
 /* Lengths that fit and labels that are classes other than blank, or a failure. */
 static int K(check_sequence)(const ctc_args *a, int64_t n, const team *t) {

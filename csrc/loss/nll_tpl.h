@@ -1,5 +1,5 @@
-/* Negative log-likelihood: the same from logarithms of probabilities. Forward reads one element of each
- * row; backward writes zeros, then that element.
+/* Negative log-likelihood: cross-entropy of logarithms of probabilities in place of logits. Forward
+ * reads one element of each row; backward writes zeros, then that element.
  */
 
 static REAL K(nll_of_row)(const K(classes) *e, int64_t row) {

@@ -1,5 +1,5 @@
 /* Backward through time: the cells of a step give the gradients of the gates' sums, whose product with
- * the recurrent weights is the gradient of the step before's h. Loops as forward.
+ * the recurrent weights is the gradient of the step before's h. Loops as in forward_tpl.h.
  */
 
 /* One row of a step: gates and what came of them; dh, the panel's gradients of h that come through
