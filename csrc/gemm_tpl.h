@@ -62,6 +62,8 @@
  * cache, as long as two panels take */
 #define GEMM_TURN 4
 #define GEMM_NEAR_BYTES (1 << 19) /* of A's rows that a thread's cache holds beside the panels */
+/* dot products so short that adding up the lanes takes longer than packing, unless of one row alone */
+#define GEMM_DOTS_SHORT (2 * VL)
 #define GEMM_INLINE static inline __attribute__((always_inline))
 #define GEMM_UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -795,7 +797,8 @@ static __attribute__((unused)) void K(gemm_strided)(const K(gemm_problem) *probl
         K(gemm_outer)(&p, &a, &b, t);
     } else if (p.k > 0 && p.m == 1 && p.n > 1 && b.col == 1) {
         K(gemm_row)(&p, &a, &b, t);
-    } else if (p.k > 0 && p.m <= GEMM_DOTS_MOST && a.col == 1 && b.row == 1) {
+    } else if (p.k > 0 && p.m <= GEMM_DOTS_MOST && (p.m == 1 || p.k > GEMM_DOTS_SHORT) &&
+               a.col == 1 && b.row == 1) {
         K(gemm_dots)(&p, &a, &b, t);
     } else {
         K(gemm_tiled)(&p, &a, &(K(gemm_right)){.matrix = b}, t, scratch);

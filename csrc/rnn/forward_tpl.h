@@ -160,10 +160,11 @@ static void K(rnn_once_sums)(const K(rnn) *r, REAL *memory, int64_t panel, int64
             const int64_t at = i * w.width + g * r->hidden + begin;
             const int apart = r->kind == PYAD_GRU && g == 2;
             REAL *to = sums + RNN_PANEL(g) + i * GEMM_NR, *back = apart ? to + RNN_PANEL(1) : to;
-            for (int64_t l = 0; l < n; l++) {
-                const REAL in = w.in != NULL ? w.in[at + l] : 0;
-                if (apart) to[l] = in;
-                back[l] = w.back[at + l] + (apart ? 0 : in);
+            for (int64_t l = 0; l < n; l += VL) {
+                const vec in = K(rnn_load)(w.in, at + l, n - l);
+                const vec rest = v_load_live(w.back + at + l, n - l);
+                if (apart) v_store(to + l, in);
+                v_store(back + l, apart ? rest : rest + in);
             }
         }
     }
