@@ -162,6 +162,7 @@ LOSSES: dict[str, tuple[Any, tuple[Any, ...], Any]] = {
     "LogDiceLoss": ((), (_normal(2, 3, 4, 4),), _integers(3, 2, 4, 4)),
     "MSELoss": ((), (ONE,), TWO),
     "MarginRankingLoss": ((0.3,), (ONE, TWO), _signs(3, 4)),
+    "MultiLabelMarginLoss": ((), (ONE,), _integers(4, 3, 4)),
     "MultiLabelSoftMarginLoss": ((), (ONE,), _positive(3, 4)),
     "MultiMarginLoss": ((2, 0.7), (ONE,), _integers(4, 3)),
     "NLLLoss": ((), (ONE,), _integers(4, 3)),

@@ -116,7 +116,7 @@ def test_steps_as_pytorch(
 
 @pytest.mark.parametrize(
     "kind",
-    "SGD Adam AdamW Adamax NAdam RAdam RMSprop Adagrad Adadelta Rprop ASGD".split(),
+    "SGD Adam AdamW Adamax NAdam RAdam RMSprop Adagrad Adadelta Adafactor Rprop ASGD".split(),
 )
 def test_maximize_steps_against_the_gradient(kind: str) -> None:
     make = getattr(optim, kind)
@@ -131,7 +131,7 @@ def test_maximize_steps_against_the_gradient(kind: str) -> None:
     assert found[0] == found[1] != [1.0, -2.0]
 
 
-@pytest.mark.parametrize("kind", ["NAdam", "Rprop", "ASGD"])
+@pytest.mark.parametrize("kind", ["NAdam", "Rprop", "ASGD", "Adafactor"])
 def test_arguments_are_those_of_pytorch(kind: str) -> None:
     torch = pytest.importorskip("torch")
     ours, theirs = [
@@ -152,6 +152,9 @@ def test_arguments_are_those_of_pytorch(kind: str) -> None:
         ("NAdam", {"lr": 0.1, "momentum_decay": 0.5, "maximize": True}),
         ("Rprop", {}),
         ("Rprop", {"etas": (0.3, 1.5), "step_sizes": (8e-3, 0.02), "maximize": True}),
+        ("Adafactor", {}),
+        ("Adafactor", {"lr": 0.5, "weight_decay": 0.1, "maximize": True}),
+        ("Adafactor", {"eps": (1e-3, 0.1), "d": 1.5, "beta2_decay": -0.5}),
         ("ASGD", {}),
         ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.3, "t0": 3, "weight_decay": 0.1}),
         ("ASGD", {"lr": 0.1, "t0": 0, "maximize": True}),
@@ -208,6 +211,10 @@ def test_a_gradient_that_is_no_number_shows_after_rprop() -> None:
     [
         (lambda w: optim.NAdam(w, betas=(0.9, 1.0)), r"NAdam: betas\[1\] must be"),
         (lambda w: optim.NAdam(w, momentum_decay=-1), "NAdam: momentum_decay must not"),
+        (lambda w: optim.Adafactor(w, d=0.5), "Adafactor: d must be at least 1"),
+        (lambda w: optim.Adafactor(w, beta2_decay=0.1), "Adafactor: beta2_decay must"),
+        (lambda w: optim.Adafactor(w, eps=(None, -1)), r"Adafactor: eps\[1\] must not"),
+        (lambda w: optim.Adafactor(w, eps=1e-3), "Adafactor: eps must be two numbers"),
         (lambda w: optim.Rprop(w, lr=-1), "Rprop: lr must not be negative"),
         (lambda w: optim.Rprop(w, etas=(0.5, 1.0)), "Rprop: etas must be"),
         (lambda w: optim.Rprop(w, etas=(0.5,)), "Rprop: etas must be"),

@@ -27,6 +27,7 @@ KINDS: list[tuple[type[optim.Optimizer], dict[str, Any]]] = [
     (optim.RAdam, {"lr": 0.1}),
     (optim.NAdam, {"lr": 0.1}),
     (optim.Rprop, {"lr": 0.1}),
+    (optim.Adafactor, {"lr": 0.1}),
     (optim.ASGD, {"lr": 0.1, "t0": 1}),
 ]
 every_kind = pytest.mark.parametrize(("kind", "options"), KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
@@ -19,7 +20,17 @@ from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, call, explained, method
 
-__all__ = ["bucketize", "corrcoef", "cov", "dist", "histc", "mode", "quantile"]
+__all__ = [
+    "bucketize",
+    "corrcoef",
+    "cov",
+    "dist",
+    "histc",
+    "mode",
+    "nanmedian",
+    "nanquantile",
+    "quantile",
+]
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "nearest", "midpoint")
 
@@ -56,25 +67,122 @@ def quantile(
     """
     if _numpy:
         return by_numpy_names(quantile, locals())
+
+    def find(line: Tensor, parts: Tensor) -> Tensor:
+        found = _at(sort(line).values, parts * (line.shape[-1] - 1), interpolation)
+        return found.masked_fill(line.isnan().any(-1, keepdim=True), float("nan"))
+
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, find)
+
+
+@method
+@explained
+def nanquantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+    **_numpy: Any,
+) -> Tensor:
+    """Return `quantile` of the elements that are not NaN; NaN if all are.
+
+    Args:
+        input, q, dim, keepdim, interpolation: as in `quantile`.
+
+    Raises:
+        ValueError: q is out of range, or the interpolation unknown.
+        ShapeError: there are no elements, or q has several axes.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nanquantile(ad.tensor([3.0, float("nan"), 1.0, 2.0]), 0.5)
+        tensor(2.)
+    """
+    if _numpy:
+        return by_numpy_names(nanquantile, locals())
+
+    def find(line: Tensor, parts: Tensor) -> Tensor:
+        # NaN is sorted behind all others
+        last = (_count_numbers(line) - 1).clamp(min=0)
+        return _at(sort(line).values, parts * last, interpolation)
+
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, find)
+
+
+@method
+@explained
+def nanmedian(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, **_numpy: Any
+) -> Any:
+    """Return `median` of the elements that are not NaN; NaN if all are.
+
+    Args:
+        input: a tensor.
+        dim: an axis, along which values and first indices are returned; None: one
+            value of all elements.
+        keepdim: keep the axis with size 1.
+
+    Raises:
+        ShapeError: there are no elements.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.nanmedian(ad.tensor([4.0, float("nan"), 3.0, 2.0]))
+        tensor(3.)
+    """
+    if _numpy:
+        return by_numpy_names(nanmedian, locals())
+    x = flatten(input) if dim is None or not input.ndim else input
+    axis = normalize_axis("nanmedian", dim or 0, x.ndim, x.shape)
+    if not x.shape[axis]:
+        raise ShapeError(f"nanmedian: shape {tuple(input.shape)} has no elements")
+    line = movedim(x, axis, -1)
+    ordered, order = sort(line.detach(), stable=True)
+    middle = gather(ordered, -1, (_count_numbers(line) - 1).clamp(min=0) // 2)
+    # the first of those that are equal
+    indices = gather(order, -1, (ordered < middle).sum(-1, keepdim=True))
+    values = gather(line, -1, indices)
+    if dim is None:
+        return values.reshape([1] * input.ndim if keepdim else ())
+    kept = keepdim and input.ndim
+    values, indices = [
+        movedim(each, -1, axis) if kept else each.squeeze(-1)
+        for each in (values, indices)
+    ]
+    return ValuesIndices(values, indices)
+
+
+def _count_numbers(line: Tensor) -> Tensor:
+    return line.isnan().logical_not().sum(-1, keepdim=True)
+
+
+def _quantile(
+    name: str,
+    input: Tensor,
+    q: Any,
+    dim: int | None,
+    keepdim: bool,
+    interpolation: str,
+    find: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """What `find` gives of lines and the parts q, in the place of the axis."""
     if interpolation not in _INTERPOLATIONS:
         raise ValueError(
-            f"quantile: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
+            f"{name}: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
             f"{describe(interpolation)}"
         )
     parts = q if isinstance(q, Tensor) else tensor(float(q), dtype=input.dtype)
     if parts.ndim > 1:
-        raise ShapeError(f"quantile: expected q with one axis, got {tuple(q.shape)}")
+        raise ShapeError(f"{name}: expected q with one axis, got {tuple(q.shape)}")
     if not bool(logical_and(parts >= 0, parts <= 1).all()):
-        raise ValueError(f"quantile: q must be from 0 to 1, got {q}")
+        raise ValueError(f"{name}: q must be from 0 to 1, got {q}")
     x = flatten(input) if dim is None or not input.ndim else input
-    axis = normalize_axis("quantile", dim or 0, x.ndim, x.shape)
-    n = x.shape[axis]
-    if n == 0:
-        raise ShapeError(f"quantile: shape {tuple(input.shape)} has no elements")
-    line = movedim(x, axis, -1)
-    found = _at(sort(line).values, parts.reshape(-1) * (n - 1), interpolation)
-    holes = line.isnan().any(-1, keepdim=True)
-    found = movedim(found.masked_fill(holes, float("nan")), -1, 0)
+    axis = normalize_axis(name, dim or 0, x.ndim, x.shape)
+    if not x.shape[axis]:
+        raise ShapeError(f"{name}: shape {tuple(input.shape)} has no elements")
+    found = movedim(find(movedim(x, axis, -1), parts.reshape(-1)), -1, 0)
     if keepdim:
         kept = [1] * input.ndim
         if dim is not None and input.ndim:
@@ -85,11 +193,19 @@ def quantile(
 
 
 def _at(line: Tensor, places: Tensor, interpolation: str) -> Tensor:
-    """What stands at places between whole numbers, along the last axis."""
+    """What stands at places between whole numbers, along the last axis: at the same of all
+    lines, or at each line's own.
+    """
+
+    def take(where: Tensor) -> Tensor:
+        if where.ndim == 1 < line.ndim:
+            return line.index_select(-1, where.long())
+        return gather(line, -1, where.long())
+
     if interpolation == "nearest":
-        return line.index_select(-1, places.round().long())
+        return take(places.round())
     low, high = places.floor(), places.ceil()
-    below, above = (line.index_select(-1, each.long()) for each in (low, high))
+    below, above = take(low), take(high)
     if interpolation in ("lower", "higher"):
         return below if interpolation == "lower" else above
     weight = (high - low) * 0.5 if interpolation == "midpoint" else places - low
@@ -171,7 +287,9 @@ def cov(
     x = as_floating("cov", input)
     x = x if x.ndim == 2 else x.reshape(1, -1)
     x = x - x.mean(1, keepdim=True)
-    found = x @ x.t() / (x.shape[1] - integer("cov", "correction", correction))
+    # none are left: 0 / 0, whatever the correction
+    count = max(x.shape[1] - integer("cov", "correction", correction), 0)
+    found = x @ x.t() / count
     return found if len(x) > 1 else found.reshape(())
 
 

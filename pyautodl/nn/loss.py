@@ -25,6 +25,7 @@ __all__ = [
     "LogDiceLoss",
     "MSELoss",
     "MarginRankingLoss",
+    "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
@@ -783,6 +784,28 @@ class MultiMarginLoss(_WeightedLoss):
         return F.multi_margin_loss(
             input, target, self.p, self.margin, self.weight, reduction=self.reduction
         )
+
+
+class MultiLabelMarginLoss(_Loss):
+    """By how much other classes' scores come too close to those of several right ones.
+
+    Args:
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (n, c) both, or (c,) both -> () or, with 'none', (n,) or (); targets are the right
+        classes' numbers, with -1 behind them.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> x = ad.tensor([0.1, 0.2, 0.4, 0.8])
+        >>> ad.nn.MultiLabelMarginLoss()(x, ad.tensor([3, 0, -1, 1]))
+        tensor(0.8500)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):

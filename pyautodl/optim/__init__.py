@@ -5,6 +5,7 @@ from typing import Any
 
 from pyautodl.optim import lr_scheduler
 from pyautodl.optim.adadelta import Adadelta
+from pyautodl.optim.adafactor import Adafactor
 from pyautodl.optim.adam import Adam, AdamW
 from pyautodl.optim.adam_variants import Adamax, NAdam, RAdam
 from pyautodl.optim.adaptive import Adagrad, RMSprop
@@ -20,6 +21,7 @@ __all__ = [
     "LBFGS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",

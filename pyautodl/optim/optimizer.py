@@ -150,7 +150,8 @@ class Optimizer:
 
     A subclass says what its kernel reads: `hyper` names the options in the order of the
     kernel's buffer, `states` and `flags` give the rest. One without a kernel writes `step`
-    itself, with what it keeps for a parameter in `self.state[parameter]`.
+    itself, with what it keeps for a parameter in `self.state[parameter]`; what of that
+    `states` names is checked and cast when it is loaded.
 
     Example:
         >>> import pyautodl as ad
@@ -229,12 +230,17 @@ class Optimizer:
         """The first value of an entry: 0, laid out as the parameter."""
         return self.filled_state(name, param, 0.0)
 
+    def state_shape(self, name: str, param: Array) -> tuple[int, ...]:
+        """The shape of an entry: the parameter's, if it is no scalar."""
+        return () if name in self.scalars else param.shape
+
     def filled_state(self, name: str, param: Array, value: float) -> Array:
         """An entry of one value, laid out as the parameter if it is no scalar."""
         if name in self.scalars:
             return filled((), float32, (), value)
-        strides = empty_strides_like(param.shape, param.strides)
-        return filled(param.shape, param.dtype, strides, value)
+        shape = self.state_shape(name, param)
+        strides = empty_strides_like(shape, param.strides)
+        return filled(shape, param.dtype, strides, value)
 
     # ---- groups ----
 
@@ -501,9 +507,10 @@ class Optimizer:
                 f"got {type(value).__name__}"
             )
         target, array = param._array, value._array
-        shape, dtype, strides = target.shape, target.dtype, target.strides
+        shape = self.state_shape(name, target)
+        dtype, strides = target.dtype, target.strides
         if name in self.scalars:
-            shape, dtype, strides = (), float32, ()
+            dtype, strides = float32, ()
             if array.size == 1:
                 array = array.view((), ()) if array.shape else array
         if array.shape != shape:
@@ -675,10 +682,11 @@ class Optimizer:
         self, entries: dict[str, Any], param: Tensor, group: ParamGroup
     ) -> dict[str, Any]:
         """A copy of a parameter's saved state, as the parameter and the kernel need it."""
-        needed = self.states(group) if self.kernel else ()
+        declared = type(self).states is not Optimizer.states
+        needed = self.states(group) if declared else ()
         loaded = {}
         for name, value in entries.items():
-            if not self.kernel and not isinstance(value, Tensor):
+            if not declared and not isinstance(value, Tensor):
                 loaded[name] = copy.deepcopy(value)
                 continue
             entry = _loaded(value, param, name in self.scalars)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.eltwise.arithmetic import add, mul
+from pyautodl.functional.eltwise.arithmetic import add, floating_operands, mul
 from pyautodl.functional.eltwise.compare import (
     eq,
     ge,
@@ -181,13 +181,8 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 
 def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
     """x logarithm(y), where 0 at x = 0 unless y is NaN."""
-    given = y if isinstance(y, Tensor) else x
-    like = as_floating(name, check_tensor(name, given))
-    if not isinstance(y, Tensor):
-        y = like.new_full((), float(y))
-    if not isinstance(x, Tensor):
-        x = like.new_full((), float(x))
-    x, y = as_floating(name, x), as_floating(name, y)
+    check_tensor(name, y if isinstance(y, Tensor) else x)
+    x, y = floating_operands(name, x, y)
     # with another y where x is 0 and the logarithm not finite, so that no derivative is
     # infinite there
     one = 1.0 if logarithm is log else 0.0

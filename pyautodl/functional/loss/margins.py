@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import zeros_like
+from pyautodl.functional.eltwise import logical_and, logical_not, ne, where
 from pyautodl.functional.eltwise.activation import logsigmoid
 from pyautodl.functional.loss.arguments import (
     prepare,
@@ -25,6 +28,7 @@ __all__ = [
     "hinge_embedding_loss",
     "margin_ranking_loss",
     "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "soft_margin_loss",
     "triplet_margin_loss",
@@ -352,6 +356,61 @@ def multi_margin_loss(
     if weight is not None:
         lack = lack * weight[places]
     return reduced(lack.mean(-1), reduction)
+
+
+@explained
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return by how much other classes' scores come too close to the right ones'.
+
+    It is the sum of max(0, 1 - x[right] + x[other]) over all pairs of a right and another
+    class, divided by the number of classes.
+
+    Args:
+        input: scores.
+        target: the right classes' numbers, behind them -1, and what follows that does not
+            count.
+        size_average, reduce: not supported; use `reduction`.
+        reduction: 'mean', 'sum' or 'none'.
+
+    Shape:
+        (n, c) both, or (c,) both -> () or, with 'none', (n,) or ()
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        IndexError: a number before the first -1 is no class.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl.nn import functional as F
+        >>> x = ad.tensor([0.1, 0.2, 0.4, 0.8])
+        >>> F.multilabel_margin_loss(x, ad.tensor([3, 0, -1, 1]))
+        tensor(0.8500)
+    """
+    name = "multilabel_margin_loss"
+    refuse_old_arguments(name, size_average, reduce)
+    check_reduction(name, reduction)
+    places = to_classes(name, input, target)
+    if input.ndim not in (1, 2) or target.shape != input.shape:
+        raise ShapeError(
+            f"{name}: expected input and target (n, c), or (c,), got "
+            f"{tuple(input.shape)} and target {tuple(target.shape)}"
+        )
+    # 1 up to the first -1
+    counts = ne(places, -1).to(int64).cumprod(-1)
+    places = places * counts
+    rights = zeros_like(places).scatter_add(-1, places, counts) > 0
+    lack = (1 - input.gather(-1, places).unsqueeze(-1) + input.unsqueeze(-2)).clamp(
+        min=0
+    )
+    pairs = logical_and(counts.unsqueeze(-1) > 0, logical_not(rights).unsqueeze(-2))
+    loss = where(pairs, lack, 0.0).sum((-2, -1)) / max(input.shape[-1], 1)
+    return reduced(loss, reduction)
 
 
 def multilabel_soft_margin_loss(
