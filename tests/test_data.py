@@ -1,5 +1,6 @@
 """Splits, loaders, normalisation and augmentation."""
 
+import collections
 import hashlib
 import json
 import warnings
@@ -713,3 +714,38 @@ def test_python_floats_become_the_default_type() -> None:
         assert default_collate([(1.5, 2)])[0].dtype is ad.float64
     finally:
         ad.set_default_dtype(ad.float32)
+
+
+# ---- lists of samples, samples that are not alike ----
+
+
+@pytest.mark.parametrize("sample", [ad.ones(3), np.ones(3, np.float32)])
+def test_a_list_of_tensors_is_one_of_samples(sample) -> None:
+    batches = list(DataLoader([sample, sample * 2, sample * 3], batch_size=2))
+    assert [each.shape for each in batches] == [(2, 3), (1, 3)]
+    assert batches[1].tolist() == [[3, 3, 3]]
+    with pytest.raises(ValueError, match="the dataset is empty"):
+        DataLoader([])
+
+
+def test_samples_that_are_named_tuples_stay_such() -> None:
+    Pair = collections.namedtuple("Pair", "x y")
+    (batch,) = DataLoader([Pair(1, ad.ones(2)), Pair(2, ad.zeros(2))], batch_size=2)
+    assert type(batch) is Pair
+    assert (batch.x.tolist(), batch.y.shape) == ([1, 2], (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ([{"a": 1}, {"b": 2}], r"samples 0 and 1 .* names \['a'\] and \['b'\]"),
+        ([{"a": 1}, 3], "samples 0 and 1 of the batch are of the kinds dict and int"),
+        ([(1, 2), 3], "kinds tuple and int; pass your own collate_fn"),
+        ([1, "a"], "kinds int and str"),
+        ([ad.ones(2), 3], "kinds Tensor and int"),
+        ([(1, None), (2, 3)], "samples 0 and 1 .* NoneType and int"),
+    ],
+)
+def test_samples_of_several_kinds_are_named(samples, message) -> None:
+    with pytest.raises(TypeError, match=f"default_collate: .*{message}"):
+        list(DataLoader(samples, batch_size=2))

@@ -812,3 +812,10 @@ def test_notebooks_leave_a_text_of_the_users_own() -> None:
 
     assert Plain(1, 1)._repr_html_() is None
     assert "<pre>a &amp; b</pre>" in nn.Sequential(Plain(1, 1))._repr_html_()
+
+
+@pytest.mark.parametrize("index", ["a", 1.5])
+def test_containers_are_indexed_by_whole_numbers(index) -> None:
+    for container in (nn.Sequential(nn.ReLU()), nn.ModuleList([nn.ReLU()])):
+        with pytest.raises(TypeError, match="expected a whole number or a slice, got"):
+            container[index]

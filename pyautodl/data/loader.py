@@ -36,13 +36,38 @@ def default_collate(batch: list[Any]) -> Any:
 
     Raises:
         ShapeError: samples differ in shape or length; names two and the cure.
-        TypeError: samples are of a kind that can't be stacked.
+        TypeError: samples are of a kind that can't be stacked, or of several.
 
     Example:
         >>> from pyautodl.data import default_collate
         >>> default_collate([(1, 2.0), (3, 4.0)])
         (tensor([1, 3]), tensor([2., 4.]))
     """
+    try:
+        return _collated(batch)
+    except (KeyError, TypeError, ValueError) as error:
+        # only now, as in `_stacked`
+        unlike = _unlike(batch)
+        if unlike is None:
+            raise
+        raise TypeError(f"default_collate: {unlike}") from error
+
+
+def _unlike(batch: list[Any]) -> str | None:
+    """What two samples of different kinds, or with other names, are; None: all are alike."""
+    first = batch[0]
+    for i, each in enumerate(batch):
+        what = f"samples 0 and {i} of the batch"
+        if isinstance(first, dict) and isinstance(each, dict):
+            if first.keys() - each.keys():
+                return f"{what} have the names {[*first]} and {[*each]}"
+        elif type(each) is not type(first):
+            kinds = f"{type(first).__name__} and {type(each).__name__}"
+            return f"{what} are of the kinds {kinds}; pass your own collate_fn"
+    return None
+
+
+def _collated(batch: list[Any]) -> Any:
     first = batch[0]
     if isinstance(first, Tensor):
         return _stacked(batch, stack)
@@ -55,6 +80,8 @@ def default_collate(batch: list[Any]) -> Any:
         if lengths.count(lengths[0]) != len(lengths):
             raise _ragged("lengths", lengths)
         columns = [default_collate(list(each)) for each in zip(*batch, strict=True)]
+        if hasattr(first, "_fields"):  # a named tuple
+            return type(first)(*columns)
         return type(first)(columns) if isinstance(first, list) else tuple(columns)
     if isinstance(first, (int, float, bool, np.generic)):
         return (
@@ -125,8 +152,8 @@ class DataLoader:
     number instead, for passes that depend on no others.
 
     Args:
-        dataset: a dataset, or a tuple of tensors or arrays, whose batches are tuples; of
-            one tensor or array batches are tensors.
+        dataset: a dataset, such as a list of samples, or a tuple of tensors or arrays,
+            whose batches are tuples; of one tensor or array batches are tensors.
         batch_size: samples in a batch; None gives single samples, or what `collate_fn` makes
             of each.
         shuffle: draw in a new order in each pass.
@@ -178,7 +205,9 @@ class DataLoader:
         self._iterable = isinstance(dataset, IterableDataset)
         if isinstance(dataset, (Tensor, np.ndarray)):
             dataset = _Rows(dataset)
-        self.dataset = dataset if self._iterable else as_dataset(dataset)
+        # a list is one of samples, of which no kind stands for anything else
+        as_it_is = self._iterable or isinstance(dataset, list)
+        self.dataset = dataset if as_it_is else as_dataset(dataset)
         self.batch_size = batch_size
         self.sampler = sampler
         self.batch_sampler = batch_sampler

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Self, overload
 
+from pyautodl.errors import describe
 from pyautodl.nn.module import Module
 from pyautodl.nn.module.members import no_module
 from pyautodl.nn.parameter import Parameter
@@ -18,7 +19,13 @@ __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequen
 
 def _position(index: Any, size: int) -> int:
     """A list position from an index that may be negative."""
-    number = operator.index(index)
+    try:
+        number = operator.index(index)
+    except TypeError:
+        raise TypeError(
+            f"index: expected a whole number or a slice, got {describe(index)}; likely fix: "
+            "getattr(container, name), or a ModuleDict, whose parts have names"
+        ) from None
     if not -size <= number < size:
         raise IndexError(f"index {number} is out of range for {size} items")
     return number % size
