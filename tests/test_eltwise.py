@@ -822,3 +822,29 @@ def test_slope_at_nan_is_pytorchs(function):
     function(x).sum().backward()
     outside = function in (F.relu6, F.hardtanh, F.hardshrink, F.softshrink)
     assert x.grad[0].item() == float(outside)
+
+
+# ---- slopes that are drawn ----
+
+
+def test_rrelu_draws_its_slopes_in_training_alone() -> None:
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    x = ad.tensor(values, requires_grad=True)
+    layer = nn.RReLU(0.2, 0.6)
+    y = layer(x)
+    slopes = (y / x).detach().numpy()
+    below = slopes[values < 0]
+    assert (slopes[values > 0] == 1).all()
+    assert 0.2 <= below.min() < 0.22
+    assert 0.58 < below.max() < 0.601
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), slopes, rtol=1e-6)
+    fixed = layer.eval()(x).detach().numpy()
+    np.testing.assert_allclose(fixed, np.where(values > 0, 1, 0.4) * values, rtol=1e-6)
+    twin = ad.tensor(values)
+    ad.manual_seed(1)
+    assert nn.RReLU(inplace=True)(twin) is twin
+    ad.manual_seed(1)
+    np.testing.assert_array_equal(twin.numpy(), nn.RReLU()(x).detach().numpy())
+    with pytest.raises(ValueError, match="rrelu: lower must not be above upper"):
+        F.rrelu(x, 0.5, 0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -347,3 +348,14 @@ def test_statistics_that_are_not_tracked_any_more_stay():
     assert norm.num_batches_tracked.item() == count
     assert ad.allclose(y.mean(0), ad.zeros(2), atol=1e-6)
     assert not ad.allclose(norm.eval()(x).mean(0), ad.zeros(2), atol=1e-3)
+
+
+def test_norms_of_groups_without_channels() -> None:
+    norms = (F.instance_norm, lambda x: F.group_norm(x, 1))
+    for norm, shape in itertools.product(norms, [(2, 0, 5), (2, 0, 3, 4)]):
+        x = ad.ones(shape, requires_grad=True)
+        y = norm(x)
+        assert y.shape == shape
+        (grad,) = ad.autograd.grad((y * y).sum(), x, create_graph=True)
+        (grad * grad).sum().backward()
+        assert x.grad.shape == shape

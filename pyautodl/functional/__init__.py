@@ -29,6 +29,7 @@ from pyautodl.functional.pool import *
 from pyautodl.functional.random import *
 from pyautodl.functional.reduce import *
 from pyautodl.functional.rnn import *
+from pyautodl.functional.rrelu import *
 from pyautodl.functional.running import *
 from pyautodl.functional.signs import *
 from pyautodl.functional.softmax import *

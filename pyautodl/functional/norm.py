@@ -236,7 +236,7 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         _move_running(input, running_mean, running_var, momentum)
     inputs = (input, *_affine(weight, bias))
-    return apply_known(GROUP_NORM, inputs, _in_groups(shape[1], eps))
+    return apply_known(GROUP_NORM, inputs, _in_groups(shape[1] or 1, eps))
 
 
 def _move_running(input: Tensor, mean: Tensor, var: Tensor, momentum: float) -> None:

@@ -8,6 +8,7 @@ from pyautodl.functional.creation import empty
 from pyautodl.functional.eltwise import activation as F
 from pyautodl.functional.eltwise.unary import sigmoid, tanh
 from pyautodl.functional.matmul import linear
+from pyautodl.functional.rrelu import rrelu
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter
@@ -28,6 +29,7 @@ __all__ = [
     "Maxout",
     "Mish",
     "PReLU",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "SiLU",
@@ -289,6 +291,38 @@ class ELU(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
         return F.elu(input, self.alpha, self.inplace)
+
+
+class RReLU(Module):
+    """x above 0, and below x times a slope: in training one drawn for each element.
+
+    Args:
+        lower, upper: between which slopes are drawn evenly; outside of training the slope
+            is the mean of both.
+        inplace: change the input.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> from pyautodl import nn
+        >>> nn.RReLU(0.25, 0.75).eval()(ad.tensor([-2.0, 2.0]))
+        tensor([-1.,  2.])
+    """
+
+    def __init__(
+        self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
+    ) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        shown = f"lower={self.lower}, upper={self.upper}"
+        return f"{shown}, inplace=True" if self.inplace else shown
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
 
 class CELU(Module):

@@ -149,6 +149,7 @@ from pyautodl.functional.reduce import (
     normalize,
     pairwise_distance,
 )
+from pyautodl.functional.rrelu import rrelu
 from pyautodl.functional.softmax import (
     log_softmax,
     masked_softmax,
@@ -257,6 +258,7 @@ __all__ = [
     "relu6",
     "relu_",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "selu_",
