@@ -277,6 +277,8 @@ class _Run:
 
     def _at_once(self, input: Tensor, shortcut: Tensor | None) -> Tensor | None:
         """All links by one call; None where something is not ready for that."""
+        if not native.available:
+            return None
         x, added = array_of(input), None if shortcut is None else array_of(shortcut)
         layout = None if added is None else added.layout()
         key = (x.layout(), layout, native.current_isa())
