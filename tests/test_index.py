@@ -507,6 +507,58 @@ def test_write_of_a_shifted_part_of_itself():
     assert x.tolist() == [0, 0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_meeting_indices_read_and_write_any_layout(order):
+    expected = cube().transpose(order)
+    x = ad.tensor(cube()).permute(*order)
+    i, j = np.array([[0, -1], [1, 0]]), np.array([[2, 0], [-1, 2]])
+    at = ad.tensor(i), ad.tensor(j)
+    np.testing.assert_array_equal(x[at].numpy(), expected[i, j])
+    value = np.random.default_rng(0).standard_normal(expected[i, j].shape)
+    x[at] = ad.tensor(value)
+    expected[i, j] = value
+    np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_writes_at_meeting_indices_stay_in_the_memory():
+    base = ad.zeros(2, 3, 3)
+    where, before = base.data_ptr(), base._version
+    part, i = base[1], ad.tensor([0, 0, 2])
+    part[i, i] = ad.tensor([1.0, 2.0, 3.0])
+    part.index_put_((i, i), ad.tensor(10.0), accumulate=True)
+    assert part.diagonal().tolist() == [22, 0, 13]
+    assert (base.data_ptr(), base._version) == (where, before + 2)
+    assert not base.requires_grad
+
+
+def test_a_saved_tensor_is_guarded_against_writes_at_meeting_indices():
+    x, w = ad.ones(3, 3), ad.ones(3, 3, requires_grad=True)
+    y, i = (x * w).sum(), ad.tensor([0, 1])
+    x[i, i] = 5.0
+    with pytest.raises(GradError, match="changed"):
+        y.backward()
+
+
+def test_meeting_indices_out_of_range_write_nothing():
+    x, i = ad.zeros(2, 2), ad.tensor([0, 1])
+    with pytest.raises(IndexError, match="index 2 at position 1 is out of range"):
+        x[i, ad.tensor([0, 2])] = 1.0
+    assert x.abs().sum().item() == 0
+
+
+@pytest.mark.usefixtures("compiled")
+def test_sums_of_single_elements_have_the_same_bits_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    index = ad.tensor(rng.integers(0, 7, 50000))
+    terms = ad.tensor(rng.standard_normal(50000).astype(np.float32))
+    expected = np.zeros(7, np.float32)
+    np.add.at(expected, index.numpy(), terms.numpy())
+    for threads in (1, 2, 4):
+        with native.exact_threads(threads, uneven=threads > 2):
+            sums = ad.bincount(index, terms).numpy()
+        np.testing.assert_array_equal(sums, expected)
+
+
 def test_writes_are_refused():
     x = ad.zeros(3, requires_grad=True)
     with pytest.raises(GradError, match="leaf that requires a gradient"):

@@ -480,10 +480,11 @@ INT_MAP(bitwise_right_shift, 2, 0, 1,
 /* Divisions look for a 0 before anything is written, each thread in its part; 0 or a status. */
 static int K(find_zero)(const pyad_array *y, const team *t) {
     const INT *p = y->data;
+    const int64_t step = array_step(y);
     int64_t begin, end;
     team_range(t, pyad_numel(y), 4096, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        if (p[array_offset(y, i)] != 0) continue;
+        if (p[step != 0 ? i * step : array_offset(y, i)] != 0) continue;
         team_fail(t, PYAD_ERROR_VALUE, 1, 0, 0);
         break;
     }

@@ -184,7 +184,12 @@ static int K(index_put)(const void *args, const team *t) {
         ELEM *base = (ELEM *)out.data + pieces_offset(&p, 0, item);
         const ELEM *next = (const ELEM *)src.data + pieces_offset(&p, 1, item);
         const int64_t wide = pieces_length(&p, item);
-        for (int64_t j = 0; j < count; j++, next += step_s) {
+        for (int64_t j = 0; wide == 1 && j < count; j++, next += step_s) {
+            ELEM *to = base + index[j * stride] * step_o;
+            const ELEM old = *to, written = a->add ? (ELEM)PLUS(old, *next) : *next;
+            *to = index[j * stride] == a->skip ? old : written;
+        }
+        for (int64_t j = 0; wide > 1 && j < count; j++, next += step_s) {
             if (index[j * stride] == a->skip) continue;
             ELEM *restrict to = base + index[j * stride] * step_o;
             const ELEM *restrict from = next;
@@ -317,13 +322,12 @@ static int K(ravel_index)(const void *args, const team *t) {
     }
     int64_t *out = a->out.data, begin, end;
     team_range(t, pyad_numel(&a->out), 1024, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t flat = 0;
-        for (int64_t k = 0; k < count; k++) {
-            int64_t value = ((const int64_t *)indices[k].data)[array_offset(&indices[k], i)];
-            flat = flat * sizes[k] + (value < 0 ? value + sizes[k] : value);
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t *index = indices[k].data, step = array_step(&indices[k]), size = sizes[k];
+        for (int64_t i = begin; i < end; i++) {
+            const int64_t value = index[step != 0 ? i * step : array_offset(&indices[k], i)];
+            out[i] = (k > 0 ? out[i] * size : 0) + (value < 0 ? value + size : value);
         }
-        out[i] = flat;
     }
     return PYAD_OK;
 }

@@ -32,12 +32,15 @@ static INDICES_ONCE int array_in_order(const pyad_array *a) {
     return 1;
 }
 
+/* From one element to the next in C order, 0 where there is no such number. */
+static INDICES_ONCE int64_t array_step(const pyad_array *a) {
+    return a->ndim == 1 ? a->stride[0] : array_in_order(a);
+}
+
 /* Whether all indices are in [low, limit), each thread checking its part; 0 or a status. */
-static inline int indices_check(const pyad_array *index, int64_t low, int64_t limit,
-                                const team *t) {
-    const int64_t *p = index->data;
-    /* from one to the next, 0 where there is no such number */
-    const int64_t step = index->ndim == 1 ? index->stride[0] : array_in_order(index);
+static INDICES_ONCE int indices_check(const pyad_array *index, int64_t low, int64_t limit,
+                                      const team *t) {
+    const int64_t *p = index->data, step = array_step(index);
     int64_t begin, end;
     team_range(t, pyad_numel(index), 4096, &begin, &end);
     for (int64_t i = begin; i < end; i++) {

@@ -88,7 +88,8 @@ def diff(
     """
     if _numpy:
         return by_numpy_names(diff, locals())
-    x = cat([each for each in (prepend, input, append) if each is not None], dim)
+    parts = [each for each in (prepend, input, append) if each is not None]
+    x = cat(parts, dim) if len(parts) > 1 else input
     axis = normalize_axis("diff", dim, x.ndim, x.shape)
     # none are left after as many steps as there are elements
     for _ in range(min(integer("diff", "n", n), x.shape[axis])):
@@ -96,7 +97,7 @@ def diff(
         start = min(1, x.shape[axis])
         after, before = x.narrow(axis, start, size), x.narrow(axis, 0, size)
         x = after - before if x.dtype.name != "bool" else after ^ before
-    return x
+    return x.clone() if x is input else x
 
 
 @explained

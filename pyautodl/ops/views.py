@@ -36,6 +36,7 @@ __all__ = [
     "copied",
     "filled",
     "grid",
+    "view_strides",
     "window",
 ]
 
@@ -62,7 +63,7 @@ def grid(*shape: int) -> np.ndarray[Any, Any]:
 # ---- reshape ----
 
 
-def _view_strides(x: Array, shape: Ints) -> Ints | None:
+def view_strides(x: Array, shape: Ints) -> Ints | None:
     """The strides with which x's memory has another shape; None if it takes a copy."""
     strides = [1] * len(shape)
     if not x.size:
@@ -89,7 +90,7 @@ def _view_strides(x: Array, shape: Ints) -> Ints | None:
 
 def _reshape_plan(x: Array, shape: Ints) -> Plan:
     shape = resolve_shape("reshape", x.shape, tuple(shape))
-    strides = _view_strides(x, shape)
+    strides = view_strides(x, shape)
     if strides is not None:
         return ViewPlan(x, shape, strides)
     in_order = (x.shape, contiguous_strides(x.shape))

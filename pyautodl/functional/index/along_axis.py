@@ -8,7 +8,13 @@ from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.index.arguments import as_index, as_line, as_value, expanded
 from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
-from pyautodl.ops.index import INDEX_ADD, INDEX_COPY, INDEX_SELECT, RAVEL_INDEX
+from pyautodl.ops.index import (
+    INDEX_ADD,
+    INDEX_COPY,
+    INDEX_ROWS,
+    INDEX_SELECT,
+    RAVEL_INDEX,
+)
 from pyautodl.ops.integers import integer
 from pyautodl.ops.views import RESHAPE
 from pyautodl.tensor import Tensor, apply, call, explained, method
@@ -120,10 +126,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         >>> ad.take(ad.tensor([[1, 2], [3, 4]]), ad.tensor([0, -1]))
         tensor([1, 4])
     """
-    places = as_index("take", index)
-    flat = apply(RAVEL_INDEX, flatten(places), sizes=(input.numel(),))
-    taken = apply(INDEX_SELECT, flatten(input), flat, dim=0)
-    return apply(RESHAPE, taken, shape=tuple(places.shape))
+    return apply(INDEX_ROWS, flatten(input), as_index("take", index))
 
 
 @method(inplace=True)

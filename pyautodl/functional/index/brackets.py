@@ -16,6 +16,7 @@ from pyautodl.functional.creation import tensor
 from pyautodl.functional.index.arguments import as_index, as_value, expanded
 from pyautodl.functional.index.masks import nonzero
 from pyautodl.functional.views import broadcast_shapes, flatten
+from pyautodl.graph import MODE
 from pyautodl.ops.copy import CAST, COPY, FLIP
 from pyautodl.ops.index import (
     INDEX_ADD,
@@ -25,6 +26,7 @@ from pyautodl.ops.index import (
     MASKED_SELECT,
     NONZERO,
     RAVEL_INDEX,
+    put_along,
 )
 from pyautodl.ops.record import Attributes
 from pyautodl.ops.views import PERMUTE, RESHAPE, SLICE
@@ -372,6 +374,17 @@ def _chosen_rows(x: Tensor, mask: Tensor) -> Tensor:
     return apply(INDEX_SELECT, x, line, dim=0)
 
 
+def _meeting_places(key: Any, axes: int) -> bool:
+    """Whether a key is one index of one shape for each of the first axes."""
+    if type(key) is not tuple or not 0 < len(key) <= axes:
+        return False
+    for each in key:
+        if not isinstance(each, Tensor) or each._array.dtype is not int64:
+            return False
+    shape = key[0]._array.shape
+    return bool(shape) and all([each._array.shape == shape for each in key])
+
+
 @method("__getitem__")
 def _getitem(self: Tensor, key: Any) -> Tensor:
     """Return the part of the tensor that a key names, a view where it can be one.
@@ -392,6 +405,8 @@ def _getitem(self: Tensor, key: Any) -> Tensor:
             return apply(INDEX_ROWS, self, key)
         if index.dtype is bool_ and index.shape == shape[:1] != shape:
             return _chosen_rows(self, key)
+    elif _meeting_places(key, len(self._array.shape)):
+        return apply(INDEX_ROWS, self, *key)
     else:
         part = _plain_part(self, key)
         if part is not None:
@@ -466,10 +481,20 @@ def _write(
     merged = places.merge(apply(RESHAPE, part, shape=kept))
     source = _broadcast(name, source, places.result)
     source = apply(RESHAPE, source, shape=places.line)
+    mine = target._array
+    if merged._array.storage is mine.storage and not _is_recorded(target, source):
+        line, values = places.flat._array, source._array
+        put_along(merged._array, line, values, places.at, accumulate)
+        target._take_edge(make(mine, None, False))
+        return
     op = INDEX_ADD if accumulate else INDEX_COPY
     written = apply(op, merged, places.flat, source, dim=places.at)
     result = _restored(places.unmerge(written), target._array.shape, flips)
     target._assign(name, result)
+
+
+def _is_recorded(target: Tensor, source: Tensor) -> bool:
+    return MODE.enabled and (target.requires_grad or source.requires_grad)
 
 
 def _overwrite(name: str, part: Tensor, source: Tensor) -> None:

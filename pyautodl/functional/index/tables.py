@@ -9,7 +9,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index, expanded
 from pyautodl.functional.views import flatten
-from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_rows
+from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_along
 from pyautodl.ops.integers import integer
 from pyautodl.ops.reduce import NORM
 from pyautodl.tensor import Tensor, apply, call, constant, explained, method
@@ -82,7 +82,7 @@ def shorten_rows(weight: Tensor, index: Tensor, max_norm: float, p: float) -> No
     # PyTorch's epsilon
     scale = call("div", max_norm, call("add", size, 1e-7))
     shorter = call("where", longer, call("mul", rows, scale), rows)
-    put_rows(weight._array, index._array, shorter._array)
+    put_along(weight._array, index._array, shorter._array, 0)
 
 
 @explained

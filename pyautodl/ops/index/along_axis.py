@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, Made, contiguous_strides
+from pyautodl.backends import Array, Made, contiguous_strides, run
 from pyautodl.errors import ShapeError
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.index.common import (
@@ -23,7 +23,7 @@ from pyautodl.ops.plan import KernelPlan, OuterPlan, Plan, planned, seen
 from pyautodl.ops.record import ErrorCase, Op, Places, Sample, Spec, register
 from pyautodl.ops.views import copied, grid
 
-__all__ = ["INDEX_ADD", "INDEX_COPY", "INDEX_SELECT"]
+__all__ = ["INDEX_ADD", "INDEX_COPY", "INDEX_SELECT", "put_along"]
 
 
 def _replaced(shape: Ints, axis: int, size: int) -> Ints:
@@ -136,6 +136,12 @@ def _index_put_forward_of(name: str, add: bool) -> Any:
         return out
 
     return forward
+
+
+def put_along(x: Array, index: Array, src: Array, dim: int, add: bool = False) -> None:
+    """Write parts along an axis of x in place, or add them; the indices were checked."""
+    run("index_put", (src, index), (x,), (dim, int(add), -1))
+    x.storage.version += 1
 
 
 def _index_add_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends import Array, constant, run
+from pyautodl.backends import Array, constant
 from pyautodl.backends.dtypes import int64
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.index.common import NDArray, check_index, run_named
@@ -16,7 +16,7 @@ from pyautodl.ops.layout import ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import filled, grid
 
-__all__ = ["EMBEDDING", "EMBEDDING_GRAD", "ONE_HOT", "put_rows"]
+__all__ = ["EMBEDDING", "EMBEDDING_GRAD", "ONE_HOT"]
 
 
 # ---- embedding ----
@@ -177,12 +177,6 @@ EMBEDDING_GRAD = register(
         gradient_of="embedding",
     )
 )
-
-
-def put_rows(weight: Array, index: Array, rows: Array) -> None:
-    """Write rows into a table in place; the indices have been checked."""
-    run("index_put", (rows, index), (weight,), (0, 0, -1))
-    weight.storage.version += 1
 
 
 # ---- one_hot ----
