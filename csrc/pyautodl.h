@@ -218,6 +218,12 @@ typedef struct {
     double p;
 } norm_args;
 
+/* Euclidean distances of rows: x (b, n, d), y (b, m, d), out (b, n, m) in C order */
+typedef struct {
+    pyad_array x, y;
+    pyad_array out;
+} cdist_args;
+
 /* variance with n - correction, or its root; mean may be absent, else it lies as out does */
 typedef struct {
     pyad_array x;

@@ -566,3 +566,50 @@ def test_clamping_in_place_is_clamping(bounds: Any, dtype: Any) -> None:
 def test_angles_in_place() -> None:
     x = ad.tensor(X)
     assert ad.allclose(x.rad2deg_().deg2rad_(), ad.tensor(X))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no wider type")
+@FLOATS
+def test_hypot_of_numbers_of_any_size(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    kind = np.float32 if dtype is ad.float32 else np.float64
+    least, most = (-44, 37) if kind is np.float32 else (-322, 307)
+    power = rng.uniform(least, most, 4000)
+    sides = [
+        (10.0 ** (power + rng.uniform(-1, 0, 4000))).astype(kind) for _ in range(2)
+    ]
+    want = np.hypot(*(side.astype(np.longdouble) for side in sides))
+    got = ad.hypot(*(ad.tensor(side) for side in sides)).numpy()
+    apart = np.abs(got - want) / np.spacing(want.astype(kind))
+    assert apart.max() < 1.5
+
+
+def test_differences_are_never_the_tensor_itself() -> None:
+    x = ad.tensor([1.0, 2.0])
+    for y in (ad.diff(x, n=0), ad.diff(ad.zeros(0))):
+        y += 1
+    assert x.tolist() == [1, 2]
+
+
+def test_angles_of_real_numbers_are_those_of_pytorch() -> None:
+    x = ad.tensor([-0.0, 0.0, math.nan, -math.inf, 2.0])
+    np.testing.assert_allclose(ad.angle(x), [0, 0, math.nan, math.pi, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1)])
+def test_clamp_between_tensors_is_the_same_with_a_graph(shape: Any) -> None:
+    x = ad.tensor([[-0.0, 0.0, math.nan], [-2.0, 2.0, 5.0]])
+    low, high = ad.full(shape, 0.0), ad.full(shape, 1.0)
+    if shape:
+        low, high = low.clone(), high.clone()
+        low[-1] = high[0] = math.nan
+    plain = x.clamp(low, high).numpy()
+    recorded = x.requires_grad_().clamp(low, high).detach().numpy()
+    assert plain.tobytes() == recorded.tobytes()
+
+
+def test_areas_with_infinite_heights() -> None:
+    assert ad.trapezoid(ad.tensor([math.inf, 1.0, 2.0])).item() == math.inf
+    assert ad.trapezoid(ad.tensor([5.0])).item() == 0
+    with pytest.raises(IndexError, match="trapezoid: dim"):
+        ad.trapezoid(ad.ones(3), dim=1)

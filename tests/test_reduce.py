@@ -446,3 +446,84 @@ def test_running_sums_of_lines_that_no_cache_holds(backward):
     else:
         expected = np.cumsum(values.astype(np.float64), 1)
     np.testing.assert_allclose(one, expected, rtol=2e-7, atol=1e-9)
+
+
+# ---- extrema of short lines ----
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extrema_of_lines_that_end_anywhere(dtype, isa):
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 2049):
+        x = rng.standard_normal((6, n)).astype(dtype)
+        x[2, n // 2], x[3], x[4], x[5, -1] = np.nan, -np.inf, np.inf, np.nan
+        with use_isa(isa):
+            for name in ("amax", "amin", "argmax", "argmin"):
+                got = getattr(ad.tensor(x), name)(-1)
+                np.testing.assert_array_equal(got, getattr(np, name)(x, -1))
+
+
+# ---- distances ----
+
+
+@pytest.mark.parametrize("many", [1, 50])
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_distances_of_rows_that_lie_close_together(dtype, many):
+    apart = 1e-3 if dtype is ad.float32 else 1e-9
+    x = ad.tensor([[1000.0, 1000.0], [-3.0, 4.0]], dtype=dtype, requires_grad=True)
+    y = (x.detach() + ad.tensor([apart, 0.0], dtype=dtype)).requires_grad_()
+    near = (y - x).detach()[0, 0].item()
+    d = ad.cdist(x.repeat(many, 1), y.repeat(many, 1))
+    assert d[0, 0].item() == pytest.approx(near, rel=1e-6)
+    assert set(ad.cdist(x.repeat(many, 1), x.repeat(many, 1)).diagonal().tolist()) == {
+        0
+    }
+    d[-2, 0].backward()
+    tolerance = 1e-6 if dtype is ad.float32 else 1e-3
+    np.testing.assert_allclose(x.grad, [[-1, 0], [0, 0]], atol=tolerance)
+    np.testing.assert_allclose(y.grad, [[1, 0], [0, 0]], atol=tolerance)
+
+
+def test_distances_of_large_numbers_do_not_overflow():
+    x, y = ad.tensor([[3e30, 0.0]]), ad.tensor([[0.0, 4e30]])
+    for many in (1, 100):
+        d = ad.cdist(x.repeat(many, 1), y.repeat(many, 1))
+        np.testing.assert_allclose(d, np.full((many, many), 5e30), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [4, 140])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, math.inf])
+def test_distances_of_batches_that_broadcast(p, rows):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 1, rows, 3)), rng.standard_normal((5, 60, 3))
+    got = ad.cdist(ad.tensor(x), ad.tensor(y), p)
+    apart = np.abs(x[..., :, None, :] - y[..., None, :, :])
+    want = apart.max(-1) if math.isinf(p) else (apart**p).sum(-1) ** (1 / p)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_distances_have_the_same_bits_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    x, y = (
+        ad.tensor(rng.standard_normal((n, 33)).astype(np.float32), requires_grad=True)
+        for n in (150, 213)
+    )
+    results = []
+    for threads in (1, 2, 5):
+        with native.exact_threads(threads, uneven=threads > 2):
+            d = ad.cdist(x, y)
+            grads = ad.autograd.grad(d.square().sum(), (x, y))
+            results.append([d.detach().numpy(), *(g.numpy() for g in grads)])
+    for other in results[1:]:
+        for one, same in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
+def test_sums_without_nan_keep_infinities_and_their_gradients():
+    x = leaf([1.0, np.nan, np.inf])
+    assert x.nansum().item() == np.inf
+    x.nansum().backward()
+    assert x.grad.tolist() == [1, 0, 1]

@@ -144,6 +144,10 @@ def test_numpys_functions_of_tensors() -> None:
     assert np.add(FLOATS, 1).tolist() == [1.5, 3]
     assert np.matmul(np.eye(2, dtype=np.float32), FLOATS).tolist() == [0.5, 2]
     assert np.hypot(FLOATS, 0).tolist() == [0.5, 2]
+    assert np.nextafter(FLOATS, FLOATS).tolist() == [0.5, 2]
+    np.hypot(x, np.ones(2, np.float32)).sum().backward()
+    slopes = np.exp([0.5, 2.0]) + np.array([0.2, 0.8]) ** 0.5
+    np.testing.assert_allclose(x.grad, slopes, rtol=1e-6)
     assert np.add.reduce(FLOATS).item() == 2.5
     quotient, rest = np.divmod(ad.tensor([5, 7]), 3)
     assert (quotient.tolist(), rest.tolist()) == ([1, 2], [2, 1])
@@ -158,7 +162,7 @@ def test_numpy_writes_into_arrays_alone() -> None:
     with pytest.raises(TypeError, match="exp: NumPy can't write into a tensor"):
         np.exp(FLOATS, out=FLOATS)
     with pytest.raises(GradError, match="requires a gradient"):
-        np.hypot(ad.ones(2, requires_grad=True), 1)
+        np.nextafter(ad.ones(2, requires_grad=True), 1)
 
 
 # ---- text ----

@@ -304,6 +304,25 @@ V_INLINE vec K(v_floor_divide)(vec x, vec y) {
     return v_select(y == ZERO, plain, whole);
 }
 
+#if DTYPE == PYAD_FLOAT64
+#define HYPOT_LARGE 0x1p300
+#else
+#define HYPOT_LARGE 0x1p50
+#endif
+
+/* Sides are scaled by a power of two where their squares may over- or underflow; beside an infinite
+ * one a NaN does not count. */
+V_INLINE vec K(v_hypot)(vec x, vec y) {
+    const vec up = CONST(HYPOT_LARGE * HYPOT_LARGE), down = CONST(1 / HYPOT_LARGE / HYPOT_LARGE);
+    const vec a = v_abs(x), b = v_abs(y), larger = v_max(a, b);
+    const mask large = larger > CONST(HYPOT_LARGE), small = larger < CONST(1 / HYPOT_LARGE);
+    const vec by = v_select(large, down, v_select(small, up, ONE));
+    const vec back = v_select(large, up, v_select(small, down, ONE));
+    const vec p = a * by, q = b * by, size = v_sqrt(v_fma(p, p, q * q)) * back;
+    return v_select((a == V_INF) | (b == V_INF), V_INF, size);
+}
+#undef HYPOT_LARGE
+
 MAP(add, 2, 0, 1, x + y)
 MAP(sub, 2, 0, 1, x - y)
 MAP(mul, 2, 0, 1, x * y)
@@ -319,6 +338,8 @@ LONG_MAP(remainder, 2, 0, 12, K(v_remainder)(x, y))
 LONG_MAP(floor_divide, 2, 0, 16, K(v_floor_divide)(x, y))
 LONG_MAP(pow, 2, 0, 32, v_pow(x, y))
 LONG_MAP(atan2, 2, 0, 16, v_atan2(x, y))
+LONG_MAP(hypot, 2, 0, 4, K(v_hypot)(x, y))
+LONG_MAP(prelu, 2, 0, 1, v_select(x > ZERO, x, x * y))
 
 /* ---- three operands ---- */
 

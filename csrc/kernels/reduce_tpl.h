@@ -26,6 +26,7 @@
 #include "reduce/truth_tpl.h"
 #ifdef REAL
 #include "reduce/norms_tpl.h"
+#include "reduce/distances_tpl.h"
 #include "reduce/moments_tpl.h"
 #include "reduce/logsumexp_tpl.h"
 #endif

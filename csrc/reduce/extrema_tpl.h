@@ -38,25 +38,30 @@ EXTREMUM(amax, >, LOWEST)
 EXTREMUM(amin, <, HIGHEST)
 
 #ifdef REAL
-#define EXTREMUM_RUN(name, is)                                                                   \
+/* Comparisons of single numbers would be branches, which nobody foresees, so lanes do them, too. Where a
+ * line ends between two vectors, elements before it are taken a second time. */
+#define EXTREMUM_RUN(name, is, best_lane)                                                        \
     static inline vec K(name##_lanes)(vec s, vec x) { return v_select(BETTER(x, s, is), x, s); } \
     static inline void K(name##_run)(const void *args, REAL *state, const REAL *x, int64_t n,    \
                                      int64_t at) {                                               \
+        vec s0 = v_set1(*state), s1 = s0, s2 = s0, s3 = s0;                                      \
         int64_t i = 0;                                                                           \
-        (void)at;                                                                                \
-        if (n >= 4 * VL) {                                                                       \
-            vec s0 = v_load(x), s1 = v_load(x + VL), s2 = v_load(x + 2 * VL);                    \
-            vec s3 = v_load(x + 3 * VL);                                                         \
-            for (i = 4 * VL; i + 4 * VL <= n; i += 4 * VL) {                                     \
-                s0 = K(name##_lanes)(s0, v_load(x + i));                                         \
-                s1 = K(name##_lanes)(s1, v_load(x + i + VL));                                    \
-                s2 = K(name##_lanes)(s2, v_load(x + i + 2 * VL));                                \
-                s3 = K(name##_lanes)(s3, v_load(x + i + 3 * VL));                                \
-            }                                                                                    \
-            s0 = K(name##_lanes)(K(name##_lanes)(s0, s1), K(name##_lanes)(s2, s3));              \
-            for (int64_t l = 0; l < VL; l++) K(name##_step)(args, state, s0[l]);                 \
+        (void)args, (void)at;                                                                    \
+        for (; i + 4 * VL <= n; i += 4 * VL) {                                                   \
+            s0 = K(name##_lanes)(s0, v_load(x + i));                                             \
+            s1 = K(name##_lanes)(s1, v_load(x + i + VL));                                        \
+            s2 = K(name##_lanes)(s2, v_load(x + i + 2 * VL));                                    \
+            s3 = K(name##_lanes)(s3, v_load(x + i + 3 * VL));                                    \
         }                                                                                        \
-        for (; i < n; i++) K(name##_step)(args, state, x[i]);                                    \
+        for (; i + VL <= n; i += VL) s0 = K(name##_lanes)(s0, v_load(x + i));                    \
+        if (n < VL) {                                                                            \
+            for (; i < n; i++) s0 = K(name##_lanes)(s0, v_set1(x[i]));                           \
+            *state = s0[0];                                                                      \
+            return;                                                                              \
+        }                                                                                        \
+        s1 = K(name##_lanes)(s1, v_load(x + n - VL));                                            \
+        s0 = K(name##_lanes)(K(name##_lanes)(s0, s1), K(name##_lanes)(s2, s3));                  \
+        *state = v_any(v_isnan(s0)) ? (REAL)NAN : best_lane;                                     \
     }                                                                                            \
     static inline void K(name##_rows)(const void *args, REAL *states, const REAL *x,             \
                                       int64_t stride, int64_t rows, int64_t columns,             \
@@ -75,8 +80,8 @@ EXTREMUM(amin, <, HIGHEST)
             }                                                                                    \
         }                                                                                        \
     }
-EXTREMUM_RUN(amax, >)
-EXTREMUM_RUN(amin, <)
+EXTREMUM_RUN(amax, >, v_hmax(s0))
+EXTREMUM_RUN(amin, <, -v_hmax(-s0))
 #undef EXTREMUM_RUN
 #endif
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,7 @@ import numpy as np
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import stack
-from pyautodl.functional.creation import zeros_like
-from pyautodl.functional.eltwise import atan2, cos, sin
+from pyautodl.functional.eltwise import atan2, cos, isnan, sin, where
 from pyautodl.functional.views import broadcast_tensors
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
@@ -346,7 +346,8 @@ def angle(input: Any) -> Tensor:
     if isinstance(input, ComplexTensor):
         return input.angle()
     x = _real_tensor("angle", input).detach()
-    return atan2(zeros_like(x), x)
+    # -0 is not below 0, and a NaN stays one
+    return where(x < 0, math.pi, where(isnan(x), x, 0.0))
 
 
 @explained

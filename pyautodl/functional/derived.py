@@ -7,7 +7,7 @@ from typing import Any
 
 from pyautodl.backends.dtypes import INTEGRAL
 from pyautodl.errors import DTypeError, ShapeError
-from pyautodl.functional.copy import cat, roll, stack
+from pyautodl.functional.copy import cat, roll
 from pyautodl.functional.creation import arange, eye, tensor
 from pyautodl.functional.eltwise import (
     clamp,
@@ -15,7 +15,6 @@ from pyautodl.functional.eltwise import (
     isinf,
     logical_and,
     logical_not,
-    logical_or,
     lt,
     ne,
     sin,
@@ -28,9 +27,7 @@ from pyautodl.functional.eltwise.arithmetic import (
     remainder,
 )
 from pyautodl.functional.eltwise.unary import as_floating
-from pyautodl.functional.index.arguments import as_value
 from pyautodl.functional.numpy_names import by_numpy_names
-from pyautodl.functional.reduce import norm
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
@@ -43,7 +40,6 @@ __all__ = [
     "cumulative_trapezoid",
     "deg2rad",
     "diff",
-    "hypot",
     "isin",
     "logaddexp",
     "logaddexp2",
@@ -117,7 +113,16 @@ def trapezoid(
         >>> ad.trapezoid(ad.tensor([1.0, 2.0, 3.0]))
         tensor(4.)
     """
-    return _areas("trapezoid", y, x, dx, dim).sum(dim)
+    if x is not None or not y.ndim:
+        return _areas("trapezoid", y, x, dx, dim).sum(dim)
+    y = as_floating("trapezoid", y)
+    axis = normalize_axis("trapezoid", dim, y.ndim, y.shape)
+    n = y.shape[axis]
+    if n < 2:
+        return y.narrow(axis, 0, 0).sum(axis)
+    # heights between the ends count twice, a half each time
+    ends = y.select(axis, 0) + y.select(axis, -1)
+    return (y.narrow(axis, 1, n - 2).sum(axis) + ends / 2) * dx
 
 
 @explained
@@ -208,31 +213,6 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """
     x, y = floating_operands("logaddexp2", input, other)
     return logaddexp(x * math.log(2), y * math.log(2)) / math.log(2)
-
-
-@method("hypot", inplace=True)
-@explained
-def hypot(input: Tensor, other: Tensor) -> Tensor:
-    """Return the lengths of the vectors (input, other), without overflow.
-
-    The gradient of a vector of length 0 is 0.
-
-    Args:
-        input, other: floating tensors that broadcast.
-
-    Example:
-        >>> import pyautodl as ad
-        >>> ad.hypot(ad.tensor([3.0]), ad.tensor([4.0]))
-        tensor([5.])
-    """
-    x, y = floating_operands("hypot", input, other)
-    pair = stack(list(broadcast_tensors(x, y)))
-    # scaled by a number, which is none of the function's arguments
-    scale = pair.detach().abs().amax(0)
-    scale = where(logical_or(eq(scale, 0), isinf(scale)), as_value(1, scale), scale)
-    # of a vector with an infinity the length is infinite, even with a NaN
-    infinite = isinf(pair).any(0)
-    return where(infinite, math.inf, norm(pair / scale, 2, 0) * scale)
 
 
 # sin(u) / u as a sum of powers of u * u, exact up to u = 1/2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from pyautodl.ops.reduce import (
     ANY,
     ARGMAX,
     ARGMIN,
+    CDIST,
     CUMPROD,
     CUMSUM,
     LOGSUMEXP,
@@ -217,8 +219,7 @@ def nansum(
 
 
 def _without_nan(x: Tensor) -> Tensor:
-    zero = call("full", shape=(), value=0.0, dtype=x.dtype)
-    return call("where", call("ne", x, x), zero, x)
+    return call("without_nan", x)
 
 
 @method
@@ -815,9 +816,25 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
         raise ShapeError(
             f"cdist: expected (..., n, d) and (..., m, d), got {a} and {b}"
         )
+    if p == 2 and math.prod(a) * b[-2] > _FEW_DIFFERENCES:
+        batch = broadcast_shapes(a[:-2], b[:-2])
+        pair = [_batch_of_rows(each, batch) for each in (x, y)]
+        return apply(RESHAPE, apply(CDIST, *pair), shape=(*batch, a[-2], b[-2]))
     left = apply(RESHAPE, x, shape=(*a[:-1], 1, a[-1]))
     right = apply(RESHAPE, y, shape=(*b[:-2], 1, *b[-2:]))
     return norm(call("sub", left, right), p, -1)
+
+
+# so many of them are no work beside the calls of further ops
+_FEW_DIFFERENCES = 10_000
+
+
+def _batch_of_rows(x: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Matrices for each of a batch, whose axes become one."""
+    rows = tuple(x.shape)[-2:]
+    if tuple(x.shape[:-2]) != batch:
+        x = call("expand", x, shape=(*batch, *rows))
+    return apply(RESHAPE, x, shape=(math.prod(batch), *rows))
 
 
 @explained

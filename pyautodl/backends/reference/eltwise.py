@@ -73,6 +73,7 @@ __all__ = [
     "hardswish",
     "hardswish_grad",
     "hardtanh_grad",
+    "hypot",
     "isfinite",
     "isinf",
     "isnan",
@@ -103,6 +104,7 @@ __all__ = [
     "neg",
     "norm_grad",
     "pow",
+    "prelu",
     "reciprocal",
     "relu",
     "relu_grad",
@@ -304,7 +306,7 @@ def _clamp(x: Array, low: float, high: float) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _leaky_relu(x: Array, slope: float) -> Any:
+def _leaky_relu(x: Array, slope: Any) -> Any:
     return np.where(x > 0, x, x * slope)
 
 
@@ -403,6 +405,8 @@ fmax = _map(np.fmax, 2)
 fmin = _map(np.fmin, 2)
 pow = _map(_pow, 2)
 atan2 = _map(np.arctan2, 2)
+hypot = _map(np.hypot, 2)
+prelu = _map(_leaky_relu, 2)
 eq = _map(np.equal, 2)
 ne = _map(np.not_equal, 2)
 lt = _map(np.less, 2)

@@ -13,6 +13,7 @@ __all__ = [
     "amax",
     "amin",
     "any",
+    "cdist",
     "cumprod",
     "cumsum",
     "linear_scan",
@@ -92,6 +93,13 @@ def norm(x: _Array, out: _Array, p: float) -> None:
     powers = size != 0 if p == 0 else size**p
     total = powers.sum(_reduced(x, out), keepdims=True)
     out[...] = total if p == 0 else total ** (1 / p)
+
+
+def cdist(x: _Array, y: _Array, out: _Array) -> None:
+    """Euclidean distances between all rows of matrices."""
+    for each, rows, others in zip(out, x, y, strict=True):
+        apart = rows[:, None].astype(np.float64) - others
+        each[...] = np.sqrt(np.square(apart).sum(-1))
 
 
 def var(

@@ -522,9 +522,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     shape = (1,) * x.ndim
     if x.ndim > 1:
         shape = (1, weight.numel(), *shape[2:])
-    slopes = call("reshape", weight, shape=shape)
-    bent = call("mul", x, slopes)
-    return call("where", call("gt", x.detach(), 0.0), x, bent)
+    return call("prelu", x, call("reshape", weight, shape=shape))
 
 
 @explained

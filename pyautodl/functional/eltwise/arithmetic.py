@@ -11,6 +11,7 @@ import numpy as np
 from pyautodl.backends.dtypes import BOOLEAN, FLOATING, int64
 from pyautodl.errors import describe
 from pyautodl.functional.eltwise.unary import as_floating, check_tensor
+from pyautodl.graph import MODE
 from pyautodl.ops.eltwise import arithmetic as ops
 from pyautodl.ops.eltwise.activation import ACTIVATIONS
 from pyautodl.ops.eltwise.compare import BITS
@@ -50,6 +51,7 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "hypot",
     "lerp",
     "maximum",
     "minimum",
@@ -328,6 +330,26 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
     return apply(ops.ATAN2, *floating_operands("atan2", input, other))
 
 
+@method("hypot", inplace=True)
+def hypot(input: Tensor, other: Tensor) -> Tensor:
+    """Return the lengths of the vectors (input, other), without overflow.
+
+    The gradient of a vector of length 0 is 0.
+
+    Args:
+        input, other: floating tensors that broadcast.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.hypot(ad.tensor([3.0]), ad.tensor([4.0]))
+        tensor([5.])
+    """
+    return apply(ops.HYPOT, *floating_operands("hypot", input, other))
+
+
 # ---- the greater and the smaller ----
 
 
@@ -453,13 +475,21 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 def _clamp_between(x: Tensor, min: Any, max: Any) -> Tensor:
     """Where a bound holds it gets the gradient; where it equals x, x does."""
-    for bound, beyond in ((min, "lt"), (max, "gt")):
-        if bound is not None:
-            a, b = operands("clamp", x, bound)
-            taken = call(beyond, a, b)
-            if _is_floating(b):
-                taken = call("logical_or", taken, call("ne", b, b))
-            x = call("where", taken, b, a)
+    given = [each for each in (x, min, max) if isinstance(each, Tensor)]
+    recorded = MODE.enabled and True in [each.requires_grad for each in given]
+    sides = ((min, "lt", ops.MAXIMUM), (max, "gt", ops.MINIMUM))
+    for bound, beyond, better in sides:
+        if bound is None:
+            continue
+        a, b = operands("clamp", x, bound)
+        if not recorded:
+            # of equal ones the second, which is x
+            x = apply(better, b, a)
+            continue
+        taken = call(beyond, a, b)
+        if _is_floating(b):
+            taken = call("logical_or", taken, call("ne", b, b))
+        x = call("where", taken, b, a)
     return x
 
 

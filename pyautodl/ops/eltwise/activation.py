@@ -14,7 +14,7 @@ from pyautodl.ops.eltwise.mapping import FLOATS, NUMBERS, back, in_order, map_op
 from pyautodl.ops.eltwise.unary import MATH
 from pyautodl.ops.record import Op
 
-__all__ = ["ACTIVATIONS", "ACTIVATION_GRADS"]
+__all__ = ["ACTIVATIONS", "ACTIVATION_GRADS", "PRELU"]
 
 ACTIVATIONS: dict[str, Op] = {}
 ACTIVATION_GRADS: dict[str, Op] = {}
@@ -198,6 +198,21 @@ def _elu_params(alpha: float, scale: float, input_scale: float) -> tuple[float, 
 
 
 _activation("relu", "o", None, kinks=(0,), takes=NUMBERS)
+
+
+def _prelu_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    x, slopes = ctx.saved
+    gx = gs = None
+    if needs[0]:
+        below = call("grad_mul", g, slopes)
+        gx = back(call, ctx, 0, call("where", call("gt", x, 0.0), g, below))
+    if needs[1]:
+        low = call("clamp", x, min=-math.inf, max=0.0)
+        gs = back(call, ctx, 1, call("grad_mul", g, low))
+    return gx, gs
+
+
+PRELU = map_op("prelu", "xy", "x", vjp=_prelu_vjp, kinks=(0,))
 _activation(
     "leaky_relu",
     "x",

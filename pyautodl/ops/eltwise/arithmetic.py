@@ -27,6 +27,7 @@ __all__ = [
     "FMOD",
     "GRAD_DIV",
     "GRAD_MUL",
+    "HYPOT",
     "LERP",
     "MAXIMUM",
     "MAXIMUM_GRAD",
@@ -312,6 +313,15 @@ POW = map_op(
     domain=[_POSITIVE, (0.1, 3)],
 )
 ATAN2 = map_op("atan2", "xy", "xy", vjp=_atan2_vjp, kinks=(0,))
+
+
+def _hypot_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    x, y, out = ctx.saved
+    gx = back(call, ctx, 0, call("norm_grad", g, x, out)) if needs[0] else None
+    return gx, back(call, ctx, 1, call("norm_grad", g, y, out)) if needs[1] else None
+
+
+HYPOT = map_op("hypot", "xo", "yo", vjp=_hypot_vjp, kinks=(0,))
 
 
 # ---- three operands ----

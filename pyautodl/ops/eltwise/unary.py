@@ -221,6 +221,21 @@ NAN_TO_NUM = map_op(
     special=_EVERYWHERE,
 )
 
+
+def _without_nan_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    return (call("zero_where", g, call("isnan", ctx.saved[0]), invert=False),)
+
+
+WITHOUT_NAN = map_op(
+    "without_nan",
+    "x",
+    vjp=_without_nan_vjp,
+    kernel="nan_to_num",
+    params=None,
+    floats=(0.0, math.inf, -math.inf),
+    special=_EVERYWHERE,
+)
+
 # exponents that have a kernel of their own
 _POWERS = {
     1.0: "copy",

@@ -1,5 +1,6 @@
 """Ops that reduce axes, and those that run along one."""
 
+from pyautodl.ops.reduce.distances import *
 from pyautodl.ops.reduce.extrema import *
 from pyautodl.ops.reduce.moments import *
 from pyautodl.ops.reduce.norms import *
