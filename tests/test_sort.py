@@ -1,4 +1,4 @@
-"""Searches in what is in order."""
+"""Searches in what is in order, and the k-th of what is not."""
 
 from __future__ import annotations
 
@@ -61,3 +61,37 @@ def test_lines_that_do_not_fit_are_not_searched():
     ):
         with pytest.raises(error, match=match):
             call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int8", "uint8"])
+def test_the_kth_of_long_lines_is_what_sorting_gives(dtype: str) -> None:
+    """Of lengths around the shortest that is parted, of many equal keys, in any order."""
+    generator = np.random.default_rng(0)
+    for n in (1, 15, 16, 17, 18, 64, 1000, 5001):
+        few = generator.integers(0, 3, n).astype(dtype)
+        many = generator.integers(0, 127, n).astype(dtype)
+        lines = np.stack(
+            [few, many, np.sort(many), np.sort(many)[::-1], np.zeros_like(few)]
+        )
+        for k in {1, (n + 1) // 2, n}:
+            found = ad.kthvalue(ad.tensor(lines), k, 1)
+            wanted = np.sort(lines, 1)[:, k - 1]
+            np.testing.assert_array_equal(found.values.numpy(), wanted)
+            first = (lines == wanted[:, None]).argmax(1)
+            np.testing.assert_array_equal(found.indices.numpy(), first)
+
+
+@pytest.mark.parametrize("n", [5, 40, 3000])
+def test_nan_is_the_largest_of_a_line_and_its_median(n: int) -> None:
+    line = np.random.default_rng(1).normal(size=n)
+    line[[1, n - 2]] = np.nan
+    last, second_to_last = (
+        ad.kthvalue(ad.tensor(line), n),
+        ad.kthvalue(ad.tensor(line), n - 2),
+    )
+    assert np.isnan(last.values.item())
+    assert last.indices.item() == 1
+    assert second_to_last.values.item() == np.nanmax(line)
+    middle = ad.median(ad.tensor(line), 0)
+    assert np.isnan(middle.values.item())
+    assert middle.indices.item() == 1

@@ -1,17 +1,23 @@
 /* Order along one axis: sort, the k best, the k-th.
  *
- * Each line is copied into the thread's scratch as (key, index) pairs and merge-sorted there from
- * the bottom up, runs of 16 by insertion: stable, so that equal keys keep the order of their
- * indices. NaN is larger than any number. The threads share the lines.
+ * To be sorted each line is copied into the thread's scratch as (key, index) pairs and merge-sorted there
+ * from the bottom up, runs of 16 by insertion: stable, so that equal keys keep the order of their
+ * indices. For the k-th the keys alone are copied and parted around pivots (Hoare's quickselect), each
+ * time what lies to one side of the k-th, until a pivot is the k-th; its first index is looked for after.
+ * NaN is larger than any number. The threads share the lines.
  */
 #include "loops/indices.h"
 
 #ifdef REAL
 #define ELEM REAL
 #define LESS(a, b) (((a) < (b)) | (((b) != (b)) & ((a) == (a))))
+#define IS_NUMBER(a) ((a) == (a))
+#define NO_NUMBER (REAL) NAN
 #else
 #define ELEM INT
 #define LESS(a, b) ((a) < (b))
+#define IS_NUMBER(a) 1
+#define NO_NUMBER 0
 #endif
 
 #define SORT_RUN 16
@@ -111,31 +117,113 @@ static int K(topk)(const void *args, const team *t) {
 PYAD_RECORD(topk, topk_args, 16 * pyad_numel(&a->x),
             2 * (int64_t)sizeof(K(pair)) * a->x.shape[a->axis], 0)
 
+/* ---- the k-th ---- */
+
+/* Part n keys: those before the pivot, or with `same` those not behind it, first; how many they are. No
+ * branch depends on a key, as half of them would be foretold wrongly. */
+static int64_t K(part_keys)(ELEM *keys, int64_t n, ELEM pivot, const int same) {
+    int64_t first = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const ELEM key = keys[i];
+        keys[i] = keys[first];
+        keys[first] = key;
+        first += same ? key <= pivot : key < pivot;
+    }
+    return first;
+}
+
+static ELEM K(middle_of)(ELEM a, ELEM b, ELEM c) {
+    const ELEM low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : high < c ? high : c;
+}
+
+/* The middle of three middles of three keys. Where they stand changes from call to call, so that no common
+ * order of a line meets bad pivots again and again. */
+static ELEM K(pivot_of)(const ELEM *keys, int64_t n, uint64_t *state) {
+    ELEM middles[3];
+    for (int i = 0; i < 3; i++) {
+        ELEM three[3];
+        for (int j = 0; j < 3; j++) {
+            *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            three[j] = keys[(int64_t)((*state >> 33) % (uint64_t)n)];
+        }
+        middles[i] = K(middle_of)(three[0], three[1], three[2]);
+    }
+    return K(middle_of)(middles[0], middles[1], middles[2]);
+}
+
+static ELEM K(select_of_few)(ELEM *keys, int64_t n, int64_t k) {
+    for (int64_t i = 1; i < n; i++) {
+        const ELEM moved = keys[i];
+        int64_t j = i;
+        for (; j > 0 && moved < keys[j - 1]; j--) keys[j] = keys[j - 1];
+        keys[j] = moved;
+    }
+    return keys[k];
+}
+
+/* The k-th smallest of n keys without a NaN. */
+static ELEM K(select_key)(ELEM *keys, int64_t n, int64_t k) {
+    uint64_t state = 0;
+    while (n > SORT_RUN) {
+        const ELEM pivot = K(pivot_of)(keys, n, &state);
+        const int64_t less = K(part_keys)(keys, n, pivot, 0);
+        if (k < less) {
+            n = less;
+            continue;
+        }
+        const int64_t same = K(part_keys)(keys + less, n - less, pivot, 1);
+        if (k < less + same) return pivot;
+        keys += less + same;
+        n -= less + same;
+        k -= less + same;
+    }
+    return K(select_of_few)(keys, n, k);
+}
+
+/* The keys of a line that are not NaN; how many they are. */
+static int64_t K(load_keys)(ELEM *keys, const ELEM *x, int64_t step, int64_t n) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        keys[count] = x[i * step];
+        count += IS_NUMBER(keys[count]);
+    }
+    return count;
+}
+
+/* Where a key stands first; NaN equals NaN here. */
+static int64_t K(first_index)(const ELEM *x, int64_t step, ELEM key) {
+    int64_t i = 0;
+    while (LESS(x[i * step], key) | LESS(key, x[i * step])) i++;
+    return i;
+}
+
 /* The k-th smallest of each line (k from 0) and the first index that has it; with `nan` a line
  * that has a NaN gives the first NaN. */
 static int K(kthvalue)(const void *args, const team *t) {
     const kthvalue_args *a = args;
-    const int64_t axis = a->axis, n = a->x.shape[axis];
+    const int64_t axis = a->axis, n = a->x.shape[axis], step = a->x.stride[axis];
     const pyad_array x = array_without(&a->x, axis);
-    K(pair) *p = t->scratch;
+    ELEM *keys = t->scratch;
     int64_t begin, end;
     team_range(t, pyad_numel(&x), 1, &begin, &end);
     for (int64_t line = begin; line < end; line++) {
         const ELEM *from = (const ELEM *)x.data + array_offset(&x, line);
-        K(load_line)(p, from, a->x.stride[axis], n);
-        const K(pair) *sorted = K(merge_sort)(p, p + n, n, 0);
-        int64_t at = a->nan && sorted[n - 1].key != sorted[n - 1].key ? n - 1 : a->k;
-        /* equal keys are neighbours; two NaNs are not less than each other either */
-        while (at > 0 && !LESS(sorted[at - 1].key, sorted[at].key)) at--;
-        ((ELEM *)a->values.data)[array_offset(&a->values, line)] = sorted[at].key;
-        ((int64_t *)a->indices.data)[array_offset(&a->indices, line)] = sorted[at].index;
+        const int64_t count = K(load_keys)(keys, from, step, n);
+        const int none = count < n && (a->nan || a->k >= count);
+        const ELEM key = none ? NO_NUMBER : K(select_key)(keys, count, a->k);
+        const int64_t index = K(first_index)(from, step, key);
+        ((ELEM *)a->values.data)[array_offset(&a->values, line)] = from[index * step];
+        ((int64_t *)a->indices.data)[array_offset(&a->indices, line)] = index;
     }
     return PYAD_OK;
 }
-PYAD_RECORD(kthvalue, kthvalue_args, 16 * pyad_numel(&a->x),
-            2 * (int64_t)sizeof(K(pair)) * a->x.shape[a->axis], 0)
+PYAD_RECORD(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
+            (int64_t)sizeof(ELEM) * (a->x.shape[a->axis] + 1), 0)
 
 #undef LESS
+#undef IS_NUMBER
+#undef NO_NUMBER
 #undef SORT_RUN
 #undef TOPK_SHORT
 #undef ELEM
