@@ -1,8 +1,10 @@
 """Threads, processes and memory."""
 
+import copy
 import gc
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -13,7 +15,7 @@ import pytest
 import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl import models, nn
-from pyautodl.backends import Array, native
+from pyautodl.backends import Array, KeptCalls, choice, native
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,6 +144,49 @@ def test_two_models_train_in_two_threads():
     assert set(first) == {0, 1}
     assert both() == first
     assert _train(5, 0) == expected[0]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_copies_of_kept_calls_are_emptied_with_the_others(copied):
+    kept = KeptCalls(2)
+    kept.keep("of the original's memory", "call")
+    twin = copied(kept)
+    if isinstance(twin, bytes):
+        twin = pickle.loads(twin)
+    assert not twin
+    twin.keep("key", "call")
+    choice.forget_calls()
+    assert not twin
+    assert not kept
+
+
+def test_calls_are_forgotten_while_others_are_kept():
+    errors = []
+
+    def keep():
+        try:
+            list(map(KeptCalls, [1] * 20_000))
+        except RuntimeError as error:
+            errors.append(error)
+
+    def forget():
+        try:
+            while threads[0].is_alive():
+                choice.forget_calls()
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=keep), threading.Thread(target=forget)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not errors
 
 
 def test_system_allocations_stay_constant_after_an_epoch():

@@ -62,7 +62,9 @@ _fallbacks: dict[tuple[str, int], tuple[str, str]] = {}
 _modules: dict[str, dict[str, Callable[..., None]]] = {}
 # what holds calls that depend on the choice: always, and while it is there itself
 _holders: list[dict[Any, Any]] = []
-_passing_holders: weakref.WeakSet[KeptCalls] = weakref.WeakSet()
+_passing_holders: weakref.WeakValueDictionary[int, KeptCalls] = (
+    weakref.WeakValueDictionary()
+)
 
 
 def chosen_backend(name: str, code: int) -> str:
@@ -220,12 +222,15 @@ class KeptCalls(dict[Any, Any]):
     """
 
     __slots__ = ("__weakref__", "_most")
-    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
-        _passing_holders.add(self)
+        _passing_holders[id(self)] = self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """A copy begins without calls, and is emptied with the others."""
+        return KeptCalls, (self._most,)
 
     def keep(self, key: Any, call: Any) -> None:
         """Keep a call."""
@@ -236,5 +241,10 @@ class KeptCalls(dict[Any, Any]):
 
 def forget_calls() -> None:
     """Something that calls depend on has changed: what was resolved before is void."""
-    for each in (*_holders, *_passing_holders):
+    for each in _holders:
         each.clear()
+    # listed at once, as other threads may add some meanwhile
+    for reference in _passing_holders.valuerefs():
+        holder = reference()
+        if holder is not None:
+            holder.clear()
