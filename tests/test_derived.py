@@ -591,6 +591,21 @@ def test_differences_are_never_the_tensor_itself() -> None:
     assert x.tolist() == [1, 2]
 
 
+def test_no_differences_are_the_input_without_what_is_put_beside_it() -> None:
+    x = ad.tensor([1.0, 4.0])
+    assert ad.diff(x, n=0, prepend=x, append=x).tolist() == [1, 4]
+    assert ad.diff(x, prepend=x[:1]).tolist() == [0, 3]
+    with pytest.raises(ValueError, match="diff: n must not be negative, got -1"):
+        ad.diff(x, n=-1)
+
+
+@pytest.mark.parametrize("name", ["diff", "trapezoid", "cumulative_trapezoid"])
+def test_a_scalar_has_no_neighbours(name: str) -> None:
+    match = rf"^{name}: expected at least one axis, got shape \(\)"
+    with pytest.raises(ShapeError, match=match):
+        getattr(ad, name)(ad.tensor(3.0))
+
+
 def test_angles_of_real_numbers_are_those_of_pytorch() -> None:
     x = ad.tensor([-0.0, 0.0, math.nan, -math.inf, 2.0])
     np.testing.assert_allclose(ad.angle(x), [0, 0, math.nan, math.pi, 0], rtol=1e-6)

@@ -846,5 +846,7 @@ def test_rrelu_draws_its_slopes_in_training_alone() -> None:
     assert nn.RReLU(inplace=True)(twin) is twin
     ad.manual_seed(1)
     np.testing.assert_array_equal(twin.numpy(), nn.RReLU()(x).detach().numpy())
+    assert F.rrelu_(twin.fill_(-2.0), 0.25, 0.75) is twin
+    assert (twin == -1).all()
     with pytest.raises(ValueError, match="rrelu: lower must not be above upper"):
         F.rrelu(x, 0.5, 0.1)

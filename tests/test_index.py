@@ -150,6 +150,15 @@ def test_one_hot_and_bincount_refuse_an_index():
         F.one_hot(ad.tensor([0, 5]), 3)
     with pytest.raises(IndexError, match="index -1 at position 0"):
         ad.bincount(ad.tensor([-1, 2]))
+    with pytest.raises(ValueError, match="bincount: minlength must not be negative"):
+        ad.bincount(ad.tensor([1]), minlength=-1)
+
+
+@pytest.mark.parametrize("weights", [[1, 2, 3], [True, False, True]])
+def test_weights_of_bincount_that_are_not_floating_become_float64(weights):
+    sums = ad.bincount(ad.tensor([0, 2, 2]), ad.tensor(weights))
+    assert sums.dtype is ad.float64
+    np.testing.assert_array_equal(sums.numpy(), np.bincount([0, 2, 2], weights))
 
 
 # ---- repeated indices add up ----

@@ -227,6 +227,13 @@ def test_options_out_of_range_are_refused(make, match: str) -> None:
         make([ad.ones(1, requires_grad=True)])
 
 
+@pytest.mark.parametrize("option", ["d", "beta2_decay", "lr"])
+@pytest.mark.parametrize("value", ["a", None])
+def test_an_option_of_adafactor_that_is_no_number(option: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"Adafactor: {option} must be a number, got"):
+        optim.Adafactor([ad.ones(1, requires_grad=True)], **{option: value})
+
+
 # ---- backends, threads, instruction sets ----
 
 KINDS = [

@@ -71,11 +71,15 @@ def diff(
         input: a tensor.
         n: how often they are taken.
         dim: the axis.
-        prepend: a tensor that is put before the input first.
+        prepend: a tensor that is put before the input first, where n is not 0.
         append: a tensor that is put after it.
 
     Shape:
         the axis is shorter by n.
+
+    Raises:
+        ShapeError: the input is a scalar.
+        ValueError: n is negative.
 
     Example:
         >>> import pyautodl as ad
@@ -84,16 +88,27 @@ def diff(
     """
     if _numpy:
         return by_numpy_names(diff, locals())
+    axis = _axis_with_neighbours("diff", input, dim)
+    n = integer("diff", "n", n)
+    if n < 0:
+        raise ValueError(f"diff: n must not be negative, got {n}")
+    if not n:
+        return input.clone()
     parts = [each for each in (prepend, input, append) if each is not None]
     x = cat(parts, dim) if len(parts) > 1 else input
-    axis = normalize_axis("diff", dim, x.ndim, x.shape)
     # none are left after as many steps as there are elements
-    for _ in range(min(integer("diff", "n", n), x.shape[axis])):
+    for _ in range(min(n, x.shape[axis])):
         size = max(x.shape[axis] - 1, 0)
         start = min(1, x.shape[axis])
         after, before = x.narrow(axis, start, size), x.narrow(axis, 0, size)
         x = after - before if x.dtype.name != "bool" else after ^ before
     return x.clone() if x is input else x
+
+
+def _axis_with_neighbours(name: str, x: Tensor, dim: int) -> int:
+    if not x.ndim:
+        raise ShapeError(f"{name}: expected at least one axis, got shape ()")
+    return normalize_axis(name, dim, x.ndim, x.shape)
 
 
 @explained
@@ -108,15 +123,18 @@ def trapezoid(
         dx: how far apart they are, without x.
         dim: the axis.
 
+    Raises:
+        ShapeError: y is a scalar.
+
     Example:
         >>> import pyautodl as ad
         >>> ad.trapezoid(ad.tensor([1.0, 2.0, 3.0]))
         tensor(4.)
     """
-    if x is not None or not y.ndim:
+    if x is not None:
         return _areas("trapezoid", y, x, dx, dim).sum(dim)
     y = as_floating("trapezoid", y)
-    axis = normalize_axis("trapezoid", dim, y.ndim, y.shape)
+    axis = _axis_with_neighbours("trapezoid", y, dim)
     n = y.shape[axis]
     if n < 2:
         return y.narrow(axis, 0, 0).sum(axis)
@@ -151,7 +169,7 @@ def cumulative_trapezoid(
 def _areas(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
     """Those between neighbours along an axis."""
     y = as_floating(name, y)
-    axis = normalize_axis(name, dim, y.ndim, y.shape)
+    axis = _axis_with_neighbours(name, y, dim)
     n = max(y.shape[axis] - 1, 0)
     heights = (y.narrow(axis, min(1, y.shape[axis]), n) + y.narrow(axis, 0, n)) / 2
     if x is None:

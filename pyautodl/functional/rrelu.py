@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pyautodl.functional.eltwise.activation import leaky_relu
+from pyautodl.functional.eltwise.activation import _in_place, leaky_relu
 from pyautodl.functional.eltwise.compare import gt, where
 from pyautodl.functional.random import rand_like
 from pyautodl.tensor import Tensor, explained
 
-__all__ = ["rrelu"]
+__all__ = ["rrelu", "rrelu_"]
 
 
 @explained
@@ -47,3 +47,6 @@ def rrelu(
     slopes = lower + (upper - lower) * rand_like(input)
     factors = where(gt(input, 0.0), 1.0, slopes)
     return input.mul_(factors) if inplace else input * factors
+
+
+rrelu_ = _in_place(rrelu)

@@ -149,7 +149,7 @@ from pyautodl.functional.reduce import (
     normalize,
     pairwise_distance,
 )
-from pyautodl.functional.rrelu import rrelu
+from pyautodl.functional.rrelu import rrelu, rrelu_
 from pyautodl.functional.softmax import (
     log_softmax,
     masked_softmax,
@@ -259,6 +259,7 @@ __all__ = [
     "relu_",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
     "selu_",

@@ -8,7 +8,12 @@ from typing import Any
 from pyautodl.autograd.grad_mode import enable_grad, no_grad
 from pyautodl.backends import Array
 from pyautodl.functional.limits import finfo
-from pyautodl.optim.optimizer import Optimizer, ParamGroup, check_not_negative
+from pyautodl.optim.optimizer import (
+    Optimizer,
+    ParamGroup,
+    check_are_numbers,
+    check_not_negative,
+)
 from pyautodl.tensor import Tensor
 
 __all__ = ["Adafactor"]
@@ -33,6 +38,7 @@ class Adafactor(Optimizer):
 
     Raises:
         ValueError: an option is out of range.
+        TypeError: an option is no number.
 
     Example:
         >>> import pyautodl as ad
@@ -64,6 +70,7 @@ class Adafactor(Optimizer):
             raise ValueError(f"Adafactor: eps must be two numbers, got {eps!r}")
         first = 0.0 if eps[0] is None else eps[0]
         check_not_negative("Adafactor", **{"eps[0]": first, "eps[1]": eps[1]})
+        check_are_numbers("Adafactor", beta2_decay=beta2_decay, d=d)
         if not beta2_decay <= 0:
             raise ValueError(
                 f"Adafactor: beta2_decay must not be above 0, got {beta2_decay}"

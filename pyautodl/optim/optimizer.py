@@ -711,11 +711,17 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def check_not_negative(name: str, **options: float) -> None:
-    """Raise for an option that is no number, or below 0."""
+def check_are_numbers(name: str, **options: float) -> None:
+    """Raise for an option that is no number."""
     for option, value in options.items():
         if isinstance(value, (str, tuple, list)) or value is None:
             raise TypeError(f"{name}: {option} must be a number, got {value!r}")
+
+
+def check_not_negative(name: str, **options: float) -> None:
+    """Raise for an option that is no number, or below 0."""
+    check_are_numbers(name, **options)
+    for option, value in options.items():
         if not value >= 0:
             raise ValueError(f"{name}: {option} must not be negative, got {value}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.backends.dtypes import int64
+from pyautodl.backends.dtypes import FLOATING, float64, int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index, expanded
@@ -123,11 +123,13 @@ def bincount(
 
     Args:
         input: a line of integers that are not negative.
-        weights: a number for each; they count instead of 1.
+        weights: a number for each; they count instead of 1. Of integers and bools the sums
+            are float64, as in PyTorch and NumPy.
         minlength: the least length of the result.
 
     Raises:
         IndexError: there is a negative integer.
+        ValueError: minlength is negative.
 
     Example:
         >>> import pyautodl as ad
@@ -138,9 +140,12 @@ def bincount(
     if index.ndim != 1:
         raise ShapeError(f"bincount: expected a line, got shape {tuple(index.shape)}")
     least = integer("bincount", "minlength", minlength)
+    if least < 0:
+        raise ValueError(f"bincount: minlength must not be negative, got {least}")
     size = max(int(index.max()) + 1 if index.numel() else 0, least)
     if weights is None:
         terms = expanded(constant(1, int64), index._array.shape)
     else:
-        terms = weights
+        kind = weights.dtype
+        terms = weights if kind.category == FLOATING else weights.to(float64)
     return apply(INDEX_ADD, zeros(size, dtype=terms.dtype), index, terms, dim=0)
