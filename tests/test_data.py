@@ -749,3 +749,11 @@ def test_samples_that_are_named_tuples_stay_such() -> None:
 def test_samples_of_several_kinds_are_named(samples, message) -> None:
     with pytest.raises(TypeError, match=f"default_collate: .*{message}"):
         list(DataLoader(samples, batch_size=2))
+
+
+def test_a_dataset_in_place_of_its_tensors_is_refused():
+    whole = TensorDataset(ad.rand(8, 2), ad.arange(8))
+    with pytest.raises(
+        TypeError, match=r"got a TensorDataset; likely fix: the tensors"
+    ):
+        train_validation_test_split(whole)

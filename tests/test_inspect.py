@@ -341,3 +341,43 @@ def test_a_diagnosis_leaves_all_as_it_was():
     assert model[3].bias.grad is None
     assert not model.training
     assert not any(each._forward_hooks for each in model.modules())
+
+
+class _Hiding(nn.Module):
+    def __init__(self, kept):
+        super().__init__()
+        self.kept = kept
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.last(x)
+
+
+@pytest.mark.parametrize(
+    ("kept", "kind", "fix"),
+    [
+        ([nn.Linear(3, 3)], "list", "nn.ModuleList"),
+        ((nn.Linear(3, 3),), "tuple", "nn.ModuleList"),
+        ({"first": nn.Linear(3, 3)}, "dict", "nn.ModuleDict"),
+    ],
+)
+def test_layers_in_a_plain_container_are_found(kept, kind, fix):
+    model = nn.Sequential(_Hiding(kept))
+    (said,) = inspect.diagnose(
+        model, "cross_entropy", ad.randn(4, 3), [0, 1] * 2
+    ).findings
+    assert f"the layers in '0.kept', a {kind}, are unknown to the model" in said
+    assert said.endswith(f"likely fix: {fix}")
+
+
+def test_containers_of_what_does_not_learn_or_is_known_are_no_finding():
+    model = _Hiding([nn.ReLU(), 3])
+    model.also = [model.last]
+    assert not _said(model, data=(ad.randn(4, 3), [0, 1] * 2)).findings
+
+
+def test_a_summary_without_inputs_says_what_it_needs():
+    with pytest.raises(
+        TypeError, match=r"Linear takes input, got no inputs; likely fix"
+    ):
+        inspect.summary(nn.Linear(2, 1))

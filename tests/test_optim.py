@@ -1075,3 +1075,10 @@ def test_the_norm_does_not_depend_on_threads() -> None:
         with native.exact_threads(threads, uneven=threads > 2):
             norms.add(nn.utils.get_total_norm(w.grad).item())
     assert len(norms) == 1
+
+
+def test_parameters_that_are_not_called_are_named():
+    with pytest.raises(
+        TypeError, match=r"got the method parameters; .* parameters\(\)$"
+    ):
+        ad.optim.Adam(nn.Linear(1, 1).parameters)

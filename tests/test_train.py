@@ -1120,3 +1120,26 @@ def test_batches_are_tuples():
     samples = [{"x": a, "y": b} for a, b in zip(x, y, strict=True)]
     with pytest.raises(TypeError, match=r"expected batches .* got a dict; likely"):
         _trainer(_classifier()).fit(DataLoader(samples, batch_size=2), progress=False)
+
+
+def test_a_schedule_that_is_none_is_refused_before_the_first_epoch():
+    x = ad.rand(8, 2)
+    trainer = Trainer(nn.Linear(2, 2), "mean_squared_error", "adam")
+    with pytest.raises(
+        TypeError, match=r"Schedule: expected a schedule .* got 'cosine'"
+    ):
+        trainer.fit((x, x), scheduler="cosine", progress=False)
+    assert trainer.epoch == 0
+
+
+def test_a_forward_without_return_is_named():
+    class Silent(nn.Linear):
+        def forward(self, x):
+            super().forward(x)
+
+    x = ad.rand(8, 2)
+    trainer = Trainer(Silent(2, 2), "mean_squared_error", "adam")
+    with pytest.raises(
+        TypeError, match=r"likely fix: a return at the end .* forward\(\)"
+    ):
+        trainer.fit((x, x), progress=False)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends.dtypes import int64
-from pyautodl.data.dataset import Subset, TensorDataset
+from pyautodl.data.dataset import Dataset, Subset, TensorDataset
 from pyautodl.data.sampler import permutation
 from pyautodl.errors import ShapeError, warn
 from pyautodl.functional.creation import as_tensor, tensor
@@ -55,6 +55,7 @@ def train_validation_test_split(
         seed: decides the shuffling.
 
     Raises:
+        TypeError: a dataset is given, not what it is made of.
         ShapeError: the first sizes differ.
         ValueError: the shares do not leave a training part, a class has too few samples to
             stratify, no group fits into a part, or the mode lacks its argument.
@@ -66,6 +67,12 @@ def train_validation_test_split(
         >>> [len(part) for part in train_validation_test_split(x, y)]
         [14, 2, 4]
     """
+    for each in arrays:
+        if isinstance(each, Dataset):
+            raise TypeError(
+                f"split: expected tensors or arrays, got a {type(each).__name__}; likely fix: "
+                "the tensors it is made of, or data.random_split"
+            )
     tensors = [as_tensor(each) for each in arrays]
     n = len(tensors[0]) if tensors else 0
     if any(len(each) != n for each in tensors):

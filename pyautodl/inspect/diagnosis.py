@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyautodl import nn
@@ -100,11 +100,12 @@ def diagnose(model: Any, loss: Any, inputs: Any, target: Any) -> Diagnosis:
     """Run one step of training without its last part, and tell what hinders learning.
 
     It finds: a loss or gradient that is not finite; parameters that are frozen, that no
-    gradient reaches, or all of whose gradients are 0; gradients that vanish or explode on
-    their way to the first layers; dead units and flat activations; an output that does not
-    depend on the input; inputs on a wide scale. The model, its gradients and the random
-    numbers stay as they were. Nothing found on one batch is no proof: look at a new model,
-    and again after some epochs.
+    gradient reaches, or all of whose gradients are 0; layers in a plain list or dict, which
+    the model does not know; gradients that vanish or explode on their way to the first
+    layers; dead units and flat activations; an output that does not depend on the input;
+    inputs on a wide scale. The model, its gradients and the random numbers stay as they
+    were. Nothing found on one batch is no proof: look at a new model, and again after some
+    epochs.
 
     Args:
         model: an `nn.Module`.
@@ -146,7 +147,7 @@ def diagnose(model: Any, loss: Any, inputs: Any, target: Any) -> Diagnosis:
     model.train()
     try:
         with kept_state(model):
-            return _one_step(
+            found = _one_step(
                 model, checks.Loss.of(loss), batch, as_tensor(target), seen
             )
     finally:
@@ -154,6 +155,7 @@ def diagnose(model: Any, loss: Any, inputs: Any, target: Any) -> Diagnosis:
             handle.remove()
         for module, before in training:
             module.training = before
+    return replace(found, findings=(*found.findings, *_about_hidden(model)))
 
 
 def _one_step(
@@ -306,6 +308,30 @@ def _about_parameters(model: Any, slopes: dict[str, Any]) -> list[str]:
         for names, text in groups
         if names
     ]
+
+
+def _about_hidden(model: Any) -> list[str]:
+    """Layers that attributes of a plain container hold: no optimizer gets their weights."""
+    known = set(map(id, model.modules()))
+    findings = []
+    for path, module in model.named_modules():
+        for name, kept in vars(module).items():
+            # underscored ones are the module's own books, and what others keep on purpose
+            if name.startswith("_") or not isinstance(kept, (list, tuple, dict)):
+                continue
+            inner = kept.values() if isinstance(kept, dict) else kept
+            if any(_learns(each) and id(each) not in known for each in inner):
+                fix = "nn.ModuleDict" if isinstance(kept, dict) else "nn.ModuleList"
+                findings.append(
+                    f"the layers in {_name(f'{path}.{name}' if path else name)}, a "
+                    f"{type(kept).__name__}, are unknown to the model, so that no optimizer "
+                    f"gets their parameters; likely fix: {fix}"
+                )
+    return findings
+
+
+def _learns(module: Any) -> bool:
+    return isinstance(module, nn.Module) and any(True for _ in module.parameters())
 
 
 def _name(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +105,7 @@ def summary(model: Any, *inputs: Any) -> Summary:
             in the element type of the parameters.
 
     Raises:
+        TypeError: no inputs are given, and the model takes some.
         RuntimeError: a profile is recording.
 
     Example:
@@ -117,6 +120,12 @@ def summary(model: Any, *inputs: Any) -> Summary:
         -----  ------  ------  ----------  -------------  ------
         23 parameters; 144 multiply-adds; outputs 256 B
     """
+    if not inputs and (needed := _required(model.forward)):
+        raise TypeError(
+            f"summary: {type(model).__name__} takes {', '.join(needed)}, got no inputs; "
+            "likely fix: tensors or shapes, batch axis and all, as in "
+            "summary(model, (1, 3, 32, 32))"
+        )
     dtype = next((each.dtype for each in model.parameters()), None)
     given = [
         zeros(each, dtype=dtype) if isinstance(each, tuple) else each for each in inputs
@@ -157,6 +166,16 @@ def summary(model: Any, *inputs: Any) -> Summary:
         sum(each.numel() for each in whole),
         sum(each.numel() for each in whole if each.requires_grad),
     )
+
+
+def _required(forward: Callable[..., Any]) -> list[str]:
+    """The names of the arguments that stand in places and have no default."""
+    return [
+        each.name
+        for each in inspect.signature(forward).parameters.values()
+        if each.default is each.empty
+        and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
 
 
 def _is_shown(module: Any) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from inspect import ismethod
 from operator import is_
 from typing import Any, ClassVar
 
@@ -195,6 +196,11 @@ class Optimizer:
             raise TypeError(
                 "params: expected an iterable of tensors or dicts, got a "
                 f"{type(params).__name__}; likely fix: model.parameters()"
+            )
+        if ismethod(params):
+            raise TypeError(
+                "params: expected an iterable of tensors or dicts, got the method "
+                f"{params.__name__}; likely fix: call it: {params.__name__}()"
             )
         groups = list(params)
         if not groups:

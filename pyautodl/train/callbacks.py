@@ -206,6 +206,7 @@ class Schedule(Callback):
         monitor: the figure that ReduceLROnPlateau is given; default as EarlyStopping's.
 
     Raises:
+        TypeError: the scheduler can't be moved on: it has no `step`.
         ValueError: from `fit`, before its first epoch: the schedule is over another
             optimizer than the trainer's, or there is no such figure.
 
@@ -221,6 +222,12 @@ class Schedule(Callback):
     def __init__(
         self, scheduler: Any, per_batch: bool | None = None, monitor: str | None = None
     ) -> None:
+        if not callable(getattr(scheduler, "step", None)):
+            raise TypeError(
+                "Schedule: expected a schedule of optim.lr_scheduler, got "
+                f"{scheduler!r}; likely fix: optim.lr_scheduler.CosineAnnealingLR("
+                "optimizer, T_max=epochs) or another of them"
+            )
         self.scheduler = scheduler
         if per_batch is None:
             per_batch = getattr(scheduler, "per_batch", False)

@@ -261,10 +261,12 @@ def fit_target(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
         TypeError: the output is no tensor, which the loss takes.
     """
     if loss.kind and not isinstance(output, Tensor):
+        fix = "a loss function of your own, which takes what it needs of that"
+        if output is None:
+            fix = "a return at the end of the model's forward()"
         raise TypeError(
             f"Trainer: the model gives a {type(output).__name__}, the loss "
-            f"{_name_of(loss.function)} takes a tensor; likely fix: a loss function of your "
-            "own, which takes what it needs of that"
+            f"{_name_of(loss.function)} takes a tensor; likely fix: {fix}"
         )
     if loss.kind in ("classes", "probabilities", "dice"):
         return _fit_classes(loss, output, target)
