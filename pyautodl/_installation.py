@@ -31,6 +31,14 @@ def compiled_copy(package: Path = PACKAGE) -> Path | None:
 
 def absence(error: ImportError, package: Path = PACKAGE) -> str:
     """Why the compiled kernels are absent, and what brings them."""
+    if not isinstance(error, ModuleNotFoundError) and any(package.glob("_native*")):
+        fix = "install again"
+        if is_source(package):
+            fix = (
+                "rm -r build, if it was built with other PYAUTODL_BUILD_ISAS, then python "
+                "setup.py build_ext --inplace"
+            )
+        return f"the compiled extension does not load ({error}); likely fix: {fix}"
     if not is_source(package):
         return (
             f"the compiled extension is absent ({error}); install with a C compiler and "

@@ -301,9 +301,10 @@ def _planes(row: Any) -> np.ndarray[Any, Any]:
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in (1, 3):
+        fix = "; likely fix: image_grid([images])" if images.ndim == 2 else ""
         raise ShapeError(
             "image_grid: expected images (n, h, w), (n, 1, h, w) or (n, 3, h, w) for each "
-            f"row, got {_ndarray(row).shape}"
+            f"row, got {_ndarray(row).shape}{fix}"
         )
     shape = (len(images), 3, *images.shape[2:])
     return np.moveaxis(np.broadcast_to(images, shape), 1, -1).astype(np.float64)

@@ -332,6 +332,19 @@ def test_unbuilt_sources_name_the_installed_copy(tmp_path, monkeypatch):
     assert _installation.absence_matters(error, source)
 
 
+def test_an_extension_that_does_not_load_is_not_called_absent(tmp_path):
+    package = tmp_path / "pyautodl"
+    package.mkdir()
+    (package / "_native.abi3.so").touch()
+    error = ImportError("undefined symbol: pyad_table_avx2", name="pyautodl._native")
+    text = _installation.absence(error, package)
+    assert text.startswith("the compiled extension does not load (undefined symbol")
+    assert text.endswith("likely fix: install again")
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "kernels.def").touch()
+    assert "rm -r build, if it was" in _installation.absence(error, package)
+
+
 def test_an_install_without_kernels_was_meant_so(tmp_path):
     absent = ModuleNotFoundError("none", name="pyautodl._native")
     assert not _installation.absence_matters(absent, tmp_path)

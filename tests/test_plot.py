@@ -115,3 +115,8 @@ def test_pixels_that_are_not_finite_stand_out():
 def test_what_is_no_row_of_images_is_refused(shape):
     with pytest.raises(ShapeError, match="image_grid: expected images"):
         plot.image_grid([np.zeros(shape)])
+
+
+def test_images_that_are_no_row_are_told_to_be_one():
+    with pytest.raises(ShapeError, match=r"got \(4, 5\); likely fix: image_grid\(\[im"):
+        plot.image_grid(ad.zeros(3, 4, 5))
