@@ -47,8 +47,10 @@
 /* panels that one row meets at once: the sums of one are too few to keep the processor busy */
 #define RNN_TOGETHER 4
 
-/* sequences of a single step whose sums are dot products with the weights as they lie */
+/* sequences of a single step whose sums are products with the weights as they lie */
 #define RNN_ONCE 4
+/* rows of those sums are counted from the first sequence on, where each block has to begin */
+_Static_assert(RNN_ONCE <= RNN_ROWS && RNN_ONCE < 2 * RNN_ROWS_FOR_THREAD, "one block of sequences");
 
 #include "rnn/sequences_tpl.h"
 #include "rnn/forward_tpl.h"

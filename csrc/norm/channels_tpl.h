@@ -40,9 +40,9 @@ static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
 /* ---- sums ---- */
 
 /* s[j] += x - shift, q[j] += (x - shift)^2 */
-static MOVES_SHARED void K(sum_moments_of)(const REAL *restrict x, const REAL *restrict shift, int64_t begin,
-                           int64_t end, int64_t c, int far, double *restrict s,
-                           double *restrict q) {
+static MOVES_SHARED void K(sum_moments_of)(const REAL *restrict x, const REAL *restrict shift,
+                                           int64_t begin, int64_t end, int64_t c, int far,
+                                           double *restrict s, double *restrict q) {
     int64_t r = begin;
     for (; r + 4 <= end; r += 4) {
         const REAL *p0 = x + r * c, *p1 = p0 + c, *p2 = p1 + c, *p3 = p2 + c;
@@ -91,8 +91,9 @@ static void K(sum_moments)(const REAL *x, const REAL *shift, int64_t begin, int6
 
 /* s[j] += g, q[j] += g * (x - mean) */
 static MOVES_SHARED void K(sum_slopes_of)(const REAL *restrict g, const REAL *restrict x,
-                          const double *restrict mean, int64_t begin, int64_t end, int64_t c,
-                          int far, double *restrict s, double *restrict q) {
+                                          const double *restrict mean, int64_t begin, int64_t end,
+                                          int64_t c, int far, double *restrict s,
+                                          double *restrict q) {
     int64_t r = begin;
     for (; r + 4 <= end; r += 4) {
         const REAL *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
@@ -143,9 +144,10 @@ static void K(sum_slopes)(const REAL *g, const REAL *x, const double *mean, int6
 
 /* ---- applying: y = max((x - mean) * scale + offset, low), for each channel ---- */
 
-static MOVES_SHARED void K(apply_rows_of)(const REAL *restrict x, REAL *restrict y, int64_t begin, int64_t end,
-                          int64_t c, const REAL *restrict mean, const REAL *restrict scale,
-                          const REAL *restrict offset, REAL low, int64_t ahead) {
+static MOVES_SHARED void K(apply_rows_of)(const REAL *restrict x, REAL *restrict y, int64_t begin,
+                                          int64_t end, int64_t c, const REAL *restrict mean,
+                                          const REAL *restrict scale, const REAL *restrict offset,
+                                          REAL low, int64_t ahead) {
     const vec least = v_set1(low);
     for (int64_t r = begin; r < end; r++) {
         const REAL *p = x + r * c;
@@ -181,9 +183,10 @@ static void K(apply_rows)(const REAL *x, REAL *y, int64_t begin, int64_t end, in
 
 /* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
  * computes it, to the bit */
-static MOVES_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x, REAL *restrict out,
-                         int64_t rows, int64_t c, const REAL *restrict mean,
-                         const REAL *restrict scale, const REAL *restrict offset, int far) {
+static MOVES_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x,
+                                         REAL *restrict out, int64_t rows, int64_t c,
+                                         const REAL *restrict mean, const REAL *restrict scale,
+                                         const REAL *restrict offset, int far) {
     const vec zero = {0};
     int64_t r = 0, whole = c / VL * VL;
     for (; r + 4 <= rows; r += 4) {
@@ -227,11 +230,12 @@ static void K(gate_rows)(const REAL *g, const REAL *x, REAL *out, int64_t rows, 
 
 /* dx = g * scale + (x - mean) * slope + offset, without slope g * scale alone, whatever x is; with
  * `gate`, g counts as in gate_rows, whose offset that is */
-static MOVES_SHARED void K(apply_slopes_of)(const REAL *restrict g, const REAL *restrict x, REAL *restrict dx,
-                            int64_t begin, int64_t end, int64_t c, const REAL *restrict mean,
-                            const REAL *restrict scale, const REAL *restrict slope,
-                            const REAL *restrict offset, const REAL *restrict gate,
-                            int64_t ahead) {
+static MOVES_SHARED void K(apply_slopes_of)(const REAL *restrict g, const REAL *restrict x,
+                                            REAL *restrict dx, int64_t begin, int64_t end,
+                                            int64_t c, const REAL *restrict mean,
+                                            const REAL *restrict scale, const REAL *restrict slope,
+                                            const REAL *restrict offset, const REAL *restrict gate,
+                                            int64_t ahead) {
     const vec zero = {0};
     for (int64_t r = begin; r < end; r++) {
         const REAL *gr = g + r * c, *xr = x + r * c;

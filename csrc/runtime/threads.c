@@ -80,6 +80,8 @@ typedef struct {
     _Alignas(PYAD_LINE_BYTES) _Atomic uint64_t turn; /* which of its blocks others may take */
 } worker;
 
+_Static_assert(offsetof(worker, mailbox) == PYAD_LINE_BYTES, "what a worker waits for is one line");
+
 static struct {
     atomic_flag held;
     int64_t runs;    /* so far */
@@ -446,6 +448,8 @@ static void run_left_parts(int64_t nth, int64_t number) {
         end_part();
     }
 }
+
+/* A part's own memory, behind the team's. */
 static char *scratch_of(const pyad_task *k, int64_t ith) {
     return k->memory == NULL ? NULL : k->memory + k->shared + ith * k->scratch;
 }
