@@ -72,6 +72,8 @@ SMALLER = {
         if X86
     },
 }
+# which instruction sets were built: where others are, what names them is compiled anew
+CHOSEN = "build/instruction-sets"
 RUNTIME = [
     f"csrc/runtime/{name}.c"
     for name in ("run", "cpu", "threads", "shares", "memory", "quota")
@@ -89,6 +91,8 @@ def included(*sources: str) -> list[str]:
         if path in found:
             continue
         found.add(path)
+        if path == ROOT / CHOSEN:  # written later, and includes nothing
+            continue
         for name in INCLUDE.findall(path.read_text()):
             beside = path.parent / name
             waiting.append(beside if beside.is_file() else ROOT / "csrc" / name)
@@ -135,6 +139,10 @@ class BuildLibraries(build_clib):
 
     def build_libraries(self, libraries):
         """Build each library in a thread and a folder of its own."""
+        chosen, text = ROOT / CHOSEN, " ".join(ISAS)
+        if not chosen.is_file() or chosen.read_text() != text:
+            chosen.parent.mkdir(exist_ok=True)
+            chosen.write_text(text)
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             list(executor.map(self.build_one, libraries))
 
@@ -186,7 +194,7 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
     arguments = {
         # linked in this order: the runtime refers to the tables
         "libraries": [
-            library("pyad_runtime", RUNTIME, [], [VERSION_FILE], macros),
+            library("pyad_runtime", RUNTIME, [], [VERSION_FILE, CHOSEN], macros),
             *kernels,
             # called by kernels, on single numbers
             library(
