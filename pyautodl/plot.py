@@ -186,7 +186,8 @@ def confusion_matrix(
     if values.shape != (len(classes), len(classes)):
         raise ShapeError(
             f"confusion_matrix: expected counts ({len(classes)}, {len(classes)}) for "
-            f"{len(classes)} classes, got {values.shape}"
+            f"{len(classes)} classes, got {values.shape}; of labels, whole numbers below "
+            "c, they are bincount(true * c + predicted, minlength=c * c).reshape(c, c)"
         )
     width = min(max(4.8, 0.36 * len(classes)), 12.0)
     figure = _figure(width + 0.9, width)

@@ -216,6 +216,8 @@ def test_a_gradient_that_is_no_number_shows_after_rprop() -> None:
         (lambda w: optim.Adafactor(w, eps=(None, -1)), r"Adafactor: eps\[1\] must not"),
         (lambda w: optim.Adafactor(w, eps=1e-3), "Adafactor: eps must be two numbers"),
         (lambda w: optim.Rprop(w, lr=-1), "Rprop: lr must not be negative"),
+        (lambda w: optim.SGD(w, lr=math.nan), "SGD: lr must not be .* NaN, got nan"),
+        (lambda w: optim.Adam(w, lr=math.nan), "Adam: lr must not be .* NaN, got nan"),
         (lambda w: optim.Rprop(w, etas=(0.5, 1.0)), "Rprop: etas must be"),
         (lambda w: optim.Rprop(w, etas=(0.5,)), "Rprop: etas must be"),
         (lambda w: optim.Rprop(w, step_sizes=(2, 1)), "Rprop: step_sizes must be"),

@@ -72,6 +72,8 @@ def _apart(boxes, axis):
 def test_a_confusion_matrix_has_a_row_and_a_column_for_each_class():
     with pytest.raises(ShapeError, match=r"expected counts \(2, 2\) .* got \(3, 3\)"):
         plot.confusion_matrix(np.zeros((3, 3)), ["a", "b"])
+    with pytest.raises(ShapeError, match=r"got \(5,\); of labels, .* bincount\(true"):
+        plot.confusion_matrix(np.zeros(5), ["a", "b"])
 
 
 def _colours(figure):

@@ -288,6 +288,8 @@ def _draw_classes(
     ]
     titles = [f"{truth[i]} read as {found[i]}" for i in shown]
     above = f"mistakes: {len(wrong)} of {len(truth)}, the surest first"
+    if len(shown) < len(wrong):
+        above += f" {len(shown)}"
     if not wrong:
         above = "no mistakes; some of the digits"
     out.write(

@@ -56,11 +56,13 @@ class Normalizer:
             else squares.mean()
         )
         std = variance.sqrt()
-        # of a constant rounding may leave some
+        # of a constant rounding may leave some, and may miss its mean
         axes = () if self.dim is None else self.dim
         keep = self.dim is not None
-        same = values.amax(axes, keepdim=keep) == values.amin(axes, keepdim=keep)
-        self.mean, self.std = mean, where(same | (std == 0), 1.0, std)
+        low = values.amin(axes, keepdim=keep)
+        same = values.amax(axes, keepdim=keep) == low
+        self.mean = where(same, low, mean)
+        self.std = where(same | (std == 0), 1.0, std)
         return self
 
     def __call__(self, x: Any) -> Tensor:

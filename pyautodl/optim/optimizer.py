@@ -729,7 +729,9 @@ def check_not_negative(name: str, **options: float) -> None:
     check_are_numbers(name, **options)
     for option, value in options.items():
         if not value >= 0:
-            raise ValueError(f"{name}: {option} must not be negative, got {value}")
+            raise ValueError(
+                f"{name}: {option} must not be negative or NaN, got {value}"
+            )
 
 
 def check_betas(name: str, betas: Sequence[float]) -> None:

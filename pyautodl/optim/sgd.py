@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.optim.optimizer import Optimizer, ParamGroup
+from pyautodl.optim.optimizer import Optimizer, ParamGroup, check_not_negative
 
 __all__ = ["SGD"]
 
@@ -60,13 +60,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        for name, value in (
-            ("lr", lr),
-            ("momentum", momentum),
-            ("weight_decay", weight_decay),
-        ):
-            if not value >= 0:
-                raise ValueError(f"SGD: {name} must not be negative, got {value}")
+        check_not_negative("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("SGD: nesterov needs a momentum and zero dampening")
         defaults = {
