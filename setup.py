@@ -91,8 +91,6 @@ def included(*sources: str) -> list[str]:
         if path in found:
             continue
         found.add(path)
-        if path == ROOT / CHOSEN:  # written later, and includes nothing
-            continue
         for name in INCLUDE.findall(path.read_text()):
             beside = path.parent / name
             waiting.append(beside if beside.is_file() else ROOT / "csrc" / name)
@@ -105,11 +103,15 @@ def library(
     flags: list[str],
     others: list[str],
     macros: dict[str, str],
+    written: tuple[str, ...] = (),
 ) -> tuple[str, dict]:
-    """One static library as build_clib wants it; `others`: what only macros name."""
+    """One static library as build_clib wants it.
+
+    `others`: what only macros name; `written`: what it depends on, but the build writes.
+    """
     return name, {
         "sources": sources,
-        "obj_deps": {"": [*included(*sources, *others), "setup.py"]},
+        "obj_deps": {"": [*included(*sources, *others), "setup.py", *written]},
         "include_dirs": ["csrc"],
         "cflags": CFLAGS + flags,
         "macros": list(macros.items()),
@@ -159,6 +161,9 @@ class BuildExtension(build_ext):
     def run(self):
         """Build the static libraries, then the extension that links them."""
         self.run_command("build_clib")
+        for extension in self.extensions:
+            if extension.name == "pyautodl._native":
+                extension.depends.append(CHOSEN)
         if sys.platform == "linux" and not (self.inplace or self.editable_mode):
             # the names of functions, for profilers, would be a fiftieth of the wheel
             for extension in self.extensions:
@@ -194,7 +199,7 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
     arguments = {
         # linked in this order: the runtime refers to the tables
         "libraries": [
-            library("pyad_runtime", RUNTIME, [], [VERSION_FILE, CHOSEN], macros),
+            library("pyad_runtime", RUNTIME, [], [VERSION_FILE], macros, (CHOSEN,)),
             *kernels,
             # called by kernels, on single numbers
             library(

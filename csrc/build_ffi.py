@@ -22,7 +22,7 @@ ffibuilder.set_source(
     "pyautodl._native",
     '#include "core.h"',
     include_dirs=[str(HERE)],
-    depends=[*SOURCES, "pyautodl/_version.py", "build/instruction-sets"],
+    depends=[*SOURCES, "pyautodl/_version.py"],
     define_macros=[("Py_LIMITED_API", "0x030b0000")],
     extra_compile_args=[] if sys.platform == "win32" else ["-std=c11", "-O2", "-g0"],
     extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
