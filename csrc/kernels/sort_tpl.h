@@ -219,7 +219,7 @@ static int K(kthvalue)(const void *args, const team *t) {
     return PYAD_OK;
 }
 PYAD_RECORD(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
-            (int64_t)sizeof(ELEM) * (a->x.shape[a->axis] + 1), 0)
+            (int64_t)sizeof(ELEM) * a->x.shape[a->axis], 0)
 
 #undef LESS
 #undef IS_NUMBER
