@@ -117,6 +117,7 @@ _LATER_NAMES = {
     "set_float32_matmul_precision": "pyautodl.determinism",
     "show_config": "pyautodl.config",
     "use_deterministic_algorithms": "pyautodl.determinism",
+    "vmap": "pyautodl.func",
 }
 
 

@@ -16,6 +16,7 @@ import pyautodl.audio
 import pyautodl.data
 import pyautodl.distributions
 import pyautodl.fft
+import pyautodl.func
 import pyautodl.inspect
 import pyautodl.linalg
 import pyautodl.models
@@ -70,6 +71,7 @@ PUBLIC = {
     "audio.functional": pyautodl.audio.functional,
     "audio.transforms": pyautodl.audio.transforms,
     "fft": pyautodl.fft,
+    "func": pyautodl.func,
     "linalg": pyautodl.linalg,
     "plot": pyautodl.plot,
     "inspect": pyautodl.inspect,
