@@ -65,6 +65,7 @@ ONE, TWO = _normal(3, 4), _normal(3, 4, 1)[:, :, 0]
 # name -> (constructor arguments, inputs) or several of them
 CASES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {
     "Linear": [((8, 3), (VECTOR,)), ((8, 3, False), (VECTOR,))],
+    "LazyLinear": [((3,), (VECTOR,)), ((3, False), (VECTOR,))],
     "Bilinear": [((4, 4, 2), (ONE, TWO))],
     "Threshold": [((0.1, 20.0), (VECTOR,))],
     "GLU": [((), (VECTOR,))],
@@ -130,6 +131,10 @@ for _name in ("AlphaDropout", "Dropout", "FeatureAlphaDropout"):
     CASES[_name] = [((0.4,), (VECTOR,))]
 for _name, _x in (("1d", SEQUENCE), ("2d", IMAGE), ("3d", VOLUME)):
     CASES[f"Dropout{_name}"] = [((0.4,), (_x,))]
+    CASES[f"LazyConv{_name}"] = [((2, 2), (_x,)), ((2, 2, 1, 1), (_x,))]
+    CASES[f"LazyConvTranspose{_name}"] = [((2, 2, 2), (_x,))]
+    CASES[f"LazyBatchNorm{_name}"] = [((), (_x,)), ((1e-5, 0.1, False), (_x,))]
+    CASES[f"LazyInstanceNorm{_name}"] = [((1e-5, 0.1, True), (_x,))]
     for _kind in ("Max", "Avg"):
         CASES[f"{_kind}Pool{_name}"] = [((2,), (_x,)), ((2, 1, 1), (_x,))]
         CASES[f"Adaptive{_kind}Pool{_name}"] = [((2,), (_x,))]
@@ -183,6 +188,15 @@ def _layers() -> list[str]:
     return [name for name in found if name not in CONTAINERS]
 
 
+def _made(kind: Any, arguments: Any, inputs: tuple[Any, ...]) -> nn.Module:
+    """A layer; a lazy one after its first call, which gives it its parameters."""
+    layer = kind(*arguments)
+    if hasattr(kind, "cls_to_become"):
+        assert repr(layer).startswith(f"{kind.__name__}(")
+        layer.double()(*inputs)
+    return layer
+
+
 @pytest.mark.parametrize("name", [n for n in _layers() if n not in LOSSES])
 def test_layer(name: str) -> None:
     kind = getattr(nn, name)
@@ -192,10 +206,10 @@ def test_layer(name: str) -> None:
     # a layer without arguments of its own works on anything
     for arguments, inputs in CASES.get(name, [((), (VECTOR,))]):
         ad.manual_seed(1)
-        check_module(kind(*arguments), *inputs)
-        layer = kind(*arguments).double().eval()
+        check_module(_made(kind, arguments, inputs), *inputs)
+        layer = _made(kind, arguments, inputs).double().eval()
         check_module(layer, *inputs)
-        assert repr(layer).startswith(f"{name}(")
+        assert repr(layer).startswith(f"{name.removeprefix('Lazy')}(")
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))

@@ -13,6 +13,7 @@ from pyautodl.nn.embedding_bag import *
 from pyautodl.nn.flatten import *
 from pyautodl.nn.fold import *
 from pyautodl.nn.interpolate import *
+from pyautodl.nn.lazy import *
 from pyautodl.nn.linear import *
 from pyautodl.nn.loss import *
 from pyautodl.nn.lp_pool import *
@@ -41,6 +42,7 @@ _FAMILIES = (
     "flatten",
     "fold",
     "interpolate",
+    "lazy",
     "linear",
     "loss",
     "norm",

@@ -66,14 +66,16 @@ class Linear(Module):
         super().__init__()
         self.in_features = size("Linear", "in_features", in_features)
         self.out_features = size("Linear", "out_features", out_features)
-        kind = {"device": device, "dtype": dtype}
+        self._make_parameters(bias, {"device": device, "dtype": dtype})
+        self.reset_parameters()
+
+    def _make_parameters(self, bias: bool, kind: dict[str, Any]) -> None:
         shape = (self.out_features, self.in_features)
         self.weight = Parameter(memory_for("Linear", *shape, **kind))
         if bias:
             self.bias = Parameter(F.empty(self.out_features, **kind))
         else:
             self.register_parameter("bias", None)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""

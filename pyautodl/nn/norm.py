@@ -80,16 +80,14 @@ class _Norm(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        kind = {"device": device, "dtype": dtype}
-        self.weight = Parameter(ones(num_features, **kind)) if affine else None
-        self.bias = Parameter(zeros(num_features, **kind)) if affine and bias else None
-        kept = track_running_stats
-        self.register_buffer(
-            "running_mean", zeros(num_features, **kind) if kept else None
-        )
-        self.register_buffer(
-            "running_var", ones(num_features, **kind) if kept else None
-        )
+        self._make_parameters(affine and bias, {"device": device, "dtype": dtype})
+
+    def _make_parameters(self, bias: bool, kind: dict[str, Any]) -> None:
+        features, kept = self.num_features, self.track_running_stats
+        self.weight = Parameter(ones(features, **kind)) if self.affine else None
+        self.bias = Parameter(zeros(features, **kind)) if bias else None
+        self.register_buffer("running_mean", zeros(features, **kind) if kept else None)
+        self.register_buffer("running_var", ones(features, **kind) if kept else None)
         self.register_buffer("num_batches_tracked", tensor(0) if kept else None)
 
     def _load_from_state_dict(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn, Self
 
-from pyautodl.functional.creation import as_tensor
+from pyautodl.errors import ShapeError
+from pyautodl.functional.creation import as_tensor, empty
 from pyautodl.tensor import Tensor
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
 class Parameter(Tensor):
@@ -56,3 +57,103 @@ class Buffer(Tensor):
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         super().__init__(as_tensor([] if data is None else data))
         self.persistent = persistent
+
+
+class _Uninitialized(Tensor):
+    """What uninitialized parameters and buffers share: there is no shape yet."""
+
+    __slots__ = ()
+    # what `materialize` makes of it
+    cls_to_become: type[Tensor]
+
+    def materialize(
+        self, shape: tuple[int, ...], device: Any = None, dtype: Any = None
+    ) -> None:
+        """Become a tensor of a shape, with memory that is not filled.
+
+        Args:
+            shape: its sizes.
+            device: 'cpu' or None.
+            dtype: element type; default: the one given when it was made.
+        """
+        self.data = empty(*shape, device=device, dtype=dtype or self.dtype)
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+
+    def _no_shape(self, *_: Any) -> NoReturn:
+        raise ShapeError(
+            f"{type(self).__name__}: there is no shape before the lazy layer has seen an "
+            "input; likely fix: call the model once first"
+        )
+
+    shape = ndim = property(_no_shape)
+    dim = numel = nelement = __len__ = _no_shape
+
+    def size(self, dim: int | None = None) -> NoReturn:
+        """Refuse: there is none yet."""
+        self._no_shape()
+
+    def detach(self) -> Self:
+        """Return self: there is nothing to detach."""
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Return one of another element type."""
+        like: Any = Tensor
+        dtype = like.to(self, *args, **kwargs).dtype
+        made: Any = type(self)
+        twin: Self = made(self.requires_grad, dtype=dtype)
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape is not known yet: a lazy layer's before its first call.
+
+    Args:
+        requires_grad: False for a frozen parameter.
+        device: 'cpu' or None.
+        dtype: element type.
+
+    Example:
+        >>> from pyautodl import nn
+        >>> weight = nn.UninitializedParameter()
+        >>> weight.materialize((2, 3))
+        >>> type(weight).__name__, weight.shape
+        ('Parameter', pyautodl.Size([2, 3]))
+    """
+
+    __slots__ = ()
+    cls_to_become = Parameter
+
+    def __init__(
+        self, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(empty(0, device=device, dtype=dtype), requires_grad)
+
+
+class UninitializedBuffer(_Uninitialized):
+    """A buffer whose shape is not known yet: a lazy layer's before its first call.
+
+    Args:
+        requires_grad: False, for a buffer has no gradient.
+        device: 'cpu' or None.
+        dtype: element type.
+
+    Example:
+        >>> from pyautodl import nn
+        >>> mean = nn.UninitializedBuffer()
+        >>> mean.materialize((2,))
+        >>> mean.shape
+        pyautodl.Size([2])
+    """
+
+    __slots__ = ()
+    cls_to_become = Tensor
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(empty(0, device=device, dtype=dtype))
+        self.requires_grad = requires_grad

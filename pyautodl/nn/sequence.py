@@ -55,11 +55,19 @@ def run_in_sequence(
     if not is_grad_enabled():
         chain: Chain | None = owner.__dict__.get(_CHAIN)
         if chain is None or not chain.holds(layers, joins):
-            chain = owner.__dict__[_CHAIN] = Chain(layers, joins)
+            chain = Chain(layers, joins)
+            _keep(owner, _CHAIN, chain, layers)
         return chain(input, shortcut)
     recorded = layers[:-1] if joins else layers
     steps: Steps | None = owner.__dict__.get(_STEPS)
     if steps is None or not steps.holds(recorded):
-        steps = owner.__dict__[_STEPS] = Steps(recorded)
+        steps = Steps(recorded)
+        _keep(owner, _STEPS, steps, recorded)
     output = steps(input)
     return layers[-1](output + shortcut) if joins else output
+
+
+def _keep(owner: Module, name: str, found: Any, layers: Sequence[Any]) -> None:
+    """Keep how layers are fused, if their types are no longer going to change."""
+    if not any(hasattr(each, "cls_to_become") for each in layers):
+        owner.__dict__[name] = found

@@ -191,6 +191,8 @@ class State(Members, Hooks):
             if key not in state_dict:
                 missing_keys.append(key)
                 continue
+            if state_dict[key] is target:  # as a lazy layer's without a shape
+                continue
             problem = _misfit(key, target, state_dict[key])
             if problem:
                 error_msgs.append(problem)
