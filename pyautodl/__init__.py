@@ -97,6 +97,7 @@ _LATER = {
     "linalg": "pyautodl.linalg",
     "models": "pyautodl.models",
     "nn": "pyautodl.nn",
+    "onnx": "pyautodl.onnx",
     "optim": "pyautodl.optim",
     "plot": "pyautodl.plot",
     "profiler": "pyautodl.profiler",

@@ -20,6 +20,7 @@ import pyautodl.func
 import pyautodl.inspect
 import pyautodl.linalg
 import pyautodl.models
+import pyautodl.onnx
 import pyautodl.plot
 import pyautodl.testing
 import pyautodl.train
@@ -39,8 +40,9 @@ def _modules() -> list[str]:
 
 @pytest.mark.parametrize("name", _modules())
 def test_examples_of(name: str) -> None:
-    if name == "pyautodl.plot":
-        pytest.importorskip("matplotlib")
+    for package, needed in (("plot", "matplotlib"), ("onnx.writer", "onnx")):
+        if name == f"pyautodl.{package}":
+            pytest.importorskip(needed)
     module = importlib.import_module(name)
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     finder = doctest.DocTestFinder(exclude_empty=True)
@@ -73,6 +75,7 @@ PUBLIC = {
     "fft": pyautodl.fft,
     "func": pyautodl.func,
     "linalg": pyautodl.linalg,
+    "onnx": pyautodl.onnx,
     "plot": pyautodl.plot,
     "inspect": pyautodl.inspect,
     "testing": pyautodl.testing,

@@ -70,7 +70,16 @@ def test_import_is_light():
         "print(*sorted(set(sys.modules) - before))"
     )
     loaded = {name.split(".")[0] for name in _python(code)[1].split()}
-    heavy = {"matplotlib", "PIL", "tqdm", "numba", "torch", "safetensors", "sklearn"}
+    heavy = {
+        "matplotlib",
+        "PIL",
+        "tqdm",
+        "numba",
+        "torch",
+        "onnx",
+        "safetensors",
+        "sklearn",
+    }
     assert not loaded & heavy
     assert "pyautodl.train" not in loaded
 
