@@ -104,7 +104,11 @@ CASES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {
     "InstanceNorm1d": [((4,), (SEQUENCE,))],
     "InstanceNorm2d": [((4, 1e-5, 0.1, True), (IMAGE,))],
     "InstanceNorm3d": [((2,), (VOLUME,))],
-    "LSTM": [((6, 3), (SEQUENCE,)), ((6, 3, 2, True, True, 0.0, True), (SEQUENCE,))],
+    "LSTM": [
+        ((6, 3), (SEQUENCE,)),
+        ((6, 3, 1, True, False, 0.0, True, 2), (SEQUENCE,)),
+        ((6, 3, 2, True, True, 0.0, True), (SEQUENCE,)),
+    ],
     "GRU": [((6, 3), (SEQUENCE,)), ((6, 3, 2, True, True, 0.0, True), (SEQUENCE,))],
     "RNN": [((6, 3), (SEQUENCE,))],
     "LSTMCell": [((8, 3), (VECTOR,))],

@@ -308,10 +308,83 @@ def test_bad_arguments_name_what_was_expected() -> None:
         layer(ad.zeros(3, 2, 4), ad.zeros(1, 2, 5))
     with pytest.raises(ad.DTypeError, match="one floating type"):
         layer(ad.zeros(3, 2, 4, dtype=ad.float64))
-    with pytest.raises(NotImplementedError, match="proj_size"):
-        nn.LSTM(4, 5, proj_size=2)
+    with pytest.raises(
+        ValueError, match="proj_size must be from 0 to below hidden_size"
+    ):
+        nn.LSTM(4, 5, proj_size=5)
+    with pytest.raises(ValueError, match="proj_size is for LSTM alone"):
+        nn.RNNBase("GRU", 4, 5, proj_size=2)
+    projected = nn.LSTM(4, 5, proj_size=2)
+    with pytest.raises(ad.ShapeError, match=r"expected h_0 of \(2, 2\) for each layer"):
+        projected(ad.zeros(3, 2, 4), (ad.zeros(1, 2, 5), ad.zeros(1, 2, 5)))
+    weights = [*projected.parameters()][:-1]
+    with pytest.raises(ad.ShapeError, match=r"weight_hr \(2, 5\), got \(5, 2\)"):
+        ad.lstm(
+            ad.zeros(3, 2, 4),
+            None,
+            [*weights, ad.zeros(5, 2)],
+            *(True, 1, 0.0, False, False, False),
+        )
     with pytest.raises(ValueError, match="nonlinearity"):
         nn.RNN(4, 5, nonlinearity="sin")
+
+
+def _projected_steps(
+    x: np.ndarray, h: np.ndarray, c: np.ndarray, weights: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An LSTM with projected outputs, step by step."""
+    w_ih, w_hh, b_ih, b_hh, w_hr = weights
+    outputs = []
+    for step in x:
+        gates = step @ w_ih.T + b_ih + h @ w_hh.T + b_hh
+        i, f, g, o = np.split(gates, 4, -1)
+        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o)) @ w_hr.T
+        outputs.append(h)
+    return np.stack(outputs), h, c
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_projected_outputs(given: bool) -> None:
+    rng = np.random.default_rng(0)
+    layer = nn.LSTM(4, 6, 2, bidirectional=True, proj_size=3, dtype=ad.float64)
+    names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"]
+    ends = ["l0", "l0_reverse", "l1", "l1_reverse"]
+    assert list(layer.state_dict()) == [f"{n}_{end}" for end in ends for n in names]
+    assert repr(layer).startswith("LSTM(4, 6, proj_size=3, num_layers=2")
+    x, h, c = (rng.normal(size=s) for s in ((5, 3, 4), (4, 3, 3), (4, 3, 6)))
+    states = (ad.tensor(h), ad.tensor(c)) if given else None
+    if not given:
+        h, c = 0 * h, 0 * c
+    y, finals = layer(ad.tensor(x), states)
+    expected: Any = x
+    last = []
+    for number in range(0, 4, 2):
+        found = []
+        for k in (number, number + 1):
+            weights = [_array(w) for w in layer.all_weights[k]]
+            turned = expected[::-1] if k % 2 else expected
+            out, *ends_of = _projected_steps(turned, h[k], c[k], weights)
+            found.append(out[::-1] if k % 2 else out)
+            last.append(ends_of)
+        expected = np.concatenate(found, -1)
+    np.testing.assert_allclose(_array(y), expected, atol=1e-12)
+    for final, each in zip(finals, zip(*last)):
+        np.testing.assert_allclose(_array(final), np.stack(each), atol=1e-12)
+    # packed: each sequence as if it were alone
+    lengths = ad.tensor([5, 2, 4])
+    packed = nn.utils.rnn.pack_padded_sequence(
+        ad.tensor(x), lengths, enforce_sorted=False
+    )
+    y, finals = layer(packed, states)
+    y, _ = nn.utils.rnn.pad_packed_sequence(y)
+    for i, length in enumerate(lengths.tolist()):
+        one = slice(i, i + 1)
+        alone = None if states is None else tuple(s[:, one] for s in states)
+        z, ends_alone = layer(ad.tensor(x[:length, one]), alone)
+        np.testing.assert_allclose(_array(y[:length, one]), _array(z), atol=1e-12)
+        for final, each in zip(finals, ends_alone):
+            np.testing.assert_allclose(_array(final[:, one]), _array(each), atol=1e-12)
 
 
 def test_batch_of_nothing() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
+from pyautodl.functional.creation import as_tensor
 from pyautodl.functional.dropout import dropout as drop
 from pyautodl.ops.record import Op
 from pyautodl.ops.rnn import GRU, LSTM, RNN
@@ -43,16 +44,22 @@ class _Stack:
         self.layers = num_layers
         self.sizes = sizes
         self.attrs = attrs
-        each = 4 if has_biases else 2
-        if len(params) != each * num_layers * self.directions:
+        each = plain = 4 if has_biases else 2
+        number = num_layers * self.directions
+        # what an LSTM projects its outputs by stands behind the others
+        if op is LSTM and len(params) == (each + 1) * number:
+            each += 1
+        if len(params) != each * number:
             raise ShapeError(
-                f"{op.name}: expected {each * num_layers * self.directions} weights for "
-                f"{num_layers} layers of {self.directions} directions, got {len(params)}"
+                f"{op.name}: expected {each * number} weights for {num_layers} layers of "
+                f"{self.directions} directions, got {len(params)}"
             )
         no_bias = () if has_biases else (None, None)
-        self.weights = [
-            (*params[i : i + each], *no_bias) for i in range(0, len(params), each)
-        ]
+        self.weights: list[tuple[Any, ...]] = []
+        self.projections: list[Tensor | None] = []
+        for i in range(0, len(params), each):
+            self.weights.append((*params[i : i + plain], *no_bias))
+            self.projections.append(None if each == plain else params[i + plain])
 
     def run(
         self, x: Tensor, states: Sequence[Tensor], dropout: float, train: bool
@@ -66,14 +73,24 @@ class _Stack:
             for direction in range(self.directions):
                 number = layer * self.directions + direction
                 h0, c0 = self._states(states, number)
-                inputs = (x, h0, c0, *self.weights[number], self.sizes)
-                y, *last = apply(
-                    self.op, *inputs, reverse=bool(direction), **self.attrs
-                )
+                y, *last = self._direction(number, x, h0, c0, bool(direction))
                 outputs.append(y)
                 finals.append(tuple(last))
             x = outputs[0] if len(outputs) == 1 else call("cat", *outputs, dim=-1)
         return x, tuple(call("stack", *each, dim=0) for each in zip(*finals))
+
+    def _direction(
+        self, number: int, x: Tensor, h0: Any, c0: Any, reverse: bool
+    ) -> Sequence[Tensor]:
+        """The outputs and the last states of one direction of one layer."""
+        weights, projection = self.weights[number], self.projections[number]
+        if projection is None:
+            inputs = (x, h0, c0, *weights, self.sizes)
+            found: tuple[Tensor, ...] = apply(
+                self.op, *inputs, reverse=reverse, **self.attrs
+            )
+            return found
+        return projected(x, h0, c0, weights, projection, self.sizes, reverse)
 
     def _states(
         self, states: Sequence[Tensor], number: int
@@ -82,6 +99,69 @@ class _Stack:
         given: list[Any] = list(states)
         h, c = (*(each[number] for each in given), None, None)[:2]
         return h, c
+
+
+def projected(
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Sequence[Any],
+    projection: Tensor,
+    sizes: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One direction of an LSTM whose outputs h = W_hr m are projections.
+
+    What the gates read of them is W_hh h = (W_hh W_hr) m, so it is the LSTM of m with
+    another W_hh. A first h is no projection of a first m: the first step reads it as further
+    features of its input, which are 0 in all others.
+    """
+    w_ih, w_hh, *biases = weights
+    hidden, features = w_hh.shape[0] // 4, w_hh.shape[1]
+    if tuple(projection.shape) != (features, hidden):
+        raise ShapeError(
+            f"lstm: expected weight_hr ({features}, {hidden}), got "
+            f"{tuple(projection.shape)}"
+        )
+    if h0 is not None:
+        batch = x.shape[1] if sizes is None else int(sizes[0])
+        if tuple(h0.shape) != (batch, features):
+            raise ShapeError(
+                f"lstm: expected h_0 of ({batch}, {features}) for each layer, got "
+                f"{tuple(h0.shape)}"
+            )
+        x = call("cat", x, _at_first_step(x, h0, sizes, reverse), dim=-1)
+        w_ih = call("cat", w_ih, w_hh, dim=-1)
+    inner = call("matmul", w_hh, projection)
+    inputs = (x, None, c0, w_ih, inner, *biases, sizes)
+    y, h, c = apply(LSTM, *inputs, reverse=reverse)
+    return (
+        call("linear", y, projection, None),
+        call("linear", h, projection, None),
+        c,
+    )
+
+
+def _at_first_step(
+    x: Tensor, h0: Tensor, sizes: Tensor | None, reverse: bool
+) -> Tensor:
+    """Zeros beside x with h0 in the step that is read first."""
+    if sizes is None:
+        steps = x.shape[0]
+        widths = (steps - 1, 0) if reverse else (0, steps - 1)
+        row = call("reshape", h0, shape=(1, *h0.shape))
+        before, after = ((width, 0, 0) for width in widths)
+        return call("pad", row, before=before, after=after)
+    counts = sizes.tolist()
+    rows = x.shape[0]
+    if not reverse:
+        return call("pad", h0, before=(0, 0), after=(rows - h0.shape[0], 0))
+    # the last step of each sequence: in the last of the steps that have as many
+    first = [sum(counts[:t]) for t in range(len(counts))]
+    last = [sum(count > i for count in counts) - 1 for i in range(counts[0])]
+    places = as_tensor([first[t] + i for i, t in enumerate(last)])
+    zeros = call("full", shape=(rows, h0.shape[1]), value=0.0, dtype=h0.dtype)
+    return call("index_add", zeros, places, h0, dim=0)
 
 
 def _check_states(
@@ -152,7 +232,8 @@ def lstm(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
         args: (input, (h_0, c_0), params, has_biases, num_layers, dropout, train,
             bidirectional, batch_first), or for packed sequences (data, batch_sizes,
             (h_0, c_0), params, has_biases, num_layers, dropout, train, bidirectional).
-            The states may be None.
+            The states may be None. Of params each direction of each layer has w_ih, w_hh,
+            b_ih, b_hh and, if outputs are projected, w_hr.
 
     Returns:
         The outputs, h_n and c_n.

@@ -45,7 +45,7 @@ class RNNBase(Module):
         batch_first: input and output are (n, t, features) instead of (t, n, features).
         dropout: probability of dropout between layers, in training.
         bidirectional: also read backwards; outputs have both directions' features.
-        proj_size: not supported, 0.
+        proj_size: of an LSTM, see there; 0 for the others.
         device: 'cpu' or None.
         dtype: of the weights.
 
@@ -98,8 +98,14 @@ class RNNBase(Module):
                 f"{name}: hidden_size and num_layers must be positive, got "
                 f"{hidden_size} and {num_layers}"
             )
-        if proj_size != 0:
-            raise NotImplementedError(f"{name}: proj_size={proj_size} is not supported")
+        proj_size = integer(name, "proj_size", proj_size)
+        if proj_size and mode != "LSTM":
+            raise ValueError(f"{name}: proj_size is for LSTM alone, got {proj_size}")
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"{name}: proj_size must be from 0 to below hidden_size {hidden_size}, "
+                f"got {proj_size}"
+            )
         if dropout > 0 and num_layers == 1:
             warn(f"{name}: dropout={dropout} acts between layers, and there is one")
         self.mode = mode
@@ -118,16 +124,19 @@ class RNNBase(Module):
     def _make_weights(self, place: Any, dtype: Any) -> None:
         directions = 2 if self.bidirectional else 1
         width = _GATES[self.mode] * self.hidden_size
+        outputs = self.proj_size or self.hidden_size
         for layer in range(self.num_layers):
-            inputs = self.input_size if layer == 0 else directions * self.hidden_size
+            inputs = self.input_size if layer == 0 else directions * outputs
             for direction in range(directions):
                 end = f"_l{layer}" + ("_reverse" if direction else "")
                 shapes = {
                     "weight_ih": (width, inputs),
-                    "weight_hh": (width, self.hidden_size),
+                    "weight_hh": (width, outputs),
                 }
                 if self.bias:
                     shapes |= {"bias_ih": (width,), "bias_hh": (width,)}  # type: ignore[dict-item]
+                if self.proj_size:
+                    shapes["weight_hr"] = (outputs, self.hidden_size)
                 self._weight_names.append([key + end for key in shapes])
                 for key, shape in shapes.items():
                     setattr(
@@ -151,6 +160,7 @@ class RNNBase(Module):
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
         for key, default in (
+            ("proj_size", 0),
             ("num_layers", 1),
             ("bias", True),
             ("batch_first", False),
@@ -308,14 +318,18 @@ class LSTM(RNNBase):
         batch_first: (n, t, features) instead of (t, n, features).
         dropout: between layers, in training.
         bidirectional: also read backwards.
-        proj_size: not supported, 0.
+        proj_size: if it is not 0, h = W_hr (o tanh(c)) has so many features in place of
+            hidden_size, in the output, the states and what W_hh reads.
         device: 'cpu' or None.
         dtype: element type of the weights.
 
     Shape:
         input (t, n, input_size) or (t, input_size), states (h_0, c_0) of (layers, n,
         hidden_size) each, where layers counts directions -> output (t, n, hidden_size),
-        (h_n, c_n).
+        (h_n, c_n); h and the output with proj_size in place of hidden_size, if it is given.
+
+    Raises:
+        ValueError: proj_size is negative or not below hidden_size.
 
     Example:
         >>> import pyautodl as ad
@@ -325,7 +339,8 @@ class LSTM(RNNBase):
         (pyautodl.Size([5, 2, 8]), pyautodl.Size([2, 2, 4]))
 
     Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997; Gers et al.,
-    "Learning to forget", 2000.
+    "Learning to forget", 2000; Sak et al., "Long short-term memory based recurrent neural
+    network architectures", 2014 (proj_size).
     """
 
     def __init__(
