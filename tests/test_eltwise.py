@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -777,9 +778,25 @@ def test_results_that_no_cache_holds(isa: str, threads: int) -> None:
                     small = y[: repeated[0] * repeated[1]].reshape(repeated)
                     got = grid * ad.tensor(small)
                     assert np.array_equal(got.numpy(), wide * small)
+            # functions of many operations, which cached parts have bit by bit
+            cuts = [*range(0, n, 2**19), n]
+            for took, function in (
+                ((a,), ad.exp),
+                ((a,), F.softplus),
+                ((a, b), ad.pow),
+            ):
+                parts = [
+                    function(*(each[i:j] for each in took)).numpy()
+                    for i, j in itertools.pairwise(cuts)
+                ]
+                for first in (0, 1):  # on a line and off
+                    got = function(*(each[first:] for each in took)).numpy()
+                    assert got.tobytes() == np.concatenate(parts)[first:].tobytes()
             a += b  # where it is read
             a.neg_()
             assert np.array_equal(a.numpy(), -(x + y))
+            b.exp_()
+            assert np.array_equal(b.numpy(), ad.exp(ad.tensor(y)).numpy())
     finally:
         ad.set_num_threads(before)
 

@@ -80,24 +80,55 @@ V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t re
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)
 
-/* The same for long expressions: one copy of them for full vectors and tails. */
+/* Whether a row of n results goes past the caches (past.h): not where it is read, which brings it there. */
+V_INLINE int K(row_is_past)(const REAL *out, const void *const *in, int64_t reads, int64_t n) {
+    int past = writes_past(out, n * (int64_t)sizeof(REAL));
+    for (int64_t k = 0; k < reads; k++) past &= in[k] != (const void *)out;
+    return past;
+}
+
+/* Asks for the line of each operand that comes STREAM_AHEAD after the one that begins at element i, and
+ * for that of the results unless they go past the caches. */
+V_INLINE void K(ask_for_line)(const REAL *out, const void *const *in, int64_t reads, int64_t i, int past) {
+    if (i % LINE != 0) return;
+    const int64_t later = i + STREAM_AHEAD / (int64_t)sizeof(REAL);
+    for (int64_t k = 0; k < reads; k++) __builtin_prefetch((const REAL *)in[k] + later, 0, 3);
+    if (!past) __builtin_prefetch(out + later, 1, 3);
+}
+
+/* The same for long expressions: one copy of them for full vectors, tails and rows that leave the caches,
+ * which ask for each line: within a loop of blocks their constants would be loaded again for each. Of
+ * other rows, whose full vectors have `plain` elements or more left, none of this is asked about. */
 #define LONG_MAP(name, reads, params, cost, expression)                                       \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
                                               const double *param) {                          \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
+        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
+        const int past = far && K(row_is_past)(o, in, reads, n);                              \
+        const int64_t plain = far ? INT64_MAX : VL;                                           \
         (void)param;                                                                          \
-        READ_PARAMS_##params for (int64_t i = 0, end; i < n;) {                               \
-            for (end = K(block_end)(o, in, reads, n, i); i < end; i += VL) {                  \
-                const int64_t left = n - i;                                                   \
-                const vec x = v_load_live(a + i, left);                                       \
-                const vec y = v_load_live(b + i, left);                                       \
-                const vec z = v_load_live(c + i, left);                                       \
-                const vec result = expression;                                                \
-                (void)y, (void)z;                                                             \
+        READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
+            const int64_t left = n - i;                                                       \
+            vec x, y, z;                                                                      \
+            if (left >= plain) {                                                              \
+                x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                      \
+            } else {                                                                          \
+                if (far) K(ask_for_line)(o, in, reads, i, past);                              \
+                x = v_load_live(a + i, left), y = v_load_live(b + i, left);                   \
+                z = v_load_live(c + i, left);                                                 \
+            }                                                                                 \
+            const vec result = expression;                                                    \
+            (void)y, (void)z;                                                                 \
+            if (left >= plain) {                                                              \
+                v_store(o + i, result);                                                       \
+            } else if (past && left >= VL) {                                                  \
+                store_past(o + i, &result);                                                   \
+            } else {                                                                          \
                 v_store_live(o + i, result, left);                                            \
             }                                                                                 \
         }                                                                                     \
+        if (past) end_writes_past();                                                          \
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)
 

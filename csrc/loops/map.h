@@ -26,7 +26,8 @@
 
 #define MAP_BLOCK 512
 /* Bytes of a block of results on their way past the caches (past.h), and the additions for an element
- * up to which that pays: what computes more has its stores wait less than a detour takes. */
+ * up to which that pays: what computes more has its stores wait less than a detour takes, and its row may
+ * store past them by itself (LONG_MAP). */
 #define MAP_PAST 2048
 #define MAP_PAST_COST 4
 #define MAP_LINE 257 /* elements of a line at least, if the output has as many */
