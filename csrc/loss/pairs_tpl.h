@@ -84,29 +84,26 @@ V_INLINE vec K(pair_at)(int kind, int slope, const K(pairs) *p, int64_t i, int64
     return p->weight != NULL ? value * K(take)(p->weight + i, width, full) : value;
 }
 
-/* Where the block of a run ends that begins at `from`; a long pass asks meanwhile for what comes later
- * (stream.h). */
-V_INLINE int64_t K(pair_block_end)(const K(pairs) *p, int64_t from, int64_t stop, int asks) {
-    if (asks) {
-        const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
-        ask_to_read_all(p->x + from + AHEAD, bytes);
-        ask_to_read_all(p->target + from + AHEAD, bytes);
+/* Asks for what two vectors of pairs will read that come later than those at i (stream.h). */
+V_INLINE void K(pair_ask)(const K(pairs) *p, int64_t i) {
+    if (i % LINE != 0) return;
+    for (int64_t at = i + AHEAD; at < i + AHEAD + 2 * VL; at += LINE) {
+        __builtin_prefetch(p->x + at, 0, 3);
+        __builtin_prefetch(p->target + at, 0, 3);
     }
-    return stream_end(from, stop, asks);
 }
 
-/* the sum over elements [begin, end) */
+/* The sum over elements [begin, end). A long pass `asks`; in one loop, as one of blocks would load the
+ * constants of each anew. */
 V_INLINE double K(pair_sum)(int kind, const K(pairs) *p, int64_t begin, int64_t end, int asks) {
     double total = 0;
     for (int64_t run = begin; run < end; run += PAIR_RUN) {
         int64_t stop = pyad_min(run + PAIR_RUN, end), i = run;
         vec a = {0}, b = {0};
-        while (i + 2 * VL <= stop) {
-            const int64_t block = K(pair_block_end)(p, i, stop, asks);
-            for (; i + 2 * VL <= block; i += 2 * VL) {
-                a += K(pair_at)(kind, 0, p, i, VL, 1);
-                b += K(pair_at)(kind, 0, p, i + VL, VL, 1);
-            }
+        for (; i + 2 * VL <= stop; i += 2 * VL) {
+            if (asks) K(pair_ask)(p, i);
+            a += K(pair_at)(kind, 0, p, i, VL, 1);
+            b += K(pair_at)(kind, 0, p, i + VL, VL, 1);
         }
         for (; i < stop; i += VL) {
             int64_t width = pyad_min(VL, stop - i);
