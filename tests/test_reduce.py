@@ -408,6 +408,20 @@ def test_logsumexp_of_columns_in_pieces(rows: int, columns: int, dtype: str) -> 
     np.testing.assert_allclose(found, expected, rtol=near, atol=near)
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [5, 64, 1030])
+def test_logsumexp_of_columns_that_are_long(isa: str, columns: int, dtype: str) -> None:
+    """Of elements that all count, in pieces and pieces of these."""
+    rng = np.random.default_rng(columns)
+    x = rng.uniform(-1, 1, (5000, columns)).astype(dtype)
+    with use_isa(isa):
+        found = ad.logsumexp(ad.tensor(x), 0).numpy()
+    expected = np.log(np.exp(x.astype(np.longdouble)).sum(0))
+    np.testing.assert_allclose(found, expected, rtol=4 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("dim", [0, 1])
 def test_cumprod_of_floats_that_fades_away_ends_at_zero(dim):
     """Its total would stay at the smallest subnormal double, which costs time for ever."""

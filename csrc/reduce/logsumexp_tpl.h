@@ -63,38 +63,58 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     K(logsumexp_merge)(args, state, &part);
 }
 
-/* logsumexp_merge of n states each. Where a maximum is infinite, a sum of 0 or infinity stays what
- * it is. */
-static inline void K(logsumexp_merge_all)(const void *args, K(exponents) *states,
-                                          const K(exponents) *others, int64_t n) {
-    (void)args;
-    for (int64_t i = 0; i < n; i += VL, states += VL, others += VL) {
+#ifndef MEET_STATES
+#define MEET_STATES 64 /* that others meet at once: vectors find what was stored one by one in the cache */
+#endif
+
+/* logsumexp_merge of n <= MEET_STATES states each with others. Where a maximum is infinite, a sum of 0 or
+ * infinity stays what it is. */
+TILE_CALL K(logsumexp_meet)(K(exponents) *states, const REAL *max, const double *sum, int64_t n) {
+    REAL best[MEET_STATES], mine[MEET_STATES], theirs[MEET_STATES];
+    for (int64_t i = 0; i < n; i++) best[i] = states[i].max;
+    for (int64_t i = 0; i < n; i += VL) {
         const int64_t width = pyad_min(VL, n - i);
-        REAL max[VL] = {0}, other[VL] = {0}, mine[VL], theirs[VL];
-        for (int64_t l = 0; l < width; l++) max[l] = states[l].max, other[l] = others[l].max;
-        const vec old = v_load(max), new = v_load(other), best = v_max(new, old);
-        const vec shift = K(v_finite_or_zero)(best);
-        v_store(max, best);
-        v_store(mine, K(exp_shifted)(K(v_finite_or_zero)(old), shift));
-        v_store(theirs, K(exp_shifted)(K(v_finite_or_zero)(new), shift));
-        for (int64_t l = 0; l < width; l++) {
-            const double kept = states[l].sum * (double)mine[l];
-            states[l] = (K(exponents)){max[l], kept + others[l].sum * (double)theirs[l]};
+        const vec old = v_load_n(best + i, width), new = v_load_n(max + i, width);
+        const vec high = v_max(new, old), shift = K(v_finite_or_zero)(high);
+        v_store_n(best + i, high, width);
+        v_store_n(mine + i, K(exp_shifted)(K(v_finite_or_zero)(old), shift), width);
+        v_store_n(theirs + i, K(exp_shifted)(K(v_finite_or_zero)(new), shift), width);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const double kept = states[i].sum * (double)mine[i];
+        states[i] = (K(exponents)){best[i], kept + sum[i] * (double)theirs[i]};
+    }
+}
+
+TILE_CALL K(logsumexp_merge_all)(const void *args, K(exponents) *states, const K(exponents) *others,
+                                 int64_t n) {
+    (void)args;
+    for (int64_t at = 0; at < n; at += MEET_STATES) {
+        const int64_t some = pyad_min(MEET_STATES, n - at);
+        REAL max[MEET_STATES];
+        double sum[MEET_STATES];
+        for (int64_t i = 0; i < some; i++) {
+            max[i] = others[at + i].max;
+            sum[i] = others[at + i].sum;
         }
+        K(logsumexp_meet)(states + at, max, sum, some);
     }
 }
 
 static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS];
-    K(exponents) part[REDUCE_COLUMNS];
     K(block_rise)(x, stride, rows, columns, max, sum);
-    for (int64_t c = 0; c < columns; c++) {
-        const int endless = max[c] == (REAL)INFINITY && sum[c] == sum[c];
-        part[c] = (K(exponents)){max[c], endless ? (double)INFINITY : (double)sum[c]};
+    for (int64_t from = 0; from < columns; from += MEET_STATES) {
+        const int64_t some = pyad_min(MEET_STATES, columns - from);
+        double part[MEET_STATES];
+        for (int64_t i = 0; i < some; i++) {
+            const REAL each = sum[from + i];
+            part[i] = max[from + i] == (REAL)INFINITY && each == each ? (double)INFINITY : (double)each;
+        }
+        K(logsumexp_meet)(states + from, max + from, part, some);
     }
-    K(logsumexp_merge_all)(args, states, part, columns);
-    (void)at;
+    (void)args, (void)at;
 }
 
 static inline void K(logsumexp_finish)(const void *args, const K(exponents) *state, int64_t o,
@@ -109,6 +129,8 @@ static inline void K(logsumexp_finish)(const void *args, const K(exponents) *sta
 #define STATE K(exponents)
 #define IN_ORDER 0
 #define MERGE_ALL
+/* sums of RISE_ROWS each are added one by one: no more than run adds elements in a lane */
+#define SINGLE_ROWS (32 * RISE_ROWS)
 #include "reduction_tpl.h"
 
 /* Whether lines of few elements lie one after the other, and so do their results. */

@@ -22,6 +22,8 @@
  *
  * and NO_LANES says that floats, too, may be taken in any order.
  *
+ * SINGLE_ROWS, if defined, is how many rows OP_rows is given at most, instead of REDUCE_ROWS.
+ *
  * `at` is the position of the first element or row on the reduced axis (if there is one).
  *
  * Either lines are reduced along themselves (the innermost axis of x is reduced, or no axis is
@@ -35,6 +37,10 @@
 #define APART static inline
 #else
 #define APART static __attribute__((noinline))
+#endif
+
+#ifndef SINGLE_ROWS
+#define SINGLE_ROWS REDUCE_ROWS
 #endif
 
 #ifdef STEPWISE
@@ -135,6 +141,15 @@ static inline STATE R(lines)(const void *args, const reduction *r, const ELEM *x
     return state;
 }
 
+/* Each of n states takes in another. */
+static inline void R(merge_states)(const void *args, STATE *states, const STATE *others, int64_t n) {
+#ifdef MERGE_ALL
+    R(merge_all)(args, states, others, n);
+#else
+    for (int64_t i = 0; i < n; i++) R(merge)(args, &states[i], &others[i]);
+#endif
+}
+
 /* Rows [begin, end) of `columns` neighbouring columns. A run of narrow rows without gaps is read
  * as wider rows, whose parts are merged in order (not where positions matter). */
 static void R(columns)(const void *args, const reduction *r, const ELEM *x, int64_t columns,
@@ -146,7 +161,7 @@ static void R(columns)(const void *args, const reduction *r, const ELEM *x, int6
     for (int64_t c = 0; c < columns; c++) states[c] = R(start)(args, o + c * so);
     for (int64_t row = begin; row < end;) {
         int64_t at = row % length;
-        int64_t rows = pyad_min(pyad_min(length - at, end - row), REDUCE_ROWS * fold);
+        int64_t rows = pyad_min(pyad_min(length - at, end - row), SINGLE_ROWS * fold);
         const ELEM *p = x + at * stride;
         if (last > 0) p += walk_offset(w, 0, last, row / length);
         int64_t folded = fold > 1 ? rows / fold : 0;
@@ -156,11 +171,11 @@ static void R(columns)(const void *args, const reduction *r, const ELEM *x, int6
             }
             R(rows)(args, wide, p, fold * columns, folded, fold * columns, at);
             for (int64_t c = 0; c < fold * columns; c += columns) {
-                for (int64_t i = 0; i < columns; i++) R(merge)(args, &states[i], &wide[c + i]);
+                R(merge_states)(args, states, wide + c, columns);
             }
             rows = folded * fold;
         } else {
-            rows = pyad_min(rows, REDUCE_ROWS);
+            rows = pyad_min(rows, SINGLE_ROWS);
             R(rows)(args, states, p, stride, rows, columns, at);
         }
         row += rows;
@@ -235,6 +250,7 @@ static void R(reduce)(const void *args, const pyad_array *x, const pyad_array *o
     }
 }
 
+#undef SINGLE_ROWS
 #undef APART
 #undef R
 #undef OP
