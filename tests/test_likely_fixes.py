@@ -235,3 +235,124 @@ def test_a_product_of_matrices_of_one_shape():
 def test_numbers_in_the_place_of_indices():
     with pytest.raises(DTypeError, match=r"got float32; likely fix: \.long\(\)"):
         nn.Embedding(3, 2)(ad.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "fix"),
+    [
+        ((2, 3), (2,), "likely fix: .unsqueeze(-1) of (2,), or keepdim=True"),
+        ((4,), (4, 2, 3), "likely fix: .reshape(-1, 1, 1) of (4,), or keepdim=True"),
+        ((2, 4, 8, 8), (4,), "likely fix: .reshape(-1, 1, 1) of (4,)"),
+        (
+            (2, 4, 8, 8),
+            (2, 4),
+            "likely fix: .reshape(2, 4, 1, 1) of (2, 4), or keepdim",
+        ),
+        ((2, 3), (3, 2), "likely fix: .T of one of them"),
+        ((5, 2, 3), (5, 3, 2), "likely fix: .mT of one of them"),
+        ((2, 3), (4, 3), "(2, 3), (4, 3) differ in axis 0"),
+        ((2, 3, 5), (4, 3, 6), "(4, 3, 6) differ in axis 0, 2"),
+    ],
+)
+def test_shapes_that_do_not_broadcast(a, b, fix):
+    a, b = ad.ones(a), ad.ones(b)
+    for function in (ad.add, ad.maximum, ad.lt):
+        with pytest.raises(ShapeError, match=re.escape(fix)):
+            function(a, b)
+
+
+def test_what_the_fix_of_a_broadcast_says_helps():
+    images, each = ad.ones(2, 4, 8, 8), ad.ones(4)
+    assert (images - each.reshape(-1, 1, 1)).shape == images.shape
+    # nothing but another tensor would fit
+    with pytest.raises(ShapeError, match=r"\(2, 3\), \(7,\)$"):
+        ad.ones(2, 3) + ad.ones(7)
+    with pytest.raises(ShapeError, match=r"likely fix: add, which makes a new one"):
+        ad.ones(3).add_(ad.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dim", "fix"),
+    [
+        (((2, 3), (2, 4)), 0, "likely fix: cat(..., dim=1)"),
+        (((2, 3), (5, 3), (1, 3)), -1, "likely fix: cat(..., dim=0)"),
+        (((2, 3), (3,)), 0, "likely fix: .unsqueeze(0) of (3,)"),
+        (((2, 3), (2,)), 1, "likely fix: .unsqueeze(1) of (2,)"),
+        (((2, 3), (3, 2)), 0, "got (2, 3), (3, 2)"),
+    ],
+)
+def test_shapes_that_do_not_join(shapes, dim, fix):
+    with pytest.raises(ShapeError, match=f"{re.escape(fix)}$"):
+        ad.cat([ad.ones(shape) for shape in shapes], dim)
+
+
+def test_lines_of_different_lengths_are_padded_or_joined():
+    lines = [ad.ones(2), ad.ones(3)]
+    fix = r"likely fix: cat\(\.\.\., dim=0\), or nn\.utils\.rnn\.pad_sequence"
+    with pytest.raises(ShapeError, match=fix):
+        ad.stack(lines)
+    assert ad.cat(lines, dim=0).shape == (5,)
+    assert nn.utils.rnn.pad_sequence(lines, batch_first=True).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv2d(3, 4, 7), nn.MaxPool2d(7), nn.AvgPool2d(7)]
+)
+def test_windows_larger_than_the_image(layer):
+    with pytest.raises(ShapeError, match="larger inputs, or fewer layers before it"):
+        layer(ad.ones(1, 3, 4, 9))
+
+
+def test_the_padding_that_a_large_kernel_needs():
+    x = ad.ones(1, 3, 4, 9)
+    with pytest.raises(ShapeError, match="likely fix: 2 more of padding"):
+        nn.Conv2d(3, 4, 7)(x)
+    nn.Conv2d(3, 4, 7, padding=2)(x)
+    with pytest.raises(ShapeError, match="likely fix: 1 more of padding"):
+        nn.Conv2d(3, 4, 7, padding=1)(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: nn.Conv2d(3, 8), "Conv2d"),
+        (lambda: nn.ConvTranspose1d(3, 8), "ConvTranspose1d"),
+        (lambda: nn.MaxPool2d(), "MaxPool2d"),
+        (lambda: nn.AvgPool3d(), "AvgPool3d"),
+        (lambda: nn.BatchNorm2d(), "BatchNorm2d"),
+        (lambda: nn.Dropout(probability=0.5), "Dropout"),
+        (lambda: nn.Tanh(3), "Tanh"),
+        (lambda: nn.ConstantPad2d(1), "ConstantPad2d"),
+        (lambda: ad.optim.lr_scheduler.MultiplicativeLR(), "MultiplicativeLR"),
+        (lambda: ad.data.RandomHorizontalFlip(chance=1), "RandomHorizontalFlip"),
+    ],
+)
+def test_arguments_missing_or_unknown_name_the_class(make, name):
+    with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) "):
+        make()
+
+
+def test_classes_of_users_keep_the_constructor_they_inherit():
+    class Net(nn.Conv2d):
+        pass
+
+    assert Net.__init__ is nn.Conv2d.__init__
+    assert Net(1, 2, 3).out_channels == 2
+
+
+def test_batches_of_no_samples_name_the_loader():
+    class Stream(ad.data.IterableDataset):
+        def __iter__(self):
+            return iter([1, 2])
+
+    for dataset in ([1, 2], Stream()):
+        with pytest.raises(
+            ValueError, match=r"^DataLoader: batch_size must be > 0, got 0"
+        ):
+            ad.data.DataLoader(dataset, batch_size=0)
+        with pytest.raises(TypeError, match=r"^DataLoader: batch_size must be an int"):
+            ad.data.DataLoader(dataset, batch_size=2.5)
+        with pytest.raises(ValueError, match=r"^DataLoader: drop_last leaves out"):
+            ad.data.DataLoader(dataset, batch_size=None, drop_last=True)
+    with pytest.raises(ValueError, match=r"^BatchSampler: batch_size must be > 0"):
+        ad.data.BatchSampler(range(2), 0, False)

@@ -15,6 +15,7 @@ from pyautodl.data.sampler import (
     DrawnSampler,
     RandomSampler,
     SequentialSampler,
+    batch_length,
 )
 from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import stack
@@ -241,6 +242,12 @@ class DataLoader:
             )
         if self.transform is not None and self.batch_size is None and not listed:
             raise ValueError("DataLoader: transform works on batches; give batch_size")
+        if self.batch_size is not None:
+            self.batch_size = batch_length("DataLoader", self.batch_size)
+        elif self.drop_last:
+            raise ValueError(
+                "DataLoader: drop_last leaves out a batch that is not full; give batch_size"
+            )
         if listed and (self.batch_size != 1 or self.sampler or self.drop_last):
             raise ValueError(
                 "DataLoader: batch_sampler excludes batch_size, sampler and drop_last"

@@ -258,6 +258,19 @@ class WeightedRandomSampler(DrawnSampler):
         ).tolist()
 
 
+def batch_length(name: str, batch_size: Any) -> int:
+    """How many samples go together, as `name` was told.
+
+    Raises:
+        TypeError: that is no whole number.
+        ValueError: it is not positive.
+    """
+    length = integer(name, "batch_size", batch_size)
+    if length < 1:
+        raise ValueError(f"{name}: batch_size must be > 0, got {length}")
+    return length
+
+
 class BatchSampler(Sampler):
     """Groups what a sampler gives into batches.
 
@@ -273,11 +286,8 @@ class BatchSampler(Sampler):
     """
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool) -> None:
-        batch_size = integer("BatchSampler", "batch_size", batch_size)
-        if batch_size < 1:
-            raise ValueError(f"BatchSampler: batch_size must be > 0, got {batch_size}")
         self.sampler = sampler
-        self.batch_size = batch_size
+        self.batch_size = batch_length("BatchSampler", batch_size)
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:

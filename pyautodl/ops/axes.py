@@ -10,6 +10,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.ops.integers import integer
 
 __all__ = [
+    "SMALL_INPUT",
     "broadcast_shapes",
     "normalize_axes",
     "normalize_axis",
@@ -18,6 +19,9 @@ __all__ = [
 ]
 
 _Shape = tuple[int, ...]
+
+# what helps where a window is larger than what it slides over
+SMALL_INPUT = "larger inputs, or fewer layers before it that shrink them"
 
 
 def normalize_axis(name: str, dim: Any, ndim: int, shape: Any = None) -> int:

@@ -140,7 +140,26 @@ def _check_joined(name: str, xs: Sequence[Array], axis: int | None) -> None:
         if not same:
             shapes = ", ".join(str(each.shape) for each in xs)
             but = "" if axis is None else f" but for axis {axis}"
-            raise ShapeError(f"{name}: expected equal shapes{but}, got {shapes}")
+            raise ShapeError(
+                f"{name}: expected equal shapes{but}, got {shapes}{_join_fix(xs, axis)}"
+            )
+
+
+def _join_fix(xs: Sequence[Array], axis: int | None) -> str:
+    """What else joins tensors whose shapes differ, of which `axis` may."""
+    shapes = [x.shape for x in xs]
+    axes = {len(shape) for shape in shapes}
+    if len(axes) == 1:
+        apart = [i for i, sizes in enumerate(zip(*shapes)) if len({*sizes}) > 1]
+        if len(apart) == 1:
+            what = f"cat(..., dim={apart[0]})"
+            rest = "" if axes != {1} else ", or nn.utils.rnn.pad_sequence"
+            return f"; likely fix: {what}{rest}"
+    elif axis is not None and max(axes) - min(axes) == 1:
+        few, many = min(shapes, key=len), max(shapes, key=len)
+        if (*few[:axis], *few[axis:]) == (*many[:axis], *many[axis + 1 :]):
+            return f"; likely fix: .unsqueeze({axis}) of {few}"
+    return ""
 
 
 def _cat_rule(*xs: Array, dim: int) -> tuple[Spec, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from pyautodl.backends import Array, channels_last_strides, constant, empty, run
 from pyautodl.backends.dtypes import FLOATING, int32, int64, uint8
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.axes import SMALL_INPUT
 from pyautodl.ops.layout import ensure_channels_last
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.views import copied
@@ -99,7 +100,7 @@ def _axis_windows(
         raise ShapeError(
             f"{name}: the window reaches over {reach} positions (kernel_size {kernel}, "
             f"dilation {dilation}), the padded input has {padded} (x {x}, padding "
-            f"{padding})"
+            f"{padding}); likely fix: {SMALL_INPUT}"
         )
     if empty:
         raise ShapeError(

@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from inspect import Parameter, signature
 from numbers import Number
+from types import FunctionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from pyautodl.errors import PyautodlError, describe, tensor_fix
 from pyautodl.tensor.core import Tensor
 
-__all__ = ["ExplainedError", "explained", "not_tensor"]
+__all__ = ["ExplainedError", "NamedConstructor", "explained", "not_tensor"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -91,6 +92,38 @@ def explained(function: Function) -> Function:
             raise explanation from error
 
     return checked  # type: ignore[return-value]
+
+
+class NamedConstructor:
+    """Gives the classes of this library that share their base's constructor their own.
+
+    Python names a constructor by the class that defines it, in what it says of a missing
+    or an unknown argument: `_Conv.__init__()` where `Conv2d(3, 8)` was called. Classes of
+    users keep what they inherit, whose base may be given another later.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        shared = cls.__init__
+        ours = cls.__module__.startswith(f"{__name__.partition('.')[0]}.")
+        if ours and "__init__" not in vars(cls) and isinstance(shared, FunctionType):
+            cls.__init__ = _renamed(shared, f"{cls.__qualname__}.__init__")  # type: ignore[method-assign]
+
+
+def _renamed(function: FunctionType, name: str) -> FunctionType:
+    copied = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copied.__kwdefaults__ = function.__kwdefaults__
+    copied.__annotations__ = function.__annotations__
+    copied.__doc__ = function.__doc__
+    copied.__module__ = function.__module__
+    copied.__qualname__ = name
+    return copied
 
 
 def _explanation(

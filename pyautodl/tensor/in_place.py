@@ -87,7 +87,7 @@ def assign_in_python(self: Tensor, name: str, result: Tensor) -> Tensor:
     if theirs.shape != mine.shape:
         raise ShapeError(
             f"{name}: the result has shape {theirs.shape}, the tensor that is changed "
-            f"in place {mine.shape}"
+            f"in place {mine.shape}; likely fix: {name.rstrip('_')}, which makes a new one"
         )
     if theirs.dtype is not mine.dtype:
         if theirs.dtype.category > mine.dtype.category:

@@ -25,7 +25,7 @@ from pyautodl.functional.eltwise import cos, exp, log, sin
 from pyautodl.functional.interpolate import interpolate
 from pyautodl.ops.augment import AUGMENT_MOVE, INTERPOLATIONS, PADDINGS
 from pyautodl.ops.integers import integer, several
-from pyautodl.tensor import Tensor, apply
+from pyautodl.tensor import NamedConstructor, Tensor, apply
 
 __all__ = [
     "RandomAffine",
@@ -157,7 +157,7 @@ class RandomShift(_Move):
         return maps
 
 
-class _Flip(_Move):
+class _Flip(NamedConstructor, _Move):
     """Turns images over along one axis, each with chance `p`."""
 
     # the number of a map that counts along the axis

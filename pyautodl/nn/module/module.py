@@ -13,12 +13,12 @@ from pyautodl.nn.module.members import REGISTRIES
 from pyautodl.nn.module.modes import Modes
 from pyautodl.nn.module.state import State
 from pyautodl.nn.module.text import Text
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import NamedConstructor, Tensor
 
 __all__ = ["Module"]
 
 
-class Module(Calling, State, Modes, Text):
+class Module(NamedConstructor, Calling, State, Modes, Text):
     """Base class of layers and networks: state by assignment, `forward` by override.
 
     Assigning a Parameter, a Buffer or a Module to an attribute registers it. Calling

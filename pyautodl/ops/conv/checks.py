@@ -8,6 +8,7 @@ from math import prod
 from pyautodl.backends import Array
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.ops.axes import SMALL_INPUT
 
 __all__ = [
     "AXIS_NUMBERS",
@@ -155,8 +156,13 @@ def check_window(
     if any(n < e for n, e in zip(padded, extent)):
         raise ShapeError(
             f"{op}: dilated kernel {shape_text(extent)} is larger than the padded "
-            f"input {shape_text(padded)} {where}"
+            f"input {shape_text(padded)} {where}; likely fix: {_window_fix(padded, extent)}"
         )
+
+
+def _window_fix(padded: Ints, extent: Ints) -> str:
+    more = max(e - n for n, e in zip(padded, extent))
+    return f"{-(-more // 2)} more of padding, or {SMALL_INPUT}"
 
 
 def conv_size(size: int, k: int, s: int, pads: tuple[int, int], d: int) -> int:

@@ -90,8 +90,40 @@ def broadcast_layout(name: str, arrays: Sequence[Array]) -> tuple[Ints, Ints]:
     try:
         return _layout_of(arrays)
     except ShapeError:
-        shapes = ", ".join(str(a.shape) for a in arrays)
-        raise ShapeError(f"{name}: shapes do not broadcast: {shapes}") from None
+        shapes = [a.shape for a in arrays]
+        raise ShapeError(
+            f"{name}: shapes do not broadcast: {', '.join(map(str, shapes))}"
+            f"{_broadcast_fix(shapes)}"
+        ) from None
+
+
+def _broadcast_fix(shapes: Sequence[Ints]) -> str:
+    """What makes two shapes fit: 1 for axes that are missing at an end, or other places."""
+    if len(shapes) != 2:
+        return ""
+    a, b = shapes
+    if len(a) == len(b):
+        turned = len(a) > 1 and _fit((*a[:-2], a[-1], a[-2]), b)
+        if turned:
+            return f"; likely fix: {'.T' if len(a) == 2 else '.mT'} of one of them"
+        apart = [i for i, pair in enumerate(zip(a, b)) if not _fit(*zip(pair))]
+        return f" differ in axis {', '.join(map(str, apart))}"
+    few, many = sorted(shapes, key=len)
+    for behind in range(len(many) - len(few), 0, -1):
+        begin = len(many) - len(few) - behind
+        if _fit(few, many[begin : begin + len(few)]):
+            fix = ".unsqueeze(-1)"
+            if behind > 1:
+                kept = "-1" if len(few) == 1 else ", ".join(map(str, few))
+                fix = f".reshape({kept}{', 1' * behind})"
+            reduced = "" if begin else ", or keepdim=True where its axes went"
+            return f"; likely fix: {fix} of {few}{reduced}"
+    return ""
+
+
+def _fit(shape: Ints, other: Ints) -> bool:
+    """Whether sizes that stand beside each other are equal, or 1."""
+    return all(n == m or 1 in (n, m) for n, m in zip(shape, other, strict=True))
 
 
 def back(call: Any, ctx: Any, i: int, g: Any) -> Any:

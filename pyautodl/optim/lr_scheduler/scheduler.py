@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from pyautodl.optim.optimizer import Optimizer
+from pyautodl.tensor import NamedConstructor
 
 __all__ = ["LRScheduler", "check_steps", "for_each_group", "refuse_group"]
 
 
-class LRScheduler:
+class LRScheduler(NamedConstructor):
     """The base of schedules; a subclass says `lr_at`.
 
     Args:
