@@ -215,6 +215,9 @@ def test_many_pieces_take_time_by_their_number():
         lambda view: view.unsqueeze(0).zero_(),
         lambda view: view.copy_(ad.ones(6)),
         lambda view: view.masked_fill_(view > 1, 0),
+        lambda view: view.detach().add_(1),
+        lambda view: view.data.zero_(),
+        lambda view: view.detach()[1:].detach().mul_(2),
     ],
 )
 def test_a_change_of_a_copy_in_place_of_a_view_is_refused(change, recorded) -> None:

@@ -29,7 +29,7 @@ from pyautodl.tensor import (
     call,
     explained,
     inplace_view,
-    make,
+    mark_copy,
     method,
     not_tensor,
 )
@@ -132,17 +132,8 @@ def _view(self: Tensor, *shape: Any) -> Tensor:
         raise NotImplementedError(f"view: expected sizes, got {shape[0]!r}")
     found: Tensor = apply(RESHAPE, self, shape=shape_from("view", shape))
     if found._base is None:
-        _mark_copy(self, found)
+        mark_copy(found, ref(self if self._base is None else self._base))
     return found
-
-
-def _mark_copy(source: Tensor, copied: Tensor) -> None:
-    """Note that a tensor is the copy of one that it should be a view of: as a view of it all
-    is refused or let through that would be of that one.
-    """
-    copied._base = whole = make(copied._array, copied._edge, copied._requires_grad)
-    copied._base_changes = whole._changes
-    copied._unchangeable = ref(source if source._base is None else source._base)
 
 
 @method

@@ -30,6 +30,7 @@ __all__ = [
     "constant",
     "gradients_of",
     "make",
+    "mark_copy",
     "root_gradient",
     "target_edge",
 ]
@@ -326,7 +327,10 @@ class Tensor(Protocols, TensorFields):
             >>> (x * 2).detach()
             tensor([2., 2.])
         """
-        return make(self._array, None, False)
+        found = make(self._array, None, False)
+        if self._base is not None and type(self._unchangeable) is weakref.ReferenceType:
+            mark_copy(found, self._unchangeable)
+        return found
 
     def detach_(self) -> Tensor:
         """Cut the tensor off from its graph.
@@ -414,6 +418,15 @@ def make_in_python(array: Array, edge: Edge | None, requires_grad: bool) -> Tens
 make: Callable[[Array, Edge | None, bool], Tensor] = make_in_python
 if native.available:
     make = native.dispatch.make
+
+
+def mark_copy(copied: Tensor, source: weakref.ReferenceType[Tensor]) -> None:
+    """Note that a tensor is the copy of one that it should be a view of: as a view of it all
+    is refused or let through that would be of that one.
+    """
+    copied._base = whole = make(copied._array, copied._edge, copied._requires_grad)
+    copied._base_changes = whole._changes
+    copied._unchangeable = source
 
 
 def _check_differentiable(dtype: DType) -> None:
