@@ -356,3 +356,49 @@ def test_batches_of_no_samples_name_the_loader():
             ad.data.DataLoader(dataset, batch_size=None, drop_last=True)
     with pytest.raises(ValueError, match=r"^BatchSampler: batch_size must be > 0"):
         ad.data.BatchSampler(range(2), 0, False)
+
+
+# ---- a forgotten zero_grad ----
+
+
+def _steps(count, between, backward=1, optimizer=None):
+    """Steps of a small model, with `between` where zero_grad belongs."""
+    ad.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+    optimizer = (optimizer or ad.optim.SGD)(model.parameters(), lr=1e-3)
+    for _ in range(count):
+        between(model, optimizer)
+        for _ in range(backward):
+            model(SCORES).square().mean().backward()
+        optimizer.step()
+    return model
+
+
+def test_gradients_of_several_steps_added_up_are_told():
+    def nothing(model, optimizer):
+        pass
+
+    _steps(3, nothing)
+    for make in (ad.optim.SGD, ad.optim.Adam):
+        with pytest.warns(UserWarning, match=r"likely fix: optimizer\.zero_grad\(\)"):
+            model = _steps(6, nothing, optimizer=make)
+    found = ad.inspect.diagnose(model, "mean_squared_error", SCORES, ad.ones(5, 1))
+    assert any("optimizer.zero_grad()" in each for each in found.findings)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda model, optimizer: optimizer.zero_grad(),
+        lambda model, optimizer: optimizer.zero_grad(set_to_none=False),
+        lambda model, optimizer: model.zero_grad(set_to_none=False),
+        lambda model, optimizer: [
+            p.grad.zero_() for p in model.parameters() if p.grad is not None
+        ],
+    ],
+)
+def test_gradients_added_up_within_a_step_are_meant(between):
+    for backward in (1, 4):
+        model = _steps(6, between, backward)
+        found = ad.inspect.diagnose(model, "mean_squared_error", SCORES, ad.ones(5, 1))
+        assert not any("zero_grad" in each for each in found.findings)

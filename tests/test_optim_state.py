@@ -441,6 +441,7 @@ def test_hooks_run_before_and_after_a_step(kind: type[optim.Optimizer]) -> None:
 
     def closure() -> ad.Tensor:
         seen.append("step")
+        optimizer.zero_grad()
         loss = (w * w).sum()
         loss.backward()
         return loss

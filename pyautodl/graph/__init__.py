@@ -15,6 +15,7 @@ from pyautodl.graph.mode import MODE
 from pyautodl.graph.node import NODE_NUMBERS, Node, make_node
 from pyautodl.graph.record import makes, record, record_planned
 from pyautodl.graph.saved import Context, Edge, Saved, keep
+from pyautodl.graph.stale import stale_sums
 
 __all__ = [
     "MODE",
@@ -30,4 +31,5 @@ __all__ = [
     "record",
     "record_planned",
     "run_backward",
+    "stale_sums",
 ]

@@ -14,6 +14,7 @@ from pyautodl.backends import (
 )
 from pyautodl.errors import GradError
 from pyautodl.graph.binding import BOUND
+from pyautodl.graph.stale import note_sum
 from pyautodl.ops.plan import MOST, in_order, seen
 from pyautodl.ops.record import OPS
 
@@ -164,6 +165,7 @@ def _add_to(leaf: Any, array: Array) -> None:
         target = in_order(target)
         leaf._grad = BOUND.make(target, None, False)
     add_into(target, array)
+    note_sum(leaf, leaf._grad)
 
 
 def _put(leaf: Any, array: Array, owned: bool) -> None:

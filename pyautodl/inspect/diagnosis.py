@@ -10,6 +10,7 @@ from typing import Any
 from pyautodl import nn
 from pyautodl.autograd import enable_grad, grad
 from pyautodl.functional.creation import as_tensor
+from pyautodl.graph import stale_sums
 from pyautodl.profiler.table import Shown, html, lines
 from pyautodl.tensor import Tensor
 from pyautodl.train import checks
@@ -100,12 +101,12 @@ def diagnose(model: Any, loss: Any, inputs: Any, target: Any) -> Diagnosis:
     """Run one step of training without its last part, and tell what hinders learning.
 
     It finds: a loss or gradient that is not finite; parameters that are frozen, that no
-    gradient reaches, or all of whose gradients are 0; layers in a plain list or dict, which
-    the model does not know; gradients that vanish or explode on their way to the first
-    layers; dead units and flat activations; an output that does not depend on the input;
-    inputs on a wide scale. The model, its gradients and the random numbers stay as they
-    were. Nothing found on one batch is no proof: look at a new model, and again after some
-    epochs.
+    gradient reaches, or all of whose gradients are 0; gradients that were added up over
+    steps without zero_grad; layers in a plain list or dict, which the model does not know;
+    gradients that vanish or explode on their way to the first layers; dead units and flat
+    activations; an output that does not depend on the input; inputs on a wide scale. The
+    model, its gradients and the random numbers stay as they were. Nothing found on one
+    batch is no proof: look at a new model, and again after some epochs.
 
     Args:
         model: an `nn.Module`.
@@ -283,7 +284,13 @@ def _about_parameters(model: Any, slopes: dict[str, Any]) -> list[str]:
         for name, slope in slopes.items()
         if slope is not None and not slope.isfinite().all().item()
     ]
+    summed = [name for name, p in model.named_parameters() if stale_sums(p)]
     groups = (
+        (
+            summed,
+            "left with a gradient that is a sum over several steps; likely fix: "
+            "optimizer.zero_grad() in each step, before backward()",
+        ),
         (
             frozen,
             "frozen (requires_grad is False), which is fine if it is meant",
