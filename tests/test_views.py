@@ -327,3 +327,32 @@ def test_the_gradient_of_a_part_lies_as_the_whole(profiled: bool) -> None:
         (second,) = ad.autograd.grad(grad.sum(), whole)
         expected[:, 1, ::2] = 2
         np.testing.assert_array_equal(second.numpy(), expected)
+
+
+# ---- the shape alone, in place, where nothing is recorded ----
+
+
+def test_a_leaf_whose_shape_changes_stays_one() -> None:
+    x = ad.ones(2, 3, requires_grad=True)
+    with ad.no_grad():
+        x.t_().unsqueeze_(0)
+    assert x.requires_grad
+    assert x.is_leaf
+    (x * 2).sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), np.full((1, 3, 2), 2.0))
+
+
+@pytest.mark.parametrize("change", ["t_", "view_of_it"])
+def test_a_result_whose_shape_changes_keeps_its_graph(change: str) -> None:
+    leaf = ad.tensor(X, requires_grad=True)
+    y = leaf * 2
+    if change == "view_of_it":
+        y = y[:]
+    with ad.no_grad():
+        y.t_()
+    assert y.requires_grad
+    weight = np.arange(6.0).reshape(3, 2)
+    (y * ad.tensor(weight)).sum().backward()
+    assert leaf.grad is not None
+    np.testing.assert_array_equal(leaf.grad.numpy(), 2 * weight.T)

@@ -172,10 +172,18 @@ def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(function)
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self._check_inplace(name, writes=False)
-        view = function(self, *args, **kwargs)
+        enabled = MODE.enabled
+        # what is computed stays the same: no_grad() takes it out of no graph
+        MODE.enabled = enabled or self.requires_grad
+        try:
+            view = function(self, *args, **kwargs)
+        finally:
+            MODE.enabled = enabled
         if view is self:
             return self
         self._array = view._array
+        if self._requires_grad and self._edge is None:
+            return self  # a leaf, under no_grad(): it stays one
         self._edge = view._edge
         self._requires_grad = view._requires_grad
         if self._base is not None:
