@@ -12,7 +12,8 @@ from math import inf, prod
 from typing import Any, NamedTuple
 
 from pyautodl.errors import LinAlgError, ShapeError, describe
-from pyautodl.functional.creation import arange, empty, eye
+from pyautodl.functional.complex_tensor import ComplexTensor, view_as_complex
+from pyautodl.functional.creation import arange, empty, eye, from_numpy
 from pyautodl.functional.derived import cross as _cross
 from pyautodl.functional.derived import matrix_power as _matrix_power
 from pyautodl.functional.limits import finfo
@@ -28,8 +29,10 @@ from pyautodl.functional.views import movedim
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer, integers
 from pyautodl.ops.linalg.eigen import EIGH, SVD
+from pyautodl.ops.linalg.eigen_general import EIG
 from pyautodl.ops.linalg.factors import QR
 from pyautodl.ops.linalg.inverses import PINV, SOLVE
+from pyautodl.ops.linalg.triangles import LU, permutation_matrices
 from pyautodl.tensor import Tensor, apply, explained
 
 __all__ = [
@@ -39,10 +42,16 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -68,20 +77,41 @@ Order = float | str | None
 Dim = int | Sequence[int] | None
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("eig", "eigvals"):
-        raise AttributeError(
-            f"linalg.{name}: eigenvalues of a matrix that is not symmetric are complex, "
-            "which is not supported; of a symmetric one: linalg.eigh"
-        )
-    raise AttributeError(f"module 'pyautodl.linalg' has no attribute {name!r}")
-
-
 class Eigen(NamedTuple):
     """What `eigh` returns."""
 
     eigenvalues: Tensor
     eigenvectors: Tensor
+
+
+class ComplexEigen(NamedTuple):
+    """What `eig` returns."""
+
+    eigenvalues: ComplexTensor
+    eigenvectors: ComplexTensor
+
+
+class Triangles(NamedTuple):
+    """What `lu` returns."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+
+class PackedTriangles(NamedTuple):
+    """What `lu_factor` returns."""
+
+    LU: Tensor
+    pivots: Tensor
+
+
+class PackedTrianglesInfo(NamedTuple):
+    """What `lu_factor_ex` returns."""
+
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
 
 
 class SingularValues(NamedTuple):
@@ -715,6 +745,205 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
         tensor([1., 3.])
     """
     return Eigen(*apply(EIGH, A, upper=_is_upper("eigh", UPLO)))
+
+
+@explained
+def eig(A: Tensor) -> ComplexEigen:
+    """Return eigenvalues of square matrices and eigenvectors as columns, complex numbers.
+
+    The values have no order, vectors are of length 1, and each may be turned in the complex
+    plane: what is made of them must not depend on that, or its gradient means nothing.
+    Where eigenvalues are equal, gradients are not finite.
+
+    Args:
+        A: (..., n, n). For symmetric matrices: `eigh`, whose values are real.
+
+    Raises:
+        ShapeError: the matrices are not square.
+        LinAlgError: a matrix has elements that are nan or infinite.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> turn = ad.tensor([[0.0, -1.0], [1.0, 0.0]])
+        >>> ad.linalg.eig(turn).eigenvalues.imag
+        tensor([ 1., -1.])
+    """
+    return ComplexEigen(*map(view_as_complex, apply(EIG, A)))
+
+
+@explained
+def eigvals(A: Tensor) -> ComplexTensor:
+    """Return the eigenvalues of square matrices, complex numbers in no order; see `eig`.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.eigvals(ad.tensor([[2.0, 1.0], [0.0, 3.0]])).real
+        tensor([2., 3.])
+    """
+    found: ComplexTensor = view_as_complex(apply(EIG, A)[0])
+    return found
+
+
+@explained
+def lu(A: Tensor, *, pivot: bool = True) -> Triangles:
+    """Return P, L and U with A = P L U.
+
+    P has one 1 in each row and column, L ones on its diagonal and nothing above, U nothing
+    below.
+
+    Args:
+        A: (..., m, n).
+        pivot: whether rows may be exchanged, so that numbers stay small; else there must
+            be no zero where it is divided, and P is empty.
+
+    Shape:
+        (..., m, m), (..., m, k), (..., k, n) with k = min(m, n)
+
+    Raises:
+        ShapeError: A is no matrix.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> A = ad.tensor([[1.0, 2.0], [4.0, 4.0]])
+        >>> P, L, U = ad.linalg.lu(A)
+        >>> L, U
+        (tensor([[1.0000, 0.0000],
+                [0.2500, 1.0000]]), tensor([[4., 4.],
+                [0., 1.]]))
+        >>> P @ L @ U
+        tensor([[1., 2.],
+                [4., 4.]])
+    """
+    both, pivots = apply(LU, A, pivot=pivot)
+    lower, upper = _triangles(both)
+    if not pivot:
+        return Triangles(empty(0, dtype=A.dtype), lower, upper)
+    return Triangles(_permutations(pivots, both), lower, upper)
+
+
+def _triangles(both: Tensor) -> tuple[Tensor, Tensor]:
+    """L and U from where they lie in one matrix."""
+    k = min(both.shape[-2:])
+    left, above = both[..., :k], both[..., :k, :]
+    ones = eye(both.shape[-2], k, dtype=both.dtype)
+    return left.tril(-1) + ones, above.triu()
+
+
+def _permutations(pivots: Tensor, both: Tensor) -> Tensor:
+    return from_numpy(permutation_matrices(pivots.numpy(), both.shape[-2])).to(
+        both.dtype
+    )
+
+
+@explained
+def lu_factor(A: Tensor, *, pivot: bool = True) -> PackedTriangles:
+    """Return L and U in one matrix and the exchanges of rows, for `lu_solve`.
+
+    Args:
+        A: (..., m, n).
+        pivot: whether rows may be exchanged, see `lu`.
+
+    Returns:
+        LU, in which the ones on the diagonal of L are left out, and pivots of int32: row i
+        was exchanged with row pivots[i], counted from 1.
+
+    Raises:
+        LinAlgError: a matrix is singular; `lu` and `lu_factor_ex` take it.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.lu_factor(ad.tensor([[1.0, 2.0], [4.0, 4.0]]))
+        PackedTriangles(LU=tensor([[4.0000, 4.0000],
+                [0.2500, 1.0000]]), pivots=tensor([2, 2], dtype=pyautodl.int32))
+    """
+    both, pivots, info = lu_factor_ex(A, pivot=pivot)
+    if bool(info.any()):
+        raise LinAlgError(
+            "lu_factor: a matrix is singular, so that lu_solve would divide by 0; likely "
+            "fix: linalg.lu or lu_factor_ex, or linalg.lstsq for equations"
+        )
+    return PackedTriangles(both, pivots)
+
+
+@explained
+def lu_factor_ex(
+    A: Tensor, *, pivot: bool = True, check_errors: bool = False
+) -> PackedTrianglesInfo:
+    """Return what `lu_factor` does, and where a matrix is singular.
+
+    Args:
+        A: (..., m, n).
+        pivot: whether rows may be exchanged, see `lu`.
+        check_errors: refuse singular matrices.
+
+    Returns:
+        LU, pivots and info: 0, or i where the first zero on the diagonal of U is at i,
+        counted from 1.
+
+    Raises:
+        LinAlgError: a matrix is singular, with check_errors.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.linalg.lu_factor_ex(ad.zeros(2, 2)).info
+        tensor(1, dtype=pyautodl.int32)
+    """
+    both, pivots = apply(LU, A, pivot=pivot)
+    is_zero = _diagonal(both.detach(), 0, -2, -1) == 0
+    places = arange(1, is_zero.shape[-1] + 1, dtype=pivots.dtype)
+    # none is further than all
+    first = places.where(is_zero, len(places) + 1)
+    if len(places):
+        info = first.amin(-1)
+        info = info.where(info <= len(places), 0)
+    else:
+        info = pivots.sum(-1).to(pivots.dtype)
+    if check_errors and bool(info.any()):
+        raise LinAlgError("lu_factor_ex: a matrix is singular")
+    return PackedTrianglesInfo(both, pivots, info)
+
+
+@explained
+def lu_solve(
+    LU: Tensor,
+    pivots: Tensor,
+    B: Tensor,
+    *,
+    left: bool = True,
+    adjoint: bool = False,
+) -> Tensor:
+    """Solve A X = B for an A of which `lu_factor` has made LU and pivots.
+
+    Args:
+        LU: (..., n, n).
+        pivots: (..., n).
+        B: (..., n, k).
+        left: solve X A = B, if it is False.
+        adjoint: with the transpose of A.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        LinAlgError: A is singular.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> A = ad.tensor([[2.0, 1.0], [0.0, 4.0]])
+        >>> ad.linalg.lu_solve(*ad.linalg.lu_factor(A), ad.tensor([[4.0], [8.0]]))
+        tensor([[1.],
+                [2.]])
+    """
+    _check_matrices("lu_solve", LU)
+    _check_matrices("lu_solve", B)
+    if not left:
+        return lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
+    lower, upper = _triangles(LU)
+    order = _permutations(pivots, LU)
+    if adjoint:
+        inner = apply(SOLVE, upper, B, transpose=True)
+        return matmul(order, apply(SOLVE, lower, inner, transpose=True))
+    inner = apply(SOLVE, lower, matmul(order.mT, B))
+    found: Tensor = apply(SOLVE, upper, inner)
+    return found
 
 
 @explained

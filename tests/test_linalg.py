@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pyautodl as ad
+from pyautodl import linalg
 from pyautodl import linalg as L
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.errors import DTypeError, GradError, LinAlgError, ShapeError
@@ -395,10 +396,10 @@ def test_bad_matrices_are_named() -> None:
         L.norm(ad.ones(2, 2), "nuc", 1)
     with pytest.raises(ValueError, match="lstsq: driver must be"):
         L.lstsq(ad.eye(2), ad.eye(2), driver="qr")
-    with pytest.raises(AttributeError, match=r"linalg\.eig: .* complex.*linalg\.eigh"):
-        L.eig  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'lu'"):
-        L.lu  # noqa: B018
+    with pytest.raises(ShapeError, match=r"eig: expected square .* \(2, 3\)"):
+        L.eig(ad.ones(2, 3))
+    with pytest.raises(AttributeError, match="no attribute 'ldl'"):
+        L.ldl  # noqa: B018
     with pytest.raises(ShapeError, match="multi_dot: expected at least 2"):
         L.multi_dot([ad.eye(2)])
     q = L.qr(ad.ones(3, 1).requires_grad_(), "complete").Q
@@ -437,3 +438,90 @@ def test_vector_norms_of_negative_order(order: float) -> None:
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12)
     assert L.vector_norm(ad.ones(2), order, dtype=ad.float64).dtype is ad.float64
     gradcheck(lambda x: L.vector_norm(x, order, 1), (_leaf(3, 4),))
+
+
+# ---- eigenvalues that are complex, triangles ----
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4, 4), (1, 1)])
+def test_eigenvalues_of_any_matrix(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(2).normal(size=shape)
+    A = ad.tensor(x, requires_grad=True)
+    values, vectors = linalg.eig(A)
+    w, v = values.detach().numpy(), vectors.detach().numpy()
+    np.testing.assert_allclose(x @ v, v * w[..., None, :], atol=1e-12)
+    np.testing.assert_allclose(np.abs(v * v.conj()).sum(-2), 1)
+    np.testing.assert_array_equal(linalg.eigvals(A).detach().numpy(), w)
+
+    # what does not change as vectors are turned
+    def sizes(A: ad.Tensor) -> tuple[ad.Tensor, ...]:
+        values, vectors = linalg.eig(A)
+        return values.abs(), values.real**2, vectors.abs() ** 2
+
+    assert gradcheck(sizes, A)
+    assert gradgradcheck(sizes, A)
+    total = linalg.eigvals(A).real.sum()
+    (slope,) = ad.autograd.grad(total, A)
+    np.testing.assert_allclose(
+        slope.numpy(), np.broadcast_to(np.eye(shape[-1]), shape), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4, 4), (4, 2), (2, 3, 5), (0, 3)])
+def test_triangles(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(3).normal(size=shape)
+    P, L, U = linalg.lu(ad.tensor(x))
+    np.testing.assert_allclose((P @ L @ U).numpy(), x, atol=1e-12)
+    assert L.tolist() == L.tril().tolist()
+    assert U.tolist() == U.triu().tolist()
+    diagonal = L.diagonal(0, -2, -1)
+    assert diagonal.tolist() == ad.ones_like(diagonal).tolist()
+    assert float(L.abs().sum()) <= L.numel()
+    A = ad.tensor(x, requires_grad=True)
+    if x.size:
+        assert gradcheck(lambda A: linalg.lu(A)[1:], A)
+        assert gradgradcheck(lambda A: linalg.lu(A)[1:], A)
+        assert gradcheck(lambda A: linalg.lu_factor(A)[0], A)
+
+
+def test_triangles_without_exchanges() -> None:
+    A = ad.tensor([[4.0, 1.0], [2.0, 3.0]])
+    P, L, U = linalg.lu(A, pivot=False)
+    assert P.shape == (0,)
+    assert L.tolist() == [[1.0, 0.0], [0.5, 1.0]]
+    assert U.tolist() == [[4.0, 1.0], [0.0, 2.5]]
+    assert linalg.lu_factor(A, pivot=False).pivots.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("adjoint", [True, False])
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_equations_by_triangles(
+    adjoint: bool, left: bool, batch: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(4)
+    x, b = rng.normal(size=(*batch, 3, 3)), rng.normal(size=(*batch, 3, 2))
+    b = b if left else b.swapaxes(-1, -2)
+    A, B = (ad.tensor(each, requires_grad=True) for each in (x, b))
+
+    def solution(A: ad.Tensor, B: ad.Tensor) -> ad.Tensor:
+        factors = linalg.lu_factor(A)
+        return linalg.lu_solve(*factors, B, left=left, adjoint=adjoint)
+
+    X = solution(A, B).detach().numpy()
+    used = x.swapaxes(-1, -2) if adjoint else x
+    np.testing.assert_allclose(used @ X if left else X @ used, b, atol=1e-12)
+    assert gradcheck(solution, (A, B))
+
+
+def test_singular_matrices_of_triangles() -> None:
+    several = ad.stack([ad.eye(2), ad.ones(2, 2), ad.zeros(2, 2)])
+    assert linalg.lu_factor_ex(several).info.tolist() == [0, 2, 1]
+    assert linalg.lu(several).U[1].tolist() == [[1.0, 1.0], [0.0, 0.0]]
+    assert linalg.lu_factor_ex(ad.ones(0, 2)).info.item() == 0
+    with pytest.raises(ad.LinAlgError, match=r"likely fix: linalg\.lu or"):
+        linalg.lu_factor(several)
+    with pytest.raises(ad.LinAlgError, match="lu_factor_ex: a matrix is singular"):
+        linalg.lu_factor_ex(several, check_errors=True)
+    with pytest.raises(ShapeError, match="lu_solve: expected matrices"):
+        linalg.lu_solve(*linalg.lu_factor(ad.eye(2)), ad.ones(2))

@@ -25,6 +25,7 @@ from pyautodl.functional.lp_pool import *
 from pyautodl.functional.matmul import *
 from pyautodl.functional.max_unpool import *
 from pyautodl.functional.norm import *
+from pyautodl.functional.number_parts import *
 from pyautodl.functional.pool import *
 from pyautodl.functional.random import *
 from pyautodl.functional.reduce import *
@@ -41,6 +42,7 @@ from pyautodl.functional.typed import *
 from pyautodl.functional.ufuncs import *
 from pyautodl.functional.views import *
 from pyautodl.functional.windows import *
+from pyautodl.functional.with_part import *
 
 # a function may bear the name of another family (norm): the order above, by name, leaves
 # the function in the package's namespace

@@ -27,7 +27,9 @@ from pyautodl.functional.eltwise.arithmetic import (
     remainder,
 )
 from pyautodl.functional.eltwise.unary import as_floating
+from pyautodl.functional.grids import triu_indices
 from pyautodl.functional.numpy_names import by_numpy_names
+from pyautodl.functional.reduce import norm
 from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
@@ -46,6 +48,7 @@ __all__ = [
     "logit",
     "matrix_power",
     "msort",
+    "pdist",
     "rad2deg",
     "sinc",
     "trapezoid",
@@ -53,6 +56,31 @@ __all__ = [
     "unravel_index",
     "vander",
 ]
+
+
+@explained
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """Return the p-norm distances between all pairs of rows, each pair once.
+
+    Args:
+        input: (n, d).
+        p: the exponent.
+
+    Shape:
+        (n, d) -> (n (n-1) / 2,), the pairs (0, 1), (0, 2), ..., (1, 2), ...
+
+    Raises:
+        ShapeError: the input is no matrix.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.pdist(ad.tensor([[0.0], [1.0], [3.0]]))
+        tensor([1., 3., 2.])
+    """
+    if input.ndim != 2:
+        raise ShapeError(f"pdist: expected (n, d), got {tuple(input.shape)}")
+    rows, columns = triu_indices(len(input), len(input), 1)
+    return norm(input[rows] - input[columns], p, -1)
 
 
 @method

@@ -19,6 +19,7 @@ from pyautodl.functional.conv import (
 from pyautodl.functional.copy import (
     pad,
 )
+from pyautodl.functional.derived import pdist
 from pyautodl.functional.dropout import (
     alpha_dropout,
     dropout,
@@ -250,6 +251,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
