@@ -25,6 +25,7 @@ import pyautodl.plot
 import pyautodl.testing
 import pyautodl.train
 from pyautodl import autograd, nn, optim
+from pyautodl.nn.utils import prune
 
 # numba's kernels, and what starts the command line
 LEFT_OUT = ("pyautodl.backends.jit", "pyautodl.__main__")
@@ -60,6 +61,7 @@ PUBLIC = {
     "nn.functional": nn.functional,
     "nn.init": nn.init,
     "nn.utils": nn.utils,
+    "nn.utils.prune": prune,
     "nn.utils.rnn": nn.utils.rnn,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
