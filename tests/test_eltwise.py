@@ -778,6 +778,11 @@ def test_results_that_no_cache_holds(isa: str, threads: int) -> None:
                     small = y[: repeated[0] * repeated[1]].reshape(repeated)
                     got = grid * ad.tensor(small)
                     assert np.array_equal(got.numpy(), wide * small)
+                    angle = ad.atan2(grid, ad.tensor(small)).numpy()
+                    for part in (slice(0, 9), slice(-9, None)):
+                        few = small[part] if repeated[0] > 1 else small
+                        near = ad.atan2(grid[part], ad.tensor(few)).numpy()
+                        assert angle[part].tobytes() == near.tobytes()
             # functions of many operations, which cached parts have bit by bit
             cuts = [*range(0, n, 2**19), n]
             for took, function in (

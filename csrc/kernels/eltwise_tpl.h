@@ -27,10 +27,10 @@
 /* A row of scalars: `from` elements x (y, z) to elements `to`. */
 #define SCALAR_MAP(name, from, to, reads, params, cost, expression)                           \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
-                                              const double *param) {                          \
+                                              const double *param, int way) {                 \
         to *o = out;                                                                          \
         const from *a = in[0], *b = in[(reads) > 1 ? 1 : 0];                                  \
-        (void)param;                                                                          \
+        (void)param, (void)way;                                                               \
         READ_PARAMS_##params for (int64_t i = 0; i < n; i++) {                                \
             const from x = a[i], y = b[i];                                                    \
             (void)x, (void)y;                                                                 \
@@ -43,11 +43,10 @@
 #define ELEMENT REAL
 #define PARAM(i) const vec p##i = v_set1((REAL)param[i]);
 
-/* Where the block of a row ends that begins at `from`: a long row goes by blocks, to ask meanwhile for
+/* Where the block of a row ends that begins at `from`: a far row goes by blocks, to ask meanwhile for
  * what comes STREAM_AHEAD later (stream.h), others are one. */
 V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t reads, int64_t n,
-                              int64_t from) {
-    const int asks = streams(n * (int64_t)sizeof(REAL));
+                              int64_t from, int asks) {
     if (asks) {
         const int64_t bytes = STREAM_BLOCK * (int64_t)sizeof(REAL);
         const int64_t later = from + STREAM_AHEAD / (int64_t)sizeof(REAL);
@@ -59,12 +58,12 @@ V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t re
 
 #define MAP(name, reads, params, cost, expression)                                            \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
-                                              const double *param) {                          \
+                                              const double *param, int way) {                 \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
         (void)param;                                                                          \
         READ_PARAMS_##params for (int64_t i = 0, end; i < n;) {                               \
-            for (end = K(block_end)(o, in, reads, n, i); i < end; i += VL) {                  \
+            for (end = K(block_end)(o, in, reads, n, i, way != ROW_NEAR); i < end; i += VL) { \
                 vec x, y, z;                                                                  \
                 if (n - i >= VL) {                                                            \
                     x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                  \
@@ -80,13 +79,6 @@ V_INLINE int64_t K(block_end)(const REAL *out, const void *const *in, int64_t re
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)
 
-/* Whether a row of n results goes past the caches (past.h): not where it is read, which brings it there. */
-V_INLINE int K(row_is_past)(const REAL *out, const void *const *in, int64_t reads, int64_t n) {
-    int past = writes_past(out, n * (int64_t)sizeof(REAL));
-    for (int64_t k = 0; k < reads; k++) past &= in[k] != (const void *)out;
-    return past;
-}
-
 /* Asks for the line of each operand that comes STREAM_AHEAD after the one that begins at element i, and
  * for that of the results unless they go past the caches. */
 V_INLINE void K(ask_for_line)(const REAL *out, const void *const *in, int64_t reads, int64_t i, int past) {
@@ -97,38 +89,36 @@ V_INLINE void K(ask_for_line)(const REAL *out, const void *const *in, int64_t re
 }
 
 /* The same for long expressions: one copy of them for full vectors, tails and rows that leave the caches,
- * which ask for each line: within a loop of blocks their constants would be loaded again for each. Of
- * other rows, whose full vectors have `plain` elements or more left, none of this is asked about. */
+ * which ask for each line: within a loop of blocks their constants would be loaded again for each. Of the
+ * full vectors of other rows, those before `plain`, none of this is asked about. Narrow vectors store no
+ * whole lines, and not past the caches. */
 #define LONG_MAP(name, reads, params, cost, expression)                                       \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
-                                              const double *param) {                          \
+                                              const double *param, int way) {                 \
         REAL *o = out;                                                                        \
         const REAL *a = in[0], *b = in[(reads) > 1 ? 1 : 0], *c = in[(reads) > 2 ? 2 : 0];    \
-        const int far = streams(n * (int64_t)sizeof(REAL));                                   \
-        const int past = far && K(row_is_past)(o, in, reads, n);                              \
-        const int64_t plain = far ? INT64_MAX : VL;                                           \
+        const int far = way != ROW_NEAR, past = way == ROW_PAST && VL == LINE;                \
+        const int64_t plain = far ? 0 : n / VL * VL;                                          \
         (void)param;                                                                          \
         READ_PARAMS_##params for (int64_t i = 0; i < n; i += VL) {                            \
-            const int64_t left = n - i;                                                       \
             vec x, y, z;                                                                      \
-            if (left >= plain) {                                                              \
+            if (i < plain) {                                                                  \
                 x = v_load(a + i), y = v_load(b + i), z = v_load(c + i);                      \
             } else {                                                                          \
                 if (far) K(ask_for_line)(o, in, reads, i, past);                              \
-                x = v_load_live(a + i, left), y = v_load_live(b + i, left);                   \
-                z = v_load_live(c + i, left);                                                 \
+                x = v_load_live(a + i, n - i), y = v_load_live(b + i, n - i);                 \
+                z = v_load_live(c + i, n - i);                                                \
             }                                                                                 \
             const vec result = expression;                                                    \
             (void)y, (void)z;                                                                 \
-            if (left >= plain) {                                                              \
+            if (i < plain) {                                                                  \
                 v_store(o + i, result);                                                       \
-            } else if (past && left >= VL) {                                                  \
+            } else if (past && n - i >= VL) {                                                 \
                 store_past(o + i, &result);                                                   \
             } else {                                                                          \
-                v_store_live(o + i, result, left);                                            \
+                v_store_live(o + i, result, n - i);                                           \
             }                                                                                 \
         }                                                                                     \
-        if (past) end_writes_past();                                                          \
     }                                                                                         \
     KERNEL_OF_ROW(name, reads, cost)
 
@@ -546,10 +536,10 @@ static int K(find_zero)(const pyad_array *y, const team *t) {
 
 #define DIVISION(name, expression)                                                            \
     static void K(name##_row)(void *out, const void *const *in, int64_t n,    \
-                                              const double *param) {                          \
+                                              const double *param, int way) {                 \
         INT *o = out;                                                                         \
         const INT *a = in[0], *b = in[1];                                                     \
-        (void)param;                                                                          \
+        (void)param, (void)way;                                                               \
         for (int64_t i = 0; i < n; i++) {                                                     \
             const INT x = a[i], y = b[i];                                                     \
             o[i] = (INT)(expression);                                                         \
@@ -596,11 +586,11 @@ BOOL_MAP(logical_or, 2, (x != 0) | (y != 0))
 BOOL_MAP(logical_xor, 2, (x != 0) ^ (y != 0))
 
 /* The condition comes last: the first operand's dtype is the kernel's. */
-static void K(where_row)(void *out, const void *const *in, int64_t n, const double *param) {
+static void K(where_row)(void *out, const void *const *in, int64_t n, const double *param, int way) {
     ELEMENT *o = out;
     const ELEMENT *a = in[0], *b = in[1];
     const uint8_t *condition = in[2];
-    (void)param;
+    (void)param, (void)way;
     for (int64_t i = 0; i < n; i++) {
         const ELEMENT x = a[i], y = b[i];
         o[i] = condition[i] ? x : y;

@@ -34,7 +34,11 @@
 #define MAP_MAX_READS 3
 #define MAP_MAX_ITEM 8
 
-typedef void (*map_row)(void *out, const void *const *in, int64_t n, const double *params);
+/* How a row meets memory: in the caches, where all may be; beyond them, where it may ask for what comes
+ * later (stream.h); and with results that it may store past them. */
+enum { ROW_NEAR, ROW_FAR, ROW_PAST };
+
+typedef void (*map_row)(void *out, const void *const *in, int64_t n, const double *params, int way);
 
 /* How an operand is met. */
 enum { MAP_FLAT, MAP_PERIODIC, MAP_STRIDED };
@@ -295,6 +299,13 @@ static inline int map_is_past(const map_plan *plan, int64_t begin, int64_t end) 
     return past;
 }
 
+/* The way of rows of so many additions for an element that together are elements [begin, end). Of those
+ * whose stores take a detour past the caches each goes by itself. */
+static inline int map_way(const map_plan *plan, int64_t begin, int64_t end, int64_t cost) {
+    if (!streams((end - begin) * plan->operand[plan->count - 1].item)) return ROW_NEAR;
+    return cost > MAP_PAST_COST && map_is_past(plan, begin, end) ? ROW_PAST : ROW_FAR;
+}
+
 /* Asks for the n elements behind those of each operand that is flat. */
 static inline void map_ask(const map_plan *plan, char *const *data, int64_t n) {
     for (int64_t k = 0; k < plan->count - 1; k++) {
@@ -315,6 +326,7 @@ static inline void map_walk(const map_plan *plan, map_row row, const double *par
     const int64_t last = plan->count - 1;
     const map_operand *out = &plan->operand[last];
     const int past = cost <= MAP_PAST_COST && map_is_past(plan, begin, end);
+    const int way = map_way(plan, begin, end, cost);
     map_place at;
     map_seek(plan, begin / plan->line, &at);
     map_fill_periodic(plan, end - begin, buffer);
@@ -333,10 +345,10 @@ static inline void map_walk(const map_plan *plan, map_row row, const double *par
         char *to = data[last];
         if (past) {
             map_ask(plan, data, n);
-            row(buffer[last], (const void *const *)data, n, params);
+            row(buffer[last], (const void *const *)data, n, params, ROW_NEAR);
             map_store_past(to, buffer[last], n * out->item);
         } else {
-            row(to, (const void *const *)data, n, params);
+            row(to, (const void *const *)data, n, params, way);
         }
         if (out->gathered) {
             char *memory = out->data + (at.offset[last] + rows * out->stride[plan->outer]) * out->item;
@@ -349,7 +361,7 @@ static inline void map_walk(const map_plan *plan, map_row row, const double *par
             map_next_line(plan, &at);
         }
     }
-    if (past) end_writes_past();
+    if (past || way == ROW_PAST) end_writes_past();
 }
 
 /* The same where all operands are flat, by blocks that are then stored past the caches; meanwhile asks
@@ -364,7 +376,7 @@ static inline void map_walk_past(const map_plan *plan, map_row row, const double
         for (int64_t k = 0; k < last; k++) {
             in[k] = plan->operand[k].data + begin * plan->operand[k].item;
         }
-        row(block, (const void *const *)in, n, params);
+        row(block, (const void *const *)in, n, params, ROW_NEAR);
         char *out = plan->operand[last].data + begin * item;
         int64_t at = 0;
         for (; at + PYAD_LINE_BYTES <= n * item; at += PYAD_LINE_BYTES) {
@@ -404,7 +416,9 @@ static inline int map_run(const void *args, int64_t reads, int64_t cost, map_row
         in[k] = plan.operand[k].data + begin * plan.operand[k].item;
     }
     const map_operand *out = &plan.operand[reads];
-    row(out->data + begin * out->item, in, end - begin, params);
+    const int way = map_way(&plan, begin, end, cost);
+    row(out->data + begin * out->item, in, end - begin, params, way);
+    if (way == ROW_PAST) end_writes_past();
     return PYAD_OK;
 }
 
