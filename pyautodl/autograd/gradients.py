@@ -112,7 +112,8 @@ def grad(
         create_graph: record the pass, so that the result can be differentiated.
         only_inputs: True, as in PyTorch, where it does nothing any more.
         allow_unused: give None for inputs that the outputs do not depend on.
-        is_grads_batched: not supported.
+        is_grads_batched: grad_outputs have an axis first, for one gradient after the
+            other; so have the results.
         materialize_grads: give zeros instead of None.
 
     Raises:
@@ -126,16 +127,17 @@ def grad(
     """
     if not only_inputs:
         raise NotImplementedError("grad: only_inputs=False is not supported")
-    if is_grads_batched:
-        raise NotImplementedError("grad: is_grads_batched is not supported")
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "grad: materialize_grads needs allow_unused to be None or True"
         )
     given = _as_tuple(inputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        options = (keep, create_graph, allow_unused, materialize_grads)
+        return _one_by_one(outputs, given, grad_outputs, *options)
     targets = [target_edge("grad", i, x) for i, x in enumerate(given)]
     roots = _roots("grad", _as_tuple(outputs), grad_outputs)
-    keep = create_graph if retain_graph is None else retain_graph
     found = run_backward(roots, keep, create_graph, targets, False)
     if materialize_grads:
         return tuple(
@@ -148,3 +150,41 @@ def grad(
             "allow_unused=True gives None for it"
         )
     return tuple(found)
+
+
+def _one_by_one(
+    outputs: Any,
+    inputs: tuple[Tensor, ...],
+    grad_outputs: Any,
+    keep: bool,
+    create_graph: bool,
+    allow_unused: bool | None,
+    materialize: bool,
+) -> tuple[Any, ...]:
+    """Gradients for each of a batch of `grad_outputs`, stacked."""
+    grads = () if grad_outputs is None else _as_tuple(grad_outputs)
+    sizes = {len(each) if each is not None and each.ndim else 0 for each in grads}
+    if len(sizes) != 1 or 0 in sizes:
+        raise GradError(
+            "grad: is_grads_batched needs grad_outputs with a first axis of one size, not "
+            "0, for all outputs"
+        )
+    (size,) = sizes
+    rows = [
+        grad(
+            outputs,
+            inputs,
+            [each[i] for each in grads],
+            retain_graph=keep or i < size - 1,
+            create_graph=create_graph,
+            allow_unused=allow_unused,
+            materialize_grads=materialize,
+        )
+        for i in range(size)
+    ]
+    return tuple(
+        [
+            None if each[0] is None else call("stack", *each, dim=0)
+            for each in zip(*rows)
+        ]
+    )

@@ -18,6 +18,7 @@ from pyautodl.functional.grids import *
 from pyautodl.functional.gumbel import *
 from pyautodl.functional.index import *
 from pyautodl.functional.interpolate import *
+from pyautodl.functional.kinds import *
 from pyautodl.functional.limits import *
 from pyautodl.functional.linalg import *
 from pyautodl.functional.loss import *
