@@ -364,8 +364,12 @@ def test_an_install_without_kernels_was_meant_so(tmp_path):
 def test_devices():
     assert str(ad.device("cpu")) == "cpu"
     assert not ad.cuda.is_available()
-    with pytest.raises(BackendError, match="'cuda' is not available; choose 'cpu'"):
-        ad.device("cuda")
+    ad.set_default_device("cpu")
+    ad.set_default_device(None)
+    assert ad.get_default_device() == ad.device("cpu")
+    for choose in (ad.device, ad.set_default_device):
+        with pytest.raises(BackendError, match="'cuda' is not available; choose 'cpu'"):
+            choose("cuda")
     with pytest.raises(BackendError, match="not available"):
         ad.ones(2).to("cuda")
     with pytest.raises(BackendError, match="not available"):

@@ -216,9 +216,9 @@ def _grad_and_value(
             recorded = level.is_outside([value])
             found = level.differentiate([value], inputs, None, recorded, keep=recorded)
             gradient = level.leave(rebuilt(chosen, found))
-            if has_aux:
-                return gradient, (level.leave(value), level.leave(aux))
-            return gradient, level.leave(value)
+            # what was found out above
+            value = value if recorded else value.detach()
+            return gradient, (value, level.leave(aux)) if has_aux else value
 
     return differentiated
 
