@@ -11,6 +11,7 @@ import pytest
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
+from pyautodl.functional import conv as functional_conv
 from pyautodl.functional.conv import conv_epilogue
 from pyautodl.ops.conv import LINEAR
 
@@ -615,6 +616,51 @@ def test_a_norm_of_other_channels_is_refused_in_its_name(bias, channels):
         for _ in range(3):
             with pytest.raises(ad.ShapeError, match=r"(?s)^batch_norm: .*layer `1`"):
                 model(x)
+
+
+@pytest.mark.skipif(not native.available, reason="prepared calls are the extension's")
+def test_an_image_that_must_be_copied_is_so_in_a_prepared_call(monkeypatch):
+    layer, x = nn.Conv2d(12, 9, 3, padding=1), ad.randn(2, 12, 10, 11)
+    weight, bias = layer.weight, layer.bias
+    with ad.no_grad():
+        for _ in range(4):
+            layer(x)
+        want = ad.conv2d(
+            x.contiguous(memory_format="channels_last"), weight, bias, 1, 1
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(functional_conv, "apply", None)
+            got = layer(x)
+        assert ad.equal(got, want)
+        x[0, 3, 4, 5] = 7.0
+        weight.mul_(2)
+        again = [layer(x) for _ in range(3)]
+        want = ad.conv2d(
+            x.contiguous(memory_format="channels_last"), weight, bias, 1, 1
+        )
+        assert all([ad.equal(each, want) for each in again])
+
+
+@pytest.mark.skipif(not native.available, reason="prepared calls are the extension's")
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_links_that_begin_with_a_copy(dilation):
+    model = nn.Sequential(
+        nn.Conv2d(20, 8, 3, dilation=dilation),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        trained_norm(nn.BatchNorm2d(8)),
+        nn.ReLU(),
+    ).eval()
+    x = ad.randn(2, 20, 13, 12)
+    for _ in range(5):
+        with ad.no_grad():
+            got = model(x)
+            x[0, 0, 0, 0] += 1.0
+        want = one_by_one(model, x)
+        with ad.no_grad():
+            after = model(x)
+    assert ad.allclose(after, want, rtol=1e-5, atol=1e-5)
+    assert not ad.equal(got, after)
 
 
 def test_a_prepared_call_refuses_a_scale_of_another_size():

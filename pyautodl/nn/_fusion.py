@@ -249,8 +249,9 @@ class _Calls:
 
     def __init__(self, calls: Sequence[ConvCall]) -> None:
         self.calls = calls
-        self.run = native.sequence([each.prepared for each in calls])
-        self.pack = address_packer(len(calls))
+        self.run = native.sequence([each for call in calls for each in call.prepared])
+        # what a link gives is read where it lies
+        self.pack = address_packer(len(calls), calls[0].copied > 0)
         between = [each.nbytes for each in calls[:-1]]
         self.sizes = (max(between[::2], default=0), max(between[1::2], default=0))
 
@@ -320,7 +321,11 @@ class _Run:
         between = [new_storage(size) if size else storage for size in calls.sizes]
         addresses: list[int] = []
         forms: list[Array] = []
-        source, last = x.address, len(self.links) - 1
+        copied, last = calls.calls[0].copied, len(self.links) - 1
+        image = new_storage(copied) if copied else x
+        source = image.address
+        if copied:
+            addresses += x.address, source
         for i, (link, call) in enumerate(zip(self.links, calls.calls, strict=True)):
             residual = 0 if link.end is None or added is None else added.address
             target = storage.address if i == last else between[i % 2].address

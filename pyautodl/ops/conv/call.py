@@ -27,7 +27,7 @@ from pyautodl.ops.conv import (
     is_plain,
     reads_as_is,
 )
-from pyautodl.ops.conv.multiplied import is_summed, plain_algorithm
+from pyautodl.ops.conv.multiplied import is_spread, is_summed, plain_algorithm
 from pyautodl.ops.conv.packed_weight import Key, kept_weight, key_of
 
 __all__ = ["ConvCall", "address_packer", "conv_call", "run_prepared_conv"]
@@ -39,32 +39,46 @@ _MOST = 1024
 _kept = KeptCalls(_MOST)
 
 
-def address_packer(count: int) -> Callable[..., bytes]:
-    """What packs the addresses of so many calls, each as `ConvCall.addresses` has them."""
-    return Struct(f"={7 * count}Q").pack
+def address_packer(count: int, copied: bool) -> Callable[..., bytes]:
+    """What packs the addresses of so many calls, each as `ConvCall.addresses` has them; of
+    an image that is copied first, two come before them: where it lies, and where to.
+    """
+    return Struct(f"={7 * count + 2 * copied}Q").pack
 
 
-_pack = address_packer(1)
+# without and with a copy of the image
+_pack = (address_packer(1, False), address_packer(1, True))
 
 
 class ConvCall:
     """The call for arrays of one layout.
 
     Args:
-        reads: x, weight, scale, bias, residual.
+        reads: x as the kernel reads it, weight, scale, bias, residual.
         made: the output.
         numbers: the kernel, its integers and floats.
         form: the shape of the weight's packed form and its key; None: there is none.
         keeps: whether the packed form must be there.
+        given: x as it comes, if it is copied into the layout in which the kernel reads it.
 
     Attributes:
-        prepared: for `native.sequence`.
+        prepared: for `native.sequence`, the copy of the image before the convolution.
+        copied: the size of that copy; 0: x is read where it lies.
         run: that of this call alone.
         made: the output.
         nbytes: its size.
     """
 
-    __slots__ = ("_keeps", "_key", "_layouts", "made", "nbytes", "prepared", "run")
+    __slots__ = (
+        "_keeps",
+        "_key",
+        "_layouts",
+        "copied",
+        "made",
+        "nbytes",
+        "prepared",
+        "run",
+    )
 
     def __init__(
         self,
@@ -73,6 +87,7 @@ class ConvCall:
         numbers: tuple[str, Ints, Sequence[float]],
         form: tuple[Ints, Key] | None,
         keeps: bool,
+        given: Array | None,
     ) -> None:
         self.made = made
         self.nbytes = prod(made.shape) * made.dtype.itemsize
@@ -84,8 +99,14 @@ class ConvCall:
             packed = pack_layout(code, form[0], contiguous_strides(form[0]))
         kernel, ints, floats = numbers
         arrays = [*layouts[:2], packed, *layouts[2:], out]
-        self.prepared = native.prepare(kernel, arrays, [self.nbytes], ints, floats)
-        self.run = native.sequence([self.prepared])
+        self.prepared = [native.prepare(kernel, arrays, [self.nbytes], ints, floats)]
+        self.copied = 0
+        if given is not None:
+            self.copied = given.size * given.itemsize
+            both = [given.layout(), layouts[0]]
+            copy = native.prepare("copy", both, [self.copied], (), ())
+            self.prepared.insert(0, copy)
+        self.run = native.sequence(self.prepared)
         self._key, self._keeps = None if form is None else form[1], keeps
         self._layouts = (*layouts[1:4],)
 
@@ -128,8 +149,8 @@ def conv_call(
     activation: tuple[int, float, float],
     *numbers: Any,
 ) -> ConvCall | None:
-    """The call, if all fit and no array must be copied for it, and the weight's packed form
-    is kept where it is worth that.
+    """The call, if all fit and none but x must be copied for it, x once as it is, and the
+    weight's packed form is kept where it is worth that.
     """
     for each in (weight, scale, bias):
         if each is not None and not (each.is_contiguous() and each.dtype is x.dtype):
@@ -137,8 +158,11 @@ def conv_call(
     bias_shape = None if bias is None else bias.shape
     out = conv_shape(x.shape, weight.shape, bias_shape, *numbers)
     shape = conv_shape_of(x.shape, weight.shape, out, *numbers)
+    given = None
     if not reads_as_is(x, shape):
-        return None
+        if is_spread(shape):
+            return None
+        given, x = x, x.view(x.shape, channels_last_strides(x.shape))
     reads = (x, weight, scale, bias, residual)
     if is_summed(shape) and is_plain(reads, activation):
         return None
@@ -160,7 +184,7 @@ def conv_call(
         return None
     number, *floats = activation
     numbers_of_call = (kernel.name, (*kernel.ints, number), floats)
-    return ConvCall(reads, made, numbers_of_call, form, kernel.keeps)
+    return ConvCall(reads, made, numbers_of_call, form, kernel.keeps, given)
 
 
 def run_prepared_conv(
@@ -194,8 +218,11 @@ def run_prepared_conv(
     storage, made = new_storage(call.nbytes), call.made
     added = 0 if residual is None else residual.address
     parameters = (weight, scale, bias)
-    found = call.addresses(x.address, parameters, added, storage.address, forms)
+    image = new_storage(call.copied) if call.copied else x
+    found = call.addresses(image.address, parameters, added, storage.address, forms)
     if found is None:
         return None
-    call.run(_pack(*found))
+    if call.copied:
+        found = (x.address, image.address, *found)
+    call.run(_pack[call.copied > 0](*found))
     return Array(storage, 0, made.shape, made.strides, made.dtype)
