@@ -323,3 +323,72 @@ def test_gradients_of_any_number_of_channels(layer, size, channels):
     assert all(each.tobytes() == found[0].tobytes() for each in found)
     with use_backend("reference"):
         np.testing.assert_allclose(found[0], gradient(), rtol=1e-5, atol=1e-6)
+
+
+# ---- few channels: vectors run along the rows ----
+
+ROWS = {  # axes, size, arguments
+    "side by side": (2, (9, 41), {"kernel_size": 2}),
+    "overlapping": (2, (8, 40), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "one further": (2, (7, 37), {"kernel_size": 3, "stride": 1, "padding": 1}),
+    "of a line": (1, (70,), {"kernel_size": 5, "stride": 3, "padding": 2}),
+    "one further in a line": (1, (51,), {"kernel_size": 2, "stride": 1}),
+    "in space": (3, (5, 6, 33), {"kernel_size": 3, "stride": (1, 2, 2)}),
+    "hanging over": (2, (7, 38), {"kernel_size": 4, "stride": 3, "ceil_mode": True}),
+    "narrower than a vector": (2, (5, 4), {"kernel_size": 2, "stride": 1}),
+}
+FEW = [1, 2, 3, 4, 5, 7, 8, 11, 15, 16]
+
+
+def along_rows(name, channels, dtype):
+    """An image with ties and a NaN, channels last, and what to pool it by."""
+    axes, size, numbers = ROWS[name]
+    rng = np.random.default_rng(channels)
+    x = rng.integers(-4, 5, (2, *size, channels)).astype(dtype)
+    x[0, ..., 0].flat[3] = np.nan
+    return ad.tensor(np.moveaxis(x, -1, 1)), axes, numbers
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", FEW)
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_few_channels(name, channels, dtype):
+    x, axes, numbers = along_rows(name, channels, dtype)
+    top = getattr(F, f"max_pool{axes}d")
+    mean = getattr(F, f"avg_pool{axes}d")
+    dilated = {**numbers, "dilation": 2} if channels % 2 and axes < 3 else numbers
+    if "narrower" in name:
+        dilated = numbers
+    with use_backend("reference"):
+        want, places = top(x, **dilated, return_indices=True)
+        average = mean(x, **numbers)
+    for isa in available_isas():
+        with use_isa(isa), use_backend("native"):
+            y, found = top(x, **dilated, return_indices=True)
+            assert found.tolist() == places.tolist(), isa
+            np.testing.assert_array_equal(y.numpy(), want.numpy(), err_msg=isa)
+            np.testing.assert_array_equal(top(x, **dilated).numpy(), want.numpy())
+            got = mean(x, **numbers).numpy()
+            np.testing.assert_allclose(got, average.numpy(), 1e-6, 1e-6, err_msg=isa)
+
+
+@pytest.mark.parametrize("name", ["overlapping", "one further", "in space"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_threads_that_cut_rows_of_few_channels_change_no_bit(name, channels):
+    x, axes, numbers = along_rows(name, channels, np.float32)
+    pools = [getattr(F, f"{kind}_pool{axes}d") for kind in ("max", "avg")]
+    results = []
+    for threads in (1, 2, 4, 7):
+        with native.exact_threads(threads, uneven=threads > 2), use_backend("native"):
+            results.append([pool(x, **numbers).numpy().tobytes() for pool in pools])
+    assert all(each == results[0] for each in results)
+
+
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_second_gradients_along_rows(channels, pool):
+    rng = np.random.default_rng(5)
+    x = rng.permutation(2 * 7 * 24 * channels).reshape(2, 7, 24, channels) * 0.1
+    x = ad.tensor(np.moveaxis(x, -1, 1), requires_grad=True)
+    assert ad.autograd.gradcheck(lambda x: pool(x, 3, 2, 1), (x,))
+    assert ad.autograd.gradgradcheck(lambda x: pool(x, 3, 2, 1) ** 2, (x,))

@@ -1,7 +1,8 @@
 /* Max and average pooling over up to three spatial axes, in channels-last memory.
  *
  * Forward: output pixel, then a vector of channels, then the cells of its window, so that the
- * running maximum or sum stays in registers and every load is contiguous over channels.
+ * running maximum or sum stays in registers and every load is contiguous over channels. Of fewer
+ * channels than lanes, vectors run along a row of outputs, each lane of another channel or pixel.
  *
  * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
  * the row while it is in the cache. A thread owns whole input rows and each sum has one order,
@@ -56,6 +57,7 @@ typedef struct {
     int64_t divisor;
     int64_t relu;
     int64_t first, last; /* channels of each pixel */
+    const int64_t *places; /* of a window's cells, in input positions from the first one */
     int whole;           /* whether gradients are written as whole vectors, not added up */
     int past;            /* then whether past the caches */
 } pool_job;
@@ -119,15 +121,28 @@ POOL_INLINE mask K(pool_load_cells)(pool_cells from, int64_t at, int64_t live) {
 
 /* ---- one output pixel ---- */
 
+/* A vector of inputs: side by side, or `beside` each other. */
+POOL_INLINE vec K(pool_load)(const REAL *x, const mask *beside, int64_t live) {
+    if (beside == NULL) return v_load_live(x, live);
+#if VECTOR_BYTES == 64 && DTYPE == PYAD_FLOAT32
+    return v_gather_n(x, *beside, VL);
+#else
+    vec taken;
+    for (int64_t l = 0; l < VL; l++) taken[l] = x[(*beside)[l]];
+    return taken;
+#endif
+}
+
 /* nd, nh, nw are w.count, as constants where they are known; out is the output's element. In a
  * window of many cells one vector's maxima or sums would wait for each other, so `wide` vectors of
  * channels go side by side. */
 POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
-                             int64_t nh, int64_t nw, int64_t out, int64_t wide, int64_t live) {
+                             int64_t nh, int64_t nw, int64_t out, const mask *beside, int64_t wide,
+                             int64_t live) {
     vec best[POOL_WIDE];
     mask winner[POOL_WIDE];
     for (int64_t k = 0; k < wide; k++) {
-        best[k] = v_load_live(x + k * VL, live);
+        best[k] = K(pool_load)(x + k * VL, beside, live);
         winner[k] = K(pool_number)(w.cell);
     }
     for (int64_t d = 0; d < nd; d++) {
@@ -137,7 +152,7 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
             for (int64_t i = 0; i < nw; i++) {
                 mask number = K(pool_number)(cell + i);
                 for (int64_t k = 0; k < wide; k++) {
-                    vec v = v_load_live(row + i * j->tap[2] + k * VL, live);
+                    vec v = K(pool_load)(row + i * j->tap[2] + k * VL, beside, live);
                     mask take = ~(v <= best[k]) & (best[k] == best[k]);
                     best[k] = v_select(take, v, best[k]);
                     winner[k] = (take & number) | (~take & winner[k]);
@@ -156,7 +171,8 @@ POOL_INLINE void K(pool_max)(const pool_job *j, const REAL *x, REAL *y, pool_win
 }
 
 POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_window w, int64_t nd,
-                              int64_t nh, int64_t nw, int64_t out, int64_t live) {
+                              int64_t nh, int64_t nw, int64_t out, const mask *beside,
+                              int64_t live) {
     vec taken = v_set1(0);
     mask winner = K(pool_load_cells)(j->cells, out, live);
     for (int64_t d = 0; d < nd; d++) {
@@ -164,7 +180,7 @@ POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_wi
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
             int64_t cell = w.cell + d * j->cell_step[0] + h * j->cell_step[1];
             for (int64_t i = 0; i < nw; i++) {
-                vec v = v_load_live(row + i * j->tap[2], live);
+                vec v = K(pool_load)(row + i * j->tap[2], beside, live);
                 taken = v_select(winner == K(pool_number)(cell + i), v, taken);
             }
         }
@@ -174,17 +190,17 @@ POOL_INLINE void K(pool_take)(const pool_job *j, const REAL *x, REAL *y, pool_wi
 
 /* Sums row by row first: a large window's error grows with its edge, not with its area. */
 POOL_INLINE void K(pool_average)(const pool_job *j, const REAL *x, REAL *y, vec divisor,
-                                 int64_t nd, int64_t nh, int64_t nw, int64_t out, int64_t wide,
-                                 int64_t live) {
+                                 int64_t nd, int64_t nh, int64_t nw, int64_t out,
+                                 const mask *beside, int64_t wide, int64_t live) {
     vec total[POOL_WIDE], sum[POOL_WIDE];
     for (int64_t k = 0; k < wide; k++) total[k] = v_set1(0);
     for (int64_t d = 0; d < nd; d++) {
         for (int64_t h = 0; h < nh; h++) {
             const REAL *row = x + d * j->tap[0] + h * j->tap[1];
-            for (int64_t k = 0; k < wide; k++) sum[k] = v_load_live(row + k * VL, live);
+            for (int64_t k = 0; k < wide; k++) sum[k] = K(pool_load)(row + k * VL, beside, live);
             for (int64_t i = 1; i < nw; i++) {
                 for (int64_t k = 0; k < wide; k++) {
-                    sum[k] += v_load_live(row + i * j->tap[2] + k * VL, live);
+                    sum[k] += K(pool_load)(row + i * j->tap[2] + k * VL, beside, live);
                 }
             }
             for (int64_t k = 0; k < wide; k++) total[k] += sum[k];
@@ -197,10 +213,12 @@ POOL_INLINE void K(pool_average)(const pool_job *j, const REAL *x, REAL *y, vec 
 
 POOL_INLINE void K(pool_vectors)(int64_t what, const pool_job *j, const REAL *x, REAL *y,
                                  pool_window w, vec divisor, int64_t nd, int64_t nh, int64_t nw,
-                                 int64_t out, int64_t wide, int64_t live) {
-    if (what == POOL_MAX) K(pool_max)(j, x, y, w, nd, nh, nw, out, wide, live);
-    if (what == POOL_TAKE) K(pool_take)(j, x, y, w, nd, nh, nw, out, live);
-    if (what == POOL_AVERAGE) K(pool_average)(j, x, y, divisor, nd, nh, nw, out, wide, live);
+                                 int64_t out, const mask *beside, int64_t wide, int64_t live) {
+    if (what == POOL_MAX) K(pool_max)(j, x, y, w, nd, nh, nw, out, beside, wide, live);
+    if (what == POOL_TAKE) K(pool_take)(j, x, y, w, nd, nh, nw, out, beside, live);
+    if (what == POOL_AVERAGE) {
+        K(pool_average)(j, x, y, divisor, nd, nh, nw, out, beside, wide, live);
+    }
 }
 
 /* The job's channels of one output pixel. */
@@ -211,18 +229,19 @@ POOL_INLINE void K(pool_pixel)(int64_t what, const pool_job *j, const REAL *x, R
     x += w.at;
     if (wide > 1) {
         for (; c + wide * VL <= channels; c += wide * VL) {
-            K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, wide, VL);
+            K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, NULL, wide, VL);
         }
     }
     for (; c + VL <= channels; c += VL) {
-        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, 1, VL);
+        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, NULL, 1, VL);
     }
     if (c < channels) {
-        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, 1, channels - c);
+        K(pool_vectors)(what, j, x + c, y, w, divisor, nd, nh, nw, out + c, NULL, 1,
+                        channels - c);
     }
 }
 
-static REAL K(pool_divisor)(const pool_job *j, const int64_t *o) {
+POOL_INLINE REAL K(pool_divisor)(const pool_job *j, const int64_t *o) {
     if (j->divisor != 0) return (REAL)j->divisor;
     int64_t cells = 1;
     for (int64_t i = 0; i < WINDOW_AXES; i++) {
@@ -241,20 +260,82 @@ static inline int64_t K(pool_start)(const window_axis *a, int64_t o) {
     return a->adaptive ? window_at(a, o).at : o * a->stride - a->padding;
 }
 
+#define POOL_PLACES 256 /* cell numbers of a byte */
+
+/* How far a cell lies behind a window's first one, in elements; out of reach if there is no such
+ * cell. */
+static int64_t K(pool_place)(const pool_job *j, int64_t cell) {
+    if (cell < 0 || cell >= j->cell_step[0] * j->g.axis[0].kernel) return INT64_MAX / 4;
+    int64_t place = 0;
+    for (int64_t i = 0; i < WINDOW_AXES; i++) {
+        place += cell / j->cell_step[i] * j->tap[i];
+        cell %= j->cell_step[i];
+    }
+    return place;
+}
+
 /* The flat input positions of the winners of one pixel, from their cell numbers. */
 static void K(pool_positions)(const pool_job *j, const int64_t *o, int64_t out) {
     const window_axis *a = j->g.axis;
-    int64_t start[WINDOW_AXES];
-    for (int64_t i = 0; i < WINDOW_AXES; i++) start[i] = K(pool_start)(&a[i], o[i]);
+    int64_t start = 0;
+    for (int64_t i = 0; i < WINDOW_AXES; i++) start = start * a[i].in + K(pool_start)(&a[i], o[i]);
     for (int64_t c = out + j->first; c < out + j->last; c++) {
         int64_t cell = K(pool_cell)(&j->cells, c);
-        int64_t position = 0;
-        for (int64_t i = 0; i < WINDOW_AXES; i++) {
-            int64_t along = cell / j->cell_step[i] % a[i].kernel;
-            position = position * a[i].in + start[i] + along * (j->tap[i] / j->step[i]);
-        }
-        j->indices[c] = position;
+        j->indices[c] =
+            start + (j->cells.bytes == 1 ? j->places[cell] : K(pool_place)(j, cell) / j->g.c);
     }
+}
+
+/* ---- rows of few channels ---- */
+
+/* Whether vectors run along the row: then beside[r] says how far the inputs of the VL outputs from
+ * channel r of a pixel on lie behind its first one. Inputs apart are read one by one, in a window of
+ * two or three axes of no more channels than pay for that. */
+static int K(pool_lies_beside)(const pool_job *j, mask *beside) {
+    const window_axis *a = &j->g.axis[2];
+    const int64_t c = j->g.c, flat = a[-1].kernel * a[-2].kernel == 1;
+    const int64_t most = a->stride == 1 ? VL - 1 : flat ? VL / 2 : VL / 4;
+    if (c < 1 || c > most || a->adaptive || a->stride > INT32_MAX / (VL * VL)) return 0;
+    for (int64_t r = 0; r < c; r++) {
+        for (int64_t l = 0; l < VL; l++) {
+            beside[r][l] = (mask_item)((r + l) / c * a->stride * c + (r + l) % c);
+        }
+    }
+    return 1;
+}
+
+/* Of outputs first .. last-1 of a row, where those begin whose windows lie inside it, and where they
+ * end; `last` twice if they fill no vector. */
+static int64_t K(pool_inside)(const pool_job *j, int64_t first, int64_t last, int64_t *end) {
+    const window_axis *a = &j->g.axis[2];
+    const int64_t most = a->in + a->padding - (a->kernel - 1) * a->dilation - 1;
+    const int64_t begin = pyad_max(first, pyad_ceil_div(a->padding, a->stride));
+    *end = most < 0 ? 0 : pyad_min(last, most / a->stride + 1);
+    if ((*end - begin) * j->g.c >= VL) return begin;
+    return *end = last;
+}
+
+/* Outputs o[2] .. end-1 of row (n, o[0], o[1]), whose windows lie inside it. */
+static MOVES_SHARED void K(pool_line)(int64_t what, const pool_job *j, const mask *beside,
+                                      const REAL *x, REAL *y, int64_t n, const int64_t *o,
+                                      int64_t end, int64_t out) {
+    const window_axis *a = j->g.axis;
+    const int64_t c = j->g.c, stride = a[2].stride, all = (end - o[2]) * c;
+    const window_span d = window_at(&a[0], o[0]), h = window_at(&a[1], o[1]);
+    const pool_window w = {{d.count, h.count, a[2].kernel},
+                           d.cell * j->cell_step[0] + h.cell * j->cell_step[1],
+                           (n * a[0].in + d.at) * j->step[0] + h.at * j->step[1] +
+                               (o[2] * stride - a[2].padding) * c};
+    const vec divisor = v_set1(what == POOL_AVERAGE ? K(pool_divisor)(j, o) : 1);
+    for (int64_t e = 0; e < all; e += VL) {
+        if (e > all - VL) e = all - VL; /* the last vector: some of it once more */
+        const REAL *from = x + w.at + (stride == 1 ? e : e / c * stride * c);
+        K(pool_vectors)(what, j, from, y, w, divisor, w.count[0], w.count[1], w.count[2], out + e,
+                        stride == 1 ? NULL : beside + e % c, 1, VL);
+    }
+    if (what != POOL_MAX || j->indices == NULL) return;
+    int64_t at[WINDOW_AXES] = {o[0], o[1], o[2]};
+    for (; at[2] < end; at[2]++, out += c) K(pool_positions)(j, at, out);
 }
 
 /* The output pixels [first, last) of row (n, o[0], o[1]). */
@@ -291,12 +372,22 @@ POOL_INLINE void K(pool_forward)(int64_t what, pool_job *j, const REAL *x, REAL 
     } else {
         team_range(t, end, 1, &at, &end);
     }
+    /* a job that is handed on would be read anew for each pixel */
+    const pool_job copy = *j;
+    mask beside[VL];
+    const int along = K(pool_lies_beside)(&copy, beside);
     while (at < end) {
         int64_t row = at / a[2].out, first = at % a[2].out;
         int64_t last = pyad_min(a[2].out, first + end - at);
-        int64_t o[WINDOW_AXES] = {row / a[1].out % a[0].out, row % a[1].out, 0};
-        K(pool_row)(what, j, x, y, row / a[1].out / a[0].out, o, first, last, at * j->g.c);
-        at += last - first;
+        int64_t o[WINDOW_AXES] = {row / a[1].out % a[0].out, row % a[1].out, first};
+        int64_t n = row / a[1].out / a[0].out, to = last, line = last;
+        if (along) to = K(pool_inside)(&copy, first, last, &line);
+        if (to == first && line > first) {
+            K(pool_line)(what, &copy, beside, x, y, n, o, to = line, at * j->g.c);
+        } else {
+            K(pool_row)(what, j, x, y, n, o, first, to, at * j->g.c);
+        }
+        at += to - first;
     }
 }
 
@@ -390,24 +481,11 @@ POOL_INLINE void K(pool_spread_row)(int64_t what, const pool_job *j, const REAL 
 
 /* ---- winners one by one ---- */
 
-#define POOL_PLACES 256 /* cell numbers of a byte */
-
 /* Whether vectors would take longer: a large window is passed for each of them, most of it for nothing, and
  * what is stored under a mask, as of few channels, is slow to be loaded again. */
 static inline int K(pool_scatters)(const pool_job *j) {
     const int64_t c = j->g.c, cells = j->cell_step[0] * j->g.axis[0].kernel;
     return cells * (c / VL + (c % VL != 0 ? 4 : 0)) > 2 * c;
-}
-
-/* How far a cell lies behind a window's first one; out of reach if there is no such cell. */
-static int64_t K(pool_place)(const pool_job *j, int64_t cell) {
-    if (cell < 0 || cell >= j->cell_step[0] * j->g.axis[0].kernel) return INT64_MAX / 4;
-    int64_t place = 0;
-    for (int64_t i = 0; i < WINDOW_AXES; i++) {
-        place += cell / j->cell_step[i] * j->tap[i];
-        cell %= j->cell_step[i];
-    }
-    return place;
 }
 
 /* Each winner's gradient is added to input rows [begin, end), if it lies there; output by output, so that
@@ -437,7 +515,6 @@ static MOVES_SHARED void K(pool_scatter)(const pool_job *j, const REAL *gy, REAL
         }
     }
 }
-#undef POOL_PLACES
 
 /* This thread's part of the input rows. */
 POOL_INLINE void K(pool_backward)(int64_t what, pool_job *j, const REAL *gy, REAL *gx,
@@ -484,8 +561,15 @@ static int K(max_pool_fwd)(const void *args, const team *t) {
     pool_job j = K(pool_job_of)(window_geometry_of(&a->x, &a->y, a->kernel, a->stride, a->padding,
                                                    a->dilation, a->adaptive),
                                 &a->cell);
+    int64_t places[POOL_PLACES];
     j.indices = a->indices.data;
     j.relu = a->relu;
+    if (j.indices != NULL && j.cells.bytes == 1) {
+        for (int64_t i = 0; i < POOL_PLACES; i++) {
+            places[i] = K(pool_place)(&j, i) / pyad_max(1, j.g.c);
+        }
+        j.places = places;
+    }
     K(pool_forward)(POOL_MAX, &j, a->x.data, a->y.data, t);
     return PYAD_OK;
 }
@@ -541,6 +625,7 @@ PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
 #undef POOL_AVERAGE
 #undef POOL_WIDE
 #undef POOL_WHOLE
+#undef POOL_PLACES
 #undef POOL_ADDED
 #undef POOL_NO_DILATION
 #undef pool_bytes
