@@ -467,6 +467,8 @@ typedef struct {
  * a sum of at least so many products. */
 #define PYAD_FEW_PIXELS 64
 #define PYAD_FEW_DEPTH 512
+/* Of so few outputs conv_fwd may pack the weight otherwise than conv_weight does. */
+#define PYAD_NARROW_CHANNELS 4
 
 /* Arrays are (n, c, spatial...) in channels-last memory, weights (o, i, spatial...) C-ordered. Numbers
  * are (depth, height, width), those of absent axes 1, 0, 1. out = activation(scale conv(x, weight) +

@@ -1,5 +1,5 @@
-"""Convolutions of images of few channels, their gradients by the image, and transposed
-convolutions that write such: the compiled kernels have ways of their own for them.
+"""Convolutions of images of few channels, their gradients by the image, and convolutions,
+transposed or not, that write such: the compiled kernels have ways of their own for them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import pytest
 
 import pyautodl as ad
 from pyautodl import nn
-from pyautodl.backends import native, use_backend
+from pyautodl.backends import codes, native, use_backend
+from pyautodl.functional.conv import conv_epilogue
 from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
+CLAMP, NONE = codes.ACTIVATION_CLAMP, codes.ACTIVATION_NONE
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -50,6 +52,23 @@ CASES = {
     "three dimensions": Case((2, 3, 7, 14, 15), (17, 3, 3, 3, 3), (2, 1, 2), 1),
     "crop behind": Case((2, 3, 20, 20), (16, 3, 3, 3), 3),
     "in groups": Case((2, 4, 20, 20), (16, 2, 3, 3), 1, 1, 1, 2),
+    "one output": Case((2, 20, 17, 19), (1, 20, 5, 3), 1, (2, 1)),
+    "two outputs, wide": Case((1, 33, 24, 40), (2, 33, 7, 7), 1, 3),
+    "three outputs, dilated": Case((2, 16, 21, 30), (3, 16, 3, 5), 1, 4, (4, 2)),
+    "four outputs, rows strided": Case((3, 18, 25, 23), (4, 18, 3, 3), (2, 1), 1),
+    "one output of a line": Case((20, 12, 130), (1, 12, 11), 1, 5),
+    "three outputs in space": Case(
+        (2, 5, 9, 14, 15), (3, 5, 3, 3, 3), (2, 3, 1), (0, 2, 1), (2, 1, 1)
+    ),
+    "one output of one channel": Case((4, 1, 20, 21), (1, 1, 4, 4), 1, 2),
+    "fewer rows than lanes": Case((1, 17, 3, 90), (2, 17, 3, 4), 1, 1),
+    "four outputs, columns strided": Case((2, 8, 20, 20), (4, 8, 3, 3), 2, 1),
+    "five channels in long lines": Case((2, 5, 12, 40), (9, 5, 3, 3), 1, 2, 2),
+    "sixteen channels in long lines": Case((1, 16, 5, 50), (35, 16, 5, 3), 1, (2, 1)),
+    "seven channels of a line": Case((3, 7, 140), (21, 7, 9), 2, 16, 4),
+    "broken vectors of three channels": Case((2, 3, 9, 120), (7, 3, 3, 3), (1, 2), 1),
+    "six channels in space": Case((1, 6, 4, 5, 37), (10, 6, 2, 3, 3), 1, (1, 1, 1)),
+    "taps outside the image": Case((2, 6, 3, 40), (2, 6, 3, 3), 1, (9, 1), (9, 1)),
 }
 
 
@@ -65,6 +84,15 @@ def forward(case, dtype):
     weight = ad.tensor(numbers(case.weight, dtype, 7))
     bias = ad.tensor(numbers(case.weight[:1], dtype, 8))
     return CONV[len(case.x) - 2](x, weight, bias, *case[2:]).numpy()
+
+
+def forward_by_planes(case, dtype):
+    """The same of an image in C order, without a gradient."""
+    x, weight = numbers(case.x, dtype, 6), ad.tensor(numbers(case.weight, dtype, 7))
+    bias = ad.tensor(numbers(case.weight[:1], dtype, 8))
+    with ad.no_grad():
+        y = CONV[len(case.x) - 2](ad.tensor(x), weight, bias, *case[2:])
+    return y.numpy()
 
 
 def image_gradient(case, dtype):
@@ -94,7 +122,9 @@ def wanted(function, case):
         return function(case, np.float64)
 
 
-@pytest.mark.parametrize("function", [forward, image_gradient, transposed])
+@pytest.mark.parametrize(
+    "function", [forward, forward_by_planes, image_gradient, transposed]
+)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_values(case, function):
     want = wanted(function, case)
@@ -106,8 +136,51 @@ def test_values(case, function):
                 np.testing.assert_allclose(got, want, 0, precision * scale, err_msg=isa)
 
 
+@pytest.mark.parametrize("activation", [(CLAMP, 0.0, 2.0), (NONE, 0.0, 0.0)])
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize(("channels", "outputs"), [(24, 3), (6, 21)])
+def test_what_follows_the_sums(channels, outputs, adds, activation):
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((2, channels, 17, 33))
+    w = rng.standard_normal((outputs, channels, 5, 5))
+    scale, bias = rng.standard_normal((2, outputs))
+    residual = rng.standard_normal((2, outputs, 17, 33)) if adds else None
+    with use_backend("reference"):
+        plain = F.conv2d(ad.tensor(x), ad.tensor(w), padding=2).numpy()
+    want = plain * scale[:, None, None] + bias[:, None, None]
+    if adds:
+        want = want + residual
+    if activation[0] == CLAMP:
+        want = want.clip(0, 2)
+    for isa in available_isas():
+        with use_isa(isa), use_backend("native"), ad.no_grad():
+            for dtype, precision in ((np.float32, 1e-5), (np.float64, 1e-13)):
+                reads = [
+                    None if each is None else ad.tensor(each.astype(dtype))
+                    for each in (x, w, scale, bias, residual)
+                ]
+                got = conv_epilogue(*reads, activation, 1, 2, 1, 1).numpy()
+                error = abs(got - want).max()
+                assert error < precision * abs(plain).max(), (isa, dtype)
+
+
+def test_the_weight_of_few_outputs_is_packed_in_each_call():
+    text = ad.explain_conv((2, 64, 32, 32), (2, 64, 5, 5)).weight
+    assert text == "packed in each call"
+    assert "once" in ad.explain_conv((2, 64, 32, 32), (16, 64, 5, 5)).weight
+
+
 @pytest.mark.parametrize("function", [forward, image_gradient])
-@pytest.mark.parametrize("name", ["7x7 stride 2", "wide and even", "three dimensions"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "7x7 stride 2",
+        "wide and even",
+        "three dimensions",
+        "three outputs in space",
+        "five channels in long lines",
+    ],
+)
 def test_bits_do_not_depend_on_threads(name, function):
     results = []
     for threads in (1, 2, 5):

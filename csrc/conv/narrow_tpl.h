@@ -1,23 +1,23 @@
-/* The gradient by an image of few channels (and the transposed convolution that writes one):
- * vectors run across strips of the image, as one of three channels would fill 3 of 16 lanes.
+/* Few channels to write, of the output or, backward, of the image (so does the transposed
+ * convolution): vectors run across strips of it, as one of three channels would fill 3 of 16 lanes.
  *
  * A strip is some rows of one image; VL strips lie side by side in the lanes. They are cut into
- * blocks of NARROW_COLUMNS pixels of each phase of the stride, an item of work each. For
- * NARROW_DEPTH channels of the source at a time (the output's gradient), what a block sees of it
- * is turned from channels side by side to strips side by side, with zeros around it, into L2:
+ * blocks of NARROW_COLUMNS pixels of each phase of the stride (forward there is one), an item of
+ * work each. For NARROW_DEPTH channels of the source at a time (backward the output's gradient),
+ * what a block sees of it is turned from channels side by side to strips side by side, with zeros
+ * around it, into L2:
  *
  *   turned[row][column][channel][strip]
  *
  * Taps then lie whole vectors apart. Loops: taps along the depth, source channels by NARROW_DEPTH,
  * phases of height and width, rows, pixels by as many as have their sums of all channels in
  * registers, taps of height and width, source channels. Each time sums begin from zero and are
- * added to those of the block, which stay in L2 and are laid into the image at the end.
+ * added to those of the block, which stay in L2 and are laid into their place at the end.
  *
  * Strips and blocks depend on the shape alone, and every pixel belongs to one of them.
  */
 #ifndef PYAD_NARROW
 #define PYAD_NARROW
-#define NARROW_CHANNELS 4 /* of the image, at most */
 #define NARROW_PHASES 32  /* of an axis, at most */
 #define NARROW_DEPTH 16   /* source channels turned at a time: whole vectors of every ISA */
 #define NARROW_ROWS 8     /* of a strip and phase, at most */
@@ -40,14 +40,17 @@ typedef struct {
     int64_t phases, taps; /* taps: of all phases together */
     int64_t count;        /* pixels of a phase, at most */
     int64_t first, reach; /* source pixels that pixel 0 sees in any phase: the first, those after it */
+    int64_t step;         /* from what a pixel sees to what the next one of its phase does */
 } narrow_axis;
 
 typedef struct {
+    int backward;
+    int64_t channels, sources; /* to write, of the source */
     narrow_axis depth, height, width;
     int64_t rows, columns; /* of a block, in each phase */
     int64_t down, across;  /* strips of an image (or slice), blocks of a strip */
     int64_t groups;        /* of VL strips, for each phase of the depth */
-    int64_t pitch;         /* columns of what is turned */
+    int64_t pitch, lines;  /* columns and rows of what is turned */
 } narrow_cut;
 
 /* A block: the first strip's number, the phase of its depth, the first column. */
@@ -60,12 +63,16 @@ typedef struct {
     int64_t image, slice, row;
 } narrow_strip;
 
-static inline void narrow_axis_of(const im2col_numbers *a, narrow_axis *n) {
+static inline void narrow_axis_of(const im2col_numbers *a, int backward, narrow_axis *n) {
     int64_t last = INT64_MIN;
-    *n = (narrow_axis){.phases = conv_axis_phases(a), .first = INT64_MAX};
+    /* of the phases only those that there are: zeros for all would take longer than the rest */
+    n->phases = backward ? conv_axis_phases(a) : 1;
+    n->step = backward ? 1 : a->stride;
+    n->taps = n->count = 0;
+    n->first = INT64_MAX;
     for (int64_t i = 0; i < n->phases; i++) {
         im2col_axis *phase = &n->phase[i];
-        *phase = im2col_backward(a, i);
+        *phase = backward ? im2col_backward(a, i) : im2col_forward(a);
         n->taps += phase->taps;
         n->count = pyad_max(n->count, phase->count);
         if (phase->taps == 0) continue;
@@ -89,25 +96,33 @@ static inline narrow_strip narrow_strip_at(const narrow_cut *c, int64_t strip) {
  * and by channel of the source, or 0 if a block does not fit. */
 static int64_t K(narrow_cut_rows)(const conv_shape *s, narrow_cut *c, int64_t rows) {
     c->rows = rows;
+    c->lines = (rows - 1) * c->height.step + 1 + c->height.reach;
     c->down = pyad_ceil_div(c->height.count, rows);
     c->groups = pyad_ceil_div(s->images * c->depth.count * c->down, VL);
-    int64_t turned = (rows + c->height.reach) * c->pitch;
-    int64_t sums = c->height.phases * c->width.phases * s->channels * rows * c->columns;
+    int64_t turned = c->lines * c->pitch;
+    int64_t sums = c->height.phases * c->width.phases * c->channels * rows * c->columns;
     if (turned > NARROW_TURNED / (NARROW_DEPTH * VL) || sums > NARROW_SUMS / VL) return 0;
-    int64_t products = rows * c->columns * c->height.taps * c->width.taps * s->channels;
+    int64_t products = rows * c->columns * c->height.taps * c->width.taps * c->channels;
     return c->groups * c->across * c->depth.taps * (products + NARROW_TURN * turned);
 }
 
-/* Cuts an image up; returns whether this way is open and better than one with channels as lanes. */
-static __attribute__((noinline)) int K(narrow_cut_of)(const conv_shape *s, narrow_cut *c) {
-    if (s->groups != 1 || s->channels < 1 || s->channels > NARROW_CHANNELS) return 0;
+/* Cuts up what is written; returns whether this way is open and better than one with channels as
+ * lanes. */
+static __attribute__((noinline)) int K(narrow_cut_of)(const conv_shape *s, int backward,
+                                                      narrow_cut *c) {
+    c->backward = backward;
+    c->channels = backward ? s->channels : s->out_channels;
+    c->sources = backward ? s->out_channels : s->channels;
+    if (s->groups != 1 || c->channels < 1 || c->channels > PYAD_NARROW_CHANNELS) return 0;
+    /* tiles read neighbouring columns; of one tap, what was turned would serve but once */
+    if (!backward && (s->axis[2].stride != 1 || conv_taps(s) == 1)) return 0;
     for (int64_t i = 0; i < 3; i++) {
         int64_t phases = conv_axis_phases(&s->axis[i]);
         if (phases < 1 || phases > NARROW_PHASES) return 0;
     }
-    narrow_axis_of(&s->axis[0], &c->depth);
-    narrow_axis_of(&s->axis[1], &c->height);
-    narrow_axis_of(&s->axis[2], &c->width);
+    narrow_axis_of(&s->axis[0], backward, &c->depth);
+    narrow_axis_of(&s->axis[1], backward, &c->height);
+    narrow_axis_of(&s->axis[2], backward, &c->width);
     c->columns = pyad_min(NARROW_COLUMNS, c->width.count);
     c->across = pyad_ceil_div(c->width.count, c->columns);
     c->pitch = c->columns + c->width.reach;
@@ -129,31 +144,36 @@ static __attribute__((noinline)) int K(narrow_cut_of)(const conv_shape *s, narro
 static void K(narrow_pack_block)(const conv_shape *s, const narrow_cut *c, const REAL *weight,
                                  int64_t tap_d, int64_t channel, int64_t depth, REAL *packed) {
     int64_t taps = conv_taps(s), phases = c->width.phases;
+    /* the weight lies as (output, channel of the image, tap) */
+    int64_t from_source = c->backward ? c->channels * taps : taps;
+    int64_t from_channel = c->backward ? taps : c->sources * taps;
     for (int64_t i = 0; i < c->height.phases * phases; i++) {
         const im2col_axis *h = &c->height.phase[i / phases], *w = &c->width.phase[i % phases];
         for (int64_t j = 0; j < h->taps * w->taps; j++) {
             int64_t tap_h = h->index + j / w->taps * h->index_step;
             int64_t tap_w = w->index + j % w->taps * w->index_step;
             int64_t tap = (tap_d * s->kernel[1] + tap_h) * s->kernel[2] + tap_w;
-            const REAL *from = weight + channel * s->channels * taps + tap;
-            for (int64_t k = 0; k < depth * s->channels; k++) *packed++ = from[k * taps];
+            const REAL *from = weight + channel * from_source + tap;
+            for (int64_t k = 0; k < depth; k++, from += from_source) {
+                for (int64_t o = 0; o < c->channels; o++) *packed++ = from[o * from_channel];
+            }
         }
     }
 }
 
 /* Packed weights of one tap of the depth. */
-static inline int64_t K(narrow_packed)(const conv_shape *s, const narrow_cut *c) {
-    return s->out_channels * c->height.taps * c->width.taps * s->channels;
+static inline int64_t K(narrow_packed)(const narrow_cut *c) {
+    return c->sources * c->height.taps * c->width.taps * c->channels;
 }
 
 /* This thread's share of them: [phase of the depth][tap of it][source channels]. */
 static void K(narrow_pack)(const conv_shape *s, const narrow_cut *c, const REAL *weight,
                            REAL *packed, const team *t) {
-    int64_t begin, end, each = c->height.taps * c->width.taps * s->channels;
-    team_range(t, s->out_channels, NARROW_DEPTH, &begin, &end);
+    int64_t begin, end, each = c->height.taps * c->width.taps * c->channels;
+    team_range(t, c->sources, NARROW_DEPTH, &begin, &end);
     for (int64_t i = 0; i < c->depth.phases; i++) {
         const im2col_axis *d = &c->depth.phase[i];
-        for (int64_t j = 0; j < d->taps; j++, packed += K(narrow_packed)(s, c)) {
+        for (int64_t j = 0; j < d->taps; j++, packed += K(narrow_packed)(c)) {
             for (int64_t k = begin; k < end; k += NARROW_DEPTH) {
                 K(narrow_pack_block)(s, c, weight, d->index + j * d->index_step, k,
                                      pyad_min(NARROW_DEPTH, end - k), packed + k * each);
@@ -173,9 +193,10 @@ typedef struct {
 
 /* What one call reads and writes. */
 typedef struct {
-    const conv_shape *shape;
+    int64_t images;
     const narrow_cut *cut;
-    const REAL *source, *packed, *bias; /* bias: NULL if absent */
+    const REAL *source, *packed;
+    const K(epilogue) *end;
     REAL *out;
 } K(narrow_job);
 
@@ -183,18 +204,17 @@ typedef struct {
  * whether it lies in the source for any of them. */
 static __attribute__((noinline)) int K(narrow_rows)(const K(narrow_job) *job, const narrow_block *at, int64_t tap_d,
                           int64_t row, const REAL **from) {
-    const conv_shape *s = job->shape;
     const narrow_cut *c = job->cut;
     const im2col_axis *d = &c->depth.phase[at->depth];
-    int64_t slices = d->source, height = s->axis[1].out;
+    int64_t slices = d->source, height = c->height.phase->source;
     int any = 0;
-    int64_t size = s->axis[2].out * s->out_channels;
+    int64_t size = c->width.phase->source * c->sources;
     for (int64_t l = 0; l < VL; l++) {
         narrow_strip strip = narrow_strip_at(c, at->strip + l);
-        int64_t slice = d->first + strip.slice + tap_d * d->tap_step;
-        int64_t line = strip.row + c->height.first + row;
+        int64_t slice = d->first + strip.slice * d->step + tap_d * d->tap_step;
+        int64_t line = strip.row * c->height.step + c->height.first + row;
         from[l] = NULL;
-        if (strip.image >= s->images || slice < 0 || slice >= slices || line < 0 ||
+        if (strip.image >= job->images || slice < 0 || slice >= slices || line < 0 ||
             line >= height) {
             continue;
         }
@@ -239,12 +259,12 @@ static void K(narrow_turn_rows)(const K(narrow_job) *job, const narrow_block *at
                                 int64_t channel, int64_t count, K(narrow_scratch) *s) {
     const narrow_cut *c = job->cut;
     const int64_t unit = NARROW_DEPTH * VL;
-    int64_t width = job->shape->axis[2].out, pixel = job->shape->out_channels;
+    int64_t width = c->width.phase->source, pixel = c->sources;
     int64_t column = at->column + c->width.first;
     int64_t begin = pyad_min(c->pitch, pyad_max(0, -column));
     int64_t end = pyad_max(begin, pyad_min(c->pitch, width - column));
     REAL *turned = s->turned;
-    for (int64_t i = 0; i < c->rows + c->height.reach; i++, turned += c->pitch * unit) {
+    for (int64_t i = 0; i < c->lines; i++, turned += c->pitch * unit) {
         int any = K(narrow_rows)(job, at, tap_d, i, s->from);
         int64_t from = any ? begin : c->pitch, to = any ? end : c->pitch;
         memset(turned, 0, (size_t)(from * unit) * sizeof(REAL));
@@ -270,7 +290,7 @@ typedef struct {
 GEMM_INLINE void K(narrow_tile)(const K(narrow_row) *p, int64_t at, const int64_t channels,
                                 const int64_t pixels) {
     const int64_t unit = NARROW_DEPTH * VL;
-    vec sum[NARROW_CHANNELS][8];
+    vec sum[PYAD_NARROW_CHANNELS][8];
     const REAL *w = p->weight;
     GEMM_UNROLL for (int64_t c = 0; c < channels; c++) {
         GEMM_UNROLL for (int64_t j = 0; j < pixels; j++) sum[c][j] = (vec){0};
@@ -280,7 +300,7 @@ GEMM_INLINE void K(narrow_tile)(const K(narrow_row) *p, int64_t at, const int64_
         for (int64_t l = 0; l < p->width->taps; l++, row += p->width->tap_step * unit) {
             const REAL *x = row;
             for (int64_t d = p->depth; d > 0; d--, x += VL, w += channels) {
-                vec weight[NARROW_CHANNELS];
+                vec weight[PYAD_NARROW_CHANNELS];
                 GEMM_UNROLL for (int64_t c = 0; c < channels; c++) weight[c] = v_set1(w[c]);
                 GEMM_UNROLL for (int64_t j = 0; j < pixels; j++) {
                     vec right = v_load(x + j * unit);
@@ -326,11 +346,11 @@ static __attribute__((noinline)) void K(narrow_add)(const K(narrow_row) *p, int6
 
 /* The products of all phases of height and width with `count` turned channels; `columns` of a phase
  * lie in the image. */
-static void K(narrow_products)(const K(narrow_job) *job, const REAL *weight, int64_t count,
+static void K(narrow_products)(const narrow_cut *c, const REAL *weight, int64_t count,
                                int64_t columns, K(narrow_scratch) *s) {
-    const narrow_cut *c = job->cut;
     const int64_t unit = NARROW_DEPTH * VL;
-    int64_t channels = job->shape->channels, phases = c->width.phases;
+    int64_t channels = c->channels, phases = c->width.phases;
+    int64_t line = c->height.step * c->pitch * unit; /* from row to row of what is turned */
     int64_t sums_row = c->columns * VL, sums_step = c->rows * sums_row;
     REAL *sums = s->sums;
     for (int64_t i = 0; i < c->height.phases * phases; i++, sums += channels * sums_step) {
@@ -339,7 +359,7 @@ static void K(narrow_products)(const K(narrow_job) *job, const REAL *weight, int
         const REAL *turned = s->turned + (h->first - c->height.first) * c->pitch * unit +
                              (w->first - c->width.first) * unit;
         for (int64_t j = 0; j < c->rows; j++) {
-            K(narrow_row) row = {turned + j * c->pitch * unit, weight, h, w, c->pitch, count,
+            K(narrow_row) row = {turned + j * line, weight, h, w, c->pitch, count,
                                  sums + j * sums_row, sums_step};
             K(narrow_add)(&row, columns, channels);
         }
@@ -349,26 +369,36 @@ static void K(narrow_products)(const K(narrow_job) *job, const REAL *weight, int
 
 /* ---- blocks ---- */
 
-/* The sums of row `row` of one phase of the height into the image. */
+/* `pixels` finished sums side by side become what is stored. */
+static __attribute__((noinline)) void K(narrow_finish)(const K(epilogue) *e, int64_t channels,
+                                                       int64_t pixels, REAL *out) {
+    for (int64_t i = 0; i < pixels; i++, out += channels) {
+        vec sum = v_load_live(out, channels);
+        v_store_live(out, K(epilogue_apply)(e, sum, 0, out, channels), channels);
+    }
+}
+
+/* The sums of row `row` of one phase of the height into their place. */
 static __attribute__((noinline)) void K(narrow_lay_row)(const K(narrow_job) *job, const narrow_block *at, int64_t phase,
                               int64_t row, const REAL *sums) {
-    const conv_shape *s = job->shape;
     const narrow_cut *c = job->cut;
-    int64_t channels = s->channels, step = s->axis[2].stride * channels;
+    const im2col_axis *d = c->depth.phase, *h = c->height.phase, *w = c->width.phase;
+    const K(epilogue) *end = job->end;
+    int64_t channels = c->channels, step = w->out_step * channels;
+    int plain = end->scale == NULL && end->residual == NULL &&
+                end->activation == PYAD_ACTIVATION_NONE;
     int64_t sums_step = c->rows * c->columns * VL;
     for (int64_t l = 0; l < VL; l++) {
         narrow_strip strip = narrow_strip_at(c, at->strip + l);
-        int64_t slice = at->depth + strip.slice * s->axis[0].stride;
-        int64_t line = phase + (strip.row + row) * s->axis[1].stride;
-        if (strip.image >= s->images || slice >= s->axis[0].image || line >= s->axis[1].image) {
-            continue;
-        }
-        int64_t above = (strip.image * s->axis[0].image + slice) * s->axis[1].image + line;
-        REAL *out = job->out + above * s->axis[2].image * channels + at->column * step;
+        int64_t slice = at->depth + strip.slice * d->out_step;
+        int64_t line = phase + (strip.row + row) * h->out_step;
+        if (strip.image >= job->images || slice >= d->out_size || line >= h->out_size) continue;
+        int64_t above = (strip.image * d->out_size + slice) * h->out_size + line;
+        REAL *out = job->out + above * w->out_size * channels + at->column * step;
         for (int64_t i = 0; i < c->width.phases * channels; i++) {
             int64_t count = c->width.phase[i / channels].count - at->column;
             const REAL *from = sums + i * sums_step + l;
-            REAL bias = job->bias == NULL ? 0 : job->bias[i % channels];
+            REAL bias = !plain || end->bias == NULL ? 0 : end->bias[i % channels];
             if (count >= NARROW_COLUMNS) {
                 GEMM_UNROLL for (int64_t j = 0; j < NARROW_COLUMNS; j++) {
                     out[j * step + i] = from[j * VL] + bias;
@@ -377,15 +407,20 @@ static __attribute__((noinline)) void K(narrow_lay_row)(const K(narrow_job) *job
             }
             for (int64_t j = 0; j < count; j++) out[j * step + i] = from[j * VL] + bias;
         }
+        if (!plain) {
+            /* forward: one phase */
+            int64_t pixels = pyad_min(c->columns, w->count - at->column);
+            K(narrow_finish)(end, channels, pixels, out);
+        }
     }
 }
 
 static void K(narrow_fill_block)(const K(narrow_job) *job, const narrow_block *at,
                                  K(narrow_scratch) *s) {
     const narrow_cut *c = job->cut;
-    int64_t depth = job->shape->out_channels, each = K(narrow_packed)(job->shape, c);
+    int64_t depth = c->sources, each = K(narrow_packed)(c);
     int64_t columns = pyad_min(c->columns, c->width.count - at->column);
-    int64_t phase = c->width.phases * job->shape->channels * c->rows * c->columns * VL;
+    int64_t phase = c->width.phases * c->channels * c->rows * c->columns * VL;
     const REAL *packed = job->packed;
     memset(s->sums, 0, (size_t)(c->height.phases * phase) * sizeof(REAL));
     for (int64_t i = 0; i < at->depth; i++) packed += c->depth.phase[i].taps * each;
@@ -393,7 +428,7 @@ static void K(narrow_fill_block)(const K(narrow_job) *job, const narrow_block *a
         for (int64_t k = 0; k < depth; k += NARROW_DEPTH) {
             int64_t count = pyad_min(NARROW_DEPTH, depth - k);
             K(narrow_turn_rows)(job, at, i, k, count, s);
-            K(narrow_products)(job, packed + each / depth * k, count, columns, s);
+            K(narrow_products)(c, packed + each / depth * k, count, columns, s);
         }
     }
     for (int64_t i = 0; i < c->height.phases; i++) {
@@ -403,10 +438,11 @@ static void K(narrow_fill_block)(const K(narrow_job) *job, const narrow_block *a
     }
 }
 
-/* The image's gradient; `shared` has room for the packed weight. */
+/* The output or the image's gradient; `shared` has room for the packed weight. */
 static void K(narrow_gather)(const conv_shape *s, const narrow_cut *c, const REAL *source,
-                             const REAL *weight, const REAL *bias, REAL *out, const team *t) {
-    K(narrow_job) job = {s, c, source, t->shared, bias, out};
+                             const REAL *weight, const K(epilogue) *end, REAL *out,
+                             const team *t) {
+    K(narrow_job) job = {s->images, c, source, t->shared, end, out};
     K(narrow_pack)(s, c, weight, t->shared, t);
     team_barrier(t);
     team_turns turns = team_take(t, c->depth.phases * c->groups * c->across, 1, 1);

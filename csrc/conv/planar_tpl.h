@@ -11,7 +11,9 @@
  */
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR
-#define PLANAR_LAST 4 /* channels that lie last, at most */
+#define PLANAR_FEWEST 4 /* channels that lie last, at most */
+#define PLANAR_FEW 16   /* the same for lines of at least so many outputs */
+#define PLANAR_LONG 32
 #define PLANAR_TURN 4
 
 /* Whether the lines of an image lie so. */
@@ -38,15 +40,16 @@ static inline planar_order planar_order_of(const conv_shape *s, int last) {
 typedef struct {
     int64_t offsets[PYAD_PLANAR_DEPTH]; /* where the first pixel's value for each k lies in `lines` */
     _Alignas(PYAD_LINE_BYTES) REAL lines[PYAD_PLANAR_ELEMENTS];
+    _Alignas(PYAD_LINE_BYTES) REAL aside[PYAD_PLANAR_PIXELS * GEMM_NR]; /* sums of a broken panel */
 } K(planar_scratch);
 
 /* Elements first .. first+size-1 of a line of the image; zeros where there are none. */
 static void K(planar_copy)(const REAL *line, int64_t source, int64_t first, int64_t size, REAL *to) {
     int64_t begin = line == NULL ? size : pyad_min(size, pyad_max(0, -first));
     int64_t end = line == NULL ? size : pyad_max(begin, pyad_min(size, source - first));
-    memset(to, 0, (size_t)begin * sizeof(REAL));
+    if (begin > 0) memset(to, 0, (size_t)begin * sizeof(REAL));
     if (end > begin) memcpy(to + begin, line + first + begin, (size_t)(end - begin) * sizeof(REAL));
-    memset(to + end, 0, (size_t)(size - end) * sizeof(REAL));
+    if (size > end) memset(to + end, 0, (size_t)(size - end) * sizeof(REAL));
 }
 
 /* The lines of the image that meet output pixels w .. w+pixels-1 of line `at`. */
@@ -83,19 +86,36 @@ static void K(planar_offsets)(const conv_shape *s, const planar_order *order, in
     }
 }
 
+/* What counts of sums that lie aside, `lanes` of every `padded`, outputs column and on. */
+static void K(planar_finish)(const K(epilogue) *end, const REAL *aside, int64_t padded, int64_t lanes,
+                             int64_t pixels, int64_t column, int64_t width, REAL *out) {
+    for (int64_t i = 0; i < pixels; i++, aside += padded, out += width) {
+        for (int64_t j = 0; j < lanes; j += VL) {
+            int64_t n = pyad_min(VL, lanes - j);
+            vec v = K(epilogue_apply)(end, v_load(aside + j), column + j, out + column + j, n);
+            v_store_live(out + column + j, v, n);
+        }
+    }
+}
+
 /* `pixels` output pixels, the first of which is at `out`, by the copied lines. */
 static void K(planar_piece)(const conv_shape *s, const planar_order *order, const REAL *packed,
                             const K(epilogue) *end, int64_t pixels, REAL *out,
-                            const K(planar_scratch) *scratch) {
+                            K(planar_scratch) *scratch) {
     int64_t width = s->out_channels, depth = s->channels * conv_taps(s);
     for (int64_t j = 0; j < width; j += GEMM_NR) {
-        K(unpacked_panel) p = K(unpacked_panel_of)(end, out, width, j);
+        int64_t lanes = pyad_min(GEMM_NR, width - j), padded = K(conv_padded)(lanes);
+        K(unpacked_panel) p = {.out = scratch->aside, .out_step = padded};
+        if (lanes == padded) p = K(unpacked_panel_of)(end, out, width, j);
         p.a = scratch->lines;
         p.b = packed + j * depth;
         p.depth = depth;
         p.step = s->axis[2].stride * order->side;
         p.offsets = scratch->offsets;
-        K(unpacked_pixels)(p, pixels, GEMM_MR, pyad_min(GEMM_NR, width - j));
+        K(unpacked_pixels)(p, pixels, GEMM_MR, padded);
+        if (lanes < padded) {
+            K(planar_finish)(end, scratch->aside, padded, lanes, pixels, j, width, out);
+        }
     }
 }
 
@@ -123,7 +143,18 @@ static void K(planar_apply)(const conv_shape *s, int last, const REAL *x, const 
 /* Whether the kernel can read an image so. */
 static int K(planar_fits)(const conv_shape *s) {
     int64_t lines = s->channels * s->kernel[0] * s->kernel[1];
-    return s->groups == 1 && s->out_channels % VL == 0 && s->channels * conv_taps(s) > 0 &&
+    return s->groups == 1 && s->channels * conv_taps(s) > 0 &&
            s->channels * conv_taps(s) <= PYAD_PLANAR_DEPTH &&
            lines <= PYAD_PLANAR_ELEMENTS / planar_size(s, PYAD_PLANAR_PIXELS);
+}
+
+/* Whether it takes less time than rows of columns, copied for each pixel, of an image whose
+ * channels lie last: so the more the fewer channels lie side by side, and the longer lines are, as
+ * tiles end with them; with a stride much is copied for few outputs. */
+static int K(planar_pays)(const conv_shape *s) {
+    if (!K(planar_fits)(s)) return 0;
+    if (conv_taps(s) == 1) return s->channels <= PLANAR_FEWEST && s->out_channels % VL == 0;
+    if (s->channels <= PLANAR_FEWEST) return 1;
+    return s->channels <= PLANAR_FEW && s->axis[2].out >= PLANAR_LONG &&
+           (s->axis[2].stride == 1 || s->axis[2].dilation > 1);
 }

@@ -4,7 +4,7 @@
  * The folder conv has the loops: gather_tpl.h of the output (conv_fwd) and the image's gradient
  * (conv_bwd_x), weight_grad_tpl.h of the weight's (conv_bwd_w). Loops of their own have depthwise
  * (depthwise_tpl.h, of few channels flat_tpl.h), grouped (grouped_tpl.h), pointwise convolutions
- * (pointwise_tpl.h), few channels (planar_tpl.h, backward narrow_tpl.h), few pixels (few_tpl.h).
+ * (pointwise_tpl.h), few channels (planar_tpl.h), few to write (narrow_tpl.h), few pixels (few_tpl.h).
  *
  * Tiles, blocks and slabs depend on the shape and nothing else, so the bits do too. Scratch
  * depends on channels and kernel size: neither batch nor image enters.
@@ -73,29 +73,31 @@ static FLAT_ONCE int K(conv_is_flat)(const pyad_array *image, const pyad_array *
     return K(flat_cut_of)(&s, &v, cut);
 }
 
+/* By copied lines of the image, whose channels lie last or one after the other. */
+static void K(conv_planar)(const conv_shape *s, int last, const K(conv_call) *call, const team *t) {
+    const REAL *packed = call->packed->data;
+    if (packed == NULL) {
+        K(conv_pack_all)(s, 0, call->weight->data, t->shared, t);
+        team_barrier(t);
+        packed = t->shared;
+    }
+    K(planar_apply)(s, last, call->source->data, packed, &call->end, call->out, t);
+}
+
 static int K(conv_fwd)(const void *args, const team *t) {
     const conv_fwd_args *a = args;
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
-    int planar = planar_is(&a->x);
-    if (planar || (s.channels <= PLANAR_LAST && K(planar_fits)(&s))) {
-        if (!K(planar_fits)(&s)) {
-            return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PYAD_PLANAR_DEPTH);
-        }
-        K(epilogue) end = {a->scale.data, a->bias.data, a->residual.data, a->out.data,
-                           (int)a->activation, (REAL)a->p0, (REAL)a->p1};
-        const REAL *packed = a->packed.data;
-        if (packed == NULL) {
-            K(conv_pack_all)(&s, 0, a->weight.data, t->shared, t);
-            team_barrier(t);
-            packed = t->shared;
-        }
-        K(planar_apply)(&s, !planar, a->x.data, packed, &end, a->out.data, t);
-        return 0;
-    }
     K(conv_call) call = {&a->x, &a->weight, &a->packed,
                          {a->scale.data, a->bias.data, a->residual.data, a->out.data,
                           (int)a->activation, (REAL)a->p0, (REAL)a->p1},
                          a->out.data};
+    if (planar_is(&a->x)) {
+        if (!K(planar_fits)(&s)) {
+            return team_fail(t, PYAD_ERROR_VALUE, 0, s.channels, PYAD_PLANAR_DEPTH);
+        }
+        K(conv_planar)(&s, 0, &call, t);
+        return 0;
+    }
     const im2col_view v = conv_view_forward(&s);
     flat_cut flat;
     if (K(flat_cut_of)(&s, &v, &flat)) {
@@ -108,6 +110,15 @@ static int K(conv_fwd)(const void *args, const team *t) {
     }
     if (FEW_IS(&s)) {
         K(few_apply)(&s, a->x.data, a->weight.data, &call.end, a->out.data, t);
+        return 0;
+    }
+    narrow_cut cut;
+    if (K(narrow_cut_of)(&s, 0, &cut)) {
+        K(narrow_gather)(&s, &cut, a->x.data, a->weight.data, &call.end, a->out.data, t);
+        return 0;
+    }
+    if (K(planar_pays)(&s)) {
+        K(conv_planar)(&s, 1, &call, t);
         return 0;
     }
     return K(conv_apply)(&s, 0, &call, t);
@@ -129,8 +140,8 @@ static int K(conv_bwd_x)(const void *args, const team *t) {
         return 0;
     }
     narrow_cut cut;
-    if (K(narrow_cut_of)(&s, &cut)) {
-        K(narrow_gather)(&s, &cut, a->dy.data, a->weight.data, a->bias.data, a->dx.data, t);
+    if (K(narrow_cut_of)(&s, 1, &cut)) {
+        K(narrow_gather)(&s, &cut, a->dy.data, a->weight.data, &call.end, a->dx.data, t);
         return 0;
     }
     return K(conv_apply)(&s, 1, &call, t);
@@ -144,6 +155,8 @@ static int64_t K(conv_fwd_shared_bytes)(const conv_fwd_args *a) {
     conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
     if (K(grouped_width)(&s)) return K(grouped_packed)(&s) * (int64_t)sizeof(REAL);
     if (FEW_IS(&s) && !planar_is(&a->x)) return K(few_shared)(&s);
+    narrow_cut cut;
+    if (K(narrow_cut_of)(&s, 0, &cut)) return K(conv_gather_shared)(&s, 0);
     return a->packed.data != NULL ? 0 : K(conv_gather_shared)(&s, 0);
 }
 
@@ -165,7 +178,7 @@ static int64_t K(conv_bwd_x_scratch_bytes)(const conv_bwd_x_args *a) {
     conv_shape s = conv_shape_of(&a->dx, &a->weight, &a->dy, a->stride);
     narrow_cut cut;
     if (K(grouped_width)(&s)) return sizeof(K(grouped_scratch));
-    if (K(narrow_cut_of)(&s, &cut)) return sizeof(K(narrow_scratch));
+    if (K(narrow_cut_of)(&s, 1, &cut)) return sizeof(K(narrow_scratch));
     return K(conv_apply_scratch)();
 }
 
@@ -175,7 +188,9 @@ static int64_t K(conv_fwd_scratch_bytes)(const conv_fwd_args *a) {
         return sizeof(K(flat_scratch));
     }
     const conv_shape s = conv_shape_of(&a->x, &a->weight, &a->out, a->stride);
+    narrow_cut cut;
     if (K(grouped_width)(&s)) return sizeof(K(grouped_scratch));
+    if (K(narrow_cut_of)(&s, 0, &cut)) return sizeof(K(narrow_scratch));
     return pyad_max(K(conv_apply_scratch)(), sizeof(K(planar_scratch)));
 }
 

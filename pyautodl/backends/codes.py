@@ -39,6 +39,7 @@ PLANAR_DEPTH = 1024
 # sum at least
 FEW_PIXELS = 64
 FEW_DEPTH = 512
+NARROW_CHANNELS = 4
 
 # Winograd's algorithm: pixels from tile to tile, usual and where tiles are few; columns of a
 # panel

@@ -31,6 +31,7 @@ __all__ = [
     "winograd_obstacle",
     "winograd_points",
     "winograd_step",
+    "writes_few",
 ]
 
 Ints = tuple[int, ...]
@@ -218,6 +219,16 @@ def has_few_pixels(shape: ConvShape) -> bool:
         shape.groups == 1
         and 0 < pixels <= codes.FEW_PIXELS
         and depth >= codes.FEW_DEPTH
+    )
+
+
+def writes_few(shape: ConvShape) -> bool:
+    """Whether im2col has so few outputs that its vectors may run along the pixels."""
+    return (
+        shape.groups == 1
+        and shape.out[1] <= codes.NARROW_CHANNELS
+        and shape.stride[-1] == 1
+        and prod(shape.weight[2:]) > 1
     )
 
 

@@ -18,7 +18,12 @@ from pyautodl.backends import (
     run,
 )
 from pyautodl.errors import ShapeError
-from pyautodl.ops.conv.algorithm import ConvShape, has_few_pixels, native_algorithm
+from pyautodl.ops.conv.algorithm import (
+    ConvShape,
+    has_few_pixels,
+    native_algorithm,
+    writes_few,
+)
 from pyautodl.ops.conv.cases import LARGE, SMALL, attributes, conv_arrays
 from pyautodl.ops.conv.checks import Ints, Pairs, dtype_of, named_shapes, shape_text
 from pyautodl.ops.conv.forward import conv_shape
@@ -82,7 +87,7 @@ def _is_planar(shape: ConvShape) -> bool:
     return (
         shape.groups == 1
         and 1 < shape.x[1]
-        and shape.weight[0] % 16 == 0
+        and not writes_few(shape)
         and prod(shape.weight[1:]) <= codes.PLANAR_DEPTH
         and lines * line <= codes.PLANAR_ELEMENTS
         and not has_few_pixels(shape)

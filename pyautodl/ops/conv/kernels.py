@@ -21,6 +21,7 @@ from pyautodl.ops.conv.algorithm import (
     keeps_form,
     winograd_points,
     winograd_step,
+    writes_few,
 )
 from pyautodl.ops.conv.checks import AXIS_NUMBERS, Ints, Pairs, transposed_size
 from pyautodl.ops.plan import CopiedPlan, Plan
@@ -104,7 +105,8 @@ def conv_kernel(shape: ConvShape, algorithm: str) -> _ConvKernel:
     else:
         room = groups * -(weight[0] // groups // -16) * 16 * prod(weight[1:])
     packing = ("conv_weight", (room,), (groups,))
-    return _ConvKernel("conv_fwd", ints, packing, keeps_form(shape, algorithm, room))
+    keeps = keeps_form(shape, algorithm, room) and not writes_few(shape)
+    return _ConvKernel("conv_fwd", ints, packing, keeps)
 
 
 @lru_cache(maxsize=4096)
