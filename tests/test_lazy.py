@@ -166,6 +166,22 @@ def test_copies_and_casts_stay_lazy() -> None:
     assert not frozen.weight.requires_grad
 
 
+def test_what_calls_a_model_may_be_the_first_to_do_so() -> None:
+    def network() -> nn.Sequential:
+        return nn.Sequential(
+            nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(2)
+        )
+
+    model = network()
+    found = ad.inspect.summary(model, (1, 3, 4, 4))
+    assert found.parameters == 3 * 4 * 9 + 4 + 8 + 16 * 2 + 2
+    assert model[1].running_var.tolist() == [1.0] * 4
+    pytest.importorskip("onnx")
+    proto = ad.onnx.export(network(), ad.ones(1, 3, 4, 4))
+    held = {each.name for each in proto.graph.initializer}
+    assert {"0.weight", "1.running_var", "3.bias"} <= held
+
+
 def test_what_has_no_shape_yet_says_so() -> None:
     layer = nn.LazyLinear(2)
     assert repr(layer.weight) == "<UninitializedParameter>"

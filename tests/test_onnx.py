@@ -320,6 +320,22 @@ def test_what_has_no_form_names_the_layer_and_a_cure() -> None:
         ad.onnx.export(Function(changed), ad.ones(2, 3))
 
 
+def test_a_model_that_changes_its_buffers_stays_as_it_was() -> None:
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", ad.zeros(1))
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.calls += 1
+            return x + self.calls
+
+    model = Counter()
+    proto = ad.onnx.export(model, ad.ones(2))
+    assert model.calls.item() == 0
+    assert session(proto).run(None, {"input_0": np.ones(2, "f")})[0].tolist() == [2, 2]
+
+
 def test_wrong_arguments() -> None:
     model, x = nn.Linear(3, 2), ad.ones(1, 3)
     export = ad.onnx.export
@@ -339,5 +355,7 @@ def test_wrong_arguments() -> None:
         export(model, x, dynamic_axes={"input_0": [2]})
     with pytest.raises(TypeError, match="the model returns must be tensors"):
         export(Function(lambda x: 3), x)
+    with ad.profile(), pytest.raises(RuntimeError, match="leave its block first"):
+        export(model, x)
     # a failure leaves everything as it was
     assert model(x).grad_fn is not None

@@ -17,6 +17,7 @@ from pyautodl import _module_stack, backends
 from pyautodl.backends import Array
 from pyautodl.ops.plan import OuterPlan, Plan
 from pyautodl.ops.record import OPS
+from pyautodl.profiler import profile
 from pyautodl.tensor import Tensor, in_place
 
 __all__ = ["Call", "Trace", "Value"]
@@ -103,8 +104,17 @@ class Trace:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Take down what runs in the block."""
+        """Take down what runs in the block.
+
+        Raises:
+            RuntimeError: a profile is recording, which looks at the same places.
+        """
+        if not profile._active.acquire(blocking=False):
+            raise RuntimeError(
+                "onnx.export: a profile is recording; likely fix: leave its block first"
+            )
         with ExitStack() as undo:
+            undo.callback(profile._active.release)
             for name, op in OPS.items():
                 undo.callback(object.__setattr__, op, "forward", op.forward)
                 object.__setattr__(op, "forward", self._forward(name, op.forward))

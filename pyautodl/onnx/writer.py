@@ -11,18 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyautodl._version import __version__
-from pyautodl.autograd.grad_mode import enable_grad
+from pyautodl.autograd.grad_mode import enable_grad, no_grad
 from pyautodl.errors import ShapeError, describe
 from pyautodl.func.trees import leaves_of, rebuilt, tensors_of
 from pyautodl.functional.copy import cat
 from pyautodl.nn.module import Module
+from pyautodl.nn.parameter import UninitializedBuffer, UninitializedParameter
 from pyautodl.onnx.forms import FORMS
 from pyautodl.onnx.graph import Graph, Node, no_form
 from pyautodl.onnx.trace import Call, Trace, Value
 from pyautodl.tensor import Tensor
+from pyautodl.train.blame import kept_state
 
 __all__ = ["export"]
 
+_LAZY = (UninitializedParameter, UninitializedBuffer)
 _OPSET = 17
 # the version of the format that came with it
 _IR_VERSION = 8
@@ -69,6 +72,7 @@ def export(
         NotImplementedError: an operation has no ONNX form; the error names its layer, and
             the likely fix where there is one.
         ModuleNotFoundError: onnx is not installed.
+        RuntimeError: a profile is recording.
         ShapeError: an operation fixes the size of an axis that is to be dynamic.
         ValueError: names or axes do not fit.
 
@@ -220,13 +224,16 @@ def _trace(model: Module, example: _Example) -> _Traced:
     copies = [each.detach().clone() for each in example.tensors]
     twins = dict(zip(map(id, example.tensors), copies, strict=True))
     called = example._with(twins)
-    with _in_evaluation(model), enable_grad(), trace.attached():
+    state: list[Any] = [*model.parameters(), *model.buffers()]
+    if any(isinstance(each, _LAZY) for each in state):
+        with kept_state(model), _in_evaluation(model), no_grad():
+            model(*called.args, **called.kwargs)
+    with kept_state(model), _in_evaluation(model), enable_grad(), trace.attached():
         inputs = [
             trace.give(each._array, name, True)
             for each, name in zip(copies, example.names)
         ]
-        state = [*model.named_parameters(), *model.named_buffers()]
-        for name, each in state:
+        for name, each in [*model.named_parameters(), *model.named_buffers()]:
             trace.give(each._array, name, False)
         result = model(*called.args, **called.kwargs)
         outputs = tensors_of("onnx.export", "what the model returns", result)
@@ -278,6 +285,11 @@ def _graph(traced: _Traced, other: _Traced | None) -> Graph:
 
 def _check_same(graph: Graph, other: Graph) -> None:
     """Refuse what depends on the size of a dynamic axis, and name the layer."""
+    if len(graph.nodes) != len(other.nodes):
+        raise ShapeError(
+            "onnx.export: the model is written by other operations where a dynamic axis has "
+            "another size; likely fix: no dynamic_axes, and one file for each size"
+        )
     for one, two in zip(graph.nodes, other.nodes):
         inputs = [graph.constants.get(name) for name in one.inputs]
         others = [other.constants.get(name) for name in two.inputs]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pyautodl.autograd import no_grad
+from pyautodl.nn.parameter import UninitializedBuffer
 from pyautodl.random import get_rng_state, set_rng_state
 from pyautodl.tensor import Tensor
 
@@ -113,7 +114,11 @@ def _first_not_finite(model: Any, inputs: Sequence[Tensor]) -> _First | None:
 @contextmanager
 def kept_state(model: Any) -> Iterator[None]:
     """Put buffers and random numbers back to what they were."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    # lazy layers' buffers are made by the call
+    made = [
+        each for each in model.buffers() if not isinstance(each, UninitializedBuffer)
+    ]
+    buffers = [(buffer, buffer.clone()) for buffer in made]
     state = get_rng_state()
     try:
         yield
