@@ -54,6 +54,8 @@
 /* steps of a sum that take as long as reading from L2, and from beyond */
 #define GEMM_AHEAD 8
 #define GEMM_FAR_AHEAD 24
+#define GEMM_CALLS 8   /* lines of a far C called at once: half of those a core can wait for */
+#define GEMM_SPREAD 64 /* steps of a sum from which on it pays to call the rest of them later */
 /* rows of a tile that one pointer reaches: 0, 1, 2, 4 and 3 distances on; or all of a few */
 #define GEMM_GROUP (GEMM_MR > 8 ? 5 : GEMM_MR)
 /* a value that is not to be computed anew from others */
@@ -61,7 +63,7 @@
 /* panels that a thread takes at a time: who takes them from another reads that one's rows of A from its
  * cache, as long as two panels take */
 #define GEMM_TURN 4
-#define GEMM_NEAR_BYTES (1 << 19) /* of A's rows that a thread's cache holds beside the panels */
+#define GEMM_NEAR_BYTES (1 << 19) /* of A's rows, or of C, that a thread's cache holds beside the panels */
 /* dot products so short that adding up the lanes takes longer than packing, unless of one row alone */
 #define GEMM_DOTS_SHORT (2 * VL)
 #define GEMM_INLINE static inline __attribute__((always_inline))
@@ -195,40 +197,73 @@ GEMM_INLINE void K(gemm_read_ahead)(const REAL *later, const int64_t count) {
     if (count % LINE > LINE / 2) __builtin_prefetch(later + count - 1);
 }
 
-/* rows x nv vectors of sums: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies
- * at a[i * a_lane + d * a_depth]; with `add`, what was there is added to the sum. rows, nv and the
- * strides of a packed panel are constants after inlining, which keeps the sums in registers. Of rows
- * that stand apart, groups of GEMM_GROUP have a pointer each: within a group one register and its
- * multiples reach every row; the distances of all rows would be too many for the registers. */
-GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t depth,
-                                 const REAL *restrict a, int64_t a_lane, int64_t a_depth,
-                                 const REAL *restrict b, int64_t b_depth, REAL *restrict to,
-                                 int64_t to_row, int add) {
+/* Call `count` elements of a row of C into L2: in L1, rows at a distance of a power of two would displace
+ * each other and the packed panels. */
+GEMM_INLINE void K(gemm_await)(const REAL *row, const int64_t count) {
+    GEMM_UNROLL for (int64_t j = 0; j < count; j += LINE) __builtin_prefetch(row + j, 1, 2);
+}
+
+/* What a tile is to do: to[i * to_row + j] = sum over d of a[i, d] b[d, j], where a[i, d] lies at
+ * a[i * a_lane + d * a_depth] and b[d, j] at b[d * b_depth + j]; with `add`, what was there is added to
+ * the sum. `awaited`, `awaited_row` apart, are the rows of C that the sums will go to, there or through
+ * `to`; `spread`: they come from afar. */
+typedef struct {
+    int64_t depth;
+    const REAL *a;
+    int64_t a_lane, a_depth;
+    const REAL *b;
+    int64_t b_depth;
+    REAL *to;
+    int64_t to_row;
+    const REAL *awaited;
+    int64_t awaited_row;
+    int add, spread;
+} K(gemm_sums);
+
+/* rows x nv vectors of sums. rows, nv and a_lane of a packed panel are constants after inlining, which
+ * keeps the sums in registers. Of rows that stand apart, groups of GEMM_GROUP have a pointer each: within
+ * a group one register and its multiples reach every row; the distances of all rows would be too many
+ * for the registers.
+ *
+ * The lines of C are called while the sums are made. If they come from afar, some in each stretch of the
+ * sum, so that the last have come by its end: all at once they would keep the lines of a and b waiting. */
+GEMM_INLINE void K(gemm_tile_of)(const K(gemm_sums) *t, const int64_t rows, const int64_t nv,
+                                 const int64_t a_lane) {
     const int side_by_side = __builtin_constant_p(a_lane) && a_lane == 1;
     const int64_t group = side_by_side ? rows : GEMM_GROUP;
-    const REAL *left_of[(GEMM_MR + GEMM_GROUP - 1) / GEMM_GROUP];
+    const int64_t a_depth = t->a_depth, b_depth = t->b_depth, to_row = t->to_row;
+    const int64_t at_once = pyad_max(1, GEMM_CALLS * LINE / (nv * VL)); /* rows of C */
+    const int64_t calls = (rows + at_once - 1) / at_once;
+    const int64_t stretch = calls > 1 && t->spread ? t->depth / (calls + 1) + 1 : t->depth;
+    const REAL *left_of[(GEMM_MR + GEMM_GROUP - 1) / GEMM_GROUP], *b = t->b;
+    const REAL *awaited = t->awaited;
+    REAL *to = t->to;
     vec sum[GEMM_MR][GEMM_NV];
     GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
         GEMM_UNROLL for (int64_t j = 0; j < nv; j++) sum[i][j] = (vec){0};
     }
     GEMM_UNROLL for (int64_t i = 0; i * group < rows; i++) {
-        left_of[i] = a + i * group * a_lane;
+        left_of[i] = t->a + i * group * a_lane;
         if (rows > group) GEMM_KEEP(left_of[i]);
     }
-    for (int64_t d = 0; d < depth; d++, b += b_depth) {
-        vec right[GEMM_NV];
-        GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
-        K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv * VL);
-        if (side_by_side) K(gemm_read_ahead)(left_of[0] + GEMM_AHEAD * a_depth, rows);
-        GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
-            vec left = v_set1(left_of[i / group][i % group * a_lane]);
-            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
-                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+    for (int64_t rest = t->depth, called = 0; rest > 0; rest -= stretch) {
+        int64_t until = stretch < t->depth ? pyad_min(called + at_once, rows) : rows;
+        for (; called < until; called++, awaited += t->awaited_row) K(gemm_await)(awaited, nv * VL);
+        for (int64_t d = pyad_min(rest, stretch); d > 0; d--, b += b_depth) {
+            vec right[GEMM_NV];
+            GEMM_UNROLL for (int64_t j = 0; j < nv; j++) right[j] = v_load(b + j * VL);
+            K(gemm_read_ahead)(b + GEMM_AHEAD * b_depth, nv * VL);
+            if (side_by_side) K(gemm_read_ahead)(left_of[0] + GEMM_AHEAD * a_depth, rows);
+            GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
+                vec left = v_set1(left_of[i / group][i % group * a_lane]);
+                GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
+                    sum[i][j] = v_fma(left, right[j], sum[i][j]);
+                }
             }
+            GEMM_UNROLL for (int64_t i = 0; i * group < rows; i++) left_of[i] += a_depth;
         }
-        GEMM_UNROLL for (int64_t i = 0; i * group < rows; i++) left_of[i] += a_depth;
     }
-    if (add) {
+    if (t->add) {
         GEMM_UNROLL for (int64_t i = 0; i < rows; i++) {
             GEMM_UNROLL for (int64_t j = 0; j < nv; j++) {
                 sum[i][j] += v_load(to + i * to_row + j * VL);
@@ -243,17 +278,14 @@ GEMM_INLINE void K(gemm_tile_of)(const int64_t rows, const int64_t nv, int64_t d
 /* Each height with one vector of columns (n) and with GEMM_NV (w), for a_lane 1 (packed or
  * transposed A) and any. */
 #define GEMM_TILE_(name, rows, nv, lane)                                                         \
-    static void PYAD_JOIN(K(name), rows)(int64_t depth, const REAL *a, int64_t a_lane,           \
-                                         int64_t a_depth, const REAL *b, int64_t b_depth,        \
-                                         REAL *to, int64_t to_row, int add) {                    \
-        (void)a_lane;                                                                            \
-        K(gemm_tile_of)(rows, nv, depth, a, lane, a_depth, b, b_depth, to, to_row, add);         \
+    static void PYAD_JOIN(K(name), rows)(const K(gemm_sums) *t) {                                \
+        K(gemm_tile_of)(t, rows, nv, lane);                                                      \
     }
 #define GEMM_TILE(none, rows)                                                                    \
     GEMM_TILE_(gemm_tile_n, rows, 1, 1)                                                          \
     GEMM_TILE_(gemm_tile_w, rows, GEMM_NV, 1)                                                    \
-    GEMM_TILE_(gemm_tile_lanes_n, rows, 1, a_lane)                                               \
-    GEMM_TILE_(gemm_tile_lanes_w, rows, GEMM_NV, a_lane)
+    GEMM_TILE_(gemm_tile_lanes_n, rows, 1, t->a_lane)                                            \
+    GEMM_TILE_(gemm_tile_lanes_w, rows, GEMM_NV, t->a_lane)
 #define GEMM_PAIR(name, rows) {PYAD_JOIN(K(name##_n), rows), PYAD_JOIN(K(name##_w), rows)},
 
 GEMM_TILE(, 1)
@@ -261,9 +293,7 @@ GEMM_HEIGHTS(GEMM_TILE, )
 
 #define GEMM_TILES(name) {GEMM_PAIR(name, 1) GEMM_HEIGHTS(GEMM_PAIR, name)}
 
-typedef void (*K(gemm_tile_fn))(int64_t depth, const REAL *a, int64_t a_lane, int64_t a_depth,
-                                const REAL *b, int64_t b_depth, REAL *to, int64_t to_row,
-                                int add);
+typedef void (*K(gemm_tile_fn))(const K(gemm_sums) *t);
 
 /* [rows / 2][more than one vector] */
 static const K(gemm_tile_fn) K(gemm_tiles)[GEMM_MR / 2 + 1][2] = GEMM_TILES(gemm_tile);
@@ -322,19 +352,6 @@ static void K(gemm_update_plain)(REAL *restrict c, int64_t step, const REAL *res
         if (rest > 0) {
             vec v = v_load(tile + whole);
             v_store_n(c + whole, add ? v + v_load_n(c + whole, rest) : v, rest);
-        }
-    }
-}
-
-/* Call the lines of C that a tile will write into L2, while the tile is computed. Not L1,
- * where rows at a distance of a power of two would displace each other and the packed panels. */
-GEMM_INLINE void K(gemm_prefetch)(const K(gemm_problem) *p, int64_t row, int64_t rows,
-                                  int64_t col) {
-    const REAL *c = p->c + row * p->c_row + col * p->c_col;
-    if (p->c_col != 1) return;
-    for (int64_t i = 0; i < rows; i++, c += p->c_row) {
-        for (int64_t j = 0; j < GEMM_NR; j += LINE) {
-            __builtin_prefetch(c + j, 1, 2);
         }
     }
 }
@@ -403,20 +420,21 @@ typedef struct {
 } K(gemm_patch);
 
 /* The sums of a tile into C: straight from the registers where they are all there is to it. The
- * rows are as many as a tile may have, and the tile has a whole number of vectors. */
-GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s,
-                              const K(gemm_tile_fn)(*tiles)[2], int64_t depth, const REAL *a,
-                              int64_t a_lane, int64_t a_depth, const REAL *b, int64_t b_depth) {
-    const K(gemm_tile_fn) run = tiles[s->rows / 2][s->cols > VL];
-    int whole = s->cols == VL || s->cols == GEMM_NR;
-    if (whole && p->c_col == 1 && (!s->last || K(gemm_is_plain)(p))) {
-        REAL *c = p->c + s->row * p->c_row + s->col;
-        run(depth, a, a_lane, a_depth, b, b_depth, c, p->c_row, s->add);
-        return;
-    }
+ * rows are as many as a tile may have, and the tile has a whole number of vectors. Where the sums go is
+ * filled in here. */
+GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s, K(gemm_tile_fn) run,
+                              K(gemm_sums) *sums) {
     _Alignas(PYAD_LINE_BYTES) REAL tile[GEMM_MR * GEMM_NV * VL];
-    run(depth, a, a_lane, a_depth, b, b_depth, tile, GEMM_NR, 0);
-    K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
+    REAL *c = p->c + s->row * p->c_row + s->col * p->c_col;
+    int along = p->c_col == 1, whole = s->cols == VL || s->cols == GEMM_NR;
+    int straight = along && whole && (!s->last || K(gemm_is_plain)(p));
+    sums->awaited = along ? c : tile;
+    sums->awaited_row = along ? p->c_row : GEMM_NR;
+    sums->to = straight ? c : tile;
+    sums->to_row = straight ? p->c_row : GEMM_NR;
+    sums->add = straight && s->add;
+    run(sums);
+    if (!straight) K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
 }
 
 /* ---- who does what ---- */
@@ -540,14 +558,16 @@ static void K(gemm_multiply)(const K(gemm_problem) *p, const K(gemm_block) *bloc
                              const K(gemm_left) *a, const K(gemm_panel) *b) {
     K(gemm_patch) s = {.col = b->col, .cols = b->cols, .add = p->accumulate || block->k > 0,
                        .last = block->k + block->depth == p->k};
+    int far = p->m * p->n * (int64_t)sizeof(REAL) > GEMM_NEAR_BYTES;
+    K(gemm_sums) sums = {.depth = block->depth, .a_lane = a->lane, .a_depth = a->step, .b = b->data,
+                         .b_depth = b->step, .spread = far && block->depth >= GEMM_SPREAD};
     const REAL *from = a->data;
     for (int64_t row = block->row; row < block->row_end; row += a->height, from += a->panel) {
         int64_t end = pyad_min(row + a->height, block->row_end);
-        K(gemm_prefetch)(p, row, end - row, s.col);
         for (s.row = row; s.row < end; s.row += s.rows) {
             s.rows = K(gemm_fit)(end - s.row);
-            K(gemm_fill)(p, &s, a->tiles, block->depth, from + (s.row - row) * a->lane, a->lane,
-                         a->step, b->data, b->step);
+            sums.a = from + (s.row - row) * a->lane;
+            K(gemm_fill)(p, &s, a->tiles[s.rows / 2][s.cols > VL], &sums);
         }
     }
 }

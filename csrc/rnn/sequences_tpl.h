@@ -199,8 +199,10 @@ static void K(rnn_multiply)(const REAL *a, int64_t a_row, int64_t rows, int64_t 
         REAL *to = sums + RNN_PANEL(p);
         for (int64_t i = 0, now; i < rows; i += now) {
             now = K(gemm_fit)(pyad_min(height, rows - i));
-            K(gemm_tiles_lanes)[now / 2][width > VL](depth, a + i * a_row, a_row, 1, panel, width,
-                                                     to + i * GEMM_NR, GEMM_NR, 0);
+            K(gemm_tiles_lanes)[now / 2][width > VL](&(K(gemm_sums)){
+                .depth = depth, .a = a + i * a_row, .a_lane = a_row, .a_depth = 1, .b = panel,
+                .b_depth = width, .to = to + i * GEMM_NR, .to_row = GEMM_NR,
+                .awaited = to + i * GEMM_NR, .awaited_row = GEMM_NR});
         }
     }
 }
