@@ -11,7 +11,7 @@ from pyautodl.functional.creation import empty
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, get_default_dtype
 
-__all__ = ["memory_for", "size"]
+__all__ = ["chance", "memory_for", "size"]
 
 
 def size(layer: str, what: str, value: Any) -> int:
@@ -25,6 +25,17 @@ def size(layer: str, what: str, value: Any) -> int:
     if number < 0:
         raise ShapeError(f"{layer}: {what} must not be negative, got {number}")
     return number
+
+
+def chance(layer: str, what: str, value: Any) -> Any:
+    """The argument `what` of a layer, which is a probability.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{layer}: {what} must be from 0 to 1, got {value}")
+    return value
 
 
 def memory_for(

@@ -12,6 +12,7 @@ from pyautodl.functional.creation import empty, ones, zeros
 from pyautodl.functional.dropout import dropout
 from pyautodl.functional.eltwise import logical_not, logical_or
 from pyautodl.functional.matmul import linear, matmul
+from pyautodl.nn._sizes import chance
 from pyautodl.nn.init import constant_, xavier_uniform_
 from pyautodl.nn.linear import Linear
 from pyautodl.nn.module import Module
@@ -83,7 +84,7 @@ class MultiheadAttention(Module):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.head_dim = embed_dim // num_heads
-        self.dropout = dropout
+        self.dropout = chance("MultiheadAttention", "dropout", dropout)
         self.batch_first = batch_first
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyautodl import functional
+from pyautodl.nn._sizes import chance
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 
@@ -23,9 +24,7 @@ class _Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p must be from 0 to 1, got {p}")
-        self.p = p
+        self.p = chance(type(self).__name__, "p", p)
         self.inplace = inplace
 
     def extra_repr(self) -> str:

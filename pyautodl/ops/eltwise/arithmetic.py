@@ -165,7 +165,7 @@ def _make_division(name: str) -> Any:
                 f"{name}: an integer tensor is divided by 0: {x.dtype.name} {x.shape}, "
                 f"{y.shape}"
             ) from None
-        if True in needs and name in ("remainder", "fmod"):
+        if needs[1] and name in ("remainder", "fmod"):
             ctx.save(x, y)
         return out
 
@@ -184,10 +184,10 @@ def _make_rest_vjp(whole: str) -> Any:
     """x - whole(x, y) y"""
 
     def vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
-        x, y = ctx.saved
         gx = back(call, ctx, 0, g) if needs[0] else None
         if not needs[1]:
             return gx, None
+        x, y = ctx.saved
         part = call("grad_mul", g, call("neg", call(whole, x, y)))
         return gx, back(call, ctx, 1, part)
 
