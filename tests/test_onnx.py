@@ -345,6 +345,17 @@ def test_wrong_arguments() -> None:
         export(model, 3)
     with pytest.raises(ValueError, match="likely fix: 17"):
         export(model, x, opset_version=11)
+    script = {"export_params": True, "do_constant_folding": True, "verbose": False}
+    assert export(model, x, opset_version=17, **script).graph.node
+    for name, value in (
+        ("export_params", False),
+        ("keep_initializers_as_inputs", True),
+        ("training", 2),
+    ):
+        with pytest.raises(
+            NotImplementedError, match=f"{name}={value} is not supported"
+        ):
+            export(model, x, **{name: value})
     with pytest.raises(ValueError, match="1 different input_names"):
         export(model, x, input_names=["a", "b"])
     with pytest.raises(ValueError, match="1 different output_names"):

@@ -39,10 +39,18 @@ def export(
     f: Any = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
+    verbose: bool | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-    opset_version: int = _OPSET,
+    opset_version: int | None = None,
+    dynamo: bool = True,
+    external_data: bool = True,
+    optimize: bool = True,
+    export_params: bool = True,
+    keep_initializers_as_inputs: bool = False,
     dynamic_axes: Axes | None = None,
+    training: Any = None,
+    do_constant_folding: bool = True,
 ) -> Any:
     """Write a model as an ONNX file (opset 17), which onnxruntime and others can run.
 
@@ -60,7 +68,9 @@ def export(
         input_names: names of the inputs; default: 'input_0', ...
         output_names: names of the outputs; default: 'output_0', ... Tuples, lists and dicts
             of tensors count each.
-        opset_version: 17.
+        opset_version: 17, or None for it.
+        export_params, keep_initializers_as_inputs, training: only PyTorch's defaults.
+        verbose, dynamo, external_data, optimize, do_constant_folding: without effect.
         dynamic_axes: which axes of inputs may be of any size, as {'x': {0: 'batch'}} or
             {'x': [0]}. The model is called a second time with another size there, to find
             what depends on it.
@@ -70,7 +80,8 @@ def export(
 
     Raises:
         NotImplementedError: an operation has no ONNX form; the error names its layer, and
-            the likely fix where there is one.
+            the likely fix where there is one. Or one of the arguments above is not the
+            default.
         ModuleNotFoundError: onnx is not installed.
         RuntimeError: a profile is recording.
         ShapeError: an operation fixes the size of an axis that is to be dynamic.
@@ -89,7 +100,17 @@ def export(
     _require()
     if not isinstance(model, Module):
         raise TypeError(f"onnx.export: expected an nn.Module, got {describe(model)}")
-    if opset_version != _OPSET:
+    for name, value, default in (
+        ("export_params", export_params, True),
+        ("keep_initializers_as_inputs", keep_initializers_as_inputs, False),
+        ("training", training, None),
+    ):
+        # the names of PyTorch's modes are numbers, evaluation being 0
+        if value != default and not (name == "training" and value == 0):
+            raise NotImplementedError(
+                f"onnx.export: {name}={value!r} is not supported; likely fix: {default}"
+            )
+    if opset_version not in (None, _OPSET):
         raise ValueError(
             f"onnx.export: opset_version {opset_version} is not written; likely fix: "
             f"{_OPSET}"
