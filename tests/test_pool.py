@@ -372,6 +372,43 @@ def test_rows_of_few_channels(name, channels, dtype):
             np.testing.assert_allclose(got, average.numpy(), 1e-6, 1e-6, err_msg=isa)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 7, 15])
+@pytest.mark.parametrize("name", [*ROWS, "longer than what lies aside"])
+def test_gradients_of_averages_of_few_channels(name, channels, dtype):
+    if name in ROWS:
+        axes, size, numbers = ROWS[name]
+    else:
+        axes, size, numbers = 1, (9000,), {"kernel_size": 3, "stride": 2, "padding": 1}
+    mean = getattr(F, f"avg_pool{axes}d")
+    more = {**numbers, "count_include_pad": channels % 2 == 0}
+
+    def gradient():
+        rng = np.random.default_rng(channels)
+        x = ad.tensor(np.zeros((2, channels, *size), dtype), requires_grad=True)
+        y = mean(x, **more)
+        return gradient_of(y, x, rng.standard_normal(y.shape).astype(dtype))
+
+    with use_backend("reference"):
+        want = gradient()
+    for isa in available_isas():
+        found = []
+        for threads in (1, 2, 4):
+            with (
+                use_isa(isa),
+                use_backend("native"),
+                native.exact_threads(threads, uneven=threads > 2),
+            ):
+                found.append(gradient())
+        assert all(each.tobytes() == found[0].tobytes() for each in found)
+        precision = 1e-5 if dtype == np.float32 else 1e-13
+        np.testing.assert_allclose(found[0], want, 0, precision, err_msg=isa)
+
+
+def gradient_of(y, x, g):
+    return ad.autograd.grad(y, x, ad.tensor(g))[0].numpy().copy()
+
+
 @pytest.mark.parametrize("name", ["overlapping", "one further", "in space"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_threads_that_cut_rows_of_few_channels_change_no_bit(name, channels):

@@ -5,8 +5,8 @@
  * channels than lanes, vectors run along a row of outputs, each lane of another channel or pixel.
  *
  * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
- * the row while it is in the cache. A thread owns whole input rows and each sum has one order,
- * whatever the number of threads. Of few channels, and of large windows, each winner is added by itself.
+ * the row while it is in the cache, of averages of few channels all of them at once, cell by cell. A
+ * thread owns whole input rows and each sum has one order, whatever the number of threads. Of few channels, and of large windows, each winner is added by itself.
  * Of windows side by side each vector is written, past the caches if they are many, not added up.
  *
  * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
@@ -438,6 +438,39 @@ static MOVES_SHARED void K(pool_average_spread_few)(const REAL *gy, REAL *gx, RE
     }
 }
 
+#define POOL_SPREAD 8192 /* elements of a row that is spread, at most */
+
+/* Whether rows of a gradient of averages, of few channels, are added as wholes: if that is less, by an
+ * output, than its cells by themselves, of which those that fill no vector are added one by one. */
+static int K(pool_adds_rows)(const pool_job *j) {
+    const window_axis *a = &j->g.axis[2];
+    const int64_t c = j->g.c, cells = a->kernel * c;
+    if (c >= VL || a->adaptive || (a->in + a->padding) * c > POOL_SPREAD) return 0;
+    if (((a->out - 1) * a->stride + 1) * c < VL) return 0;
+    return a->stride * cells + c * VL < cells + VL * (cells % VL + pyad_min(cells, c + VL));
+}
+
+/* An output row's part of gx's row: what each pixel gives lies aside a stride apart, zeros between,
+ * and is added once for each cell of the width. */
+static MOVES_SHARED void K(pool_add_row)(const pool_job *j, const REAL *gy, REAL *gx, int64_t *o,
+                                         REAL *spread) {
+    const window_axis *a = &j->g.axis[2];
+    const int64_t c = j->g.c, all = ((a->out - 1) * a->stride + 1) * c;
+    if (a->stride > 1) memset(spread, 0, (size_t)all * sizeof(REAL));
+    for (o[2] = 0; o[2] < a->out; o[2]++, gy += c) {
+        const REAL share = 1 / K(pool_divisor)(j, o);
+        for (int64_t k = 0; k < c; k++) spread[o[2] * a->stride * c + k] = gy[k] * share;
+    }
+    for (int64_t i = 0; i < a->kernel; i++) {
+        const int64_t shift = (i - a->padding) * c, end = pyad_min(all, a->in * c - shift);
+        int64_t e = pyad_max(0, -shift);
+        for (; e + VL <= end; e += VL) {
+            v_store(gx + shift + e, v_load(gx + shift + e) + v_load(spread + e));
+        }
+        for (; e < end; e++) gx[shift + e] += spread[e];
+    }
+}
+
 /* All channels of one pixel of gy. */
 POOL_INLINE void K(pool_spread)(int64_t what, const pool_job *j, const REAL *gy, REAL *gx,
                                 int64_t base, vec share, int64_t nw, int whole, int64_t out) {
@@ -528,6 +561,9 @@ POOL_INLINE void K(pool_backward)(int64_t what, pool_job *j, const REAL *gy, REA
         return;
     }
     gx += begin * j->step[1];
+    /* a job that is handed on would be read anew for each pixel */
+    const pool_job copy = *j;
+    const int adds_rows = what == POOL_AVERAGE && K(pool_adds_rows)(&copy);
     j->whole = j->g.c % LINE == 0 && window_apart(&a[0]) && window_apart(&a[1]) &&
                window_apart(&a[2]);
     j->past = j->whole && writes_past(gx, (end - begin) * j->step[1] * (int64_t)sizeof(REAL));
@@ -545,7 +581,11 @@ POOL_INLINE void K(pool_backward)(int64_t what, pool_job *j, const REAL *gy, REA
                 if (cell_h < 0) continue;
                 int64_t base = cell_d * j->cell_step[0] + cell_h * j->cell_step[1];
                 int64_t out = ((n * a[0].out + o[0]) * a[1].out + o[1]) * a[2].out * j->g.c;
-                K(pool_spread_row)(what, j, gy, gx, base, o, out);
+                if (adds_rows) {
+                    K(pool_add_row)(&copy, gy + out, gx, o, t->scratch);
+                } else {
+                    K(pool_spread_row)(what, j, gy, gx, base, o, out);
+                }
             }
         }
     }
@@ -617,7 +657,7 @@ static int K(avg_pool_bwd)(const void *args, const team *t) {
     K(pool_backward)(POOL_AVERAGE, &j, a->gy.data, a->gx.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
+PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), POOL_SPREAD * sizeof(REAL), 0)
 
 #undef POOL_INLINE
 #undef POOL_MAX
@@ -626,6 +666,7 @@ PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
 #undef POOL_WIDE
 #undef POOL_WHOLE
 #undef POOL_PLACES
+#undef POOL_SPREAD
 #undef POOL_ADDED
 #undef POOL_NO_DILATION
 #undef pool_bytes
