@@ -37,7 +37,7 @@ V_INLINE vec K(columns_exp)(int kind, const REAL *x, REAL *y, int64_t n, int64_t
                             const REAL *result) {
     vec sum = {0}, more = {0};
     for (int64_t j = 0; j < n; j++) {
-        if (ahead != NULL) K(fetch_ahead)(ahead + j * VL, 0, 1);
+        if (ahead != NULL) K(fetch_line)(ahead + j * VL);
         if (result != NULL) K(claim_ahead)(result + j * VL);
         vec e = K(exp_below)(K(take)(x + j * step, width, full) - largest);
         if (kind != LOG_SOFTMAX) K(put)(y + j * step, e, width, full);
@@ -303,8 +303,8 @@ TILE_CALL K(flat_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64
         const int64_t begin = r * n, end = begin + pyad_min(VL, rows - r) * n;
         for (int64_t i = begin; i < end; i += VL) {
             const int64_t width = pyad_min(VL, end - i);
-            K(fetch_ahead)(g + rows * n + i, 0, 1);
-            K(fetch_ahead)(y + rows * n + i, 0, 1);
+            K(fetch_line)(g + rows * n + i);
+            K(fetch_line)(y + rows * n + i);
             K(claim_ahead)(dx + VL * n + i);
             K(put_slope)(kind, g + i, y + i, K(of_rows)(sum, row_of[(i - begin) / VL]), dx + i,
                          width, width == VL);

@@ -153,7 +153,7 @@ V_INLINE void K(columns_sums)(const K(classes) *e, int mixed, const REAL *x, con
     vec more = {0};
     for (int64_t c = 0; c < n; c++) {
         vec shifted = K(take)(x + c * step, width, full) - largest;
-        if (ahead != NULL) K(fetch_ahead)(ahead + c * VL, 0, 1);
+        if (ahead != NULL) K(fetch_line)(ahead + c * VL);
         /* two sums, each of which waits for itself alone */
         vec next = more + K(exp_below)(shifted);
         more = sum;

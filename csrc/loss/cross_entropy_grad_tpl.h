@@ -46,7 +46,7 @@ V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const
     for (int64_t c = 0; c < n; c += VL) {
         int64_t width = pyad_min(VL, n - c);
         int full = width == VL;
-        K(fetch_ahead)(x + AHEAD + c, 0, 1);
+        K(fetch_line)(x + AHEAD + c);
         K(claim_ahead)(dx + AHEAD + c);
         vec d = K(exp_below)(K(take)(x + c, width, full) - largest) * scale;
         if (mixed) {
@@ -76,7 +76,7 @@ TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const
         const int full = width == VL;
         vec d = K(take)(x + i, width, full) - K(of_rows)(largest, *row_of);
         d = K(exp_below)(d) * K(of_rows)(scale, *row_of);
-        K(fetch_ahead)(x + UNITS_AHEAD * VL * n + i, 0, 1);
+        K(fetch_line)(x + UNITS_AHEAD * VL * n + i);
         K(claim_ahead)(dx + VL * n + i);
         if (some_ignored) d = v_select((mask)K(of_rows)((vec)live, *row_of), d, (vec){0});
         K(put)(dx + i, d, width, full);
@@ -89,7 +89,7 @@ TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const
 /* Rows of one vector. */
 TILE_CALL K(vectors_slopes)(const REAL *x, REAL *dx, int64_t rows, const K(unit_slopes) *s) {
     for (int64_t i = 0; i < rows; i++, x += VL, dx += VL) {
-        K(fetch_ahead)(x + UNITS_AHEAD * VL * VL, 0, 1);
+        K(fetch_line)(x + UNITS_AHEAD * VL * VL);
         K(claim_ahead)(dx + VL * VL);
         if (s->label[i] < 0) {
             v_store(dx, (vec){0});

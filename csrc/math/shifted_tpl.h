@@ -53,6 +53,11 @@ V_INLINE void K(fetch_ahead)(const REAL *p, int64_t stride, int64_t rows) {
     for (int64_t i = 0; i < rows; i++) __builtin_prefetch(p + i * stride, 0, 2);
 }
 
+/* The same of one row, into the first cache: lines of a few rows might all be in one place of it. */
+V_INLINE void K(fetch_line)(const REAL *p) {
+    if ((uintptr_t)p % PYAD_LINE_BYTES < VECTOR_BYTES) __builtin_prefetch(p, 0, 3);
+}
+
 /* Ask for the cache line that will be written at p, if one begins there: a burst of stores would wait
  * for line after line. */
 V_INLINE void K(claim_ahead)(const REAL *p) {
@@ -304,7 +309,7 @@ TILE_CALL K(vector_rows)(const REAL *x, REAL *e, int64_t units, const int masked
         v_store(largest + u * step, top);
     }
     for (int64_t r = 0; r < units * VL; r++) {
-        K(fetch_ahead)(ahead + r * VL, 0, 1);
+        K(fetch_line)(ahead + r * VL);
         if (result != NULL) K(claim_ahead)(result + r * VL);
         const vec top = v_set1(largest[r / VL * step + r % VL]);
         v_store(e + r * VL, K(exp_below)(v_load(x + r * VL) - top));
@@ -328,17 +333,26 @@ V_INLINE REAL K(row_max)(const REAL *x, int64_t n) {
     return v_hmax(v_max(v_max(a, b), v_load(x + n - VL)));
 }
 
+/* Ask for what is one row of n after p, or if rows are only read, two, for the second cache. */
+V_INLINE void K(fetch_next)(const REAL *p, int64_t n, int only_read) {
+    if (only_read) {
+        __builtin_prefetch(p + 2 * n, 0, 2);
+    } else {
+        __builtin_prefetch(p + n, 0, 3);
+    }
+}
+
 /* The sum of exp(x - largest), each of which is also stored in y if `keep`; else y, if not NULL, is
- * asked for. Meanwhile the next row is on its way, of which the largest will be looked for at
- * memory's pace. */
+ * asked for. Meanwhile the next row is on its way, of which the largest will be looked for at memory's pace;
+ * of rows that are only read, which take less time, the one after it. */
 V_INLINE REAL K(row_exp)(const REAL *x, REAL largest, REAL *y, int keep, int64_t n) {
     vec a = {0}, b = {0}, shift = v_set1(largest);
     int64_t i = 0;
     for (; i + 2 * VL <= n; i += 2 * VL) {
         vec e = K(exp_below)(v_load(x + i) - shift);
         vec f = K(exp_below)(v_load(x + i + VL) - shift);
-        __builtin_prefetch(x + n + i, 0, 3);
-        __builtin_prefetch(x + n + i + VL, 0, 3);
+        K(fetch_next)(x + i, n, y == NULL);
+        K(fetch_next)(x + i + VL, n, y == NULL);
         if (keep) v_store(y + i, e), v_store(y + i + VL, f);
         if (!keep && y != NULL) K(claim_ahead)(y + i), K(claim_ahead)(y + i + VL);
         a += e;

@@ -50,8 +50,8 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
     for (i = 0; i + 2 * VL <= n; i += 2 * VL) {
         sum += K(exp_shifted)(v_load(x + i), shift);
         more += K(exp_shifted)(v_load(x + i + VL), shift);
-        __builtin_prefetch(x + n + i, 0, 3);
-        __builtin_prefetch(x + n + i + VL, 0, 3);
+        K(fetch_next)(x + i, n, 1);
+        K(fetch_next)(x + i + VL, n, 1);
     }
     for (; i < n; i += VL) {
         const int64_t count = pyad_min(VL, n - i);
@@ -148,7 +148,7 @@ TILE_CALL K(logsumexp_strip)(const REAL *tiles, REAL *out, int64_t n, int64_t ro
         for (int64_t j = 0; j < n; j++) best = v_max(v_load(tiles + j * VL), best);
         const vec shift = K(v_finite_or_zero)(best);
         for (int64_t j = 0; j < n; j++) {
-            K(fetch_ahead)(ahead + j * VL, 0, 1);
+            K(fetch_line)(ahead + j * VL);
             /* two sums, each of which waits for itself alone */
             const vec next = more + K(exp_shifted)(v_load(tiles + j * VL), shift);
             more = sum;
