@@ -204,7 +204,7 @@ if os.environ.get("PYAUTODL_NO_EXTENSION", "0") in ("", "0"):
             # called by kernels, on single numbers
             library(
                 "pyad_special",
-                ["csrc/loss/ctc.c", "csrc/math/special.c"],
+                ["csrc/loss/ctc.c", "csrc/math/special.c", "csrc/sort/radix.c"],
                 ["-O2"],
                 [],
                 {},

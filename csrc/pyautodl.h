@@ -260,6 +260,12 @@ typedef struct {
     int64_t descending;
 } topk_args;
 
+/* NaN is larger than any number; one anywhere in the line is the result; lines are without it, and the
+ * lower one of their middles is looked for, whatever k */
+#define KTH_OF_ALL 0
+#define KTH_OR_NAN 1
+#define KTH_MIDDLE_NUMBER 2
+
 /* the k-th smallest (from 0) of each line; values and indices have size 1 along the axis */
 typedef struct {
     pyad_array x;
@@ -267,8 +273,18 @@ typedef struct {
     pyad_array indices; /* int64 */
     int64_t axis;
     int64_t k;
-    int64_t nan; /* a NaN anywhere in the line is the result */
+    int64_t nan; /* KTH_OF_ALL, ...: what NaN means */
 } kthvalue_args;
+
+/* Lines in order along the last axis, and values: as many lines of them, or of any shape for the one
+ * line. All are contiguous. flag: searchsorted behind equal keys rather than before them, isin_sorted
+ * whether a value is not there. */
+typedef struct {
+    pyad_array keys;
+    pyad_array values;
+    pyad_array out; /* int64, of isin_sorted bool */
+    int64_t flag;
+} searchsorted_args;
 
 /* ---- index ---- */
 

@@ -230,6 +230,8 @@ MAP(relu, 1, 0, 1, v_max(ZERO, x))
 MAP(clamp, 1, 2, 1, v_min(p1, v_max(p0, x)))
 MAP(leaky_relu, 1, 1, 1, v_select(x > ZERO, x, x * p0))
 MAP(threshold, 1, 2, 1, v_select(x <= p0, p1, x))
+MAP(hardshrink, 1, 1, 1, v_select(v_abs(x) <= p0, ZERO, x))
+MAP(softshrink, 1, 1, 1, x - v_min(p0, v_max(-p0, x)))
 MAP(hardswish, 1, 0, 2, x * v_min(CONST(6), v_max(ZERO, x + CONST(3))) / CONST(6))
 MAP(hardsigmoid, 1, 0, 2, v_min(CONST(6), v_max(ZERO, x + CONST(3))) / CONST(6))
 MAP(softsign, 1, 0, 4, x / (ONE + v_abs(x)))
@@ -360,6 +362,7 @@ LONG_MAP(floor_divide, 2, 0, 16, K(v_floor_divide)(x, y))
 LONG_MAP(pow, 2, 0, 32, v_pow(x, y))
 LONG_MAP(atan2, 2, 0, 16, v_atan2(x, y))
 LONG_MAP(hypot, 2, 0, 4, K(v_hypot)(x, y))
+MAP(copysign, 2, 0, 1, v_copysign(x, y))
 LONG_MAP(prelu, 2, 0, 1, v_select(x > ZERO, x, x * y))
 
 /* ---- three operands ---- */
@@ -426,6 +429,8 @@ MAP(norm_grad, 3, 0, 4, v_select(z == ZERO, ZERO, GRAD(y / z)))
 MAP(relu_grad, 2, 0, 1, v_select(y <= ZERO, ZERO, x))
 MAP(leaky_relu_grad, 2, 1, 1, v_select(y > ZERO, x, x * p0))
 MAP(threshold_grad, 2, 1, 1, v_select(y <= p0, ZERO, x))
+/* of softshrink, too */
+MAP(hardshrink_grad, 2, 1, 1, v_select(v_abs(y) <= p0, ZERO, x))
 MAP(clamp_grad, 2, 2, 1, v_select((y >= p0) & (y <= p1), x, ZERO))
 MAP(hardtanh_grad, 2, 2, 1, v_select((y <= p0) | (y >= p1), ZERO, x))
 MAP(hardswish_grad, 2, 0, 4, GRAD(K(v_hardswish_slope)(y)))
@@ -443,6 +448,10 @@ LONG_MAP(silu_grad, 2, 0, 10, GRAD(K(v_silu_slope)(y)))
 LONG_MAP(mish_grad, 2, 0, 16, GRAD(K(v_mish_slope)(y)))
 /* of maximum(y, z) for y: half at a tie */
 MAP(maximum_grad, 3, 0, 1, v_select(y < z, ZERO, v_select(y == z, CONST(0.5) * x, x)))
+
+/* of copysign(y, z) for y: x, turned where their signs differ; 0 where y has no sign */
+MAP(copysign_grad, 3, 0, 1,
+    v_select(v_abs(y) > ZERO, (vec)((mask)x ^ (((mask)y ^ (mask)z) & (mask)-ZERO)), ZERO))
 
 /* y: what was reduced; z: its mean, or the logarithm of its sum of exponentials */
 MAP(var_grad, 3, 1, 2, GRAD(p0 * (y - z)))

@@ -1,12 +1,13 @@
-/* Order along one axis: sort, the k best, the k-th.
+/* Order along one axis: sort, the k best, the k-th, places in what is in order.
  *
- * To be sorted each line is copied into the thread's scratch as (key, index) pairs and merge-sorted there
- * from the bottom up, runs of 16 by insertion: stable, so that equal keys keep the order of their
- * indices. For the k-th the keys alone are copied and parted around pivots (Hoare's quickselect), each
+ * To be sorted each line is copied into the thread's scratch as (key, index) pairs and sorted there: a
+ * long one by the digits of its keys (radix.c), others by merging from the bottom up, runs of 16 by
+ * insertion: stable, so that equal keys keep the order of their indices. For the k-th the keys alone are copied and parted around pivots (Hoare's quickselect), each
  * time what lies to one side of the k-th, until a pivot is the k-th; its first index is looked for after.
  * NaN is larger than any number. The threads share the lines.
  */
 #include "loops/indices.h"
+#include "sort/radix.h"
 
 #ifdef REAL
 #define ELEM REAL
@@ -22,6 +23,7 @@
 
 #define SORT_RUN 16
 #define TOPK_SHORT 32 /* so many are kept in order while the line is read, more are sorted */
+#define RADIX_FROM 256 /* elements of a line from which on it is sorted by digits */
 
 typedef struct {
     ELEM key;
@@ -86,31 +88,101 @@ static void K(best_of_line)(K(pair) *best, int64_t k, const ELEM *x, int64_t ste
     }
 }
 
+/* ---- by digits ---- */
+
+#if DTYPE == PYAD_FLOAT64 || DTYPE == PYAD_INT64
+#define RADIX(name) PYAD_JOIN(name, long)
+#define RADIX_NUMBER uint64_t
+#define RADIX_INT int64_t
+#define RADIX_MOST_KEYS INT64_MAX
+#else
+#define RADIX(name) PYAD_JOIN(name, short)
+#define RADIX_NUMBER uint32_t
+#define RADIX_INT int32_t
+#define RADIX_MOST_KEYS UINT32_MAX
+#endif
+#define RADIX_HIGHEST ((RADIX_NUMBER)1 << (8 * sizeof(RADIX_NUMBER) - 1))
+
+/* A number that is in order as the key is: -0 as 0, every NaN as the largest. */
+static inline RADIX_NUMBER K(radix_key)(ELEM key) {
+#ifdef REAL
+    RADIX_NUMBER bits;
+    key += (REAL)0;
+    memcpy(&bits, &key, sizeof bits);
+    bits ^= bits & RADIX_HIGHEST ? (RADIX_NUMBER)-1 : RADIX_HIGHEST;
+    return key == key ? bits : (RADIX_NUMBER)-1;
+#else
+    return (RADIX_NUMBER)(RADIX_INT)key ^ RADIX_HIGHEST;
+#endif
+}
+
+static RADIX(radix) *K(radix_sort)(RADIX(radix) *p, const ELEM *x, int64_t step, int64_t n,
+                                   int64_t descending) {
+    RADIX_NUMBER least = (RADIX_NUMBER)-1, most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const RADIX_NUMBER key = K(radix_key)(x[i * step]), from = descending ? ~key : key;
+        p[i] = (RADIX(radix)){from, (RADIX_NUMBER)i};
+        least = from < least ? from : least;
+        most = from > most ? from : most;
+    }
+    return RADIX(pyad_radix)(p, p + n, n, least, most);
+}
+
+/* A line where it lies, and where its elements and their indices go. */
+typedef struct {
+    const ELEM *x;
+    ELEM *values;
+    int64_t *indices;
+    int64_t n, k, step, values_step, indices_step;
+} K(sorted_line);
+
+#define DELIVER(sorted)                                                     \
+    for (int64_t i = 0; i < l->k; i++) {                                    \
+        const int64_t index = (int64_t)(sorted)[i].index;                   \
+        l->values[i * l->values_step] = l->x[index * l->step];              \
+        l->indices[i * l->indices_step] = index;                            \
+    }
+
+static void K(sort_line)(const K(sorted_line) *l, void *scratch, int64_t descending) {
+    K(pair) *p = scratch;
+    if (l->k <= TOPK_SHORT && l->k < l->n) {
+        K(best_of_line)(p, l->k, l->x, l->step, l->n, descending);
+        DELIVER(p)
+    } else if (l->n >= RADIX_FROM && l->n <= RADIX_MOST_KEYS) {
+        const RADIX(radix) *sorted = K(radix_sort)(scratch, l->x, l->step, l->n, descending);
+        DELIVER(sorted)
+    } else {
+        K(load_line)(p, l->x, l->step, l->n);
+        const K(pair) *sorted = K(merge_sort)(p, p + l->n, l->n, descending);
+        DELIVER(sorted)
+    }
+}
+#undef DELIVER
+#undef RADIX
+#undef RADIX_NUMBER
+#undef RADIX_INT
+#undef RADIX_MOST_KEYS
+#undef RADIX_HIGHEST
+
 /* The first k of each line in order, with their indices; k = n is a sort. */
 static int K(topk)(const void *args, const team *t) {
     const topk_args *a = args;
     if (pyad_numel(&a->values) == 0) return PYAD_OK;
-    const int64_t axis = a->axis, n = a->x.shape[axis], k = a->values.shape[axis];
+    const int64_t axis = a->axis;
     const pyad_array x = array_without(&a->x, axis), values = array_without(&a->values, axis);
     const pyad_array indices = array_without(&a->indices, axis);
-    K(pair) *p = t->scratch, *other = p + n;
     int64_t begin, end;
     team_range(t, pyad_numel(&x), 1, &begin, &end);
     for (int64_t line = begin; line < end; line++) {
-        const ELEM *from = (const ELEM *)x.data + array_offset(&x, line);
-        const K(pair) *best = p;
-        if (k <= TOPK_SHORT && k < n) {
-            K(best_of_line)(p, k, from, a->x.stride[axis], n, a->descending);
-        } else {
-            K(load_line)(p, from, a->x.stride[axis], n);
-            best = K(merge_sort)(p, other, n, a->descending);
-        }
-        ELEM *value = (ELEM *)values.data + array_offset(&values, line);
-        int64_t *index = (int64_t *)indices.data + array_offset(&indices, line);
-        for (int64_t i = 0; i < k; i++) {
-            value[i * a->values.stride[axis]] = best[i].key;
-            index[i * a->indices.stride[axis]] = best[i].index;
-        }
+        const K(sorted_line) l = {(const ELEM *)x.data + array_offset(&x, line),
+                                  (ELEM *)values.data + array_offset(&values, line),
+                                  (int64_t *)indices.data + array_offset(&indices, line),
+                                  a->x.shape[axis],
+                                  a->values.shape[axis],
+                                  a->x.stride[axis],
+                                  a->values.stride[axis],
+                                  a->indices.stride[axis]};
+        K(sort_line)(&l, t->scratch, a->descending);
     }
     return PYAD_OK;
 }
@@ -198,8 +270,8 @@ static int64_t K(first_index)(const ELEM *x, int64_t step, ELEM key) {
     return i;
 }
 
-/* The k-th smallest of each line (k from 0) and the first index that has it; with `nan` a line
- * that has a NaN gives the first NaN. */
+/* The k-th smallest of each line (k from 0) and the first index that has it; where the result is NaN,
+ * the first NaN. */
 static int K(kthvalue)(const void *args, const team *t) {
     const kthvalue_args *a = args;
     const int64_t axis = a->axis, n = a->x.shape[axis], step = a->x.stride[axis];
@@ -210,8 +282,9 @@ static int K(kthvalue)(const void *args, const team *t) {
     for (int64_t line = begin; line < end; line++) {
         const ELEM *from = (const ELEM *)x.data + array_offset(&x, line);
         const int64_t count = K(load_keys)(keys, from, step, n);
-        const int none = count < n && (a->nan || a->k >= count);
-        const ELEM key = none ? NO_NUMBER : K(select_key)(keys, count, a->k);
+        const int64_t k = a->nan == KTH_MIDDLE_NUMBER ? pyad_max(count - 1, 0) / 2 : a->k;
+        const int none = count < n && (a->nan == KTH_OR_NAN || k >= count);
+        const ELEM key = none ? NO_NUMBER : K(select_key)(keys, count, k);
         const int64_t index = K(first_index)(from, step, key);
         ((ELEM *)a->values.data)[array_offset(&a->values, line)] = from[index * step];
         ((int64_t *)a->indices.data)[array_offset(&a->indices, line)] = index;
@@ -221,9 +294,12 @@ static int K(kthvalue)(const void *args, const team *t) {
 PYAD_RECORD(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
             (int64_t)sizeof(ELEM) * a->x.shape[a->axis], 0)
 
+#include "sort/search_tpl.h"
+
 #undef LESS
 #undef IS_NUMBER
 #undef NO_NUMBER
 #undef SORT_RUN
 #undef TOPK_SHORT
+#undef RADIX_FROM
 #undef ELEM

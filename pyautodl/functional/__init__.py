@@ -41,6 +41,7 @@ from pyautodl.functional.statistics import *
 from pyautodl.functional.stft import *
 from pyautodl.functional.typed import *
 from pyautodl.functional.ufuncs import *
+from pyautodl.functional.unique import *
 from pyautodl.functional.views import *
 from pyautodl.functional.windows import *
 from pyautodl.functional.with_part import *

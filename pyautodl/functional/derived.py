@@ -14,9 +14,7 @@ from pyautodl.functional.eltwise import (
     eq,
     isinf,
     logical_and,
-    logical_not,
     lt,
-    ne,
     sin,
     softplus,
     where,
@@ -30,11 +28,12 @@ from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.grids import triu_indices
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.functional.reduce import norm
-from pyautodl.functional.sort import searchsorted, sort
+from pyautodl.functional.sort import in_one_type, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.eltwise.unary import LOGIT
 from pyautodl.ops.integers import integer, integers
+from pyautodl.ops.sort import ISIN_SORTED
 from pyautodl.tensor import Tensor, apply, call, explained, method, operands
 
 __all__ = [
@@ -506,10 +505,5 @@ def isin(
     tests = (
         test_elements if isinstance(test_elements, Tensor) else tensor(test_elements)
     )
-    if not tests.numel():
-        found = ne(x, x)
-    else:
-        line = sort(flatten(tests)).values
-        places = searchsorted(line, x).clamp(max=len(line) - 1)
-        found = eq(line[places], x)
-    return logical_not(found) if invert else found
+    line, x = in_one_type(flatten(tests.detach()), x.detach())
+    return apply(ISIN_SORTED, sort(line).values, x, flag=bool(invert))

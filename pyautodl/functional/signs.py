@@ -20,7 +20,8 @@ from pyautodl.functional.eltwise import (
     where,
 )
 from pyautodl.functional.eltwise.arithmetic import floating_operands
-from pyautodl.tensor import Tensor, explained, method, operands
+from pyautodl.ops.eltwise.arithmetic import COPYSIGN
+from pyautodl.tensor import Tensor, apply, explained, method, operands
 
 __all__ = [
     "copysign",
@@ -73,9 +74,9 @@ def copysign(input: Tensor, other: Any) -> Tensor:
         tensor([-1.,  2.])
     """
     x, y = floating_operands("copysign", input, other)
-    size = abs(x)
     if isinstance(y, Tensor):
-        return where(signbit(y), -size, size)
+        return apply(COPYSIGN, x, y.detach() if y.requires_grad else y)
+    size = abs(x)
     return -size if math.copysign(1.0, y) < 0 else size
 
 

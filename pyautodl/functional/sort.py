@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import int32
+from pyautodl.backends.dtypes import as_dtype, int32
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.numpy_names import by_numpy_names
@@ -15,7 +15,7 @@ from pyautodl.functional.views import flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.copy import CAST
 from pyautodl.ops.integers import integer
-from pyautodl.ops.sort import KTHVALUE, TOPK
+from pyautodl.ops.sort import KTHVALUE, SEARCHSORTED, TOPK
 from pyautodl.tensor import Tensor, apply, explained, method
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "searchsorted",
     "sort",
     "topk",
-    "unique",
-    "unique_consecutive",
 ]
 
 
@@ -184,92 +182,8 @@ def median(
     n = x.shape[axis] if x.ndim else 1
     if not n:
         raise ShapeError(f"median: shape {tuple(input.shape)} has no elements")
-    found = apply(KTHVALUE, x, k=(n + 1) // 2, dim=axis, keepdim=keepdim, nan=True)
+    found = apply(KTHVALUE, x, k=(n + 1) // 2, dim=axis, keepdim=keepdim, nan="result")
     return found[0] if dim is None else ValuesIndices(*found)
-
-
-@explained
-def unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> Any:
-    """Return the different elements in order.
-
-    Args:
-        input: a tensor.
-        sorted: has no meaning here: they always are.
-        return_inverse: also return where each element went.
-        return_counts: also return how often each occurs.
-        dim: look at whole parts along this axis.
-
-    Example:
-        >>> import pyautodl as ad
-        >>> ad.unique(ad.tensor([3, 1, 3]))
-        tensor([1, 3])
-    """
-    if dim is not None:
-        dim = integer("unique", "dim", dim)
-    unique_values: Any = np.unique  # its overloads know literal flags alone
-    found = unique_values(
-        input.detach().numpy(),
-        return_inverse=return_inverse,
-        return_counts=return_counts,
-        axis=dim,
-    )
-    if not isinstance(found, tuple):
-        return tensor(found)
-    return tuple(tensor(each) for each in found)
-
-
-method("unique")(unique)
-
-
-@method
-@explained
-def unique_consecutive(
-    input: Tensor,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> Any:
-    """Return the elements without those that equal the one before them.
-
-    Args:
-        input: a tensor, taken as a line.
-        return_inverse: also return where each element went.
-        return_counts: also return how often each follows itself.
-        dim: look at whole parts along this axis.
-
-    Example:
-        >>> import pyautodl as ad
-        >>> ad.unique_consecutive(ad.tensor([3, 3, 1, 3]), return_counts=True)
-        (tensor([3, 1, 3]), tensor([2, 1, 1]))
-    """
-    x = input.detach().numpy()
-    axis = 0
-    if dim is None:
-        x = x.reshape(-1)
-    else:
-        axis = normalize_axis(
-            "unique_consecutive", integer("unique_consecutive", "dim", dim), x.ndim
-        )
-    lines = np.moveaxis(x, axis, 0)
-    begins = np.ones(len(lines), np.bool_)
-    if len(lines):
-        rest = lines.reshape(len(lines), -1)
-        begins[1:] = (rest[1:] != rest[:-1]).any(1)
-    places = np.flatnonzero(begins)
-    found = [tensor(np.take(x, places, axis))]
-    if return_inverse:
-        inverse = np.cumsum(begins) - 1
-        shape = input.shape if dim is None else inverse.shape
-        found.append(tensor(inverse.reshape(tuple(shape))))
-    if return_counts:
-        found.append(tensor(np.diff(places, append=len(lines))))
-    return found[0] if len(found) == 1 else tuple(found)
 
 
 @explained
@@ -308,7 +222,6 @@ def searchsorted(
             "searchsorted: side must be 'left' or 'right', 'right' where right=True, got "
             f"{describe(side)}"
         )
-    behind = right or side == "right"
     values = input if isinstance(input, Tensor) else tensor(input)
     lines = sorted_sequence.detach()
     shape = lines.shape
@@ -319,22 +232,14 @@ def searchsorted(
                 f"sequence's, got {tuple(sorter.shape)}"
             )
         lines = lines.gather(-1, sorter)
-    if not shape or (shape[1:] and values.shape[:-1] != shape[:-1]):
-        raise ShapeError(
-            "searchsorted: expected a line, or values whose shape but for the last axis is "
-            f"that of the sequences {tuple(shape)}, got values {tuple(values.shape)}"
-        )
-    places = tensor(_places(lines.numpy(), values.detach().numpy(), behind))
+    lines, values = in_one_type(lines, values.detach())
+    places = apply(SEARCHSORTED, lines, values, flag=right or side == "right")
     return apply(CAST, places, dtype=int32) if out_int32 else places
 
 
-def _places(
-    lines: np.ndarray[Any, Any], values: np.ndarray[Any, Any], behind: bool
-) -> np.ndarray[Any, Any]:
-    side: Literal["left", "right"] = "right" if behind else "left"
-    if lines.ndim == 1:
-        return np.asarray(np.searchsorted(lines, values, side))
-    places = np.empty(values.shape, np.int64)
-    for row in np.ndindex(lines.shape[:-1]):
-        places[row] = np.searchsorted(lines[row], values[row], side)
-    return places
+def in_one_type(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both tensors in the element type that NumPy finds for them."""
+    if x.dtype == y.dtype:
+        return x, y
+    dtype = as_dtype(np.result_type(x.dtype.numpy, y.dtype.numpy))
+    return apply(CAST, x, dtype=dtype), apply(CAST, y, dtype=dtype)

@@ -10,7 +10,7 @@ from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import tensor, zeros
 from pyautodl.functional.index import index_add, index_select
 from pyautodl.functional.index.masks import nonzero
-from pyautodl.functional.sort import unique
+from pyautodl.functional.unique import unique
 from pyautodl.ops.integers import integer, integers
 from pyautodl.ops.sparse import SPMM
 from pyautodl.tensor import Size, Tensor, apply, explained, method, not_tensor

@@ -18,7 +18,8 @@ from pyautodl.functional.sort import searchsorted, sort
 from pyautodl.functional.views import diagonal, flatten, movedim
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.integers import integer
-from pyautodl.tensor import Tensor, call, explained, method
+from pyautodl.ops.sort import KTHVALUE
+from pyautodl.tensor import Tensor, apply, call, explained, method
 
 __all__ = [
     "bucketize",
@@ -138,20 +139,11 @@ def nanmedian(
     axis = normalize_axis("nanmedian", dim or 0, x.ndim, x.shape)
     if not x.shape[axis]:
         raise ShapeError(f"nanmedian: shape {tuple(input.shape)} has no elements")
-    line = movedim(x, axis, -1)
-    ordered, order = sort(line.detach(), stable=True)
-    middle = gather(ordered, -1, (_count_numbers(line) - 1).clamp(min=0) // 2)
-    # the first of those that are equal
-    indices = gather(order, -1, (ordered < middle).sum(-1, keepdim=True))
-    values = gather(line, -1, indices)
+    kept = keepdim and input.ndim > 0
+    found = apply(KTHVALUE, x, k=1, dim=axis, keepdim=kept, nan="without")
     if dim is None:
-        return values.reshape([1] * input.ndim if keepdim else ())
-    kept = keepdim and input.ndim
-    values, indices = [
-        movedim(each, -1, axis) if kept else each.squeeze(-1)
-        for each in (values, indices)
-    ]
-    return ValuesIndices(values, indices)
+        return found[0].reshape([1] * input.ndim if keepdim else ())
+    return ValuesIndices(*found)
 
 
 def _count_numbers(line: Tensor) -> Tensor:

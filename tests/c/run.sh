@@ -125,7 +125,7 @@ x86_64*)
 esac
 table base
 
-for source in csrc/runtime/*.c csrc/math/special.c csrc/loss/ctc.c; do
+for source in csrc/runtime/*.c csrc/math/special.c csrc/loss/ctc.c csrc/sort/radix.c; do
     compile "$(basename "$source" .c).o" "$source" "${strict[@]}" '-DPYAD_VERSION="test"' "${built[@]}"
 done
 library=("${objects[@]}")

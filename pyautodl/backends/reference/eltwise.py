@@ -40,6 +40,8 @@ __all__ = [
     "ceil",
     "clamp",
     "clamp_grad",
+    "copysign",
+    "copysign_grad",
     "cos",
     "cosh",
     "cube",
@@ -68,6 +70,8 @@ __all__ = [
     "grad_div",
     "grad_mul",
     "gt",
+    "hardshrink",
+    "hardshrink_grad",
     "hardsigmoid",
     "hardsigmoid_grad",
     "hardswish",
@@ -120,6 +124,7 @@ __all__ = [
     "sinh",
     "softplus",
     "softplus_grad",
+    "softshrink",
     "softsign",
     "softsign_grad",
     "special",
@@ -310,6 +315,14 @@ def _leaky_relu(x: Array, slope: Any) -> Any:
     return np.where(x > 0, x, x * slope)
 
 
+def _hardshrink(x: Array, lambd: float) -> Any:
+    return np.where(np.abs(x) <= lambd, 0, x)
+
+
+def _softshrink(x: Array, lambd: float) -> Any:
+    return x - np.clip(x, -lambd, lambd)
+
+
 def _threshold(x: Array, threshold: float, value: float) -> Any:
     return np.where(x <= threshold, value, x)
 
@@ -329,6 +342,8 @@ def _softsign(x: Array) -> Any:
 relu = _map(_relu)
 clamp = _map(_clamp)
 leaky_relu = _map(_leaky_relu)
+hardshrink = _map(_hardshrink)
+softshrink = _map(_softshrink)
 threshold = _map(_threshold)
 hardswish = _map(_hardswish)
 hardsigmoid = _map(_hardsigmoid)
@@ -406,6 +421,7 @@ fmin = _map(np.fmin, 2)
 pow = _map(_pow, 2)
 atan2 = _map(np.arctan2, 2)
 hypot = _map(np.hypot, 2)
+copysign = _map(np.copysign, 2)
 prelu = _map(_leaky_relu, 2)
 eq = _map(np.equal, 2)
 ne = _map(np.not_equal, 2)
@@ -527,6 +543,10 @@ def _relu_grad(g: Array, y: Array) -> Any:
     return np.where(y <= 0, 0, g)
 
 
+def _hardshrink_grad(g: Array, x: Array, lambd: float) -> Any:
+    return np.where(np.abs(x) <= lambd, 0, g)
+
+
 def _threshold_grad(g: Array, x: Array, threshold: float) -> Any:
     return np.where(x <= threshold, 0, g)
 
@@ -541,6 +561,11 @@ def _hardtanh_grad(g: Array, x: Array, low: float, high: float) -> Any:
 
 def _hardsigmoid_grad(g: Array, x: Array) -> Any:
     return np.where((x > -3) & (x < 3), g / 6, 0)
+
+
+def _copysign_grad(g: Array, x: Array, y: Array) -> Any:
+    turned = np.where(np.signbit(x) == np.signbit(y), g, -g)
+    return np.where(np.abs(x) > 0, turned, 0)
 
 
 def _maximum_grad(g: Array, x: Array, y: Array) -> Any:
@@ -560,6 +585,7 @@ grad_div = _map(_grad_div, 2)
 norm_grad = _map(_norm_grad, 3)
 relu_grad = _map(_relu_grad, 2)
 leaky_relu_grad = _grad(_leaky_relu_slope)
+hardshrink_grad = _map(_hardshrink_grad, 2)
 threshold_grad = _map(_threshold_grad, 2)
 clamp_grad = _map(_clamp_grad, 2)
 hardtanh_grad = _map(_hardtanh_grad, 2)
@@ -575,6 +601,7 @@ gelu_grad = _grad(_gelu_slope)
 gelu_tanh_grad = _grad(_gelu_tanh_slope)
 silu_grad = _grad(_silu_slope)
 mish_grad = _grad(_mish_slope)
+copysign_grad = _map(_copysign_grad, 3)
 maximum_grad = _map(_maximum_grad, 3)
 var_grad = _map(_var_grad, 3)
 logsumexp_grad = _map(_logsumexp_grad, 3)

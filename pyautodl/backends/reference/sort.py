@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["kthvalue", "topk"]
+__all__ = ["isin_sorted", "kthvalue", "searchsorted", "topk"]
+
+# what NaN means to kthvalue, as csrc/pyautodl.h
+KTH_OR_NAN = 1
+KTH_MIDDLE_NUMBER = 2
 
 _Array = np.ndarray[Any, Any]
 
@@ -33,9 +37,29 @@ def kthvalue(
     x: _Array, values: _Array, indices: _Array, axis: int, k: int, nan: int
 ) -> None:
     """The k-th smallest of each line and the first index that has it."""
-    best = np.take_along_axis(x, _order(x, axis, 0), axis).take([k], axis)
-    if nan and x.dtype.kind == "f":
+    places = np.full_like(indices, k)
+    if nan == KTH_MIDDLE_NUMBER:
+        places = np.maximum((x == x).sum(axis, keepdims=True) - 1, 0) // 2
+    best = np.take_along_axis(
+        np.take_along_axis(x, _order(x, axis, 0), axis), places, axis
+    )
+    if nan == KTH_OR_NAN and x.dtype.kind == "f":
         best = np.where(np.isnan(x).any(axis, keepdims=True), np.nan, best)
     same = (x == best) | ((x != x) & (best != best))
     indices[...] = same.argmax(axis, keepdims=True)
     values[...] = best
+
+
+def searchsorted(lines: _Array, values: _Array, out: _Array, right: int) -> None:
+    """How many elements of a line come before each value, or with `right` equal it."""
+    side: Literal["left", "right"] = "right" if right else "left"
+    if lines.ndim == 1:
+        out[...] = np.searchsorted(lines, values, side)
+        return
+    for row in np.ndindex(lines.shape[:-1]):
+        out[row] = np.searchsorted(lines[row], values[row], side)
+
+
+def isin_sorted(lines: _Array, values: _Array, out: _Array, invert: int) -> None:
+    """Whether each value is in the line, or with `invert` is not."""
+    out[...] = np.isin(values, lines, invert=bool(invert))

@@ -467,8 +467,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         >>> ad.nn.functional.hardshrink(ad.tensor([-1.0, 0.2]))
         tensor([-1.,  0.])
     """
-    size = call("abs", check_tensor("hardshrink", input).detach())
-    return call("zero_where", input, call("le", size, float(lambd)), invert=False)
+    return _activate("hardshrink", input, lambd=float(lambd))
 
 
 @explained
@@ -490,7 +489,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if lambd < 0:
         raise ValueError(f"softshrink: lambd must not be negative, got {lambd}")
-    return call("sub", input, _activate("clamp", input, min=-lambd, max=lambd))
+    return _activate("softshrink", input, lambd=float(lambd))
 
 
 @method

@@ -263,7 +263,7 @@ _activation("silu", "x", _silu_bend)
 _activation("mish", "x", _mish_bend)
 
 
-# ---- threshold: its value has no part in the gradient ----
+# ---- thresholds: what stands in for small values has no part in the gradient ----
 
 
 def _threshold_params(threshold: float, value: float) -> tuple[float, ...]:
@@ -283,6 +283,37 @@ def _threshold_grad_vjp(call: Any, ctx: Any, needs: Any, gg: Any) -> tuple[Any, 
     return first, call("zeros_like", x) if needs[1] else None
 
 
+def _shrink_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    return (call("hardshrink_grad", g, ctx.saved[0], **ctx.attrs),)
+
+
+def _shrink_grad_vjp(call: Any, ctx: Any, needs: Any, gg: Any) -> tuple[Any, ...]:
+    (x,) = ctx.saved
+    first = None
+    if needs[0]:
+        first = back(call, ctx, 0, call("hardshrink_grad", gg, x, **ctx.attrs))
+    return first, call("zeros_like", x) if needs[1] else None
+
+
+# both have the slope 1 beyond the bound, else 0
+for _name in ("hardshrink", "softshrink"):
+    ACTIVATIONS[_name] = map_op(
+        _name,
+        "x",
+        vjp=_shrink_vjp,
+        kinks=(-0.5, 0.5),
+        cases=({"lambd": 0.5},),
+        special=(*_SPECIAL, 0.5, -0.5, -math.inf),
+    )
+ACTIVATION_GRADS["hardshrink_grad"] = map_op(
+    "hardshrink_grad",
+    "y",
+    "y",
+    vjp=_shrink_grad_vjp,
+    kinks=(-0.5, 0.5),
+    cases=({"lambd": 0.5},),
+    gradient_of="hardshrink",
+)
 ACTIVATIONS["threshold"] = map_op(
     "threshold",
     "x",

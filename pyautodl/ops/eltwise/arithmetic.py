@@ -19,6 +19,7 @@ __all__ = [
     "ADDCMUL",
     "ADD_SCALED",
     "ATAN2",
+    "COPYSIGN",
     "DIV",
     "DIV_TRUNC",
     "FLOOR_DIVIDE",
@@ -322,6 +323,36 @@ def _hypot_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
 
 
 HYPOT = map_op("hypot", "xo", "yo", vjp=_hypot_vjp, kinks=(0,))
+
+
+def _copysign_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    gx = back(call, ctx, 0, call("copysign_grad", g, x, y)) if needs[0] else None
+    return gx, call("zeros_like", y) if needs[1] else None
+
+
+def _copysign_grad_vjp(call: Any, ctx: Any, needs: Any, gg: Any) -> tuple[Any, ...]:
+    x, y = ctx.saved
+    first = None
+    if needs[0]:
+        first = back(call, ctx, 0, call("copysign_grad", gg, x, y))
+    return (
+        first,
+        call("zeros_like", x) if needs[1] else None,
+        call("zeros_like", y) if needs[2] else None,
+    )
+
+
+COPYSIGN = map_op("copysign", "xy", "y", vjp=_copysign_vjp, kinks=(0,))
+COPYSIGN_GRAD = map_op(
+    "copysign_grad",
+    "yz",
+    "y",
+    "z",
+    vjp=_copysign_grad_vjp,
+    kinks=(0,),
+    gradient_of="copysign",
+)
 
 
 # ---- three operands ----
