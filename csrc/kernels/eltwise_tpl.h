@@ -11,7 +11,9 @@
 #include "loops/map.h"
 #include "loops/stream.h"
 #include "math/math_tpl.h"
+#include "math/quantile.h"
 #include "math/special.h"
+#include "math/special_tpl.h"
 
 #define READ_PARAMS_0
 #define READ_PARAMS_1 PARAM(0)
@@ -165,7 +167,7 @@ LONG_MAP(acosh, 1, 0, 16, v_acosh(x))
 LONG_MAP(atanh, 1, 0, 16, v_atanh(x))
 LONG_MAP(erf, 1, 0, 24, v_erf(x))
 LONG_MAP(erfc, 1, 0, 24, v_erfc(x))
-SCALAR_MAP(special, REAL, REAL, 1, 0, 100, pyad_special((int)param[0], (double)x, param[1]))
+LONG_MAP(special, 1, 0, 40, K(v_special)(x, (int)param[0], param[1]))
 SCALAR_MAP(gamma_slope, REAL, REAL, 2, 0, 2000, pyad_gamma_slope((double)x, (double)y))
 
 static inline REAL K(size)(REAL x) { return x < 0 ? -x : x; }

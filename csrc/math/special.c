@@ -101,20 +101,6 @@ OUTLINED double lgamma_positive(double x) {
     return logarithm(product) + lgamma_near(x - 2);
 }
 
-/* How far a negative x is from the nearest whole number. */
-static double off_whole(double x) { return x - rint(x); }
-
-static double log_gamma(double x) {
-    if (x > 0) return lgamma_positive(x);
-    if (x != x) return x;
-    double r = fabs(off_whole(x));
-    if (r == 0 || x == -INFINITY) return INFINITY;
-    /* pi / |sin(pi x)| = Gamma(1 + r) Gamma(1 - r) / r */
-    double wave = lgamma_1p(r) + lgamma_positive(1 - r) - logarithm(r);
-    /* Gamma(1 - x) by the recurrence where 1 - x would forget x */
-    return x > -1 ? wave - lgamma_1p(-x) : wave - lgamma_positive(1 - x);
-}
-
 OUTLINED double digamma_positive(double x) {
     static const double c[] = {0.08333333333333333333, -0.008333333333333333333,
                                0.003968253968253968254, -0.004166666666666666667,
@@ -126,128 +112,9 @@ OUTLINED double digamma_positive(double x) {
     return logarithm(x) - 0.5 * small - square * poly(square, c, LENGTH(c)) - sum;
 }
 
-static double digamma(double x) {
-    if (x > 0) return digamma_positive(x);
-    if (x == 0) return copysign(INFINITY, -x);
-    double r = off_whole(x);
-    if (r == 0 || !(x > -INFINITY)) return NAN;
-    if (r == x) return digamma_positive(1 + x) - 1 / x;
-    /* psi(1 - x) - pi / tan(pi x) */
-    return digamma_positive(1 - x) - (1 / r + digamma_positive(1 - r) - digamma_positive(1 + r));
-}
-
-static double power(double x, int n) {
-    double y = 1;
-    for (; n > 0; n >>= 1, x *= x) {
-        if (n & 1) y *= x;
-    }
-    return y;
-}
-
-/* sum over k >= 0 of 1 / (x + k)^s for x > 0, by Euler and Maclaurin */
-OUTLINED double zeta_positive(int s, double x) {
-    static const double c[] = { /* B(2j) / (2j)! */
-        0.08333333333333333333, -0.001388888888888888889, 0.00003306878306878306878,
-        -8.267195767195767196e-7, 2.087675698786809898e-8, -5.284190138687493185e-10,
-        1.338253653068467883e-11, -3.389680296322582867e-13, 8.586062056277844564e-15,
-        -2.174868698558061873e-16, 5.509002828360229515e-18, -1.395446468581252334e-19};
-    double sum = 0, enough = 12 + 2.0 * s, term;
-    for (; x < enough; x += 1) {
-        sum += term = 1 / power(x, s);
-        if (term < sum * 0x1p-60) return sum;
-    }
-    double last = 1 / power(x, s), factor = s / x, tail = x / (s - 1) + 0.5;
-    for (int j = 0; j < LENGTH(c); j++) {
-        tail += c[j] * factor;
-        factor *= (s + 2 * j + 1) / x * ((s + 2 * j + 2) / x);
-    }
-    return sum + last * tail;
-}
-
-static double polygamma(double n, double x) {
-    if (!(n >= 1 && n < 1000 && x > -INFINITY)) return NAN;
-    if (x == INFINITY) return 0;
-    int s = (int)n + 1;
-    double sign = s % 2 ? -1 : 1, factorial = 1, sum;
-    for (int i = 2; i < s; i++) factorial *= i;
-    double r = off_whole(x);
-    if (x > 0) {
-        sum = zeta_positive(s, x);
-    } else if (r == 0) {
-        sum = INFINITY;
-    } else {
-        /* over all whole numbers, without those that are not met */
-        sum = 1 / power(r, s);
-        if (r == x) {
-            sum += zeta_positive(s, 1 + x);
-        } else {
-            sum += zeta_positive(s, 1 + r) + sign * (zeta_positive(s, 1 - r) - zeta_positive(s, 1 - x));
-        }
-    }
-    return sign * factorial * sum;
-}
-
 /* ---- the normal distribution ---- */
 
 OUTLINED double normal_quantile(double p) { return quantile_normal(p); }
-
-static double quantile(double p) {
-    if (p > 0 && p < 1) return normal_quantile(p);
-    return p == 0 ? -INFINITY : p == 1 ? INFINITY : NAN;
-}
-
-static double inverse_erf(double x) {
-    double size = fabs(x);
-    if (!(size < 1)) return size == 1 ? copysign(INFINITY, x) : NAN;
-    return quantile_from(0.5 * x, 0.5 * (1 - size)) * 0.70710678118654752440;
-}
-
-/* ---- modified Bessel functions of order 0 and 1 ---- */
-
-/* exp(-x) I(x) for x >= 0: the power series, whose terms are all positive, or the asymptotic one */
-static double bessel_scaled(int order, double x) {
-    if (x <= 20) {
-        double quarter = 0.25 * x * x, term = order ? 0.5 * x : 1, sum = term;
-        for (int k = 1; term > sum * 0x1p-58; k++) {
-            term *= quarter / (k * (double)(k + order));
-            sum += term;
-        }
-        return sum * exponential(-x);
-    }
-    double term = 1, sum = 1, mu = 4 * order;
-    for (int k = 1; fabs(term) > 0x1p-58 && k < 40; k++) {
-        double odd = 2 * k - 1;
-        term *= (odd * odd - mu) / (8 * x * k);
-        sum += term;
-    }
-    return sum / sqrt(x) * 0.39894228040143267794; /* 1 / sqrt(2 pi) */
-}
-
-static double bessel(int order, int scaled, double x) {
-    double size = fabs(x), y = bessel_scaled(order, size);
-    if (size == INFINITY) {
-        y = scaled ? 0 : INFINITY;
-    } else if (!scaled) {
-        /* in two steps, as exp(x) overflows first */
-        double half = exponential(0.5 * size);
-        y = y * half * half;
-    }
-    return order && x < 0 ? -y : y;
-}
-
-double pyad_special(int which, double x, double n) {
-    switch (which) {
-    case SPECIAL_LGAMMA: return log_gamma(x);
-    case SPECIAL_DIGAMMA: return digamma(x);
-    case SPECIAL_POLYGAMMA: return polygamma(n, x);
-    case SPECIAL_ERFINV: return inverse_erf(x);
-    case SPECIAL_NDTRI: return quantile(x);
-    case SPECIAL_I0: return bessel(0, 0, x);
-    case SPECIAL_I0E: return bessel(0, 1, x);
-    case SPECIAL_I1: return bessel(1, 0, x);
-    default: return bessel(1, 1, x);
-    }
-}
 
 /* ---- the derivative of gamma draws ---- */
 

@@ -19,7 +19,6 @@ enum {
     SPECIAL_I1,
     SPECIAL_I1E
 };
-double pyad_special(int which, double x, double n);
 
 /* As exp and log of the C library, but of the same bits everywhere. */
 double pyad_exp(double x);
