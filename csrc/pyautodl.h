@@ -240,6 +240,15 @@ typedef struct {
     int64_t reverse;
 } scan_args;
 
+/* the best element so far along an axis and the last place of such; NaN is better than any */
+typedef struct {
+    pyad_array x;
+    pyad_array values;
+    pyad_array indices; /* int64, of values' shape */
+    int64_t axis;
+    int64_t least; /* the smallest rather than the largest */
+} cumulative_extremum_args;
+
 /* out_k = b_k + a_k out_(k-1); in reverse out_k = b_k + a_(k+1) out_(k+1) */
 typedef struct {
     pyad_array a;

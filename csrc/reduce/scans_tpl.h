@@ -217,6 +217,61 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 SCAN(cumsum, 0, SCAN_ADD, SCAN_KEEP)
 SCAN(cumprod, 1, SCAN_MUL, SCAN_FADE)
 
+/* Up to EXTREMUM_SIDE neighbouring lines run together, element by element of the axis. */
+#define EXTREMUM_SIDE 64
+#define EXTREMUM(better)                                                          \
+    for (int64_t i = 1; i < l->n; i++) {                                          \
+        for (int64_t c = 0; c < side; c++) {                                      \
+            const ELEM v = x[i * l->step[2] + c * l->outer.stride[2][last]];      \
+            const int wins = (v better best[c]) | (v != v);                       \
+            best[c] = wins ? v : best[c];                                         \
+            place[c] = wins ? i : place[c];                                       \
+            values[i * l->step[0] + c * l->outer.stride[0][last]] = best[c];      \
+            indices[i * l->step[1] + c * l->outer.stride[1][last]] = place[c];    \
+        }                                                                         \
+    }
+
+static void K(extremum_lines)(ELEM *values, int64_t *indices, const ELEM *x, const K(lines) *l, int64_t side,
+                              int64_t least) {
+    const int64_t last = pyad_max(l->outer.ndim - 1, 0);
+    ELEM best[EXTREMUM_SIDE];
+    int64_t place[EXTREMUM_SIDE] = {0};
+    for (int64_t c = 0; c < side; c++) {
+        best[c] = x[c * l->outer.stride[2][last]];
+        values[c * l->outer.stride[0][last]] = best[c];
+        indices[c * l->outer.stride[1][last]] = 0;
+    }
+    if (least) {
+        EXTREMUM(<=)
+    } else {
+        EXTREMUM(>=)
+    }
+}
+
+static int K(cumulative_extremum)(const void *args, const team *t) {
+    const cumulative_extremum_args *a = args;
+    if (pyad_numel(&a->values) == 0) return PYAD_OK;
+    const K(lines) l =
+        K(lines_of)(3, (const pyad_array *const[]){&a->values, &a->indices, &a->x}, a->axis);
+    const int64_t last = pyad_max(l.outer.ndim - 1, 0), wide = l.outer.ndim > 0 ? l.outer.shape[last] : 1;
+    const int64_t blocks = pyad_ceil_div(wide, EXTREMUM_SIDE);
+    int64_t begin, end;
+    team_range(t, walk_outer(&l.outer, last) * blocks, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t first = item % blocks * EXTREMUM_SIDE, side = pyad_min(EXTREMUM_SIDE, wide - first);
+        int64_t at[3];
+        for (int i = 0; i < 3; i++) {
+            at[i] = walk_offset(&l.outer, i, last, item / blocks) + first * l.outer.stride[i][last];
+        }
+        K(extremum_lines)((ELEM *)a->values.data + at[0], (int64_t *)a->indices.data + at[1],
+                          (const ELEM *)a->x.data + at[2], &l, side, a->least);
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(cumulative_extremum, cumulative_extremum_args, 4 * pyad_numel(&a->x), 0, 0)
+#undef EXTREMUM
+#undef EXTREMUM_SIDE
+
 #ifdef REAL
 /* out_k = b_k + a_k out_(k-1), or in reverse b_k + a_(k+1) out_(k+1): one line at a time */
 static int K(linear_scan)(const void *args, const team *t) {

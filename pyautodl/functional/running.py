@@ -1,26 +1,16 @@
-"""Running extrema and running sums of exponentials along an axis, made of other functions."""
+"""Running extrema and running sums of exponentials along an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from pyautodl.functional.copy import cat
-from pyautodl.functional.creation import arange
 from pyautodl.functional.derived import logaddexp
-from pyautodl.functional.eltwise import (
-    ge,
-    isnan,
-    le,
-    logical_or,
-    maximum,
-    minimum,
-    where,
-)
 from pyautodl.functional.eltwise.unary import as_floating
-from pyautodl.functional.index import gather
 from pyautodl.functional.reduce import ValuesIndices
 from pyautodl.ops.axes import normalize_axis
-from pyautodl.tensor import Tensor, explained, method
+from pyautodl.ops.reduce.scans import CUMMAX, CUMMIN
+from pyautodl.tensor import Tensor, apply, explained, method
 
 __all__ = ["cummax", "cummin", "logcumsumexp"]
 
@@ -47,7 +37,7 @@ def cummax(input: Tensor, dim: int) -> ValuesIndices:
         >>> indices
         tensor([0, 1, 1, 3])
     """
-    return _extrema("cummax", input, dim, maximum, ge)
+    return ValuesIndices(*apply(CUMMAX, input, dim=dim))
 
 
 @method
@@ -67,7 +57,7 @@ def cummin(input: Tensor, dim: int) -> ValuesIndices:
         >>> ad.cummin(ad.tensor([2.0, 3.0, 1.0]), 0).values
         tensor([2., 2., 1.])
     """
-    return _extrema("cummin", input, dim, minimum, le)
+    return ValuesIndices(*apply(CUMMIN, input, dim=dim))
 
 
 @method
@@ -86,20 +76,6 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """
     x = as_floating("logcumsumexp", input)
     return _running(x, normalize_axis("logcumsumexp", dim, x.ndim, x.shape), logaddexp)
-
-
-def _extrema(name: str, x: Tensor, dim: int, best: _Pair, wins: _Pair) -> ValuesIndices:
-    axis = normalize_axis(name, dim, x.ndim, x.shape)
-    if not x.ndim:
-        line = _extrema(name, x.reshape(1), 0, best, wins)
-        return ValuesIndices(*[each.reshape(()) for each in line])
-    values = x.detach()
-    # where the extremum is an element's own: each NaN, and what is not behind one
-    own = logical_or(wins(values, _running(values, axis, best)), isnan(values))
-    shape = [-1 if i == axis else 1 for i in range(x.ndim)]
-    places = where(own, arange(x.shape[axis]).reshape(shape), 0)
-    indices = _running(places, axis, maximum)
-    return ValuesIndices(gather(x, axis, indices), indices)
 
 
 def _running(x: Tensor, axis: int, pair: _Pair) -> Tensor:

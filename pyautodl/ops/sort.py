@@ -14,7 +14,7 @@ from pyautodl.ops.axes import normalize_axis, reduced_shape
 from pyautodl.ops.layout import ensure_contiguous
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["ISIN_SORTED", "KTHVALUE", "SEARCHSORTED", "TOPK"]
+__all__ = ["ISIN_SORTED", "KTHVALUE", "SEARCHSORTED", "TOPK", "back_to_places"]
 
 Ints = tuple[int, ...]
 
@@ -60,7 +60,7 @@ def _topk_forward(
     return values, indices
 
 
-def _back_to_places(call: Any, ctx: Any, g: Any, indices: Any) -> Any:
+def back_to_places(call: Any, ctx: Any, g: Any, indices: Any) -> Any:
     """Gradients go to the places from which the values were taken."""
     shape, dtype = ctx.shapes[0], ctx.dtypes[0]
     zeros = call("full", shape=shape, value=0.0, dtype=dtype)
@@ -71,7 +71,7 @@ def _back_to_places(call: Any, ctx: Any, g: Any, indices: Any) -> Any:
 
 
 def _topk_vjp(call: Any, ctx: Any, needs: Any, g: Any, _: Any) -> tuple[Any, ...]:
-    return (_back_to_places(call, ctx, g, ctx.saved[0]),)
+    return (back_to_places(call, ctx, g, ctx.saved[0]),)
 
 
 def _topk_reference(
@@ -181,7 +181,7 @@ def _kthvalue_vjp(call: Any, ctx: Any, needs: Any, g: Any, _: Any) -> tuple[Any,
         axis = ctx.attrs.get("dim", -1) % len(shape)
         kept = reduced_shape(shape, (axis,), True)
         g, indices = (call("reshape", each, shape=kept) for each in (g, indices))
-    return (_back_to_places(call, ctx, g, indices),)
+    return (back_to_places(call, ctx, g, indices),)
 
 
 def _kthvalue_reference(

@@ -16,6 +16,7 @@ __all__ = [
     "cdist",
     "cumprod",
     "cumsum",
+    "cumulative_extremum",
     "linear_scan",
     "logsumexp",
     "max_index",
@@ -154,6 +155,18 @@ def cumprod(x: _Array, out: _Array, axis: int, reverse: int) -> None:
     """Running products."""
     total = _turned(x, axis, reverse).cumprod(axis, dtype=_wide(x.dtype))
     out[...] = _turned(total, axis, reverse)
+
+
+def cumulative_extremum(
+    x: _Array, values: _Array, indices: _Array, axis: int, least: int
+) -> None:
+    """The best element so far along an axis, and the last place of such."""
+    best = np.minimum if least else np.maximum
+    running = best.accumulate(x, axis)
+    own = (x == running) | (x != x)
+    places = np.expand_dims(np.arange(x.shape[axis]), [*range(1, x.ndim - axis)])
+    indices[...] = np.maximum.accumulate(np.where(own, places, 0), axis)
+    values[...] = np.take_along_axis(x, indices, axis)
 
 
 def linear_scan(a: _Array, b: _Array, out: _Array, axis: int, reverse: int) -> None:

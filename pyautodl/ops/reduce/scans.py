@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from pyautodl.backends import Array, run
+from pyautodl.backends.dtypes import int64
 from pyautodl.errors import ShapeError
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.reduce.common import check_float, grid, sum_dtype
+from pyautodl.ops.sort import back_to_places
 
-__all__ = ["CUMPROD", "CUMSUM", "LINEAR_SCAN", "shifted"]
+__all__ = ["CUMMAX", "CUMMIN", "CUMPROD", "CUMSUM", "LINEAR_SCAN", "shifted"]
 
 
 def shifted(call: Any, x: Any, axis: int, first: float, by: int = 1) -> Any:
@@ -137,6 +139,70 @@ CUMPROD = register(
         reference=_cumprod_reference,
     )
 )
+
+
+def _cumulative_extremum(name: str, least: bool, best: Any) -> Op:
+    def rule(x: Array, dim: int) -> tuple[Spec, ...]:
+        normalize_axis(name, dim, x.ndim, x.shape)
+        return Spec(x.shape, x.dtype), Spec(x.shape, int64)
+
+    def forward(ctx: Any, needs: Any, x: Array, dim: int) -> tuple[Array, Array]:
+        outputs = ctx.empty(x.shape, x.dtype), ctx.empty(x.shape, int64)
+        lines = [a if a.ndim else a.view((1,), (1,)) for a in (x, *outputs)]
+        run(
+            "cumulative_extremum",
+            lines[:1],
+            lines[1:],
+            (dim % lines[0].ndim, int(least)),
+        )
+        ctx.save(outputs[1])
+        return outputs
+
+    def vjp(call: Any, ctx: Any, needs: Any, g: Any, _: Any) -> tuple[Any, ...]:
+        return (back_to_places(call, ctx, g, ctx.saved[0]),)
+
+    def reference(x: Any, dim: int) -> Any:
+        if not x.ndim:
+            return x.copy(), np.zeros((), np.int64)
+        lines = np.moveaxis(x, dim, 0)
+        places = np.zeros(lines.shape, np.int64)
+        for i in range(1, len(lines)):
+            before = np.take_along_axis(lines, places[i - 1 : i], 0)[0]
+            wins = (lines[i] == best(lines[i], before)) | (lines[i] != lines[i])
+            places[i] = np.where(wins, i, places[i - 1])
+        values = np.take_along_axis(lines, places, 0)
+        return np.moveaxis(values, 0, dim), np.moveaxis(places, 0, dim)
+
+    def errors() -> Iterator[ErrorCase]:
+        match = f"{name}: dim must be from -1 to 0, got 1"
+        yield ErrorCase((grid(2),), {"dim": 1}, IndexError, match)
+
+    return register(
+        Op(
+            name=name,
+            rule=rule,
+            forward=forward,
+            vjp=vjp,
+            samples=_extremum_samples,
+            errors=errors,
+            reference=reference,
+        )
+    )
+
+
+def _extremum_samples() -> Iterator[Sample]:
+    yield from _scan_samples()
+    nan, inf = np.nan, np.inf
+    line = np.array([-0.0, 0.0, 1.0, 1.0, -inf, nan, 2.0, nan, inf, 3.0])
+    yield Sample((line,), {"dim": 0}, gradient=False)
+    ties = grid(5, 70, 3).round()
+    for dim in (0, 1, 2):
+        yield Sample((ties,), {"dim": dim}, gradient=False)
+    yield Sample((np.array([[True, False, True]]),), {"dim": 1}, gradient=False)
+
+
+CUMMAX = _cumulative_extremum("cummax", False, np.maximum)
+CUMMIN = _cumulative_extremum("cummin", True, np.minimum)
 
 
 def _linear_scan_rule(
