@@ -170,6 +170,25 @@ def _leaky_relu(graph: Graph, call: Call) -> str:
     return graph.node("LeakyRelu", *graph.names_in(call), alpha=call.floats[0])
 
 
+def _hardshrink(graph: Graph, call: Call) -> str:
+    return graph.node("Shrink", *graph.names_in(call), lambd=call.floats[0])
+
+
+def _softshrink(graph: Graph, call: Call) -> str:
+    bound = call.floats[0]
+    return graph.node("Shrink", *graph.names_in(call), lambd=bound, bias=bound)
+
+
+def _copysign(graph: Graph, call: Call) -> str:
+    x, y = graph.names_in(call)
+    zero, size = graph.number(0.0, call.x), graph.node("Abs", x)
+    # 1 / y tells -0 from 0
+    below = [
+        graph.node("Less", each, zero) for each in (y, graph.node("Reciprocal", y))
+    ]
+    return graph.node("Where", graph.node("Or", *below), graph.node("Neg", size), size)
+
+
 def _clamp(graph: Graph, call: Call) -> str:
     limits = [
         "" if math.isinf(limit) else graph.number(limit, call.x)
@@ -296,10 +315,13 @@ ELEMENTWISE: dict[str, Form] = {
     "fmod": _fmod,
     "gelu": _gelu,
     "gelu_tanh": _gelu_tanh,
+    "hardshrink": _hardshrink,
     "hardsigmoid": _hardsigmoid,
     "hardswish": _hardswish,
     "hardtanh": _clamp,
     "leaky_relu": _leaky_relu,
+    "copysign": _copysign,
+    "softshrink": _softshrink,
     "log10": _log_to(10),
     "log1p": _log1p,
     "log2": _log_to(2),
