@@ -224,6 +224,12 @@ typedef struct {
     pyad_array out;
 } cdist_args;
 
+/* sums over the rows of y of (x - y) share: share (b, n, m), out (b, n, d) in C order */
+typedef struct {
+    pyad_array x, y, share;
+    pyad_array out;
+} cdist_grad_args;
+
 /* variance with n - correction, or its root; mean may be absent, else it lies as out does */
 typedef struct {
     pyad_array x;

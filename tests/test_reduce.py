@@ -541,3 +541,41 @@ def test_sums_without_nan_keep_infinities_and_their_gradients():
     assert x.nansum().item() == np.inf
     x.nansum().backward()
     assert x.grad.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_gradients_of_distances_keep_the_digits_of_near_rows_far_away(dtype):
+    rng = np.random.default_rng(0)
+    # in pairs, of which each lies somewhere else
+    most = 1e3 if dtype is ad.float32 else 1e6
+    far = rng.choice([-most, most], (200, 3)) * rng.integers(1, 9, (200, 3))
+    near = rng.integers(-8, 9, (2, 200, 3)) / 4 + 0.125
+    near[1] += 0.5
+    x, y = (ad.tensor(far + each, dtype=dtype, requires_grad=True) for each in near)
+    d = ad.cdist(x, y)
+    d.diagonal().sum().backward()
+    apart = near[0] - near[1]
+    expected = apart / np.linalg.norm(apart, axis=1, keepdims=True)
+    tolerance = 1e-6 if dtype is ad.float32 else 1e-14
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(y.grad.numpy(), -expected, rtol=0, atol=tolerance)
+
+
+def test_gradients_of_distances_of_long_rows():
+    x = ad.rand(40, 30_000, requires_grad=True)
+    y = ad.rand(30, 30_000)
+    weight = ad.rand(40, 30)
+    (ad.cdist(x, y) * weight).sum().backward()
+    apart = x.detach().double()[:, None] - y.double()
+    expected = (apart / apart.norm(2, -1, keepdim=True) * weight[..., None]).sum(1)
+    np.testing.assert_allclose(x.grad.numpy(), expected.numpy(), rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1000,), (5, 3), (40, 70), (3, 900)])
+def test_extrema_of_zeros_have_one_sign_in_all_lanes(shape):
+    zeros = np.zeros(shape, np.float32)
+    zeros.reshape(-1)[::3] *= -1
+    for x in (zeros, -zeros, np.abs(zeros), -np.abs(zeros)):
+        for dim in range(len(shape)):
+            for function in (ad.amax, ad.amin):
+                assert not np.signbit(function(ad.tensor(x), dim).numpy()).any()

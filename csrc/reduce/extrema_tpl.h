@@ -32,7 +32,8 @@
                                         int64_t n) {                                             \
         const reduce_args *a = args;                                                             \
         (void)n;                                                                                 \
-        ((ELEM *)a->out.data)[o] = *state;                                                       \
+        /* of 0 and -0, whose order depends on the lanes, none is left but 0 */                  \
+        ((ELEM *)a->out.data)[o] = (ELEM)(*state + 0);                                           \
     }
 EXTREMUM(amax, >, LOWEST)
 EXTREMUM(amin, <, HIGHEST)

@@ -14,6 +14,7 @@ __all__ = [
     "amin",
     "any",
     "cdist",
+    "cdist_grad",
     "cumprod",
     "cumsum",
     "cumulative_extremum",
@@ -51,13 +52,13 @@ def prod(x: _Array, out: _Array) -> None:
 
 
 def amax(x: _Array, out: _Array) -> None:
-    """Largest element; NaN if there is one."""
-    out[...] = x.max(_reduced(x, out), keepdims=True)
+    """Largest element; NaN if there is one. Of 0 and -0 it is 0."""
+    out[...] = x.max(_reduced(x, out), keepdims=True) + x.dtype.type(0)
 
 
 def amin(x: _Array, out: _Array) -> None:
-    """Smallest element; NaN if there is one."""
-    out[...] = x.min(_reduced(x, out), keepdims=True)
+    """Smallest element; NaN if there is one. Of 0 and -0 it is 0."""
+    out[...] = x.min(_reduced(x, out), keepdims=True) + x.dtype.type(0)
 
 
 def max_index(x: _Array, values: _Array | None, indices: _Array) -> None:
@@ -101,6 +102,13 @@ def cdist(x: _Array, y: _Array, out: _Array) -> None:
     for each, rows, others in zip(out, x, y, strict=True):
         apart = rows[:, None].astype(np.float64) - others
         each[...] = np.sqrt(np.square(apart).sum(-1))
+
+
+def cdist_grad(x: _Array, y: _Array, share: _Array, out: _Array) -> None:
+    """Sums over the rows of y of (x - y) share."""
+    for each, rows, others, weights in zip(out, x, y, share, strict=True):
+        apart = rows[:, None].astype(np.float64) - others
+        each[...] = (apart * weights[..., None]).sum(1)
 
 
 def var(
