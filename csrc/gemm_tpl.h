@@ -63,6 +63,7 @@
 /* panels that a thread takes at a time: who takes them from another reads that one's rows of A from its
  * cache, as long as two panels take */
 #define GEMM_TURN 4
+#define GEMM_PACKING 8 /* columns or rows whose sums take as long as packing a row or a column */
 #define GEMM_NEAR_BYTES (1 << 19) /* of A's rows, or of C, that a thread's cache holds beside the panels */
 /* dot products so short that adding up the lanes takes longer than packing, unless of one row alone */
 #define GEMM_DOTS_SHORT (2 * VL)
@@ -437,25 +438,7 @@ GEMM_INLINE void K(gemm_fill)(const K(gemm_problem) *p, const K(gemm_patch) *s, 
     if (!straight) K(gemm_update)(p, tile, s->row, s->rows, s->col, s->cols, s->add, s->last);
 }
 
-/* ---- who does what ---- */
-
-/* How many bands of rows C is cut into, whose panels of columns the threads share out, so that the largest
- * part is the smallest; of equals the most bands, whose parts are A's and C's memory in order. `packing` is
- * how many rows cost as much as packing a panel of B for a block of rows. */
-static int64_t K(gemm_bands)(int64_t m, int64_t n, int64_t packing, const team *t) {
-    int64_t best = 1, least = INT64_MAX;
-    for (int64_t down = t->nth; down >= 1; down--) {
-        int64_t across = t->nth / down;
-        int64_t rows = pyad_ceil_div(m, 2 * down) * 2;
-        int64_t cols = pyad_ceil_div(pyad_ceil_div(n, GEMM_NR), across) * GEMM_NR;
-        int64_t cost = (rows + packing * pyad_ceil_div(rows, GEMM_MC_NOW)) * cols;
-        if (cost < least) {
-            least = cost;
-            best = down;
-        }
-    }
-    return best;
-}
+/* ---- sizes ---- */
 
 /* A length of nearly equal parts of `count`, at most `most` (a multiple of `unit`) each. */
 GEMM_INLINE int64_t K(gemm_even)(int64_t count, int64_t most, int64_t unit) {
@@ -528,12 +511,18 @@ typedef struct {
     int64_t step, col, cols; /* from k to k; the columns */
 } K(gemm_panel);
 
+/* Whether many rows of A are worth packed panels of B. */
+static int K(gemm_packs)(const K(gemm_right) *b) {
+    if (b->pack != NULL || b->matrix.col != 1) return 1;
+    return b->matrix.row % LINE != 0 || b->matrix.row % GEMM_PAGE == 0;
+}
+
 /* Whether panels of B are read where they lie: their rows are whole lines, or read so rarely that
  * packing would cost more, and do not displace each other before the next block of rows. */
 static int K(gemm_in_place)(const K(gemm_right) *b, const K(gemm_block) *s, int64_t cols) {
     if (b->pack != NULL || b->matrix.col != 1 || cols % VL != 0) return 0;
     if (!s->several && s->row_end - s->row < 64) return 1;
-    return b->matrix.row % LINE == 0 && b->matrix.row % GEMM_PAGE != 0;
+    return !K(gemm_packs)(b);
 }
 
 static K(gemm_panel) K(gemm_take_columns)(const K(gemm_problem) *p, const K(gemm_right) *b,
@@ -613,6 +602,30 @@ static void K(gemm_do_part)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
     }
 }
 
+/* ---- who does what ---- */
+
+/* How many bands of rows C is cut into, whose panels of columns the threads share out, so that the largest
+ * part costs least, the packing of its rows of A and of its columns of B included; of equals the most bands,
+ * whose parts are A's and C's memory in order. */
+static int64_t K(gemm_bands)(const K(gemm_problem) *p, const K(gemm_matrix) *a, const K(gemm_right) *b,
+                             const team *t) {
+    const K(gemm_block) all = {.row_end = p->m, .end = pyad_ceil_div(p->n, GEMM_NR)};
+    int64_t left = K(gemm_collides)(a, &all) ? GEMM_PACKING : 0;
+    int64_t right = K(gemm_packs)(b) ? GEMM_PACKING : 0;
+    int64_t best = 1, least = INT64_MAX;
+    for (int64_t down = t->nth; down >= 1; down--) {
+        int64_t across = t->nth / down;
+        int64_t rows = pyad_ceil_div(p->m, 2 * down) * 2;
+        int64_t cols = pyad_min(pyad_ceil_div(all.end, across) * GEMM_NR, pyad_ceil_div(p->n, VL) * VL);
+        int64_t cost = (rows + right) * cols + left * rows * pyad_ceil_div(cols, GEMM_NC_NOW);
+        if (cost < least) {
+            least = cost;
+            best = down;
+        }
+    }
+    return best;
+}
+
 /* Panels of a piece that a thread takes: as many as a block has where its rows of A must be packed, or come
  * from afar, for each piece. */
 static int64_t K(gemm_least)(const K(gemm_problem) *p, const K(gemm_matrix) *a, int64_t rows,
@@ -628,8 +641,7 @@ static void K(gemm_tiled)(const K(gemm_problem) *p, const K(gemm_matrix) *a,
         K(gemm_empty)(p, t);
         return;
     }
-    int packs = b->pack != NULL || b->matrix.col != 1;
-    int64_t bands = K(gemm_bands)(p->m, p->n, packs ? 8 : 0, t), begin, end;
+    int64_t bands = K(gemm_bands)(p, a, b, t), begin, end;
     int64_t panels = pyad_ceil_div(p->n, GEMM_NR), pairs = pyad_ceil_div(p->m, 2);
     team_turns turns = team_take(t, bands * panels, 1, K(gemm_least)(p, a, 2 * pairs / bands, panels));
     while (team_next(&turns, &begin, &end)) {
