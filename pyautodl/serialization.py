@@ -314,7 +314,8 @@ def _key(key: Any, path: str) -> Any:
 def _contiguous(value: Any) -> np.ndarray[Any, Any]:
     """The values in C order: the format stores bytes and knows no strides."""
     array = value._array.numpy() if isinstance(value, Tensor) else np.asarray(value)
-    array = np.array(array, order="C", ndmin=array.ndim)
+    # the value's own axes: a lazy layer's parameter says that it has none yet
+    array = np.array(array, order="C", ndmin=value.ndim)
     as_dtype(array.dtype)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 

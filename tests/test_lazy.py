@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
 from typing import Any
 
@@ -191,6 +192,8 @@ def test_what_has_no_shape_yet_says_so() -> None:
         lambda: sum(each.numel() for each in layer.parameters()),
         lambda: layer.weight.size(0),
         lambda: len(layer.weight),
+        lambda: layer.weight.tolist(),
+        lambda: ad.save(layer.state_dict(), io.BytesIO()),
     ):
         with pytest.raises(ShapeError, match="likely fix: call the model once first"):
             wrong()

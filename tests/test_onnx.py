@@ -203,6 +203,7 @@ LAYERS: list[tuple[Any, tuple[int, ...]]] = [
     (lambda: nn.PixelShuffle(2), (1, 8, 3, 3)),
     (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (2, 4)),
     (lambda: nn.MultiheadAttention(8, 2), (3, 2, 8)),
+    (lambda: nn.Softplus(2, threshold=1), (40,)),
 ]
 
 
@@ -246,6 +247,12 @@ def test_functions_that_are_made_of_several_ops() -> None:
 # ---- files, names, axes ----
 
 
+def test_a_tensor_that_is_given_twice_is_two_inputs() -> None:
+    proto = ad.onnx.export(Function(lambda x, y: x - y), (x := ad.ones(2), x))
+    feed = {"input_0": np.array([5, 6], "f"), "input_1": np.ones(2, "f")}
+    assert session(proto).run(None, feed)[0].tolist() == [4.0, 5.0]
+
+
 def test_files_and_names(tmp_path: Path) -> None:
     model = nn.Linear(4, 3).train()
     path, stream = tmp_path / "model.onnx", io.BytesIO()
@@ -286,6 +293,9 @@ def test_a_batch_size_that_is_written_down_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"Mul depends on .*\n.*layer `1` Function"):
         ad.onnx.export(model, ad.ones(2, 3), input_names=["x"], dynamic_axes={"x": [0]})
     looped = Function(lambda x: sum(each.relu() for each in x.unbind(0)))
+    counted = Function(lambda x: (x * 2, ad.arange(x.shape[0])))
+    with pytest.raises(ShapeError, match=r"depends on .*\n  in what the model returns"):
+        ad.onnx.export(counted, ad.ones(2, 3), dynamic_axes={"input_0": [0]})
     with pytest.raises(ShapeError, match="calls other operations"):
         ad.onnx.export(looped, ad.ones(2, 3), dynamic_axes={"input_0": [0]})
 
@@ -316,8 +326,19 @@ def test_what_has_no_form_names_the_layer_and_a_cure() -> None:
         x[0] = 5
         return x.relu()
 
-    with pytest.raises(NotImplementedError, match="changed in place"):
-        ad.onnx.export(Function(changed), ad.ones(2, 3))
+    def returned(x: ad.Tensor) -> ad.Tensor:
+        x = x * 1
+        x[0] = 5
+        return x
+
+    def filled(x: ad.Tensor) -> ad.Tensor:
+        rows = ad.zeros(2, 3)
+        rows[0] = x[1]
+        return rows
+
+    for function in (changed, returned, filled):
+        with pytest.raises(NotImplementedError, match="changed in place"):
+            ad.onnx.export(Function(function), ad.ones(2, 3))
 
 
 def test_a_model_that_changes_its_buffers_stays_as_it_was() -> None:

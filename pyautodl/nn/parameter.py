@@ -86,7 +86,8 @@ class _Uninitialized(Tensor):
         )
 
     shape = ndim = property(_no_shape)
-    dim = numel = nelement = __len__ = _no_shape
+    dim = numel = nelement = __len__ = tolist = item = _no_shape
+    numpy = _no_shape  # type: ignore[assignment]
 
     def size(self, dim: int | None = None) -> NoReturn:
         """Refuse: there is none yet."""

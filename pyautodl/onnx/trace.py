@@ -99,6 +99,8 @@ class Trace:
         self.calls: list[Call] = []
         # version of the memory and value
         self._values: dict[Key, tuple[int, Value]] = {}
+        # memory in which something that varies was written
+        self._varied: set[int] = set()
         # addresses stand for memory, so none may come twice
         self._held: list[Any] = []
 
@@ -155,28 +157,26 @@ class Trace:
 
     def _keep(self, array: Array, value: Value, version: int) -> None:
         self._held.append(array)
+        if value.varies:
+            self._varied.add(id(array.storage))
         self._values[_key(array)] = self._values[id(array)] = (version, value)
 
-    def _read(self, array: Any, where: str) -> Value | None:
-        if array is None:
-            return None
+    def read(self, array: Array, where: str) -> Value:
+        """The value of an array that a call reads, or the model returns.
+
+        Raises:
+            NotImplementedError: it was changed in a way that has no form.
+        """
         value = self._find(array)
         if value is not None:
             return value
-        if self._is_made_in(array):
+        if id(array.storage) in self._varied:
             raise NotImplementedError(
                 "onnx.export: a tensor is read of which a part, or a view, was changed in "
                 f"place, which has no ONNX form\n  in {where or 'the function'}; likely fix: "
                 "the operation that is not in place"
             )
         return self.value_of(array)
-
-    def _is_made_in(self, array: Array) -> bool:
-        """Whether what varies lies in the memory of an array."""
-        return any(
-            value.array.storage is array.storage and value.varies
-            for _, value in self._values.values()
-        )
 
     # ---- calls ----
 
@@ -189,7 +189,7 @@ class Trace:
         run: Callable[[], Any],
     ) -> Any:
         where = _module_stack.describe()
-        reads = [self._read(each, where) for each in inputs]
+        reads = [None if each is None else self.read(each, where) for each in inputs]
         call = Call(name, reads, attrs, floats, where)
         result = run()
         made = result if type(result) is tuple else (result,)
@@ -245,6 +245,8 @@ class Trace:
         changed = in_place.assign_in_python(target, name, result)
         if value.array.dtype is target._array.dtype:
             self._keep(target._array, value, target._array.storage.version)
+        elif value.varies:
+            self._varied.add(id(target._array.storage))
         return changed
 
 

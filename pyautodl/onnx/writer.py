@@ -120,10 +120,10 @@ def export(
     axes = example.dynamic(dynamic_axes)
     traced = _trace(model, example)
     other = None if not axes else _trace(model, example.with_other_sizes(axes))
-    graph = _graph(traced, other)
-    if other is not None:
-        _check_same(graph, _graph(other, traced))
     names = _output_names(output_names, len(traced.outputs))
+    graph = _graph(traced, other, names)
+    if other is not None:
+        _check_same(graph, _graph(other, traced, names))
     proto = _proto(graph, traced, names, axes, other)
     if isinstance(f, (str, os.PathLike)):
         with open(f, "wb") as file:
@@ -198,21 +198,25 @@ class _Example:
 
     def with_other_sizes(self, axes: Mapping[str, dict[int, str]]) -> _Example:
         """The same with dynamic axes longer by a half of them and one."""
-        grown = dict(zip(map(id, self.tensors), self.tensors, strict=True))
+        grown = list(self.tensors)
         for name, each in axes.items():
-            tensor = self.tensors[self.names.index(name)]
-            whole = tensor.detach()
+            place = self.names.index(name)
+            whole = self.tensors[place].detach()
             for axis in each:
                 more = whole.shape[axis] // 2 + 1
                 parts = [whole] * (1 + -(-more // max(whole.shape[axis], 1)))
                 size = whole.shape[axis] + more
                 whole = cat(parts, axis).narrow(axis, 0, size)
-            grown[id(tensor)] = whole.contiguous()
-        return self._with(grown)
+            grown[place] = whole.contiguous()
+        return self.with_tensors(grown)
 
-    def _with(self, tensors: Mapping[int, Tensor]) -> _Example:
-        tree = (self.args, self.kwargs)
-        leaves = [tensors.get(id(each), each) for each in leaves_of(tree)]
+    def with_tensors(self, tensors: Sequence[Tensor]) -> _Example:
+        """The same with other tensors; one that is given twice is two inputs."""
+        tree, others = (self.args, self.kwargs), iter(tensors)
+        leaves = [
+            next(others) if isinstance(each, Tensor) else each
+            for each in leaves_of(tree)
+        ]
         args, kwargs = rebuilt(tree, leaves)
         return _Example(args, kwargs, self.names)
 
@@ -243,8 +247,7 @@ def _trace(model: Module, example: _Example) -> _Traced:
     trace = Trace()
     # copies, which a model may change; recording keeps layers apart that fuse otherwise
     copies = [each.detach().clone() for each in example.tensors]
-    twins = dict(zip(map(id, example.tensors), copies, strict=True))
-    called = example._with(twins)
+    called = example.with_tensors(copies)
     state: list[Any] = [*model.parameters(), *model.buffers()]
     if any(isinstance(each, _LAZY) for each in state):
         with kept_state(model), _in_evaluation(model), no_grad():
@@ -258,7 +261,7 @@ def _trace(model: Module, example: _Example) -> _Traced:
             trace.give(each._array, name, False)
         result = model(*called.args, **called.kwargs)
         outputs = tensors_of("onnx.export", "what the model returns", result)
-        values = [trace.value_of(each._array) for each in outputs]
+        values = [trace.read(each._array, "what the model returns") for each in outputs]
     return _Traced(inputs, values, _reached(trace.calls, values))
 
 
@@ -280,7 +283,8 @@ def _reached(calls: Sequence[Call], outputs: Sequence[Value]) -> list[Call]:
 # ---- the graph ----
 
 
-def _graph(traced: _Traced, other: _Traced | None) -> Graph:
+def _graph(traced: _Traced, other: _Traced | None, names: Sequence[str]) -> Graph:
+    """The nodes of a trace; at their end each output, under its name."""
     graph = Graph()
     for value in traced.inputs:
         graph.set_name(value, str(value.name))
@@ -296,11 +300,13 @@ def _graph(traced: _Traced, other: _Traced | None) -> Graph:
         if form is None:
             raise no_form(call)
         made = form(graph, call)
-        names = made if isinstance(made, tuple) else (made,)
+        results = made if isinstance(made, tuple) else (made,)
         for value in call.outputs:
-            if value.number < len(names):
-                graph.set_name(value, names[value.number])
+            if value.number < len(results):
+                graph.set_name(value, results[value.number])
     graph.call = None
+    for name, value in zip(names, traced.outputs, strict=True):
+        graph.nodes.append(_named(graph, name, value))
     return graph
 
 
@@ -350,8 +356,6 @@ def _proto(
 ) -> Any:
     onnx = _require()
     helper = onnx.helper
-    for name, value in zip(names, traced.outputs):
-        graph.nodes.append(_named(graph, name, value))
     inputs = [
         _info(helper, str(value.name), value, axes.get(str(value.name), {}))
         for value in traced.inputs
@@ -402,7 +406,8 @@ def _check(onnx: Any, proto: Any, nodes: Sequence[Node]) -> None:
 
 
 def _named(graph: Graph, name: str, value: Value) -> Node:
-    return Node("Identity", (graph.name_of(value),), (name,), {}, "")
+    where = "what the model returns"
+    return Node("Identity", (graph.name_of(value),), (name,), {}, where)
 
 
 def _without_identities(graph: Graph) -> list[Node]:

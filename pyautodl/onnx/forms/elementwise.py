@@ -210,12 +210,15 @@ def _elu(graph: Graph, call: Call) -> str:
 
 
 def _softplus(graph: Graph, call: Call) -> str:
-    # above the threshold x differs from it by less than its rounding
-    (x,), (beta, _) = graph.names_in(call), call.floats
-    if beta == 1:
-        return graph.node("Softplus", x)
-    inner = graph.node("Softplus", _times(graph, call, x, beta))
-    return _times(graph, call, inner, 1 / beta)
+    (x,), (beta, threshold) = graph.names_in(call), call.floats
+    scaled = x if beta == 1 else _times(graph, call, x, beta)
+    y = graph.node("Softplus", scaled)
+    y = y if beta == 1 else _times(graph, call, y, 1 / beta)
+    # above the default x differs from y by less than the rounding of float32
+    if threshold >= 20:
+        return y
+    is_above = graph.node("Greater", scaled, graph.number(threshold, call.x))
+    return graph.node("Where", is_above, x, y)
 
 
 def _logsigmoid(graph: Graph, call: Call) -> str:
