@@ -241,6 +241,7 @@ def test_functions_that_are_made_of_several_ops() -> None:
     check(lambda x: x, x)
     check(lambda x: (x, x, x * 1), x)
     check(lambda x: (x * 2, ad.ones(2)), x)
+    check(lambda x: ad.zeros(3, 4).double().copy_(x), x)
     check(lambda x: x.unsqueeze(1).expand(3, 5, 4).squeeze(0), x)
 
 
@@ -336,7 +337,18 @@ def test_what_has_no_form_names_the_layer_and_a_cure() -> None:
         rows[0] = x[1]
         return rows
 
-    for function in (changed, returned, filled):
+    def put(x: ad.Tensor) -> ad.Tensor:
+        rows = ad.zeros(2, 3)
+        rows[[1, 0]] = x
+        return rows
+
+    def masked(x: ad.Tensor) -> ad.Tensor:
+        mask = ad.zeros(2, 3)
+        mask[[1, 0]] = ad.arange(3.0)  # the same for all inputs
+        return x + mask
+
+    check(masked, ad.ones(2, 3))
+    for function in (changed, returned, filled, put):
         with pytest.raises(NotImplementedError, match="changed in place"):
             ad.onnx.export(Function(function), ad.ones(2, 3))
 

@@ -24,6 +24,7 @@ __all__ = ["Call", "Trace", "Value"]
 
 # an array itself, or its place: its memory and the view of it
 Key = int | tuple[Any, ...]
+Kernel = Callable[..., None]
 
 
 class Value:
@@ -101,6 +102,8 @@ class Trace:
         self._values: dict[Key, tuple[int, Value]] = {}
         # memory in which something that varies was written
         self._varied: set[int] = set()
+        # how many calls of ops are running
+        self._inside = 0
         # addresses stand for memory, so none may come twice
         self._held: list[Any] = []
 
@@ -127,7 +130,7 @@ class Trace:
             in_place._assign_any = self._assign
             # what was resolved before is made anew, now and afterwards
             undo.callback(backends.observe, None)
-            backends.observe(lambda name, call: call)
+            backends.observe(self._kernel)
             yield
 
     # ---- values ----
@@ -191,7 +194,11 @@ class Trace:
         where = _module_stack.describe()
         reads = [None if each is None else self.read(each, where) for each in inputs]
         call = Call(name, reads, attrs, floats, where)
-        result = run()
+        self._inside += 1
+        try:
+            result = run()
+        finally:
+            self._inside -= 1
         made = result if type(result) is tuple else (result,)
         for number, array in enumerate(made):
             if not isinstance(array, Array):
@@ -245,9 +252,22 @@ class Trace:
         changed = in_place.assign_in_python(target, name, result)
         if value.array.dtype is target._array.dtype:
             self._keep(target._array, value, target._array.storage.version)
-        elif value.varies:
-            self._varied.add(id(target._array.storage))
         return changed
+
+    def _kernel(self, name: str, call: Kernel) -> Kernel:
+        """A kernel that outside of ops, as for x[[0, 1]] = y, passes on what varies."""
+
+        def watched(reads: Any, writes: Any, ints: Any, floats: Any) -> None:
+            call(reads, writes, ints, floats)
+            if not self._inside and any(map(self._may_vary, reads)):
+                written = [each for each in writes if isinstance(each, Array)]
+                self._held += written
+                self._varied |= {id(each.storage) for each in written}
+
+        return watched
+
+    def _may_vary(self, array: Any) -> bool:
+        return isinstance(array, Array) and id(array.storage) in self._varied
 
 
 class _NotedPlan(OuterPlan):
