@@ -26,12 +26,14 @@
  * enters. gemm_strided chooses among several orders by sizes and strides alone. So the bits never
  * depend on the threads.
  *
- * Loops (after Goto and van de Geijn, BLIS): bands of rows, of which the threads take panels of columns in
- * turns; rows by GEMM_MC and k by GEMM_KC, a block of A that stays in L2; panels of NR columns of B, each
- * of which stays near L1; tiles of GEMM_MR x NR sums held in registers. A block of A is read where
- * it lies unless its rows displace each other in the caches. A panel of B is, too, if its rows are
- * whole lines; else the thread packs it for itself once a block: what other threads have packed
- * would have to come out of their caches, which takes longer.
+ * Loops (after Goto and van de Geijn, BLIS): bands of rows, as many as make the largest part cheapest, its
+ * packing included, of which the threads take panels of columns in turns; rows by GEMM_MC and k by
+ * GEMM_KC, a block of A that stays in L2; panels of NR columns of B, each of which stays near L1; tiles of
+ * GEMM_MR x NR sums held in registers. A block of A is read where it lies unless its rows displace each
+ * other in the caches. A panel of B is, too, if its rows are whole lines; else the thread packs it for
+ * itself once a block: what other threads have packed would have to come out of their caches, which takes
+ * longer. A tile calls the lines of C that it will write while it sums, those of a C that lies far away a
+ * few at a time.
  */
 #ifndef PYAD_GEMM
 #define PYAD_GEMM

@@ -369,7 +369,8 @@ static void K(narrow_products)(const narrow_cut *c, const REAL *weight, int64_t 
 
 /* ---- blocks ---- */
 
-/* `pixels` finished sums side by side become what is stored. */
+/* `pixels` finished sums side by side become what is stored: channels that are fewer than VL, as
+ * narrow_cut_of finds no more of them worth it. */
 static __attribute__((noinline)) void K(narrow_finish)(const K(epilogue) *e, int64_t channels,
                                                        int64_t pixels, REAL *out) {
     for (int64_t i = 0; i < pixels; i++, out += channels) {

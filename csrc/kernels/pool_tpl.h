@@ -6,8 +6,9 @@
  *
  * Backward: input row, then the output rows whose windows reach it, then their pixels, which add to
  * the row while it is in the cache, of averages of few channels all of them at once, cell by cell. A
- * thread owns whole input rows and each sum has one order, whatever the number of threads. Of few channels, and of large windows, each winner is added by itself.
- * Of windows side by side each vector is written, past the caches if they are many, not added up.
+ * thread owns whole input rows and each sum has one order, whatever the number of threads. Of few
+ * channels, and of large windows, each winner is added by itself. Of windows side by side
+ * each vector is written, past the caches if they are many, not added up.
  *
  * Windows of 2x2 and 3x3 pixels, which are nearly all there are, get loops of constant length.
  *

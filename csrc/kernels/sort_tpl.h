@@ -2,9 +2,10 @@
  *
  * To be sorted each line is copied into the thread's scratch as (key, index) pairs and sorted there: a
  * long one by the digits of its keys (radix.c), others by merging from the bottom up, runs of 16 by
- * insertion: stable, so that equal keys keep the order of their indices. For the k-th the keys alone are copied and parted around pivots (Hoare's quickselect), each
- * time what lies to one side of the k-th, until a pivot is the k-th; its first index is looked for after.
- * NaN is larger than any number. The threads share the lines.
+ * insertion: stable, so that equal keys keep the order of their indices. For the k-th the keys alone are
+ * copied and parted around pivots (Hoare's quickselect), each time what lies to one side of the k-th,
+ * until a pivot is the k-th; its first index is looked for after. Places are found by halving
+ * (search_tpl.h). NaN is larger than any number. The threads share the lines.
  */
 #include "loops/indices.h"
 #include "sort/radix.h"

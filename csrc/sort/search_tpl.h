@@ -17,8 +17,9 @@
     }
 
 /* How many of the n keys come before each of `count` values, or with `right` not behind it. */
-static inline __attribute__((always_inline)) void K(search)(int64_t *places, const ELEM *values, const int64_t count, const ELEM *keys,
-                               int64_t n, int64_t right) {
+static inline __attribute__((always_inline)) void K(search)(int64_t *places, const ELEM *values,
+                                                            const int64_t count, const ELEM *keys,
+                                                            int64_t n, int64_t right) {
     for (int64_t v = 0; v < count; v++) places[v] = 0;
     if (right) {
         HALVINGS(key <= value)
