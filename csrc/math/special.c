@@ -1,10 +1,9 @@
-/* Functions of statistics and windows, and draws from distributions by rejection.
+/* Draws from distributions by rejection, and the slope of gamma-distributed numbers.
  *
- * Every function is of doubles and takes its logarithms and exponentials from here, so that the bits
- * are the same wherever it runs; float32 gets the rounded result. Where a function is not smooth
- * enough for one formula, recurrences carry the argument to where a series is exact to the last
- * digits: near 2 for lgamma, from 10 or 12 on for the asymptotic ones. Negative arguments are reflected
- * without sines: pi / sin(pi r) is Gamma(1 + r) Gamma(1 - r) / r, and its kin likewise.
+ * Every function is of doubles and takes its logarithms, exponentials and lgamma from here rather than from
+ * special_tpl.h, so that the bits are the same wherever it runs; float32 gets the rounded result. Where a
+ * function is not smooth enough for one formula, recurrences carry the argument to where a series is exact
+ * to the last digits: near 2 for lgamma, from 10 or 12 on for the asymptotic ones.
  */
 #include "math/special.h"
 

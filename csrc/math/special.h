@@ -1,6 +1,6 @@
-/* Functions of statistics and windows, and numbers of the gamma, Poisson and binomial distributions:
- * of one double each, compiled once for all machines (special.c), as nothing in them is a loop over
- * elements.
+/* Numbers of the gamma, Poisson and binomial distributions: of one double each, compiled once for all
+ * machines (special.c), as nothing in them is a loop over elements. And how functions of statistics are
+ * counted, which are computed by vectors (special_tpl.h).
  */
 #ifndef PYAD_SPECIAL_H
 #define PYAD_SPECIAL_H
