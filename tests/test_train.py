@@ -1034,6 +1034,13 @@ def test_a_list_of_numbers_is_one_input():
         ([9, 5, 4, 3], [9, 5, 4, 3], {}, "still learning: .* to 3 in epoch 4"),
         ([9, 5, 4, 4], [9, 5, 4, 4.1], {}, "neither overfitting nor underfitting"),
         ([9, 5, 6, 7], [9, 5, 6, 7], {}, "neither"),
+        (
+            [3, 3, 3],
+            [3, 3, 2.99],
+            {},
+            "not learning: loss was 3 in epoch 1 and is 3 now",
+        ),
+        ([3, 3, 4], [3, 3, 4], {}, "not learning: .* val_loss 3 and 4; "),
         ([9, 5, 4, 4], [9, 5, math.nan, 4], {}, "diverged"),
     ],
 )

@@ -44,6 +44,7 @@ class Loss:
 
         Raises:
             ValueError: the name is unknown, or the module leaves a number for each sample.
+            TypeError: it is the class of a module.
         """
         if isinstance(loss, str):
             if loss not in LOSSES:
@@ -51,6 +52,11 @@ class Loss:
                     f"loss: {loss!r} is unknown; choose one of {sorted(LOSSES)}"
                 )
             return LOSSES[loss]
+        if isinstance(loss, type) and issubclass(loss, nn.Module):
+            name = loss.__name__
+            raise TypeError(
+                f"Trainer: {name} is a class, not a loss; likely fix: {name}()"
+            )
         reduction = getattr(loss, "reduction", "mean")
         if reduction == "none":
             raise ValueError(

@@ -82,7 +82,8 @@ class History:
         Overfitting: the validation loss has risen for some epochs, while that of training
         still falls. Underfitting: the validation loss is below that of training. It goes by
         "train_loss", if `fit(evaluate_train=True)` measured it: "loss" is a mean over the
-        epoch, of augmented samples and with dropout, and so is above it.
+        epoch, of augmented samples and with dropout, and so is above it. Not learning:
+        neither loss is below that of the first epoch.
 
         Raises:
             ValueError: there are fewer than 3 epochs, or none has a validation loss.

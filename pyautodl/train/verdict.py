@@ -46,6 +46,13 @@ def verdict(epochs: list[dict[str, float]]) -> str:
             f"to {train[-1]:.4g}; more samples or augmentation, dropout, weight decay, a "
             "smaller model or EarlyStopping may help"
         )
+    if not any(_is_above(each[0], each[-1], _FALLING) for each in (train, held)):
+        return (
+            f"not learning: {name} was {train[0]:.4g} in epoch {numbers[0]} and is "
+            f"{train[-1]:.4g} now, val_loss {held[0]:.4g} and {held[-1]:.4g}; unless that is "
+            "as low as they get, another learning rate may help, and inspect.diagnose looks "
+            "for other causes"
+        )
     if _is_above(train[-1], held[-1], _BELOW):
         text = f"{name} is {train[-1]:.4g}, above val_loss with {held[-1]:.4g}"
         if name == "loss":
