@@ -82,6 +82,7 @@ def curves(history: History, path: Any = None) -> Any:
 
     Raises:
         ImportError: matplotlib is not installed.
+        TypeError: history is no `History`.
         ValueError: the history is empty.
 
     Example:
@@ -91,6 +92,12 @@ def curves(history: History, path: Any = None) -> Any:
         (None, None)
         >>> figure = ad.plot.curves(history)
     """
+    if not hasattr(history, "names"):
+        raise TypeError(
+            f"plot: expected a train.History, got {type(history).__name__}; likely fix: "
+            "what Trainer.fit returns, or in a loop of your own history = train.History() "
+            "and after each epoch history.append({'loss': ...})"
+        )
     names = [name for name in history.names() if _has_panel(name, history)]
     if not names:
         raise ValueError("plot: the history is empty")
@@ -275,7 +282,7 @@ def image_grid(
         raise ValueError("plot: there are no images to draw")
     figure = _figure(1.05 * columns + 0.9, 1.25 * len(images) + 0.4)
     panels = figure.subplots(len(images), columns, squeeze=False)
-    flat_titles = iter(titles)
+    flat_titles = iter(titles.tolist() if isinstance(titles, Tensor) else titles)
     for i, row in enumerate(images):
         for j in range(columns):
             panel = panels[i][j]

@@ -381,3 +381,18 @@ def test_a_summary_without_inputs_says_what_it_needs():
         TypeError, match=r"Linear takes input, got no inputs; likely fix"
     ):
         inspect.summary(nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("method", [inspect.saliency, inspect.integrated_gradients])
+def test_scores_are_named_where_the_model_gives_more(method):
+    message = (
+        f"{method.__name__}: expected a model that returns scores.*likely fix: lambda"
+    )
+    with pytest.raises(TypeError, match=message):
+        method(nn.LSTM(1, 3), ad.ones(2, 4, 1))
+
+
+@pytest.mark.parametrize("target", [-1, 3, [0, 3]])
+def test_a_class_without_a_score_is_refused(target):
+    with pytest.raises(IndexError, match="saliency: expected classes from 0 to 2, as"):
+        inspect.saliency(nn.Linear(2, 3), ad.ones(2, 2), target)

@@ -122,3 +122,13 @@ def test_what_is_no_row_of_images_is_refused(shape):
 def test_images_that_are_no_row_are_told_to_be_one():
     with pytest.raises(ShapeError, match=r"got \(4, 5\); likely fix: image_grid\(\[im"):
         plot.image_grid(ad.zeros(3, 4, 5))
+
+
+def test_what_is_no_history_is_refused():
+    with pytest.raises(TypeError, match=r"train\.History, got dict; likely fix:"):
+        plot.curves({"loss": [1.0, 0.5]})
+
+
+def test_titles_of_a_tensor_are_its_numbers():
+    figure = plot.image_grid([ad.ones(2, 4, 4)], titles=ad.tensor([6, 4]))
+    assert [panel.get_title() for panel in figure.axes] == ["6", "4"]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyautodl.autograd import enable_grad, grad
-from pyautodl.errors import DTypeError, ShapeError
+from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.creation import as_tensor, zeros_like
 from pyautodl.functional.eltwise import relu
 from pyautodl.functional.interpolate import interpolate
@@ -38,6 +38,8 @@ def saliency(model: Any, inputs: Tensor, target: Any = None) -> Tensor:
     Raises:
         DTypeError: the inputs are not floating.
         ShapeError: there is not one target for each sample.
+        IndexError: the model gives no score for a target.
+        TypeError: the model returns no tensor.
 
     Source: Simonyan et al., "Deep inside convolutional networks", 2013.
 
@@ -83,6 +85,8 @@ def integrated_gradients(
     Raises:
         DTypeError: the inputs are not floating.
         ShapeError: there is not one target for each sample.
+        IndexError: the model gives no score for a target.
+        TypeError: the model returns no tensor.
         ValueError: there are no steps.
 
     Source: Sundararajan et al., "Axiomatic attribution for deep networks", 2017.
@@ -129,6 +133,8 @@ def grad_cam(model: Any, layer: Any, inputs: Tensor, target: Any = None) -> Tens
     Raises:
         DTypeError: the inputs are not floating.
         ShapeError: the layer gives no images, or there is not one target for each sample.
+        IndexError: the model gives no score for a target.
+        TypeError: the model returns no tensor.
         ValueError: the model does not call the layer.
 
     Source: Selvaraju et al., "Grad-CAM", 2017.
@@ -206,6 +212,11 @@ def _leaf(inputs: Tensor) -> Tensor:
 
 def _classes(name: str, output: Tensor, target: Any) -> Tensor | None:
     """The class of each sample whose score counts; None: there is one score."""
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"{name}: expected a model that returns scores (n, classes), got {describe(output)}"
+            "; likely fix: lambda x: model(x)[0], or what else of it are the scores"
+        )
     n = len(output)
     if output.ndim < 2 or output.shape[1] == 1:
         return None
@@ -216,6 +227,12 @@ def _classes(name: str, output: Tensor, target: Any) -> Tensor | None:
             else (output.detach().argmax(1))
         )
     chosen = as_tensor(target).long()
+    classes = output.shape[1]
+    if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < classes:
+        raise IndexError(
+            f"{name}: expected classes from 0 to {classes - 1}, as the model gives scores "
+            f"{tuple(output.shape)}, got {chosen.tolist()}"
+        )
     if chosen.ndim == 0:
         return chosen.expand(n)
     if tuple(chosen.shape) != (n,):
