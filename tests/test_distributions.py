@@ -230,3 +230,10 @@ def test_probabilities_up_to_a_value() -> None:
         (HalfNormal(1.0), -1.0, 0.0),
     ):
         assert kind.cdf(ad.tensor(value)).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Normal, Laplace])
+def test_a_middle_that_is_nan_is_refused(kind):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: expected loc without nan"):
+        kind(ad.tensor([0.0, math.nan]), 1.0)
+    kind(ad.tensor([0.0, math.nan]), 1.0, validate_args=False)

@@ -23,7 +23,7 @@ class LocationScale(Distribution):
         validate_args: False to skip the check.
 
     Raises:
-        ValueError: a scale is not above 0.
+        ValueError: a scale is not above 0, or a loc is nan.
     """
 
     has_rsample = True
@@ -35,6 +35,7 @@ class LocationScale(Distribution):
         self.loc, self.scale = as_parameters(loc, scale)
         self._checks = validate_args is not False
         if self._checks:
+            check_all(self._name, "loc without nan", ~self.loc.isnan(), self.loc)
             check_all(self._name, "scale above 0", self.scale > 0, self.scale)
         super().__init__(self.loc.shape)
 

@@ -25,7 +25,7 @@ class Normal(LocationScale):
         validate_args: False to skip the check.
 
     Raises:
-        ValueError: a scale is not above 0.
+        ValueError: a scale is not above 0, or a loc is nan.
 
     Example:
         >>> import pyautodl as ad
