@@ -402,3 +402,27 @@ def test_gradients_added_up_within_a_step_are_meant(between):
         model = _steps(6, between, backward)
         found = ad.inspect.diagnose(model, "mean_squared_error", SCORES, ad.ones(5, 1))
         assert not any("zero_grad" in each for each in found.findings)
+
+
+def test_a_list_of_modules_is_told_to_be_starred():
+    with pytest.raises(
+        TypeError, match=r"list is not a Module.*likely fix: .*\*layers"
+    ):
+        nn.Sequential([nn.Linear(2, 3)])
+
+
+def test_a_class_in_the_place_of_a_loss():
+    with pytest.raises(TypeError, match=r"likely fix: CrossEntropyLoss\(\)"):
+        Trainer(nn.Linear(2, 3), nn.CrossEntropyLoss, "adam")
+
+
+def test_one_transform_in_the_place_of_a_list():
+    with pytest.raises(
+        TypeError, match=r"got RandomCrop; likely fix: Compose\(\[...\]\)"
+    ):
+        ad.data.Compose(ad.data.RandomCrop(4))
+
+
+def test_fewer_targets_than_inputs():
+    with pytest.raises(ShapeError, match=r"sizes differ.*likely fix: as many targets"):
+        ad.data.TensorDataset(ad.ones(4, 2), ad.ones(3))

@@ -89,7 +89,10 @@ class TensorDataset(Dataset):
         if not sizes or any(not size for size in sizes):
             raise ShapeError(f"TensorDataset: expected tensors with rows, got {sizes}")
         if len({size[0] for size in sizes}) > 1:
-            raise ShapeError(f"TensorDataset: first sizes differ: {sizes}")
+            raise ShapeError(
+                f"TensorDataset: first sizes differ: {sizes}; likely fix: as many targets "
+                "as inputs, both with one row for each sample"
+            )
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         return tuple(each[index] for each in self.tensors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from inspect import signature
 from numbers import Real
@@ -74,7 +74,7 @@ class Compose:
         transforms: the transforms, in their order.
 
     Raises:
-        TypeError: something in the list can't be called as they are.
+        TypeError: there is no list, or something in it can't be called as they are.
 
     Example:
         >>> import pyautodl as ad
@@ -87,6 +87,11 @@ class Compose:
     """
 
     def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
+        if not isinstance(transforms, Iterable):
+            raise TypeError(
+                f"Compose: expected a list of transforms, got {type(transforms).__name__}; "
+                "likely fix: Compose([...]) with it in brackets"
+            )
         self.transforms = list(transforms)
         for each in self.transforms:
             _check_callable(each)

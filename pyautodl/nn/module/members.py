@@ -28,6 +28,8 @@ def no_module(given: Any) -> TypeError:
     if isinstance(given, type) and issubclass(given, Members):
         name = given.__name__
         text = f"{name} is a class, not a module; likely fix: {name}()"
+    elif isinstance(given, (list, tuple)):
+        text += "; likely fix: its modules one by one, with a star before it: *layers"
     return TypeError(text)
 
 
