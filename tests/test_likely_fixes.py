@@ -426,3 +426,18 @@ def test_one_transform_in_the_place_of_a_list():
 def test_fewer_targets_than_inputs():
     with pytest.raises(ShapeError, match=r"sizes differ.*likely fix: as many targets"):
         ad.data.TensorDataset(ad.ones(4, 2), ad.ones(3))
+
+
+def test_rows_that_are_shortened_are_no_step():
+    table = nn.Embedding(8, 3, max_norm=0.1)
+    for i in range(8):
+        table(ad.tensor([i])).sum().backward()
+    optimizer = ad.optim.SGD(table.parameters(), lr=100.0)
+
+    def step():
+        optimizer.step()
+        table(ad.tensor([0])).sum().backward()
+
+    step()
+    with pytest.warns(UserWarning, match=r"likely fix: optimizer\.zero_grad\(\)"):
+        step()

@@ -186,3 +186,14 @@ def test_what_is_refused_changes_nothing(
     assert list(module.state_dict()) == ["weight", "bias"]
     assert not prune.is_pruned(module)
     assert module.weight.tolist() == layer(VALUES).weight.tolist()
+
+
+def test_a_lazy_layer_can_be_pruned_after_its_first_call() -> None:
+    module = nn.LazyLinear(3)
+    with pytest.raises(ShapeError, match="likely fix: call the model once first"):
+        prune.l1_unstructured(module, "weight", 0.5)
+    module(ad.ones(1, 4))
+    prune.l1_unstructured(module, "weight", np.int64(6))
+    assert int(module.weight_mask.sum()) == 6
+    prune.l1_unstructured(module, "weight", np.float32(0.5))
+    assert int(module.weight_mask.sum()) == 3

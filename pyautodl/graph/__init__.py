@@ -15,7 +15,7 @@ from pyautodl.graph.mode import MODE
 from pyautodl.graph.node import NODE_NUMBERS, Node, make_node
 from pyautodl.graph.record import makes, record, record_planned
 from pyautodl.graph.saved import Context, Edge, Saved, keep
-from pyautodl.graph.stale import stale_sums
+from pyautodl.graph.stale import no_step, stale_sums
 
 __all__ = [
     "MODE",
@@ -28,6 +28,7 @@ __all__ = [
     "keep",
     "make_node",
     "makes",
+    "no_step",
     "record",
     "record_planned",
     "run_backward",

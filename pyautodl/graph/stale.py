@@ -10,7 +10,7 @@ from typing import Any
 
 from pyautodl.errors import warn
 
-__all__ = ["note_sum", "stale_sums"]
+__all__ = ["no_step", "note_sum", "stale_sums"]
 
 # the name under which a gradient keeps: the leaf's version and its own after the last sum,
 # and how many sums reached over a change of the leaf
@@ -31,6 +31,13 @@ def note_sum(leaf: Any, grad: Any) -> None:
             "backward: the gradient is added to that of the steps before, though the "
             "parameters have changed since; likely fix: optimizer.zero_grad() in each step"
         )
+
+
+def no_step(leaf: Any, since: int) -> None:
+    """Note that what has changed a leaf, since a version of its memory, trains nothing."""
+    before, *rest = getattr(leaf._grad, _NOTE, (-1,))
+    if before == since:
+        setattr(leaf._grad, _NOTE, (leaf._array.storage.version, *rest))
 
 
 def stale_sums(leaf: Any) -> int:

@@ -100,21 +100,7 @@ def export(
     _require()
     if not isinstance(model, Module):
         raise TypeError(f"onnx.export: expected an nn.Module, got {describe(model)}")
-    for name, value, default in (
-        ("export_params", export_params, True),
-        ("keep_initializers_as_inputs", keep_initializers_as_inputs, False),
-        ("training", training, None),
-    ):
-        # the names of PyTorch's modes are numbers, evaluation being 0
-        if value != default and not (name == "training" and value == 0):
-            raise NotImplementedError(
-                f"onnx.export: {name}={value!r} is not supported; likely fix: {default}"
-            )
-    if opset_version not in (None, _OPSET):
-        raise ValueError(
-            f"onnx.export: opset_version {opset_version} is not written; likely fix: "
-            f"{_OPSET}"
-        )
+    _check_options(export_params, keep_initializers_as_inputs, training, opset_version)
     given = args if isinstance(args, tuple) else (args,)
     example = _Example(given, dict(kwargs or {}), input_names)
     axes = example.dynamic(dynamic_axes)
@@ -131,6 +117,23 @@ def export(
     elif f is not None:
         f.write(proto.SerializeToString())
     return proto
+
+
+def _check_options(params: Any, as_inputs: Any, training: Any, opset: Any) -> None:
+    for name, value, default in (
+        ("export_params", params, True),
+        ("keep_initializers_as_inputs", as_inputs, False),
+        ("training", training, None),
+    ):
+        # the names of PyTorch's modes are numbers, evaluation being 0
+        if value != default and not (name == "training" and value == 0):
+            raise NotImplementedError(
+                f"onnx.export: {name}={value!r} is not supported; likely fix: {default}"
+            )
+    if opset not in (None, _OPSET):
+        raise ValueError(
+            f"onnx.export: opset_version {opset} is not written; likely fix: {_OPSET}"
+        )
 
 
 def _require() -> Any:

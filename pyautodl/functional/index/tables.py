@@ -9,6 +9,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index, expanded
 from pyautodl.functional.views import flatten
+from pyautodl.graph import no_step
 from pyautodl.ops.index import EMBEDDING, INDEX_ADD, ONE_HOT, put_along
 from pyautodl.ops.integers import integer
 from pyautodl.ops.reduce import NORM
@@ -82,7 +83,9 @@ def shorten_rows(weight: Tensor, index: Tensor, max_norm: float, p: float) -> No
     # PyTorch's epsilon
     scale = call("div", max_norm, call("add", size, 1e-7))
     shorter = call("where", longer, call("mul", rows, scale), rows)
+    before = weight._array.storage.version
     put_along(weight._array, index._array, shorter._array, 0)
+    no_step(weight, before)
 
 
 @explained

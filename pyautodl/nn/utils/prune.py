@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, cast
 
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import ones_like
 from pyautodl.functional.random import rand, rand_like
 from pyautodl.nn.module import Module
-from pyautodl.nn.parameter import Parameter
+from pyautodl.nn.parameter import Parameter, UninitializedParameter
 from pyautodl.tensor import Tensor
 
 __all__ = [
@@ -43,11 +44,11 @@ Amount = int | float
 
 
 def _is_share(amount: Any) -> bool:
-    return isinstance(amount, float)
+    return not isinstance(amount, Integral)
 
 
 def _check_amount(name: str, amount: Any) -> None:
-    fine = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    fine = isinstance(amount, Real) and not isinstance(amount, bool)
     if not fine or amount < 0 or (_is_share(amount) and amount > 1):
         raise ValueError(
             f"{name}: amount must be a count from 0 on, or a share from 0.0 to 1.0, got "
@@ -142,6 +143,7 @@ class BasePruningMethod(ABC):
 
         Raises:
             AttributeError: the module has no such parameter.
+            ShapeError: it is a lazy layer's, before the first call.
         """
         method: Any = cls(*args, **kwargs)
         method._tensor_name = name
@@ -153,17 +155,7 @@ class BasePruningMethod(ABC):
             original = getattr(module, f"{name}_orig")
             mask = getattr(module, f"{name}_mask")
         else:
-            original = module._parameters.get(name)
-            if original is None:
-                names = [
-                    each
-                    for each, value in module._parameters.items()
-                    if value is not None
-                ]
-                raise AttributeError(
-                    f"{cls.__name__}: {type(module).__name__} has no parameter {name!r}; "
-                    f"it has {names}"
-                )
+            original = _own_parameter(cls.__name__, module, name)
             mask = ones_like(original.detach())
         scores = _scores(original, importance_scores)
         # before anything is changed, as it may refuse its arguments
@@ -192,6 +184,22 @@ class BasePruningMethod(ABC):
         delattr(module, f"{name}_mask")
         original.data = pruned.detach()
         module.register_parameter(name, original)
+
+
+def _own_parameter(method: str, module: Module, name: str) -> Parameter:
+    """A parameter that is there and has values."""
+    found = {key: each for key, each in module._parameters.items() if each is not None}
+    if name not in found:
+        raise AttributeError(
+            f"{method}: {type(module).__name__} has no parameter {name!r}; it has "
+            f"{list(found)}"
+        )
+    if isinstance(found[name], UninitializedParameter):
+        raise ShapeError(
+            f"{method}: {name!r} of {type(module).__name__} has no values before its first "
+            "call; likely fix: call the model once first"
+        )
+    return cast("Parameter", found[name])
 
 
 def _scores(t: Tensor, importance_scores: Tensor | None) -> Tensor:
