@@ -13,6 +13,15 @@
  * begins. */
 #define PYAD_LINE_BYTES 64
 
+/* Of a function with one copy for all who call it: small, where it is long, or out of the way. SHARED: not
+ * even one that is cut to a caller's constants. */
+#define PYAD_ONCE __attribute__((noinline, unused))
+#ifdef __clang__
+#define PYAD_SHARED PYAD_ONCE
+#else
+#define PYAD_SHARED __attribute__((noinline, noclone, unused))
+#endif
+
 /* What a thread did of one run: the largest number of items that were shared out, how many of them it
  * did, and how long it took, waiting for the others left out. */
 typedef struct {

@@ -194,7 +194,7 @@ GEMM_INLINE void K(depthwise_patch_of)(const K(depthwise_patch) *p, const int64_
 }
 
 #define DEPTHWISE_PATCH(lines, step)                                                             \
-    static __attribute__((noinline)) void PYAD_JOIN(                                             \
+    static PYAD_ONCE void PYAD_JOIN(                                                             \
         PYAD_JOIN(K(depthwise_patch), lines), step)(const K(depthwise_patch) *p) {               \
         K(depthwise_patch_of)(p, lines, step);                                                   \
     }

@@ -40,7 +40,7 @@ typedef struct {
     REAL *out;
 } K(few_job);
 
-static __attribute__((noinline)) K(few_job) K(few_job_of)(const conv_shape *s) {
+static PYAD_ONCE K(few_job) K(few_job_of)(const conv_shape *s) {
     im2col_view v = conv_view_forward(s);
     K(few_job) job = {.pixels = im2col_pixels(&v), .depth = conv_depth(&v),
                       .outputs = s->out_channels, .taps = conv_taps(s)};
@@ -87,7 +87,7 @@ static const REAL *K(few_source)(const im2col_view *v, const REAL *image, const 
 }
 
 /* Once, for the columns and for the sums. */
-static __attribute__((noinline)) void K(few_transpose)(vec *v) { K(v_transpose)(v, (int)VL); }
+static PYAD_ONCE void K(few_transpose)(vec *v) { K(v_transpose)(v, (int)VL); }
 
 /* Channels channel .. end-1 of one tap of VL pixels, to[c * step + pixel]. */
 static void K(few_turn)(const REAL *const *from, int64_t channel, int64_t end, REAL *to,
@@ -172,7 +172,7 @@ GEMM_INLINE void K(few_tile_of)(const int64_t nv, const K(few_rows) *w, int64_t 
 }
 
 #define FEW_TILE(name, nv)                                                                       \
-    static __attribute__((noinline)) void K(name)(                                               \
+    static PYAD_ONCE void K(name)(                                                               \
         const K(few_rows) *w, int64_t rows, int64_t depth, const REAL *columns, REAL *to,        \
         int64_t step, int add) {                                                                 \
         K(few_tile_of)(nv, w, rows, depth, columns, to, step, add);                              \

@@ -22,8 +22,6 @@
 #define FLAT_PITCH 528 /* elements from line to line: lines of the caches, an odd number of them */
 #define FLAT_SPREAD (1 << 14) /* elements of the spread weight, at most */
 #define FLAT_SLABS 16
-/* for all who call it: small rather than made for each */
-#define FLAT_ONCE __attribute__((noinline))
 
 /* How the output is cut up. */
 typedef struct {
@@ -52,7 +50,7 @@ typedef struct {
 } K(flat_scratch);
 
 /* Cuts the output of a view up; returns whether this way is open to it. */
-static FLAT_ONCE int K(flat_cut_of)(const conv_shape *s, const im2col_view *v, flat_cut *c) {
+static PYAD_ONCE int K(flat_cut_of)(const conv_shape *s, const im2col_view *v, flat_cut *c) {
     const im2col_axis *depth = &v->axis[0], *height = &v->axis[1], *width = &v->axis[2];
     const int64_t channels = s->channels;
     if (channels < 1 || channels >= VL) return 0;
@@ -75,7 +73,7 @@ static FLAT_ONCE int K(flat_cut_of)(const conv_shape *s, const im2col_view *v, f
 
 /* `rows` rows of `size` elements from row `row` and element `first` on of an image's lines of `width`,
  * zeros where there are none. */
-static FLAT_ONCE void K(flat_copy)(const REAL *image, int64_t lines, int64_t width, int64_t row, int64_t rows,
+static PYAD_ONCE void K(flat_copy)(const REAL *image, int64_t lines, int64_t width, int64_t row, int64_t rows,
                          int64_t first, int64_t size, REAL *to) {
     for (int64_t i = row; i < row + rows; i++, to += FLAT_PITCH) {
         K(planar_copy)(i >= 0 && i < lines ? image + i * width : NULL, width, first, size, to);
@@ -132,7 +130,7 @@ typedef struct {
 } K(flat_job);
 
 /* Store n sums at `out`; a bias alone is what they began with. */
-static FLAT_ONCE void K(flat_put)(const K(epilogue) *end, vec sum, vec scale, vec bias, REAL *out,
+static PYAD_ONCE void K(flat_put)(const K(epilogue) *end, vec sum, vec scale, vec bias, REAL *out,
                                   int64_t n) {
     if (end->scale != NULL) sum = v_fma(sum, scale, bias);
     if (end->residual != NULL) sum += v_load_live(end->residual + (out - end->out), n);
@@ -194,7 +192,7 @@ static void K(flat_fill)(const K(flat_job) *job, const REAL *lines, const flat_b
 }
 
 /* This thread's blocks; `shared` has room for the spread weight. */
-static FLAT_ONCE void K(flat_apply)(const conv_shape *s, const im2col_view *v, const flat_cut *c,
+static PYAD_ONCE void K(flat_apply)(const conv_shape *s, const im2col_view *v, const flat_cut *c,
                           const REAL *source, const REAL *weight, const K(epilogue) *end, REAL *out,
                           const team *t) {
     K(flat_scratch) *scratch = t->scratch;
@@ -284,7 +282,7 @@ static inline int64_t K(flat_slabs)(const im2col_view *v, const flat_cut *c) {
 static inline int64_t K(flat_slab_size)(const flat_cut *c) { return (c->taps + 1) * c->channels; }
 
 /* dw[c, tap] and db[c]. */
-static FLAT_ONCE void K(flat_weight)(const im2col_view *v, const flat_cut *c, const REAL *x, const REAL *dy,
+static PYAD_ONCE void K(flat_weight)(const im2col_view *v, const flat_cut *c, const REAL *x, const REAL *dy,
                            REAL *dw, REAL *db, const team *t) {
     const int64_t slabs = K(flat_slabs)(v, c), blocks = v->images * c->blocks;
     const int64_t size = K(flat_slab_size)(c), lines = v->axis[1].count;

@@ -133,11 +133,11 @@ GEMM_INLINE void K(grouped_multiply)(const K(grouped_block) *b, const REAL *dy, 
 
 /* The functions for one width: a line of the source, and with dy (the gradient) or without. */
 #define GROUPED_LINE(width)                                                                       \
-    static __attribute__((noinline)) void PYAD_JOIN(K(grouped_see), width)(                       \
+    static PYAD_ONCE void PYAD_JOIN(K(grouped_see), width)(                                       \
         const K(grouped_block) *b, const REAL *line) {                                            \
         K(grouped_see)(b, line, width);                                                           \
     }                                                                                             \
-    static __attribute__((noinline)) void PYAD_JOIN(K(grouped_line), width)(                      \
+    static PYAD_ONCE void PYAD_JOIN(K(grouped_line), width)(                                      \
         const K(grouped_block) *b, const REAL *line, const REAL *w) {                             \
         PYAD_JOIN(K(grouped_see), width)(b, line);                                                \
         if (b->axis->step == 1) {                                                                 \
@@ -146,7 +146,7 @@ GEMM_INLINE void K(grouped_multiply)(const K(grouped_block) *b, const REAL *dy, 
             K(grouped_add)(b, w, width, b->axis->step);                                           \
         }                                                                                         \
     }                                                                                             \
-    static __attribute__((noinline)) void PYAD_JOIN(K(grouped_products), width)(                  \
+    static PYAD_ONCE void PYAD_JOIN(K(grouped_products), width)(                                  \
         const K(grouped_block) *b, const REAL *line, const REAL *dy, REAL *sums) {                \
         const int64_t most = width > 4 ? 1 : 3;                                                   \
         int64_t tap = 0;                                                                          \

@@ -108,7 +108,7 @@ static int64_t K(narrow_cut_rows)(const conv_shape *s, narrow_cut *c, int64_t ro
 
 /* Cuts up what is written; returns whether this way is open and better than one with channels as
  * lanes. */
-static __attribute__((noinline)) int K(narrow_cut_of)(const conv_shape *s, int backward,
+static PYAD_ONCE int K(narrow_cut_of)(const conv_shape *s, int backward,
                                                       narrow_cut *c) {
     c->backward = backward;
     c->channels = backward ? s->channels : s->out_channels;
@@ -202,7 +202,7 @@ typedef struct {
 
 /* Where row `row` of what a block sees begins in each strip, in column 0 of the source; returns
  * whether it lies in the source for any of them. */
-static __attribute__((noinline)) int K(narrow_rows)(const K(narrow_job) *job, const narrow_block *at, int64_t tap_d,
+static PYAD_ONCE int K(narrow_rows)(const K(narrow_job) *job, const narrow_block *at, int64_t tap_d,
                           int64_t row, const REAL **from) {
     const narrow_cut *c = job->cut;
     const im2col_axis *d = &c->depth.phase[at->depth];
@@ -225,7 +225,7 @@ static __attribute__((noinline)) int K(narrow_rows)(const K(narrow_job) *job, co
 }
 
 /* `count` <= NARROW_DEPTH channels of `columns` pixels of all strips, `pixel` apart. */
-static __attribute__((noinline)) void K(narrow_turn)(const REAL *const *from, int64_t offset, int64_t pixel,
+static PYAD_ONCE void K(narrow_turn)(const REAL *const *from, int64_t offset, int64_t pixel,
                            int64_t columns, int64_t count, REAL *turned) {
     static const REAL zeros[NARROW_DEPTH] = {0};
     const REAL *at[VL];
@@ -335,7 +335,7 @@ GEMM_INLINE void K(narrow_row_of)(const K(narrow_row) *p, int64_t columns,
     for (; at < columns; at++) K(narrow_tile)(p, at, channels, 1);
 }
 
-static __attribute__((noinline)) void K(narrow_add)(const K(narrow_row) *p, int64_t columns, int64_t channels) {
+static PYAD_ONCE void K(narrow_add)(const K(narrow_row) *p, int64_t columns, int64_t channels) {
     switch (channels) {
     case 1: K(narrow_row_of)(p, columns, 1); break;
     case 2: K(narrow_row_of)(p, columns, 2); break;
@@ -371,7 +371,7 @@ static void K(narrow_products)(const narrow_cut *c, const REAL *weight, int64_t 
 
 /* `pixels` finished sums side by side become what is stored: channels that are fewer than VL, as
  * narrow_cut_of finds no more of them worth it. */
-static __attribute__((noinline)) void K(narrow_finish)(const K(epilogue) *e, int64_t channels,
+static PYAD_ONCE void K(narrow_finish)(const K(epilogue) *e, int64_t channels,
                                                        int64_t pixels, REAL *out) {
     for (int64_t i = 0; i < pixels; i++, out += channels) {
         vec sum = v_load_live(out, channels);
@@ -380,7 +380,7 @@ static __attribute__((noinline)) void K(narrow_finish)(const K(epilogue) *e, int
 }
 
 /* The sums of row `row` of one phase of the height into their place. */
-static __attribute__((noinline)) void K(narrow_lay_row)(const K(narrow_job) *job, const narrow_block *at, int64_t phase,
+static PYAD_ONCE void K(narrow_lay_row)(const K(narrow_job) *job, const narrow_block *at, int64_t phase,
                               int64_t row, const REAL *sums) {
     const narrow_cut *c = job->cut;
     const im2col_axis *d = c->depth.phase, *h = c->height.phase, *w = c->width.phase;

@@ -88,19 +88,19 @@ GEMM_INLINE void K(conv_tile_of)(const K(conv_product) *p, const int64_t rows, c
 
 /* tile: the rows of a are those of out, CONV_STEP apart; sum: its columns are. */
 #define CONV_TILE(none, rows)                                                                    \
-    static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_x1), rows)(                      \
+    static PYAD_ONCE void PYAD_JOIN(K(conv_tile_x1), rows)(                                      \
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, 1, CONV_STEP, 1, VL, 1);                                        \
     }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(conv_tile_xv), rows)(                      \
+    static PYAD_ONCE void PYAD_JOIN(K(conv_tile_xv), rows)(                                      \
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, GEMM_NV, CONV_STEP, 1, GEMM_NR, 1);                              \
     }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_x1), rows)(                       \
+    static PYAD_ONCE void PYAD_JOIN(K(conv_sum_x1), rows)(                                       \
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, 1, 1, CONV_STEP, p->b_depth, 0);                                \
     }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(conv_sum_xv), rows)(                       \
+    static PYAD_ONCE void PYAD_JOIN(K(conv_sum_xv), rows)(                                       \
         const K(conv_product) *p) {                                                              \
         K(conv_tile_of)(p, rows, GEMM_NV, 1, CONV_STEP, p->b_depth, 0);                          \
     }

@@ -96,7 +96,7 @@ GEMM_INLINE void K(unpacked_tiles_of)(const K(unpacked_panel) *p, const int64_t 
 }
 
 #define UNPACKED_TILE(name, rows, nv, has_offsets)                                               \
-    static __attribute__((noinline)) void PYAD_JOIN(K(name), rows)(const K(unpacked_panel) *p) { \
+    static PYAD_ONCE void PYAD_JOIN(K(name), rows)(const K(unpacked_panel) *p) {                 \
         K(unpacked_tiles_of)(p, rows, nv, has_offsets);                                          \
     }
 #define UNPACKED_TILES(none, rows)                                                               \

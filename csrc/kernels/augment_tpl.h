@@ -80,12 +80,10 @@ PYAD_RECORD(augment_normal, augment_normal_args, 6 * pyad_numel(&a->out), 0, 0)
 /* pixels whose sources are found together, in loops that the compiler vectorises */
 #define PIECE 64
 #define CORNERS 4
-/* vectorised loops are long: once each */
-#define OUTLINE __attribute__((noinline)) void
 
 /* Bring rows or columns outside into the image, which goes on turned over and over; a reflection does
  * not repeat the edge. */
-static OUTLINE K(fold)(double *at, int64_t pixels, int64_t size, int64_t outside) {
+static PYAD_ONCE void K(fold)(double *at, int64_t pixels, int64_t size, int64_t outside) {
     const int64_t again = outside == PYAD_OUTSIDE_REFLECT;
     const int64_t period = pyad_max(2 * (size - again), 1);
     for (int64_t k = 0; k < pixels; k++) {
@@ -102,7 +100,7 @@ static OUTLINE K(fold)(double *at, int64_t pixels, int64_t size, int64_t outside
 
 /* Where pixels are, counted from the first of their plane, which stands for those outside, too; and
  * which are inside. Overwrites row and column. */
-static OUTLINE K(places)(const augment_move_args *a, double *row, double *column, int64_t pixels,
+static PYAD_ONCE void K(places)(const augment_move_args *a, double *row, double *column, int64_t pixels,
                          int64_t *place, int64_t *inside) {
     const double h = (double)a->x.shape[2], w = (double)a->x.shape[3];
     const double down = (double)a->x.stride[2], right = (double)a->x.stride[3];
@@ -118,13 +116,13 @@ static OUTLINE K(places)(const augment_move_args *a, double *row, double *column
 }
 
 /* The rows, or columns, that pixels of row i read from column j on, by three numbers of their map. */
-static OUTLINE K(positions)(const double *map, int64_t i, int64_t j, int64_t pixels,
+static PYAD_ONCE void K(positions)(const double *map, int64_t i, int64_t j, int64_t pixels,
                             double *at) {
     const double slope = map[1], row = map[0] * (double)i, shift = map[2], first = (double)j;
     for (int k = 0; k < (int)pixels; k++) at[k] = row + slope * (first + (double)k) + shift;
 }
 
-static OUTLINE K(put)(const ELEM *from, int64_t pixels, ELEM *to, int64_t step) {
+static PYAD_ONCE void K(put)(const ELEM *from, int64_t pixels, ELEM *to, int64_t step) {
     if (step == 1) {
         memcpy(to, from, (size_t)pixels * sizeof *to);
         return;
@@ -286,7 +284,7 @@ static int K(whole_move)(const augment_move_args *a, const double *map, int64_t 
 
 /* n elements of `from`, or with from_step 0 its one again and again. Only runs of elements that lie side
  * by side on both sides are many: the loop is kept small. */
-static __attribute__((cold, noinline)) void K(copy_run)(const ELEM *from, int64_t from_step, int64_t n,
+static PYAD_ONCE __attribute__((cold)) void K(copy_run)(const ELEM *from, int64_t from_step, int64_t n,
                                                         ELEM *to, int64_t step) {
     if (from_step == 1 && step == 1) {
         memcpy(to, from, (size_t)n * sizeof *to);
@@ -352,7 +350,6 @@ PYAD_RECORD(augment_move, augment_move_args,
 
 #undef PIECE
 #undef CORNERS
-#undef OUTLINE
 #undef MIXED
 
 #undef ELEM

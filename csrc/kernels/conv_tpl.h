@@ -65,7 +65,7 @@ PYAD_RECORD(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(
 /* ---- conv_fwd, conv_bwd_x ---- */
 
 /* Whether one of the kernels goes along lines (flat_tpl.h). */
-static FLAT_ONCE int K(conv_is_flat)(const pyad_array *image, const pyad_array *weight,
+static PYAD_ONCE int K(conv_is_flat)(const pyad_array *image, const pyad_array *weight,
                                      const pyad_array *out, const int64_t *ints, int backward,
                                      flat_cut *cut) {
     const conv_shape s = conv_shape_of(image, weight, out, ints);

@@ -133,7 +133,7 @@ static inline int64_t K(tiled_axis)(const walk *w) {
     return -1;
 }
 
-static __attribute__((noinline)) void K(copy_array)(const pyad_array *out, const pyad_array *in,
+static PYAD_ONCE void K(copy_array)(const pyad_array *out, const pyad_array *in,
                                                      const team *t) {
     if (pyad_numel(out) == 0) return;
     walk w;

@@ -180,7 +180,7 @@ static void K(lerp_single)(const K(lerp_rows) *r, int64_t rows, const lerp_sourc
 }
 
 /* The source of one output, not inlined: vectors of them would be much code for little. */
-static __attribute__((noinline)) void K(lerp_find)(const lerp_axis *a, int64_t o, lerp_source *s) {
+static PYAD_ONCE void K(lerp_find)(const lerp_axis *a, int64_t o, lerp_source *s) {
     *s = K(lerp_at)(a, o);
 }
 

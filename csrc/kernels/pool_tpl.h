@@ -317,7 +317,7 @@ static int64_t K(pool_inside)(const pool_job *j, int64_t first, int64_t last, in
 }
 
 /* Outputs o[2] .. end-1 of row (n, o[0], o[1]), whose windows lie inside it. */
-static MOVES_SHARED void K(pool_line)(int64_t what, const pool_job *j, const mask *beside,
+static PYAD_SHARED void K(pool_line)(int64_t what, const pool_job *j, const mask *beside,
                                       const REAL *x, REAL *y, int64_t n, const int64_t *o,
                                       int64_t end, int64_t out) {
     const window_axis *a = j->g.axis;
@@ -427,7 +427,7 @@ POOL_INLINE void K(pool_average_spread)(const pool_job *j, const REAL *gy, REAL 
 }
 
 /* The cells of an average lie one behind the other: a channel's share comes again every c elements. */
-static MOVES_SHARED void K(pool_average_spread_few)(const REAL *gy, REAL *gx, REAL share, int64_t nw,
+static PYAD_SHARED void K(pool_average_spread_few)(const REAL *gy, REAL *gx, REAL share, int64_t nw,
                                                     int64_t c) {
     REAL parts[2 * VL];
     const int64_t all = nw * c;
@@ -453,7 +453,7 @@ static int K(pool_adds_rows)(const pool_job *j) {
 
 /* An output row's part of gx's row: what each pixel gives lies aside a stride apart, zeros between,
  * and is added once for each cell of the width. */
-static MOVES_SHARED void K(pool_add_row)(const pool_job *j, const REAL *gy, REAL *gx, int64_t *o,
+static PYAD_SHARED void K(pool_add_row)(const pool_job *j, const REAL *gy, REAL *gx, int64_t *o,
                                          REAL *spread) {
     const window_axis *a = &j->g.axis[2];
     const int64_t c = j->g.c, all = ((a->out - 1) * a->stride + 1) * c;
@@ -524,7 +524,7 @@ static inline int K(pool_scatters)(const pool_job *j) {
 
 /* Each winner's gradient is added to input rows [begin, end), if it lies there; output by output, so that
  * sums have the order that they have by rows. */
-static MOVES_SHARED void K(pool_scatter)(const pool_job *j, const REAL *gy, REAL *gx, int64_t begin,
+static PYAD_SHARED void K(pool_scatter)(const pool_job *j, const REAL *gy, REAL *gx, int64_t begin,
                                          int64_t end) {
     const window_axis *a = j->g.axis;
     const int64_t low = begin * j->step[1], size = (end - begin) * j->step[1], c = j->g.c;

@@ -234,7 +234,7 @@ typedef struct {
 } K(strip_stats);
 
 /* Exponentials stay in the tiles if these are to be turned back. */
-TILE_CALL K(strip_sums)(int kind, REAL *tiles, int64_t n, int64_t rows, int keep,
+static PYAD_ONCE void K(strip_sums)(int kind, REAL *tiles, int64_t n, int64_t rows, int keep,
                         const REAL *ahead, const REAL *result, K(strip_stats) *s) {
     for (int64_t r = 0; r < rows; r += VL, tiles += VL * n, ahead += VL * n, result += VL * n) {
         vec largest = K(columns_max)(tiles, n, VL, VL, 1), sum;
@@ -252,14 +252,14 @@ TILE_CALL K(strip_sums)(int kind, REAL *tiles, int64_t n, int64_t rows, int keep
     }
 }
 
-TILE_CALL K(strip_scale)(REAL *tiles, int64_t n, int64_t rows, const K(strip_stats) *s) {
+static PYAD_ONCE void K(strip_scale)(REAL *tiles, int64_t n, int64_t rows, const K(strip_stats) *s) {
     for (int64_t r = 0; r < rows; r += VL, tiles += VL * n) {
         const vec scale = s->last[r / VL];
         for (int64_t i = 0; i < VL * n; i += VL) v_store(tiles + i, v_load(tiles + i) * scale);
     }
 }
 
-TILE_CALL K(flat_results)(int kind, const REAL *x, REAL *y, int64_t n, int64_t rows,
+static PYAD_ONCE void K(flat_results)(int kind, const REAL *x, REAL *y, int64_t n, int64_t rows,
                           const mask *row_of, const K(strip_stats) *s) {
     for (int64_t r = 0; r < rows; r += VL) {
         const vec largest = s->largest[r / VL], last = s->last[r / VL];
@@ -295,7 +295,7 @@ V_INLINE void K(strip_fwd)(int kind, const REAL *x, REAL *y, int64_t n, int64_t 
     }
 }
 
-TILE_CALL K(flat_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n, int64_t rows,
+static PYAD_ONCE void K(flat_slopes)(int kind, const REAL *g, const REAL *y, REAL *dx, int64_t n, int64_t rows,
                          const mask *row_of, const REAL *tiles) {
     for (int64_t r = 0; r < rows; r += VL, tiles += VL * n) {
         vec sum = {0};

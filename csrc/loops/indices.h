@@ -4,9 +4,6 @@
 
 #include "loops/walk.h"
 
-/* one copy for all element types */
-#define INDICES_ONCE __attribute__((noinline, unused))
-
 /* The offset of flat position `at` (C order) in an array. */
 static inline int64_t array_offset(const pyad_array *a, int64_t at) {
     int64_t offset = 0;
@@ -18,12 +15,12 @@ static inline int64_t array_offset(const pyad_array *a, int64_t at) {
 }
 
 /* The same where elements go one by one anyway. */
-static INDICES_ONCE int64_t array_place(const pyad_array *a, int64_t at) {
+static PYAD_ONCE int64_t array_place(const pyad_array *a, int64_t at) {
     return array_offset(a, at);
 }
 
 /* Whether the elements lie one behind the other in C order. */
-static INDICES_ONCE int array_in_order(const pyad_array *a) {
+static PYAD_ONCE int array_in_order(const pyad_array *a) {
     int64_t step = 1;
     for (int64_t i = a->ndim - 1; i >= 0; i--) {
         if (a->shape[i] != 1 && a->stride[i] != step) return 0;
@@ -33,12 +30,12 @@ static INDICES_ONCE int array_in_order(const pyad_array *a) {
 }
 
 /* From one element to the next in C order, 0 where there is no such number. */
-static INDICES_ONCE int64_t array_step(const pyad_array *a) {
+static PYAD_ONCE int64_t array_step(const pyad_array *a) {
     return a->ndim == 1 ? a->stride[0] : array_in_order(a);
 }
 
 /* Whether all indices are in [low, limit), each thread checking its part; 0 or a status. */
-static INDICES_ONCE int indices_check(const pyad_array *index, int64_t low, int64_t limit,
+static PYAD_ONCE int indices_check(const pyad_array *index, int64_t low, int64_t limit,
                                       const team *t) {
     const int64_t *p = index->data, step = array_step(index);
     int64_t begin, end;
@@ -68,7 +65,7 @@ typedef struct {
     int64_t begin, before, left;
 } mask_part;
 
-static INDICES_ONCE mask_part mask_part_of(const pyad_array *chosen, const team *t) {
+static PYAD_ONCE mask_part mask_part_of(const pyad_array *chosen, const team *t) {
     const uint8_t *set = chosen->data;
     int64_t begin, end;
     team_range(t, pyad_numel(chosen), 64, &begin, &end);

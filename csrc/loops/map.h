@@ -171,7 +171,7 @@ static inline void map_lay_lines(map_plan *plan) {
     }
 }
 
-static MOVES_SHARED void map_make_plan(map_plan *plan, const pyad_array *arrays, int64_t count) {
+static PYAD_SHARED void map_make_plan(map_plan *plan, const pyad_array *arrays, int64_t count) {
     map_axis axes[PYAD_MAX_DIMS];
     int64_t ndim = map_axes(arrays, count, axes), kept = 0;
     for (int64_t d = 1; d < ndim; d++) {

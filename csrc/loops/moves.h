@@ -14,13 +14,6 @@
 #include "simd.h"
 #include "loops/walk.h"
 
-/* one copy of a function for all its callers */
-#ifdef __clang__
-#define MOVES_SHARED __attribute__((noinline))
-#else
-#define MOVES_SHARED __attribute__((noinline, noclone))
-#endif
-
 typedef struct {
     char bytes[16];
 } moves_16;
@@ -100,7 +93,7 @@ static inline void moves_spread(char *to, int64_t to_step, const char *from, int
 }
 #undef MOVES_SPREAD
 
-static MOVES_SHARED void moves_runs(char *to, int64_t to_step, const char *from, int64_t from_step,
+static PYAD_SHARED void moves_runs(char *to, int64_t to_step, const char *from, int64_t from_step,
                                     int64_t count, int64_t run) {
     if (from_step == 0 && to_step == run) {
         moves_repeat(to, from, count, run);
@@ -125,7 +118,7 @@ static MOVES_SHARED void moves_runs(char *to, int64_t to_step, const char *from,
 #undef MOVES_RUNS
 
 /* A block of elements of `item` bytes. */
-static MOVES_SHARED void moves_block(char *to, const int64_t *to_step, const char *from,
+static PYAD_SHARED void moves_block(char *to, const int64_t *to_step, const char *from,
                                      const int64_t *from_step, const int64_t *size, int64_t ndim,
                                      int64_t item) {
     const int64_t last = ndim - 1, whole = item * size[last];

@@ -198,7 +198,7 @@ V_INLINE void K(row_sums)(const K(classes) *e, int mixed, const REAL *x, const R
 }
 
 /* of tiles */
-TILE_CALL K(strip_sums)(const K(classes) *e, int mixed, const REAL *tx, const REAL *tp,
+static PYAD_ONCE void K(strip_sums)(const K(classes) *e, int mixed, const REAL *tx, const REAL *tp,
                         int64_t rows, const REAL *ahead, K(unit_sums) *s) {
     const int64_t size = VL * e->v.n;
     for (int64_t r = 0; r < rows; r += VL, tx += size, ahead += size, s++) {

@@ -56,7 +56,7 @@ V_INLINE void K(row_slopes)(const K(classes) *e, int mixed, const REAL *x, const
     }
 }
 
-TILE_CALL K(tile_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
+static PYAD_ONCE void K(tile_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
                          int64_t rows, const K(unit_slopes) *s) {
     REAL tx[STRIP_SIZE], tp[STRIP_SIZE];
     K(transpose_in)(x, tx, e->v.n, rows, rows * e->v.n);
@@ -66,7 +66,7 @@ TILE_CALL K(tile_slopes)(const K(classes) *e, int mixed, const REAL *x, const RE
 }
 
 /* Short rows as they lie, as one long row. */
-TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const mask *row_of,
+static PYAD_ONCE void K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const mask *row_of,
                          const K(unit_slopes) *s) {
     const vec largest = v_load(s->largest), scale = v_load(s->scale);
     const mask live = s->label >= 0;
@@ -87,7 +87,7 @@ TILE_CALL K(flat_slopes)(const REAL *x, REAL *dx, int64_t n, int64_t rows, const
 }
 
 /* Rows of one vector. */
-TILE_CALL K(vectors_slopes)(const REAL *x, REAL *dx, int64_t rows, const K(unit_slopes) *s) {
+static PYAD_ONCE void K(vectors_slopes)(const REAL *x, REAL *dx, int64_t rows, const K(unit_slopes) *s) {
     for (int64_t i = 0; i < rows; i++, x += VL, dx += VL) {
         K(fetch_line)(x + UNITS_AHEAD * VL * VL);
         K(claim_ahead)(dx + VL * VL);
@@ -101,7 +101,7 @@ TILE_CALL K(vectors_slopes)(const REAL *x, REAL *dx, int64_t rows, const K(unit_
     }
 }
 
-TILE_CALL K(rows_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
+static PYAD_ONCE void K(rows_slopes)(const K(classes) *e, int mixed, const REAL *x, const REAL *probs, REAL *dx,
                          int64_t rows, const K(unit_slopes) *s) {
     const int64_t n = e->v.n;
     for (int64_t i = 0; i < rows; i++, x += n, dx += n) {

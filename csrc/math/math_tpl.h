@@ -30,7 +30,7 @@ typedef BITS bits_vec __attribute__((vector_size(VECTOR_BYTES)));
 
 #define V_INLINE static inline __attribute__((always_inline))
 /* what is seldom called: out of the way of the rest, whose registers it would take */
-#define V_SELDOM static __attribute__((noinline, cold, unused))
+#define V_SELDOM static PYAD_ONCE __attribute__((cold))
 
 #define v_copysign K(v_copysign)
 #define v_round K(v_round)

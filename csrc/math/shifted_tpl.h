@@ -3,8 +3,6 @@
  */
 #ifdef REAL
 
-/* large enough for a call */
-#define TILE_CALL static __attribute__((noinline, unused)) void
 /* rows up to this long may be transposed into tiles */
 #define TILE_CLASSES 32
 /* rows of columns whose exponentials are taken in together */
@@ -202,7 +200,7 @@ V_INLINE void K(part_in)(const REAL *x, REAL *tile, int64_t n, int64_t rows) {
 }
 
 /* rows of n elements to tiles, one behind the other; `readable` elements are at x */
-TILE_CALL K(transpose_in)(const REAL *x, REAL *tiles, int64_t n, int64_t rows, int64_t readable) {
+static PYAD_ONCE void K(transpose_in)(const REAL *x, REAL *tiles, int64_t n, int64_t rows, int64_t readable) {
     for (int64_t r = 0; r < rows; r += VL) {
         if (rows - r >= VL && (r + VL) * n + VL <= readable) {
             K(whole_in)(x + r * n, tiles + r * n, n);
@@ -232,7 +230,7 @@ V_INLINE void K(tile_out)(const REAL *tile, REAL *y, int64_t n, int64_t rows) {
     }
 }
 
-TILE_CALL K(transpose_out)(const REAL *tiles, REAL *y, int64_t n, int64_t rows) {
+static PYAD_ONCE void K(transpose_out)(const REAL *tiles, REAL *y, int64_t n, int64_t rows) {
     for (int64_t r = 0; r < rows; r += VL) {
         if (n == 2 && rows - r >= VL) {
             K(join_pairs)(tiles + r * n, y + r * n);
@@ -301,7 +299,7 @@ V_INLINE vec K(rows_meet)(const REAL *x, const int add) {
  * `step` behind those of the one before; where a row is -inf and `masked`, below 0. One thing of all
  * units after the other: within a unit each waits for the last. Meanwhile asks for as much at `ahead`
  * and, if not NULL, `result`. e may be x. */
-TILE_CALL K(vector_rows)(const REAL *x, REAL *e, int64_t units, const int masked, const REAL *ahead,
+static PYAD_ONCE void K(vector_rows)(const REAL *x, REAL *e, int64_t units, const int masked, const REAL *ahead,
                          const REAL *result, REAL *largest, REAL *sum, int64_t step) {
     for (int64_t u = 0; u < units; u++) {
         vec top = K(rows_meet)(x + u * VL * VL, 0);

@@ -10,22 +10,21 @@
 #include <math.h>
 #include <string.h>
 
+#include "core.h"
 #include "math/quantile.h"
 
 #define LOG_2 0.69314718055994530942
 #define HALF_LOG_2_PI 0.91893853320467274178
-/* each once: speed is in the series, not in the calls */
-#define OUTLINED static __attribute__((noinline))
 #define LENGTH(c) ((int)(sizeof(c) / sizeof *(c)))
 
-OUTLINED double poly(double x, const double *c, int n) {
+static PYAD_ONCE double poly(double x, const double *c, int n) {
     double y = c[n - 1];
     for (int i = n - 2; i >= 0; i--) y = y * x + c[i];
     return y;
 }
 
 /* log x, also of subnormal numbers, 0 and infinity */
-OUTLINED double logarithm(double x) {
+static PYAD_ONCE double logarithm(double x) {
     if (!(x > 0)) return x == 0 ? -INFINITY : NAN;
     if (x == INFINITY) return x;
     return x < 0x1p-1022 ? quantile_log(x * 0x1p54) - 54 * LOG_2 : quantile_log(x);
@@ -37,7 +36,7 @@ static double logarithm_1p(double x) {
     return all <= 0 || all == INFINITY ? logarithm(all) : logarithm(all) - ((all - 1) - x) / all;
 }
 
-OUTLINED double exponential(double x) {
+static PYAD_ONCE double exponential(double x) {
     if (x != x) return x;
     if (x > 709.79) return INFINITY;
     if (x < -745.2) return 0;
@@ -63,7 +62,7 @@ double pyad_log(double x) { return logarithm(x); }
 /* ---- the gamma function's logarithm and its derivatives ---- */
 
 /* log Gamma(2 + t), -1 <= t <= 1; exact zeros at both of the function's */
-OUTLINED double lgamma_near(double t) {
+static PYAD_ONCE double lgamma_near(double t) {
     static const double c[] = { /* lgamma(2 + t) / (t (t + 1)) */
         0.4227843350984671396, -0.1003173016743539212, 0.0329650006211557423,
         -0.01238419219337123739, 0.004998641164703527387, -0.002108130833958804779,
@@ -83,7 +82,7 @@ static double lgamma_1p(double x) {
     return x < 0.5 ? lgamma_near(x) - logarithm_1p(x) : lgamma_near(x - 1);
 }
 
-OUTLINED double lgamma_positive(double x) {
+static PYAD_ONCE double lgamma_positive(double x) {
     static const double c[] = { /* Stirling's series */
         0.08333333333333333333, -0.002777777777777777778, 0.0007936507936507936508,
         -0.0005952380952380952381, 0.0008417508417508417508, -0.001917526917526917527,
@@ -100,7 +99,7 @@ OUTLINED double lgamma_positive(double x) {
     return logarithm(product) + lgamma_near(x - 2);
 }
 
-OUTLINED double digamma_positive(double x) {
+static PYAD_ONCE double digamma_positive(double x) {
     static const double c[] = {0.08333333333333333333, -0.008333333333333333333,
                                0.003968253968253968254, -0.004166666666666666667,
                                0.007575757575757575758, -0.0210927960927960928,
@@ -113,7 +112,7 @@ OUTLINED double digamma_positive(double x) {
 
 /* ---- the normal distribution ---- */
 
-OUTLINED double normal_quantile(double p) { return quantile_normal(p); }
+static PYAD_ONCE double normal_quantile(double p) { return quantile_normal(p); }
 
 /* ---- the derivative of gamma draws ---- */
 

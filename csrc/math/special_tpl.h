@@ -9,7 +9,7 @@
 #if DTYPE == PYAD_FLOAT64
 
 /* speed is in the series, not in the calls */
-#define SPECIAL static __attribute__((noinline)) vec_t_f64
+#define SPECIAL static PYAD_ONCE vec_t_f64
 #define ALL_LANES v_set1(1.0)
 
 /* how far from the nearest whole number */

@@ -19,13 +19,13 @@ static inline int64_t K(wide_of)(int64_t rows, int64_t c) {
 }
 
 /* the channels' constants for each of a wide row's rows */
-static MOVES_SHARED const REAL *K(wide_constants)(REAL *to, const REAL *from, int64_t c, int64_t together) {
+static PYAD_SHARED const REAL *K(wide_constants)(REAL *to, const REAL *from, int64_t c, int64_t together) {
     moves_repeat((char *)to, (const char *)from, together, c * (int64_t)sizeof(REAL));
     return to;
 }
 
 /* a wide row's sums are added to the channels' */
-static MOVES_SHARED void K(wide_collect)(const double *sums, int64_t c, int64_t together, double *to) {
+static PYAD_SHARED void K(wide_collect)(const double *sums, int64_t c, int64_t together, double *to) {
     for (int64_t i = 0; i < together; i++) {
         for (int64_t j = 0; j < c; j++) to[j] += sums[i * c + j];
     }
@@ -40,7 +40,7 @@ static inline void K(ask_for_rows)(const REAL *p, int64_t c, int64_t j) {
 /* ---- sums ---- */
 
 /* s[j] += x - shift, q[j] += (x - shift)^2 */
-static MOVES_SHARED void K(sum_moments_of)(const REAL *restrict x, const REAL *restrict shift,
+static PYAD_SHARED void K(sum_moments_of)(const REAL *restrict x, const REAL *restrict shift,
                                            int64_t begin, int64_t end, int64_t c, int far,
                                            double *restrict s, double *restrict q) {
     int64_t r = begin;
@@ -90,7 +90,7 @@ static void K(sum_moments)(const REAL *x, const REAL *shift, int64_t begin, int6
 }
 
 /* s[j] += g, q[j] += g * (x - mean) */
-static MOVES_SHARED void K(sum_slopes_of)(const REAL *restrict g, const REAL *restrict x,
+static PYAD_SHARED void K(sum_slopes_of)(const REAL *restrict g, const REAL *restrict x,
                                           const double *restrict mean, int64_t begin, int64_t end,
                                           int64_t c, int far, double *restrict s,
                                           double *restrict q) {
@@ -144,7 +144,7 @@ static void K(sum_slopes)(const REAL *g, const REAL *x, const double *mean, int6
 
 /* ---- applying: y = max((x - mean) * scale + offset, low), for each channel ---- */
 
-static MOVES_SHARED void K(apply_rows_of)(const REAL *restrict x, REAL *restrict y, int64_t begin,
+static PYAD_SHARED void K(apply_rows_of)(const REAL *restrict x, REAL *restrict y, int64_t begin,
                                           int64_t end, int64_t c, const REAL *restrict mean,
                                           const REAL *restrict scale, const REAL *restrict offset,
                                           REAL low, int64_t ahead) {
@@ -183,7 +183,7 @@ static void K(apply_rows)(const REAL *x, REAL *y, int64_t begin, int64_t end, in
 
 /* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
  * computes it, to the bit */
-static MOVES_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x,
+static PYAD_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x,
                                          REAL *restrict out, int64_t rows, int64_t c,
                                          const REAL *restrict mean, const REAL *restrict scale,
                                          const REAL *restrict offset, int far) {
@@ -230,7 +230,7 @@ static void K(gate_rows)(const REAL *g, const REAL *x, REAL *out, int64_t rows, 
 
 /* dx = g * scale + (x - mean) * slope + offset, without slope g * scale alone, whatever x is; with
  * `gate`, g counts as in gate_rows, whose offset that is */
-static MOVES_SHARED void K(apply_slopes_of)(const REAL *restrict g, const REAL *restrict x,
+static PYAD_SHARED void K(apply_slopes_of)(const REAL *restrict g, const REAL *restrict x,
                                             REAL *restrict dx, int64_t begin, int64_t end,
                                             int64_t c, const REAL *restrict mean,
                                             const REAL *restrict scale, const REAL *restrict slope,

@@ -46,7 +46,7 @@ static inline K(gn_memory) K(gn_memory_of)(const team *t, int64_t c) {
 
 /* The sums of rows begin .. end-1 of sample i, to s and, c further, q; one shift for a group, so that
  * its channels' sums add up. */
-static MOVES_SHARED void K(gn_moments)(const group_norm_fwd_args *a, int64_t i, int64_t rows, team_span part,
+static PYAD_SHARED void K(gn_moments)(const group_norm_fwd_args *a, int64_t i, int64_t rows, team_span part,
                           REAL *shift, double *s) {
     int64_t c = a->x.shape[1], size = c / a->groups;
     const REAL *x = (const REAL *)a->x.data + i * rows * c;
@@ -57,7 +57,7 @@ static MOVES_SHARED void K(gn_moments)(const group_norm_fwd_args *a, int64_t i, 
 
 /* Statistics and output of a sample's rows, given its sums; the statistics are written by who has its
  * first row. */
-static MOVES_SHARED void K(gn_output)(const group_norm_fwd_args *a, int64_t i, int64_t rows, team_span part,
+static PYAD_SHARED void K(gn_output)(const group_norm_fwd_args *a, int64_t i, int64_t rows, team_span part,
                          K(gn_memory) m) {
     int64_t n = a->x.shape[0], c = a->x.shape[1], groups = a->groups, size = c / groups;
     const REAL *x = (const REAL *)a->x.data + i * rows * c;
@@ -112,7 +112,7 @@ static int K(group_norm_fwd)(const void *args, const team *t) {
 }
 
 /* The sums of rows of sample i of gradients, as above. */
-static MOVES_SHARED void K(gn_slopes)(const group_norm_bwd_args *a, int64_t i, int64_t rows, team_span part,
+static PYAD_SHARED void K(gn_slopes)(const group_norm_bwd_args *a, int64_t i, int64_t rows, team_span part,
                          double *means, double *s) {
     int64_t c = a->x.shape[1], groups = a->groups, size = c / groups;
     const double *stats = a->stats.data;
@@ -124,7 +124,7 @@ static MOVES_SHARED void K(gn_slopes)(const group_norm_bwd_args *a, int64_t i, i
 }
 
 /* Given a sample's sums: who has its first row adds to dweight's and dbias's sums in block; dx of rows. */
-static MOVES_SHARED void K(gn_gradient)(const group_norm_bwd_args *a, int64_t i, int64_t rows, team_span part,
+static PYAD_SHARED void K(gn_gradient)(const group_norm_bwd_args *a, int64_t i, int64_t rows, team_span part,
                            K(gn_memory) m, double *block) {
     int64_t n = a->x.shape[0], c = a->x.shape[1], groups = a->groups, size = c / groups;
     double count = (double)(size * rows);

@@ -69,7 +69,7 @@ static inline void K(logsumexp_run)(const void *args, K(exponents) *state, const
 
 /* logsumexp_merge of n <= MEET_STATES states each with others. Where a maximum is infinite, a sum of 0 or
  * infinity stays what it is. */
-TILE_CALL K(logsumexp_meet)(K(exponents) *states, const REAL *max, const double *sum, int64_t n) {
+static PYAD_ONCE void K(logsumexp_meet)(K(exponents) *states, const REAL *max, const double *sum, int64_t n) {
     REAL best[MEET_STATES], mine[MEET_STATES], theirs[MEET_STATES];
     for (int64_t i = 0; i < n; i++) best[i] = states[i].max;
     for (int64_t i = 0; i < n; i += VL) {
@@ -86,7 +86,7 @@ TILE_CALL K(logsumexp_meet)(K(exponents) *states, const REAL *max, const double 
     }
 }
 
-TILE_CALL K(logsumexp_merge_all)(const void *args, K(exponents) *states, const K(exponents) *others,
+static PYAD_ONCE void K(logsumexp_merge_all)(const void *args, K(exponents) *states, const K(exponents) *others,
                                  int64_t n) {
     (void)args;
     for (int64_t at = 0; at < n; at += MEET_STATES) {
@@ -141,7 +141,7 @@ static inline int K(are_short_rows)(const reduction *r) {
 }
 
 /* Of a strip's tiles, one row a lane; meanwhile asks for as much at `ahead`. */
-TILE_CALL K(logsumexp_strip)(const REAL *tiles, REAL *out, int64_t n, int64_t rows,
+static PYAD_ONCE void K(logsumexp_strip)(const REAL *tiles, REAL *out, int64_t n, int64_t rows,
                              const REAL *ahead) {
     for (int64_t r = 0; r < rows; r += VL, tiles += VL * n, ahead += VL * n) {
         vec best = -V_INF, sum = {0}, more = {0};

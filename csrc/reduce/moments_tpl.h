@@ -149,7 +149,7 @@ static inline double K(var_scale)(const K(moments) *state) {
 
 /* An output of scaled numbers: of far ones, or of some that are not finite themselves, whose mean is
  * what their sum is, or of tiny ones. Line by line, for the mean and then for the distances. */
-static __attribute__((cold, noinline)) void K(var_finish_scaled)(const var_args *a, int64_t o,
+static PYAD_ONCE __attribute__((cold)) void K(var_finish_scaled)(const var_args *a, int64_t o,
                                                                  int64_t n, double scale) {
     reduction r;
     reduction_init(&r, &a->x, &a->out, 0);

@@ -36,7 +36,7 @@
 #ifdef REAL
 #define APART static inline
 #else
-#define APART static __attribute__((noinline))
+#define APART static PYAD_ONCE
 #endif
 
 #ifndef SINGLE_ROWS

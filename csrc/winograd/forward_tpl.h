@@ -54,11 +54,11 @@ GEMM_INLINE void K(winograd_tile_of)(const K(winograd_product) *p, const int64_t
 }
 
 #define WINOGRAD_TILE(name, rows)                                                                \
-    static __attribute__((noinline)) void PYAD_JOIN(K(name##_x1), rows)(                         \
+    static PYAD_ONCE void PYAD_JOIN(K(name##_x1), rows)(                                         \
         const K(winograd_product) *p) {                                                          \
         K(winograd_tile_of)(p, rows, 1);                                                         \
     }                                                                                            \
-    static __attribute__((noinline)) void PYAD_JOIN(K(name##_xv), rows)(                         \
+    static PYAD_ONCE void PYAD_JOIN(K(name##_xv), rows)(                                         \
         const K(winograd_product) *p) {                                                          \
         K(winograd_tile_of)(p, rows, GEMM_NV);                                                   \
     }
