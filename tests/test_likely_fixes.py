@@ -441,3 +441,23 @@ def test_rows_that_are_shortened_are_no_step():
     step()
     with pytest.warns(UserWarning, match=r"likely fix: optimizer\.zero_grad\(\)"):
         step()
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (lambda batch: batch, r"DataLoader: transforms are called as .*\*\*draw"),
+        (ad.data.RandomCrop, "DataLoader: transforms are called as .* got RandomCrop"),
+        ([ad.data.RandomCrop(4)], r"DataLoader: .*likely fix: Compose\(\[...\]\)"),
+    ],
+)
+def test_what_is_no_transform_is_refused_before_the_first_batch(transform, message):
+    with pytest.raises(TypeError, match=message):
+        ad.data.DataLoader((ad.ones(4, 2),), transform=transform)
+
+
+@pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
+def test_a_model_in_the_place_of_its_parameters(clip):
+    for given in (nn.Linear(2, 3), nn.Linear(2, 3).parameters):
+        with pytest.raises(TypeError, match=r"likely fix: model\.parameters\(\)"):
+            clip(given, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pyautodl.data.augment.base import check_transform
 from pyautodl.data.dataset import IterableDataset, as_dataset
 from pyautodl.data.sampler import (
     BatchSampler,
@@ -175,6 +176,7 @@ class DataLoader:
 
     Raises:
         ValueError: the dataset is empty, or arguments contradict each other.
+        TypeError: the transform can't be called as it is.
 
     Example:
         >>> import pyautodl as ad
@@ -218,6 +220,8 @@ class DataLoader:
         self.collate_fn = collate_fn
         self.worker_init_fn = worker_init_fn
         self.generator = generator
+        if transform is not None:
+            check_transform("DataLoader", transform)
         self.transform = transform
         self.epoch: int | None = None
         self._check(shuffle)

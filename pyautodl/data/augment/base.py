@@ -94,7 +94,7 @@ class Compose:
             )
         self.transforms = list(transforms)
         for each in self.transforms:
-            _check_callable(each)
+            check_transform("Compose", each)
 
     def __call__(self, batch: Any, *, samples: Tensor, epoch: int, seed: int) -> Any:
         for place, transform in enumerate(self.transforms):
@@ -104,10 +104,13 @@ class Compose:
         return batch
 
 
-def _check_callable(transform: Any) -> None:
+def check_transform(name: str, transform: Any) -> None:
+    """Raise TypeError unless a transform can be called as `Transform` is."""
     if not callable(transform):
+        fix = "; likely fix: Compose([...])" if isinstance(transform, list) else ""
         raise TypeError(
-            f"Compose: expected transforms that can be called, got {describe(transform)}"
+            f"{name}: expected transforms that can be called, got {describe(transform)}"
+            f"{fix}"
         )
     try:
         takes = signature(transform)
@@ -117,10 +120,10 @@ def _check_callable(transform: Any) -> None:
     try:
         takes.bind(None, samples=None, epoch=0, seed=0)
     except TypeError:
-        name = getattr(transform, "__name__", type(transform).__name__)
+        given = getattr(transform, "__name__", type(transform).__name__)
         raise TypeError(
-            f"Compose: transforms are called as f(batch, samples=, epoch=, seed=), got "
-            f"{name}{takes}; likely fix: lambda batch, **draw: ..."
+            f"{name}: transforms are called as f(batch, samples=, epoch=, seed=), got "
+            f"{given}{takes}; likely fix: lambda batch, **draw: ..."
         ) from None
 
 

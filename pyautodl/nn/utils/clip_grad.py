@@ -24,7 +24,16 @@ __all__ = [
 
 
 def _as_list(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    if callable(tensors):
+        # a module, or its method that was not called
+        name = getattr(tensors, "__name__", type(tensors).__name__)
+        raise TypeError(
+            f"expected tensors, or an iterable of them, got {name}; likely fix: "
+            "model.parameters()"
+        )
+    return list(tensors)
 
 
 def _grads(tensors: list[Tensor]) -> list[Array]:
