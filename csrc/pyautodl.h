@@ -277,9 +277,9 @@ typedef struct {
 
 /* NaN is larger than any number; one anywhere in the line is the result; lines are without it, and the
  * lower one of their middles is looked for, whatever k */
-#define KTH_OF_ALL 0
-#define KTH_OR_NAN 1
-#define KTH_MIDDLE_NUMBER 2
+#define PYAD_KTH_OF_ALL 0
+#define PYAD_KTH_OR_NAN 1
+#define PYAD_KTH_MIDDLE_NUMBER 2
 
 /* the k-th smallest (from 0) of each line; values and indices have size 1 along the axis */
 typedef struct {
@@ -288,7 +288,7 @@ typedef struct {
     pyad_array indices; /* int64 */
     int64_t axis;
     int64_t k;
-    int64_t nan; /* KTH_OF_ALL, ...: what NaN means */
+    int64_t nan; /* PYAD_KTH_OF_ALL, ...: what NaN means */
 } kthvalue_args;
 
 /* Lines in order along the last axis, and values: as many lines of them, or of any shape for the one

@@ -283,8 +283,8 @@ static int K(kthvalue)(const void *args, const team *t) {
     for (int64_t line = begin; line < end; line++) {
         const ELEM *from = (const ELEM *)x.data + array_offset(&x, line);
         const int64_t count = K(load_keys)(keys, from, step, n);
-        const int64_t k = a->nan == KTH_MIDDLE_NUMBER ? pyad_max(count - 1, 0) / 2 : a->k;
-        const int none = count < n && (a->nan == KTH_OR_NAN || k >= count);
+        const int64_t k = a->nan == PYAD_KTH_MIDDLE_NUMBER ? pyad_max(count - 1, 0) / 2 : a->k;
+        const int none = count < n && (a->nan == PYAD_KTH_OR_NAN || k >= count);
         const ELEM key = none ? NO_NUMBER : K(select_key)(keys, count, k);
         const int64_t index = K(first_index)(from, step, key);
         ((ELEM *)a->values.data)[array_offset(&a->values, line)] = from[index * step];

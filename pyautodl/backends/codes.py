@@ -16,6 +16,9 @@ ABSENT, GIVEN = -1, -2
 # what becomes of several values that meet in one place
 SCATTER_WRITE, SCATTER_ADD, SCATTER_MULTIPLY, SCATTER_MAX, SCATTER_MIN = range(5)
 
+# what NaN means to kthvalue
+KTH_OF_ALL, KTH_OR_NAN, KTH_MIDDLE_NUMBER = range(3)
+
 # losses: reductions; losses of pairs
 REDUCE_NONE, REDUCE_MEAN, REDUCE_SUM = range(3)
 PAIR_MSE, PAIR_L1, PAIR_HUBER, PAIR_SMOOTH_L1 = range(4)

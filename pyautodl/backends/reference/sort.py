@@ -6,11 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["isin_sorted", "kthvalue", "searchsorted", "topk"]
+from pyautodl.backends.codes import KTH_MIDDLE_NUMBER, KTH_OR_NAN
 
-# what NaN means to kthvalue, as csrc/pyautodl.h
-KTH_OR_NAN = 1
-KTH_MIDDLE_NUMBER = 2
+__all__ = ["isin_sorted", "kthvalue", "searchsorted", "topk"]
 
 _Array = np.ndarray[Any, Any]
 
