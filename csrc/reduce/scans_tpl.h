@@ -217,34 +217,41 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 SCAN(cumsum, 0, SCAN_ADD, SCAN_KEEP)
 SCAN(cumprod, 1, SCAN_MUL, SCAN_FADE)
 
-/* Up to EXTREMUM_SIDE neighbouring lines run together, element by element of the axis. */
+/* Up to EXTREMUM_SIDE lines that lie side by side run together, element by element of the axis; others one
+ * after the other. */
 #define EXTREMUM_SIDE 64
-#define EXTREMUM(better)                                                          \
-    for (int64_t i = 1; i < l->n; i++) {                                          \
-        for (int64_t c = 0; c < side; c++) {                                      \
-            const ELEM v = x[i * l->step[2] + c * l->outer.stride[2][last]];      \
-            const int wins = (v better best[c]) | (v != v);                       \
-            best[c] = wins ? v : best[c];                                         \
-            place[c] = wins ? i : place[c];                                       \
-            values[i * l->step[0] + c * l->outer.stride[0][last]] = best[c];      \
-            indices[i * l->step[1] + c * l->outer.stride[1][last]] = place[c];    \
-        }                                                                         \
+
+static inline __attribute__((always_inline)) void K(extremum_side)(
+    ELEM *restrict values, int64_t *restrict indices, const ELEM *restrict x, const K(lines) *l, const int64_t side,
+    int least) {
+    ELEM best[EXTREMUM_SIDE];
+    int64_t place[EXTREMUM_SIDE];
+    for (int64_t c = 0; c < side; c++) best[c] = x[c], place[c] = 0;
+    for (int64_t i = 0; i < l->n; i++) {
+        for (int64_t c = 0; c < side; c++) {
+            const ELEM v = x[c];
+            const int wins = (least ? v <= best[c] : v >= best[c]) | (v != v);
+            best[c] = wins ? v : best[c];
+            place[c] = wins ? i : place[c];
+            values[c] = best[c];
+            indices[c] = place[c];
+        }
+        values += l->step[0], indices += l->step[1], x += l->step[2];
+        /* hides the steps, for each of which the compiler would write the loop out anew if it is 1 */
+        __asm__("" : "+r"(values), "+r"(indices), "+r"(x));
     }
+}
 
 static void K(extremum_lines)(ELEM *values, int64_t *indices, const ELEM *x, const K(lines) *l, int64_t side,
-                              int64_t least) {
+                              int least) {
     const int64_t last = pyad_max(l->outer.ndim - 1, 0);
-    ELEM best[EXTREMUM_SIDE];
-    int64_t place[EXTREMUM_SIDE] = {0};
-    for (int64_t c = 0; c < side; c++) {
-        best[c] = x[c * l->outer.stride[2][last]];
-        values[c * l->outer.stride[0][last]] = best[c];
-        indices[c * l->outer.stride[1][last]] = 0;
+    const int64_t steps[3] = {l->outer.stride[0][last], l->outer.stride[1][last], l->outer.stride[2][last]};
+    if (side > 1 && steps[0] == 1 && steps[1] == 1 && steps[2] == 1) {
+        K(extremum_side)(values, indices, x, l, side, least);
+        return;
     }
-    if (least) {
-        EXTREMUM(<=)
-    } else {
-        EXTREMUM(>=)
+    for (int64_t c = 0; c < side; c++) {
+        K(extremum_side)(values + c * steps[0], indices + c * steps[1], x + c * steps[2], l, 1, least);
     }
 }
 
@@ -264,12 +271,11 @@ static int K(cumulative_extremum)(const void *args, const team *t) {
             at[i] = walk_offset(&l.outer, i, last, item / blocks) + first * l.outer.stride[i][last];
         }
         K(extremum_lines)((ELEM *)a->values.data + at[0], (int64_t *)a->indices.data + at[1],
-                          (const ELEM *)a->x.data + at[2], &l, side, a->least);
+                          (const ELEM *)a->x.data + at[2], &l, side, a->least != 0);
     }
     return PYAD_OK;
 }
 PYAD_RECORD(cumulative_extremum, cumulative_extremum_args, 4 * pyad_numel(&a->x), 0, 0)
-#undef EXTREMUM
 #undef EXTREMUM_SIDE
 
 #ifdef REAL
