@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import runpy
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,11 +53,17 @@ if X86:
 if os.environ.get("PYAUTODL_BUILD_ISAS"):
     ISAS = {name: ISAS[name] for name in os.environ["PYAUTODL_BUILD_ISAS"].split(",")}
 # What would make the wheel larger without need: copies of the loops of reductions for each
-# answer to a question asked inside them (0.1 MB, no slower without), all that -O3 writes out
-# anew of images read at places (half of them, no slower without), and of families of whole
-# numbers, small functions and images in the table of the oldest x86 machines (0.2 MB).
+# answer to a question asked inside them (0.1 MB, no slower without), of products and recurrent
+# layers for steps of one element (0.1 MB, no slower without), all that -O3 writes out anew of
+# images read at places (half of them, no slower without), and of families of whole numbers,
+# small functions and images in the table of the oldest x86 machines (0.2 MB).
 SMALLER = {
     **{(isa, "reduce_tpl"): ["-fno-unswitch-loops"] for isa in ISAS if isa != "base"},
+    **{
+        (isa, f"{family}_tpl"): ["-fno-split-loops", "-fno-version-loops-for-strides"]
+        for family in ("matmul", "rnn")
+        for isa in ISAS
+    },
     **{(isa, "grid_sample_tpl"): ["-O2"] for isa in ISAS},
     **{
         ("base", f"{family}_tpl"): ["-O2"]
@@ -72,6 +79,8 @@ SMALLER = {
         if X86
     },
 }
+# what GCC knows and other compilers may refuse
+REFUSED_BY_SOME = ("-fno-split-loops", "-fno-version-loops-for-strides")
 # which instruction sets were built: where others are, what names them is compiled anew
 CHOSEN = "build/instruction-sets"
 RUNTIME = [
@@ -145,8 +154,17 @@ class BuildLibraries(build_clib):
         if not chosen.is_file() or chosen.read_text() != text:
             chosen.parent.mkdir(exist_ok=True)
             chosen.write_text(text)
+        refused = {flag for flag in REFUSED_BY_SOME if not self.accepts(flag)}
+        for _, what in libraries:
+            what["cflags"] = [flag for flag in what["cflags"] if flag not in refused]
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             list(executor.map(self.build_one, libraries))
+
+    def accepts(self, flag):
+        """Whether the compiler compiles an empty file with the flag."""
+        empty = ["-x", "c", os.devnull, "-c", "-o", os.devnull]
+        command = [*self.compiler.compiler, flag, *empty]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
     def build_one(self, named):
         """Build one library; the same source goes into many, so its object has a folder."""

@@ -235,9 +235,10 @@ GEMM_INLINE void K(gemm_tile_of)(const K(gemm_sums) *t, const int64_t rows, cons
     const int side_by_side = __builtin_constant_p(a_lane) && a_lane == 1;
     const int64_t group = side_by_side ? rows : GEMM_GROUP;
     const int64_t a_depth = t->a_depth, b_depth = t->b_depth, to_row = t->to_row;
-    const int64_t at_once = pyad_max(1, GEMM_CALLS * LINE / (nv * VL)); /* rows of C */
-    const int64_t calls = (rows + at_once - 1) / at_once;
-    const int64_t stretch = calls > 1 && t->spread ? t->depth / (calls + 1) + 1 : t->depth;
+    const int64_t few = pyad_max(1, GEMM_CALLS * LINE / (nv * VL)), calls = (rows + few - 1) / few;
+    const int spread = calls > 1 && t->spread;
+    const int64_t at_once = spread ? few : rows; /* rows of C */
+    const int64_t stretch = spread ? t->depth / (calls + 1) + 1 : t->depth;
     const REAL *left_of[(GEMM_MR + GEMM_GROUP - 1) / GEMM_GROUP], *b = t->b;
     const REAL *awaited = t->awaited;
     REAL *to = t->to;
@@ -250,7 +251,7 @@ GEMM_INLINE void K(gemm_tile_of)(const K(gemm_sums) *t, const int64_t rows, cons
         if (rows > group) GEMM_KEEP(left_of[i]);
     }
     for (int64_t rest = t->depth, called = 0; rest > 0; rest -= stretch) {
-        int64_t until = stretch < t->depth ? pyad_min(called + at_once, rows) : rows;
+        int64_t until = pyad_min(called + at_once, rows);
         for (; called < until; called++, awaited += t->awaited_row) K(gemm_await)(awaited, nv * VL);
         for (int64_t d = pyad_min(rest, stretch); d > 0; d--, b += b_depth) {
             vec right[GEMM_NV];
