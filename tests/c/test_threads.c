@@ -27,12 +27,6 @@ static int run_team(pyad_kernel_fn kernel, probe *p, int64_t nth, pyad_error *er
     return status;
 }
 
-/* qemu-user can't start threads in a child that a process with threads has forked, and does not keep
- * the processor's time. */
-static void skip_if_emulated(void) {
-    if (getenv("PYAD_EMULATED") != NULL) skip();
-}
-
 /* ---- taking part ---- */
 
 static int count_parts(const void *args, const team *t) {
