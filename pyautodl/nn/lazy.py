@@ -228,7 +228,27 @@ class _LazyConv(LazyModuleMixin):
         return {"weight": weight, "bias": (self.out_channels,)}
 
 
-class LazyConv1d(_LazyConv, Conv1d):
+class _LazyPlainConv(_LazyConv):
+    """What lazy convolutions that are not transposed share."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        numbers = (kernel_size, stride, padding, dilation, groups)
+        super().__init__(0, out_channels, *numbers, bias, padding_mode, device, dtype)
+
+
+class LazyConv1d(_LazyPlainConv, Conv1d):
     """A Conv1d whose `in_channels` are those of its first input; other arguments as there.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -251,24 +271,8 @@ class LazyConv1d(_LazyConv, Conv1d):
 
     cls_to_become = Conv1d
 
-    def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        numbers = (kernel_size, stride, padding, dilation, groups)
-        super().__init__(0, out_channels, *numbers, bias, padding_mode, device, dtype)
 
-
-class LazyConv2d(_LazyConv, Conv2d):
+class LazyConv2d(_LazyPlainConv, Conv2d):
     """A Conv2d whose `in_channels` are those of its first input; other arguments as there.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -291,24 +295,8 @@ class LazyConv2d(_LazyConv, Conv2d):
 
     cls_to_become = Conv2d
 
-    def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        numbers = (kernel_size, stride, padding, dilation, groups)
-        super().__init__(0, out_channels, *numbers, bias, padding_mode, device, dtype)
 
-
-class LazyConv3d(_LazyConv, Conv3d):
+class LazyConv3d(_LazyPlainConv, Conv3d):
     """A Conv3d whose `in_channels` are those of its first input; other arguments as there.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -331,24 +319,30 @@ class LazyConv3d(_LazyConv, Conv3d):
 
     cls_to_become = Conv3d
 
+
+class _LazyConvTranspose(_LazyConv):
+    """What lazy transposed convolutions share."""
+
     def __init__(
         self,
         out_channels: int,
         kernel_size: Any,
         stride: Any = 1,
         padding: Any = 0,
-        dilation: Any = 1,
+        output_padding: Any = 0,
         groups: int = 1,
         bias: bool = True,
+        dilation: Any = 1,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        numbers = (kernel_size, stride, padding, dilation, groups)
-        super().__init__(0, out_channels, *numbers, bias, padding_mode, device, dtype)
+        numbers = (kernel_size, stride, padding, output_padding, groups)
+        more = (bias, dilation, padding_mode, device, dtype)
+        super().__init__(0, out_channels, *numbers, *more)
 
 
-class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """A ConvTranspose1d whose `in_channels` are those of its first input.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -369,26 +363,8 @@ class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
 
     cls_to_become = ConvTranspose1d
 
-    def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Any = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        numbers = (kernel_size, stride, padding, output_padding, groups)
-        more = (bias, dilation, padding_mode, device, dtype)
-        super().__init__(0, out_channels, *numbers, *more)
 
-
-class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
+class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """A ConvTranspose2d whose `in_channels` are those of its first input.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -409,26 +385,8 @@ class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
 
     cls_to_become = ConvTranspose2d
 
-    def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Any = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        numbers = (kernel_size, stride, padding, output_padding, groups)
-        more = (bias, dilation, padding_mode, device, dtype)
-        super().__init__(0, out_channels, *numbers, *more)
 
-
-class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """A ConvTranspose3d whose `in_channels` are those of its first input.
 
     Before that its parameters are there without shapes, so that an optimizer can have
@@ -448,24 +406,6 @@ class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
     """
 
     cls_to_become = ConvTranspose3d
-
-    def __init__(
-        self,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Any = 1,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        numbers = (kernel_size, stride, padding, output_padding, groups)
-        more = (bias, dilation, padding_mode, device, dtype)
-        super().__init__(0, out_channels, *numbers, *more)
 
 
 class _LazyNorm(LazyModuleMixin):
@@ -496,7 +436,25 @@ class _LazyNorm(LazyModuleMixin):
         return dict.fromkeys(names, (self.num_features,))
 
 
-class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+class _LazyBatchNorm(_LazyNorm):
+    """What lazy batch norms share."""
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        kept = track_running_stats
+        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
+
+
+class LazyBatchNorm1d(_LazyBatchNorm, BatchNorm1d):
     """A BatchNorm1d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
@@ -517,22 +475,8 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
 
     cls_to_become = BatchNorm1d
 
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        kept = track_running_stats
-        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
 
-
-class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+class LazyBatchNorm2d(_LazyBatchNorm, BatchNorm2d):
     """A BatchNorm2d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
@@ -553,22 +497,8 @@ class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
 
     cls_to_become = BatchNorm2d
 
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        kept = track_running_stats
-        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
 
-
-class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
     """A BatchNorm3d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
@@ -589,12 +519,16 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
 
     cls_to_become = BatchNorm3d
 
+
+class _LazyInstanceNorm(_LazyNorm):
+    """Of an input without a batch axis the first axis are the channels."""
+
     def __init__(
         self,
         eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
         *,
@@ -602,10 +536,6 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     ) -> None:
         kept = track_running_stats
         super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
-
-
-class _LazyInstanceNorm(_LazyNorm):
-    """Of an input without a batch axis the first axis are the channels."""
 
     def _channel_axis(self, input: Tensor) -> int:
         return int(input.ndim == self._axes[1])
@@ -632,20 +562,6 @@ class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
 
     cls_to_become = InstanceNorm1d
 
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        kept = track_running_stats
-        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
-
 
 class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
     """A InstanceNorm2d whose `num_features` are the channels of its first input.
@@ -668,20 +584,6 @@ class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
 
     cls_to_become = InstanceNorm2d
 
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        kept = track_running_stats
-        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
-
 
 class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
     """A InstanceNorm3d whose `num_features` are the channels of its first input.
@@ -703,17 +605,3 @@ class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
     """
 
     cls_to_become = InstanceNorm3d
-
-    def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        kept = track_running_stats
-        super().__init__(0, eps, momentum, affine, kept, device, dtype, bias=bias)
