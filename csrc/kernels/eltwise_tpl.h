@@ -10,6 +10,7 @@
 #include "loops/indices.h"
 #include "loops/map.h"
 #include "loops/stream.h"
+#include "math/gamma.h"
 #include "math/math_tpl.h"
 #include "math/quantile.h"
 #include "math/special.h"

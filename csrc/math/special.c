@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "math/gamma.h"
 #include "math/quantile.h"
 
 #define LOG_2 0.69314718055994530942
@@ -63,18 +64,7 @@ double pyad_log(double x) { return logarithm(x); }
 
 /* log Gamma(2 + t), -1 <= t <= 1; exact zeros at both of the function's */
 static PYAD_ONCE double lgamma_near(double t) {
-    static const double c[] = { /* lgamma(2 + t) / (t (t + 1)) */
-        0.4227843350984671396, -0.1003173016743539212, 0.0329650006211557423,
-        -0.01238419219337123739, 0.004998641164703527387, -0.002108130833958804779,
-        0.0009153769220696920205, -0.0004057073974204649887, 0.0001825526418559403629,
-        -0.00008309512763722390149, 0.00003816886378788522558, -0.00001766166422556032801,
-        8.222342452139817741e-6, -3.847396648270242953e-6, 1.807477534091279112e-6,
-        -8.526588188526562959e-7, 4.055192212794814803e-7, -1.925228633285067284e-7,
-        8.753604134237320951e-8, -4.172544303013820021e-8, 2.615457216445561082e-8,
-        -1.256994543572068327e-8, -6.830399052794191056e-10, 3.61337159381574298e-10,
-        4.885761922683655067e-9, -2.372580625023414807e-9, -1.376431871815411926e-9,
-        6.705737026247825682e-10, 4.226016675377438738e-10, -2.054242099155090524e-10};
-    return t * (t + 1) * poly(t, c, LENGTH(c)) + 0.0; /* no -0 */
+    return t * (t + 1) * poly(t, lgamma_near_c, LENGTH(lgamma_near_c)) + 0.0; /* no -0 */
 }
 
 /* log Gamma(1 + x), 0 <= x <= 1; a small x stays what it is */
@@ -83,16 +73,12 @@ static double lgamma_1p(double x) {
 }
 
 static PYAD_ONCE double lgamma_positive(double x) {
-    static const double c[] = { /* Stirling's series */
-        0.08333333333333333333, -0.002777777777777777778, 0.0007936507936507936508,
-        -0.0005952380952380952381, 0.0008417508417508417508, -0.001917526917526917527,
-        0.006410256410256410256, -0.02955065359477124183};
     if (x < 1) return lgamma_1p(x) - logarithm(x);
     if (x <= 3) return lgamma_near(x - 2);
     if (x >= 10) {
         double small = 1 / x;
         return (x - 0.5) * (logarithm(x) - 1) + (HALF_LOG_2_PI - 0.5) +
-               small * poly(small * small, c, LENGTH(c));
+               small * poly(small * small, lgamma_far_c, LENGTH(lgamma_far_c));
     }
     double product = 1;
     for (; x > 3; product *= x) x -= 1;
@@ -100,14 +86,10 @@ static PYAD_ONCE double lgamma_positive(double x) {
 }
 
 static PYAD_ONCE double digamma_positive(double x) {
-    static const double c[] = {0.08333333333333333333, -0.008333333333333333333,
-                               0.003968253968253968254, -0.004166666666666666667,
-                               0.007575757575757575758, -0.0210927960927960928,
-                               0.08333333333333333333, -0.4432598039215686275};
     double sum = 0;
     for (; x < 10; x += 1) sum += 1 / x;
     double small = 1 / x, square = small * small;
-    return logarithm(x) - 0.5 * small - square * poly(square, c, LENGTH(c)) - sum;
+    return logarithm(x) - 0.5 * small - square * poly(square, digamma_far_c, LENGTH(digamma_far_c)) - sum;
 }
 
 /* ---- the normal distribution ---- */

@@ -18,21 +18,6 @@ V_INLINE vec v_off_whole(vec x) { return x - v_round(x); }
 /* ---- the gamma function's logarithm and its derivatives ---- */
 
 SPECIAL v_lgamma_positive(vec z) {
-    static const double near_c[] = { /* lgamma(2 + t) / (t (t + 1)) */
-        0.4227843350984671396, -0.1003173016743539212, 0.0329650006211557423,
-        -0.01238419219337123739, 0.004998641164703527387, -0.002108130833958804779,
-        0.0009153769220696920205, -0.0004057073974204649887, 0.0001825526418559403629,
-        -0.00008309512763722390149, 0.00003816886378788522558, -0.00001766166422556032801,
-        8.222342452139817741e-6, -3.847396648270242953e-6, 1.807477534091279112e-6,
-        -8.526588188526562959e-7, 4.055192212794814803e-7, -1.925228633285067284e-7,
-        8.753604134237320951e-8, -4.172544303013820021e-8, 2.615457216445561082e-8,
-        -1.256994543572068327e-8, -6.830399052794191056e-10, 3.61337159381574298e-10,
-        4.885761922683655067e-9, -2.372580625023414807e-9, -1.376431871815411926e-9,
-        6.705737026247825682e-10, 4.226016675377438738e-10, -2.054242099155090524e-10};
-    static const double far_c[] = { /* Stirling's series */
-        0.08333333333333333333, -0.002777777777777777778, 0.0007936507936507936508,
-        -0.0005952380952380952381, 0.0008417508417508417508, -0.001917526917526917527,
-        0.006410256410256410256, -0.02955065359477124183};
     const vec one = ALL_LANES, three = v_set1(3.0), ten = v_set1(10.0);
     const mask small = z < v_set1(0.5), below = z < one, far = z >= ten;
     /* lgamma(2 + t) and the logarithm of q */
@@ -48,10 +33,10 @@ SPECIAL v_lgamma_positive(vec z) {
         t = v_select(z > three, rest - v_set1(2.0), t);
         q = v_select(z > three, v_select(far, z, product), q);
     }
-    const vec log_q = v_log(q), near = v_fma(t * (t + one), v_poly(t, near_c), v_set1(0.0));
+    const vec log_q = v_log(q), near = v_fma(t * (t + one), v_poly(t, lgamma_near_c), v_set1(0.0));
     const vec result = near + v_select(below, -log_q, log_q);
     if (!v_any(far)) return result;
-    const vec inverse = one / z, tail = inverse * v_poly(inverse * inverse, far_c);
+    const vec inverse = one / z, tail = inverse * v_poly(inverse * inverse, lgamma_far_c);
     return v_select(far, v_fma(z - v_set1(0.5), log_q - one, v_set1(0.41893853320467274178) + tail), result);
 }
 
@@ -66,10 +51,6 @@ SPECIAL v_lgamma(vec x) {
 }
 
 SPECIAL v_digamma(vec x) {
-    static const double c[] = {0.08333333333333333333, -0.008333333333333333333,
-                               0.003968253968253968254, -0.004166666666666666667,
-                               0.007575757575757575758, -0.0210927960927960928,
-                               0.08333333333333333333, -0.4432598039215686275};
     const vec zero = {0}, one = ALL_LANES, ten = v_set1(10.0);
     vec z = v_select(x > zero, x, one - x);
     /* the sum of 1 / z as a fraction */
@@ -80,7 +61,7 @@ SPECIAL v_digamma(vec x) {
         z = v_select(low, z + one, z);
     }
     const vec inverse = one / z, square = inverse * inverse;
-    const vec series = v_fma(v_set1(0.5), inverse, square * v_poly(square, c));
+    const vec series = v_fma(v_set1(0.5), inverse, square * v_poly(square, digamma_far_c));
     vec result = v_log(z) - series - top / bottom;
     if (!v_any(x <= zero)) return result;
     /* psi(1 - x) - pi / tan(pi x) */
