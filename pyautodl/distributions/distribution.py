@@ -9,6 +9,7 @@ from typing import Any, Self
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import logical_and
+from pyautodl.functional.limits import finfo
 from pyautodl.functional.views import broadcast_tensors, broadcast_to
 from pyautodl.tensor import Size, Tensor, explained, get_default_dtype, not_tensor
 
@@ -142,6 +143,12 @@ def as_parameters(*values: Any) -> list[Tensor]:
         for each in values
     ]
     return list(broadcast_tensors(*made))
+
+
+def off_ends(share: Tensor) -> Tensor:
+    """Numbers from 0 to 1 without the ends, where logarithms are infinite."""
+    info = finfo(share.dtype)
+    return share.clamp(info.tiny, 1 - info.eps)
 
 
 def check_all(name: str, what: str, fine: Tensor, values: Tensor) -> None:

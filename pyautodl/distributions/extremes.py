@@ -10,11 +10,11 @@ from pyautodl.distributions.distribution import (
     as_parameters,
     check_all,
     check_share,
+    off_ends,
 )
 from pyautodl.distributions.location_scale import LocationScale
 from pyautodl.functional.creation import full_like
 from pyautodl.functional.eltwise import exp, lgamma, logical_and
-from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import rand
 from pyautodl.tensor import Tensor, explained
 
@@ -26,9 +26,7 @@ _EULER = 0.57721566490153286060
 
 def _inner_share(kind: Distribution, sample_shape: Any, like: Tensor) -> Tensor:
     """Draws from 0 to 1 without the ends."""
-    shape = kind.extended_shape(sample_shape)
-    info = finfo(like.dtype)
-    return rand(shape, dtype=like.dtype).clamp(info.tiny, 1 - info.eps)
+    return off_ends(rand(kind.extended_shape(sample_shape), dtype=like.dtype))
 
 
 class Gumbel(LocationScale):

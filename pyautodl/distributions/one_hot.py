@@ -7,12 +7,11 @@ from typing import Any
 from pyautodl.autograd.grad_mode import no_grad
 from pyautodl.distributions.bernoulli import Bernoulli
 from pyautodl.distributions.categorical import Categorical
-from pyautodl.distributions.distribution import Distribution, as_parameters
+from pyautodl.distributions.distribution import Distribution, as_parameters, off_ends
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.eltwise import lgamma, sigmoid
 from pyautodl.functional.eltwise.activation import softplus
 from pyautodl.functional.gumbel import gumbel_softmax
-from pyautodl.functional.limits import finfo
 from pyautodl.functional.random import rand
 from pyautodl.functional.reduce import logsumexp
 from pyautodl.functional.views import broadcast_to
@@ -228,8 +227,7 @@ class RelaxedBernoulli(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape, dtype = self.extended_shape(sample_shape), self.logits.dtype
-        info = finfo(dtype)
-        share = rand(shape, dtype=dtype).clamp(info.tiny, 1 - info.eps)
+        share = off_ends(rand(shape, dtype=dtype))
         noise = share.log() - (-share).log1p()
         return sigmoid((noise + self.logits) / self.temperature)
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pyautodl.distributions.distribution import off_ends
 from pyautodl.errors import describe
 from pyautodl.functional.creation import zeros_like
 from pyautodl.functional.eltwise import exp, expm1, log, sigmoid, tanh
 from pyautodl.functional.eltwise.activation import softplus
-from pyautodl.functional.limits import finfo
 from pyautodl.functional.views import broadcast_shapes
 from pyautodl.tensor import Tensor
 
@@ -357,12 +357,10 @@ class SigmoidTransform(_Rising):
     """
 
     def _call(self, x: Tensor) -> Tensor:
-        info = finfo(x.dtype)
-        return sigmoid(x).clamp(info.tiny, 1 - info.eps)
+        return off_ends(sigmoid(x))
 
     def _inverse(self, y: Tensor) -> Tensor:
-        info = finfo(y.dtype)
-        share = y.clamp(info.tiny, 1 - info.eps)
+        share = off_ends(y)
         return share.log() - (-share).log1p()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
