@@ -542,7 +542,7 @@ class _LazyInstanceNorm(_LazyNorm):
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
-    """A InstanceNorm1d whose `num_features` are the channels of its first input.
+    """An InstanceNorm1d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
 
@@ -564,7 +564,7 @@ class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
 
 
 class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
-    """A InstanceNorm2d whose `num_features` are the channels of its first input.
+    """An InstanceNorm2d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
 
@@ -586,7 +586,7 @@ class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
 
 
 class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
-    """A InstanceNorm3d whose `num_features` are the channels of its first input.
+    """An InstanceNorm3d whose `num_features` are the channels of its first input.
 
     Before that its parameters and running statistics are there without shapes.
 
