@@ -4,69 +4,71 @@ import importlib as _importlib
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
+from pyautodl._loading import paused_collector as _paused_collector
 from pyautodl.errors import BackendError
 
-try:
-    from pyautodl.backends import current_backend, fallbacks, native, use_backend
-except BackendError as _error:
-    # a wrong setting of the environment: where it was read helps nobody
-    raise _error.with_traceback(None) from None
+with _paused_collector():
+    try:
+        from pyautodl.backends import current_backend, fallbacks, native, use_backend
+    except BackendError as _error:
+        # a wrong setting of the environment: where it was read helps nobody
+        raise _error.with_traceback(None) from None
 
-from pyautodl import autograd, cuda, functional, ops
-from pyautodl._version import __version__
-from pyautodl.autograd.grad_mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from pyautodl.backends.dtypes import (
-    DType,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    promote_types,
-    uint8,
-)
-from pyautodl.backends.dtypes import bool_ as bool
-from pyautodl.errors import (
-    CheckpointError,
-    DTypeError,
-    GradError,
-    LinAlgError,
-    PyautodlError,
-    ShapeError,
-    StateDictError,
-)
-from pyautodl.functional import *
-from pyautodl.functional.creation import tensor
-from pyautodl.functional.printing import set_printoptions
-from pyautodl.ops.conv.algorithm import (
-    get_conv_algorithm,
-    set_conv_algorithm,
-    use_conv_algorithm,
-)
-from pyautodl.random import (
-    Generator,
-    default_generator,
-    get_rng_state,
-    initial_seed,
-    manual_seed,
-    seed,
-    set_rng_state,
-)
-from pyautodl.tensor import (
-    Size,
-    Tensor,
-    device,
-    get_default_dtype,
-    set_default_dtype,
-)
+    from pyautodl import autograd, cuda, functional, ops
+    from pyautodl._version import __version__
+    from pyautodl.autograd.grad_mode import (
+        enable_grad,
+        inference_mode,
+        is_grad_enabled,
+        is_inference_mode_enabled,
+        no_grad,
+        set_grad_enabled,
+    )
+    from pyautodl.backends.dtypes import (
+        DType,
+        float32,
+        float64,
+        int8,
+        int16,
+        int32,
+        int64,
+        promote_types,
+        uint8,
+    )
+    from pyautodl.backends.dtypes import bool_ as bool
+    from pyautodl.errors import (
+        CheckpointError,
+        DTypeError,
+        GradError,
+        LinAlgError,
+        PyautodlError,
+        ShapeError,
+        StateDictError,
+    )
+    from pyautodl.functional import *
+    from pyautodl.functional.creation import tensor
+    from pyautodl.functional.printing import set_printoptions
+    from pyautodl.ops.conv.algorithm import (
+        get_conv_algorithm,
+        set_conv_algorithm,
+        use_conv_algorithm,
+    )
+    from pyautodl.random import (
+        Generator,
+        default_generator,
+        get_rng_state,
+        initial_seed,
+        manual_seed,
+        seed,
+        set_rng_state,
+    )
+    from pyautodl.tensor import (
+        Size,
+        Tensor,
+        device,
+        get_default_dtype,
+        set_default_dtype,
+    )
 
 dtype = DType
 float = float32
