@@ -3,12 +3,14 @@
 import math
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 
 import pyautodl as ad
-from pyautodl import nn
+import pyautodl.nn.functional as F
+from pyautodl import nn, optim
 from pyautodl.data import BatchSampler, DataLoader, RandomShift, default_collate
 from pyautodl.errors import CheckpointError, GradError, ShapeError
 from pyautodl.models import Autoencoder
@@ -1060,6 +1062,99 @@ def test_a_verdict_wants_epochs_with_validation():
 def test_a_verdict_on_validation_samples_that_are_nan():
     history = History([{"loss": 1.0, "val_loss": math.nan}] * 3)
     assert "val_loss is nan, though loss is finite" in history.verdict()
+
+
+def _waves(layers, optimizer, epochs=6):
+    """A small regression, with whatever optimizer."""
+    ad.manual_seed(0)
+    x = ad.linspace(-3, 3, 200).reshape(-1, 1)[ad.randperm(200)]
+    model = nn.Sequential(*layers())
+    trainer = Trainer(model, "mean_squared_error", optimizer(model.parameters()))
+    parts = [(part, ad.sin(part)) for part in (x[:150], x[150:])]
+    return trainer, partial(trainer.fit, *parts, epochs=epochs, progress=False)
+
+
+def _narrow(activation=nn.Tanh):
+    return [nn.Linear(1, 32), activation(), nn.Linear(32, 1)]
+
+
+@pytest.mark.parametrize("lr", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+def test_a_verdict_on_steps_that_are_far_too_large(lr, activation):
+    _, fit = _waves(lambda: _narrow(activation), partial(optim.Adam, lr=lr))
+    history = fit()
+    assert max(history["loss"]) > 10 * history.start
+    found = history.verdict()
+    assert found.startswith("too large a learning rate: the loss was ")
+    assert f"was {history.start:.4g} before the first step" in found
+    assert "overfitting" not in found
+
+
+def test_a_verdict_on_steps_that_fit():
+    trainer, fit = _waves(_narrow, partial(optim.Adam, lr=0.01), epochs=12)
+    history = fit()
+    assert "too large" not in history.verdict()
+    x = ad.linspace(-3, 3, 200).reshape(-1, 1)
+    with ad.no_grad():
+        reached = F.mse_loss(trainer.model(x), ad.sin(x)).item()
+    assert reached < history.start
+
+
+def test_the_loss_before_the_first_step(tmp_path):
+    trainer, fit = _waves(_narrow, partial(optim.SGD, lr=0.0), epochs=2)
+    history = fit()
+    # without steps it is that of any batch
+    assert history.start == pytest.approx(history["loss"][0], rel=0.5)
+    trainer.save_checkpoint(tmp_path / "state")
+    other, _ = _waves(_narrow, partial(optim.SGD, lr=0.0))
+    other.load_checkpoint(tmp_path / "state")
+    assert other.history.start == history.start
+
+
+def test_a_verdict_on_a_training_that_gave_up():
+    trainer, fit = _waves(lambda: _narrow(nn.ReLU), partial(optim.SGD, lr=100.0))
+    with pytest.raises(GradError, match="a smaller learning rate is the likeliest fix"):
+        fit()
+    assert len(trainer.history) < 3
+    assert re.match(
+        r"stopped: the loss is (inf|nan) in epoch \d: ", trainer.history.verdict()
+    )
+    trainer = Trainer(nn.Linear(1, 1), "mean_squared_error", "sgd")
+    part = ad.full((8, 1), math.nan), ad.ones(8, 1)
+    with pytest.raises(GradError, match="inputs of the batch are nan") as error:
+        trainer.fit(part, progress=False)
+    assert "learning rate" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "train", "held", "wanted"),
+    [
+        # up and down, with and without the loss before the first step
+        (None, [9, 4, 6, 4, 6], [9, 5, 6, 7, 8], "too large .* jumped up 2 times"),
+        (4, [9, 4, 6, 3, 3.5], [9, 5, 6, 7, 8], "too large .* from 3 to 3.5"),
+        # up for once, for good
+        (9, [5, 2, 4, 3], [5, 2, 4, 3], "too large .* rose from 2 in epoch 2 to 4"),
+        (9, [5, 2, 4, 2.1], [5, 2, 2.1, 2.05], "neither"),
+        # low losses may jump
+        (9, [5, 0.2, 0.4, 0.2, 0.4], [5, 1, 2, 3, 4], "neither|overfitting"),
+        # high, then as good as ever
+        (9, [50, 5, 4, 3], [9, 5, 4, 4.5], "overfitting"),
+        (9, [50, 5, 4, 3], [9, 9, 9, 10], "too large .* val_loss 10 is still above"),
+        (9, [10, 9.8, 9.6, 9.4], [9, 5, 8, 11], "not learning: .* 9 before the first"),
+        # a loss may be below 0
+        (-9, [-5, -6, -10, -12], [-5, -8, -6, -4], "overfitting"),
+        (
+            -9,
+            [50, 40, 20, 10],
+            [-5, -8, -6, -4],
+            "too large .* loss 10 and val_loss -4",
+        ),
+    ],
+)
+def test_a_verdict_on_steps_that_are_too_large(start, train, held, wanted):
+    figures = zip(train, held, strict=True)
+    history = History([{"loss": a, "val_loss": b} for a, b in figures], start=start)
+    assert re.match(wanted, history.verdict())
 
 
 # ---- models that give more than a tensor ----

@@ -14,6 +14,16 @@ class History:
     Iterating gives the names, as with a dict, and `dict(history)` the lists by name;
     `len(history)` is the number of epochs.
 
+    Args:
+        epochs: the figures of epochs, a dict each.
+        start: the loss before the first step.
+
+    Attributes:
+        epochs: the figures of epochs, a dict each.
+        start: the loss before the first step, as far as it is known; `Trainer` takes that
+            of the first batch.
+        failure: why `Trainer.fit` gave up, or None.
+
     Example:
         >>> from pyautodl.train import History
         >>> history = History()
@@ -24,8 +34,15 @@ class History:
         {'loss': [0.5], 'val_loss': [0.7]}
     """
 
-    def __init__(self, epochs: list[dict[str, float]] | None = None) -> None:
+    def __init__(
+        self,
+        epochs: list[dict[str, float]] | None = None,
+        *,
+        start: float | None = None,
+    ) -> None:
         self.epochs: list[dict[str, float]] = list(epochs or [])
+        self.start = start
+        self.failure: str | None = None
 
     def append(self, figures: dict[str, float]) -> None:
         """Add an epoch."""
@@ -79,14 +96,17 @@ class History:
     def verdict(self) -> str:
         """Say whether the model learns too much by heart, or too little, and what may help.
 
-        Overfitting: the validation loss has risen for some epochs, while that of training
-        still falls. Underfitting: the validation loss is below that of training. It goes by
-        "train_loss", if `fit(evaluate_train=True)` measured it: "loss" is a mean over the
-        epoch, of augmented samples and with dropout, and so is above it. Not learning:
-        neither loss is below that of the first epoch.
+        Too large a learning rate: the loss rose far above `start` and stayed above it, or
+        jumps up and down. Overfitting: the validation loss has risen for some epochs, while
+        that of training still falls. Underfitting: the validation loss is below that of
+        training. It goes by "train_loss", if `fit(evaluate_train=True)` measured it: "loss"
+        is a mean over the epoch, of augmented samples and with dropout, and so is above it.
+        Not learning: neither loss is below that of the first epoch, or that of training not
+        below `start`. Diverged, stopped: a loss is not finite.
 
         Raises:
-            ValueError: there are fewer than 3 epochs, or none has a validation loss.
+            ValueError: there are fewer than 3 epochs with a validation loss, and nothing
+                else is to be said.
 
         Example:
             >>> from pyautodl.train import History
@@ -97,7 +117,7 @@ class History:
         """
         from pyautodl.train.verdict import verdict
 
-        return verdict(self.epochs)
+        return verdict(self.epochs, self.start, self.failure)
 
     def plot(self, path: Any = None) -> Any:
         """Draw training against validation, a panel for each figure.

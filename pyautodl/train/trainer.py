@@ -104,6 +104,8 @@ class Trainer:
         # what moves on the schedule that `fit` was given
         self._given: Callback | None = None
         self._said: set[str] = set()
+        # of the step before
+        self._last_loss: float | None = None
         checks.check_last_layer(model, self.loss)
         checks.check_optimizer(model, self.optimizer)
 
@@ -174,7 +176,7 @@ class Trainer:
             self._started = True
         if epochs <= self.epoch:
             warn(self._nothing_to_train(epochs))
-        self.stopped = None
+        self.stopped = self.history.failure = None
         self.figure_names = self._names_of_figures(evaluate_train, held is not None)
         for each in callbacks:
             each.on_fit_begin(self)
@@ -293,10 +295,10 @@ class Trainer:
         loss = self.loss(output, target)
         value = loss.item()
         if not math.isfinite(value):
-            raise GradError(
-                f"Trainer: the loss is {value} in epoch {self.epoch + 1}: "
-                + blame(self.model, inputs, target, output)
-            )
+            why = blame(self.model, inputs, target, output) + self._before()
+            failure = f"the loss is {value} in epoch {self.epoch + 1}: {why}"
+            self.history.failure = failure
+            raise GradError(f"Trainer: {failure}")
         try:
             loss.backward()
         except GradError as error:
@@ -305,7 +307,21 @@ class Trainer:
                 raise GradError(f"Trainer: {cause}") from error
             raise
         self.optimizer.step()
-        return self._figures(value, output, target)
+        figures, n = self._figures(value, output, target)
+        if self.history.start is None and not self.epoch:
+            self.history.start = figures["loss"]
+        self._last_loss = figures["loss"]
+        return figures, n
+
+    def _before(self) -> str:
+        """What the loss was before it was not finite, if it had grown."""
+        start, last = self.history.start, self._last_loss
+        if start is None or last is None or last <= 2 * abs(start):
+            return ""
+        return (
+            f"; the loss was {start:.4g} in the first step and {last:.4g} in the one before "
+            "this, so that a smaller learning rate is the likeliest fix"
+        )
 
     def _figures(
         self, loss: float, output: Any, target: Tensor
@@ -389,6 +405,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "callbacks": [each.state_dict() for each in self.callbacks],
             "history": self.history.epochs,
+            "start": self.history.start,
             "kinds": self._kinds(),
             "random": get_rng_state(),
         }
@@ -415,7 +432,7 @@ class Trainer:
             )
         self._check_kinds(state)
         self._take_states(state)
-        self.history = History(state["history"])
+        self.history = History(state["history"], start=state.get("start"))
         self.epoch = state["epoch"]
         self.seed = state["seed"]
         set_rng_state(state["random"])
