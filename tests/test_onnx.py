@@ -47,13 +47,19 @@ def session(proto: Any) -> Any:
 
 
 def check(
-    model: Any, *inputs: ad.Tensor, more: tuple[Any, ...] = (), tolerance: float = 1
+    model: Any,
+    *inputs: ad.Tensor,
+    more: tuple[Any, ...] = (),
+    tolerance: float = 1,
+    opset: int | None = None,
 ) -> Any:
     """Whether onnxruntime gives what the model does, for other inputs, too."""
     model = model if isinstance(model, nn.Module) else Function(model)
     names = [f"x{i}" for i in range(len(inputs))]
     axes = BATCH if more else None
-    proto = ad.onnx.export(model, inputs, input_names=names, dynamic_axes=axes)
+    proto = ad.onnx.export(
+        model, inputs, input_names=names, dynamic_axes=axes, opset_version=opset
+    )
     runner = session(proto)
     model.eval()
     for given in (inputs, *more):
@@ -76,7 +82,7 @@ def check(
 # ---- ops ----
 
 
-def _runs(case: Case) -> bool:
+def _runs(case: Case, opset: int | None = None) -> bool:
     """Whether a sample was checked; what has no form, or onnxruntime not, is not."""
     given = [None if x is None else cast(x, "float32") for x in case.sample.inputs]
     present = [ad.tensor(x) for x in given if x is not None]
@@ -94,8 +100,9 @@ def _runs(case: Case) -> bool:
         return found[0] if pooled else found
 
     try:
+        tolerance = 10 * case.sample.tolerance
         with np.errstate(all="ignore"):
-            check(function, *present, tolerance=10 * case.sample.tolerance)
+            check(function, *present, tolerance=tolerance, opset=opset)
     except NotImplementedError as error:
         return "has no ONNX form in opset 17" not in str(error)
     except (ort.capi.onnxruntime_pybind11_state.NotImplemented, RuntimeError) as error:
@@ -112,6 +119,22 @@ def test_samples_of_ops_in_onnxruntime(name: str) -> None:
     assert name in OPS
     checked = [_runs(case) for case in cases(name)]
     assert any(checked), f"none of {len(checked)} samples was written and run"
+
+
+@pytest.mark.parametrize("name", sorted(FORMS.keys() - NEVER))
+def test_samples_of_ops_in_older_opsets(name: str) -> None:
+    checked = [_runs_or_is_refused(case) for case in list(cases(name))[:6]]
+    assert any(checked)
+
+
+def _runs_or_is_refused(case: Case) -> bool:
+    """Whether a sample was checked in opset 11 or refused for it."""
+    try:
+        return _runs(case, 11)
+    except ValueError as error:
+        if "the oldest that has all of this model" not in str(error):
+            raise
+        return True
 
 
 @pytest.mark.parametrize("name", sorted(NEVER))
@@ -152,6 +175,32 @@ def test_models_with_batches_of_any_size(name: str) -> None:
     assert batch.dim_param == "x0_0"
     for key, each in model.state_dict().items():
         assert (each == state[key]).all()
+
+
+@pytest.mark.parametrize("name", ["lenet", "unet"])
+@pytest.mark.parametrize("opset", [11, 12, 14])
+def test_models_in_older_opsets(name: str, opset: int) -> None:
+    make, shape = MODELS[name]
+    given = ad.randn(2, *shape)
+    proto = check(make(), given, more=((ad.randn(3, *shape),),), opset=opset)
+    assert [each.version for each in proto.opset_import] == [opset]
+    assert proto.ir_version < 8
+
+
+@pytest.mark.parametrize(
+    ("model", "opset", "message"),
+    [
+        (nn.Softmax(1), 11, "Softmax of opset 11 takes all axes from axis 1 on .*=13"),
+        (nn.LayerNorm(4), 16, "opset 16 has no LayerNormalization.*=17, the oldest"),
+        (Function(lambda x: x.sum(1)), 11, "ReduceSum of opset 11 takes 1 inputs.*=13"),
+        (Function(lambda x: x.tril()), 13, "opset 13 has no Trilu.*=14"),
+    ],
+)
+def test_what_older_opsets_lack(model: nn.Module, opset: int, message: str) -> None:
+    x = ad.randn(2, 3, 4)
+    with pytest.raises(ValueError, match=f"(?s)onnx.export: {message}"):
+        ad.onnx.export(model, x, opset_version=opset)
+    check(model, x, opset=int(message.rpartition("=")[2][:2]))
 
 
 class Attention(nn.Module):
@@ -376,8 +425,10 @@ def test_wrong_arguments() -> None:
         export(ad.sin, x)
     with pytest.raises(TypeError, match="an example with a tensor"):
         export(model, 3)
-    with pytest.raises(ValueError, match="likely fix: 17"):
-        export(model, x, opset_version=11)
+    with pytest.raises(ValueError, match="of 11 to 17, got 18; likely fix: 17"):
+        export(model, x, opset_version=18)
+    with pytest.raises(ValueError, match="of 11 to 17, got 9; likely fix: 11"):
+        export(model, x, opset_version=9)
     script = {"export_params": True, "do_constant_folding": True, "verbose": False}
     assert export(model, x, opset_version=17, **script).graph.node
     for name, value in (

@@ -19,6 +19,7 @@ from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import UninitializedBuffer, UninitializedParameter
 from pyautodl.onnx.forms import FORMS
 from pyautodl.onnx.graph import Graph, Node, no_form
+from pyautodl.onnx.opsets import NEWEST, check_number, lowered
 from pyautodl.onnx.trace import Call, Trace, Value
 from pyautodl.tensor import Tensor
 from pyautodl.train.blame import kept_state
@@ -26,7 +27,6 @@ from pyautodl.train.blame import kept_state
 __all__ = ["export"]
 
 _LAZY = (UninitializedParameter, UninitializedBuffer)
-_OPSET = 17
 # the version of the format that came with it
 _IR_VERSION = 8
 
@@ -52,7 +52,7 @@ def export(
     training: Any = None,
     do_constant_folding: bool = True,
 ) -> Any:
-    """Write a model as an ONNX file (opset 17), which onnxruntime and others can run.
+    """Write a model as an ONNX file, which onnxruntime and others can run.
 
     The model is called once with the example, as it is in evaluation, and the operations
     that it comes to are written: what Python decides by sizes or values, a loop over the
@@ -68,7 +68,8 @@ def export(
         input_names: names of the inputs; default: 'input_0', ...
         output_names: names of the outputs; default: 'output_0', ... Tuples, lists and dicts
             of tensors count each.
-        opset_version: 17, or None for it.
+        opset_version: from 11 to 17; None is 17. An older one serves older runtimes, if
+            all operations of the model mean the same in it.
         export_params, keep_initializers_as_inputs, training: only PyTorch's defaults.
         verbose, dynamo, external_data, optimize, do_constant_folding: without effect.
         dynamic_axes: which axes of inputs may be of any size, as {'x': {0: 'batch'}} or
@@ -85,7 +86,8 @@ def export(
         ModuleNotFoundError: onnx is not installed.
         RuntimeError: a profile is recording.
         ShapeError: an operation fixes the size of an axis that is to be dynamic.
-        ValueError: names or axes do not fit.
+        ValueError: names or axes do not fit, or the opset lacks an operation: the error
+            names its layer, and the oldest opset that has all.
 
     Example:
         >>> import pyautodl as ad
@@ -100,7 +102,8 @@ def export(
     _require()
     if not isinstance(model, Module):
         raise TypeError(f"onnx.export: expected an nn.Module, got {describe(model)}")
-    _check_options(export_params, keep_initializers_as_inputs, training, opset_version)
+    _check_options(export_params, keep_initializers_as_inputs, training)
+    opset = check_number(opset_version)
     given = args if isinstance(args, tuple) else (args,)
     example = _Example(given, dict(kwargs or {}), input_names)
     axes = example.dynamic(dynamic_axes)
@@ -110,7 +113,7 @@ def export(
     graph = _graph(traced, other, names)
     if other is not None:
         _check_same(graph, _graph(other, traced, names))
-    proto = _proto(graph, traced, names, axes, other)
+    proto = _proto(graph, traced, names, axes, other, opset)
     if isinstance(f, (str, os.PathLike)):
         with open(f, "wb") as file:
             file.write(proto.SerializeToString())
@@ -119,7 +122,7 @@ def export(
     return proto
 
 
-def _check_options(params: Any, as_inputs: Any, training: Any, opset: Any) -> None:
+def _check_options(params: Any, as_inputs: Any, training: Any) -> None:
     for name, value, default in (
         ("export_params", params, True),
         ("keep_initializers_as_inputs", as_inputs, False),
@@ -130,10 +133,6 @@ def _check_options(params: Any, as_inputs: Any, training: Any, opset: Any) -> No
             raise NotImplementedError(
                 f"onnx.export: {name}={value!r} is not supported; likely fix: {default}"
             )
-    if opset not in (None, _OPSET):
-        raise ValueError(
-            f"onnx.export: opset_version {opset} is not written; likely fix: {_OPSET}"
-        )
 
 
 def _require() -> Any:
@@ -356,6 +355,7 @@ def _proto(
     names: Sequence[str],
     axes: Mapping[str, dict[int, str]],
     other: _Traced | None,
+    opset: int,
 ) -> Any:
     onnx = _require()
     helper = onnx.helper
@@ -385,11 +385,11 @@ def _proto(
         made,
         producer_name="pyautodl",
         producer_version=__version__,
-        opset_imports=[helper.make_opsetid("", _OPSET)],
+        opset_imports=[helper.make_opsetid("", NEWEST)],
         ir_version=_IR_VERSION,
     )
     _check(onnx, proto, written)
-    return proto
+    return proto if opset == NEWEST else lowered(onnx, proto, written, opset)
 
 
 def _check(onnx: Any, proto: Any, nodes: Sequence[Node]) -> None:
