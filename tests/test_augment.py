@@ -8,6 +8,7 @@ import pytest
 
 import pyautodl as ad
 import pyautodl.nn.functional as F
+from pyautodl import data
 from pyautodl.backends import native
 from pyautodl.data import (
     ColorJitter,
@@ -614,3 +615,58 @@ def test_hues_fill_their_range_and_grey_has_none():
     assert _run(ColorJitter(hue=0.5), grey).equal(grey)
     with pytest.raises(ShapeError, match="one or three channels"):
         _run(ColorJitter(hue=0.5), _images(c=2))
+
+
+# ---- calls as torchvision's ----
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: data.ToTensor(), "'ToTensor'.*likely fix: .*permute.*/ 255"),
+        (lambda: data.transforms.Normalize([0.5], [0.5]), "likely fix: .*Normalizer"),
+        (lambda: data.transforms.Resize(32), "likely fix: .*interpolate"),
+        (lambda: data.Nothing(), "has no attribute 'Nothing'$"),
+        (lambda: data.Compose([data.RandomHorizontalFlip]), r"fix: RandomH\w+\(\)$"),
+        (lambda: data.Compose([data.RandomRotation]), r"fix: .*\(degrees=...\)$"),
+        (
+            lambda: data.Compose(data.RandomVerticalFlip(), data.RandomShift(1)),
+            r"Compose: .* got 2 arguments; likely fix: Compose\(\[...\]\)",
+        ),
+        (lambda: data.RandomHorizontalFlip(prob=0.5), "fix: p in place of prob"),
+        (lambda: data.RandomCrop(28, pad=2), "fix: padding in place of pad"),
+        (lambda: data.RandomRotation(10, resample=2), "fix: interpolation in place"),
+        (lambda: data.ColorJitter(brightnes=0.1), "fix: brightness in place of"),
+        (lambda: data.RandomAffine(), "missing .*'degrees'; it takes degrees, transl"),
+        (
+            lambda: data.RandomHorizontalFlip()(ad.rand(2, 1, 4, 4)),
+            "depends on samples, epoch and seed.*DataLoader",
+        ),
+        (
+            lambda: data.Compose([data.RandomVerticalFlip()])(ad.rand(2, 1, 4, 4)),
+            "Compose: what it draws depends on samples, epoch and seed",
+        ),
+    ],
+)
+def test_what_torchvision_calls_otherwise(call, message):
+    with pytest.raises((AttributeError, TypeError), match=message):
+        call()
+
+
+def test_torchvisions_path():
+    from pyautodl.data import transforms
+
+    assert transforms.RandomCrop is data.RandomCrop
+    assert transforms.Compose is data.Compose
+    assert not hasattr(data, "ToTensor")
+
+
+def test_arguments_of_a_transform_of_users():
+    class Darker(data.RandomShift):
+        def __init__(self, by):
+            super().__init__(0)
+            self.by = by
+
+    assert Darker(0.5).by == 0.5
+    with pytest.raises(TypeError, match=r"^Darker.__init__\(\) missing .*it takes by$"):
+        Darker(amount=0.5)

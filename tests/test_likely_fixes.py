@@ -278,7 +278,19 @@ def test_what_the_fix_of_a_broadcast_says_helps():
         (((2, 3), (5, 3), (1, 3)), -1, "likely fix: cat(..., dim=0)"),
         (((2, 3), (3,)), 0, "likely fix: .unsqueeze(0) of (3,)"),
         (((2, 3), (2,)), 1, "likely fix: .unsqueeze(1) of (2,)"),
-        (((2, 3), (3, 2)), 0, "got (2, 3), (3, 2)"),
+        (((2, 3), (2,)), 0, "likely fix: cat(..., dim=1) with .unsqueeze(1) of (2,)"),
+        (
+            ((2, 3), (3, 2)),
+            0,
+            "likely fix: .t() of (3, 2), if its rows are the other's columns",
+        ),
+        (((2, 3, 4), (4, 6)), 0, "got (2, 3, 4), (4, 6)"),
+        (((4, 6), (8, 3)), 0, "likely fix: .reshape(4, 6) or .permute(...) of (8, 3)"),
+        (
+            ((4, 6), (5, 7)),
+            0,
+            "along one of them alone: slice or pad the others to one size",
+        ),
     ],
 )
 def test_shapes_that_do_not_join(shapes, dim, fix):

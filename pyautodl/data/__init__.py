@@ -1,5 +1,8 @@
 """Data: datasets, loaders, splits, normalisation, augmentation."""
 
+import importlib
+from typing import Any
+
 from pyautodl.data.augment import (
     ColorJitter,
     Compose,
@@ -39,3 +42,12 @@ from pyautodl.data.split import (
     split_indices,
     train_validation_test_split,
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    transforms = importlib.import_module("pyautodl.data.transforms")
+    if name == "transforms":
+        return transforms
+    raise transforms.instead(__name__, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -155,10 +156,25 @@ def _join_fix(xs: Sequence[Array], axis: int | None) -> str:
             what = f"cat(..., dim={apart[0]})"
             rest = "" if axes != {1} else ", or nn.utils.rnn.pad_sequence"
             return f"; likely fix: {what}{rest}"
+        turned = next((s for s in shapes if s != shapes[0]), ())
+        if axes == {2} and turned[::-1] == shapes[0]:
+            return (
+                f"; likely fix: .t() of {turned}, if its rows are the other's columns"
+            )
+        if math.prod(turned) == math.prod(shapes[0]) and len(shapes) == 2:
+            return f"; likely fix: .reshape{shapes[0]} or .permute(...) of {turned}"
+        if axis is not None:
+            return (
+                f"; likely fix: parts that differ on axes {apart} are joined along one of "
+                "them alone: slice or pad the others to one size"
+            )
     elif axis is not None and max(axes) - min(axes) == 1:
         few, many = min(shapes, key=len), max(shapes, key=len)
         if (*few[:axis], *few[axis:]) == (*many[:axis], *many[axis + 1 :]):
             return f"; likely fix: .unsqueeze({axis}) of {few}"
+        for i in range(len(many)):
+            if few == (*many[:i], *many[i + 1 :]):
+                return f"; likely fix: cat(..., dim={i}) with .unsqueeze({i}) of {few}"
     return ""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from inspect import signature
+from difflib import get_close_matches
+from functools import lru_cache, wraps
+from inspect import Parameter, signature
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -22,6 +23,17 @@ NDArray = np.ndarray[Any, Any]
 
 # sizes drawn for each sample, of which the first that fits is taken
 TRIES = 10
+
+# what other libraries, and torchvision earlier, call arguments
+_SYNONYMS = {
+    "angle": "degrees",
+    "fillcolor": "fill",
+    "limit": "degrees",
+    "prob": "p",
+    "probability": "p",
+    "resample": "interpolation",
+    "std": "sigma",
+}
 
 # streams of the seeds of those that draw side by side, apart from the others' streams
 _SEED_STREAM = 1 << 44
@@ -86,17 +98,22 @@ class Compose:
         pyautodl.Size([4, 1, 8, 8])
     """
 
-    def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
-        if not isinstance(transforms, Iterable):
+    def __init__(self, transforms: Sequence[Callable[..., Any]], *more: Any) -> None:
+        if more or not isinstance(transforms, Iterable):
+            kind = type(transforms).__name__
+            what = f"{1 + len(more)} arguments" if more else kind
             raise TypeError(
-                f"Compose: expected a list of transforms, got {type(transforms).__name__}; "
-                "likely fix: Compose([...]) with it in brackets"
+                f"Compose: expected a list of transforms, got {what}; likely fix: "
+                f"Compose([...]) with {'them' if more else 'it'} in brackets"
             )
         self.transforms = list(transforms)
         for each in self.transforms:
             check_transform("Compose", each)
 
-    def __call__(self, batch: Any, *, samples: Tensor, epoch: int, seed: int) -> Any:
+    def __call__(
+        self, batch: Any, *, samples: Any = None, epoch: Any = None, seed: Any = None
+    ) -> Any:
+        check_draw("Compose", samples, epoch, seed)
         for place, transform in enumerate(self.transforms):
             batch = transform(
                 batch, samples=samples, epoch=epoch, seed=_seed_beside(seed, place)
@@ -111,6 +128,13 @@ def check_transform(name: str, transform: Any) -> None:
         raise TypeError(
             f"{name}: expected transforms that can be called, got {describe(transform)}"
             f"{fix}"
+        )
+    if isinstance(transform, type):
+        given = transform.__name__
+        raise TypeError(
+            f"{name}: transforms are called as f(batch, samples=, epoch=, seed=), got "
+            f"{given}, which is a class; likely fix: "
+            f"{given}({', '.join(_required(transform))})"
         )
     try:
         takes = signature(transform)
@@ -127,6 +151,59 @@ def check_transform(name: str, transform: Any) -> None:
         ) from None
 
 
+def _required(function: Any) -> list[str]:
+    """The arguments that a function can't do without."""
+    try:
+        parameters = signature(function).parameters.values()
+    except ValueError:
+        return []
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [
+        f"{p.name}=..." for p in parameters if p.default is p.empty and p.kind in kinds
+    ]
+
+
+def check_draw(name: str, samples: Any, epoch: Any, seed: Any) -> None:
+    """Raise TypeError unless a transform was told what its numbers depend on."""
+    if samples is None or epoch is None or seed is None:
+        raise TypeError(
+            f"{name}: what it draws depends on samples, epoch and seed, which a DataLoader "
+            f"gives it; likely fix: DataLoader(dataset, transform={name}(...)), or by hand "
+            "transform(batch, samples=ad.arange(len(batch)), epoch=0, seed=0)"
+        )
+
+
+def _naming_arguments(function: Any) -> Any:
+    """A constructor that says what it takes when it was given something else."""
+    takes = signature(function)
+    names = list(takes.parameters)[1:]
+
+    @wraps(function)
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            takes.bind(self, *args, **kwargs)
+        except TypeError as error:
+            fix = _likely_names(kwargs, names)
+            raise TypeError(
+                f"{type(self).__name__}.__init__() {error}; it takes {', '.join(names)}{fix}"
+            ) from None
+        function(self, *args, **kwargs)
+
+    return construct
+
+
+def _likely_names(given: Iterable[str], names: Sequence[str]) -> str:
+    """What arguments that there are not may be called."""
+    for each in given:
+        if each in names:
+            continue
+        known = _SYNONYMS.get(each)
+        close = [known] if known in names else get_close_matches(each, names, 1, 0.5)
+        if close:
+            return f"; likely fix: {close[0]} in place of {each}"
+    return ""
+
+
 class Transform:
     """A change of some members of a batch: images, and planes such as masks are.
 
@@ -139,13 +216,22 @@ class Transform:
     def __init__(self, images: Any) -> None:
         self.images = tuple(images) if isinstance(images, (tuple, list)) else (images,)
 
-    def __call__(self, batch: Any, *, samples: Tensor, epoch: int, seed: int) -> Any:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _naming_arguments(cls.__init__)  # type: ignore[method-assign]
+
+    def __call__(
+        self, batch: Any, *, samples: Any = None, epoch: Any = None, seed: Any = None
+    ) -> Any:
         """Change a batch: a tensor, a sequence or a dict of them.
 
         Raises:
             IndexError, KeyError: the batch has no such member.
             ShapeError: a member is not one of images, or not one for each sample.
+            TypeError: samples, epoch or seed is missing.
         """
+        check_draw(self._name, samples, epoch, seed)
         parts: Any = [batch] if isinstance(batch, Tensor) else batch
         parts = dict(parts) if isinstance(parts, dict) else list(parts)
         chosen = {each: self._member(parts, each, samples) for each in self.images}
