@@ -2,6 +2,7 @@
 
 import importlib as _importlib
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from pyautodl._loading import paused_collector as _paused_collector
@@ -45,14 +46,9 @@ with _paused_collector():
         ShapeError,
         StateDictError,
     )
-    from pyautodl.functional import *
+    from pyautodl.functional.basics import *
     from pyautodl.functional.creation import tensor
     from pyautodl.functional.printing import set_printoptions
-    from pyautodl.ops.conv.algorithm import (
-        get_conv_algorithm,
-        set_conv_algorithm,
-        use_conv_algorithm,
-    )
     from pyautodl.random import (
         Generator,
         default_generator,
@@ -68,6 +64,14 @@ with _paused_collector():
         device,
         get_default_dtype,
         set_default_dtype,
+    )
+
+if TYPE_CHECKING:
+    from pyautodl.functional.networks import *
+    from pyautodl.ops.conv.algorithm import (
+        get_conv_algorithm,
+        set_conv_algorithm,
+        use_conv_algorithm,
     )
 
 dtype = DType
@@ -113,14 +117,17 @@ _LATER_NAMES = {
     "are_deterministic_algorithms_enabled": "pyautodl.determinism",
     "autocast": "pyautodl.amp",
     "compile": "pyautodl.compilation",
+    "get_conv_algorithm": "pyautodl.ops.conv.algorithm",
     "get_default_device": "pyautodl.default_device",
     "get_float32_matmul_precision": "pyautodl.determinism",
     "load": "pyautodl.serialization",
     "profile": "pyautodl.profiler",
     "save": "pyautodl.serialization",
+    "set_conv_algorithm": "pyautodl.ops.conv.algorithm",
     "set_default_device": "pyautodl.default_device",
     "set_float32_matmul_precision": "pyautodl.determinism",
     "show_config": "pyautodl.config",
+    "use_conv_algorithm": "pyautodl.ops.conv.algorithm",
     "use_deterministic_algorithms": "pyautodl.determinism",
     "vmap": "pyautodl.func",
 }
@@ -131,8 +138,10 @@ def __getattr__(name: str) -> _Any:
         return _importlib.import_module(_LATER[name])
     if name in _LATER_NAMES:
         return getattr(_importlib.import_module(_LATER_NAMES[name]), name)
+    if not name.startswith("_") and name in functional.__all__:
+        return getattr(functional, name)
     raise AttributeError(f"module 'pyautodl' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER, *_LATER_NAMES])
+    return sorted({*globals(), *_LATER, *_LATER_NAMES, *functional.__all__})

@@ -11,8 +11,8 @@ import pytest
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
-from pyautodl.functional import conv as functional_conv
-from pyautodl.functional.conv import conv_epilogue
+from pyautodl.functional.networks import conv as functional_conv
+from pyautodl.functional.networks.conv import conv_epilogue
 from pyautodl.ops.conv import LINEAR
 
 

@@ -12,7 +12,7 @@ import pytest
 import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import codes, native, use_backend
-from pyautodl.functional.conv import conv_epilogue
+from pyautodl.functional.networks.conv import conv_epilogue
 from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional

@@ -69,7 +69,8 @@ def test_import_is_light():
         "import sys, numpy; before = set(sys.modules); import pyautodl; "
         "print(*sorted(set(sys.modules) - before))"
     )
-    loaded = {name.split(".")[0] for name in _python(code)[1].split()}
+    loaded = set(_python(code)[1].split())
+    packages = {name.split(".")[0] for name in loaded}
     heavy = {
         "matplotlib",
         "PIL",
@@ -80,8 +81,29 @@ def test_import_is_light():
         "safetensors",
         "sklearn",
     }
-    assert not loaded & heavy
-    assert "pyautodl.train" not in loaded
+    assert not packages & heavy
+    later = {"functional.networks", "linalg", "nn", "ops.conv", "optim", "train"}
+    assert not loaded & {f"pyautodl.{name}" for name in later}
+
+
+def test_networks_functions_are_loaded_by_several_threads_at_once():
+    code = (
+        "import threading, pyautodl as ad\n"
+        "x, seen, start = ad.ones(1, 1, 4, 4), [], threading.Barrier(8)\n"
+        "def run():\n"
+        "    start.wait()\n"
+        "    seen.append(ad.functional.avg_pool2d(ad.conv2d(x, x), 1).item())\n"
+        "threads = [threading.Thread(target=run) for _ in range(8)]\n"
+        "for each in threads: each.start()\n"
+        "for each in threads: each.join()\n"
+        "print(*seen)"
+    )
+    assert _python(code) == (0, " ".join(["16.0"] * 8), "")
+
+
+def test_star_import_brings_networks_functions():
+    code = "from pyautodl.functional import *; print(conv2d.__name__, dropout.__name__)"
+    assert _python(code) == (0, "conv2d dropout", "")
 
 
 def test_no_numpy_headers(compiled):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pyautodl.errors import DTypeError, ShapeError, describe
-from pyautodl.functional.conv import conv1d
 from pyautodl.functional.copy import pad
 from pyautodl.functional.creation import tensor
+from pyautodl.functional.networks.conv import conv1d
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, not_tensor
 

@@ -11,7 +11,7 @@ from pyautodl.distributions.distribution import Distribution, as_parameters, off
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.eltwise import lgamma, sigmoid
 from pyautodl.functional.eltwise.activation import softplus
-from pyautodl.functional.gumbel import gumbel_softmax
+from pyautodl.functional.networks.gumbel import gumbel_softmax
 from pyautodl.functional.random import rand
 from pyautodl.functional.reduce import logsumexp
 from pyautodl.functional.views import broadcast_to

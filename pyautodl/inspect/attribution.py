@@ -10,7 +10,7 @@ from pyautodl.autograd import enable_grad, grad
 from pyautodl.errors import DTypeError, ShapeError, describe
 from pyautodl.functional.creation import as_tensor, zeros_like
 from pyautodl.functional.eltwise import relu
-from pyautodl.functional.interpolate import interpolate
+from pyautodl.functional.networks.interpolate import interpolate
 from pyautodl.nn import Module
 from pyautodl.tensor import Tensor
 

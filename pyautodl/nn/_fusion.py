@@ -20,7 +20,7 @@ from pyautodl import _module_stack
 from pyautodl.backends import Array, KeptCalls, is_direct, native, new_storage
 from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
-from pyautodl.functional.conv import conv_attributes, conv_epilogue
+from pyautodl.functional.networks.conv import conv_attributes, conv_epilogue
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from pyautodl import _module_stack
 from pyautodl._module_stack import STACK
-from pyautodl.functional.conv import conv_relu
 from pyautodl.functional.matmul import linear_relu
-from pyautodl.functional.pool import max_pool_relu
+from pyautodl.functional.networks.conv import conv_relu
+from pyautodl.functional.networks.pool import max_pool_relu
 from pyautodl.nn.activation import ReLU
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.linear import Linear

@@ -8,7 +8,7 @@ from pyautodl.functional.creation import empty
 from pyautodl.functional.eltwise import activation as F
 from pyautodl.functional.eltwise.unary import sigmoid, tanh
 from pyautodl.functional.matmul import linear
-from pyautodl.functional.rrelu import rrelu
+from pyautodl.functional.networks.rrelu import rrelu
 from pyautodl.nn import init
 from pyautodl.nn.module import Module
 from pyautodl.nn.parameter import Parameter

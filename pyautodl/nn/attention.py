@@ -6,12 +6,12 @@ from typing import Any
 
 from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
-from pyautodl.functional.attention import attention_weights
 from pyautodl.functional.copy import tril
 from pyautodl.functional.creation import empty, ones, zeros
-from pyautodl.functional.dropout import dropout
 from pyautodl.functional.eltwise import logical_not, logical_or
 from pyautodl.functional.matmul import linear, matmul
+from pyautodl.functional.networks.attention import attention_weights
+from pyautodl.functional.networks.dropout import dropout
 from pyautodl.nn._sizes import chance
 from pyautodl.nn.init import constant_, xavier_uniform_
 from pyautodl.nn.linear import Linear

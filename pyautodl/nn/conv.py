@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional import conv
 from pyautodl.functional.copy import pad
 from pyautodl.functional.creation import empty
+from pyautodl.functional.networks import conv
 from pyautodl.nn import init
 from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.embedding_bag import embedding_bag
+from pyautodl.functional.networks.embedding_bag import embedding_bag
 from pyautodl.nn.embedding import Embedding
 from pyautodl.tensor import Tensor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyautodl.functional.conv import fold, unfold
+from pyautodl.functional.networks.conv import fold, unfold
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 

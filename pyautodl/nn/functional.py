@@ -3,31 +3,10 @@
 Each stands in its family under pyautodl.functional; here they are brought together.
 """
 
-from pyautodl.functional.attention import (
-    scaled_dot_product_attention,
-)
-from pyautodl.functional.conv import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    fold,
-    unfold,
-)
 from pyautodl.functional.copy import (
     pad,
 )
 from pyautodl.functional.derived import pdist
-from pyautodl.functional.dropout import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
-)
 from pyautodl.functional.eltwise.activation import (
     celu,
     celu_,
@@ -63,21 +42,46 @@ from pyautodl.functional.eltwise.unary import (
     sigmoid,
     tanh,
 )
-from pyautodl.functional.embedding_bag import (
-    embedding_bag,
-)
-from pyautodl.functional.grid_sample import (
-    affine_grid,
-    grid_sample,
-)
-from pyautodl.functional.gumbel import (
-    gumbel_softmax,
-)
 from pyautodl.functional.index import (
     embedding,
     one_hot,
 )
-from pyautodl.functional.interpolate import (
+from pyautodl.functional.matmul import (
+    bilinear,
+    linear,
+)
+from pyautodl.functional.networks.attention import (
+    scaled_dot_product_attention,
+)
+from pyautodl.functional.networks.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    unfold,
+)
+from pyautodl.functional.networks.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from pyautodl.functional.networks.embedding_bag import (
+    embedding_bag,
+)
+from pyautodl.functional.networks.grid_sample import (
+    affine_grid,
+    grid_sample,
+)
+from pyautodl.functional.networks.gumbel import (
+    gumbel_softmax,
+)
+from pyautodl.functional.networks.interpolate import (
     channel_shuffle,
     interpolate,
     pixel_shuffle,
@@ -86,7 +90,7 @@ from pyautodl.functional.interpolate import (
     upsample_bilinear,
     upsample_nearest,
 )
-from pyautodl.functional.loss import (
+from pyautodl.functional.networks.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     categorical_cross_entropy,
@@ -111,13 +115,13 @@ from pyautodl.functional.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from pyautodl.functional.lp_pool import lp_pool1d, lp_pool2d, lp_pool3d
-from pyautodl.functional.matmul import (
-    bilinear,
-    linear,
+from pyautodl.functional.networks.lp_pool import lp_pool1d, lp_pool2d, lp_pool3d
+from pyautodl.functional.networks.max_unpool import (
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
 )
-from pyautodl.functional.max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
-from pyautodl.functional.norm import (
+from pyautodl.functional.networks.norm import (
     batch_norm,
     group_norm,
     instance_norm,
@@ -125,7 +129,7 @@ from pyautodl.functional.norm import (
     local_response_norm,
     rms_norm,
 )
-from pyautodl.functional.pool import (
+from pyautodl.functional.networks.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -145,12 +149,12 @@ from pyautodl.functional.pool import (
     max_pool3d,
     max_pool3d_with_indices,
 )
+from pyautodl.functional.networks.rrelu import rrelu, rrelu_
 from pyautodl.functional.reduce import (
     cosine_similarity,
     normalize,
     pairwise_distance,
 )
-from pyautodl.functional.rrelu import rrelu, rrelu_
 from pyautodl.functional.softmax import (
     log_softmax,
     masked_softmax,

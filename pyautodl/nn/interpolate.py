@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.interpolate import (
+from pyautodl.functional.networks.interpolate import (
     channel_shuffle,
     interpolate,
     pixel_shuffle,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyautodl.functional import loss as F
-from pyautodl.functional.loss.arguments import refuse_old_arguments
+from pyautodl.functional.networks import loss as F
+from pyautodl.functional.networks.loss.arguments import refuse_old_arguments
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 

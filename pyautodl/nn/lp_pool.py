@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional import lp_pool as F
+from pyautodl.functional.networks import lp_pool as F
 from pyautodl.nn.module import Module
 from pyautodl.tensor import Tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pyautodl.functional import max_unpool as F
+from pyautodl.functional.networks import max_unpool as F
 from pyautodl.nn.module import Module
 from pyautodl.ops.integers import each_axis
 from pyautodl.tensor import Tensor

@@ -8,7 +8,7 @@ from typing import Any
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import ones, tensor, zeros
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.norm import (
+from pyautodl.functional.networks.norm import (
     batch_norm_counted,
     group_norm,
     instance_norm,

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from pyautodl.errors import ShapeError, warn
-from pyautodl.functional import rnn as functional
 from pyautodl.functional.eltwise.unary import check_tensor
 from pyautodl.functional.index import index_select
+from pyautodl.functional.networks import rnn as functional
 from pyautodl.nn import init
 from pyautodl.nn._sizes import memory_for, size
 from pyautodl.nn.module import Module

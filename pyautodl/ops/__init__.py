@@ -2,7 +2,7 @@
 
 import importlib
 
-from pyautodl.backends import FAMILIES
+from pyautodl.ops.record import OPS
 
 for _family in (
     "strided",
@@ -13,12 +13,31 @@ for _family in (
     "fourier",
     "linalg",
     "draws",
-    "ctc",
-    *FAMILIES,
+    "eltwise",
+    "copy",
+    "reduce",
+    "sort",
+    "index",
+    "softmax",
+    "matmul",
+    "sparse",
+    "random",
 ):
-    try:
-        importlib.import_module(f"pyautodl.ops.{_family}")
-    except ModuleNotFoundError as error:
-        # a family of kernels without ops of its own
-        if error.name != f"pyautodl.ops.{_family}":
-            raise
+    importlib.import_module(f"pyautodl.ops.{_family}")
+
+# what networks are made of
+OPS.load_when_missed(
+    f"pyautodl.ops.{family}"
+    for family in (
+        "ctc",
+        "loss",
+        "pair_loss",
+        "conv",
+        "pool",
+        "interpolate",
+        "grid_sample",
+        "norm",
+        "rnn",
+        "augment",
+    )
+)

@@ -6,7 +6,8 @@ samples and error cases; the graph knows nothing of an op beyond this record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from importlib import import_module
 from marshal import dumps
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ __all__ = [
     "Changing",
     "ErrorCase",
     "Op",
+    "OpTable",
     "Places",
     "Sample",
     "Spec",
@@ -274,7 +276,51 @@ class Op(OpFields):
         self.integers: Mapping[str, Any] | None = None
 
 
-OPS: dict[str, Op] = {}
+class OpTable(MutableMapping[str, Op]):
+    """The ops by name.
+
+    Families of ops that few programs need are loaded when an op that isn't there, or the
+    whole table, is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._ops: dict[str, Op] = {}
+        self._modules: list[str] = []
+
+    def load_when_missed(self, modules: Iterable[str]) -> None:
+        """Name the modules that declare the other ops."""
+        self._modules.extend(modules)
+
+    def enter(self, op: Op) -> None:
+        """Add an op of a new name."""
+        if op.name in self._ops:
+            raise ValueError(f"op {op.name!r} is declared twice")
+        self._ops[op.name] = op
+
+    def _all(self) -> dict[str, Op]:
+        # another thread that comes here meanwhile waits for the module that is being loaded
+        for module in self._modules:
+            import_module(module)
+        self._modules = []
+        return self._ops
+
+    def __getitem__(self, name: str) -> Op:
+        return self._ops.get(name) or self._all()[name]
+
+    def __setitem__(self, name: str, op: Op) -> None:
+        self._ops[name] = op
+
+    def __delitem__(self, name: str) -> None:
+        del self._ops[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+OPS = OpTable()
 
 
 def register(op: Op) -> Op:
@@ -283,7 +329,5 @@ def register(op: Op) -> Op:
     Raises:
         ValueError: an op of that name is there already.
     """
-    if op.name in OPS:
-        raise ValueError(f"op {op.name!r} is declared twice")
-    OPS[op.name] = op
+    OPS.enter(op)
     return op

@@ -10,7 +10,7 @@ import numpy as np
 from pyautodl import nn
 from pyautodl.data import TensorDataset
 from pyautodl.errors import ShapeError
-from pyautodl.functional import loss as losses
+from pyautodl.functional.networks import loss as losses
 from pyautodl.tensor import Tensor
 
 __all__ = [

@@ -22,7 +22,7 @@ from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.functional.copy import cat
 from pyautodl.functional.creation import tensor
 from pyautodl.functional.eltwise import cos, exp, log, sin
-from pyautodl.functional.interpolate import interpolate
+from pyautodl.functional.networks.interpolate import interpolate
 from pyautodl.ops.augment import AUGMENT_MOVE, INTERPOLATIONS, PADDINGS
 from pyautodl.ops.integers import integer, several
 from pyautodl.tensor import NamedConstructor, Tensor, apply

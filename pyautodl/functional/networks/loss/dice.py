@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyautodl.errors import ShapeError
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     SOFTMAXES,
     reduced,
     to_classes,

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
-from pyautodl.functional import pool
+from pyautodl.functional.networks import pool
 from pyautodl.functional.views import in_own_memory
 from pyautodl.ops.integers import each_axis
 from pyautodl.ops.interpolate import INTERPOLATE

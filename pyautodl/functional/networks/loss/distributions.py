@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     prepare,
     reduced,
     refuse_old_arguments,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import as_tensor
-from pyautodl.functional.dropout import dropout as drop
+from pyautodl.functional.networks.dropout import dropout as drop
 from pyautodl.ops.record import Op
 from pyautodl.ops.rnn import GRU, LSTM, RNN
 from pyautodl.tensor import Tensor, apply, call, explained

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyautodl.backends.dtypes import int64
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     SOFTMAXES,
     reduced,
     refuse_old_arguments,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyautodl.errors import ShapeError
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     by_reduction,
     reduced,
     refuse_old_arguments,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from pyautodl.functional.conv import conv_padding
+from pyautodl.functional.networks.conv import conv_padding
 from pyautodl.ops.conv import conv_kernel, conv_shape
 from pyautodl.ops.conv.algorithm import (
     ConvShape,

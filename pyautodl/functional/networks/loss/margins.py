@@ -10,7 +10,7 @@ from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import zeros_like
 from pyautodl.functional.eltwise import logical_and, logical_not, ne, where
 from pyautodl.functional.eltwise.activation import logsigmoid
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     prepare,
     reduced,
     refuse_old_arguments,

@@ -8,8 +8,8 @@ from pyautodl.backends.dtypes import bool_
 from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import repeat_interleave, tril
 from pyautodl.functional.creation import ones
-from pyautodl.functional.dropout import dropout
 from pyautodl.functional.matmul import matmul
+from pyautodl.functional.networks.dropout import dropout
 from pyautodl.functional.softmax import masked_softmax, softmax
 from pyautodl.functional.views import broadcast_shapes, broadcast_to
 from pyautodl.tensor import Tensor, explained

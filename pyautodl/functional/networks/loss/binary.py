@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.loss.arguments import (
+from pyautodl.functional.networks.loss.arguments import (
     by_reduction,
     refuse_old_arguments,
     spread,

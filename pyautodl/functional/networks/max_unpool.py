@@ -9,7 +9,7 @@ from typing import Any
 from pyautodl.errors import ShapeError, describe
 from pyautodl.functional.creation import zeros
 from pyautodl.functional.index.arguments import as_index
-from pyautodl.functional.pool import window_strides
+from pyautodl.functional.networks.pool import window_strides
 from pyautodl.ops.integers import each_axis, integers
 from pyautodl.tensor import Tensor, explained
 

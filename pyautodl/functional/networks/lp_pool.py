@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, prod
 from typing import Any
 
-from pyautodl.functional.pool import (
+from pyautodl.functional.networks.pool import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
