@@ -13,7 +13,8 @@ form; they pass their images on in memory that two of them share in turn.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter, is_
 from typing import Any
 
 from pyautodl import _module_stack
@@ -24,6 +25,7 @@ from pyautodl.functional.networks.conv import conv_attributes, conv_epilogue
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
+from pyautodl.nn.module.calling import are_hooked
 from pyautodl.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from pyautodl.ops.conv import LINEAR, conv_shape
 from pyautodl.ops.conv.call import ConvCall, address_packer, conv_call
@@ -36,8 +38,17 @@ _NORM_OF: dict[type[Module], type[Module]] = {
     Conv2d: BatchNorm2d,
     Conv3d: BatchNorm3d,
 }
-_NORMS = frozenset(_NORM_OF.values())
 _ACTIVATIONS = frozenset((ReLU, ReLU6, LeakyReLU))
+
+
+# by type, what decides how a module runs beside its type and its hooks
+_SETTINGS: dict[type[Module], Callable[[Any], tuple[Any, ...]]] = {
+    **dict.fromkeys(
+        _NORM_OF, attrgetter("stride", "padding", "dilation", "groups", "padding_mode")
+    ),
+    **dict.fromkeys(_NORM_OF.values(), attrgetter("training", "running_mean")),
+    LeakyReLU: lambda module: (module.negative_slope,),
+}
 # number of the kernel's activation, and its two parameters
 Activation = tuple[int, float, float]
 
@@ -53,14 +64,16 @@ class Chain:
         joins: add a shortcut before the last of them, an activation.
     """
 
-    __slots__ = ("_end", "_joins", "_links", "_modules", "_steps")
+    __slots__ = ("_joins", "_modules", "_seen", "_settings", "_steps", "_watched")
 
     def __init__(self, modules: Sequence[Module], joins: bool = False) -> None:
         self._modules, self._joins = tuple(modules), joins
-        self._links: list[tuple[Module, Any, Any, tuple[Any, ...]]] = []
         self._steps: list[Any] = []
-        # the activation behind the sum, and what decides how it runs
-        self._end: tuple[Module, Any] | None = None
+        kinds = {*_SETTINGS, *_ACTIVATIONS}
+        self._watched = [each for each in modules if type(each) in kinds]
+        found = [(_SETTINGS.get(type(each)), each) for each in modules]
+        self._settings = [(read, each) for read, each in found if read is not None]
+        self._seen = self._look()
         body = self._modules[:-1] if joins else self._modules
         place = 0
         while place < len(body):
@@ -74,17 +87,14 @@ class Chain:
         if type(conv) not in _NORM_OF:
             self._steps.append(conv)
             return 1
-        state = _state(conv, second, third)
-        self._links.append((conv, second, third, state))
-        if not state[1]:
+        if conv.padding_mode != "zeros" or conv.has_hooks():
             self._steps.append(conv)
             return 1
         if not (self._steps and type(self._steps[-1]) is _Run):
             self._steps.append(_Run())
-        follows = type(second) is _NORM_OF[type(conv)] and state[2]
+        follows = type(second) is _NORM_OF[type(conv)] and _is_fixed(second)
         norm = second if follows and _has_channels_of(second, conv) else None
-        follower, found = (second, state[2]) if norm is None else (third, state[3])
-        activation = found if type(follower) in _ACTIVATIONS else None
+        activation = _activation_of(second if norm is None else third)
         count = 1 + (norm is not None) + (activation is not None)
         link = _Link(modules[:count], norm, activation or LINEAR)
         self._steps[-1].links.append(link)
@@ -94,8 +104,7 @@ class Chain:
         """Let the last link add the shortcut, if it is the last step and has no activation
         of its own; else that is a step by itself.
         """
-        found = _state_of(activation) if type(activation) in _ACTIVATIONS else None
-        self._end = (activation, found)
+        found = _activation_of(activation)
         last = self._steps[-1] if self._steps else None
         if found and type(last) is _Run and last.links[-1].activation == LINEAR:
             last.links[-1].end, last.links[-1].activation = activation, found
@@ -110,10 +119,14 @@ class Chain:
         """Whether a chain of these modules would be the same now."""
         if self._modules != tuple(modules) or self._joins != joins:
             return False
-        for conv, second, third, state in self._links:
-            if _state(conv, second, third) != state:
-                return False
-        return self._end is None or _state_of(self._end[0]) == self._end[1]
+        return all(map(is_, self._look(), self._seen))
+
+    def _look(self) -> list[Any]:
+        """What decides how the modules run."""
+        seen: list[Any] = [*map(type, self._modules), *map(are_hooked, self._watched)]
+        for read, module in self._settings:
+            seen += read(module)
+        return seen
 
     def __call__(self, input: Any, shortcut: Any = None) -> Any:
         if not self._joins:
@@ -137,24 +150,10 @@ class _Sum:
         return self._activation(input + shortcut)
 
 
-def _state(conv: Any, second: Any, third: Any) -> tuple[Any, ...]:
-    """What decides how a convolution and the two modules behind it run."""
-    numbers = (conv.stride, conv.padding, conv.dilation, conv.groups)
-    plain = conv.padding_mode == "zeros" and not conv.has_hooks()
-    return numbers, plain, _state_of(second), _state_of(third)
-
-
-def _state_of(module: Any) -> Any:
-    """Of what may follow: an activation's numbers, or whether a norm is fixed; None if it
-    must be called by itself.
-    """
-    kind = type(module)
-    if kind in _ACTIVATIONS:
-        return None if module.has_hooks() else _activation_of(module)
-    if kind in _NORMS:
-        fixed = not (module.training or module.running_mean is None)
-        return fixed and not module.has_hooks()
-    return None
+def _is_fixed(norm: Any) -> bool:
+    """Whether a norm goes by the statistics that it keeps, and nobody looks at it."""
+    kept = not (norm.training or norm.running_mean is None)
+    return kept and not norm.has_hooks()
 
 
 def _has_channels_of(norm: Any, conv: Any) -> bool:
@@ -164,10 +163,14 @@ def _has_channels_of(norm: Any, conv: Any) -> bool:
     return all(each is None or each.shape == channels for each in read)
 
 
-def _activation_of(module: Any) -> Activation:
-    if type(module) is LeakyReLU:
+def _activation_of(module: Any) -> Activation | None:
+    """The kernel's; None if the module is no activation or must be called by itself."""
+    kind = type(module)
+    if kind not in _ACTIVATIONS or module.has_hooks():
+        return None
+    if kind is LeakyReLU:
         return (ACTIVATION_LEAKY, float(module.negative_slope), 0.0)
-    return (ACTIVATION_CLAMP, 0.0, math.inf if type(module) is ReLU else 6.0)
+    return (ACTIVATION_CLAMP, 0.0, math.inf if kind is ReLU else 6.0)
 
 
 class _Link:
@@ -196,9 +199,12 @@ class _Link:
 
     def affine(self) -> tuple[Tensor | None, Tensor | None]:
         """What the sums are multiplied by and what is added, by channel."""
+        bias = self.conv.bias
+        return (None, bias) if self.norm is None else self.folded()
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """The same of a norm and the bias before it."""
         bias, norm = self.conv.bias, self.norm
-        if norm is None:
-            return None, bias
         read = (norm.running_mean, norm.running_var, norm.weight, norm.bias, bias)
         arrays = [None if each is None else each._array for each in read]
         storages = [each.storage for each in arrays if each is not None]
@@ -343,12 +349,12 @@ class _Run:
 
 def _arrays_of(link: _Link) -> tuple[Array, Array | None, Array | None]:
     """Weight, scale and bias."""
-    scale, bias = link.affine()
-    return (
-        link.conv.weight._array,
-        None if scale is None else scale._array,
-        None if bias is None else bias._array,
-    )
+    conv = link.conv
+    if link.norm is None:
+        bias = conv.bias
+        return conv.weight._array, None, None if bias is None else bias._array
+    scale, shift = link.folded()
+    return conv.weight._array, scale._array, shift._array
 
 
 def _affine_of(norm: Any, bias: Tensor | None) -> tuple[Tensor, Tensor]:

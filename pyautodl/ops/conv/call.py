@@ -123,21 +123,25 @@ class ConvCall:
         the weight lacks its packed form now. A packed form goes on the list `forms`, to
         live until the call is over.
         """
-        weight = parameters[0]
-        found = []
-        for each, layout in zip(parameters, self._layouts, strict=True):
-            if (None if each is None else each.layout()) != layout:
-                return None
-            found.append(0 if each is None else each.address)
-        if self._key is not None and weight.offset != self._key[1]:
+        weight, scale, bias = parameters
+        layouts = (
+            weight._layout or weight.layout(),
+            None if scale is None else scale._layout or scale.layout(),
+            None if bias is None else bias._layout or bias.layout(),
+        )
+        key = self._key
+        if layouts != self._layouts or (key is not None and weight.offset != key[1]):
             return None
-        packed = kept_weight(weight, self._key)
+        form = 0
+        packed = kept_weight(weight, key)
         if packed is not None:
             forms.append(packed)
+            form = packed.address
         elif self._keeps:
             return None
-        form = 0 if packed is None else packed.address
-        return x, found[0], form, found[1], found[2], residual, out
+        factors = 0 if scale is None else scale.address
+        added = 0 if bias is None else bias.address
+        return x, weight.address, form, factors, added, residual, out
 
 
 def conv_call(
