@@ -192,6 +192,23 @@ def test_complex_arithmetic_is_numpys() -> None:
     np.testing.assert_allclose(ad.angle(x).numpy(), np.angle(real))
     with pytest.raises(TypeError, match="imag: expected a complex tensor"):
         ad.imag(x)
+    with pytest.raises(TypeError, match="imag: expected a complex tensor, got float"):
+        _ = x.imag
+    assert x.real is x
+
+
+def test_parts_are_views():
+    z = ad.complex(ad.ones(2), ad.zeros(2))
+    z.real.mul_(3.0)
+    z.imag = ad.tensor([1.0, -1.0])
+    assert z.numpy().tolist() == [3 + 1j, 3 - 1j]
+    z.real = 5.0
+    assert z.real.tolist() == [5, 5]
+    x = ad.ones(2, requires_grad=True)
+    y = x * 1
+    y.real = 2 * x
+    (y.real * y).sum().backward()
+    assert (y.tolist(), x.grad.tolist()) == ([2, 2], [8, 8])
 
 
 def test_what_complex_tensors_do_not_know_is_named() -> None:

@@ -628,3 +628,120 @@ def test_areas_with_infinite_heights() -> None:
     assert ad.trapezoid(ad.tensor([5.0])).item() == 0
     with pytest.raises(IndexError, match="trapezoid: dim"):
         ad.trapezoid(ad.ones(3), dim=1)
+
+
+# ---- gradient ----
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 3), (2, 3), (3, 4, 5)])
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradient_is_that_of_numpy(shape, order):
+    values = np.random.default_rng(0).standard_normal(shape)
+    x = ad.tensor(values)
+    places = [np.cumsum(1.0 + np.arange(n)) for n in shape]
+    numbers = [0.5 + i for i in range(len(shape))]
+    axes = [i for i, n in enumerate(shape) if n > order]
+    for spacing in ([2.0] * len(shape), numbers, places):
+        chosen = [spacing[i] for i in axes]
+        wanted = np.gradient(values, *chosen, axis=axes, edge_order=order)
+        found = ad.gradient(
+            x,
+            spacing=[ad.tensor(s) if np.ndim(s) else s for s in chosen],
+            dim=axes,
+            edge_order=order,
+        )
+        assert isinstance(found, tuple)
+        for one, other in zip(found, wanted if len(axes) > 1 else [wanted]):
+            np.testing.assert_allclose(one.numpy(), other, rtol=1e-12, atol=1e-12)
+
+
+def test_gradient_of_kinds():
+    (found,) = ad.gradient(ad.tensor([1, 4, 9, 16]))
+    assert (found.dtype, found.tolist()) == (ad.float32, [3, 4, 6, 7])
+    x = ad.rand(3, 4, dtype=ad.float64, requires_grad=True)
+    places = ad.tensor([0.0, 1.0, 3.0, 4.0], dtype=ad.float64)
+    assert ad.autograd.gradcheck(
+        lambda y: ad.gradient(y, spacing=[places], dim=-1, edge_order=2), (x,)
+    )
+    assert len(ad.gradient(x)) == 2
+    assert ad.gradient(ad.tensor(1.0)) == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "more", "error", "message"),
+    [
+        ((1,), {}, ShapeError, "at least 2 elements along each axis"),
+        ((2,), {"edge_order": 2}, ShapeError, "at least 3 elements"),
+        ((4,), {"edge_order": 3}, ValueError, "edge_order must be 1 or 2, got 3"),
+        ((2, 2), {"dim": (0, -2)}, ValueError, "names an axis twice"),
+        ((2, 2), {"spacing": [1, 2, 3]}, ShapeError, "for each of 2 axes, got 3"),
+        ((3,), {"spacing": ad.ones(2)}, ShapeError, "the places of 3 samples"),
+    ],
+)
+def test_what_has_no_gradient(shape, more, error, message):
+    with pytest.raises(error, match=f"gradient: .*{message}"):
+        ad.gradient(ad.ones(shape), **more)
+
+
+# ---- histogram ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("density", [False, True])
+def test_histogram_is_that_of_numpy(dtype, density):
+    random = np.random.default_rng(0)
+    values = random.standard_normal((20, 30)).astype(dtype)
+    weight = random.random((20, 30)).astype(dtype)
+    edges = np.array([-2.0, -0.5, 0.0, 0.25, 3.0], dtype)
+    for bins, more in ((7, {}), (5, {"range": (-1.0, 2.0)}), (edges, {})):
+        for w in (None, weight):
+            hist, at = np.histogram(
+                values.astype("f8"), bins, weights=w, density=density, **more
+            )
+            found = ad.histogram(
+                ad.tensor(values),
+                ad.tensor(bins) if bins is edges else bins,
+                weight=None if w is None else ad.tensor(w),
+                density=density,
+                **more,
+            )
+            assert found.hist.dtype.name == found.bin_edges.dtype.name == dtype
+            np.testing.assert_allclose(found.hist.numpy(), hist, rtol=1e-5)
+            np.testing.assert_allclose(
+                found.bin_edges.numpy(), at, rtol=1e-6, atol=1e-6
+            )
+
+
+def test_histogram_of_odd_values():
+    one = ad.ones(3).histogram(4)
+    assert one.hist.tolist() == [0, 0, 3, 0]
+    assert one.bin_edges.tolist() == [0.5, 0.75, 1, 1.25, 1.5]
+    assert ad.zeros(0).histogram(2).bin_edges.tolist() == [0, 0.5, 1]
+    odd = ad.tensor([1.0, math.nan, math.inf, 2.0])
+    assert odd.histogram(2, range=(0.0, 2.0)).hist.tolist() == [0, 2]
+    assert len(ad.rand(9, requires_grad=True).histogram().hist) == 100
+
+
+@pytest.mark.parametrize(
+    ("x", "bins", "more", "error", "message"),
+    [
+        (ad.ones(2).long(), 3, {}, DTypeError, "expected a floating tensor, got int64"),
+        (ad.ones(2), 0, {}, ValueError, "at least one bin, got 0"),
+        (ad.ones(2), ad.ones(1), {}, ValueError, "at least 2 edges, got 1"),
+        (ad.ones(2), ad.ones(2, 2), {}, ShapeError, "edges with one axis"),
+        (ad.ones(2), ad.arange(3), {}, DTypeError, "edges of float32.*likely fix"),
+        (ad.ones(2), ad.ones(2), {"range": (0, 1)}, ValueError, "got edges as well"),
+        (ad.ones(2), 3, {"range": (3.0, 0.0)}, ValueError, "range, in order, got 3.0"),
+        (ad.tensor([math.inf, 1]), 3, {}, ValueError, r"likely fix: range=\(low, high"),
+        (
+            ad.ones(2),
+            3,
+            {"weight": ad.ones(3)},
+            ShapeError,
+            "a weight for each element",
+        ),
+    ],
+)
+def test_what_has_no_histogram(x, bins, more, error, message):
+    with pytest.raises(error, match=f"histogram: .*{message}"):
+        ad.histogram(x, bins, **more)

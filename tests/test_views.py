@@ -12,7 +12,7 @@ import pytest
 import pyautodl as ad
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.backends import overlapping_axis
-from pyautodl.errors import GradError
+from pyautodl.errors import GradError, ShapeError
 
 X = np.arange(6.0).reshape(2, 3) + 0.5
 
@@ -356,3 +356,72 @@ def test_a_result_whose_shape_changes_keeps_its_graph(change: str) -> None:
     (y * ad.tensor(weight)).sum().backward()
     assert leaf.grad is not None
     np.testing.assert_array_equal(leaf.grad.numpy(), 2 * weight.T)
+
+
+# ---- as_strided ----
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "stride", "offset"),
+    [
+        (lambda x: x * 1, (3, 3), (2, 1), None),
+        (lambda x: x * 1, (2, 2, 2), (0, 3, 1), 2),
+        (lambda x: (x * 1).t(), (3,), (4,), None),
+        (lambda x: (x * 1)[1:], (2, 2), (1, 2), None),
+        (lambda x: (x * 1)[1:], (4,), (1,), 0),
+        (lambda x: (x * 1)[:, 1:3], (2, 2), (4, 1), None),
+        (lambda x: x * 1, (), (), 5),
+        (lambda x: x * 1, (0, 2), (1, 1), None),
+    ],
+)
+def test_as_strided_shows_memory(make, size, stride, offset):
+    values = np.arange(12.0).reshape(3, 4)
+    x = ad.tensor(values, requires_grad=True)
+    source = make(x)
+    shown = source.as_strided(size, stride, offset)
+    first = source.storage_offset() if offset is None else offset
+    steps = [each * values.itemsize for each in stride]
+    memory = values.reshape(-1)[first:]
+    wanted = np.lib.stride_tricks.as_strided(memory, size, steps)
+    np.testing.assert_array_equal(shown.detach().numpy(), wanted)
+    assert shown.stride() == tuple(stride) or not shown.numel()
+    assert shown.data_ptr() == source.data_ptr() + 8 * (first - source.storage_offset())
+    shown.sum().backward()
+    # how often each element is shown
+    times = np.zeros(12)
+    np.add.at(times, wanted.astype(int).reshape(-1), 1)
+    np.testing.assert_array_equal(x.grad.numpy().reshape(-1), times)
+    assert ad.autograd.gradcheck(
+        lambda y: make(y).as_strided(size, stride, offset), (x,)
+    )
+
+
+def test_as_strided_in_place():
+    x = ad.arange(6.0)
+    x.as_strided((2,), (3,)).mul_(10.0)
+    assert x.tolist() == [0, 1, 2, 30, 4, 5]
+    leaf = ad.ones(2, 3, requires_grad=True)
+    y = leaf * 1
+    y.as_strided((3,), (2,)).mul_(5.0)
+    (y * y).sum().backward()
+    assert leaf.grad.tolist() == [[50, 2, 50], [2, 50, 2]]
+    with pytest.raises(GradError, match=r"share|same memory|expand"):
+        x.as_strided((3, 3), (1, 1)).add_(1.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "offset", "message"),
+    [
+        ((2, 2), (1, 1), 5, "from element 5 on reach element 7 .* elements 0 to 5"),
+        ((9,), (1,), None, "reach element 8"),
+        ((2,), (-1,), 3, "none negative, got size .2,. and stride .-1,."),
+        ((2, 2), (1,), None, "as many sizes as strides"),
+        ((2,), (1,), -1, "from element -1 on"),
+    ],
+)
+def test_as_strided_stays_in_the_memory(size, stride, offset, message):
+    with pytest.raises(ShapeError, match=f"as_strided: .*{message}"):
+        ad.ones(2, 3).as_strided(size, stride, offset)
+    gaps = ad.ones(4, 4)[:, 1:3]
+    with pytest.raises(ShapeError, match="of a tensor with gaps contiguous"):
+        gaps.as_strided((4, 4), (4, 1))

@@ -104,13 +104,22 @@ class ComplexTensor:
 
     @property
     def real(self) -> Tensor:
-        """The real parts."""
+        """The real parts, a view: what is changed in place there, or assigned, is changed
+        here."""
         return self._pairs[..., 0]
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self._pairs[..., 0] = value
 
     @property
     def imag(self) -> Tensor:
-        """The imaginary parts."""
+        """The imaginary parts, a view as `real`."""
         return self._pairs[..., 1]
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self._pairs[..., 1] = value
 
     def abs(self) -> Tensor:
         """Return the absolute values; where one is 0 so is its gradient."""

@@ -32,7 +32,7 @@ from pyautodl.functional.sort import in_one_type, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
 from pyautodl.ops.eltwise.unary import LOGIT
-from pyautodl.ops.integers import integer, integers
+from pyautodl.ops.integers import integer, integers, several
 from pyautodl.ops.sort import ISIN_SORTED
 from pyautodl.tensor import Tensor, apply, call, explained, method, operands
 
@@ -41,6 +41,7 @@ __all__ = [
     "cumulative_trapezoid",
     "deg2rad",
     "diff",
+    "gradient",
     "isin",
     "logaddexp",
     "logaddexp2",
@@ -136,6 +137,115 @@ def _axis_with_neighbours(name: str, x: Tensor, dim: int) -> int:
     if not x.ndim:
         raise ShapeError(f"{name}: expected at least one axis, got shape ()")
     return normalize_axis(name, dim, x.ndim, x.shape)
+
+
+@explained
+def gradient(
+    input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """Estimate the slopes of sampled values along axes, by differences of neighbours.
+
+    Inside they are exact for parabolas, also where samples lie at unequal distances.
+
+    Args:
+        input: the samples; whole numbers count as floating ones.
+        spacing: the distance of neighbours: a number for all axes, or for each of them a
+            number or a line with the places of the samples.
+        dim: an axis or several; None is all.
+        edge_order: 1 takes the slope to the only neighbour at both ends, 2 that of the
+            parabola through the last three.
+
+    Returns:
+        a tuple with the slopes along each axis, of the input's shape
+
+    Raises:
+        ShapeError: an axis has not more than `edge_order` elements, places are not one for
+            each of them, or spacings not one for each axis.
+        ValueError: an axis is named twice, or edge_order is neither 1 nor 2.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.gradient(ad.tensor([1.0, 4.0, 9.0, 16.0]))
+        (tensor([3., 4., 6., 7.]),)
+    """
+    order = integer("gradient", "edge_order", edge_order)
+    if order not in (1, 2):
+        raise ValueError(f"gradient: edge_order must be 1 or 2, got {order}")
+    dims = range(input.ndim) if dim is None else several("gradient", "dim", dim)
+    axes = [_axis_with_neighbours("gradient", input, each) for each in dims]
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"gradient: dim names an axis twice, got {tuple(dims)}")
+    steps = spacing if isinstance(spacing, (tuple, list)) else [spacing] * len(axes)
+    if len(steps) != len(axes):
+        raise ShapeError(
+            f"gradient: expected a spacing for each of {len(axes)} axes, got {len(steps)}; "
+            "likely fix: one number for all, or dim"
+        )
+    x = as_floating("gradient", input)
+    for axis in axes:
+        if x.shape[axis] <= order:
+            raise ShapeError(
+                f"gradient: expected at least {order + 1} elements along each axis, got "
+                f"shape {tuple(x.shape)} and axis {axis}"
+            )
+    return tuple(
+        _slopes(x, axis, _distances(x, axis, step), order)
+        for axis, step in zip(axes, steps, strict=True)
+    )
+
+
+def _distances(x: Tensor, axis: int, spacing: Any) -> Tensor:
+    """The distances of neighbours, or one for all, shaped to go with the axis."""
+    if not isinstance(spacing, Tensor) or not spacing.ndim:
+        return tensor(float(spacing), dtype=x.dtype).reshape([1] * x.ndim)
+    if spacing.ndim > 1 or len(spacing) != x.shape[axis]:
+        raise ShapeError(
+            f"gradient: expected the places of {x.shape[axis]} samples along axis {axis} "
+            f"of shape {tuple(x.shape)}, got spacing {tuple(spacing.shape)}"
+        )
+    places = spacing.to(x.dtype)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    return (places[1:] - places[:-1]).reshape(shape)
+
+
+def _slopes(x: Tensor, axis: int, steps: Tensor, order: int) -> Tensor:
+    n = x.shape[axis]
+
+    def part(start: int, size: int = 1) -> Tensor:
+        return x.narrow(axis, start % n, size)
+
+    def step(start: int, size: int = 1) -> Tensor:
+        one = steps.shape[axis] == 1 and n != 2
+        return steps if one else steps.narrow(axis, start % (n - 1), size)
+
+    def along(weights: tuple[Tensor, Tensor, Tensor], start: int, size: int) -> Tensor:
+        a, b, c = weights
+        before, here, after = (part(start + i, size) for i in range(3))
+        return a * before + b * here + c * after
+
+    inside = []
+    if n > 2:
+        left, right = step(0, n - 2), step(1, n - 2)
+        both = left + right
+        weights = -right / (left * both), (right - left) / (left * right)
+        inside = [along((*weights, left / (right * both)), 0, n - 2)]
+    if order == 1:
+        first = (part(1) - part(0)) / step(0)
+        last = (part(-1) - part(-2)) / step(-1)
+        return cat([first, *inside, last], axis)
+    left, right = step(0), step(1)
+    both = left + right
+    edge = -(left + both) / (left * both), both / (left * right), -left / (right * both)
+    first = along(edge, 0, 1)
+    left, right = step(-2), step(-1)
+    both = left + right
+    edge = (
+        right / (left * both),
+        -both / (left * right),
+        (right + both) / (right * both),
+    )
+    return cat([first, *inside, along(edge, n - 3, 1)], axis)
 
 
 @explained

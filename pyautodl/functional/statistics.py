@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from pyautodl.errors import ShapeError, describe
-from pyautodl.functional.creation import full_like, tensor
+from pyautodl.backends.dtypes import FLOATING
+from pyautodl.errors import DTypeError, ShapeError, describe
+from pyautodl.functional.creation import full_like, linspace, tensor
 from pyautodl.functional.eltwise import lerp, logical_and
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.index import bincount, gather
@@ -27,6 +28,7 @@ __all__ = [
     "cov",
     "dist",
     "histc",
+    "histogram",
     "mode",
     "nanmedian",
     "nanquantile",
@@ -361,6 +363,105 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         # what equals max belongs to the last
         places = ((x - min) * bins / (max - min)).long().clamp(max=bins - 1)
     return bincount(places, minlength=bins).to(input.dtype)
+
+
+class Histogram(NamedTuple):
+    """What `histogram` returns."""
+
+    hist: Tensor
+    bin_edges: Tensor
+
+
+@method
+@explained
+def histogram(
+    input: Tensor,
+    bins: int | Tensor = 100,
+    *,
+    range: Sequence[float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Histogram:
+    """Count elements in bins, or add up their weights; what lies outside is passed over.
+
+    A bin has its left edge, the last one its right edge, too. There is no gradient.
+
+    Args:
+        input: a floating tensor.
+        bins: how many of equal width, or their edges in order, one more than bins.
+        range: where equal ones begin and end; default: the smallest and largest element.
+        weight: a number for each element, which counts instead of 1.
+        density: divide by sum and width, so that the area is 1.
+
+    Returns:
+        (hist, bin_edges), of the input's type
+
+    Raises:
+        DTypeError: the input is not floating, or edges or weights of another type.
+        ShapeError: edges are no line, or weights not one for each element.
+        ValueError: there is no bin, the range is not finite or ends before it begins, or
+            both edges and a range are given.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.histogram(ad.tensor([1.0, 2.0, 1.0]), 4, range=(0.0, 3.0)).hist
+        tensor([0., 2., 1., 0.])
+    """
+    if input.dtype.category != FLOATING:
+        raise DTypeError(
+            f"histogram: expected a floating tensor, got {input.dtype.name}; likely fix: "
+            ".float()"
+        )
+    x = flatten(input.detach())
+    edges = _bin_edges(x, bins, range)
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    terms = None
+    if weight is not None:
+        if weight.shape != input.shape or weight.dtype is not input.dtype:
+            raise ShapeError(
+                "histogram: expected a weight for each element, of the input's type, got "
+                f"{describe(weight)} for {describe(input)}"
+            )
+        terms = flatten(weight.detach())[inside].double()
+    count = len(edges) - 1
+    # what equals the last edge belongs to the last bin
+    places = (searchsorted(edges, x[inside], right=True) - 1).clamp(0, count - 1)
+    hist = bincount(places, terms, count).to(input.dtype)
+    if density:
+        hist = hist / hist.sum() / (edges[1:] - edges[:-1])
+    return Histogram(hist, edges)
+
+
+def _bin_edges(x: Tensor, bins: Any, ends: Any) -> Tensor:
+    if isinstance(bins, Tensor) and bins.ndim:
+        if ends is not None:
+            raise ValueError("histogram: range is for equal bins, got edges as well")
+        if bins.ndim > 1:
+            raise ShapeError(
+                f"histogram: expected edges with one axis, got {tuple(bins.shape)}"
+            )
+        if bins.dtype is not x.dtype:
+            raise DTypeError(
+                f"histogram: expected edges of {x.dtype.name}, as the input, got "
+                f"{bins.dtype.name}; likely fix: edges.to(input.dtype)"
+            )
+        if len(bins) < 2:
+            raise ValueError(f"histogram: expected at least 2 edges, got {len(bins)}")
+        return bins.detach().clone()
+    count = integer("histogram", "bins", bins)
+    if count < 1:
+        raise ValueError(f"histogram: expected at least one bin, got {count}")
+    low, high = (0.0, 1.0) if ends is None else map(float, ends)
+    if ends is None and x.numel():
+        low, high = x.min().item(), x.max().item()
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        raise ValueError(
+            f"histogram: expected a finite range, in order, got {low} to {high}; likely "
+            "fix: range=(low, high)"
+        )
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return linspace(low, high, count + 1, dtype=x.dtype)
 
 
 @method

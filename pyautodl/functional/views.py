@@ -10,7 +10,8 @@ from pyautodl.backends.dtypes import DType
 from pyautodl.errors import ShapeError
 from pyautodl.functional.numpy_names import by_numpy_names
 from pyautodl.ops.axes import broadcast_shapes, normalize_axis, resolve_shape
-from pyautodl.ops.integers import integer, one_or_several, shape_from
+from pyautodl.ops.integers import integer, integers, one_or_several, shape_from
+from pyautodl.ops.strided import STRIDED_VIEW
 from pyautodl.ops.views import (
     DIAGONAL,
     DIAGONAL_SCATTER,
@@ -36,6 +37,7 @@ from pyautodl.tensor import (
 
 __all__ = [
     "adjoint",
+    "as_strided",
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
@@ -337,6 +339,75 @@ def atleast_3d(*tensors: Any) -> Any:
 
 def _lift_3d(x: Tensor) -> Tensor:
     return x if x.ndim >= 3 else unsqueeze(_lift_2d(x), -1)
+
+
+@method
+@explained
+def as_strided(
+    input: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    storage_offset: int | None = None,
+) -> Tensor:
+    """Return a view of the input's memory with any sizes and strides.
+
+    Gradients reach all elements that it shows, summed over where it shows them.
+
+    Args:
+        input: a tensor whose elements lie side by side in memory, or a view of one.
+        size: the sizes of the view.
+        stride: for each axis how many elements further in memory the next one lies, not
+            negative.
+        storage_offset: where in memory the first element is; None is the input's own.
+
+    Raises:
+        ShapeError: the view reaches beyond the memory, sizes and strides do not fit, or
+            a stride is negative.
+
+    Example:
+        >>> import pyautodl as ad
+        >>> ad.as_strided(ad.arange(5), (3, 3), (1, 1))
+        tensor([[0, 1, 2],
+                [1, 2, 3],
+                [2, 3, 4]])
+    """
+    shape = integers("as_strided", "size", size)
+    strides = integers("as_strided", "stride", stride)
+    if len(shape) != len(strides) or min((*shape, *strides), default=0) < 0:
+        raise ShapeError(
+            "as_strided: expected as many sizes as strides, none negative, got size "
+            f"{tuple(shape)} and stride {tuple(strides)}"
+        )
+    source, first = input, input._array.offset
+    if storage_offset is not None:
+        first = integer("as_strided", "storage_offset", storage_offset)
+    reach = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if not _holds(source, first, reach):
+        # of a view the memory is that of its base
+        source = input if input._base is None else input._base
+    if not _holds(source, first, reach) and 0 not in shape:
+        raise ShapeError(
+            f"as_strided: size {tuple(shape)} and stride {tuple(strides)} from element "
+            f"{first} on reach element {first + reach - 1} of the memory, where the tensor "
+            f"of shape {tuple(source.shape)} has elements {source._array.offset} to "
+            f"{source._array.offset + source.numel() - 1}; likely fix: fewer, or of a "
+            "tensor with gaps contiguous()"
+        )
+    return apply(
+        STRIDED_VIEW,
+        source,
+        base_strides=source._array.strides,
+        shape=tuple(shape),
+        strides=tuple(strides),
+        offset=max(first - source._array.offset, 0),
+    )
+
+
+def _holds(x: Tensor, first: int, reach: int) -> bool:
+    """Whether elements of memory are all a tensor's own."""
+    array = x._array
+    begins = array.offset <= first
+    return array.is_dense() and begins and first + reach <= array.offset + array.size
 
 
 # ---- order of the axes ----

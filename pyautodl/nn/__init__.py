@@ -1,6 +1,8 @@
 """Neural networks: modules, containers, initialisation, functions on tensors."""
 
+import importlib
 import sys
+from typing import TYPE_CHECKING, Any
 
 from pyautodl.nn import functional, init, utils
 from pyautodl.nn.activation import *
@@ -28,6 +30,10 @@ from pyautodl.nn.rnn import *
 from pyautodl.nn.sequence import *
 from pyautodl.nn.softmax import *
 from pyautodl.nn.transformer import *
+
+if TYPE_CHECKING:
+    from pyautodl.nn.adaptive import *
+    from pyautodl.nn.fractional_max_pool import *
 
 _FAMILIES = (
     "module",
@@ -57,6 +63,28 @@ _FAMILIES = (
     "transformer",
 )
 
+# imported when they are first used, so that `import pyautodl.nn` stays fast
+_LATER = {
+    "AdaptiveLogSoftmaxWithLoss": "pyautodl.nn.adaptive",
+    "FractionalMaxPool2d": "pyautodl.nn.fractional_max_pool",
+    "FractionalMaxPool3d": "pyautodl.nn.fractional_max_pool",
+}
+
 __all__ = ["functional", "init", "utils"]
 for _family in _FAMILIES:
     __all__ += sys.modules[f"pyautodl.nn.{_family}"].__all__
+__all__ += _LATER
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(_LATER[name]), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

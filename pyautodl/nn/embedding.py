@@ -66,7 +66,10 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         if sparse:
-            raise NotImplementedError("Embedding: sparse is not supported")
+            raise NotImplementedError(
+                "Embedding: sparse is not supported; likely fix: leave it out, as "
+                "optim.SparseAdam finds the rows that were used by itself"
+            )
         num_embeddings = size("Embedding", "num_embeddings", num_embeddings)
         embedding_dim = size("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None:

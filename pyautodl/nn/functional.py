@@ -3,6 +3,9 @@
 Each stands in its family under pyautodl.functional; here they are brought together.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from pyautodl.functional.copy import (
     pad,
 )
@@ -162,6 +165,14 @@ from pyautodl.functional.softmax import (
     softmin,
 )
 
+if TYPE_CHECKING:
+    from pyautodl.functional.networks.fractional_max_pool import (
+        fractional_max_pool2d,
+        fractional_max_pool2d_with_indices,
+        fractional_max_pool3d,
+        fractional_max_pool3d_with_indices,
+    )
+
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
@@ -205,6 +216,10 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -289,3 +304,15 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        # imported when it is first used, so that `import pyautodl.nn` stays fast
+        if not name.startswith("fractional_max_pool"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        family = importlib.import_module("pyautodl.functional.networks.fractional_max_pool")
+        found = getattr(family, name)
+        globals()[name] = found
+        return found

@@ -23,7 +23,7 @@ from pyautodl.backends import (
 from pyautodl.errors import DTypeError, ShapeError
 from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 
-__all__ = ["ALIAS", "AS_STRIDED", "AS_STRIDED_SCATTER"]
+__all__ = ["ALIAS", "AS_STRIDED", "AS_STRIDED_SCATTER", "STRIDED_VIEW"]
 
 Ints = tuple[int, ...]
 
@@ -198,6 +198,33 @@ AS_STRIDED = register(
         samples=_as_strided_samples,
         errors=_as_strided_errors,
         reference=_as_strided_reference,
+    )
+)
+
+
+def _strided_view_forward(
+    ctx: Any,
+    needs: Any,
+    x: Array,
+    base_strides: Ints,
+    shape: Ints,
+    strides: Ints,
+    offset: int,
+) -> Array:
+    base = x if x.strides == base_strides else _in_layout(x, base_strides)
+    return base.view(tuple(shape), tuple(strides), base.offset + offset)
+
+
+STRIDED_VIEW = register(
+    Op(
+        name="strided_view",
+        rule=_as_strided_rule,
+        forward=_strided_view_forward,
+        vjp=_as_strided_vjp,
+        samples=_as_strided_samples,
+        errors=_as_strided_errors,
+        reference=_as_strided_reference,
+        view=True,
     )
 )
 

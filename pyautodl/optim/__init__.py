@@ -26,19 +26,29 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "lr_scheduler",
     "no_decay_groups",
     "swa_utils",
 ]
 
 
+# imported when they are first used, so that `import pyautodl.optim` stays fast
+_LATER = {"Muon": "pyautodl.optim.muon", "SparseAdam": "pyautodl.optim.sparse_adam"}
+
+
 def __getattr__(name: str) -> Any:
     # it needs layers, which optimizers do not
     if name == "swa_utils":
         return importlib.import_module("pyautodl.optim.swa_utils")
+    if name in _LATER:
+        found = getattr(importlib.import_module(_LATER[name]), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module 'pyautodl.optim' has no attribute {name!r}")

@@ -323,6 +323,27 @@ class Properties:
         """
         return False
 
+    @property
+    def real(self) -> Any:
+        """The tensor itself: its numbers are real."""
+        return self
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.copy_(value)  # type: ignore[attr-defined]
+
+    @property
+    def imag(self) -> Any:
+        """Of complex tensors alone, which `complex`, `fft` and `stft` make.
+
+        Raises:
+            TypeError: always, as the tensor is real.
+        """
+        raise TypeError(
+            f"imag: expected a complex tensor, got {self.dtype.name}; likely fix: "
+            "ad.complex(x, ad.zeros_like(x)), or zeros_like for the imaginary part"
+        )
+
     def is_pinned(self) -> bool:
         """False: there is no device to which memory would have to be pinned.
 
