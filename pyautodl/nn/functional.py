@@ -312,7 +312,9 @@ if not TYPE_CHECKING:
         # imported when it is first used, so that `import pyautodl.nn` stays fast
         if not name.startswith("fractional_max_pool"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        family = importlib.import_module("pyautodl.functional.networks.fractional_max_pool")
+        family = importlib.import_module(
+            "pyautodl.functional.networks.fractional_max_pool"
+        )
         found = getattr(family, name)
         globals()[name] = found
         return found

@@ -84,6 +84,7 @@ class Compose:
 
     Args:
         transforms: the transforms, in their order.
+        more: refused; they belong into the list.
 
     Raises:
         TypeError: there is no list, or something in it can't be called as they are.

@@ -81,7 +81,7 @@ def fractional_max_pool2d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return `fractional_max_pool2d` with return_indices=True.
+    """Return what `fractional_max_pool2d` does with return_indices=True, of its arguments.
 
     Example:
         >>> import pyautodl as ad
@@ -132,7 +132,7 @@ def fractional_max_pool3d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return `fractional_max_pool3d` with return_indices=True.
+    """Return what `fractional_max_pool3d` does with return_indices=True, of its arguments.
 
     Example:
         >>> import pyautodl as ad
