@@ -87,6 +87,7 @@ static int are_apart(const call *self) {
 }
 
 static outcome run_over(call *self) {
+    if (open_maps > 0) return LEFT_TO_PYTHON;
     outcome found = take_inputs(self);
     if (found != DONE || self->recording) return found == DONE ? LEFT_TO_PYTHON : found;
     int enabled = is_set(apply_tools.mode, attribute.enabled);
@@ -158,6 +159,7 @@ static int may_copy(PyObject *theirs, PyObject *mine) {
 }
 
 static outcome copy_values(tensor_object *x, tensor_object *from) {
+    if (open_maps > 0) return LEFT_TO_PYTHON;
     int enabled = is_set(apply_tools.mode, attribute.enabled);
     if (enabled < 0) return FAILED;
     if (enabled && (!is_free(x) || from->_base != Py_None || from->_requires_grad != Py_False)) {

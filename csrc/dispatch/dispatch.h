@@ -268,6 +268,10 @@ extern struct change_tools {
     CHANGE_TOOLS(PYAD_FIELD)
 } change_tools;
 
+/* How many maps over batches are open, of all threads: then Python looks at what changes arrays, as that may
+ * have to be seen by the next sample. */
+extern int open_maps;
+PyObject *count_maps(PyObject *module, PyObject *more);
 PyObject *overwrite(PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *names);
 PyObject *assign(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 

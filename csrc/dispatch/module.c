@@ -117,6 +117,8 @@ static PyMethodDef methods[] = {
      "bind_arrays(Storage, Array): the classes of what kernels make."},
     {"bind_tensors", bind_tensors, METH_VARARGS,
      "bind_tensors(Node, Tensor, tools): the classes of what calls make, and what they work with."},
+    {"count_maps", count_maps, METH_O,
+     "count_maps(more): that many more maps over batches are open, or fewer."},
     {"apply", (PyCFunction)(void (*)(void))apply, METH_FASTCALL | METH_KEYWORDS,
      "apply(op, *inputs, **attrs): see tensor/calls.py."},
     {"apply_known", (PyCFunction)(void (*)(void))apply_known, METH_FASTCALL,

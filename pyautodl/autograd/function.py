@@ -147,6 +147,11 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run forward and record the call if an argument needs a gradient."""
+        if MODE.maps:
+            from pyautodl.tensor.mapped import maps_of, samplewise
+
+            if maps_of(args):
+                return samplewise(cls.apply, args)
         ctx = FunctionCtx(args)
         recording = MODE.enabled and any(ctx.needs_input_grad)
         edges = [

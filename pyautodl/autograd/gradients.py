@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyautodl.errors import GradError
-from pyautodl.graph import Edge, run_backward
+from pyautodl.graph import MODE, BySample, Edge, run_backward
 from pyautodl.tensor import (
     Tensor,
     backward_targets,
@@ -136,9 +136,16 @@ def grad(
     if is_grads_batched:
         options = (keep, create_graph, allow_unused, materialize_grads)
         return _one_by_one(outputs, given, grad_outputs, *options)
+    if MODE.maps:
+        outputs, given, grad_outputs, maps = _in_batches(outputs, given, grad_outputs)
     targets = [target_edge("grad", i, x) for i, x in enumerate(given)]
     roots = _roots("grad", _as_tuple(outputs), grad_outputs)
     found = run_backward(roots, keep, create_graph, targets, False)
+    if MODE.maps:
+        from pyautodl.tensor.mapped import lift
+
+        found = [None if g is None else lift(g, maps) for g in found]
+        given = tuple([lift(x, maps) for x in given])
     if materialize_grads:
         return tuple(
             [call("zeros_like", x) if g is None else g for x, g in zip(given, found)]
@@ -150,6 +157,33 @@ def grad(
             "allow_unused=True gives None for it"
         )
     return tuple(found)
+
+
+def _in_batches(
+    outputs: Any, inputs: tuple[Any, ...], grad_outputs: Any
+) -> tuple[Any, Any, Any, tuple[Any, ...]]:
+    """What `grad` is given, with the axes of the maps that it is of; and these."""
+    from pyautodl.tensor.mapped import lower, maps_of
+
+    outputs = _as_tuple(outputs)
+    maps = maps_of((*outputs, *inputs))
+    if any(maps_of((x,)) != maps for x in inputs):
+        # the gradient by what all samples share is that of their sum
+        raise BySample
+    if grad_outputs is None:
+        grads = [None] * len(outputs)
+    else:
+        grads = list(_as_tuple(grad_outputs))
+    for i, (y, g) in enumerate(zip(outputs, grads)):
+        if g is None and y.numel() == 1 and maps:
+            grads[i] = call("full", shape=tuple(y.shape), value=1.0, dtype=y.dtype)
+    lowered = [None if g is None else lower(g, maps) for g in grads]
+    return (
+        tuple([lower(y, maps) for y in outputs]),
+        tuple([lower(x, maps) for x in inputs]),
+        lowered,
+        maps,
+    )
 
 
 def _one_by_one(

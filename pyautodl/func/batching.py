@@ -1,22 +1,25 @@
 """`vmap`: a function of one sample for a whole batch.
 
-The function is called for one sample after the other and what it gives is stacked. So
-what it does may depend on values, and each sample has a graph of its own: `vmap(grad(f))`
-gives gradients by sample.
+The function is called once, with tensors that stand for a sample and hold the batch: see
+`tensor.mapped`. Where what it does depends on values, or changes what each sample has to see,
+it is called anew for one sample after the other, and what it gives is stacked.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from pyautodl.errors import ShapeError, describe
 from pyautodl.func.trees import leaves_of, rebuilt, spread, tensors_of
-from pyautodl.functional.copy import stack
+from pyautodl.functional.copy import cat, stack
+from pyautodl.graph import BySample
 from pyautodl.ops.integers import integer
 from pyautodl.random import default_generator
-from pyautodl.tensor import Tensor
+from pyautodl.tensor import Tensor, call
+from pyautodl.tensor.mapped import Map, Mapped, mapped, opened, whole_of
 
 __all__ = ["vmap"]
 
@@ -33,9 +36,14 @@ def vmap(
 ) -> Function:
     """Return a function that computes `func` for each sample of a batch.
 
-    Samples are computed one after the other, so that it saves the writing of a loop and
-    not its time; to differentiate by sample is what it is for. It composes with `grad`,
-    `jacrev` and itself, and gradients flow through it.
+    All samples are computed at once, as in `vmap(grad(loss))`, which gives gradients by
+    sample. An operation that can't be goes from sample to sample by itself. It composes
+    with `grad`, `jacrev` and itself, and gradients flow through it.
+
+    What `func` does may depend on values (`if x.sum() > 0`, `x.tolist()`), draw different
+    numbers, change tensors in place that are there before it, or call `backward()`: then
+    it is called for one sample after the other. It has been called once before, as far as
+    that point, which shows if it prints or counts its calls.
 
     Args:
         func: a function of tensors, or of tuples, lists and dicts of them, which returns
@@ -48,7 +56,7 @@ def vmap(
             as the output is.
         randomness: whether `func` may draw random numbers: 'error' refuses it, 'same'
             draws the same for each sample, 'different' draws anew.
-        chunk_size: how many samples PyTorch computes at once; without effect.
+        chunk_size: how many samples are computed at once, which bounds the memory; None: all.
 
     Raises:
         ShapeError: the batch sizes of arguments differ, or an axis is not there.
@@ -82,22 +90,54 @@ def vmap(
         raise ValueError(f"vmap: chunk_size must be positive, got {chunk_size}")
 
     @functools.wraps(func)
-    def mapped(*args: Any, **kwargs: Any) -> Any:
-        samples = _samples(args, in_dims, kwargs)
-        outputs = []
-        state = default_generator.get_state()
-        for given, named in samples:
-            if randomness == "same":
-                default_generator.set_state(state)
-            outputs.append(func(*given, **named))
-            if randomness == "error" and _has_drawn(state):
-                raise RuntimeError(
-                    "vmap: the function draws random numbers; likely fix: "
-                    "randomness='different', or 'same' for the same numbers in each sample"
-                )
-        return _stacked(outputs, out_dims)
+    def for_batch(*args: Any, **kwargs: Any) -> Any:
+        batch = _Batch(args, in_dims, kwargs)
+        parts = [
+            _outputs(func, part, randomness, out_dims)
+            for part in batch.chunks(chunk_size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return _joined(parts, out_dims)
 
-    return mapped
+    return for_batch
+
+
+def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> Any:
+    """What a function gives for a batch: at once if that can be."""
+    state = default_generator.get_state()
+    try:
+        with opened(batch.size, randomness) as of:
+            given, named = batch.sample(of)
+            result = func(*given, **named)
+            outputs = _unmapped(result, of, out_dims)
+        if randomness == "error" and _has_drawn(state):
+            raise _drawn()
+    except BySample:
+        default_generator.set_state(state)
+    else:
+        return outputs
+    return _by_sample(func, batch, randomness, out_dims)
+
+
+def _by_sample(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> Any:
+    """The same for one sample after the other."""
+    outputs = []
+    state = default_generator.get_state()
+    for given, named in batch.samples():
+        if randomness == "same":
+            default_generator.set_state(state)
+        outputs.append(func(*given, **named))
+        if randomness == "error" and _has_drawn(state):
+            raise _drawn()
+    return _stacked(outputs, out_dims)
+
+
+def _drawn() -> RuntimeError:
+    return RuntimeError(
+        "vmap: the function draws random numbers; likely fix: "
+        "randomness='different', or 'same' for the same numbers in each sample"
+    )
 
 
 def _has_drawn(state: Tensor) -> bool:
@@ -108,47 +148,100 @@ def _has_drawn(state: Tensor) -> bool:
     return True
 
 
-def _samples(
-    args: tuple[Any, ...], in_dims: Any, kwargs: dict[str, Any]
-) -> list[tuple[Any, Any]]:
-    """The arguments of each call, those in order and those by name."""
-    dims = tuple(in_dims) if isinstance(in_dims, list) else in_dims
+class _Batch:
+    """The arguments of a function, with the axes along which samples are counted."""
 
-    def wrong() -> ValueError:
-        return ValueError(
-            f"vmap: in_dims {describe(in_dims)} is not nested as the {len(args)} arguments "
-            f"are: {describe(args)}"
-        )
+    def __init__(
+        self, args: tuple[Any, ...], in_dims: Any, kwargs: dict[str, Any]
+    ) -> None:
+        dims = tuple(in_dims) if isinstance(in_dims, list) else in_dims
 
-    tree = (args, kwargs)
-    places = spread(dims, args, wrong) + [0] * len(leaves_of(kwargs))
-    columns = [_along(each, dim) for each, dim in zip(leaves_of(tree), places)]
-    sizes = {len(each) for each in columns if each is not None}
-    if not sizes:
-        raise ValueError(
-            f"vmap: no argument is counted by sample: in_dims is {describe(in_dims)}; "
-            "likely fix: in_dims=0 for one of them"
-        )
-    if len(sizes) > 1:
-        raise ShapeError(
-            f"vmap: expected the same number of samples in all arguments, got "
-            f"{sorted(sizes)}; likely fix: None in in_dims for what is the same for all"
-        )
-    (size,) = sizes
-    if not size:
-        raise ValueError("vmap: there is no sample, so what comes out is not known")
-    rows = [
-        [
-            whole if column is None else column[i]
-            for whole, column in zip(leaves_of(tree), columns)
+        def wrong() -> ValueError:
+            return ValueError(
+                f"vmap: in_dims {describe(in_dims)} is not nested as the {len(args)} "
+                f"arguments are: {describe(args)}"
+            )
+
+        self.tree = (args, kwargs)
+        self.leaves = leaves_of(self.tree)
+        places = spread(dims, args, wrong) + [0] * len(leaves_of(kwargs))
+        self.dims = [_counted(each, dim) for each, dim in zip(self.leaves, places)]
+        sizes = {
+            each.shape[dim]
+            for each, dim in zip(self.leaves, self.dims)
+            if dim is not None
+        }
+        if not sizes:
+            raise ValueError(
+                f"vmap: no argument is counted by sample: in_dims is {describe(in_dims)}; "
+                "likely fix: in_dims=0 for one of them"
+            )
+        if len(sizes) > 1:
+            raise ShapeError(
+                f"vmap: expected the same number of samples in all arguments, got "
+                f"{sorted(sizes)}; likely fix: None in in_dims for what is the same for all"
+            )
+        (self.size,) = sizes
+        if not self.size:
+            raise ValueError("vmap: there is no sample, so what comes out is not known")
+
+    def chunks(self, size: int | None) -> list[_Batch]:
+        """The batch in parts of at most `size` samples."""
+        if size is None or size >= self.size:
+            return [self]
+        columns = [
+            None if dim is None else each.split(size, dim)
+            for each, dim in zip(self.leaves, self.dims)
         ]
-        for i in range(size)
-    ]
-    return [rebuilt(tree, row) for row in rows]
+        parts = []
+        for i, start in enumerate(range(0, self.size, size)):
+            part = copy(self)
+            part.size = min(size, self.size - start)
+            part.leaves = [
+                whole if column is None else column[i]
+                for whole, column in zip(self.leaves, columns)
+            ]
+            parts.append(part)
+        return parts
+
+    def sample(self, of: Map) -> Any:
+        """The arguments of one sample, whichever it is, in order and by name."""
+        leaves = list(self.leaves)
+        for i, dim in enumerate(self.dims):
+            if dim is not None:
+                x = leaves[i].movedim(dim, 0) if dim else leaves[i]
+                # a tensor of its own, as the function may ask for its gradient
+                whole = call("alias", x) if x.requires_grad else x.detach()
+                leaves[i] = mapped(of, whole)
+        of.entered = [
+            x._array.storage
+            for x in self.leaves
+            if isinstance(x, Tensor) and not isinstance(x, Mapped)
+        ]
+        return rebuilt(self.tree, leaves)
+
+    def samples(self) -> list[Any]:
+        """The arguments of each call."""
+        columns = [
+            None if dim is None else each.unbind(dim)
+            for each, dim in zip(self.leaves, self.dims)
+        ]
+        return [
+            rebuilt(
+                self.tree,
+                [
+                    whole if column is None else column[i]
+                    for whole, column in zip(self.leaves, columns)
+                ],
+            )
+            for i in range(self.size)
+        ]
 
 
-def _along(value: Any, dim: Any) -> tuple[Tensor, ...] | None:
-    """The samples of one argument; None if it is the same for all."""
+def _counted(value: Any, dim: Any) -> int | None:
+    """The axis of one argument that is counted, from the front; None if it is the same for
+    all samples.
+    """
     if dim is None:
         return None
     dim = integer("vmap", "in_dims", dim)
@@ -161,29 +254,60 @@ def _along(value: Any, dim: Any) -> tuple[Tensor, ...] | None:
         raise ShapeError(
             f"vmap: in_dims has axis {dim} for a tensor of shape {tuple(value.shape)}"
         )
-    return value.unbind(dim)
+    return dim % value.ndim
+
+
+def _places(tree: Any, out_dims: Any) -> list[int]:
+    """Where the samples are counted in each output, as `out_dims` says."""
+
+    def wrong() -> ValueError:
+        return ValueError(
+            f"vmap: out_dims {describe(out_dims)} is not nested as what the function "
+            f"returns: {describe(tree)}"
+        )
+
+    return [integer("vmap", "out_dims", each) for each in spread(out_dims, tree, wrong)]
+
+
+def _check_place(dim: int, x: Tensor) -> None:
+    """Raise if the samples of an output can't be counted along an axis."""
+    if not -x.ndim - 1 <= dim <= x.ndim:
+        raise ShapeError(
+            f"vmap: out_dims has axis {dim} for an output of shape {tuple(x.shape)} a "
+            "sample"
+        )
+
+
+def _unmapped(result: Any, of: Map, out_dims: Any) -> Any:
+    """The outputs of all samples, from those of one, each in memory of its own."""
+    others = list(of.entered)
+    leaves = tensors_of("vmap", "what the function returns", result)
+    found = []
+    for dim, x in zip(_places(result, out_dims), leaves):
+        _check_place(dim, x)
+        whole = whole_of(x, of)
+        is_new = isinstance(x, Mapped) and x.map is of
+        if is_new and not isinstance(whole, Mapped):
+            storage = whole._array.storage
+            is_new = not any(storage is each for each in others)
+            others.append(storage)
+        placed = whole.movedim(0, dim) if dim else whole
+        found.append(placed.contiguous() if is_new else placed.clone().contiguous())
+    return rebuilt(result, found)
+
+
+def _joined(parts: list[Any], out_dims: Any) -> Any:
+    """The outputs of several parts of a batch, one behind the other."""
+    dims = _places(parts[0], out_dims)
+    columns = zip(*[leaves_of(each) for each in parts])
+    return rebuilt(parts[0], [cat(each, dim) for dim, each in zip(dims, columns)])
 
 
 def _stacked(outputs: list[Any], out_dims: Any) -> Any:
     first = outputs[0]
     rows = [tensors_of("vmap", "what the function returns", each) for each in outputs]
-
-    def wrong() -> ValueError:
-        return ValueError(
-            f"vmap: out_dims {describe(out_dims)} is not nested as what the function "
-            f"returns: {describe(first)}"
-        )
-
-    dims = spread(out_dims, first, wrong)
-    return rebuilt(first, [_stack(*each) for each in zip(dims, zip(*rows))])
-
-
-def _stack(dim: Any, tensors: tuple[Tensor, ...]) -> Tensor:
-    dim = integer("vmap", "out_dims", dim)
-    axes = tensors[0].ndim
-    if not -axes - 1 <= dim <= axes:
-        raise ShapeError(
-            f"vmap: out_dims has axis {dim} for an output of shape "
-            f"{tuple(tensors[0].shape)} a sample"
-        )
-    return stack(tensors, dim)
+    found = []
+    for dim, tensors in zip(_places(first, out_dims), zip(*rows)):
+        _check_place(dim, tensors[0])
+        found.append(stack(tensors, dim))
+    return rebuilt(first, found)

@@ -11,15 +11,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyautodl.autograd.grad_mode import enable_grad, is_grad_enabled, no_grad
+from pyautodl.autograd.grad_mode import enable_grad, is_grad_enabled
 from pyautodl.autograd.gradients import grad as gradients
 from pyautodl.errors import DTypeError, GradError, ShapeError, describe
+from pyautodl.func.batching import vmap
 from pyautodl.func.trees import leaves_of, rebuilt, tensors_of
-from pyautodl.functional.copy import stack
-from pyautodl.functional.creation import zeros_like
-from pyautodl.graph import Node
+from pyautodl.functional.creation import eye, zeros_like
+from pyautodl.graph import MODE, Node
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, call
+from pyautodl.tensor.mapped import lift, lower
 
 __all__ = [
     "grad",
@@ -42,6 +43,7 @@ class _Level:
     def __init__(self, name: str) -> None:
         self.name = name
         self.outside = is_grad_enabled()
+        self.maps = MODE.maps
         self._own: set[int] = set()
         # kept, as their ids stand for them
         self._leaves: list[Tensor] = []
@@ -55,13 +57,14 @@ class _Level:
                     f"{self.name}: only floating tensors have derivatives, got {x.dtype}; "
                     "likely fix: .float()"
                 )
+            # where samples are mapped each of them has leaves of its own
             if x.requires_grad and self.outside:
-                made.append(call("alias", x))
+                made.append(lift(call("alias", lower(x, self.maps)), self.maps))
             else:
-                own = x.detach().requires_grad_()
+                own = lower(x.detach(), self.maps).detach().requires_grad_()
                 self._own.add(id(own))
                 self._leaves.append(own)
-                made.append(own)
+                made.append(lift(own, self.maps))
         return rebuilt(tree, made), made
 
     def is_outside(self, tensors: Sequence[Tensor]) -> bool:
@@ -71,8 +74,9 @@ class _Level:
         seen: set[int] = set()
         held: list[Any] = []
         for each in tensors:
-            if each.requires_grad:
-                held.append(each.grad_fn or each)
+            edge = each.edge()
+            if edge is not None:
+                held.append(edge[0])
         while held:
             found = held.pop()
             if id(found) in seen:
@@ -405,12 +409,9 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
 # ---- Jacobians ----
 
 
-def _basis(x: Tensor, i: int) -> Tensor:
-    """Zeros like x with a one in place i."""
-    made = zeros_like(x.detach())
-    with no_grad():
-        made.view(-1)[i] = 1
-    return made
+def _basis(x: Tensor) -> Tensor:
+    """Zeros like x with a one in one place, for each of its elements."""
+    return eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
 
 
 def jacrev(
@@ -427,7 +428,7 @@ def jacrev(
         func: returns tensors; with has_aux (tensors, aux).
         argnums: the number of the argument that is differentiated by, or a tuple of them.
         has_aux: return (Jacobian, aux).
-        chunk_size: how many rows PyTorch computes at once; without effect.
+        chunk_size: how many rows are computed at once; None: all of an output.
 
     Returns:
         Of the function: a tensor of the output's shape and then the argument's; nested as
@@ -456,29 +457,31 @@ def jacrev(
             recorded = level.is_outside(outputs)
             blocks = []
             for y in outputs:
-                rows = [
-                    level.differentiate([y], inputs, [_basis(y, i)], recorded)
-                    for i in range(y.numel())
-                ]
-                blocks.append(rebuilt(chosen, _joined(rows, y, inputs)))
+                rows = _rows(level, y, inputs, recorded, chunk_size)
+                blocks.append(rebuilt(chosen, rows))
             found = level.leave(rebuilt(result, blocks))
         return (found, level.leave(aux)) if has_aux else found
 
     return jacobian
 
 
-def _joined(
-    rows: Sequence[Sequence[Tensor]], y: Tensor, inputs: Sequence[Tensor]
+def _rows(
+    level: _Level,
+    y: Tensor,
+    inputs: Sequence[Tensor],
+    recorded: bool,
+    chunk_size: int | None,
 ) -> list[Tensor]:
-    """The blocks of one output, one for each input."""
-    blocks = []
-    for k, x in enumerate(inputs):
-        whole = (*y.shape, *x.shape)
-        if rows:
-            blocks.append(stack([row[k] for row in rows]).reshape(whole))
-        else:
-            blocks.append(zeros_like(x.detach()).new_zeros(whole))
-    return blocks
+    """The blocks of one output, one for each input: a gradient for each element of y."""
+    shapes = [(*y.shape, *x.shape) for x in inputs]
+    if not y.numel():
+        return [x.detach().new_zeros(shape) for x, shape in zip(inputs, shapes)]
+
+    def gradient(weights: Tensor) -> list[Tensor]:
+        return level.differentiate([y], inputs, [weights], recorded)
+
+    rows = vmap(gradient, chunk_size=chunk_size)(_basis(y))
+    return [each.reshape(shape) for each, shape in zip(rows, shapes)]
 
 
 def jacfwd(
@@ -516,23 +519,16 @@ def jacfwd(
             return func(*_replaced(args, places, entered, argnums), **kwargs)
 
         linear = _Linear("jacfwd", of_chosen, (chosen,), has_aux)
-        columns = [
-            [
-                leaves_of(linear.product(_one_hot(linear.inputs, k, i)))
-                for i in range(x.numel())
-            ]
-            for k, x in enumerate(linear.inputs)
-        ]
+        columns = [_columns(linear, k) for k in range(len(linear.inputs))]
         blocks = []
         for j, y in enumerate(linear.outputs):
             parts = []
             for x, column in zip(linear.inputs, columns):
                 whole = (*y.shape, *x.shape)
                 if column:
-                    part = stack([each[j] for each in column], -1).reshape(whole)
+                    parts.append(column[j].movedim(0, -1).reshape(whole))
                 else:
-                    part = y.detach().new_zeros(whole)
-                parts.append(part)
+                    parts.append(y.detach().new_zeros(whole))
             blocks.append(rebuilt(chosen, parts))
         found = rebuilt(linear.result, blocks)
         return (found, linear.level.leave(linear.aux)) if has_aux else found
@@ -540,12 +536,20 @@ def jacfwd(
     return jacobian
 
 
-def _one_hot(inputs: Sequence[Tensor], k: int, i: int) -> list[Tensor]:
-    """A tangent: a one in place i of input k."""
-    return [
-        _basis(x, i) if number == k else zeros_like(x.detach())
-        for number, x in enumerate(inputs)
-    ]
+def _columns(linear: _Linear, k: int) -> list[Tensor]:
+    """The products with a one in one place of input k, for each place; none if it has no
+    element.
+    """
+    x = linear.inputs[k]
+    if not x.numel():
+        return []
+
+    def product(tangent: Tensor) -> Any:
+        vectors = [zeros_like(each.detach()) for each in linear.inputs]
+        vectors[k] = tangent
+        return leaves_of(linear.product(vectors))
+
+    return list(vmap(product)(_basis(x)))
 
 
 def hessian(func: Function, argnums: Argnums = 0) -> Function:

@@ -20,6 +20,7 @@ from pyautodl.backends.dtypes import (
 )
 from pyautodl.errors import ShapeError
 from pyautodl.functional.creation import sizes_from
+from pyautodl.graph import MODE, BySample
 from pyautodl.ops.integers import integer
 from pyautodl.ops.plan import MOST, seen
 from pyautodl.ops.random import (
@@ -78,6 +79,8 @@ __all__ = [
 
 def state_of(generator: Generator | None) -> Array:
     """The array of a generator, by default of the one that all share."""
+    if MODE.maps:
+        _check_draw(generator)
     if generator is None:
         return default_generator.array
     if not isinstance(generator, Generator):
@@ -85,6 +88,19 @@ def state_of(generator: Generator | None) -> Array:
             f"generator: expected a Generator, got {type(generator).__name__}"
         )
     return generator.array
+
+
+def _check_draw(generator: Generator | None) -> None:
+    """Let a function that is mapped draw, as its `vmap` says."""
+    for each in reversed(MODE.maps):
+        if each.randomness == "error" and generator in (None, default_generator):
+            raise RuntimeError(
+                "vmap: the function draws random numbers; likely fix: "
+                "randomness='different', or 'same' for the same numbers in each sample"
+            )
+        # numbers of the default generator are the same for all if they are drawn once
+        if each.randomness != "same" or generator not in (None, default_generator):
+            raise BySample
 
 
 def _float_dtype(dtype: Any) -> Any:

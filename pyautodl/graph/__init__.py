@@ -11,7 +11,7 @@ how one is made and how an op is applied (`bind`).
 
 from pyautodl.graph.backward import run_backward
 from pyautodl.graph.binding import bind
-from pyautodl.graph.mode import MODE
+from pyautodl.graph.mode import MODE, BySample
 from pyautodl.graph.node import NODE_NUMBERS, Node, make_node
 from pyautodl.graph.record import makes, record, record_planned
 from pyautodl.graph.saved import Context, Edge, Saved, keep
@@ -20,6 +20,7 @@ from pyautodl.graph.stale import no_step, stale_sums
 __all__ = [
     "MODE",
     "NODE_NUMBERS",
+    "BySample",
     "Context",
     "Edge",
     "Node",

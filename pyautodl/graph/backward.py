@@ -12,7 +12,7 @@ from pyautodl.backends import Array, native
 from pyautodl.errors import DTypeError, GradError, ShapeError
 from pyautodl.graph.binding import BOUND
 from pyautodl.graph.line import Line, fill_leaves, run_line
-from pyautodl.graph.mode import MODE
+from pyautodl.graph.mode import MODE, BySample
 from pyautodl.graph.node import Node
 from pyautodl.graph.saved import Edge
 from pyautodl.graph.sums import Masked, Sum, accumulate, add, value_of
@@ -41,6 +41,8 @@ def run_backward(
         For each target its gradient, None where it was not reached; nothing if they are
         accumulated.
     """
+    if accumulate and MODE.maps:
+        raise BySample  # the leaves' gradients are the sum of all samples'
     line: Line | None = None
     special = create_graph or targets is not None or MODE.anomaly
     if accumulate and len(roots) == 1 and not special:
@@ -48,7 +50,8 @@ def run_backward(
         line = run_line(edge, grad._array, retain_graph)
         if line.edge is None and fill_leaves(line.leaves, line.found):
             return []
-    walk = Walk(retain_graph, create_graph, targets)
+    is_batch = _are_of_batch([grad for _, grad in roots])
+    walk = Walk(retain_graph, create_graph, targets, is_batch)
     # for the hooks, too: they compute with gradients
     before, MODE.enabled = MODE.enabled, create_graph
     try:
@@ -77,10 +80,16 @@ class Walk:
     """One backward pass."""
 
     def __init__(
-        self, retain_graph: bool, create_graph: bool, targets: Sequence[Edge] | None
+        self,
+        retain_graph: bool,
+        create_graph: bool,
+        targets: Sequence[Edge] | None,
+        is_batch: bool = False,
     ) -> None:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
+        # gradients of many samples at once, which are computed by calls as recorded ones
+        self.by_calls = create_graph or is_batch
         self.wanted = None if targets is None else {_key(edge) for edge in targets}
         self.useful = None if targets is None else _nodes_above(targets)
         self.found: dict[tuple[int, int], Any] = {}
@@ -110,14 +119,14 @@ class Walk:
                 self.leaves[id(source)] = [source, grad]
             else:
                 held = leaf[1]
-                leaf[1] = add(held, grad, self.create_graph)
+                leaf[1] = add(held, grad, self.by_calls)
             return
         sums = self.pending.get(source)
         if sums is None:
             sums = self.pending[source] = [None] * source.outputs
             heapq.heappush(self.heap, (-source.number, source))
         held = sums[output]
-        sums[output] = grad if held is None else add(held, grad, self.create_graph)
+        sums[output] = grad if held is None else add(held, grad, self.by_calls)
 
     def run(self) -> None:
         """Process nodes until none is left."""
@@ -157,7 +166,7 @@ class Walk:
     def _hand_on_unmasked(self, node: Node, grads: list[Any], useful: Any) -> bool:
         """Leave the mask of a ReLU to its input's node, if that has no gradient yet."""
         edge: Edge = node.edges[0]  # type: ignore[assignment]
-        if self.create_graph or edge[0] in self.pending:
+        if self.by_calls or edge[0] in self.pending:
             return False
         if useful is not None and edge[0] not in useful:
             return False
@@ -314,6 +323,9 @@ def gradients(node: Node, grads: Sequence[Any], create_graph: bool) -> tuple[Any
     try:
         if node.op.vjp is None:
             raise GradError(f"{node.op.name}: this operation has no gradient")
+        if MODE.maps and not create_graph and _are_of_batch(grads):
+            vjp: Any = node.op.vjp
+            return vjp(_call_for_batch, node, node.needs, *grads)
         if not create_graph:
             if type(grads[0]) is Masked:
                 return _masked_gradients(node, grads[0].grad)
@@ -352,6 +364,21 @@ def _repeated_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
 def _plain_gradients(node: Node, grads: Sequence[Any]) -> tuple[Any, ...]:
     vjp: Any = node.op.vjp
     return vjp(BOUND.call_unrecorded, node, node.needs, *grads)
+
+
+def _are_of_batch(grads: Sequence[Any]) -> bool:
+    """Whether one of some gradients is that of many samples at once."""
+    return any(
+        grad is not None and type(grad) is not Masked and type(grad._array) is not Array
+        for grad in grads
+    )
+
+
+def _call_for_batch(op: str, *inputs: Any, **attrs: Any) -> Any:
+    """`call` for gradients of many samples at once; not that itself, which says that the
+    pass is recorded.
+    """
+    return BOUND.call(op, *inputs, **attrs)
 
 
 def _masked_gradients(node: Node, grad: Any) -> tuple[Any, ...]:

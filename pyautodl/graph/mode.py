@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
-__all__ = ["MODE"]
+__all__ = ["MODE", "BySample"]
+
+
+class BySample(BaseException):
+    """What a function does can't be done for all samples of a map at once.
+
+    No `Exception`, lest the function catches it.
+    """
 
 
 class _Mode(threading.local):
@@ -15,6 +23,8 @@ class _Mode(threading.local):
         self.inference = False
         self.anomaly = False
         self.check_nan = True
+        # the maps over batches that are open, outermost first: see tensor/mapped.py
+        self.maps: tuple[Any, ...] = ()
 
 
 MODE = _Mode()

@@ -22,6 +22,7 @@ from pyautodl.backends import Array, KeptCalls, is_direct, native, new_storage
 from pyautodl.backends.codes import ACTIVATION_CLAMP, ACTIVATION_LEAKY
 from pyautodl.errors import PyautodlError
 from pyautodl.functional.networks.conv import conv_attributes, conv_epilogue
+from pyautodl.graph import MODE
 from pyautodl.nn.activation import LeakyReLU, ReLU, ReLU6
 from pyautodl.nn.conv import Conv1d, Conv2d, Conv3d
 from pyautodl.nn.module import Module
@@ -284,7 +285,7 @@ class _Run:
 
     def _at_once(self, input: Tensor, shortcut: Tensor | None) -> Tensor | None:
         """All links by one call; None where something is not ready for that."""
-        if not native.available:
+        if not native.available or MODE.maps:
             return None
         x, added = array_of(input), None if shortcut is None else array_of(shortcut)
         layout = None if added is None else added.layout()

@@ -39,7 +39,14 @@ from pyautodl.tensor.properties import get_default_dtype
 from pyautodl.tensor.protocols import BOUND
 from pyautodl.tensor.views import ONE_OF_SEVERAL, UNRECORDED, mark_views
 
-__all__ = ["NUMBERS", "apply", "apply_known", "call", "call_unrecorded"]
+__all__ = [
+    "NUMBERS",
+    "apply",
+    "apply_known",
+    "call",
+    "call_unrecorded",
+    "constant_array",
+]
 
 # what stands for a 0-dimensional tensor
 NUMBERS: Any = (int, float, np.generic)
@@ -52,7 +59,7 @@ def _operand_dtype(inputs: Sequence[Any]) -> DType:
     return (numbers or dtypes or [get_default_dtype()])[0]
 
 
-def _constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
+def constant_array(op: Op, value: Any, inputs: Sequence[Any]) -> Array:
     """An input that is a number."""
     # a number has no memory that a view could show
     of_nothing = op.view and value is inputs[0]
@@ -92,6 +99,10 @@ def apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
 
 
 def _apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+    if MODE.maps:
+        of_batch = BOUND["apply_mapped"](op, inputs, attrs)
+        if of_batch is not None:
+            return of_batch
     arrays: list[Array | None] = []
     layouts: list[bytes | None] = []
     edges: list[Edge | None] = []
@@ -111,7 +122,7 @@ def _apply_anew(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
             arrays.append(None)
             layouts.append(None)
         else:
-            array = _constant_array(op, x, inputs)
+            array = constant_array(op, x, inputs)
             arrays.append(array)
             layouts.append(array.layout())
         edges.append(None)
@@ -240,7 +251,7 @@ apply, apply_known = apply_in_python, apply_anew
 if native.available:
     _TOOLS = {
         "anew": apply_anew,
-        "constant_array": _constant_array,
+        "constant_array": constant_array,
         "with_zeros": WITH_ZEROS,
         "attributes": Attributes,
         "changing": Changing,

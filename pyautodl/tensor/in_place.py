@@ -11,7 +11,7 @@ from pyautodl import backends
 from pyautodl.backends import Array, KeptCalls, native, prepare
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import DTypeError, GradError, ShapeError
-from pyautodl.graph import MODE, Context, record
+from pyautodl.graph import MODE, BySample, Context, record
 from pyautodl.ops.plan import MOST, KernelPlan, find_plan, in_order, seen
 from pyautodl.ops.record import OPS, Op
 from pyautodl.tensor.calls import apply
@@ -53,6 +53,9 @@ def _check_inplace(
     """Raise where a change in place would be wrong: of values, or (not `writes`) of the shape
     alone; of one that is `recorded`, the graph has to learn.
     """
+    if MODE.maps:
+        # what the function changes may be there before and after it
+        raise BySample
     if writes and self._array.repeats_elements():
         raise GradError(
             f"{name}: several elements share memory, as expand() makes them; use clone()"
@@ -202,6 +205,9 @@ def overwrite_in_python(
     name: str, op: Op, x: Tensor, *others: Any, **attrs: Any
 ) -> Tensor:
     """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
+    if MODE.maps:
+        x._check_inplace(name)
+        return x._assign(name, apply(op, x, *others, **attrs))
     needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
     recording = MODE.enabled and True in needs
     x._check_inplace(name, recorded=recording)
