@@ -25,6 +25,7 @@ from pyautodl.func import (
     vjp,
     vmap,
 )
+from pyautodl.func.batching import _by_sample as by_sample
 from pyautodl.graph import BySample
 from pyautodl.ops.batching import RULES, UNSHAPED
 from pyautodl.ops.record import OPS, Op, Sample
@@ -40,10 +41,11 @@ _READ = ("lstm", "gru", "rnn", "lstm_grad", "gru_grad", "rnn_grad")
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no function be computed for one sample after the other."""
+    """Let no function be computed for one sample after the other, if there are several."""
 
-    def refuse(*args: Any) -> Any:
-        raise AssertionError("one sample after the other") from None
+    def refuse(func: Any, batch: Any, *more: Any) -> Any:
+        assert batch.size == 1, "one sample after the other"
+        return by_sample(func, batch, *more)
 
     monkeypatch.setattr("pyautodl.func.batching._by_sample", refuse)
 

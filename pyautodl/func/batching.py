@@ -105,7 +105,9 @@ def vmap(
 
 def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> Any:
     """What a function gives for a batch: at once if that can be."""
-    state = default_generator.get_state()
+    if batch.size == 1:
+        return _by_sample(func, batch, randomness, out_dims)
+    state = _state()
     try:
         with opened(batch.size, randomness) as of:
             given, named = batch.sample(of)
@@ -114,7 +116,7 @@ def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> A
         if randomness == "error" and _has_drawn(state):
             raise _drawn()
     except BySample:
-        default_generator.set_state(state)
+        _go_back_to(state)
     else:
         return outputs
     return _by_sample(func, batch, randomness, out_dims)
@@ -123,10 +125,10 @@ def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> A
 def _by_sample(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> Any:
     """The same for one sample after the other."""
     outputs = []
-    state = default_generator.get_state()
+    state = _state()
     for given, named in batch.samples():
         if randomness == "same":
-            default_generator.set_state(state)
+            _go_back_to(state)
         outputs.append(func(*given, **named))
         if randomness == "error" and _has_drawn(state):
             raise _drawn()
@@ -140,11 +142,21 @@ def _drawn() -> RuntimeError:
     )
 
 
-def _has_drawn(state: Tensor) -> bool:
+def _state() -> list[int]:
+    """What the default generator's numbers follow from."""
+    return [*default_generator.array.tolist(), default_generator.passes]
+
+
+def _go_back_to(state: list[int]) -> None:
+    default_generator.array.numpy()[...] = state[:-1]
+    default_generator.passes = state[-1]
+
+
+def _has_drawn(state: list[int]) -> bool:
     """Whether the default generator has moved on; it is then put back."""
-    if default_generator.get_state().tolist() == state.tolist():
+    if _state() == state:
         return False
-    default_generator.set_state(state)
+    _go_back_to(state)
     return True
 
 

@@ -332,7 +332,7 @@ def apply_mapped(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any
     """The result of an op for all samples; None if no input is mapped."""
     of = None
     for x in inputs:
-        if isinstance(x, Mapped) and (of is None or x.map.depth > of.depth):
+        if type(x) is Mapped and (of is None or x.map.depth > of.depth):
             of = x.map
     if op.changes and (of is not None or not op.random):
         if any(attrs.get(name) is not None for name in op.changes):
@@ -349,8 +349,9 @@ def apply_mapped(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any
     if op.name in UNSHAPED:
         raise BySample
     attrs = with_integers(op, attrs)
-    _check(op, inputs, attrs)
-    flags = [isinstance(x, Mapped) and x.map is of for x in inputs]
+    if not op.elementwise:  # of which a sample may be what a batch may
+        _check(op, inputs, attrs)
+    flags = [type(x) is Mapped and x.map is of for x in inputs]
     wholes = [x.whole if flag else x for x, flag in zip(inputs, flags)]
     try:
         result = run_batched(op, call, of.size, wholes, flags, attrs)

@@ -2,8 +2,8 @@
 
 `RULES` has a rule for each op that can be: rule(call, name, inputs, attrs) gives what the op
 `name` does for each sample, with the batch's axis first, written with other ops, as
-gradients are. It returns NotImplemented where it can't; then, and for ops without a rule,
-the samples go one after the other.
+gradients are. It returns NotImplemented where it can't; then, and for ops without a rule, the
+samples go one after the other. Elementwise ops share a rule, which is not named there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pyautodl.ops.batching import along as axes
 from pyautodl.ops.batching import indexing, layers, pointwise, products, shapes
 from pyautodl.ops.batching.operands import Operand
-from pyautodl.ops.record import OPS, Op
+from pyautodl.ops.record import Op
 
 __all__ = ["RULES", "UNSHAPED", "run_batched"]
 
@@ -48,8 +48,8 @@ _LOSSES = (
     "kl_div_log_target l1_loss mse_loss smooth_l1_loss"
 )
 
+# of ops that are not elementwise: those all have one
 RULES: dict[str, Rule] = {
-    **{name: pointwise.elementwise for name, op in OPS.items() if op.elementwise},
     **dict.fromkeys(_IN_FRONT.split(), pointwise.in_front),
     **dict.fromkeys(_ALONG_DIM.split(), axes.along("dim")),
     **dict.fromkeys(_REDUCTIONS.split(), axes.reduction),
@@ -127,7 +127,7 @@ def run_batched(
         mapped: which of them are batches.
         attrs: the attributes for one sample.
     """
-    rule = RULES.get(op.name)
+    rule = RULES.get(op.name) or (pointwise.elementwise if op.elementwise else None)
     if rule is not None:
         xs = [Operand(call, x, is_mapped, size) for x, is_mapped in zip(inputs, mapped)]
         found = rule(call, op.name, xs, attrs)

@@ -6,6 +6,7 @@ The batch becomes part of n where the op has no weights, or the same for all sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from pyautodl.ops.batching.operands import Operand, folded_all, unfolded
@@ -136,6 +137,9 @@ def class_loss(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any
     each = unfolded(call, call(name, *inputs, **{**attrs, "reduction": "none"}), x.size)
     if reduction == "none":
         return each
+    if weight.value is None and prod(each.shape) == x.size:
+        # of one row, or nothing where that does not count
+        return call("reshape", each, shape=(x.size,))
     rows = tuple(range(1, each.ndim))
     total = call("sum", each, dim=rows)
     if reduction == "sum":

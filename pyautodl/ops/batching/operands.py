@@ -25,24 +25,22 @@ class Operand:
         value: the batch, its axis first; or a tensor, a number or None, the same for all
             samples.
         mapped: which of both it is.
+        is_tensor: whether it is neither a number nor None.
         size: how many samples there are.
         shape: of one sample.
     """
 
-    __slots__ = ("_call", "mapped", "shape", "size", "value")
+    __slots__ = ("_call", "is_tensor", "mapped", "shape", "size", "value")
 
     def __init__(self, call: Any, value: Any, mapped: bool, size: int) -> None:
         self._call = call
         self.value = value
         self.mapped = mapped
         self.size = size
-        whole: Ints = tuple(getattr(value, "shape", ()))
+        array = getattr(value, "_array", None)
+        self.is_tensor = array is not None
+        whole: Ints = () if array is None else array.shape
         self.shape = whole[1:] if mapped else whole
-
-    @property
-    def is_tensor(self) -> bool:
-        """Whether it is neither a number nor None."""
-        return hasattr(self.value, "shape")
 
     def front(self) -> Any:
         """The batch, with an axis for it also where it is the same for all samples."""
@@ -61,6 +59,8 @@ class Operand:
 
     def reshaped(self, shape: Ints) -> Any:
         """The batch with samples of another shape."""
+        if shape == self.shape:
+            return self.front()
         return self._call("reshape", self.front(), shape=(self.size, *shape))
 
     def folded(self) -> Any:

@@ -39,16 +39,18 @@ def matmul(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any:
     inputs = [
         x.reshaped((1,) * (ndim - len(shape)) + shape)
         if x.mapped
+        else x.value
+        if shape == x.shape
         else call("reshape", x.value, shape=shape)
         for x, shape in ((a, left), (b, right))
     ]
     y = call(name, *inputs, **turned)
-    shape = list(y.shape)
-    if len(b.shape) == 1:
-        del shape[-1]
-    if len(a.shape) == 1:
-        del shape[-1 if len(b.shape) == 1 else -2]
-    return call("reshape", y, shape=tuple(shape))
+    if len(a.shape) > 1 and len(b.shape) > 1:
+        return y
+    batch, rows, columns = y.shape[:-2], y.shape[-2:-1], y.shape[-1:]
+    rows = rows if len(a.shape) > 1 else ()
+    columns = columns if len(b.shape) > 1 else ()
+    return call("reshape", y, shape=(*batch, *rows, *columns))
 
 
 def linear(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any:
