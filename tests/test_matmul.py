@@ -342,3 +342,24 @@ def test_bilinear_layer() -> None:
 def test_identity_layer() -> None:
     x = ad.ones(2)
     assert nn.Identity(3, anything=4)(x) is x
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch"), [((3, 4, 5), (3,)), ((2, 3, 1, 5), (2, 3)), ((3, 0, 5), (3,))]
+)
+def test_a_matrix_that_a_batch_repeats(rows: Any, batch: Any) -> None:
+    normal = np.random.default_rng(0).standard_normal
+    left, right = normal(rows), normal((5, 6))
+    for turned in (False, True):
+        a = ad.tensor(left, requires_grad=True)
+        b = ad.tensor(right.T.copy() if turned else right, requires_grad=True)
+        repeated = (b.T if turned else b).expand(*batch, 5, 6)
+        product = a @ repeated
+        expected = left @ np.broadcast_to(right, (*batch, 5, 6))
+        np.testing.assert_allclose(product.detach().numpy(), expected, rtol=1e-12)
+        product.square().sum().backward()
+        slope = left.reshape(-1, 5).T @ (2 * expected).reshape(-1, 6)
+        np.testing.assert_allclose(
+            b.grad.numpy(), slope.T if turned else slope, rtol=1e-9
+        )
+        np.testing.assert_allclose(a.grad.numpy(), 2 * expected @ right.T, rtol=1e-12)

@@ -107,6 +107,7 @@ def _matmul_plan(
 ) -> Plan:
     (spec,) = _matmul_spec(a.shape, b.shape, a.dtype, b.dtype, transpose_a, transpose_b)
     left, right = _as_matrix(a, transpose_a, True), _as_matrix(b, transpose_b, False)
+    right = _only_matrix(right, left.shape[:-2])
     if len(left.shape) > 2 and len(right.shape) == 2:
         # one product instead of a batch
         merged = _merge_rows(left)
@@ -121,6 +122,15 @@ def _matmul_plan(
         left = _expand(left, (*batch, *left.shape[-2:]))
         right = _expand(right, (*batch, *right.shape[-2:]))
     return _product_plan((seen(0, left), seen(1, right), seen(2, None)), spec, shape)
+
+
+def _only_matrix(x: Array, batch: Ints) -> Array:
+    """The matrix that a batch of them repeats, as expand() makes it, if `batch` has one for
+    each; else x.
+    """
+    if x.shape[:-2] != batch or not batch or any(x.strides[:-2]):
+        return x
+    return x.view(x.shape[-2:], x.strides[-2:])
 
 
 def _product_plan(
