@@ -150,6 +150,12 @@ for _name, _x in (("1d", SEQUENCE), ("2d", IMAGE), ("3d", VOLUME)):
     for _kind in ("Circular", "Reflection", "Replication", "Zero"):
         CASES[f"{_kind}Pad{_name}"] = [((1,), (_x,))]
     CASES[f"ConstantPad{_name}"] = [((1, 3.0), (_x,))]
+for _name, _x in (("2d", IMAGE), ("3d", VOLUME)):
+    _draws = _positive(*_x.shape[:2], _x.ndim - 2)
+    CASES[f"FractionalMaxPool{_name}"] = [((2, 2, None, False, _draws), (_x,))]
+CASES["AdaptiveLogSoftmaxWithLoss"] = [
+    ((4, 6, [2, 3], 2.0, True), (ONE, ad.tensor([5, 0, 2]))),
+]
 CASES["CTCLoss"] = [
     ((), (_normal(5, 2, 4), _integers(3, 2, 2) + 1, [5, 4], [2, 1])),
     ((2, "sum"), (_normal(5, 4), _integers(2, 2), 5, 2)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 import pyautodl as ad
@@ -473,3 +474,87 @@ def test_a_model_in_the_place_of_its_parameters(clip):
     for given in (nn.Linear(2, 3), nn.Linear(2, 3).parameters):
         with pytest.raises(TypeError, match=r"likely fix: model\.parameters\(\)"):
             clip(given, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "fix"),
+    [
+        (nn.LayerNorm(4), [(2, 5)], "LayerNorm(5), the last axes' sizes"),
+        (nn.LayerNorm((3, 4)), [(2, 3, 5)], "LayerNorm((3, 5)), the last axes' sizes"),
+        (nn.GroupNorm(2, 4), [(2, 6, 3)], "GroupNorm(num_channels=6, ...): axis 1"),
+        (nn.PReLU(3), [(2, 4)], "PReLU(num_parameters=4, ...): axis 1"),
+        (
+            nn.MultiheadAttention(4, 2),
+            [(2, 1, 6)] * 3,
+            "MultiheadAttention(embed_dim=6",
+        ),
+        (nn.Bilinear(2, 3, 4), [(1, 2), (1, 4)], "Bilinear(in2_features=4, ...)"),
+        (nn.Bilinear(2, 3, 4), [(1, 5), (1, 3)], "Bilinear(in1_features=5, ...)"),
+    ],
+)
+def test_sizes_of_layers(layer, shapes, fix):
+    with pytest.raises(ShapeError, match=re.escape(f"likely fix: {fix}")) as error:
+        layer(*[ad.ones(shape) for shape in shapes])
+    assert str(error.value).count("likely fix") == 1
+
+
+def test_an_output_for_the_only_class():
+    fix = "likely fix: .*binary_cross_entropy_with_logits for the only one"
+    with pytest.raises(IndexError, match=fix):
+        F.cross_entropy(ad.ones(2, 1), ad.tensor([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("values", "fix"),
+    [
+        (np.ones(2, "f2"), "x.astype('float32')"),
+        (np.ones(2, "u2"), "x.astype('int32')"),
+        (np.ones(2, "u4"), "x.astype('int64')"),
+        (np.ones(2, "c8"), "ad.complex(ad.tensor(x.real), ad.tensor(x.imag))"),
+        (np.array(["cat", "dog"]), "np.unique(x, return_inverse=True)[1]"),
+        (np.array(["2020"], "M8[Y]"), "x.astype('int64')"),
+        (np.array([1, 2.5], object), "x.astype('float32')"),
+    ],
+)
+def test_element_types_that_are_not_here(values, fix):
+    with pytest.raises(DTypeError, match=re.escape(fix)):
+        ad.from_numpy(values)
+    with pytest.raises(DTypeError, match=re.escape(fix)):
+        Trainer(nn.Linear(1, 1), "mean_squared_error", "sgd").fit((values, values))
+
+
+@pytest.mark.parametrize("kind", ["binary_cross_entropy_with_logits", nn.BCELoss()])
+@pytest.mark.parametrize(
+    ("labels", "fix"),
+    [([-1, 1, 1, -1], "(target > 0)"), ([1, 2, 2, 1], "(target == target.max())")],
+)
+def test_binary_labels_that_are_not_0_and_1(kind, labels, fix):
+    last = nn.Identity() if isinstance(kind, str) else nn.Sigmoid()
+    trainer = Trainer(nn.Sequential(nn.Linear(2, 1), last), kind, "sgd")
+    with pytest.raises(ValueError, match=re.escape(f"likely fix: {fix}.float()")):
+        trainer.fit((ad.ones(4, 2), ad.tensor(labels)), progress=False)
+    trainer.fit((ad.ones(4, 2), ad.tensor([0.0, 1, 0.3, 1])), progress=False)
+
+
+def test_a_tuple_in_the_place_of_arrays():
+    with pytest.raises(TypeError, match=r"likely fix: \(\*data\)"):
+        ad.data.train_validation_test_split((ad.ones(9, 2), ad.ones(9)))
+
+
+def test_counts_of_negative_numbers():
+    with pytest.raises(IndexError, match="got index -3 at position 1; likely"):
+        ad.bincount(ad.tensor([2, -3, 1]))
+
+
+def test_more_combinations_than_memory_holds():
+    with pytest.raises((MemoryError, ShapeError)):
+        ad.combinations(ad.arange(100_000), 10)
+    with pytest.raises((MemoryError, ShapeError)):
+        ad.combinations(ad.arange(1000), 10, with_replacement=True)
+    with pytest.raises(
+        ValueError, match="combinations: r must not be negative, got -1"
+    ):
+        ad.combinations(ad.arange(3), -1)
+    assert ad.combinations(ad.arange(3), 4).shape == (0, 4)
+    assert ad.combinations(ad.arange(0), 2, True).shape == (0, 2)
+    assert ad.combinations(ad.arange(2), 2, True).tolist() == [[0, 0], [0, 1], [1, 1]]

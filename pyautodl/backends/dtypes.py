@@ -125,8 +125,30 @@ def as_dtype(dtype: Any) -> DType:
         names = ", ".join(each.name for each in DTYPES)
         raise DTypeError(
             f"dtype: {describe(dtype)} is not supported; choose one of {names}"
+            f"{_instead(key)}"
         )
     return found
+
+
+def _instead(key: Any) -> str:
+    """What stands in the place of an element type of NumPy's."""
+    if key is None:
+        return ""
+    if key.kind == "f":
+        fix = f"x.astype({'float32' if key.itemsize < 4 else 'float64'!r})"
+    elif key.kind == "u":
+        fix = f"x.astype({'int32' if key.itemsize < 4 else 'int64'!r})"
+    elif key.kind == "c":
+        fix = "ad.complex(ad.tensor(x.real), ad.tensor(x.imag))"
+    elif key.kind in "US":
+        fix = "numbers for names: np.unique(x, return_inverse=True)[1]"
+    elif key.kind in "Mm":
+        fix = "x.astype('int64')"
+    elif key.kind == "O":
+        fix = "x.astype('float32'), if all are numbers"
+    else:
+        return ""
+    return f"; likely fix: {fix}"
 
 
 def promote_types(type1: Any, type2: Any) -> DType:

@@ -68,6 +68,11 @@ def train_validation_test_split(
         [14, 2, 4]
     """
     for each in arrays:
+        if isinstance(each, tuple) and any(hasattr(part, "shape") for part in each):
+            raise TypeError(
+                "split: expected tensors or arrays, got a tuple of them; likely fix: (*data) "
+                "in place of (data)"
+            )
         if isinstance(each, Dataset):
             raise TypeError(
                 f"split: expected tensors or arrays, got a {type(each).__name__}; likely fix: "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import chain, combinations_with_replacement
 from itertools import combinations as choices
-from itertools import combinations_with_replacement
+from math import comb
 from typing import Any
+
+import numpy as np
 
 from pyautodl.backends.dtypes import as_dtype, bool_, int64
 from pyautodl.errors import ShapeError
 from pyautodl.functional.copy import cat, meshgrid, pad, stack, tril, triu
-from pyautodl.functional.creation import eye, ones, tensor
+from pyautodl.functional.creation import empty, eye, ones
 from pyautodl.functional.index import nonzero
 from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
 from pyautodl.ops.integers import integer
@@ -175,6 +178,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
     Raises:
         ShapeError: the input has other than one axis.
+        ValueError: r is negative.
+        MemoryError: there are more than the memory holds.
 
     Example:
         >>> import pyautodl as ad
@@ -184,10 +189,19 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if input.ndim != 1:
         raise ShapeError(f"combinations: expected a line, got {tuple(input.shape)}")
     r = integer("combinations", "r", r)
-    make = combinations_with_replacement if with_replacement else choices
-    places = list(make(range(len(input)), r))
-    chosen = tensor(places, dtype=int64).reshape(-1)
-    return input[chosen].reshape(len(places), r)
+    if r < 0:
+        raise ValueError(f"combinations: r must not be negative, got {r}")
+    n = len(input)
+    make: Any = choices
+    count = comb(n, r)
+    if with_replacement:
+        make = combinations_with_replacement
+        count = comb(n + r - 1, r) if n else int(not r)
+    # memory that is not there is refused before anything is counted up
+    found = empty(count, r, dtype=int64)
+    places = chain.from_iterable(make(range(n), r))
+    found.numpy()[...] = np.fromiter(places, np.int64, count * r).reshape(count, r)
+    return input[found.reshape(-1)].reshape(count, r)
 
 
 @explained

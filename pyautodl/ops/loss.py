@@ -253,6 +253,11 @@ def _run_checked(name: str, kernel: str, *arguments: Any) -> None:
 
 def _class_error(name: str, kernel: str, error: IndexError) -> IndexError:
     found = str(error).removeprefix(f"{kernel}: ")
+    if found.endswith("index < 1"):
+        return IndexError(
+            f"{name}: target {found}, the number of classes; likely fix: an output for each "
+            "class, or binary_cross_entropy_with_logits for the only one"
+        )
     return IndexError(
         f"{name}: target {found}, the number of classes; likely fix: labels from 0 on "
         "(target - target.min()), or an output for each class; another ignore_index "

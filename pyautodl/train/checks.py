@@ -313,4 +313,18 @@ def _fit_values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
             f"Trainer: the output has shape {tuple(output.shape)}, the target "
             f"{tuple(target.shape)}{hint}"
         )
+    if loss.kind.startswith("binary"):
+        _check_labels(target)
     return target if target.dtype is output.dtype else target.to(output.dtype)
+
+
+def _check_labels(target: Tensor) -> None:
+    """Refuse binary labels, or probabilities, beyond 0 and 1: the loss would have no end."""
+    if target.numel() and target.dtype.name != "bool":
+        low, high = target.min().item(), target.max().item()
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"Trainer: binary labels must be from 0 to 1, got {low:g} to {high:g}; "
+                f"likely fix: {'(target > 0)' if low < 0 else '(target == target.max())'}"
+                ".float()"
+            )

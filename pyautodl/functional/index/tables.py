@@ -145,6 +145,11 @@ def bincount(
     least = integer("bincount", "minlength", minlength)
     if least < 0:
         raise ValueError(f"bincount: minlength must not be negative, got {least}")
+    if index.numel() and (low := int(index.min())) < 0:
+        raise IndexError(
+            f"bincount: expected integers from 0 on, got index {low} at position "
+            f"{int(index.argmin())}; likely fix: x - x.min(), or x[x >= 0]"
+        )
     size = max(int(index.max()) + 1 if index.numel() else 0, least)
     if weights is None:
         terms = expanded(constant(1, int64), index._array.shape)

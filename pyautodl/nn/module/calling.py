@@ -137,7 +137,8 @@ class Calling(Hooks):
             return None
         if "in_features" in self.__dict__:
             return _fix_in_features(cast("Module", self), x.shape)
-        for attribute, axis in (("in_channels", None), ("num_features", 1)):
+        channels = ("num_features", 1), ("num_channels", 1), ("num_parameters", 1)
+        for attribute, axis in (("in_channels", None), *channels):
             expected = self.__dict__.get(attribute)
             if not isinstance(expected, int):
                 continue
@@ -160,7 +161,31 @@ class Calling(Hooks):
                 if size == 1 and x.ndim == 2:
                     return f"x.unsqueeze(-1) for one number a step, or {fix}"
                 return fix
-        return None
+        return _fix_last_axes(type(self).__name__, self.__dict__, args)
+
+
+def _fix_last_axes(
+    name: str, sizes: dict[str, Any], args: tuple[Any, ...]
+) -> str | None:
+    """The right size of a layer that looks at the last axes of its inputs."""
+    expected = sizes.get("normalized_shape")
+    if isinstance(expected, tuple):
+        last = tuple(args[0].shape[-len(expected) :])
+        if last != expected:
+            return (
+                f"{name}({last[0] if len(last) == 1 else last}), the last axes' sizes"
+            )
+    for attribute, number in (
+        ("embed_dim", 0),
+        ("in1_features", 0),
+        ("in2_features", 1),
+    ):
+        expected = sizes.get(attribute)
+        x = args[number] if number < len(args) else None
+        if isinstance(expected, int) and isinstance(x, Tensor) and x.ndim:
+            if x.shape[-1] != expected:
+                return f"{name}({attribute}={x.shape[-1]}, ...)"
+    return None
 
 
 def _fix_in_features(module: Module, shape: tuple[int, ...]) -> str | None:
