@@ -11,6 +11,7 @@ import pyautodl as ad
 from pyautodl import nn
 from pyautodl.backends import native
 from pyautodl.errors import DTypeError, GradError, ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 F = nn.functional
 pytestmark = pytest.mark.usefixtures("backend")
@@ -247,6 +248,32 @@ def test_scatter_multiplies():
         x.scatter(0, index, 4, reduce="prod")
     with pytest.raises(ValueError, match=r"scatter_reduce: reduce must be one of sum"):
         x.scatter_reduce(0, index, larger, "multiply")
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("shape", [(40,), (3, 300), (300, 3), (5, 17, 30), (600, 20)])
+def test_scatter_along_every_axis_in_every_layout(isa, shape):
+    rng = np.random.default_rng(len(shape))
+    for axis in range(len(shape)):
+        places = rng.integers(0, shape[axis], shape)
+        for order in ("C", "F"):
+            x, src = (
+                np.array(rng.standard_normal(shape), np.float32, order=order)
+                for _ in range(2)
+            )
+            wanted = x.astype(np.float64)
+            at = list(np.indices(shape))
+            at[axis] = places
+            np.add.at(wanted, tuple(at), src)
+            results = []
+            for threads in (1, 2, 3):
+                with native.exact_threads(threads, uneven=threads > 2), use_isa(isa):
+                    given = (ad.from_numpy(each) for each in (x, places, src))
+                    x_, index, src_ = given
+                    results.append(ad.scatter_add(x_, axis, index, src_).numpy())
+            np.testing.assert_allclose(results[0], wanted, rtol=1e-4, atol=1e-5)
+            for other in results[1:]:
+                np.testing.assert_array_equal(results[0], other)
 
 
 @pytest.mark.usefixtures("compiled")

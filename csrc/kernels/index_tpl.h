@@ -13,6 +13,7 @@
 #endif
 
 #define INDEX_SIDE 256 /* neighbouring elements that one thread takes together */
+#define SCATTER_SHORT 16 /* elements of lines that are not worth a call each */
 
 /* LARGER and SMALLER keep a NaN from either side */
 #ifdef REAL
@@ -69,8 +70,8 @@ PYAD_RECORD(gather, gather_args, 2 * pyad_numel(&a->out), 0, 0)
         *to = (ELEM)(VALUE);                                   \
     }
 
-/* A piece of a line across the axis: element i of src goes to place index[i] along it. */
-static inline void K(scatter_piece)(const ELEM *src, const int64_t *index, ELEM *out, int64_t ss,
+/* Elements i of src go to place index[i] along the axis: of a line along it, or of neighbouring ones. */
+static PYAD_SHARED void K(scatter_piece)(const ELEM *src, const int64_t *index, ELEM *out, int64_t ss,
                                     int64_t si, int64_t so, int64_t step, int64_t count,
                                     int64_t how) {
     if (how == PYAD_SCATTER_WRITE) {
@@ -86,8 +87,15 @@ static inline void K(scatter_piece)(const ELEM *src, const int64_t *index, ELEM 
     }
 }
 
-/* out[.., index[.., i, ..], ..] is joined with src[.., i, ..] for i in order: the threads share the
- * lines along the axis, neighbouring lines go together */
+#if DTYPE == PYAD_FLOAT64 /* the first */
+/* from one element to the next; none in `out` along the axis, where the index says it */
+typedef struct {
+    int64_t index, src, out;
+} scatter_steps;
+#endif
+
+/* out[.., index[.., i, ..], ..] is joined with src[.., i, ..] for i in order: the threads share the lines
+ * along the axis; neighbouring lines go together unless they are long and lie farther apart than their elements */
 static int K(scatter)(const void *args, const team *t) {
     const scatter_args *a = args;
     const int64_t axis = a->axis, length = a->index.shape[axis];
@@ -97,8 +105,13 @@ static int K(scatter)(const void *args, const team *t) {
     const pyad_array out = array_without(&a->out, axis), src = array_without(&a->src, axis);
     walk w;
     walk_init_lines(&w, 3, (const pyad_array *const[]){&index, &src, &out});
-    const walk_pieces p = walk_cut(&w, INDEX_SIDE);
-    const int64_t si = w.stride[0][p.last], ss = w.stride[1][p.last], so = w.stride[2][p.last];
+    const int64_t last = w.ndim - 1;
+    const scatter_steps side = {w.stride[0][last], w.stride[1][last], w.stride[2][last]};
+    const scatter_steps own = {a->index.stride[axis], a->src.stride[axis], 0};
+    const int apart = length > SCATTER_SHORT && walk_abs(a->out.stride[axis]) <= walk_abs(side.out);
+    const int along = w.shape[last] == 1 || apart;
+    const scatter_steps inner = along ? own : side, outer = along ? side : own;
+    const walk_pieces p = walk_cut(&w, along ? pyad_max(1, INDEX_SIDE / length) : INDEX_SIDE);
     int64_t begin, end;
     team_range(t, p.count, 1, &begin, &end);
     for (int64_t item = begin; item < end; item++) {
@@ -106,10 +119,10 @@ static int K(scatter)(const void *args, const team *t) {
         const ELEM *ps = (const ELEM *)src.data + pieces_offset(&p, 1, item);
         ELEM *po = (ELEM *)out.data + pieces_offset(&p, 2, item);
         const int64_t count = pieces_length(&p, item);
-        for (int64_t k = 0; k < length; k++) {
-            K(scatter_piece)(ps, pi, po, ss, si, so, a->out.stride[axis], count, a->how);
-            pi += a->index.stride[axis];
-            ps += a->src.stride[axis];
+        const int64_t pieces = along ? count : length, each = along ? length : count;
+        for (int64_t k = 0; k < pieces; k++) {
+            K(scatter_piece)(ps, pi, po, inner.src, inner.index, inner.out, a->out.stride[axis], each, a->how);
+            ps += outer.src, pi += outer.index, po += outer.out;
         }
     }
     return PYAD_OK;
@@ -324,6 +337,10 @@ static int K(ravel_index)(const void *args, const team *t) {
     team_range(t, pyad_numel(&a->out), 1024, &begin, &end);
     for (int64_t k = 0; k < count; k++) {
         const int64_t *index = indices[k].data, step = array_step(&indices[k]), size = sizes[k];
+        if (step == 1 && k == 0) {
+            for (int64_t i = begin; i < end; i++) out[i] = index[i] < 0 ? index[i] + size : index[i];
+            continue;
+        }
         for (int64_t i = begin; i < end; i++) {
             const int64_t value = index[step != 0 ? i * step : array_offset(&indices[k], i)];
             out[i] = (k > 0 ? out[i] * size : 0) + (value < 0 ? value + size : value);
@@ -340,4 +357,5 @@ PYAD_RECORD(ravel_index, ravel_index_args, 8 * pyad_numel(&a->out), 0, 0)
 #undef LARGER
 #undef SMALLER
 #undef INDEX_SIDE
+#undef SCATTER_SHORT
 #undef ELEM
