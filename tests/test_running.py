@@ -8,7 +8,9 @@ import pytest
 import pyautodl as ad
 import pyautodl.nn.functional as F
 from pyautodl.autograd import gradcheck, gradgradcheck
+from pyautodl.backends import native
 from pyautodl.errors import ShapeError
+from pyautodl.testing import available_isas, use_isa
 
 NAN, INF = float("nan"), float("inf")
 VALUES = [
@@ -69,6 +71,38 @@ def test_gradients_of_running_values(name) -> None:
     assert gradgradcheck(running, (x,))
     with pytest.raises(IndexError, match=f"{name}: dim must be from -2 to 1, got 2"):
         getattr(ad, name)(x, 2)
+
+
+def test_gradients_of_running_sums_at_infinities_are_those_of_the_newest() -> None:
+    for dtype in (ad.float32, ad.float64):
+        x = ad.tensor([-INF, -INF, 0.0, INF, 1.0, INF], dtype=dtype, requires_grad=True)
+        for place, wanted in enumerate(np.eye(6)):
+            ad.logcumsumexp(x, 0)[place].backward()
+            if place == 4:  # all of what is finite is the infinity's
+                wanted = np.eye(6)[3]
+            assert x.grad.tolist() == wanted.tolist(), place
+            x.grad = None
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_running_sums_of_exponentials_are_exact_and_the_same_for_all_threads(
+    isa,
+) -> None:
+    wide = np.random.default_rng(1).normal(0, 30, (40, 301))
+    wide[:, 100] = 500
+    for dtype, ulp in ((np.float64, 2.0**-52), (np.float32, 2.0**-23)):
+        given = wide.astype(dtype)
+        exact = np.logaddexp.accumulate(given.astype(np.longdouble), 1)
+        for x, dim in ((given, 1), (np.ascontiguousarray(given.T).T, 1), (given.T, 0)):
+            found = []
+            for threads in (1, 2, 3):
+                with native.exact_threads(threads, uneven=threads > 2), use_isa(isa):
+                    found.append(ad.logcumsumexp(ad.tensor(x), dim).numpy())
+            for each in found[1:]:
+                np.testing.assert_array_equal(each, found[0])
+            lines = found[0] if dim else found[0].T
+            most = (1 + 300 * (dtype == np.float64)) * ulp * np.abs(exact)
+            assert (np.abs(lines - exact) <= most + ulp).all()
 
 
 @pytest.mark.parametrize("values", VALUES[:-1])

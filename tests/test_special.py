@@ -13,7 +13,7 @@ import pyautodl as ad
 from pyautodl import special
 from pyautodl.autograd import gradcheck, gradgradcheck
 from pyautodl.functional.draws import draw
-from pyautodl.ops.eltwise.special import GAMMA_SLOPE
+from pyautodl.ops.eltwise.special import GAMMA_SLOPE, SPECIAL
 from pyautodl.tensor import apply
 from pyautodl.testing import available_isas, use_isa
 
@@ -30,6 +30,12 @@ def _wide(low: float, high: float, count: int = 100) -> Any:
 
 def _scaled_bessel(order: int) -> Callable[[Any], Any]:
     return lambda x: mpmath.besseli(order, x) * mpmath.exp(-abs(x))
+
+
+def _sinc_slope(x: Any) -> Any:
+    if abs(x) < 1e-8:
+        return -(mpmath.pi**2) * x / 3 * (1 - (mpmath.pi * x) ** 2 / 10)
+    return (mpmath.cospi(x) - mpmath.sincpi(x)) / x
 
 
 _NEAR_ZEROS = np.concatenate([1 + 1e-7 * RNG.normal(size=20), 2 - _wide(-12, -3, 20)])
@@ -89,6 +95,20 @@ CASES: list[tuple[str, Any, Any, Any, float]] = [
     ),
     ("i0e", special.i0e, _scaled_bessel(0), np.concatenate([_wide(-300, 5)]), 0.0),
     ("i1e", special.i1e, _scaled_bessel(1), np.concatenate([_wide(-300, 5)]), 0.0),
+    (
+        "sinc",
+        ad.sinc,
+        mpmath.sincpi,
+        np.concatenate([_wide(-300, 0), _SIGNED, np.arange(1, 9) + 1e-5]),
+        1e-20,
+    ),
+    (
+        "sinc_slope",
+        lambda x: apply(SPECIAL["sinc_slope"], x),
+        _sinc_slope,
+        np.concatenate([_wide(-290, 0), _SIGNED, [0.159, 0.16]]),
+        0.3,
+    ),
     *(
         (
             f"polygamma {n}",
@@ -125,6 +145,72 @@ def test_against_forty_digits(case: Any, isa: str) -> None:
             error = abs(mpmath.mpf(float(got)) - expected)
             most = 8 * ulp * (abs(expected) + besides) + limits.tiny
             assert error <= most, (given, got, expected)
+
+
+# name, exact function, numbers, others, what the error is relative to besides the value
+PAIRS: list[tuple[str, Any, Any, Any, float]] = [
+    ("xlogy", lambda x, y: x * mpmath.log(y), _SIGNED, _wide(-30, 30), 0.0),
+    ("xlog1py", lambda x, y: x * mpmath.log1p(y), _SIGNED, _wide(-30, 30), 0.0),
+    (
+        "logaddexp",
+        lambda x, y: mpmath.log(mpmath.exp(x) + mpmath.exp(y)),
+        _SIGNED,
+        np.concatenate([_SIGNED[:50] + 3, RNG.uniform(-60, 60, 50)]),
+        1.0,
+    ),
+    (
+        "logaddexp2",
+        lambda x, y: mpmath.log(mpmath.mpf(2) ** x + mpmath.mpf(2) ** y, 2),
+        _SIGNED,
+        np.concatenate([_SIGNED[:50] + 3, RNG.uniform(-60, 60, 50)]),
+        1.0,
+    ),
+]
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("case", PAIRS, ids=[case[0] for case in PAIRS])
+def test_pairs_against_forty_digits(case: Any, isa: str) -> None:
+    name, exact, *values, besides = case
+    for dtype, ulp in ((np.float64, 2.0**-52), (np.float32, 2.0**-23)):
+        x, y = (each.astype(dtype) for each in values)
+        with use_isa(isa):
+            found = getattr(special, name, getattr(ad, name, None))(
+                ad.tensor(x), ad.tensor(y)
+            ).numpy()
+        assert found.dtype == dtype
+        for got, a, b in zip(found, x, y):
+            expected = exact(mpmath.mpf(float(a)), mpmath.mpf(float(b)))
+            error = abs(mpmath.mpf(float(got)) - expected)
+            assert error <= 2 * ulp * (abs(expected) + besides), (a, b, got, expected)
+
+
+@pytest.mark.parametrize("isa", available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_next_numbers_and_steps(isa: str, dtype: Any) -> None:
+    limits = np.finfo(dtype)
+    edges = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, limits.tiny]
+    edges += [-limits.tiny, limits.max, -limits.max, limits.smallest_subnormal]
+    edges += [-limits.smallest_subnormal, 0.5, 2.0, np.nextafter(dtype(1), dtype(2))]
+    x, y = (each.ravel() for each in np.meshgrid(np.array(edges, dtype), edges))
+    y = y.astype(dtype)
+    with use_isa(isa):
+        found = ad.nextafter(ad.tensor(x), ad.tensor(y)).numpy()
+        steps = ad.heaviside(ad.tensor(x), ad.tensor(y)).numpy()
+    with np.errstate(over="ignore", under="ignore"):
+        wanted = np.nextafter(x, y)
+    np.testing.assert_array_equal(found, wanted)
+    known = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found)[known], np.signbit(wanted)[known])
+    np.testing.assert_array_equal(steps, np.where(x == 0, y, x > 0))
+
+
+def test_sinc_of_whole_numbers_is_0() -> None:
+    for dtype in (ad.float32, ad.float64):
+        found = ad.sinc(ad.tensor([1.0, -2.0, 1e6, 0.0, -0.0], dtype=dtype))
+        assert found.tolist() == [0, 0, 0, 1, 1]
+        edges = ad.sinc(ad.tensor([math.inf, -math.inf, math.nan], dtype=dtype))
+        assert edges.isnan().all()
 
 
 def test_edges() -> None:

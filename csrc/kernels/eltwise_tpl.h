@@ -366,6 +366,7 @@ LONG_MAP(pow, 2, 0, 32, v_pow(x, y))
 LONG_MAP(atan2, 2, 0, 16, v_atan2(x, y))
 LONG_MAP(hypot, 2, 0, 4, K(v_hypot)(x, y))
 MAP(copysign, 2, 0, 1, v_copysign(x, y))
+LONG_MAP(special_pair, 2, 0, 24, K(v_special_pair)(x, y, (int)param[0]))
 LONG_MAP(prelu, 2, 0, 1, v_select(x > ZERO, x, x * y))
 
 /* ---- three operands ---- */

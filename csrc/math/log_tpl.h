@@ -107,6 +107,15 @@ V_INLINE vec K(v_log1p_unit)(vec x) {
 #endif
 }
 
+#if DTYPE == PYAD_FLOAT64
+/* log(exp(x) + exp(y)) to base e, or where `scale` is log 2 to base 2; one copy, as speed is in the series */
+static PYAD_SHARED vec v_logaddexp(vec x, vec y, double scale) {
+    /* infinities may be equal */
+    const vec gap = v_select(x == y, (vec){0}, v_abs(x - y) * -scale);
+    return v_max(x, y) + K(v_log1p_unit)(v_exp(gap)) * (1 / scale);
+}
+#endif
+
 #if DTYPE == PYAD_FLOAT32
 
 /* log2(x) * scale: those of exact powers are exact */

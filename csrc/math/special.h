@@ -17,8 +17,13 @@ enum {
     SPECIAL_I0,
     SPECIAL_I0E,
     SPECIAL_I1,
-    SPECIAL_I1E
+    SPECIAL_I1E,
+    SPECIAL_SINC,
+    SPECIAL_SINC_SLOPE
 };
+
+/* Those of two numbers; as ops/eltwise/special_pairs.py counts them. */
+enum { PAIR_XLOGY, PAIR_XLOG1PY, PAIR_LOGADDEXP, PAIR_LOGADDEXP2, PAIR_HEAVISIDE, PAIR_NEXTAFTER };
 
 /* As exp and log of the C library, but of the same bits everywhere. */
 double pyad_exp(double x);

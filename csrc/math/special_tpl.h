@@ -15,6 +15,9 @@
 /* how far from the nearest whole number */
 V_INLINE vec v_off_whole(vec x) { return x - v_round(x); }
 
+/* sin(pi off), |off| <= 1/2 */
+SPECIAL v_sin_turn(vec off) { return v_sin(off * 3.14159265358979323846); }
+
 /* ---- the gamma function's logarithm and its derivatives ---- */
 
 SPECIAL v_lgamma_positive(vec z) {
@@ -45,7 +48,7 @@ SPECIAL v_lgamma(vec x) {
     const vec size = v_abs(x), positive = v_lgamma_positive(size);
     const mask negative = (x <= v_set1(-0x1p-60)) & (size < V_INF);
     if (!v_any(negative)) return positive;
-    const vec off = v_abs(v_off_whole(x)), wave = v_sin(off * 3.14159265358979323846);
+    const vec off = v_abs(v_off_whole(x)), wave = v_sin_turn(off);
     const vec reflected = v_set1(1.14472988584940017414) - v_log(size * wave) - positive;
     return v_select(negative, v_select(off == (vec){0}, V_INF, reflected), positive);
 }
@@ -250,6 +253,48 @@ SPECIAL v_bessel(vec x, int order, int precise) {
     return v_select(size == V_INF, order ? x : size, scaled * half * half);
 }
 
+/* ---- sin(pi x) / (pi x) ---- */
+
+/* -1 where the nearest whole number is odd, else 1 */
+V_INLINE vec v_turn_sign(vec whole) {
+    const vec half = v_set1(0.5) * whole;
+    return v_select(half == v_round(half), ALL_LANES, -ALL_LANES);
+}
+
+SPECIAL v_sinc(vec x) {
+    const vec whole = v_round(x), turns = x * 3.14159265358979323846;
+    const vec wave = v_turn_sign(whole) * v_sin_turn(x - whole);
+    return v_select(x == (vec){0}, ALL_LANES, wave / turns);
+}
+
+/* its derivative: where cos(pi x) and sinc(x) are nearly equal, a sum of powers */
+SPECIAL v_sinc_slope(vec x) {
+    static const double c[] = { /* sinc'(u / pi) / u in u^2, up to u = 1/2 */
+        -1.04719755119659775, 0.104719755119659775, -0.00373999125427356338, 0.0000692590973013622848,
+        -7.870351966063896e-7, 6.05411689697222769e-9, -3.36339827609568205e-11, 1.41319255298137901e-13};
+    const vec u = x * 3.14159265358979323846, whole = v_round(x), off = v_abs(x - whole);
+    const vec cosine = v_turn_sign(whole) * v_sin_turn(v_set1(0.5) - off);
+    const vec far = (cosine - v_sinc(x)) / x;
+    return v_select(v_abs(u) < v_set1(0.5), u * v_poly(u * u, c), far);
+}
+
+/* ---- of two numbers ---- */
+
+/* x log(y), or x log(1 + y): 0 where x is, unless y is NaN */
+SPECIAL v_log_product(vec x, vec y, int plus_one) {
+    const vec product = x * (plus_one ? v_log1p(y) : v_log(y));
+    return v_select((x == (vec){0}) & ~v_isnan(y), (vec){0}, product);
+}
+
+V_INLINE vec v_special_pair_of(vec x, vec y, int which) {
+    switch (which) {
+    case PAIR_XLOGY: return v_log_product(x, y, 0);
+    case PAIR_XLOG1PY: return v_log_product(x, y, 1);
+    case PAIR_LOGADDEXP: return v_logaddexp(x, y, 1.0);
+    default: return v_logaddexp(x, y, 0.69314718055994530942);
+    }
+}
+
 V_INLINE vec v_special_of(vec x, int which, double n, int precise) {
     switch (which) {
     case SPECIAL_LGAMMA: return v_lgamma(x);
@@ -260,11 +305,15 @@ V_INLINE vec v_special_of(vec x, int which, double n, int precise) {
     case SPECIAL_I0: return v_bessel(x, 0, precise);
     case SPECIAL_I0E: return v_bessel_scaled(x, 0, precise);
     case SPECIAL_I1: return v_bessel(x, 1, precise);
-    default: return v_bessel_scaled(x, 1, precise);
+    case SPECIAL_I1E: return v_bessel_scaled(x, 1, precise);
+    case SPECIAL_SINC: return v_sinc(x);
+    default: return v_sinc_slope(x);
     }
 }
 
 V_INLINE vec K(v_special)(vec x, int which, double n) { return v_special_of(x, which, n, 1); }
+
+V_INLINE vec K(v_wide_pair)(vec x, vec y, int which) { return v_special_pair_of(x, y, which); }
 
 #undef SPECIAL
 #undef ALL_LANES
@@ -281,6 +330,33 @@ V_INLINE vec K(v_special)(vec x, int which, double n) {
     return v_narrow_both(halves);
 }
 
+V_INLINE vec K(v_wide_pair)(vec x, vec y, int which) {
+    vec_t_f64 first[2], second[2];
+    v_widen_both(x, first);
+    v_widen_both(y, second);
+    for (int i = 0; i < 2; i++) first[i] = v_special_pair_of(first[i], second[i], which);
+    return v_narrow_both(first);
+}
+
 #undef ERFINV_EDGES
 #endif
+
+/* the number next to x on the way to y */
+V_INLINE vec K(v_nextafter)(vec x, vec y) {
+    const vec zero = {0}, least = (vec)((mask){0} + 1);
+    /* away from 0 the bits count up, of either sign */
+    const mask shrinks = (x < y) != (x > zero);
+    vec next = (vec)((mask)x + (shrinks | 1));
+    next = v_select(x == zero, v_copysign(least, y), next);
+    return v_select(x == y, y, v_select(x != x, x, v_select(y != y, y, next)));
+}
+
+V_INLINE vec K(v_special_pair)(vec x, vec y, int which) {
+    if (which == PAIR_NEXTAFTER) return K(v_nextafter)(x, y);
+    if (which == PAIR_HEAVISIDE) {
+        const vec zero = {0}, one = v_set1((REAL)1);
+        return v_select(x == zero, y, v_select(x > zero, one, zero));
+    }
+    return K(v_wide_pair)(x, y, which);
+}
 #endif

@@ -303,6 +303,37 @@ static int K(linear_scan)(const void *args, const team *t) {
     return PYAD_OK;
 }
 PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
+
+/* The logarithm of running sums of exponentials of lines from `line` on, as many as a vector has doubles at
+ * most. Cold, as that makes it small: its time is v_logaddexp's. */
+V_SELDOM void K(logcumsumexp_lines)(const scan_args *a, const K(lines) *l, int64_t line, int64_t lines) {
+    REAL *to[SCAN_LANES];
+    const REAL *from[SCAN_LANES];
+    for (int64_t c = 0; c < lines; c++) {
+        to[c] = (REAL *)a->out.data + walk_offset(&l->outer, 0, l->outer.ndim, line + c);
+        from[c] = (const REAL *)a->x.data + walk_offset(&l->outer, 1, l->outer.ndim, line + c);
+    }
+    vec_t_f64 total = -(double)INFINITY - (vec_t_f64){0}, next = total;
+    for (int64_t i = 0; i < l->n; i++) {
+        const int64_t at = a->reverse ? l->n - 1 - i : i;
+        for (int64_t c = 0; c < lines; c++) next[c] = (double)from[c][at * l->step[1]];
+        total = v_logaddexp(total, next, 1.0);
+        for (int64_t c = 0; c < lines; c++) to[c][at * l->step[0]] = (REAL)total[c];
+    }
+}
+
+static int K(logcumsumexp)(const void *args, const team *t) {
+    const scan_args *a = args;
+    if (pyad_numel(&a->out) == 0) return PYAD_OK;
+    const K(lines) l = K(lines_of)(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis);
+    int64_t begin, end;
+    team_range(t, walk_outer(&l.outer, l.outer.ndim), SCAN_LANES, &begin, &end);
+    for (int64_t line = begin; line < end; line += SCAN_LANES) {
+        K(logcumsumexp_lines)(a, &l, line, pyad_min(SCAN_LANES, end - line));
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(logcumsumexp, scan_args, 24 * pyad_numel(&a->out), 0, 0)
 #endif
 
 #undef SCAN

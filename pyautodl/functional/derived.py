@@ -11,13 +11,6 @@ from pyautodl.functional.copy import cat, roll
 from pyautodl.functional.creation import arange, eye, tensor
 from pyautodl.functional.eltwise import (
     clamp,
-    eq,
-    isinf,
-    logical_and,
-    lt,
-    sin,
-    softplus,
-    where,
 )
 from pyautodl.functional.eltwise.arithmetic import (
     floating_operands,
@@ -26,15 +19,18 @@ from pyautodl.functional.eltwise.arithmetic import (
 )
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.grids import triu_indices
+from pyautodl.functional.index import take
 from pyautodl.functional.numpy_names import by_numpy_names
-from pyautodl.functional.reduce import norm
+from pyautodl.functional.reduce import cdist, norm
 from pyautodl.functional.sort import in_one_type, sort
 from pyautodl.functional.views import broadcast_tensors, broadcast_to, flatten
 from pyautodl.ops.axes import normalize_axis
+from pyautodl.ops.eltwise.special import SPECIAL
+from pyautodl.ops.eltwise.special_pairs import SPECIAL_PAIRS
 from pyautodl.ops.eltwise.unary import LOGIT
 from pyautodl.ops.integers import integer, integers, several
 from pyautodl.ops.sort import ISIN_SORTED
-from pyautodl.tensor import Tensor, apply, call, explained, method, operands
+from pyautodl.tensor import Tensor, apply, call, explained, method
 
 __all__ = [
     "cross",
@@ -80,6 +76,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if input.ndim != 2:
         raise ShapeError(f"pdist: expected (n, d), got {tuple(input.shape)}")
     rows, columns = triu_indices(len(input), len(input), 1)
+    if p == 2:
+        return take(cdist(input, input), rows * len(input) + columns)
     return norm(input[rows] - input[columns], p, -1)
 
 
@@ -345,12 +343,9 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
         >>> ad.logaddexp(ad.tensor([-1000.0]), ad.tensor([0.0]))
         tensor([0.])
     """
-    x, y = operands("logaddexp", input, other)
-    swapped = lt(x, y)
-    high, low = where(swapped, y, x), where(swapped, x, y)
-    infinite = logical_and(eq(high, low), isinf(high))
-    gap = call("zero_where", low - high, infinite, invert=False)
-    return high + softplus(gap, threshold=math.inf)
+    return apply(
+        SPECIAL_PAIRS["logaddexp"], *floating_operands("logaddexp", input, other)
+    )
 
 
 @method
@@ -367,11 +362,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
         tensor([0., 2.])
     """
     x, y = floating_operands("logaddexp2", input, other)
-    return logaddexp(x * math.log(2), y * math.log(2)) / math.log(2)
-
-
-# sin(u) / u as a sum of powers of u * u, exact up to u = 1/2
-_SINC = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8))
+    return apply(SPECIAL_PAIRS["logaddexp2"], x, y)
 
 
 @method("sinc", inplace=True)
@@ -387,14 +378,7 @@ def sinc(input: Tensor) -> Tensor:
         >>> ad.sinc(ad.tensor([0.0, 0.5, 1.5]))
         tensor([ 1.0000,  0.6366, -0.2122])
     """
-    u = as_floating("sinc", input) * math.pi
-    near = lt(u.detach().abs(), 0.5)
-    square = where(near, u * u, 0.0)
-    small = square * 0.0 + _SINC[-1]
-    for factor in _SINC[-2::-1]:
-        small = small * square + factor
-    far = where(near, 1.0, u)
-    return where(near, small, sin(far) / far)
+    return apply(SPECIAL["sinc"], as_floating("sinc", input))
 
 
 @method

@@ -8,12 +8,12 @@ import numpy as np
 
 from pyautodl.backends.dtypes import FLOATING, INTEGRAL, float64, int32
 from pyautodl.errors import DTypeError
-from pyautodl.functional.creation import from_numpy, zeros_like
-from pyautodl.functional.eltwise import abs, eq, exp2, floor_divide, remainder, where
+from pyautodl.functional.creation import empty, from_numpy, zeros_like
+from pyautodl.functional.eltwise import exp2, floor_divide
 from pyautodl.functional.eltwise.arithmetic import floating_operands
 from pyautodl.functional.eltwise.unary import check_tensor
-from pyautodl.functional.views import broadcast_tensors
-from pyautodl.tensor import Tensor, explained, method, operands
+from pyautodl.ops.eltwise.special_pairs import SPECIAL_PAIRS
+from pyautodl.tensor import Tensor, apply, explained, method, operands
 
 __all__ = ["float_power", "frexp", "gcd", "lcm", "ldexp", "nextafter"]
 
@@ -31,6 +31,14 @@ def _whole(name: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
     if x.dtype.category != INTEGRAL:
         raise DTypeError(f"{name}: expected whole numbers, got {x.dtype.name}")
     return x, y
+
+
+def _of_numpy(function: Any, x: Tensor, y: Tensor) -> Tensor:
+    """NumPy's function, written into a tensor: what no training step calls has no kernel."""
+    a, b = x.detach().numpy(), y.detach().numpy()
+    out = empty(np.broadcast_shapes(a.shape, b.shape), dtype=x.dtype)
+    function(a, b, out=out.numpy())
+    return out
 
 
 @method("gcd", inplace=True)
@@ -51,14 +59,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
         tensor([6, 4, 5])
     """
     x, y = _whole("gcd", input, other)
-    a, b = broadcast_tensors(abs(x) if x.is_signed() else x, y)
-    b = abs(b) if b.is_signed() else b
-    # Euclid's algorithm, until all are through
-    while bool(b.any()):
-        through = eq(b, 0)
-        rest = remainder(a, where(through, 1, b))
-        a, b = where(through, a, b), where(through, b, rest)
-    return a.clone()
+    return _of_numpy(np.gcd, x, y)
 
 
 @method("lcm", inplace=True)
@@ -79,9 +80,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
         tensor([12, 12,  0])
     """
     x, y = _whole("lcm", input, other)
-    divisor = gcd(x, y)
-    product = floor_divide(x, where(eq(divisor, 0), 1, divisor)) * y
-    return abs(product) if product.is_signed() else product
+    return _of_numpy(np.lcm, x, y)
 
 
 @method("nextafter", inplace=True)
@@ -108,8 +107,7 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
             f"nextafter: expected floating tensors, got {x.dtype.name}; likely fix: "
             ".float()"
         )
-    values = np.nextafter(x.detach().numpy(), y.detach().numpy())
-    return from_numpy(np.asarray(values)).clone()
+    return apply(SPECIAL_PAIRS["nextafter"], x.detach(), y.detach())
 
 
 @method

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pyautodl.functional.copy import cat
-from pyautodl.functional.derived import logaddexp
 from pyautodl.functional.eltwise.unary import as_floating
 from pyautodl.functional.reduce import ValuesIndices
-from pyautodl.ops.axes import normalize_axis
-from pyautodl.ops.reduce.scans import CUMMAX, CUMMIN
+from pyautodl.ops.reduce.scans import CUMMAX, CUMMIN, LOGCUMSUMEXP
 from pyautodl.tensor import Tensor, apply, explained, method
 
 __all__ = ["cummax", "cummin", "logcumsumexp"]
-
-_Pair = Callable[[Tensor, Tensor], Tensor]
 
 
 @method
@@ -74,16 +67,4 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
         >>> ad.logcumsumexp(ad.tensor([0.0, 0.0, 90.0]), 0)
         tensor([ 0.0000,  0.6931, 90.0000])
     """
-    x = as_floating("logcumsumexp", input)
-    return _running(x, normalize_axis("logcumsumexp", dim, x.ndim, x.shape), logaddexp)
-
-
-def _running(x: Tensor, axis: int, pair: _Pair) -> Tensor:
-    """What `pair` makes of all elements so far, by pairs of runs of twice the length."""
-    size, length = x.shape[axis] if x.ndim else 1, 1
-    while length < size:
-        rest = size - length
-        joined = pair(x.narrow(axis, length, rest), x.narrow(axis, 0, rest))
-        x = cat((x.narrow(axis, 0, length), joined), axis)
-        length *= 2
-    return x
+    return apply(LOGCUMSUMEXP, as_floating("logcumsumexp", input), dim=dim)

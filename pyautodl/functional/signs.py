@@ -21,6 +21,7 @@ from pyautodl.functional.eltwise import (
 )
 from pyautodl.functional.eltwise.arithmetic import floating_operands
 from pyautodl.ops.eltwise.arithmetic import COPYSIGN
+from pyautodl.ops.eltwise.special_pairs import SPECIAL_PAIRS
 from pyautodl.tensor import Tensor, apply, explained, method, operands
 
 __all__ = [
@@ -105,6 +106,8 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
             f"values.to({input.dtype})"
         )
     x, at_0 = operands("heaviside", input.detach(), values.detach())
+    if _is_floating(x):
+        return apply(SPECIAL_PAIRS["heaviside"], x, at_0)
     step = where(gt(x, 0), ones_like(x), zeros_like(x))
     return where(eq(x, 0), at_0, step)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "slope_of_gamma"]
+__all__ = ["FUNCTIONS", "PAIRS", "slope_of_gamma"]
 
 Array = np.ndarray[Any, Any]
 _INVERSE = NormalDist().inv_cdf
@@ -94,6 +94,43 @@ def _bessel(order: int, scaled: bool) -> Callable[[float, float], float]:
     return function
 
 
+def _sinc(x: float, n: float) -> float:
+    return math.nan if math.isinf(x) else float(np.sinc(x))
+
+
+def _sinc_slope(x: float, n: float) -> float:
+    u = math.pi * x
+    if math.isinf(x):
+        return math.nan
+    if abs(u) < 0.5:
+        powers = range(1, 12)
+        return math.pi * sum(
+            (-1) ** k * 2 * k * u ** (2 * k - 1) / math.factorial(2 * k + 1)
+            for k in powers
+        )
+    return float(np.cos(u) - np.sinc(x)) / x
+
+
+def _times(x: Array, logarithm: Array, y: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.where((x == 0) & (y == y), 0, x * logarithm)
+
+
+def _heaviside(x: Array, y: Array) -> Array:
+    """0 of NaN."""
+    return np.where(x == 0, y, x > 0)
+
+
+PAIRS: tuple[Callable[[Array, Array], Array], ...] = (
+    lambda x, y: _times(x, np.log(y), y),
+    lambda x, y: _times(x, np.log1p(y), y),
+    np.logaddexp,
+    np.logaddexp2,
+    _heaviside,
+    np.nextafter,
+)
+
+
 FUNCTIONS: tuple[Callable[[float, float], float], ...] = (
     _lgamma,
     _digamma,
@@ -104,6 +141,8 @@ FUNCTIONS: tuple[Callable[[float, float], float], ...] = (
     _bessel(0, True),
     _bessel(1, False),
     _bessel(1, True),
+    _sinc,
+    _sinc_slope,
 )
 
 # exp-sinh quadrature: points from 0 to infinity, dense at both ends, and their weights

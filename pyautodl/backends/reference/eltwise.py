@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.reference._special import FUNCTIONS, slope_of_gamma
+from pyautodl.backends.reference._special import FUNCTIONS, PAIRS, slope_of_gamma
 
 Array = np.ndarray[Any, Any]
 Kernel = Callable[..., None]
@@ -128,6 +128,7 @@ __all__ = [
     "softsign",
     "softsign_grad",
     "special",
+    "special_pair",
     "sqrt",
     "square",
     "sub",
@@ -174,6 +175,10 @@ def _erfc(x: Array) -> Any:
 def _special(x: Array, kind: float, n: float) -> Any:
     values = [FUNCTIONS[int(kind)](float(each), n) for each in x.ravel()]
     return np.array(values).reshape(x.shape)
+
+
+def _special_pair(x: Array, y: Array, kind: float) -> Any:
+    return PAIRS[int(kind)](x, y)
 
 
 def _gamma_slope(shape: Array, log_x: Array) -> Any:
@@ -244,6 +249,7 @@ erf = _map(_erf)
 erfc = _map(_erfc)
 special = _map(_special)
 gamma_slope = _map(_gamma_slope, 2)
+special_pair = _map(_special_pair, 2)
 isnan = _map(np.isnan)
 isinf = _map(np.isinf)
 isfinite = _map(np.isfinite)

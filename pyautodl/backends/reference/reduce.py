@@ -19,6 +19,7 @@ __all__ = [
     "cumsum",
     "cumulative_extremum",
     "linear_scan",
+    "logcumsumexp",
     "logsumexp",
     "max_index",
     "min_index",
@@ -163,6 +164,12 @@ def cumprod(x: _Array, out: _Array, axis: int, reverse: int) -> None:
     """Running products."""
     total = _turned(x, axis, reverse).cumprod(axis, dtype=_wide(x.dtype))
     out[...] = _turned(total, axis, reverse)
+
+
+def logcumsumexp(x: _Array, out: _Array, axis: int, reverse: int) -> None:
+    """The logarithm of running sums of exponentials."""
+    wide = _turned(x, axis, reverse).astype(np.float64)
+    out[...] = _turned(np.logaddexp.accumulate(wide, axis), axis, reverse)
 
 
 def cumulative_extremum(

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyautodl.functional.eltwise.arithmetic import add, floating_operands, mul
-from pyautodl.functional.eltwise.compare import (
-    eq,
-    ge,
-    le,
-    logical_and,
-    logical_or,
-    ne,
-    where,
-)
+from pyautodl.functional.eltwise.arithmetic import floating_operands, mul
+from pyautodl.functional.eltwise.compare import lt, where
 from pyautodl.functional.eltwise.unary import (
     as_floating,
     check_tensor,
     define_function,
     erfc,
-    log,
-    log1p,
 )
 from pyautodl.ops.eltwise.special import SPECIAL
+from pyautodl.ops.eltwise.special_pairs import SPECIAL_PAIRS
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, apply, explained, method
 
@@ -179,18 +170,10 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     return total
 
 
-def _product_of_log(name: str, x: Any, y: Any, logarithm: Any) -> Tensor:
+def _product_of_log(name: str, x: Any, y: Any) -> Tensor:
     """x logarithm(y), where 0 at x = 0 unless y is NaN."""
     check_tensor(name, y if isinstance(y, Tensor) else x)
-    x, y = floating_operands(name, x, y)
-    # with another y where x is 0 and the logarithm not finite, so that no derivative is
-    # infinite there
-    one = 1.0 if logarithm is log else 0.0
-    endless = logical_or(le(y, one - 1.0), eq(y, float("inf")))
-    nothing = logical_and(eq(x, 0.0), endless)
-    product = where(nothing, 0.0, mul(x, logarithm(where(nothing, one, y))))
-    # a NaN with derivatives that are NaN too, which those of 0 log(NaN) are not
-    return where(ne(y, y), mul(add(x, y), y), product)
+    return apply(SPECIAL_PAIRS[name], *floating_operands(name, x, y))
 
 
 @method(inplace=True)
@@ -212,7 +195,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
         >>> ad.xlogy(ad.tensor([0.0, 2.0]), ad.tensor([0.0, 2.0]))
         tensor([0.0000, 1.3863])
     """
-    return _product_of_log("xlogy", input, other, log)
+    return _product_of_log("xlogy", input, other)
 
 
 @explained
@@ -231,7 +214,7 @@ def xlog1py(input: Any, other: Any) -> Tensor:
         >>> ad.special.xlog1py(ad.tensor([0.0, 2.0]), ad.tensor([-1.0, 1.0]))
         tensor([0.0000, 1.3863])
     """
-    return _product_of_log("xlog1py", input, other, log1p)
+    return _product_of_log("xlog1py", input, other)
 
 
 def entr(input: Tensor) -> Tensor:
@@ -249,8 +232,7 @@ def entr(input: Tensor) -> Tensor:
         tensor([0.0000, 0.3466,   -inf])
     """
     x = as_floating("entr", input)
-    inside = ge(x, 0.0) | eq(x, x).logical_not()
-    return where(inside, 0.0 - xlogy(x, x), float("-inf"))
+    return where(lt(x, 0.0), float("-inf"), 0.0 - xlogy(x, x))
 
 
 def ndtr(input: Tensor) -> Tensor:

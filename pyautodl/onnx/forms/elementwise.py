@@ -264,6 +264,53 @@ def _threshold(graph: Graph, call: Call) -> str:
     return graph.node("Where", is_below, graph.number(value, call.x), x)
 
 
+# ---- functions of two numbers ----
+
+
+def _log_product(plus_one: bool) -> Form:
+    """x log(y), or x log(1 + y): 0 where x is, unless y is NaN."""
+
+    def form(graph: Graph, call: Call) -> str:
+        x, y = graph.names_in(call)
+        zero = graph.number(0, call.x)
+        logarithm = graph.node("Log", _plus(graph, call, y, 1) if plus_one else y)
+        is_number = graph.node("Not", graph.node("IsNaN", y))
+        nothing = graph.node("And", graph.node("Equal", x, zero), is_number)
+        return graph.node("Where", nothing, zero, graph.node("Mul", x, logarithm))
+
+    return form
+
+
+def _sum_of_powers(base: float) -> Form:
+    """log(base^x + base^y): the larger one and what the other adds to it."""
+
+    def form(graph: Graph, call: Call) -> str:
+        x, y = graph.names_in(call)
+        gap = graph.node("Neg", graph.node("Abs", graph.node("Sub", x, y)))
+        equal = graph.node("Equal", x, y)
+        gap = graph.node("Where", equal, graph.number(0, call.x), gap)
+        more = graph.node("Softplus", _times(graph, call, gap, math.log(base)))
+        more = _times(graph, call, more, 1 / math.log(base))
+        return graph.node("Add", graph.node("Max", x, y), more)
+
+    return form
+
+
+def _heaviside(graph: Graph, call: Call) -> str:
+    x, y = graph.names_in(call)
+    zero = graph.number(0, call.x)
+    step = cast_to(graph, graph.node("Greater", x, zero), call.x.array.dtype)
+    return graph.node("Where", graph.node("Equal", x, zero), y, step)
+
+
+def _sinc(graph: Graph, call: Call) -> str:
+    (x,) = graph.names_in(call)
+    turns = _times(graph, call, x, math.pi)
+    wave = graph.node("Div", graph.node("Sin", turns), turns)
+    at_0 = graph.node("Equal", x, graph.number(0, call.x))
+    return graph.node("Where", at_0, graph.number(1, call.x), wave)
+
+
 # ---- rows ----
 
 
@@ -322,6 +369,7 @@ ELEMENTWISE: dict[str, Form] = {
     "hardsigmoid": _hardsigmoid,
     "hardswish": _hardswish,
     "hardtanh": _clamp,
+    "heaviside": _heaviside,
     "leaky_relu": _leaky_relu,
     "copysign": _copysign,
     "softshrink": _softshrink,
@@ -329,6 +377,8 @@ ELEMENTWISE: dict[str, Form] = {
     "log1p": _log1p,
     "log2": _log_to(2),
     "log_softmax": _softmax("LogSoftmax"),
+    "logaddexp": _sum_of_powers(math.e),
+    "logaddexp2": _sum_of_powers(2),
     "logsigmoid": _logsigmoid,
     "masked_softmax": _masked_softmax,
     "mish": _mish,
@@ -336,9 +386,12 @@ ELEMENTWISE: dict[str, Form] = {
     "pow_scalar": _pow_scalar,
     "rsqrt": _rsqrt,
     "silu": _silu,
+    "sinc": _sinc,
     "softmax": _softmax("Softmax"),
     "softplus": _softplus,
     "square": _square,
     "threshold": _threshold,
+    "xlog1py": _log_product(True),
+    "xlogy": _log_product(False),
     "zero_where": _zero_where,
 }

@@ -29,7 +29,7 @@ _IN_FRONT = (
     "overwritten pinv qr rfft slogdet svd tri zeros_like dropout_grad"
 )
 _ALONG_DIM = (
-    "cummax cummin cumprod cumsum gather linear_scan log_softmax "
+    "cummax cummin cumprod cumsum gather linear_scan logcumsumexp log_softmax "
     "log_softmax_grad masked_softmax masked_softmax_grad overlap_add scatter "
     "scatter_add scatter_amax scatter_amin scatter_prod softmax softmax_grad split unfold"
 )

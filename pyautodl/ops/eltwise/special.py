@@ -21,6 +21,8 @@ _KINDS = (
     "i0e",
     "i1",
     "i1e",
+    "sinc",
+    "sinc_slope",
 )
 _INF, _NAN = math.inf, math.nan
 
@@ -69,6 +71,31 @@ def _i1e(call: Any, x: Any) -> Any:
     return call("sub", call("i0e", x), rest)
 
 
+def _sinc(call: Any, x: Any) -> Any:
+    return call("sinc_slope", x)
+
+
+# the second derivative of sin(u) / u as a sum of powers of u * u, exact up to u = 1/2
+_BEND = tuple(
+    (-1) ** k * 2 * k * (2 * k - 1) / math.factorial(2 * k + 1) for k in range(1, 9)
+)
+
+
+def _sinc_slope(call: Any, x: Any) -> Any:
+    """-pi^2 sinc(x) - 2 sinc'(x) / x, of differentiable ops, and a sum near 0."""
+    u = call("mul", x, math.pi)
+    near = call("lt", call("abs", u), 0.5)
+    square = call("zero_where", call("square", u), near, invert=True)
+    sums = call("add", call("mul", square, _BEND[-1]), _BEND[-2])
+    for factor in _BEND[-3::-1]:
+        sums = call("add", call("mul", sums, square), factor)
+    one = call("full", shape=(), value=1.0, dtype=x.dtype)
+    far = call("where", near, one, x)
+    back = call("mul", call("div", call("sinc_slope", far), far), 2 / math.pi**2)
+    beyond = call("neg", call("add", call("sinc", far), back))
+    return call("mul", call("where", near, sums, beyond), math.pi**2)
+
+
 def _function(
     name: str,
     keep: str,
@@ -101,6 +128,8 @@ _function("i0", "x", _i0, (-4, 4))
 _function("i0e", "x", _i0e, (-4, 4), (0,))
 _function("i1", "x", _i1, (-4, 4))
 _function("i1e", "x", _i1e, (-4, 4), (0,))
+_function("sinc", "x", _sinc, (-2, 2))
+_function("sinc_slope", "x", _sinc_slope, (-2, 2))
 
 
 def _polygamma_params(n: int) -> tuple[float, float]:

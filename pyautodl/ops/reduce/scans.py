@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,15 @@ from pyautodl.ops.record import ErrorCase, Op, Sample, Spec, register
 from pyautodl.ops.reduce.common import check_float, grid, sum_dtype
 from pyautodl.ops.sort import back_to_places
 
-__all__ = ["CUMMAX", "CUMMIN", "CUMPROD", "CUMSUM", "LINEAR_SCAN", "shifted"]
+__all__ = [
+    "CUMMAX",
+    "CUMMIN",
+    "CUMPROD",
+    "CUMSUM",
+    "LINEAR_SCAN",
+    "LOGCUMSUMEXP",
+    "shifted",
+]
 
 
 def shifted(call: Any, x: Any, axis: int, first: float, by: int = 1) -> Any:
@@ -137,6 +146,70 @@ CUMPROD = register(
         samples=_cumprod_samples,
         errors=_cumprod_errors,
         reference=_cumprod_reference,
+    )
+)
+
+
+def _logcumsumexp_rule(x: Array, dim: int) -> tuple[Spec, ...]:
+    check_float("logcumsumexp", x)
+    normalize_axis("logcumsumexp", dim, x.ndim, x.shape)
+    return (Spec(x.shape, x.dtype),)
+
+
+def _logcumsumexp_forward(ctx: Any, needs: Any, x: Array, dim: int) -> Array:
+    out = _scan_output(ctx, "logcumsumexp", x, dim, False)
+    ctx.save(x, out)
+    return out
+
+
+def _logcumsumexp_vjp(call: Any, ctx: Any, needs: Any, g: Any) -> tuple[Any, ...]:
+    """x_k has share exp(x_k - y_k) of y_k, y_(k-1) what it lacks to 1: nothing overflows.
+
+    Where an infinity meets an equal one, the new one has all of the gradient.
+    """
+    x, y = ctx.saved
+    if not ctx.shapes[0]:
+        return (g,)
+    axis = ctx.attrs["dim"] % len(ctx.shapes[0])
+    whole = call("eq", x, y)
+    own = call("exp", call("zero_where", call("sub", x, y), whole, invert=False))
+    before = shifted(call, y, axis, -math.inf)
+    equal = call("logical_and", call("eq", before, y), call("isinf", y))
+    gap = call("zero_where", call("sub", before, y), equal, invert=False)
+    gone = call("logical_and", equal, whole)
+    kept = call("zero_where", call("exp", gap), gone, invert=False)
+    h = call("linear_scan", kept, g, dim=axis, reverse=True)
+    return (call("grad_mul", h, own),)
+
+
+def _logcumsumexp_reference(x: Any, dim: int) -> Any:
+    return np.logaddexp.accumulate(x, dim) if x.ndim else x.copy()
+
+
+def _logcumsumexp_samples() -> Iterator[Sample]:
+    x = grid(2, 3, 2)
+    for dim in (0, 1, -1):
+        yield Sample((x,), {"dim": dim})
+    yield Sample((np.array(1.5),), {"dim": 0})
+    yield Sample((np.zeros((0, 3)),), {"dim": 0})
+    yield Sample((grid(43, 70),), {"dim": 0}, gradient=False)
+    yield Sample((grid(3, 500),), {"dim": 1}, gradient=False)
+
+
+def _logcumsumexp_errors() -> Iterator[ErrorCase]:
+    match = "logcumsumexp: dim must be from -1"
+    yield ErrorCase((grid(2),), {"dim": 1}, IndexError, match)
+
+
+LOGCUMSUMEXP = register(
+    Op(
+        name="logcumsumexp",
+        rule=_logcumsumexp_rule,
+        forward=_logcumsumexp_forward,
+        vjp=_logcumsumexp_vjp,
+        samples=_logcumsumexp_samples,
+        errors=_logcumsumexp_errors,
+        reference=_logcumsumexp_reference,
     )
 )
 
