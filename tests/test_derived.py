@@ -485,6 +485,34 @@ def test_steps_of_another_type() -> None:
     assert math.isnan(ad.copysign(ad.tensor(math.nan), -1.0).item())
 
 
+@pytest.mark.parametrize("offset", [-5, -1, 0, 1, 2, 7])
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3), (0, 3), (3, 0), (1, 1)])
+def test_places_in_triangles(shape: Any, offset: int) -> None:
+    row, col = shape
+    for name, numpy in (("tril", np.tril_indices), ("triu", np.triu_indices)):
+        found = getattr(ad, f"{name}_indices")(row, col, offset, dtype=ad.int32)
+        assert found.dtype is ad.int32
+        np.testing.assert_array_equal(found, np.array(numpy(row, offset, col)))
+
+
+def test_triangles_of_no_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"triu_indices: sizes must not be negative"):
+        ad.triu_indices(-1, 2)
+    with pytest.raises(TypeError, match="tril_indices: row must be an int"):
+        ad.tril_indices(1.5, 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", [1, 3, 0.25, -1.5])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32"])
+def test_long_ranges_are_rounded_once(step: float, dtype: str) -> None:
+    count = 40_000
+    for start in (0, -7, 0.5):
+        end = start + count * step
+        found = ad.arange(start, end, step, dtype=getattr(ad, dtype)).numpy()
+        wanted = start + np.arange(count) * step
+        np.testing.assert_array_equal(found, wanted.astype(dtype))
+
+
 def test_places_of_elements() -> None:
     x = ad.arange(24).reshape(2, 3, 4)
     places = ad.unravel_index(x, (2, 3, 4))

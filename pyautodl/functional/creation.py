@@ -890,14 +890,19 @@ def _write_range(array: Array, start: float, step: float) -> bool:
 
 def _fill_range(out: np.ndarray[Any, Any], start: Any, step: Any, kind: DType) -> None:
     count = len(out)
+    whole = type(start) is int and type(step) is int
     # by one from 0, as mostly, they are the numbers themselves
-    plain = type(start) is int and type(step) is int and start == 0 and step == 1
+    plain = whole and start == 0 and step == 1
+    numbers = np.int64 if whole else np.float64
     for at in range(0, count, _RANGE_PART):
-        values = np.arange(at, min(at + _RANGE_PART, count))
+        end = min(at + _RANGE_PART, count)
+        values: np.ndarray[Any, Any] = np.arange(at, end, dtype=numbers)
         if not plain:
-            values = start + values * step
-            if values.dtype.kind == "f":
-                _check_range("arange", values, kind)
+            values *= step
+            values += start
+            if not whole:
+                # all lie between the ends
+                _check_range("arange", values[[0, -1]], kind)
         out[at : at + _RANGE_PART] = values
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pyautodl.backends.dtypes import as_dtype, bool_, int64
+from pyautodl.backends.dtypes import bool_, int64
 from pyautodl.errors import ShapeError
-from pyautodl.functional.copy import cat, meshgrid, pad, stack, tril, triu
-from pyautodl.functional.creation import empty, eye, ones
-from pyautodl.functional.index import nonzero
+from pyautodl.functional.copy import cat, meshgrid, pad, stack
+from pyautodl.functional.creation import empty, eye
 from pyautodl.functional.views import atleast_2d, diag, diagonal, flatten
 from pyautodl.ops.integers import integer
 from pyautodl.tensor import Tensor, explained, method
@@ -94,9 +93,29 @@ def fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tenso
     return self.masked_fill_(eye(*self.shape, dtype=bool_), fill_value)
 
 
-def _indices(part: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:
-    places = nonzero(part(ones(row, col, dtype=bool_), offset)).t()
-    return places.to(int64 if dtype is None else as_dtype(dtype)).contiguous()
+def _indices(name: str, row: int, col: int, offset: int, dtype: Any) -> Tensor:
+    """Of the lower or the upper triangle: row by row, so that nothing is looked at."""
+    rows, columns, above = (
+        integer(name, what, value)
+        for what, value in (("row", row), ("col", col), ("offset", offset))
+    )
+    if rows < 0 or columns < 0:
+        raise ValueError(f"{name}: sizes must not be negative, got ({rows}, {columns})")
+    upper = name == "triu_indices"
+    begin = above if upper else above + 1
+    # where each row's part begins, or behind which column it ends
+    edges = np.minimum(np.maximum(np.arange(begin, begin + rows), 0), columns)
+    counts = columns - edges if upper else edges
+    ends = counts.cumsum()
+    total = int(ends[-1]) if rows else 0
+    out = empty(2, total, dtype=int64 if dtype is None else dtype)
+    places = out.numpy()
+    places[0] = np.arange(rows).repeat(counts)
+    # the number of an element of the triangle, and from there to its column
+    numbers = np.arange(total)
+    numbers += (columns - ends if upper else counts - ends).repeat(counts)
+    places[1] = numbers
+    return out
 
 
 @explained
@@ -120,7 +139,7 @@ def tril_indices(
         tensor([[0, 1, 1],
                 [0, 0, 1]])
     """
-    return _indices(tril, row, col, offset, dtype)
+    return _indices("tril_indices", row, col, offset, dtype)
 
 
 @explained
@@ -144,7 +163,7 @@ def triu_indices(
         tensor([[0],
                 [1]])
     """
-    return _indices(triu, row, col, offset, dtype)
+    return _indices("triu_indices", row, col, offset, dtype)
 
 
 @explained
@@ -199,8 +218,12 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         count = comb(n + r - 1, r) if n else int(not r)
     # memory that is not there is refused before anything is counted up
     found = empty(count, r, dtype=int64)
-    places = chain.from_iterable(make(range(n), r))
-    found.numpy()[...] = np.fromiter(places, np.int64, count * r).reshape(count, r)
+    if r == 2:
+        pairs = triu_indices(n, n, int(not with_replacement))
+        found.numpy()[...] = pairs.numpy().T
+    else:
+        places = chain.from_iterable(make(range(n), r))
+        found.numpy()[...] = np.fromiter(places, np.int64, count * r).reshape(count, r)
     return input[found.reshape(-1)].reshape(count, r)
 
 

@@ -348,11 +348,13 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
             f"{min} to {max}"
         )
     x = flatten(as_floating("histc", input.detach()))
-    if min == max and x.numel():
+    own = min == max and x.numel() > 0
+    if own:
         min, max = x.min().item(), x.max().item()
     if not (math.isfinite(min) and math.isfinite(max)):
         raise ValueError(f"histc: expected a finite range, got {min} to {max}")
-    x = x[(x >= min) & (x <= max)]
+    if not own:
+        x = x[(x >= min) & (x <= max)]
     if min == max:
         places = full_like(x, bins // 2).long()
     else:

@@ -403,8 +403,11 @@ def multilabel_margin_loss(
         )
     # 1 up to the first -1
     counts = ne(places, -1).to(int64).cumprod(-1)
+    # no more pairs than there are labels of the sample that has most
+    most = int(counts.sum(-1).max()) if counts.numel() else 0
+    places, counts = places.narrow(-1, 0, most), counts.narrow(-1, 0, most)
     places = places * counts
-    rights = zeros_like(places).scatter_add(-1, places, counts) > 0
+    rights = zeros_like(input, dtype=int64).scatter_add(-1, places, counts) > 0
     lack = (1 - input.gather(-1, places).unsqueeze(-1) + input.unsqueeze(-2)).clamp(
         min=0
     )
