@@ -138,15 +138,27 @@ def test_values(case, function):
 
 @pytest.mark.parametrize("activation", [(CLAMP, 0.0, 2.0), (NONE, 0.0, 0.0)])
 @pytest.mark.parametrize("adds", [False, True])
-@pytest.mark.parametrize(("channels", "outputs"), [(24, 3), (6, 21)])
-def test_what_follows_the_sums(channels, outputs, adds, activation):
+@pytest.mark.parametrize(
+    ("channels", "outputs", "kernel"),
+    [
+        (24, 3, 5),
+        (6, 21, 5),
+        # several panels of outputs and part of one, by tiles that are read where they lie
+        (3, 80, 3),
+        (3, 100, 3),
+        (24, 112, 1),
+        (48, 176, 1),
+        (300, 336, 1),
+    ],
+)
+def test_what_follows_the_sums(channels, outputs, kernel, adds, activation):
     rng = np.random.default_rng(9)
     x = rng.standard_normal((2, channels, 17, 33))
-    w = rng.standard_normal((outputs, channels, 5, 5))
+    w = rng.standard_normal((outputs, channels, kernel, kernel))
     scale, bias = rng.standard_normal((2, outputs))
     residual = rng.standard_normal((2, outputs, 17, 33)) if adds else None
     with use_backend("reference"):
-        plain = F.conv2d(ad.tensor(x), ad.tensor(w), padding=2).numpy()
+        plain = F.conv2d(ad.tensor(x), ad.tensor(w), padding=kernel // 2).numpy()
     want = plain * scale[:, None, None] + bias[:, None, None]
     if adds:
         want = want + residual
@@ -159,8 +171,8 @@ def test_what_follows_the_sums(channels, outputs, adds, activation):
                     None if each is None else ad.tensor(each.astype(dtype))
                     for each in (x, w, scale, bias, residual)
                 ]
-                got = conv_epilogue(*reads, activation, 1, 2, 1, 1).numpy()
-                error = abs(got - want).max()
+                got = conv_epilogue(*reads, activation, 1, kernel // 2, 1, 1)
+                error = abs(got.numpy() - want).max()
                 assert error < precision * abs(plain).max(), (isa, dtype)
 
 

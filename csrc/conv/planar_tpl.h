@@ -9,15 +9,14 @@
  * lines of the image that some tap meets are copied with the zeros around them, into L1; panels of
  * NR outputs; tiles of MR pixels (unpacked_tpl.h); taps and channels.
  */
+#include "loops/planar.h"
+
 #ifndef PYAD_PLANAR
 #define PYAD_PLANAR
 #define PLANAR_FEWEST 4 /* channels that lie last, at most */
 #define PLANAR_FEW 16   /* the same for lines of at least so many outputs */
 #define PLANAR_LONG 32
 #define PLANAR_TURN 4
-
-/* Whether the lines of an image lie so. */
-static inline int planar_is(const pyad_array *x) { return x->shape[1] > 1 && x->stride[1] != 1; }
 
 /* Elements of a line of the image that meet `pixels` of the output. */
 static inline int64_t planar_size(const conv_shape *s, int64_t pixels) {
@@ -103,8 +102,9 @@ static void K(planar_piece)(const conv_shape *s, const planar_order *order, cons
                             const K(epilogue) *end, int64_t pixels, REAL *out,
                             K(planar_scratch) *scratch) {
     int64_t width = s->out_channels, depth = s->channels * conv_taps(s);
-    for (int64_t j = 0; j < width; j += GEMM_NR) {
-        int64_t lanes = pyad_min(GEMM_NR, width - j), padded = K(conv_padded)(lanes);
+    for (int64_t j = 0, lanes; j < width; j += lanes) {
+        lanes = K(unpacked_lanes)(width - j);
+        int64_t padded = K(conv_padded)(lanes);
         K(unpacked_panel) p = {.out = scratch->aside, .out_step = padded};
         if (lanes == padded) p = K(unpacked_panel_of)(end, out, width, j);
         p.a = scratch->lines;

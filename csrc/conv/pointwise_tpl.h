@@ -5,12 +5,15 @@
  * copying the rows would cost as much as a tenth of so short a sum, and as they follow one another
  * without gaps, no two of them fall on one set of the cache.
  *
- * Loops: blocks of tiles whose rows stay in L2; in each panels of NR outputs, whose weights stay
- * in L1; tiles of MR pixels (unpacked_tpl.h), one call for all tiles of a block and panel; channels.
+ * Loops: blocks of tiles whose rows stay in L2; in each all panels of NR outputs at once, if their
+ * weights stay near, else one after the other, whose weights stay in L1; tiles of MR pixels and panels
+ * (unpacked_tpl.h), one call for all of a block; channels.
  */
 #ifndef PYAD_POINTWISE
 #define PYAD_POINTWISE
 #define POINTWISE_BYTES (1 << 17) /* of the rows of a block of tiles */
+/* of a weight that meets tile by tile: in L1, or in L2 where tiles are tall, who use a line often */
+#define POINTWISE_NEAR_BYTES (GEMM_MR > 8 ? 1 << 18 : 1 << 15)
 #endif
 
 /* Whether a job is one: every output pixel sees the source pixel of its own number, and the outputs
@@ -31,15 +34,17 @@ static void K(pointwise_range)(const K(conv_job) *job, int64_t pixel, int64_t pi
                                int64_t column, int64_t columns) {
     int64_t most = POINTWISE_BYTES / (int64_t)sizeof(REAL) / (job->depth * job->height);
     int64_t step = pyad_max(1, most) * job->height;
-    int64_t width = job->view->out_channels;
+    int64_t width = job->view->out_channels, end = column + columns;
+    int near = job->depth * columns * (int64_t)sizeof(REAL) <= POINTWISE_NEAR_BYTES;
     for (int64_t i = pixel; i < pixel + pixels; i += step) {
         int64_t rows = pyad_min(step, pixel + pixels - i);
-        for (int64_t j = column; j < column + columns; j += GEMM_NR) {
+        for (int64_t j = column, lanes; j < end; j += lanes) {
+            lanes = near ? K(unpacked_lanes)(end - j) : pyad_min(GEMM_NR, end - j);
             K(unpacked_panel) p = K(unpacked_panel_of)(&job->end, job->out + i * width, width, j);
             p.a = job->source + i * job->depth;
             p.b = job->packed + j * job->depth;
             p.depth = p.step = job->depth;
-            K(unpacked_pixels)(p, rows, job->height, pyad_min(GEMM_NR, column + columns - j));
+            K(unpacked_pixels)(p, rows, job->height, lanes);
         }
     }
 }
