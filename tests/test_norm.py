@@ -102,6 +102,32 @@ def test_eval_leaves_the_running_statistics_alone():
     )
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "shape",
+    [(2, 3, 37), (1, 4, 9, 31), (3, 40, 6, 6), (2, 5, 3, 4, 50), (1, 2, 300, 301)],
+)
+def test_eval_of_channels_that_lie_apart(shape, dtype, relu):
+    """Without a copy, the bits of channels that lie last."""
+    ad.manual_seed(0)
+    c = shape[1]
+    layer = getattr(nn, f"BatchNorm{len(shape) - 2}d")(c).eval()
+    for each in (layer.running_mean, layer.bias):
+        each.data = ad.randn(c)
+    for each in (layer.running_var, layer.weight):
+        each.data = ad.rand(c) + 0.5
+    layer.to(getattr(ad, dtype))
+    model = nn.Sequential(layer, nn.ReLU()) if relu else layer
+    x = ad.randn(*shape, dtype=getattr(ad, dtype))
+    wanted = model(x.clone().requires_grad_()).detach().numpy()
+    for threads in (1, 2, 5):
+        with native.exact_threads(threads, uneven=threads > 2), ad.no_grad():
+            y = model(x)
+        assert y.is_contiguous()
+        assert y.numpy().tobytes() == wanted.tobytes()
+
+
 def test_running_statistics_may_move_between_forward_and_backward():
     layer = nn.BatchNorm1d(3)
     x = ad.randn(4, 3, requires_grad=True)

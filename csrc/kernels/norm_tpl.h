@@ -14,6 +14,7 @@
  * go over a fixed number of blocks of rows, added up in order: no bit depends on the threads.
  */
 #include "loops/moves.h"
+#include "loops/planar.h"
 #include "loops/stream.h"
 
 #ifdef REAL
@@ -32,6 +33,8 @@
 #define BN_GATED 2048
 /* elements of the second pass at a time, enough for the memory to run along */
 #define BN_BACK 8192
+/* elements by which planes from afar are asked for */
+#define BN_PLANES_AHEAD 512
 #endif
 
 /* ---- vectors of double ---- */

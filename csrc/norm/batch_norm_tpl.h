@@ -1,5 +1,6 @@
 /* Batch norm: one sample of all rows. Loops: blocks of rows, shared out to the threads, for the sums; then
- * rows, backwards in memory, as the first pass has left the last ones in the caches.
+ * rows, backwards in memory, as the first pass has left the last ones in the caches. With given statistics
+ * channels may lie apart: then planes of them.
  */
 
 static inline int64_t K(norm_rows)(const pyad_array *x) {
@@ -108,8 +109,14 @@ static int K(batch_norm_fwd)(const void *args, const team *t) {
         K(set_affine)(stats[j], stats[c + j], a->weight.data, a->bias.data, j, mean, scale, offset);
     }
     team_barrier(t);
-    team_range(t, rows, 1, &begin, &end);
     REAL low = a->relu ? 0 : -(REAL)INFINITY;
+    if (planar_is(&a->x)) {
+        team_range(t, rows * c, LINE, &begin, &end);
+        K(apply_planes)(x, a->y.data, begin, end, rows / a->x.shape[0], c, mean, scale, offset, low,
+                        far ? BN_PLANES_AHEAD : 0);
+        return PYAD_OK;
+    }
+    team_range(t, rows, 1, &begin, &end);
     for (; begin < end; end = first) {
         first = pyad_max(begin, end - K(rows_back)(c));
         K(apply_rows)(x, a->y.data, first, end, c, mean, scale, offset, low,

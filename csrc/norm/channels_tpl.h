@@ -181,6 +181,27 @@ static void K(apply_rows)(const REAL *x, REAL *y, int64_t begin, int64_t end, in
     K(apply_rows_of)(x, y, begin, end, c, mean, scale, offset, low, ahead);
 }
 
+/* The same for elements begin .. end-1 of channels that lie apart, in planes of `size` elements. */
+static PYAD_SHARED void K(apply_planes)(const REAL *restrict x, REAL *restrict y, int64_t begin,
+                                         int64_t end, int64_t size, int64_t c, const REAL *mean,
+                                         const REAL *scale, const REAL *offset, REAL low,
+                                         int64_t ahead) {
+    const vec least = v_set1(low);
+    for (int64_t i = begin; i < end;) {
+        const int64_t j = i / size % c, stop = pyad_min(end, (i / size + 1) * size);
+        const vec m = v_set1(mean[j]), s = v_set1(scale[j]), o = v_set1(offset[j]);
+        for (; i + VL <= stop; i += VL) {
+            if (ahead) ask_to_read(x + i + ahead), ask_to_write(y + i + ahead);
+            v_store(y + i, v_max(least, v_fma(v_load(x + i) - m, s, o)));
+        }
+        if (i < stop) {
+            vec d = v_load_n(x + i, stop - i) - m;
+            v_store_n(y + i, v_max(least, v_fma(d, s, o)), stop - i);
+            i = stop;
+        }
+    }
+}
+
 /* out = g where y = (x - mean) * scale + offset is above 0 or no number, else 0; y as apply_rows
  * computes it, to the bit */
 static PYAD_SHARED void K(gate_rows_of)(const REAL *restrict g, const REAL *restrict x,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ __all__ = [
     "BATCH_NORM_EVAL",
     "BATCH_NORM_RELU_EVAL",
 ]
+
+# elements of a channel from which on it is read where it lies
+_SMALLEST_PLANE = 32
 
 
 def _eval_rule(
@@ -62,7 +66,9 @@ def _eval_forward(
     eps: float,
     relu: bool = False,
 ) -> Array:
-    x = ensure_rows(ctx, x)
+    planes = x.is_contiguous() and prod(x.shape[2:]) >= _SMALLEST_PLANE
+    if any(needs) or not planes:
+        x = ensure_rows(ctx, x)
     mean, var = ensure_contiguous(ctx, mean), ensure_contiguous(ctx, var)
     weight, bias = in_order(ctx, weight), in_order(ctx, bias)
     y: Array = ctx.empty_like(x)
