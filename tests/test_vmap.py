@@ -5,6 +5,7 @@ computed for one sample after the other.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -873,3 +874,96 @@ def test_pairs_of_maps_and_derivatives_agree() -> None:
     for row, curve in itertools.islice(zip(x, curves), 2):
         close(curve, hessian(lambda x: function(x).sum())(row).numpy())
     assert output.shape == (4, 2)
+
+
+# ---- what a map must not take for granted ----
+
+
+def test_a_function_that_catches_everything() -> None:
+    def function(row: ad.Tensor) -> ad.Tensor:
+        try:
+            total = float(row.sum())
+        except BaseException:
+            total = -1.0
+        return row * total
+
+    x = ad.tensor(numbers(4, 3))
+    expected = ad.stack([row * float(row.sum()) for row in x])
+    close(vmap(function)(x), expected.numpy())
+    close(vmap(vmap(function))(x.unsqueeze(0)), expected.unsqueeze(0).numpy())
+
+
+def test_dropout_of_what_all_samples_share() -> None:
+    x, ones = ad.ones(4, 50), ad.ones(50)
+
+    def masked(row: ad.Tensor) -> ad.Tensor:
+        return row * F.dropout(ones, 0.5)
+
+    rows = vmap(masked, randomness="different")(x).tolist()
+    assert len({tuple(row) for row in rows}) == 4
+    rows = vmap(masked, randomness="same")(x).tolist()
+    assert len({tuple(row) for row in rows}) == 1
+    state = ad.get_rng_state().tolist()
+    with pytest.raises(RuntimeError, match="draws random numbers"):
+        vmap(masked)(x)
+    assert ad.get_rng_state().tolist() == state
+
+
+@pytest.mark.parametrize("by_value", [False, True])
+def test_draws_of_another_thread_stay_drawn(by_value: bool) -> None:
+    drawn: list[float] = []
+
+    def function(row: ad.Tensor) -> ad.Tensor:
+        # a map is of one thread: the others draw as ever
+        other = threading.Thread(target=lambda: drawn.append(ad.rand(1).item()))
+        other.start()
+        other.join()
+        return row * 2 if by_value and row[0].item() > 0 else row
+
+    vmap(function, randomness="different")(ad.tensor(numbers(4, 3)))
+    drawn.append(ad.rand(1).item())
+    assert len(drawn) == (6 if by_value else 2)
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_repeated_indices_are_counted_by_sample() -> None:
+    index = ad.tensor([[0, 0, 1], [0, 2, 2]])
+
+    def gradient(look_up: Callable[..., Any]) -> ad.Tensor:
+        weight = ad.ones(3, 2, dtype=ad.float64, requires_grad=True)
+        scale = ad.arange(6, dtype=ad.float64).reshape(3, 2)
+        (look_up(weight) * scale).sum().backward()
+        assert weight.grad is not None
+        return weight.grad
+
+    def row(weight: ad.Tensor, index: ad.Tensor) -> ad.Tensor:
+        return F.embedding(index, weight, scale_grad_by_freq=True)
+
+    found = gradient(lambda w: vmap(row, (None, 0))(w, index))
+    close(found, gradient(lambda w: ad.stack([row(w, i) for i in index])).numpy())
+
+
+def test_windows_of_numbers() -> None:
+    assert vmap(lambda x: x.unfold(0, 1, 1))(ad.ones(3)).shape == (3, 1)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_memory_as_one_sample_has_it(dim: int) -> None:
+    def function(x: ad.Tensor) -> ad.Tensor:
+        return ad.as_strided(x * 1, (2, 2), (1, 2))
+
+    x = ad.tensor(numbers(3, 3, 3))
+    expected = ad.stack([function(each) for each in x.unbind(dim)])
+    close(vmap(function, dim)(x), expected.numpy())
+
+
+@pytest.mark.parametrize("given", [None, (2, 3), (1,)])
+def test_wrong_gradients_are_told_of_one_sample(given: Any) -> None:
+    grads = None if given is None else ad.ones(*given)
+
+    def function(x: ad.Tensor) -> Any:
+        x = x.detach().requires_grad_()
+        return ad.autograd.grad(x * 2, x, grads)
+
+    with pytest.raises((GradError, ShapeError), match=r"\(3, 3\)"):
+        vmap(function)(ad.ones(4, 3, 3))

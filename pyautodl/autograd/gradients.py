@@ -175,7 +175,9 @@ def _in_batches(
     else:
         grads = list(_as_tuple(grad_outputs))
     for i, (y, g) in enumerate(zip(outputs, grads)):
-        if g is None and y.numel() == 1 and maps:
+        if maps and not (y.numel() == 1 if g is None else _is_like(g, y)):
+            raise BySample  # what is wrong is told of one sample
+        if g is None and maps:
             grads[i] = call("full", shape=tuple(y.shape), value=1.0, dtype=y.dtype)
     lowered = [None if g is None else lower(g, maps) for g in grads]
     return (
@@ -184,6 +186,10 @@ def _in_batches(
         lowered,
         maps,
     )
+
+
+def _is_like(grad: Any, of: Tensor) -> bool:
+    return isinstance(grad, Tensor) and grad.shape == of.shape
 
 
 def _one_by_one(

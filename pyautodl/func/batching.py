@@ -112,11 +112,12 @@ def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> A
         with opened(batch.size, randomness) as of:
             given, named = batch.sample(of)
             result = func(*given, **named)
+            if of.refused:
+                raise BySample
             outputs = _unmapped(result, of, out_dims)
-        if randomness == "error" and _has_drawn(state):
-            raise _drawn()
     except BySample:
-        _go_back_to(state)
+        if of.drawn:  # and not another thread
+            _go_back_to(state)
     else:
         return outputs
     return _by_sample(func, batch, randomness, out_dims)

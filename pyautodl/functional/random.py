@@ -101,6 +101,8 @@ def _check_draw(generator: Generator | None) -> None:
         # numbers of the default generator are the same for all if they are drawn once
         if each.randomness != "same" or generator not in (None, default_generator):
             raise BySample
+    for each in MODE.maps:
+        each.drawn = True
 
 
 def _float_dtype(dtype: Any) -> Any:

@@ -9,6 +9,7 @@ from weakref import ref
 from pyautodl.backends.dtypes import DType
 from pyautodl.errors import ShapeError
 from pyautodl.functional.numpy_names import by_numpy_names
+from pyautodl.graph import MODE, BySample
 from pyautodl.ops.axes import broadcast_shapes, normalize_axis, resolve_shape
 from pyautodl.ops.integers import integer, integers, one_or_several, shape_from
 from pyautodl.ops.strided import STRIDED_VIEW
@@ -386,6 +387,8 @@ def as_strided(
         # of a view the memory is that of its base
         source = input if input._base is None else input._base
     if not _holds(source, first, reach) and 0 not in shape:
+        if MODE.maps:
+            raise BySample  # of one sample alone there is memory
         raise ShapeError(
             f"as_strided: size {tuple(shape)} and stride {tuple(strides)} from element "
             f"{first} on reach element {first + reach - 1} of the memory, where the tensor "

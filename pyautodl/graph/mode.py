@@ -11,8 +11,14 @@ __all__ = ["MODE", "BySample"]
 class BySample(BaseException):
     """What a function does can't be done for all samples of a map at once.
 
-    No `Exception`, lest the function catches it.
+    No `Exception`, lest the function catches it. One that catches all the same would go on
+    with what no sample has, so that the innermost map is told, too.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        if MODE.maps:
+            MODE.maps[-1].refused = True
 
 
 class _Mode(threading.local):

@@ -50,9 +50,12 @@ class Map:
         depth: how many maps it is in.
         entered: the storages that are the caller's, not to be changed in place.
         open: whether the function is running.
+        refused: whether something can't be done for all samples at once, which the function
+            may have caught.
+        drawn: whether the default generator has moved on.
     """
 
-    __slots__ = ("depth", "entered", "open", "randomness", "size")
+    __slots__ = ("depth", "drawn", "entered", "open", "randomness", "refused", "size")
 
     def __init__(self, size: int, randomness: str) -> None:
         self.size = size
@@ -60,6 +63,7 @@ class Map:
         self.depth = len(MODE.maps)
         self.entered: list[Any] = []
         self.open = True
+        self.refused = self.drawn = False
 
 
 @contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pyautodl.backends.dtypes import FLOATING
 from pyautodl.errors import DTypeError, ShapeError, describe
-from pyautodl.functional.random import rand
+from pyautodl.functional.random import rand, state_of
 from pyautodl.ops.random import DROPOUT
-from pyautodl.random import default_generator
 from pyautodl.tensor import Tensor, apply, explained
 
 __all__ = [
@@ -51,7 +50,7 @@ def dropout(
         return input
     if inplace:
         input._check_inplace("dropout_")
-    out = apply(DROPOUT, input, p=float(p), state=default_generator.array)
+    out = apply(DROPOUT, input, p=float(p), state=state_of(None))
     return input._assign("dropout_", out) if inplace else out
 
 

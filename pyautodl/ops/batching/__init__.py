@@ -31,7 +31,7 @@ _IN_FRONT = (
 _ALONG_DIM = (
     "cummax cummin cumprod cumsum gather linear_scan logcumsumexp log_softmax "
     "log_softmax_grad masked_softmax masked_softmax_grad overlap_add scatter "
-    "scatter_add scatter_amax scatter_amin scatter_prod softmax softmax_grad split unfold"
+    "scatter_add scatter_amax scatter_amin scatter_prod softmax softmax_grad split"
 )
 _REDUCTIONS = (
     "all amax amin any argmax argmin logsumexp max_dim mean min_dim norm prod std std_mean "
@@ -106,6 +106,7 @@ RULES: dict[str, Rule] = {
     "sum_to": shapes.summed_to,
     "topk": axes.along("dim", dim=-1),
     "unbind": axes.along("dim", dim=0),
+    "unfold": axes.windows,
 }
 
 

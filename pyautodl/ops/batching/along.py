@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pyautodl.ops.batching.operands import Operand, shifted_all
+from pyautodl.ops.batching.operands import Operand, shifted, shifted_all
 
-__all__ = ["along", "joined", "reduction"]
+__all__ = ["along", "joined", "reduction", "windows"]
 
 Attrs = Mapping[str, Any]
 
@@ -32,6 +32,15 @@ def _of_numbers(call: Any, name: str, xs: Sequence[Operand], attrs: Any) -> Any:
     if isinstance(y, tuple):
         return tuple([call("reshape", each, shape=(size,)) for each in y])
     return call("reshape", y, shape=(size,))
+
+
+def windows(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any:
+    """Which have an axis of their own, the only one where a sample has none."""
+    (x,) = xs
+    if x.shape:
+        return call(name, x.value, **{**attrs, "dim": shifted(attrs["dim"])})
+    y = call(name, x.reshaped((1,)), **{**attrs, "dim": 1})
+    return call("reshape", y, shape=(x.size, attrs["size"]))
 
 
 def reduction(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any:

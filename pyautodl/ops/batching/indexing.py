@@ -67,10 +67,11 @@ def _rows_of(call: Any, index: Operand, width: int) -> tuple[Any, int]:
 def embedding(call: Any, name: str, xs: Sequence[Operand], attrs: Attrs) -> Any:
     """A table that differs by sample has its rows gathered."""
     weight, index = xs
+    if attrs.get("scale_grad_by_freq", False):
+        return NotImplemented  # how often an index occurs is counted by sample
     if not weight.mapped:
         return call(name, weight.value, index.value, **attrs)
-    is_plain = attrs.get("padding_idx", -1) < 0
-    if not is_plain or attrs.get("scale_grad_by_freq", False):
+    if attrs.get("padding_idx", -1) >= 0:
         return NotImplemented
     width = weight.shape[1]
     places, _ = _rows_of(call, index, width)
