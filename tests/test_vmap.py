@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from pyautodl.func import (
 )
 from pyautodl.func.batching import _by_sample as by_sample
 from pyautodl.graph import BySample
-from pyautodl.ops.batching import RULES, UNSHAPED
+from pyautodl.ops.batching import RULES, UNSHAPED, run_batched
 from pyautodl.ops.record import OPS, Op, Sample
 from pyautodl.tensor import call
 
@@ -609,6 +610,97 @@ def test_gradients_reach_what_the_function_captures() -> None:
     w, x = ad.tensor(numbers(3), requires_grad=True), ad.tensor(numbers(5, 3, seed=1))
     vmap(lambda v: (w * v).sum() ** 2)(x).sum().backward()
     close(w.grad, 2 * x.numpy().T @ (x.numpy() @ w.detach().numpy()))
+
+
+# ---- parameters that all samples share, with gradients by sample ----
+
+# pyautodl.tensor is a function
+_REPEATED = import_module("pyautodl.tensor.repeated")
+
+_CONVS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "conv": (
+        lambda T: lambda w, b, x: T.nn.functional.conv2d(x, w, b, padding=1).tanh(),
+        [(4, 3, 3, 3), (4,), (5, 2, 3, 6, 6)],
+    ),
+    "a bias that is not differentiated by": (
+        lambda T: lambda w, b, x: T.nn.functional.conv2d(x * b.sum(), w).tanh(),
+        [(4, 3, 3, 3), (4,), (5, 1, 3, 6, 6)],
+    ),
+    "conv and ReLU": (
+        lambda T: (
+            lambda w, b, x: T.nn.functional.relu(
+                T.nn.functional.conv1d(x, w, b, stride=2)
+            ).tanh()
+        ),
+        [(4, 3, 3), (4,), (5, 1, 3, 9)],
+    ),
+    "grouped conv": (
+        lambda T: lambda w, b, x: T.nn.functional.conv2d(x, w, b, groups=2).sin(),
+        [(4, 2, 3, 3), (4,), (5, 2, 4, 6, 6)],
+    ),
+    "transposed conv": (
+        lambda T: (
+            lambda w, b, x: T.nn.functional.conv_transpose2d(x, w, b, stride=2).sin()
+        ),
+        [(3, 4, 3, 3), (4,), (5, 2, 3, 4, 4)],
+    ),
+}
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("name", _CONVS)
+@pytest.mark.parametrize("least", [0, 1 << 60])
+def test_shared_parameters_as_pytorch(
+    name: str, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_REPEATED, "_LARGE", least)
+    build, shapes = _CONVS[name]
+    every, dims = (0, 1, 2), (None, None, 0)
+
+    def first(T: Any, func: Any) -> Any:
+        return func.vmap(func.grad(_scalar(T, build(T)), every), dims)
+
+    def second(T: Any, func: Any) -> Any:
+        def slopes(*args: Any) -> Any:
+            found = func.grad(_scalar(T, build(T)), every)(*args)
+            return sum([(each**2).sum() for each in found])
+
+        return func.vmap(func.grad(slopes, every), dims)
+
+    def outside(T: Any, func: Any) -> Any:
+        return func.grad(_scalar(T, first(T, func)), every)
+
+    def rows(T: Any, func: Any) -> Any:
+        by_bias = func.jacrev(lambda w, b, x: build(T)(w, b, x).sum((0, 2)), (0, 1))
+        return func.vmap(by_bias, dims)
+
+    for derivative in (first, second, outside, rows):
+        _agree(derivative, shapes)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_large_convolutions_share_their_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = []
+
+    def note(op: Op, call: Any, size: int, inputs: Any, mapped: Any, attrs: Any) -> Any:
+        if op.name == "conv":
+            groups.append(attrs["groups"] if mapped[1] else "shared")
+        return run_batched(op, call, size, inputs, mapped, attrs)
+
+    monkeypatch.setattr(_REPEATED, "run_batched", note)
+    weight = ad.ones(64, 32, 3, 3)
+
+    def loss(w: ad.Tensor, x: ad.Tensor) -> ad.Tensor:
+        return F.conv2d(x, w).sum()
+
+    found = vmap(grad(loss), (None, 0))(weight, ad.ones(5, 1, 32, 32, 32))
+    assert groups == ["shared"]
+    assert found.shape == (5, 64, 32, 3, 3)
+    assert set(found.unique().tolist()) == {900.0}
+    vmap(grad(loss), (None, 0))(weight, ad.ones(5, 1, 32, 3, 3))
+    assert groups == ["shared"]
 
 
 # ---- one sample after the other ----

@@ -348,7 +348,7 @@ def apply_mapped(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any
             f"{op.name}: a tensor of a function that vmap has called is used after that has "
             "returned; likely fix: return it from the function"
         )
-    from pyautodl.ops.batching import UNSHAPED, run_batched
+    from pyautodl.ops.batching import UNSHAPED, WITH_PARAMETERS, run_batched
 
     if op.name in UNSHAPED:
         raise BySample
@@ -358,7 +358,13 @@ def apply_mapped(op: Op, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Any
     flags = [type(x) is Mapped and x.map is of for x in inputs]
     wholes = [x.whole if flag else x for x, flag in zip(inputs, flags)]
     try:
-        result = run_batched(op, call, of.size, wholes, flags, attrs)
+        result = None
+        if op.name in WITH_PARAMETERS:
+            from pyautodl.tensor.repeated import apply_repeated
+
+            result = apply_repeated(op, of, wholes, flags, attrs)
+        if result is None:
+            result = run_batched(op, call, of.size, wholes, flags, attrs)
     except Exception as error:
         # of a sample, be it an index that is too large, that sample's call tells more
         raise BySample from error

@@ -16,12 +16,16 @@ from pyautodl.ops.batching import indexing, layers, pointwise, products, shapes
 from pyautodl.ops.batching.operands import Operand
 from pyautodl.ops.record import Op
 
-__all__ = ["RULES", "UNSHAPED", "run_batched"]
+__all__ = ["RULES", "UNSHAPED", "WITH_PARAMETERS", "run_batched"]
 
 Rule = Callable[..., Any]
 
 # ops whose result has a shape that depends on values, so that it may differ by sample
 UNSHAPED = frozenset({"nonzero", "masked_select"})
+
+# ops of which the batch becomes part of the first input's, where all samples share the
+# others: worth it also where these have gradients by sample, see tensor/repeated.py
+WITH_PARAMETERS = frozenset({"conv", "conv_relu", "conv_transpose"})
 
 # on matrices, or rows, of the last axes
 _IN_FRONT = (
