@@ -12,7 +12,6 @@ from pyautodl.functional.eltwise import (
     abs,
     eq,
     gt,
-    logical_and,
     logical_or,
     lt,
     ne,
@@ -56,8 +55,8 @@ def signbit(input: Tensor) -> Tensor:
     below = lt(input, 0)
     if not _is_floating(input):
         return below
-    x = input.detach()
-    return logical_or(below, logical_and(eq(x, 0), lt(reciprocal(x), 0)))
+    # 1 / -0.0 is -inf, and that of -inf no number below 0
+    return logical_or(below, lt(reciprocal(input.detach()), 0))
 
 
 @method("copysign", inplace=True)
