@@ -70,12 +70,14 @@ GEMM_INLINE void K(unpacked_tiles_of)(const K(unpacked_panel) *p, const int64_t 
                                       const int64_t nv, const int has_offsets) {
     const int64_t depth = p->depth, step = p->step, out_step = p->out_step;
     const int64_t *offsets = p->offsets;
-    const int64_t width = nv * VL, next = rows * out_step - p->panels * width;
+    /* one vector is what is left behind the panels: no loop */
+    const int64_t width = nv * VL, outputs = nv == 1 ? width : p->panels * width;
+    const int64_t next = rows * out_step - outputs;
     const REAL *a = p->a, *residual = p->residual;
     REAL *out = p->out;
     for (int64_t t = 0; t < p->tiles; t++, a += rows * step, out += next) {
         const REAL *right = p->b;
-        for (int64_t column = 0; column < p->panels * width; column += width, out += width) {
+        for (int64_t column = 0; column < outputs; column += width, out += width) {
             vec sum[GEMM_MR][GEMM_NV];
             K(unpacked_begin)(p, column, rows, nv, sum);
             for (int64_t k = 0; k < depth; k++, right += width) {
