@@ -4,9 +4,12 @@ computed for one sample after the other.
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any
 
@@ -941,7 +944,17 @@ def test_a_sample_that_outlives_its_map() -> None:
         return x * 2
 
     vmap(keep)(ad.ones(4, 3))
-    for use in (lambda x: x + 1, lambda x: x.tolist(), lambda x: x.sum().item()):
+    uses: list[Callable[[ad.Tensor], Any]] = [
+        lambda x: x + 1,
+        lambda x: x.tolist(),
+        lambda x: x.sum().item(),
+        lambda x: x.add_(1),
+        lambda x: x.grad,
+        lambda x: x.retain_grad(),
+        copy.deepcopy,
+        pickle.dumps,
+    ]
+    for use in uses:
         with pytest.raises(GradError, match="likely fix: return it from the function"):
             use(kept[0])
     with pytest.raises(GradError, match="likely fix: return it from the function"):
@@ -1059,3 +1072,21 @@ def test_wrong_gradients_are_told_of_one_sample(given: Any) -> None:
 
     with pytest.raises((GradError, ShapeError), match=r"\(3, 3\)"):
         vmap(function)(ad.ones(4, 3, 3))
+
+
+@pytest.mark.parametrize("use", [lambda x: x * 2, lambda x: (x * 1).add_(x)])
+def test_a_function_that_works_in_other_threads(use: Any) -> None:
+    x = ad.tensor(numbers(4, 3))
+    with ThreadPoolExecutor(1) as pool:
+        found = vmap(lambda row: pool.submit(use, row).result())(x)
+    close(found, 2 * numbers(4, 3))
+    told: list[str] = []
+
+    def go_on(row: ad.Tensor) -> ad.Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            told.append(str(pool.submit(use, row).exception()))
+        return row
+
+    vmap(go_on)(x)
+    assert "used by another thread" in told[0]
+    assert told[1:] == ["None"] * 4

@@ -116,10 +116,15 @@ def _outputs(func: Function, batch: _Batch, randomness: str, out_dims: Any) -> A
                 raise BySample
             outputs = _unmapped(result, of, out_dims)
     except BySample:
-        if of.drawn:  # and not another thread
-            _go_back_to(state)
+        pass
+    except Exception:
+        # that of one sample, or what followed from what can't be done at once
+        if not of.refused:
+            raise
     else:
         return outputs
+    if of.drawn:  # and not another thread
+        _go_back_to(state)
     return _by_sample(func, batch, randomness, out_dims)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pyautodl.backends import Array, contiguous_strides, native
 from pyautodl.backends.dtypes import DType
@@ -36,6 +36,7 @@ __all__ = [
     "mapped",
     "maps_of",
     "opened",
+    "refuse",
     "samplewise",
     "whole_of",
 ]
@@ -83,14 +84,36 @@ def opened(size: int, randomness: str) -> Iterator[Map]:
             native.dispatch.count_maps(-1)
 
 
+def refuse(of: Map) -> NoReturn:
+    """Let the function be called for one sample after the other.
+
+    Raises:
+        BySample: for `vmap`.
+        GradError: it is not there to see that.
+    """
+    if MODE.maps:
+        raise BySample
+    if of.open:
+        of.refused = True
+        raise GradError(
+            "vmap: a tensor of the function is used by another thread, which does not know "
+            "the samples; likely fix: use it in the function's own thread"
+        )
+    raise GradError(
+        "vmap: a tensor of the function is used after vmap has returned, when it is no "
+        "sample's any more; likely fix: return it from the function"
+    )
+
+
 class _OneOfMany(Array):
     """Shape, strides and element type of one sample, without memory of its own."""
 
-    __slots__ = ()
+    __slots__ = ("map",)
 
     def __init__(
-        self, shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType
+        self, of: Map, shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType
     ) -> None:
+        self.map = of
         self.shape = shape
         self.strides = strides
         self.dtype = dtype
@@ -104,21 +127,18 @@ class _OneOfMany(Array):
         offset: int | None = None,
     ) -> Array:
         """Another view of the same memory."""
-        return _OneOfMany(shape, strides, self.dtype)
+        return _OneOfMany(self.map, shape, strides, self.dtype)
 
     def in_order(self) -> Array:
         """The same in C order."""
         if self.is_contiguous():
             return self
-        return _OneOfMany(self.shape, contiguous_strides(self.shape), self.dtype)
+        return _OneOfMany(
+            self.map, self.shape, contiguous_strides(self.shape), self.dtype
+        )
 
     def _refuse(self) -> Any:
-        if MODE.maps:
-            raise BySample
-        raise GradError(
-            "vmap: a tensor of the function is used after vmap has returned, when it is no "
-            "sample's any more; likely fix: return it from the function"
-        )
+        refuse(self.map)
 
     if not TYPE_CHECKING:
         storage = address = property(_refuse)
@@ -175,7 +195,7 @@ class Mapped(Tensor):
 
     def retain_grad(self) -> None:
         """Let backward fill `grad` though the tensor is no leaf."""
-        raise BySample
+        refuse(self.map)
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         """Call `hook(grad)` with a sample's gradient; what it returns replaces it."""
@@ -191,7 +211,7 @@ class Mapped(Tensor):
         self, hook: Callable[[Tensor], Any]
     ) -> RemovableHandle:
         """Call `hook(tensor)` after backward has filled a leaf's `grad`."""
-        raise BySample
+        refuse(self.map)
 
     def detach(self) -> Tensor:
         """A tensor on the same memory that is a leaf and requires no gradient."""
@@ -210,18 +230,18 @@ class Mapped(Tensor):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        raise BySample
+        refuse(self.map)
 
     if not TYPE_CHECKING:
 
         @property
         def grad(self) -> Tensor | None:
             """None: backward is for one sample after the other."""
-            raise BySample
+            refuse(self.map)
 
         @grad.setter
         def grad(self, value: Any) -> None:
-            raise BySample
+            refuse(self.map)
 
     # ---- changes in place ----
 
@@ -229,13 +249,13 @@ class Mapped(Tensor):
         self, name: str, writes: bool = True, recorded: bool = False
     ) -> None:
         array = self.whole._array
-        if self.map is not MODE.maps[-1] or not writes or self.map.size == 1:
-            raise BySample
+        if self.map not in MODE.maps[-1:] or not writes or self.map.size == 1:
+            refuse(self.map)
         if isinstance(array, _OneOfMany) or array.repeats_elements():
-            raise BySample
+            refuse(self.map)
         storage = array.storage
         if any(storage is each for each in self.map.entered):
-            raise BySample
+            refuse(self.map)
         self.whole._check_inplace(name, writes, recorded)
 
     def _assign(self, name: str, result: Tensor) -> Tensor:
@@ -243,13 +263,13 @@ class Mapped(Tensor):
             (),
             (self.map,),
         ):
-            raise BySample
+            refuse(self.map)
         self.whole._assign(name, whole_of(result, self.map))
         self._requires_grad = self.whole._requires_grad
         return self
 
     def _take_edge(self, result: Tensor) -> None:
-        raise BySample
+        refuse(self.map)
 
     # ---- what looks at values or memory ----
 
@@ -257,10 +277,10 @@ class Mapped(Tensor):
         return call("alias", self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        raise BySample
+        refuse(self.map)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        raise BySample
+        refuse(self.map)
 
     def __repr__(self) -> str:
         return f"<a sample of {self.map.size}: {tuple(self.shape)}, {self.dtype.name}>"
@@ -270,7 +290,7 @@ def mapped(of: Map, whole: Tensor) -> Mapped:
     """The tensor of one sample, for a whole batch."""
     found: Mapped = object.__new__(Mapped)
     array = whole._array
-    found._array = _OneOfMany(array.shape[1:], array.strides[1:], array.dtype)
+    found._array = _OneOfMany(of, array.shape[1:], array.strides[1:], array.dtype)
     found._edge = None
     found._requires_grad = whole.requires_grad
     found._grad = found._base = found._hooks = found._post_hooks = None
