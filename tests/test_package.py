@@ -106,6 +106,20 @@ def test_star_import_brings_networks_functions():
     assert _python(code) == (0, "conv2d dropout", "")
 
 
+def test_pickles_with_the_former_places_of_functions_load():
+    code = (
+        "import pickle, pyautodl as ad\n"
+        "kept = [pickle.loads(b'cpyautodl.functional.' + name + b'\\n.') for name in (\n"
+        "    b'dropout\\ndropout', b'pool\\nmax_pool2d', b'loss.classes\\ncross_entropy')]\n"
+        "f = ad.nn.functional\n"
+        "print(kept == [f.dropout, f.max_pool2d, f.cross_entropy], callable(ad.dropout))\n"
+        "from pyautodl.functional.conv import conv2d\n"
+        "import pyautodl.functional.norm\n"
+        "print(conv2d is ad.conv2d, callable(ad.functional.norm))"
+    )
+    assert _python(code) == (0, "True True\nTrue True", "")
+
+
 def test_no_numpy_headers(compiled):
     sources = [
         *ROOT.glob("csrc/**/*.[ch]"),

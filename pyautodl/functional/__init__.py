@@ -8,6 +8,7 @@ import importlib as _importlib
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from pyautodl.functional import _moved
 from pyautodl.functional.basics import *
 from pyautodl.functional.basics import __all__ as _basics
 
