@@ -107,11 +107,10 @@ static inline int64_t team_each(team_turns *turns) {
     return turns->next++;
 }
 
-static inline int64_t pyad_numel(const pyad_array *a) {
-    int64_t n = 1;
-    for (int64_t i = 0; i < a->ndim; i++) n *= a->shape[i];
-    return n;
-}
+/* The product of n sizes: one copy for all kernels, each of which asks for it. */
+int64_t pyad_product(const int64_t *sizes, int64_t n);
+
+static inline int64_t pyad_numel(const pyad_array *a) { return pyad_product(a->shape, a->ndim); }
 
 static inline int64_t pyad_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t pyad_max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -124,8 +123,8 @@ typedef int64_t (*pyad_size_fn)(const void *args, int64_t nth);
 typedef struct {
     pyad_kernel_fn run;
     pyad_size_fn work;    /* about how many element operations: decides how many threads */
-    pyad_size_fn scratch; /* bytes for each thread */
-    pyad_size_fn shared;  /* bytes for the team */
+    pyad_size_fn scratch; /* bytes for each thread; NULL: none */
+    pyad_size_fn shared;  /* bytes for the team; NULL: none */
 } pyad_kernel;
 
 /* The variants of one kernel by dtype code; NULL: not built for it. */
@@ -194,14 +193,24 @@ static inline uint64_t pyad_flush_subnormal(void) {
  *   REAL or INT   the element type       SUFFIX   f32, f64, i64, i32, i16, i8, u8, b8
  *   DTYPE         PYAD_FLOAT32 ... PYAD_BOOL, for #if
  * K(name) is then the kernel's symbol.
+ *
+ * What kernels.def calls MOVED is made where DTYPE_MOVES holds, what it calls ALL or WHOLE not for bool.
  */
+#define DTYPE_MOVES                                                                              \
+    (DTYPE == PYAD_INT64 || DTYPE == PYAD_INT32 || DTYPE == PYAD_INT16 || DTYPE == PYAD_UINT8)
 #define PYAD_JOIN_(a, b) a##_##b
 #define PYAD_JOIN(a, b) PYAD_JOIN_(a, b)
 #define K(name) PYAD_JOIN(name, SUFFIX)
 
-/* Registers kernel `name`, whose args struct is `args_type`; the three sizes are expressions over
- * `a` (the args) and `nth`. Stands after the kernel in its template. */
-#define PYAD_RECORD(name, args_type, work_, scratch_, shared_)                                   \
+/* Registers kernel `name`, whose args struct is `args_type`; `work_` is an expression over `a` (the
+ * args) and `nth`. Stands after the kernel in its template. */
+#define PYAD_RECORD(name, args_type, work_)                                                      \
+    PYAD_SIZE(name##_work, args_type, work_)                                                     \
+    const pyad_kernel PYAD_JOIN(PYAD_JOIN(name##_record, SUFFIX), ISA) = {                       \
+        K(name), PYAD_JOIN(name##_work, SUFFIX), NULL, NULL};
+
+/* The same for a kernel that needs memory; its two sizes are expressions, too. */
+#define PYAD_RECORD_MEMORY(name, args_type, work_, scratch_, shared_)                            \
     PYAD_RECORD_RUN(name, K(name), args_type, work_, scratch_, shared_)
 
 /* The same for a kernel that runs with subnormal numbers taken for 0: sums of products, gradients of
@@ -216,22 +225,17 @@ static inline uint64_t pyad_flush_subnormal(void) {
     }                                                                                            \
     PYAD_RECORD_RUN(name, PYAD_JOIN(name##_flushed, SUFFIX), args_type, work_, scratch_, shared_)
 
+#define PYAD_SIZE(name, args_type, size)                                                         \
+    static int64_t PYAD_JOIN(name, SUFFIX)(const void *p, int64_t nth) {                         \
+        const args_type *a = p;                                                                  \
+        (void)a, (void)nth;                                                                      \
+        return (int64_t)(size);                                                                  \
+    }
+
 #define PYAD_RECORD_RUN(name, run_, args_type, work_, scratch_, shared_)                         \
-    static int64_t PYAD_JOIN(name##_work, SUFFIX)(const void *p, int64_t nth) {                  \
-        const args_type *a = p;                                                                  \
-        (void)a, (void)nth;                                                                      \
-        return (int64_t)(work_);                                                                 \
-    }                                                                                            \
-    static int64_t PYAD_JOIN(name##_scratch, SUFFIX)(const void *p, int64_t nth) {               \
-        const args_type *a = p;                                                                  \
-        (void)a, (void)nth;                                                                      \
-        return (int64_t)(scratch_);                                                              \
-    }                                                                                            \
-    static int64_t PYAD_JOIN(name##_shared, SUFFIX)(const void *p, int64_t nth) {                \
-        const args_type *a = p;                                                                  \
-        (void)a, (void)nth;                                                                      \
-        return (int64_t)(shared_);                                                               \
-    }                                                                                            \
+    PYAD_SIZE(name##_work, args_type, work_)                                                     \
+    PYAD_SIZE(name##_scratch, args_type, scratch_)                                               \
+    PYAD_SIZE(name##_shared, args_type, shared_)                                                 \
     const pyad_kernel PYAD_JOIN(PYAD_JOIN(name##_record, SUFFIX), ISA) = {                       \
         run_, PYAD_JOIN(name##_work, SUFFIX), PYAD_JOIN(name##_scratch, SUFFIX),                 \
         PYAD_JOIN(name##_shared, SUFFIX)};

@@ -13,8 +13,12 @@
 #define NAMES_NUMBERS(name) F_(name), I_(name)
 #define NAMES_INTS(name) I_(name)
 #define NAMES_BOOLS(name) B_(name)
-#define NAMES_WHOLE(name) I_(name), B_(name)
-#define NAMES_ALL(name) F_(name), I_(name), B_(name)
+#define NAMES_WHOLE(name) I_(name)
+#define NAMES_WHOLE_LOGICAL(name) I_(name), B_(name)
+#define NAMES_ALL(name) F_(name), I_(name)
+#define NAMES_ALL_LOGICAL(name) F_(name), I_(name), B_(name)
+#define NAMES_MOVED(name) \
+    VARIANT(name, i64), VARIANT(name, i32), VARIANT(name, i16), VARIANT(name, u8)
 #define NAMES_STATE(name) VARIANT(name, i64)
 
 #define KERNEL(name, args, dtypes, reads, writes, ints, floats) \
@@ -30,8 +34,13 @@
 #define ROW_NUMBERS(name) {F(name), I(name), 0}
 #define ROW_INTS(name) {0, 0, I(name), 0}
 #define ROW_BOOLS(name) {0, 0, 0, 0, 0, 0, 0, &VARIANT(name, b8)}
-#define ROW_WHOLE(name) {0, 0, I(name), &VARIANT(name, b8)}
-#define ROW_ALL(name) {F(name), I(name), &VARIANT(name, b8)}
+#define ROW_WHOLE(name) {0, 0, I(name), &VARIANT(name, u8)}
+#define ROW_WHOLE_LOGICAL(name) {0, 0, I(name), &VARIANT(name, b8)}
+#define ROW_ALL(name) {F(name), I(name), &VARIANT(name, u8)}
+#define ROW_ALL_LOGICAL(name) {F(name), I(name), &VARIANT(name, b8)}
+#define ROW_MOVED(name)                                                                       \
+    {&VARIANT(name, i32), &VARIANT(name, i64), &VARIANT(name, i64), &VARIANT(name, i32),       \
+     &VARIANT(name, i16), &VARIANT(name, u8),  &VARIANT(name, u8),  &VARIANT(name, u8)}
 #define ROW_STATE(name) {0, 0, &VARIANT(name, i64), 0, 0, 0, 0, 0}
 
 /* the last row keeps the array from being empty */

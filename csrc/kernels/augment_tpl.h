@@ -9,6 +9,7 @@
  * and where a map turns nothing the columns of a sample are found once for all its rows. A move by whole
  * pixels finds none: of each row a run is copied, with channels that lie side by side all at once.
  */
+#if DTYPE != PYAD_BOOL
 #include "random/normal_tpl.h"
 
 #ifdef REAL
@@ -49,7 +50,7 @@ static int K(augment_uniform)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(augment_uniform, augment_uniform_args, 40 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(augment_uniform, augment_uniform_args, 40 * pyad_numel(&a->out))
 
 /* A sample's numbers are those of its own blocks, in the order in which philox_group gives them. */
 static int K(augment_normal)(const void *args, const team *t) {
@@ -72,7 +73,7 @@ static int K(augment_normal)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(augment_normal, augment_normal_args, 6 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(augment_normal, augment_normal_args, 6 * pyad_numel(&a->out))
 #endif
 
 /* ---- move ---- */
@@ -346,7 +347,7 @@ static int K(augment_move)(const void *args, const team *t) {
 }
 
 PYAD_RECORD(augment_move, augment_move_args,
-            (a->mode == PYAD_LINEAR ? 10 : 3) * pyad_numel(&a->out), 0, 0)
+            (a->mode == PYAD_LINEAR ? 10 : 3) * pyad_numel(&a->out))
 
 #undef PIECE
 #undef CORNERS
@@ -358,3 +359,4 @@ PYAD_RECORD(augment_move, augment_move_args,
 #undef UNIFORM_STREAM
 #undef NORMAL_STREAM
 #undef SAMPLE_BLOCK_BITS
+#endif

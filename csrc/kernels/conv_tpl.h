@@ -60,7 +60,7 @@ static int K(conv_weight)(const void *args, const team *t) {
     return 0;
 }
 
-PYAD_RECORD(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(conv_scratch)), 0)
+PYAD_RECORD_MEMORY(conv_weight, conv_weight_args, 4 * pyad_numel(&a->weight), sizeof(K(conv_scratch)), 0)
 
 /* ---- conv_fwd, conv_bwd_x ---- */
 

@@ -5,7 +5,8 @@
  * another axis than the destination (NCHW <-> NHWC) the two axes go in tiles, so that each cache
  * line of either side is used whole while it is there.
  */
-#include "dtypes.h"
+#if DTYPE != PYAD_BOOL
+#include "loops/cast.h"
 #include "loops/moves.h"
 
 #ifdef REAL
@@ -14,9 +15,9 @@
 #define ELEM INT
 #endif
 
-#define COPY_LINE 16384 /* elements of a line that one thread takes at once */
-#define COPY_WIDE 16    /* a tile: so many elements along the destination's lines */
-#define COPY_HIGH 128   /* and along the source's, which are read whole */
+#if DTYPE_MOVES
+#define COPY_WIDE 16  /* a tile: so many elements along the destination's lines */
+#define COPY_HIGH 128 /* and along the source's, which are read whole */
 
 /* ---- copy ---- */
 
@@ -33,7 +34,7 @@ static inline void K(copy_line)(ELEM *restrict out, int64_t so, const ELEM *rest
     }
 }
 
-#if DTYPE == PYAD_FLOAT32 || DTYPE == PYAD_INT32
+#if DTYPE == PYAD_INT32
 /* A square of 4-byte elements, transposed in registers. */
 #if VECTOR_BYTES >= 32
 #define COPY_SQUARE 8
@@ -133,8 +134,7 @@ static inline int64_t K(tiled_axis)(const walk *w) {
     return -1;
 }
 
-static PYAD_ONCE void K(copy_array)(const pyad_array *out, const pyad_array *in,
-                                                     const team *t) {
+static PYAD_ONCE void K(copy_array)(const pyad_array *out, const pyad_array *in, const team *t) {
     if (pyad_numel(out) == 0) return;
     walk w;
     walk_init_lines(&w, 2, (const pyad_array *const[]){out, in});
@@ -151,69 +151,7 @@ static int K(copy)(const void *args, const team *t) {
     K(copy_array)(&a->out, &a->x, t);
     return PYAD_OK;
 }
-PYAD_RECORD(copy, copy_args, pyad_numel(&a->out), 0, 0)
-
-/* ---- cast ---- */
-
-#ifdef REAL
-/* As the x86 instruction has it: what does not fit, NaN too, is the lowest integer. */
-static inline int64_t K(to_int)(REAL x) {
-    const REAL limit = (REAL)9223372036854775808.0;
-    return x >= -limit && x < limit ? (int64_t)x : INT64_MIN;
-}
-#else
-static inline int64_t K(to_int)(INT x) { return (int64_t)x; }
-#endif
-
-#define CAST_LINE(suffix, type, expression)                                                      \
-    static void PYAD_JOIN(PYAD_JOIN(cast_line, suffix), SUFFIX)(                                 \
-        void *out, int64_t so, const ELEM *restrict in, int64_t si, int64_t n) {                 \
-        type *restrict p = out;                                                                  \
-        if (so == 1 && si == 1) {                                                                \
-            for (int64_t i = 0; i < n; i++) {                                                    \
-                ELEM x = in[i];                                                                  \
-                p[i] = (type)(expression);                                                       \
-            }                                                                                    \
-            return;                                                                              \
-        }                                                                                        \
-        for (int64_t i = 0; i < n; i++) {                                                        \
-            ELEM x = in[i * si];                                                                 \
-            p[i * so] = (type)(expression);                                                      \
-        }                                                                                        \
-    }
-CAST_LINE(f32, float, x)
-CAST_LINE(f64, double, x)
-CAST_LINE(i64, int64_t, K(to_int)(x))
-CAST_LINE(i32, int32_t, K(to_int)(x))
-CAST_LINE(i16, int16_t, K(to_int)(x))
-CAST_LINE(i8, int8_t, K(to_int)(x))
-CAST_LINE(u8, uint8_t, K(to_int)(x))
-CAST_LINE(b8, uint8_t, x != 0)
-#undef CAST_LINE
-
-typedef void (*K(cast_fn))(void *, int64_t, const ELEM *, int64_t, int64_t);
-
-static int K(cast)(const void *args, const team *t) {
-    const cast_args *a = args;
-    static const K(cast_fn) lines[PYAD_NUM_DTYPES] = {
-        K(cast_line_f32), K(cast_line_f64), K(cast_line_i64), K(cast_line_i32),
-        K(cast_line_i16), K(cast_line_i8),  K(cast_line_u8),  K(cast_line_b8)};
-    const int64_t size = pyad_element_bytes(a->out.dtype);
-    if (pyad_numel(&a->out) == 0) return PYAD_OK;
-    walk w;
-    walk_init_lines(&w, 2, (const pyad_array *const[]){&a->out, &a->x});
-    const walk_pieces p = walk_cut(&w, COPY_LINE);
-    const int64_t so = w.stride[0][p.last], si = w.stride[1][p.last];
-    int64_t begin, end;
-    team_range(t, p.count, 1, &begin, &end);
-    for (int64_t item = begin; item < end; item++) {
-        char *out = (char *)a->out.data + pieces_offset(&p, 0, item) * size;
-        const ELEM *in = (const ELEM *)a->x.data + pieces_offset(&p, 1, item);
-        lines[a->out.dtype](out, so, in, si, pieces_length(&p, item));
-    }
-    return PYAD_OK;
-}
-PYAD_RECORD(cast, cast_args, pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(copy, copy_args, pyad_numel(&a->out))
 
 /* ---- cat ---- */
 
@@ -229,7 +167,7 @@ static int K(cat)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(cat, cat_args, pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(cat, cat_args, pyad_numel(&a->out))
 
 /* ---- tri ---- */
 
@@ -260,9 +198,60 @@ static int K(tri)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(tri, tri_args, pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(tri, tri_args, pyad_numel(&a->out))
 
-#undef COPY_LINE
 #undef COPY_WIDE
 #undef COPY_HIGH
+#endif /* moves */
+
+/* ---- cast ---- */
+
+#ifdef REAL
+/* As the x86 instruction has it: what does not fit, NaN too, is the lowest integer. */
+static inline int64_t K(to_int)(REAL x) {
+    const REAL limit = (REAL)9223372036854775808.0;
+    return x >= -limit && x < limit ? (int64_t)x : INT64_MIN;
+}
+#else
+static inline int64_t K(to_int)(INT x) { return (int64_t)x; }
+#endif
+
+#define CAST_LINE(suffix, type, expression)                                                      \
+    static void PYAD_JOIN(PYAD_JOIN(cast_line, suffix), SUFFIX)(                                 \
+        void *out, int64_t so, const void *from, int64_t si, int64_t n) {                        \
+        type *restrict p = out;                                                                  \
+        const ELEM *restrict in = from;                                                          \
+        if (so == 1 && si == 1) {                                                                \
+            for (int64_t i = 0; i < n; i++) {                                                    \
+                ELEM x = in[i];                                                                  \
+                p[i] = (type)(expression);                                                       \
+            }                                                                                    \
+            return;                                                                              \
+        }                                                                                        \
+        for (int64_t i = 0; i < n; i++) {                                                        \
+            ELEM x = in[i * si];                                                                 \
+            p[i * so] = (type)(expression);                                                      \
+        }                                                                                        \
+    }
+CAST_LINE(f32, float, x)
+CAST_LINE(f64, double, x)
+CAST_LINE(i64, int64_t, K(to_int)(x))
+CAST_LINE(i32, int32_t, K(to_int)(x))
+CAST_LINE(i16, int16_t, K(to_int)(x))
+CAST_LINE(i8, int8_t, K(to_int)(x))
+CAST_LINE(u8, uint8_t, K(to_int)(x))
+CAST_LINE(b8, uint8_t, x != 0)
+#undef CAST_LINE
+
+static int K(cast)(const void *args, const team *t) {
+    const cast_args *a = args;
+    static const cast_line lines[PYAD_NUM_DTYPES] = {
+        K(cast_line_f32), K(cast_line_f64), K(cast_line_i64), K(cast_line_i32),
+        K(cast_line_i16), K(cast_line_i8),  K(cast_line_u8),  K(cast_line_b8)};
+    cast_array(&a->out, &a->x, lines[a->out.dtype], t);
+    return PYAD_OK;
+}
+PYAD_RECORD(cast, cast_args, pyad_numel(&a->out))
+
 #undef ELEM
+#endif

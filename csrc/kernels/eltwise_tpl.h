@@ -1,8 +1,8 @@
 /* Elementwise kernels: one function of an element or of as many from each operand.
  *
  * MAP(name, reads, params, cost, expression) makes a kernel of the floats: the expression gives
- * vector x (y, z) and parameters p0 (p1, p2) their result. INT_MAP is the same for integers and
- * bool, on scalars that the compiler vectorises; BOOL_MAP has a bool result. Walking the operands,
+ * vector x (y, z) and parameters p0 (p1, p2) their result. INT_MAP is the same for integers, on
+ * scalars that the compiler vectorises; BOOL_MAP has a bool result. Walking the operands,
  * broadcasting and splitting over threads is map.h's. `cost` counts additions.
  *
  * Gradients: g is 0 exactly where it is 0, whatever the derivative there (GRAD).
@@ -25,7 +25,7 @@
     static int K(name)(const void *args, const team *t) {                     \
         return map_run(args, reads, cost, K(name##_row), t);  \
     }                                                                         \
-    PYAD_RECORD(name, pyad_array, (cost) * pyad_numel(a + (reads)), 0, 0)
+    PYAD_RECORD(name, pyad_array, (cost) * pyad_numel(a + (reads)))
 
 /* A row of scalars: `from` elements x (y, z) to elements `to`. */
 #define SCALAR_MAP(name, from, to, reads, params, cost, expression)                           \
@@ -43,7 +43,6 @@
     KERNEL_OF_ROW(name, reads, cost)
 
 #ifdef REAL
-#define ELEMENT REAL
 #define PARAM(i) const vec p##i = v_set1((REAL)param[i]);
 
 /* Where the block of a row ends that begins at `from`: a far row goes by blocks, to ask meanwhile for
@@ -461,8 +460,13 @@ MAP(copysign_grad, 3, 0, 1,
 MAP(var_grad, 3, 1, 2, GRAD(p0 * (y - z)))
 LONG_MAP(logsumexp_grad, 3, 0, 10, GRAD(v_exp(y - z)))
 
-#else /* integers and bool */
-#define ELEMENT INT
+#elif DTYPE == PYAD_BOOL
+/* other kernels take a bool for uint8 */
+SCALAR_MAP(add, uint8_t, uint8_t, 2, 0, 1, x | y)
+SCALAR_MAP(mul, uint8_t, uint8_t, 2, 0, 1, x & y)
+SCALAR_MAP(bitwise_not, uint8_t, uint8_t, 1, 0, 1, !x)
+
+#else /* integers */
 #define PARAM(i) const INT p##i = (INT)param[i];
 
 #define INT_MAP(name, reads, params, cost, expression) \
@@ -476,11 +480,6 @@ LONG_MAP(logsumexp_grad, 3, 0, 10, GRAD(v_exp(y - z)))
 #define WRAP uint32_t
 #endif
 
-#if DTYPE == PYAD_BOOL
-INT_MAP(add, 2, 0, 1, x | y)
-INT_MAP(mul, 2, 0, 1, x & y)
-INT_MAP(bitwise_not, 1, 0, 1, !x)
-#else
 #if DTYPE == PYAD_UINT8
 #define IS_NEGATIVE(x) 0
 #else
@@ -564,29 +563,28 @@ static int K(find_zero)(const pyad_array *y, const team *t) {
         int status = K(find_zero)(&arrays[1], t);                                             \
         return status ? status : map_run(args, 2, 16, K(name##_row), t);      \
     }                                                                                         \
-    PYAD_RECORD(name, pyad_array, 16 * pyad_numel(a + 2), 0, 0)
+    PYAD_RECORD(name, pyad_array, 16 * pyad_numel(a + 2))
 
 DIVISION(div_trunc, K(quotient)(x, y))
 DIVISION(fmod, K(rest)(x, y))
 DIVISION(floor_divide, K(quotient)(x, y) - K(crosses)(x, y))
 DIVISION(remainder, K(rest)(x, y) + (K(crosses)(x, y) ? y : 0))
 
-#undef NEGATED
-#undef IS_NEGATIVE
-#undef DIVISION
-#endif /* not bool */
-
 INT_MAP(maximum, 2, 0, 1, x > y ? x : y)
 INT_MAP(minimum, 2, 0, 1, x < y ? x : y)
 INT_MAP(bitwise_and, 2, 0, 1, x & y)
 INT_MAP(bitwise_or, 2, 0, 1, x | y)
 INT_MAP(bitwise_xor, 2, 0, 1, x ^ y)
+#undef DIVISION
+#undef NEGATED
+#undef IS_NEGATIVE
 #undef WRAP
 #undef INT_MAP
-#endif /* integers and bool */
+#endif /* integers */
 
 /* ---- every dtype ---- */
 
+#if DTYPE != PYAD_BOOL
 BOOL_MAP(eq, 2, x == y)
 BOOL_MAP(ne, 2, x != y)
 BOOL_MAP(lt, 2, x < y)
@@ -597,21 +595,23 @@ BOOL_MAP(logical_not, 1, x == 0)
 BOOL_MAP(logical_and, 2, (x != 0) & (y != 0))
 BOOL_MAP(logical_or, 2, (x != 0) | (y != 0))
 BOOL_MAP(logical_xor, 2, (x != 0) ^ (y != 0))
+#endif
 
+#if DTYPE_MOVES
 /* The condition comes last: the first operand's dtype is the kernel's. */
 static void K(where_row)(void *out, const void *const *in, int64_t n, const double *param, int way) {
-    ELEMENT *o = out;
-    const ELEMENT *a = in[0], *b = in[1];
+    INT *o = out;
+    const INT *a = in[0], *b = in[1];
     const uint8_t *condition = in[2];
     (void)param, (void)way;
     for (int64_t i = 0; i < n; i++) {
-        const ELEMENT x = a[i], y = b[i];
+        const INT x = a[i], y = b[i];
         o[i] = condition[i] ? x : y;
     }
 }
 KERNEL_OF_ROW(where, 3, 1)
+#endif
 
-#undef ELEMENT
 #undef PARAM
 #undef BOOL_MAP
 #undef SCALAR_MAP

@@ -118,6 +118,6 @@ static int K(col2im)(const void *args, const team *t) {
     return 0;
 }
 
-PYAD_RECORD(im2col, im2col_args, pyad_numel(&a->columns), 0, 0)
-PYAD_RECORD(col2im, col2im_args, pyad_numel(&a->columns), 0, 0)
+PYAD_RECORD(im2col, im2col_args, pyad_numel(&a->columns))
+PYAD_RECORD(col2im, col2im_args, pyad_numel(&a->columns))
 #endif

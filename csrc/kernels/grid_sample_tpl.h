@@ -312,7 +312,7 @@ static int K(grid_sample_fwd)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(grid_sample_fwd, grid_sample_fwd_args, K(sample_work)(&a->x, &a->grid, a->mode), 0, 0)
+PYAD_RECORD(grid_sample_fwd, grid_sample_fwd_args, K(sample_work)(&a->x, &a->grid, a->mode))
 
 /* ---- backward ---- */
 
@@ -460,7 +460,7 @@ static int K(grid_sample_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 PYAD_RECORD(grid_sample_bwd, grid_sample_bwd_args,
-            3 * K(sample_work)(&a->x, &a->grid, a->mode), 0, 0)
+            3 * K(sample_work)(&a->x, &a->grid, a->mode))
 
 #undef SAMPLE_INLINE
 #undef SAMPLE_AXES

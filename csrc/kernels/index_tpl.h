@@ -15,24 +15,7 @@
 #define INDEX_SIDE 256 /* neighbouring elements that one thread takes together */
 #define SCATTER_SHORT 16 /* elements of lines that are not worth a call each */
 
-/* LARGER and SMALLER keep a NaN from either side */
-#ifdef REAL
-#define PLUS(a, b) ((a) + (b))
-#define TIMES(a, b) ((a) * (b))
-#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
-#define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
-#else
-#if DTYPE == PYAD_BOOL
-#define PLUS(a, b) ((a) | (b))
-#define TIMES(a, b) ((a) & (b))
-#else
-#define PLUS(a, b) ((INT)((uint64_t)(a) + (uint64_t)(b)))
-#define TIMES(a, b) ((INT)((uint64_t)(a) * (uint64_t)(b)))
-#endif
-#define LARGER(a, b) ((b) > (a) ? (b) : (a))
-#define SMALLER(a, b) ((b) < (a) ? (b) : (a))
-#endif
-
+#if DTYPE_MOVES
 /* ---- gather ---- */
 
 /* out[.., i, ..] = x[.., index[.., i, ..], ..], in the order of out's memory */
@@ -58,9 +41,128 @@ static int K(gather)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(gather, gather_args, 2 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(gather, gather_args, 2 * pyad_numel(&a->out))
+
+/* ---- index_select ---- */
+
+/* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements of out beside the axis lie
+ * together, whatever the steps in x (an expanded gradient has none); else one position beside the axis
+ * after the other, the indices innermost */
+static int K(index_select)(const void *args, const team *t) {
+    const gather_args *a = args;
+    const int64_t axis = a->axis, count = a->index.shape[0];
+    const int status = indices_check(&a->index, 0, a->x.shape[axis], t);
+    if (status != PYAD_OK || pyad_numel(&a->out) == 0) return status;
+    const int64_t *index = a->index.data, stride = a->index.stride[0];
+    const int64_t step_o = a->out.stride[axis], step_x = a->x.stride[axis];
+    const pyad_array out = array_without(&a->out, axis), x = array_without(&a->x, axis);
+    walk w;
+    walk_init(&w, 2, (const pyad_array *const[]){&out, &x});
+    const int64_t last = w.ndim - 1;
+    const int lines = last >= 0 && w.stride[0][last] == 1;
+    const int64_t step = last >= 0 ? w.stride[1][last] : 0;
+    const int64_t axes = lines ? last : w.ndim, piece = lines ? 1 : INDEX_SIDE;
+    const int64_t pieces = pyad_ceil_div(count, piece);
+    int64_t begin, end;
+    team_range(t, walk_outer(&w, axes) * pieces, 1, &begin, &end);
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t line = item / pieces, first = item % pieces * piece;
+        ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line);
+        const ELEM *from = (const ELEM *)x.data + walk_offset(&w, 1, axes, line);
+        if (lines) {
+            to += first * step_o;
+            from += index[first * stride] * step_x;
+            if (step == 1) {
+                memcpy(to, from, (size_t)w.shape[last] * sizeof(ELEM));
+            } else {
+                for (int64_t i = 0; i < w.shape[last]; i++) to[i] = from[i * step];
+            }
+            continue;
+        }
+        for (int64_t j = first; j < pyad_min(first + piece, count); j++) {
+            to[j * step_o] = from[index[j * stride] * step_x];
+        }
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(index_select, gather_args, 2 * pyad_numel(&a->out))
+
+/* ---- masks: an element's place depends on all before it, which every thread counts. What is set
+ * is not foreseen, so loops have no branch for it: they write, and go on if it is. ---- */
+
+static int K(masked_select)(const void *args, const team *t) {
+    const masked_args *a = args;
+    const ELEM *x = a->x.data;
+    const uint8_t *chosen = a->chosen.data;
+    ELEM *out = a->out.data;
+    if (array_in_order(&a->chosen) && array_in_order(&a->x)) {
+        mask_part p = mask_part_of(&a->chosen, t);
+        out += p.before;
+        for (int64_t i = p.begin; p.left > 0; i++) {
+            const int64_t set = chosen[i] != 0;
+            *out = x[i];
+            out += set;
+            p.left -= set;
+        }
+        return PYAD_OK;
+    }
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
+    for (int64_t i = 0; i < n; i++) {
+        if (chosen[array_place(&a->chosen, i)]) *out++ = x[array_place(&a->x, i)];
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(masked_select, masked_args, 2 * pyad_numel(&a->chosen))
+
+/* the elements of x go, one after the other, where chosen */
+static int K(masked_scatter)(const void *args, const team *t) {
+    const masked_args *a = args;
+    const ELEM *x = a->x.data;
+    const uint8_t *chosen = a->chosen.data;
+    ELEM *out = a->out.data;
+    if (array_in_order(&a->chosen) && array_in_order(&a->x) && array_in_order(&a->out)) {
+        mask_part p = mask_part_of(&a->chosen, t);
+        x += p.before;
+        for (int64_t i = p.begin; p.left > 0; i++) {
+            const int64_t set = chosen[i] != 0;
+            const ELEM old = out[i], new = *x;
+            out[i] = set ? new : old;
+            x += set;
+            p.left -= set;
+        }
+        return PYAD_OK;
+    }
+    if (t->ith != 0) return PYAD_OK;
+    const int64_t n = pyad_numel(&a->chosen);
+    for (int64_t i = 0, taken = 0; i < n; i++) {
+        if (!chosen[array_place(&a->chosen, i)]) continue;
+        out[array_place(&a->out, i)] = x[array_place(&a->x, taken++)];
+    }
+    return PYAD_OK;
+}
+PYAD_RECORD(masked_scatter, masked_args, 2 * pyad_numel(&a->chosen))
+#endif /* moves */
 
 /* ---- scatter ---- */
+
+/* LARGER and SMALLER keep a NaN from either side */
+#ifdef REAL
+#define PLUS(a, b) ((a) + (b))
+#define TIMES(a, b) ((a) * (b))
+#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
+#define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
+#else
+#if DTYPE == PYAD_BOOL
+#define PLUS(a, b) ((a) | (b))
+#define TIMES(a, b) ((a) & (b))
+#else
+#define PLUS(a, b) ((INT)((uint64_t)(a) + (uint64_t)(b)))
+#define TIMES(a, b) ((INT)((uint64_t)(a) * (uint64_t)(b)))
+#endif
+#define LARGER(a, b) ((b) > (a) ? (b) : (a))
+#define SMALLER(a, b) ((b) < (a) ? (b) : (a))
+#endif
 
 #define SCATTER(VALUE)                                         \
     for (int64_t i = 0; i < count; i++) {                      \
@@ -127,51 +229,7 @@ static int K(scatter)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(scatter, scatter_args, 2 * pyad_numel(&a->index), 0, 0)
-
-/* ---- index_select ---- */
-
-/* out[.., j, ..] = x[.., index[j], ..]: whole lines where the elements of out beside the axis lie
- * together, whatever the steps in x (an expanded gradient has none); else one position beside the axis
- * after the other, the indices innermost */
-static int K(index_select)(const void *args, const team *t) {
-    const gather_args *a = args;
-    const int64_t axis = a->axis, count = a->index.shape[0];
-    const int status = indices_check(&a->index, 0, a->x.shape[axis], t);
-    if (status != PYAD_OK || pyad_numel(&a->out) == 0) return status;
-    const int64_t *index = a->index.data, stride = a->index.stride[0];
-    const int64_t step_o = a->out.stride[axis], step_x = a->x.stride[axis];
-    const pyad_array out = array_without(&a->out, axis), x = array_without(&a->x, axis);
-    walk w;
-    walk_init(&w, 2, (const pyad_array *const[]){&out, &x});
-    const int64_t last = w.ndim - 1;
-    const int lines = last >= 0 && w.stride[0][last] == 1;
-    const int64_t step = last >= 0 ? w.stride[1][last] : 0;
-    const int64_t axes = lines ? last : w.ndim, piece = lines ? 1 : INDEX_SIDE;
-    const int64_t pieces = pyad_ceil_div(count, piece);
-    int64_t begin, end;
-    team_range(t, walk_outer(&w, axes) * pieces, 1, &begin, &end);
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t line = item / pieces, first = item % pieces * piece;
-        ELEM *to = (ELEM *)out.data + walk_offset(&w, 0, axes, line);
-        const ELEM *from = (const ELEM *)x.data + walk_offset(&w, 1, axes, line);
-        if (lines) {
-            to += first * step_o;
-            from += index[first * stride] * step_x;
-            if (step == 1) {
-                memcpy(to, from, (size_t)w.shape[last] * sizeof(ELEM));
-            } else {
-                for (int64_t i = 0; i < w.shape[last]; i++) to[i] = from[i * step];
-            }
-            continue;
-        }
-        for (int64_t j = first; j < pyad_min(first + piece, count); j++) {
-            to[j * step_o] = from[index[j * stride] * step_x];
-        }
-    }
-    return PYAD_OK;
-}
-PYAD_RECORD(index_select, gather_args, 2 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(scatter, scatter_args, 2 * pyad_numel(&a->index))
 
 /* ---- index_put ---- */
 
@@ -219,63 +277,7 @@ static int K(index_put)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(index_put, index_put_args, 2 * pyad_numel(&a->src), 0, 0)
-
-/* ---- masks: an element's place depends on all before it, which every thread counts. What is set
- * is not foreseen, so loops have no branch for it: they write, and go on if it is. ---- */
-
-static int K(masked_select)(const void *args, const team *t) {
-    const masked_args *a = args;
-    const ELEM *x = a->x.data;
-    const uint8_t *chosen = a->chosen.data;
-    ELEM *out = a->out.data;
-    if (array_in_order(&a->chosen) && array_in_order(&a->x)) {
-        mask_part p = mask_part_of(&a->chosen, t);
-        out += p.before;
-        for (int64_t i = p.begin; p.left > 0; i++) {
-            const int64_t set = chosen[i] != 0;
-            *out = x[i];
-            out += set;
-            p.left -= set;
-        }
-        return PYAD_OK;
-    }
-    if (t->ith != 0) return PYAD_OK;
-    const int64_t n = pyad_numel(&a->chosen);
-    for (int64_t i = 0; i < n; i++) {
-        if (chosen[array_place(&a->chosen, i)]) *out++ = x[array_place(&a->x, i)];
-    }
-    return PYAD_OK;
-}
-PYAD_RECORD(masked_select, masked_args, 2 * pyad_numel(&a->chosen), 0, 0)
-
-/* the elements of x go, one after the other, where chosen */
-static int K(masked_scatter)(const void *args, const team *t) {
-    const masked_args *a = args;
-    const ELEM *x = a->x.data;
-    const uint8_t *chosen = a->chosen.data;
-    ELEM *out = a->out.data;
-    if (array_in_order(&a->chosen) && array_in_order(&a->x) && array_in_order(&a->out)) {
-        mask_part p = mask_part_of(&a->chosen, t);
-        x += p.before;
-        for (int64_t i = p.begin; p.left > 0; i++) {
-            const int64_t set = chosen[i] != 0;
-            const ELEM old = out[i], new = *x;
-            out[i] = set ? new : old;
-            x += set;
-            p.left -= set;
-        }
-        return PYAD_OK;
-    }
-    if (t->ith != 0) return PYAD_OK;
-    const int64_t n = pyad_numel(&a->chosen);
-    for (int64_t i = 0, taken = 0; i < n; i++) {
-        if (!chosen[array_place(&a->chosen, i)]) continue;
-        out[array_place(&a->out, i)] = x[array_place(&a->x, taken++)];
-    }
-    return PYAD_OK;
-}
-PYAD_RECORD(masked_scatter, masked_args, 2 * pyad_numel(&a->chosen), 0, 0)
+PYAD_RECORD(index_put, index_put_args, 2 * pyad_numel(&a->src))
 
 #if DTYPE == PYAD_BOOL
 /* Of a mask in order: lines along the last axis, whose other indices stay. */
@@ -320,7 +322,7 @@ static int K(nonzero)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(nonzero, nonzero_args, 2 * pyad_numel(&a->chosen), 0, 0)
+PYAD_RECORD(nonzero, nonzero_args, 2 * pyad_numel(&a->chosen))
 #endif
 
 #if DTYPE == PYAD_INT64
@@ -348,7 +350,7 @@ static int K(ravel_index)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(ravel_index, ravel_index_args, 8 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(ravel_index, ravel_index_args, 8 * pyad_numel(&a->out))
 #endif
 
 #undef SCATTER

@@ -217,7 +217,7 @@ static int K(interpolate_fwd)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(interpolate_fwd, interpolate_fwd_args, pyad_numel(&a->y), 0, 0)
+PYAD_RECORD(interpolate_fwd, interpolate_fwd_args, pyad_numel(&a->y))
 
 /* ---- backward ---- */
 
@@ -277,7 +277,7 @@ static int K(interpolate_bwd)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(interpolate_bwd, interpolate_bwd_args, pyad_numel(&a->gy), 0, 0)
+PYAD_RECORD(interpolate_bwd, interpolate_bwd_args, pyad_numel(&a->gy))
 
 /* ---- resample: a filter of any length along one axis ---- */
 
@@ -381,7 +381,7 @@ static int K(resample)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1],
+PYAD_RECORD_MEMORY(resample, resample_args, pyad_numel(&a->y) * a->weight.shape[1],
             K(resample_turns)(a) ? K(resample_turned)(a) : 0, 0)
 
 #undef RESAMPLE_TURNED

@@ -49,15 +49,15 @@
 
 #define BLOCK_SUMS (LOSS_BLOCKS * 2 * sizeof(double))
 
-PYAD_RECORD(pair_loss_fwd, pair_loss_fwd_args, 4 * pyad_numel(&a->x), 0, BLOCK_SUMS)
-PYAD_RECORD(pair_loss_bwd, pair_loss_bwd_args, 4 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(clamped_log_fwd, clamped_log_fwd_args, 6 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(cross_entropy_fwd, cross_entropy_fwd_args, 8 * pyad_numel(&a->x), 0, BLOCK_SUMS)
-PYAD_RECORD(cross_entropy_bwd, cross_entropy_bwd_args, 6 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(nll_fwd, nll_fwd_args, 8 * pyad_numel(&a->target), 0, BLOCK_SUMS)
-PYAD_RECORD(ctc, ctc_args, 100 * a->log_probs.shape[0] * (2 * pyad_numel(&a->targets) + 1),
+PYAD_RECORD_MEMORY(pair_loss_fwd, pair_loss_fwd_args, 4 * pyad_numel(&a->x), 0, BLOCK_SUMS)
+PYAD_RECORD(pair_loss_bwd, pair_loss_bwd_args, 4 * pyad_numel(&a->x))
+PYAD_RECORD(clamped_log_fwd, clamped_log_fwd_args, 6 * pyad_numel(&a->x))
+PYAD_RECORD_MEMORY(cross_entropy_fwd, cross_entropy_fwd_args, 8 * pyad_numel(&a->x), 0, BLOCK_SUMS)
+PYAD_RECORD(cross_entropy_bwd, cross_entropy_bwd_args, 6 * pyad_numel(&a->x))
+PYAD_RECORD_MEMORY(nll_fwd, nll_fwd_args, 8 * pyad_numel(&a->target), 0, BLOCK_SUMS)
+PYAD_RECORD_MEMORY(ctc, ctc_args, 100 * a->log_probs.shape[0] * (2 * pyad_numel(&a->targets) + 1),
             8 * CTC_SCRATCH(a->log_probs.shape[0], a->targets.shape[1], a->log_probs.shape[2]), 0)
-PYAD_RECORD(nll_bwd, nll_bwd_args, pyad_numel(&a->dx), 0, 0)
+PYAD_RECORD(nll_bwd, nll_bwd_args, pyad_numel(&a->dx))
 
 #undef BLOCK_SUMS
 #undef WIDE

@@ -156,7 +156,7 @@ PYAD_RECORD_FLUSHED(linear_grad, linear_grad_args,
                     pyad_numel(&a->weight) * a->g.shape[0] / MATMUL_SPEED + pyad_numel(&a->weight),
                     K(gemm_scratch_bytes)(), 0)
 #else
-PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a), 0, 0)
+PYAD_RECORD(matmul, matmul_args, K(matmul_cost)(a))
 #endif
 
 #undef MATMUL_SPEED

@@ -614,7 +614,7 @@ static int K(max_pool_fwd)(const void *args, const team *t) {
     K(pool_forward)(POOL_MAX, &j, a->x.data, a->y.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(max_pool_fwd, max_pool_fwd_args, pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(max_pool_fwd, max_pool_fwd_args, pyad_numel(&a->x))
 
 static int K(max_pool_take)(const void *args, const team *t) {
     const max_pool_take_args *a = args;
@@ -624,7 +624,7 @@ static int K(max_pool_take)(const void *args, const team *t) {
     K(pool_forward)(POOL_TAKE, &j, a->x.data, a->y.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(max_pool_take, max_pool_take_args, pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(max_pool_take, max_pool_take_args, pyad_numel(&a->x))
 
 static int K(max_pool_bwd)(const void *args, const team *t) {
     const max_pool_bwd_args *a = args;
@@ -634,7 +634,7 @@ static int K(max_pool_bwd)(const void *args, const team *t) {
     K(pool_backward)(POOL_MAX, &j, a->gy.data, a->gx.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(max_pool_bwd, max_pool_bwd_args, pyad_numel(&a->gx), 0, 0)
+PYAD_RECORD(max_pool_bwd, max_pool_bwd_args, pyad_numel(&a->gx))
 
 static int K(avg_pool_fwd)(const void *args, const team *t) {
     const avg_pool_fwd_args *a = args;
@@ -646,7 +646,7 @@ static int K(avg_pool_fwd)(const void *args, const team *t) {
     K(pool_forward)(POOL_AVERAGE, &j, a->x.data, a->y.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(avg_pool_fwd, avg_pool_fwd_args, pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(avg_pool_fwd, avg_pool_fwd_args, pyad_numel(&a->x))
 
 static int K(avg_pool_bwd)(const void *args, const team *t) {
     const avg_pool_bwd_args *a = args;
@@ -658,7 +658,7 @@ static int K(avg_pool_bwd)(const void *args, const team *t) {
     K(pool_backward)(POOL_AVERAGE, &j, a->gy.data, a->gx.data, t);
     return PYAD_OK;
 }
-PYAD_RECORD(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), POOL_SPREAD * sizeof(REAL), 0)
+PYAD_RECORD_MEMORY(avg_pool_bwd, avg_pool_bwd_args, pyad_numel(&a->gx), POOL_SPREAD * sizeof(REAL), 0)
 
 #undef POOL_INLINE
 #undef POOL_MAX

@@ -69,7 +69,7 @@ static int K(random_uniform)(const void *args, const team *t) {
     return K(fill_all)(&a->out, &a->state, how, t, K(uniform_group));
 }
 
-PYAD_RECORD(random_uniform, random_uniform_args, 2 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_uniform, random_uniform_args, 2 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 /* ---- normal ---- */
 
@@ -79,7 +79,7 @@ static int K(random_normal)(const void *args, const team *t) {
     return K(fill_all)(&a->out, &a->state, how, t, K(normal_group));
 }
 
-PYAD_RECORD(random_normal, random_normal_args, 6 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_normal, random_normal_args, 6 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 /* ---- truncated normal ---- */
 
@@ -106,7 +106,7 @@ static int K(random_trunc_normal)(const void *args, const team *t) {
     return K(fill_all)(&a->out, &a->state, how, t, K(trunc_group));
 }
 
-PYAD_RECORD(random_trunc_normal, random_trunc_normal_args, 50 * pyad_numel(&a->out), 0,
+PYAD_RECORD_MEMORY(random_trunc_normal, random_trunc_normal_args, 50 * pyad_numel(&a->out), 0,
             PHILOX_SHARED)
 
 /* ---- bernoulli ---- */
@@ -136,7 +136,7 @@ static int K(random_bernoulli)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(random_bernoulli, random_bernoulli_args, 3 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_bernoulli, random_bernoulli_args, 3 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 /* ---- gamma, Poisson and binomial ---- */
 
@@ -155,7 +155,7 @@ static int K(random_draw)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(random_draw, random_draw_args, 200 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_draw, random_draw_args, 200 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 /* ---- multinomial ---- */
 
@@ -224,7 +224,7 @@ static int K(random_multinomial)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(random_multinomial, random_multinomial_args,
+PYAD_RECORD_MEMORY(random_multinomial, random_multinomial_args,
             2 * pyad_numel(&a->weights) + 20 * pyad_numel(&a->out), 8 * a->weights.shape[1],
             PHILOX_SHARED)
 
@@ -290,7 +290,7 @@ static int K(dropout_fwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(dropout_fwd, dropout_fwd_args, 3 * pyad_numel(&a->x), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(dropout_fwd, dropout_fwd_args, 3 * pyad_numel(&a->x), 0, PHILOX_SHARED)
 
 static int K(dropout_bwd)(const void *args, const team *t) {
     const dropout_bwd_args *a = args;
@@ -302,7 +302,7 @@ static int K(dropout_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(dropout_bwd, dropout_bwd_args, pyad_numel(&a->g), 0, 0)
+PYAD_RECORD(dropout_bwd, dropout_bwd_args, pyad_numel(&a->g))
 
 #undef GROUP
 
@@ -327,7 +327,7 @@ static int K(random_integers)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(random_integers, random_integers_args, 4 * pyad_numel(&a->out), 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_integers, random_integers_args, 4 * pyad_numel(&a->out), 0, PHILOX_SHARED)
 
 #if DTYPE == PYAD_INT64
 /* ---- permutation ---- */
@@ -355,6 +355,6 @@ static int K(random_permutation)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(random_permutation, random_permutation_args, 1, 0, PHILOX_SHARED)
+PYAD_RECORD_MEMORY(random_permutation, random_permutation_args, 1, 0, PHILOX_SHARED)
 #endif
 #endif

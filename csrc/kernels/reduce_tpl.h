@@ -5,11 +5,13 @@
  * 2048 elements (or 64 rows) and meet in double, so that a float32 sum is good to a few units in
  * the last place.
  */
+#if DTYPE != PYAD_BOOL
 #include "loops/axis.h"
 #include "loops/stream.h"
 #include "math/math_tpl.h"
 #include "math/shifted_tpl.h"
 #include "reduce/reduction.h"
+#include "reduce/scans.h"
 
 #ifdef REAL
 #define ELEM REAL
@@ -34,3 +36,4 @@
 
 #undef BETTER
 #undef ELEM
+#endif

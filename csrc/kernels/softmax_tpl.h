@@ -547,12 +547,12 @@ static int K(masked_softmax_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(log_softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(softmax_bwd, softmax_bwd_args, 3 * pyad_numel(&a->y), 0, 0)
-PYAD_RECORD(log_softmax_bwd, softmax_bwd_args, 8 * pyad_numel(&a->y), 0, 0)
-PYAD_RECORD(masked_softmax_fwd, masked_softmax_fwd_args, 10 * pyad_numel(&a->x), 0, 0)
-PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y), 0, 0)
+PYAD_RECORD(softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x))
+PYAD_RECORD(log_softmax_fwd, softmax_fwd_args, 8 * pyad_numel(&a->x))
+PYAD_RECORD(softmax_bwd, softmax_bwd_args, 3 * pyad_numel(&a->y))
+PYAD_RECORD(log_softmax_bwd, softmax_bwd_args, 8 * pyad_numel(&a->y))
+PYAD_RECORD(masked_softmax_fwd, masked_softmax_fwd_args, 10 * pyad_numel(&a->x))
+PYAD_RECORD(masked_softmax_bwd, masked_softmax_bwd_args, 5 * pyad_numel(&a->y))
 
 #undef SOFTMAX_WHOLE
 #undef LOG_SOFTMAX_TILES

@@ -7,6 +7,7 @@
  * until a pivot is the k-th; its first index is looked for after. Places are found by halving
  * (search_tpl.h). NaN is larger than any number. The threads share the lines.
  */
+#if DTYPE != PYAD_BOOL
 #include "loops/indices.h"
 #include "sort/radix.h"
 
@@ -187,7 +188,7 @@ static int K(topk)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(topk, topk_args, 16 * pyad_numel(&a->x),
+PYAD_RECORD_MEMORY(topk, topk_args, 16 * pyad_numel(&a->x),
             2 * (int64_t)sizeof(K(pair)) * a->x.shape[a->axis], 0)
 
 /* ---- the k-th ---- */
@@ -292,7 +293,7 @@ static int K(kthvalue)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
+PYAD_RECORD_MEMORY(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
             (int64_t)sizeof(ELEM) * a->x.shape[a->axis], 0)
 
 #include "sort/search_tpl.h"
@@ -304,3 +305,4 @@ PYAD_RECORD(kthvalue, kthvalue_args, 8 * pyad_numel(&a->x),
 #undef TOPK_SHORT
 #undef RADIX_FROM
 #undef ELEM
+#endif

@@ -46,7 +46,7 @@ static inline int walk_mergeable(const walk *w, int64_t count, int64_t outer, in
 }
 
 /* Merge neighbouring axes; they keep their order. */
-static inline void walk_merge(walk *w, int64_t count) {
+static PYAD_ONCE void walk_merge(walk *w, int64_t count) {
     int64_t n = 0;
     for (int64_t i = 0; i < w->ndim; i++) {
         if (n > 0 && walk_mergeable(w, count, n - 1, i)) {
@@ -59,7 +59,7 @@ static inline void walk_merge(walk *w, int64_t count) {
     w->ndim = n;
 }
 
-static inline void walk_sort(walk *w, int64_t count) {
+static PYAD_ONCE void walk_sort(walk *w, int64_t count) {
     for (int64_t i = 1; i < w->ndim; i++) {
         for (int64_t j = i; j > 0 && walk_outside(w, count, j, j - 1); j--) {
             walk_swap(w, count, j, j - 1);
@@ -76,7 +76,7 @@ static inline void walk_push(walk *w, int64_t size, int64_t count, const int64_t
 }
 
 /* A walk over `count` arrays that all have the shape of the first. */
-static inline void walk_init(walk *w, int64_t count, const pyad_array *const *arrays) {
+static PYAD_ONCE void walk_init(walk *w, int64_t count, const pyad_array *const *arrays) {
     w->ndim = 0;
     for (int64_t i = 0; i < arrays[0]->ndim; i++) {
         int64_t strides[WALK_ARRAYS];
@@ -88,11 +88,7 @@ static inline void walk_init(walk *w, int64_t count, const pyad_array *const *ar
 }
 
 /* The product of the first n sizes. */
-static inline int64_t walk_outer(const walk *w, int64_t n) {
-    int64_t size = 1;
-    for (int64_t i = 0; i < n; i++) size *= w->shape[i];
-    return size;
-}
+static inline int64_t walk_outer(const walk *w, int64_t n) { return pyad_product(w->shape, n); }
 
 /* The same with one axis at the least: a single element is a line of one. */
 static inline void walk_init_lines(walk *w, int64_t count, const pyad_array *const *arrays) {

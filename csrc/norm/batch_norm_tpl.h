@@ -217,7 +217,7 @@ static inline int64_t K(bn_scratch)(const batch_norm_bwd_args *a) {
     return a->relu && c > 0 ? c * (3 + K(gated_rows)(c)) * (int64_t)sizeof(REAL) : 0;
 }
 
-PYAD_RECORD(batch_norm_fwd, batch_norm_fwd_args, 3 * pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(batch_norm_fwd, batch_norm_fwd_args, 3 * pyad_numel(&a->x), 0,
             BN_SHARED(a->x.shape[1]))
 PYAD_RECORD_FLUSHED(batch_norm_bwd, batch_norm_bwd_args, 6 * pyad_numel(&a->x), K(bn_scratch)(a),
                     BN_SHARED(a->x.shape[1]))

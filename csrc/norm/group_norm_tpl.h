@@ -215,7 +215,7 @@ static int K(group_norm_bwd)(const void *args, const team *t) {
 
 #define AFFINE_SHARED(c) ((c) * PYAD_NORM_BLOCKS * 2 * (int64_t)sizeof(double))
 
-PYAD_RECORD(group_norm_fwd, group_norm_fwd_args, 3 * pyad_numel(&a->x),
+PYAD_RECORD_MEMORY(group_norm_fwd, group_norm_fwd_args, 3 * pyad_numel(&a->x),
             GN_SCRATCH(a->x.shape[1]), K(gn_shared)(&a->x))
 PYAD_RECORD_FLUSHED(group_norm_bwd, group_norm_bwd_args, 6 * pyad_numel(&a->x),
                     GN_SCRATCH(a->x.shape[1]) + a->x.shape[1] * 8,

@@ -284,7 +284,7 @@ static int K(layer_norm_bwd)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(layer_norm_fwd, layer_norm_fwd_args, 4 * pyad_numel(&a->x), 0,
             K(ln_shared)(pyad_numel(&a->x), a->n))
 PYAD_RECORD_FLUSHED(layer_norm_bwd, layer_norm_bwd_args, 8 * pyad_numel(&a->x), 0,
                     a->n <= LN_SHORT ? AFFINE_SHARED(a->n)

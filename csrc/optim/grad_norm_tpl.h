@@ -117,7 +117,7 @@ static int K(grad_norm)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(grad_norm, grad_norm_args, 2 * K(table_numel)(&a->grads), 0,
+PYAD_RECORD_MEMORY(grad_norm, grad_norm_args, 2 * K(table_numel)(&a->grads), 0,
             2 * OPTIM_PARTS * (int64_t)sizeof(double))
 
 /* out *= min(1, max_norm / (norm + 1e-6)); grads are the same arrays as out */
@@ -134,7 +134,7 @@ static int K(grad_scale)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(grad_scale, grad_scale_args, K(table_numel)(&a->out), 0, 0)
+PYAD_RECORD(grad_scale, grad_scale_args, K(table_numel)(&a->out))
 
 /* grads to [-limit, limit]; NaN stays */
 static int K(grad_clamp)(const void *args, const team *t) {
@@ -151,7 +151,7 @@ static int K(grad_clamp)(const void *args, const team *t) {
     return PYAD_OK;
 }
 
-PYAD_RECORD(grad_clamp, grad_clamp_args, K(table_numel)(&a->grads), 0, 0)
+PYAD_RECORD(grad_clamp, grad_clamp_args, K(table_numel)(&a->grads))
 
 #undef LOAD_LANES
 #undef SIZE_OF

@@ -78,7 +78,7 @@ static int K(cdist)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(cdist, cdist_args, 2 * pyad_numel(&a->out) * a->x.shape[2],
+PYAD_RECORD_MEMORY(cdist, cdist_args, 2 * pyad_numel(&a->out) * a->x.shape[2],
             a->x.shape[2] * DISTANCE_BLOCK * (int64_t)sizeof(double), 0)
 
 /* sums[r][c] += the sum of shares times (x - row) over the rows of one column after the other, for
@@ -170,7 +170,7 @@ static int K(cdist_grad)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(cdist_grad, cdist_grad_args, 2 * pyad_numel(&a->out) * a->y.shape[1],
+PYAD_RECORD_MEMORY(cdist_grad, cdist_grad_args, 2 * pyad_numel(&a->out) * a->y.shape[1],
             (DISTANCE_SHARES + DISTANCE_SUMS + DISTANCE_PAIR - 1) * DISTANCE_COLUMNS * (int64_t)sizeof(double), 0)
 
 #undef DISTANCE_SHARES

@@ -111,7 +111,7 @@ EXTREMUM_RUN(amin, <, -v_hmax(-s0))
         K(name##_reduce)(a, &a->x, &a->out, t);                                                  \
         return PYAD_OK;                                                                          \
     }                                                                                            \
-    PYAD_RECORD(name, reduce_args, pyad_numel(&a->x), 0,                                         \
+    PYAD_RECORD_MEMORY(name, reduce_args, pyad_numel(&a->x), 0,                                  \
                 reduction_partials(&a->x, &a->out) * (int64_t)sizeof(double))
 EXTREMUM_KERNEL(amax)
 EXTREMUM_KERNEL(amin)
@@ -266,7 +266,7 @@ PLACE(min_index, amin, <)
         K(name##_reduce)(a, &a->x, &a->indices, t);                                              \
         return PYAD_OK;                                                                          \
     }                                                                                            \
-    PYAD_RECORD(name, extremum_index_args, pyad_numel(&a->x), 0,                                 \
+    PYAD_RECORD_MEMORY(name, extremum_index_args, pyad_numel(&a->x), 0,                          \
                 reduction_partials(&a->x, &a->indices) * (int64_t)sizeof(K(place)))
 PLACE_KERNEL(max_index)
 PLACE_KERNEL(min_index)

@@ -101,7 +101,7 @@ static PYAD_ONCE void K(logsumexp_merge_all)(const void *args, K(exponents) *sta
     }
 }
 
-static inline void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
+static PYAD_ONCE void K(logsumexp_rows)(const void *args, K(exponents) *states, const REAL *x,
                                      int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     REAL max[REDUCE_COLUMNS], sum[REDUCE_COLUMNS];
     K(block_rise)(x, stride, rows, columns, max, sum);
@@ -183,5 +183,5 @@ static int K(logsumexp)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(logsumexp, reduce_args, 16 * pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(logsumexp, reduce_args, 16 * pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(exponents)))

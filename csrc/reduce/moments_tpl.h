@@ -208,7 +208,7 @@ static int K(var)(const void *args, const team *t) {
     K(var_reduce)(a, &a->x, &a->out, t);
     return PYAD_OK;
 }
-PYAD_RECORD(var, var_args, 2 * pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(var, var_args, 2 * pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(K(moments)))
 
 #undef FAR

@@ -76,7 +76,7 @@ static inline void K(normp_run)(const void *args, double *state, const REAL *x, 
     }
 }
 
-static inline void K(normp_rows)(const void *args, double *states, const REAL *x,
+static PYAD_ONCE void K(normp_rows)(const void *args, double *states, const REAL *x,
                                  int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     const norm_args *a = args;
     const vec p = v_set1((REAL)a->p);
@@ -114,7 +114,7 @@ static int K(norm)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(norm, norm_args, pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(norm, norm_args, pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(double))
 
 #undef NORM

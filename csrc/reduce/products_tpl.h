@@ -49,5 +49,5 @@ static int K(prod)(const void *args, const team *t) {
     K(prod_reduce)(a, &a->x, &a->out, t);
     return PYAD_OK;
 }
-PYAD_RECORD(prod, reduce_args, pyad_numel(&a->x), 0,
+PYAD_RECORD_MEMORY(prod, reduce_args, pyad_numel(&a->x), 0,
             reduction_partials(&a->x, &a->out) * (int64_t)sizeof(double))

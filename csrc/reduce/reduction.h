@@ -26,7 +26,7 @@ typedef struct {
 } reduction;
 
 /* `in_order` keeps reduced axes in row-major order, for results that name positions. */
-static inline void reduction_init(reduction *r, const pyad_array *x, const pyad_array *out,
+static PYAD_ONCE void reduction_init(reduction *r, const pyad_array *x, const pyad_array *out,
                                   int in_order) {
     r->kept.ndim = r->reduced.ndim = 0;
     for (int64_t i = 0; i < x->ndim; i++) {
@@ -73,7 +73,7 @@ static inline int64_t reduction_source(const reduction *r, int64_t o) {
 }
 
 /* How many partial results the chunks leave behind, 0 if there is one chunk. */
-static inline int64_t reduction_partials(const pyad_array *x, const pyad_array *out) {
+static PYAD_ONCE int64_t reduction_partials(const pyad_array *x, const pyad_array *out) {
     reduction r;
     reduction_init(&r, x, out, 0);
     return r.chunks > 1 ? r.chunks * r.outputs : 0;

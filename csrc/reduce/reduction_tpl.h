@@ -26,6 +26,9 @@
  *
  * `at` is the position of the first element or row on the reduced axis (if there is one).
  *
+ * OP_rows may be PYAD_ONCE, unless its loops or those of OP_run are slower for that (sums, moments):
+ * written out at both of its calls it took a twentieth of the library.
+ *
  * Either lines are reduced along themselves (the innermost axis of x is reduced, or no axis is
  * dense: then a line is gathered first), or rows are added up column by column. Pieces are
  * fixed by the shape; partial results meet in order after a barrier.
@@ -90,7 +93,7 @@ APART void R(run)(const void *args, STATE *state, const ELEM *x, int64_t n, int6
 #endif
 
 #ifndef OWN_ROWS
-APART void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x, int64_t stride,
+static PYAD_ONCE void R(rows)(const void *args, STATE *restrict states, const ELEM *restrict x, int64_t stride,
                    int64_t rows, int64_t columns, int64_t at) {
     int64_t i = 0;
     (void)at;

@@ -8,27 +8,6 @@
  * time.
  */
 
-/* Lines along `axis` of arrays of one shape (out first); they lie beside each other along the
- * axis that is innermost in out, so that neighbouring lines run together. */
-typedef struct {
-    walk outer; /* all axes but `axis` */
-    int64_t n, step[3];
-} K(lines);
-
-static inline K(lines) K(lines_of)(int64_t count, const pyad_array *const *arrays,
-                                   int64_t axis) {
-    K(lines) l = {.n = arrays[0]->shape[axis]};
-    for (int64_t i = 0; i < arrays[0]->ndim; i++) {
-        int64_t strides[3] = {0};
-        for (int64_t a = 0; a < count; a++) strides[a] = arrays[a]->stride[i];
-        if (i != axis) walk_push(&l.outer, arrays[0]->shape[i], count, strides);
-    }
-    for (int64_t a = 0; a < count; a++) l.step[a] = arrays[a]->stride[axis];
-    walk_sort(&l.outer, count);
-    walk_merge(&l.outer, count);
-    return l;
-}
-
 #ifdef REAL
 typedef double K(total);
 #define SCAN_OUT REAL
@@ -142,7 +121,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 #define SCAN(name, first, combine, go_on)                                                        \
     SCAN_LINE(name, first, combine, go_on)                                                       \
     static void K(name##_side)(SCAN_OUT *restrict out, const ELEM *restrict x,                   \
-                               const K(lines) *l, int64_t side, int64_t so, int64_t sx,          \
+                               const scan_lines *l, int64_t side, int64_t so, int64_t sx,          \
                                int64_t reverse) {                                                \
         K(total) total[SCAN_SIDE];                                                               \
         for (int64_t c = 0; c < side; c++) total[c] = first;                                     \
@@ -175,7 +154,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
     static int K(name)(const void *args, const team *t) {                                        \
         const scan_args *a = args;                                                               \
         if (pyad_numel(&a->out) == 0) return PYAD_OK;                                            \
-        const K(lines) l = K(lines_of)(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis); \
+        const scan_lines l = scan_lines_of(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis); \
         const int alone = l.step[0] == 1 && l.step[1] == 1;                                      \
         const int64_t last = l.outer.ndim - 1;                                                   \
         const int64_t wide = last >= 0 ? l.outer.shape[last] : 1;                                \
@@ -205,7 +184,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
         }                                                                                        \
         return PYAD_OK;                                                                          \
     }                                                                                            \
-    PYAD_RECORD(name, scan_args, 2 * pyad_numel(&a->out), 0, 0)
+    PYAD_RECORD(name, scan_args, 2 * pyad_numel(&a->out))
 
 #ifdef REAL
 #define SCAN_ADD(a, b) ((a) + (b))
@@ -222,12 +201,13 @@ SCAN(cumprod, 1, SCAN_MUL, SCAN_FADE)
 #define EXTREMUM_SIDE 64
 
 static inline __attribute__((always_inline)) void K(extremum_side)(
-    ELEM *restrict values, int64_t *restrict indices, const ELEM *restrict x, const K(lines) *l, const int64_t side,
+    ELEM *restrict values, int64_t *restrict indices, const ELEM *restrict x, const scan_lines *l, const int64_t side,
     int least) {
+    const int64_t n = l->n, steps[SCAN_ARRAYS] = {l->step[0], l->step[1], l->step[2]};
     ELEM best[EXTREMUM_SIDE];
     int64_t place[EXTREMUM_SIDE];
     for (int64_t c = 0; c < side; c++) best[c] = x[c], place[c] = 0;
-    for (int64_t i = 0; i < l->n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         for (int64_t c = 0; c < side; c++) {
             const ELEM v = x[c];
             const int wins = (least ? v <= best[c] : v >= best[c]) | (v != v);
@@ -236,13 +216,13 @@ static inline __attribute__((always_inline)) void K(extremum_side)(
             values[c] = best[c];
             indices[c] = place[c];
         }
-        values += l->step[0], indices += l->step[1], x += l->step[2];
+        values += steps[0], indices += steps[1], x += steps[2];
         /* hides the steps, for each of which the compiler would write the loop out anew if it is 1 */
         __asm__("" : "+r"(values), "+r"(indices), "+r"(x));
     }
 }
 
-static void K(extremum_lines)(ELEM *values, int64_t *indices, const ELEM *x, const K(lines) *l, int64_t side,
+static void K(extremum_lines)(ELEM *values, int64_t *indices, const ELEM *x, const scan_lines *l, int64_t side,
                               int least) {
     const int64_t last = pyad_max(l->outer.ndim - 1, 0);
     const int64_t steps[3] = {l->outer.stride[0][last], l->outer.stride[1][last], l->outer.stride[2][last]};
@@ -258,8 +238,8 @@ static void K(extremum_lines)(ELEM *values, int64_t *indices, const ELEM *x, con
 static int K(cumulative_extremum)(const void *args, const team *t) {
     const cumulative_extremum_args *a = args;
     if (pyad_numel(&a->values) == 0) return PYAD_OK;
-    const K(lines) l =
-        K(lines_of)(3, (const pyad_array *const[]){&a->values, &a->indices, &a->x}, a->axis);
+    const scan_lines l =
+        scan_lines_of(3, (const pyad_array *const[]){&a->values, &a->indices, &a->x}, a->axis);
     const int64_t last = pyad_max(l.outer.ndim - 1, 0), wide = l.outer.ndim > 0 ? l.outer.shape[last] : 1;
     const int64_t blocks = pyad_ceil_div(wide, EXTREMUM_SIDE);
     int64_t begin, end;
@@ -275,7 +255,7 @@ static int K(cumulative_extremum)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(cumulative_extremum, cumulative_extremum_args, 4 * pyad_numel(&a->x), 0, 0)
+PYAD_RECORD(cumulative_extremum, cumulative_extremum_args, 4 * pyad_numel(&a->x))
 #undef EXTREMUM_SIDE
 
 #ifdef REAL
@@ -283,8 +263,8 @@ PYAD_RECORD(cumulative_extremum, cumulative_extremum_args, 4 * pyad_numel(&a->x)
 static int K(linear_scan)(const void *args, const team *t) {
     const linear_scan_args *a = args;
     if (pyad_numel(&a->out) == 0) return PYAD_OK;
-    const K(lines) l =
-        K(lines_of)(3, (const pyad_array *const[]){&a->out, &a->a, &a->b}, a->axis);
+    const scan_lines l =
+        scan_lines_of(3, (const pyad_array *const[]){&a->out, &a->a, &a->b}, a->axis);
     int64_t begin, end;
     team_range(t, walk_outer(&l.outer, l.outer.ndim), 1, &begin, &end);
     for (int64_t line = begin; line < end; line++) {
@@ -302,11 +282,11 @@ static int K(linear_scan)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(linear_scan, linear_scan_args, 2 * pyad_numel(&a->out))
 
 /* The logarithm of running sums of exponentials of lines from `line` on, as many as a vector has doubles at
  * most. Cold, as that makes it small: its time is v_logaddexp's. */
-V_SELDOM void K(logcumsumexp_lines)(const scan_args *a, const K(lines) *l, int64_t line, int64_t lines) {
+V_SELDOM void K(logcumsumexp_lines)(const scan_args *a, const scan_lines *l, int64_t line, int64_t lines) {
     REAL *to[SCAN_LANES];
     const REAL *from[SCAN_LANES];
     for (int64_t c = 0; c < lines; c++) {
@@ -325,7 +305,7 @@ V_SELDOM void K(logcumsumexp_lines)(const scan_args *a, const K(lines) *l, int64
 static int K(logcumsumexp)(const void *args, const team *t) {
     const scan_args *a = args;
     if (pyad_numel(&a->out) == 0) return PYAD_OK;
-    const K(lines) l = K(lines_of)(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis);
+    const scan_lines l = scan_lines_of(2, (const pyad_array *const[]){&a->out, &a->x}, a->axis);
     int64_t begin, end;
     team_range(t, walk_outer(&l.outer, l.outer.ndim), SCAN_LANES, &begin, &end);
     for (int64_t line = begin; line < end; line += SCAN_LANES) {
@@ -333,7 +313,7 @@ static int K(logcumsumexp)(const void *args, const team *t) {
     }
     return PYAD_OK;
 }
-PYAD_RECORD(logcumsumexp, scan_args, 24 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(logcumsumexp, scan_args, 24 * pyad_numel(&a->out))
 #endif
 
 #undef SCAN

@@ -35,4 +35,4 @@ static int K(any)(const void *args, const team *t) {
     K(any_reduce)(a, &a->x, &a->out, t);
     return PYAD_OK;
 }
-PYAD_RECORD(any, any_args, pyad_numel(&a->x), 0, reduction_partials(&a->x, &a->out))
+PYAD_RECORD_MEMORY(any, any_args, pyad_numel(&a->x), 0, reduction_partials(&a->x, &a->out))

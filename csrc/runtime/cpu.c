@@ -15,6 +15,7 @@ typedef struct {
     const char *name;
     const pyad_kernel_row *table;
     int (*present)(void);
+    int wide; /* its vectors are wider than SSE's */
 } isa;
 
 #if defined(PYAD_HAS_BASE)
@@ -57,13 +58,13 @@ static int has_avx512(void) {
 /* best first */
 static const isa isas[] = {
 #if defined(PYAD_HAS_AVX512)
-    {"avx512", pyad_table_avx512, has_avx512},
+    {"avx512", pyad_table_avx512, has_avx512, 1},
 #endif
 #if defined(PYAD_HAS_AVX2)
-    {"avx2", pyad_table_avx2, has_avx2},
+    {"avx2", pyad_table_avx2, has_avx2, 1},
 #endif
 #if defined(PYAD_HAS_BASE)
-    {"base", pyad_table_base, always},
+    {"base", pyad_table_base, always, 0},
 #endif
 };
 
@@ -83,6 +84,12 @@ static const isa *current_isa(void) {
 }
 
 const pyad_kernel_row *pyad_current_table(void) { return current_isa()->table; }
+
+void pyad_clear_upper_halves(void) {
+#if defined(__x86_64__)
+    if (current_isa()->wide) __asm__ volatile("vzeroupper");
+#endif
+}
 
 int64_t pyad_isa_count(void) {
     int64_t count = 0;

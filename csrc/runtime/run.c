@@ -18,6 +18,9 @@
 #define WHOLE (INTS + BOOLS)
 #define NUMBERS (FLOATS + INTS)
 #define ALL (FLOATS + INTS + BOOLS)
+#define ALL_LOGICAL ALL
+#define WHOLE_LOGICAL WHOLE
+#define MOVED ALL
 #define STATE (1 << PYAD_INT64)
 
 /* The last line keeps the array from being empty. */
@@ -67,6 +70,17 @@ static int64_t threads_for(const pyad_kernel *kernel, const void *args) {
     return pyad_max(1, pyad_min(work / PYAD_WORK_GRAIN, most));
 }
 
+int64_t pyad_product(const int64_t *sizes, int64_t n) {
+    int64_t product = 1;
+    for (int64_t i = 0; i < n; i++) product *= sizes[i];
+    return product;
+}
+
+/* Bytes that a kernel asks for. */
+static int64_t memory_asked(pyad_size_fn size, const void *args, int64_t nth) {
+    return size == NULL ? 0 : size(args, nth);
+}
+
 static int64_t round_up(int64_t nbytes) {
     return (nbytes + PYAD_LINE_BYTES - 1) / PYAD_LINE_BYTES * PYAD_LINE_BYTES;
 }
@@ -75,8 +89,8 @@ static int64_t round_up(int64_t nbytes) {
 static int run_kernel(int64_t id, const pyad_kernel *kernel, const void *args, int64_t nth,
                       int held) {
     pyad_task task = {.kernel = id, .run = kernel->run, .args = args};
-    task.scratch = round_up(kernel->scratch(args, nth));
-    task.shared = round_up(kernel->shared(args, nth));
+    task.scratch = round_up(memory_asked(kernel->scratch, args, nth));
+    task.shared = round_up(memory_asked(kernel->shared, args, nth));
     if (nth > 1) task.work = kernel->work(args, 1);
     int64_t total = task.scratch * nth + task.shared;
     if (total > 0) {
@@ -100,7 +114,8 @@ int pyad_run(int64_t id, const char *args, int64_t nth) {
     /* A tape that is open will record the call here: (id, args) is all there is to it. */
     if (nth <= 0) nth = exact_threads;
     nth = nth > 0 ? pyad_min(nth, PYAD_MAX_THREADS) : threads_for(kernel, args);
-    if (nth == 1 && kernel->scratch(args, 1) + kernel->shared(args, 1) == 0) {
+    const int asks = memory_asked(kernel->scratch, args, 1) + memory_asked(kernel->shared, args, 1) > 0;
+    if (nth == 1 && !asks) {
         return run_kernel(id, kernel, args, 1, 0);
     }
     int held = pyad_team_acquire();

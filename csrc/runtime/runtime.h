@@ -12,6 +12,10 @@
 /* cpu.c: the kernel table in use */
 const pyad_kernel_row *pyad_current_table(void);
 
+/* To be called after a kernel: GCC forgets to clear the upper halves of vector registers where a
+ * function calls one without vectors, and each SSE instruction from then on would wait for them. */
+void pyad_clear_upper_halves(void);
+
 /* threads.c */
 
 /* Take the team; 0 if another thread has it. Only its holder may run on it or use its scratch. */

@@ -284,6 +284,7 @@ static void run_part(const part *p, int64_t ith) {
     team t = {ith, p->nth, p->scratch, p->shared, p->state, p->cuts, tally};
     if (tally != NULL) *tally = (team_tally){.brief = p->brief};
     int status = p->run(p->args, &t);
+    pyad_clear_upper_halves();
     if (status != PYAD_OK && !team_failed(&t)) team_fail(&t, status, INT64_MAX, 0, 0);
 }
 

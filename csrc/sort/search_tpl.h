@@ -76,13 +76,13 @@ static int K(searchsorted)(const void *args, const team *t) {
     K(search_lines)(args, t, 0);
     return PYAD_OK;
 }
-PYAD_RECORD(searchsorted, searchsorted_args, 32 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(searchsorted, searchsorted_args, 32 * pyad_numel(&a->out))
 
 static int K(isin_sorted)(const void *args, const team *t) {
     K(search_lines)(args, t, 1);
     return PYAD_OK;
 }
-PYAD_RECORD(isin_sorted, searchsorted_args, 32 * pyad_numel(&a->out), 0, 0)
+PYAD_RECORD(isin_sorted, searchsorted_args, 32 * pyad_numel(&a->out))
 
 #undef SEARCH_SIDE
 #undef HALVINGS

@@ -1,4 +1,5 @@
-/* Prepared calls: their outputs' memory, absent ones, errors; what is left where one fails. */
+/* Prepared calls: their outputs' memory, absent ones, errors; what is left where one fails, and in
+ * registers. */
 #include "testing.h"
 
 static int64_t in_use(void) {
@@ -132,6 +133,33 @@ static void test_lists_of_arrays(void **state) {
     }
 }
 
+#if defined(__x86_64__)
+static uint64_t ones_in_an_upper_half(void) {
+    uint64_t upper[2];
+    __asm__ volatile("vextractf128 $1, %%ymm9, %0" : "=m"(upper));
+    return upper[0] | upper[1];
+}
+
+static int fill_a_wide_register(const void *args, const team *t) {
+    (void)args, (void)t;
+    __asm__ volatile("vcmpps $15, %%ymm9, %%ymm9, %%ymm9" : : : "xmm9");
+    return PYAD_OK;
+}
+
+static void test_upper_halves_are_cleared(void **state) {
+    (void)state;
+    const char *chosen = pyad_current_isa();
+    if (pyad_use_isa("avx512") != 0 && pyad_use_isa("avx2") != 0) skip();
+    const pyad_task task = {.run = fill_a_wide_register};
+    pyad_error error;
+    fill_a_wide_register(NULL, NULL);
+    assert_true(ones_in_an_upper_half() != 0);
+    assert_int_equal(pyad_team_run(&task, 1, &error), PYAD_OK);
+    assert_true(ones_in_an_upper_half() == 0);
+    pyad_use_isa(chosen);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call_makes_its_output),
@@ -140,6 +168,9 @@ int main(void) {
         cmocka_unit_test(test_unknown_kernel),
         cmocka_unit_test(test_small_calls_are_known),
         cmocka_unit_test(test_lists_of_arrays),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_upper_halves_are_cleared),
+#endif
     };
     return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
 }
