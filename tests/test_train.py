@@ -1,6 +1,7 @@
 """The trainer: label forms, what it refuses, checkpoints, repeatability."""
 
 import math
+import pickle
 import re
 import warnings
 from functools import partial
@@ -1245,3 +1246,12 @@ def test_a_forward_without_return_is_named():
         TypeError, match=r"likely fix: a return at the end .* forward\(\)"
     ):
         trainer.fit((x, x), progress=False)
+
+
+def test_history_pickled_before_it_had_a_start_gives_its_verdict():
+    epochs = [{"loss": 1 / n, "val_loss": 1 / n} for n in range(1, 6)]
+    old = History.__new__(History)
+    old.__dict__["epochs"] = epochs
+    loaded = pickle.loads(pickle.dumps(old))
+    assert loaded.start is None
+    assert loaded.verdict() == History(epochs).verdict()

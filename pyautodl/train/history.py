@@ -34,6 +34,10 @@ class History:
         {'loss': [0.5], 'val_loss': [0.7]}
     """
 
+    # of the class, for those that were pickled before there were such
+    start: float | None = None
+    failure: str | None = None
+
     def __init__(
         self,
         epochs: list[dict[str, float]] | None = None,
@@ -42,7 +46,7 @@ class History:
     ) -> None:
         self.epochs: list[dict[str, float]] = list(epochs or [])
         self.start = start
-        self.failure: str | None = None
+        self.failure = None
 
     def append(self, figures: dict[str, float]) -> None:
         """Add an epoch."""

@@ -78,6 +78,9 @@ class Trainer:
         2
     """
 
+    # the loss of the step before; of the class, for trainers that were pickled without
+    _last_loss: float | None = None
+
     def __init__(
         self,
         model: Any,
@@ -104,8 +107,6 @@ class Trainer:
         # what moves on the schedule that `fit` was given
         self._given: Callback | None = None
         self._said: set[str] = set()
-        # of the step before
-        self._last_loss: float | None = None
         checks.check_last_layer(model, self.loss)
         checks.check_optimizer(model, self.optimizer)
 
