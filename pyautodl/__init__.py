@@ -140,7 +140,16 @@ def __getattr__(name: str) -> _Any:
         return getattr(_importlib.import_module(_LATER_NAMES[name]), name)
     if not name.startswith("_") and name in functional.__all__:
         return getattr(functional, name)
+    if name == "__all__":
+        return _starred()
     raise AttributeError(f"module 'pyautodl' has no attribute {name!r}")
+
+
+def _starred() -> list[str]:
+    """What `from pyautodl import *` brings: all functions, those loaded later too."""
+    here = (name for name in globals() if not name.startswith("_"))
+    conv = (each for each in _LATER_NAMES if each.endswith("_conv_algorithm"))
+    return sorted({*here, *functional.__all__, *conv})
 
 
 def __dir__() -> list[str]:

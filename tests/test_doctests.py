@@ -100,7 +100,11 @@ def _public() -> dict[str, Any]:
     """Functions and classes by name, each once; exceptions document when they come."""
     found: dict[int, tuple[str, Any]] = {}
     for place, module in PUBLIC.items():
-        for name in getattr(module, "__all__", dir(module)):
+        # the package has more names than those that a star import brings
+        names = dir(module)
+        if module is not pyautodl:
+            names = getattr(module, "__all__", names)
+        for name in names:
             value = getattr(module, name, None)
             if inspect.isclass(value) and issubclass(value, Exception):
                 continue

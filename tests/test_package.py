@@ -106,6 +106,14 @@ def test_star_import_brings_networks_functions():
     assert _python(code) == (0, "conv2d dropout", "")
 
 
+def test_star_import_of_the_package_brings_networks_functions():
+    code = (
+        "from pyautodl import *\n"
+        "print(conv2d.__name__, dropout.__name__, set_conv_algorithm.__name__, relu.__name__)"
+    )
+    assert _python(code) == (0, "conv2d dropout set_conv_algorithm relu", "")
+
+
 def test_pickles_with_the_former_places_of_functions_load():
     code = (
         "import pickle, pyautodl as ad\n"
