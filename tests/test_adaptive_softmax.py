@@ -8,7 +8,7 @@ import pytest
 import pyautodl as ad
 from pyautodl import nn, optim
 from pyautodl.autograd import gradcheck
-from pyautodl.errors import ShapeError
+from pyautodl.errors import DTypeError, ShapeError
 
 NAME = "AdaptiveLogSoftmaxWithLoss"
 
@@ -107,6 +107,7 @@ def test_it_learns():
         ((3, 16), [[1], [2], [3]], ShapeError, r"got \(3, 16\) and \(3, 1\)"),
         ((2, 16), [1, 20], IndexError, "from 0 to 19, got 20"),
         ((2, 16), [-1, 2], IndexError, "from 0 to 19, got -1"),
+        ((2, 16), [1.7, 5.2], DTypeError, r"must be integers.*fix: \.long\(\)"),
     ],
 )
 def test_targets_that_do_not_fit(x, target, error, message):

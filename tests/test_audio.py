@@ -190,7 +190,7 @@ def test_complex_arithmetic_is_numpys() -> None:
     assert (ad.is_complex(a), ad.is_complex(x)) == (True, False)
     assert ad.real(x) is ad.conj(x) is x
     np.testing.assert_allclose(ad.angle(x).numpy(), np.angle(real))
-    with pytest.raises(TypeError, match="imag: expected a complex tensor"):
+    with pytest.raises(TypeError, match=r"imag: expected a complex tensor.*likely fix"):
         ad.imag(x)
     with pytest.raises(TypeError, match="imag: expected a complex tensor, got float"):
         _ = x.imag

@@ -340,6 +340,8 @@ def imag(input: Any) -> Tensor:
     """
     if isinstance(input, ComplexTensor):
         return input.imag
+    if isinstance(input, Tensor):
+        return input.imag  # type: ignore[no-any-return]
     raise TypeError(f"imag: expected a complex tensor, got {type(input).__name__}")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from pyautodl.errors import ShapeError, warn
+from pyautodl.backends.dtypes import INTEGRAL
+from pyautodl.errors import DTypeError, ShapeError, warn
 from pyautodl.functional.copy import cat
 from pyautodl.functional.index import gather
 from pyautodl.functional.softmax import log_softmax
@@ -49,6 +50,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Raises:
         ValueError: the cutoffs are none.
+        DTypeError: targets are no integers.
         IndexError: a target is out of range.
         ShapeError: input and target do not fit together.
 
@@ -174,6 +176,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"{name}: expected input (n, {self.in_features}) and target (n,), or "
                 f"({self.in_features},) and (), got {tuple(x.shape)} and "
                 f"{tuple(target.shape)}"
+            )
+        if target.dtype.category != INTEGRAL:
+            raise DTypeError(
+                f"{name}: targets must be integers, got {target.dtype}; likely fix: .long()"
             )
         if target.numel():
             low, high = target.min().item(), target.max().item()
