@@ -341,7 +341,7 @@ def imag(input: Any) -> Tensor:
     if isinstance(input, ComplexTensor):
         return input.imag
     if isinstance(input, Tensor):
-        return input.imag  # type: ignore[no-any-return]
+        return input.imag
     raise TypeError(f"imag: expected a complex tensor, got {type(input).__name__}")
 
 
