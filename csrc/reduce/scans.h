@@ -13,7 +13,7 @@ typedef struct {
     int64_t n, step[SCAN_ARRAYS];
 } scan_lines;
 
-static PYAD_ONCE scan_lines scan_lines_of(int64_t count, const pyad_array *const *arrays, int64_t axis) {
+static inline scan_lines scan_lines_of(int64_t count, const pyad_array *const *arrays, int64_t axis) {
     scan_lines l = {.n = arrays[0]->shape[axis]};
     for (int64_t i = 0; i < arrays[0]->ndim; i++) {
         int64_t strides[SCAN_ARRAYS] = {0};

@@ -121,7 +121,7 @@ V_INLINE void K(scan_shifts)(mask_t_f64 *from, int reverse) {
 #define SCAN(name, first, combine, go_on)                                                        \
     SCAN_LINE(name, first, combine, go_on)                                                       \
     static void K(name##_side)(SCAN_OUT *restrict out, const ELEM *restrict x,                   \
-                               const scan_lines *l, int64_t side, int64_t so, int64_t sx,          \
+                               const scan_lines *l, int64_t side, int64_t so, int64_t sx,        \
                                int64_t reverse) {                                                \
         K(total) total[SCAN_SIDE];                                                               \
         for (int64_t c = 0; c < side; c++) total[c] = first;                                     \

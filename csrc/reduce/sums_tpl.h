@@ -57,16 +57,15 @@ static inline int64_t K(wrapped_sum)(int64_t a, int64_t b) {
     return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
-static PYAD_ONCE void K(sum_run)(const void *args, int64_t *state, const INT *x, int64_t n,
-                              int64_t at) {
+static inline void K(sum_run)(const void *args, int64_t *state, const INT *x, int64_t n, int64_t at) {
     (void)args, (void)at;
     int64_t sum = *state;
     for (int64_t i = 0; i < n; i++) sum = K(wrapped_sum)(sum, (int64_t)x[i]);
     *state = sum;
 }
 
-static PYAD_ONCE void K(sum_rows)(const void *args, int64_t *restrict states, const INT *restrict x,
-                                  int64_t stride, int64_t rows, int64_t columns, int64_t at) {
+static inline void K(sum_rows)(const void *args, int64_t *restrict states, const INT *restrict x,
+                               int64_t stride, int64_t rows, int64_t columns, int64_t at) {
     (void)args, (void)at;
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t c = 0; c < columns; c++) {
