@@ -4,8 +4,8 @@ its own; and that our scratch grows neither with batch nor with image size.
     python -m benchmarks.memory --peer torch --json memory.json --chart memory.png
 
 Counted is what the process holds at most while it steps, less what the library alone
-takes. Scratch is what is kept besides a call's result, with what its block rounds it up by,
-a sixteenth at most. The exit status is 1 if it grows.
+takes, its layers and optimizers loaded. Scratch is what is kept besides a call's result,
+with what its block rounds it up by, a sixteenth at most. The exit status is 1 if it grows.
 """
 
 from __future__ import annotations

@@ -196,6 +196,8 @@ def pyautodl(threads: int, capability: str | None) -> EagerLibrary:
         Unsupported: they are absent; what is measured would be NumPy.
     """
     import pyautodl as ad
+    import pyautodl.nn
+    import pyautodl.optim  # the other libraries' imports bring theirs, too
 
     if not ad.native.available:
         raise Unsupported(

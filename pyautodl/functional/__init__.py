@@ -10,7 +10,6 @@ from typing import Any as _Any
 
 from pyautodl.functional import _moved
 from pyautodl.functional.basics import *
-from pyautodl.functional.basics import __all__ as _basics
 
 if TYPE_CHECKING:
     from pyautodl.functional.networks import *

@@ -205,9 +205,6 @@ def overwrite_in_python(
     name: str, op: Op, x: Tensor, *others: Any, **attrs: Any
 ) -> Tensor:
     """Write `op` of x and others over x: what `inplace` does, for functions of one op."""
-    if MODE.maps:
-        x._check_inplace(name)
-        return x._assign(name, apply(op, x, *others, **attrs))
     needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in (x, *others)])
     recording = MODE.enabled and True in needs
     x._check_inplace(name, recorded=recording)

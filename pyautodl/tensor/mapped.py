@@ -49,7 +49,7 @@ class Map:
         size: how many samples there are.
         randomness: as `vmap` has it.
         depth: how many maps it is in.
-        entered: the storages that are the caller's, not to be changed in place.
+        entered: the storages that are the caller's, of which an output has to be a copy.
         open: whether the function is running.
         refused: whether something can't be done for all samples at once, which the function
             may have caught.
@@ -248,25 +248,7 @@ class Mapped(Tensor):
     def _check_inplace(
         self, name: str, writes: bool = True, recorded: bool = False
     ) -> None:
-        array = self.whole._array
-        if self.map not in MODE.maps[-1:] or not writes or self.map.size == 1:
-            refuse(self.map)
-        if isinstance(array, _OneOfMany) or array.repeats_elements():
-            refuse(self.map)
-        storage = array.storage
-        if any(storage is each for each in self.map.entered):
-            refuse(self.map)
-        self.whole._check_inplace(name, writes, recorded)
-
-    def _assign(self, name: str, result: Tensor) -> Tensor:
-        if result._array.shape != self._array.shape or maps_of((result,))[-1:] not in (
-            (),
-            (self.map,),
-        ):
-            refuse(self.map)
-        self.whole._assign(name, whole_of(result, self.map))
-        self._requires_grad = self.whole._requires_grad
-        return self
+        refuse(self.map)
 
     def _take_edge(self, result: Tensor) -> None:
         refuse(self.map)
