@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from pyautodl.functional import _moved
+from pyautodl.functional import basics as _basics
 from pyautodl.functional.basics import *
 
 if TYPE_CHECKING:
@@ -18,13 +19,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> _Any:
     if name.startswith("_") and name != "__all__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    basics, networks = (
-        _importlib.import_module(f"{__name__}.{part}")
-        for part in ("basics", "networks")
-    )
+    networks = _importlib.import_module(f"{__name__}.networks")
     here = globals()
     here.update({each: getattr(networks, each) for each in networks.__all__})
-    here["__all__"] = [*basics.__all__, *networks.__all__]
+    here["__all__"] = [*_basics.__all__, *networks.__all__]
     if name in here:
         return here[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
 """Neural networks: modules, containers, initialisation, functions on tensors."""
 
-import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pyautodl._loading import load_named
 from pyautodl.nn import functional, init, utils
 from pyautodl.nn.activation import *
 from pyautodl.nn.attention import *
@@ -79,11 +79,7 @@ __all__ += _LATER
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(importlib.import_module(_LATER[name]), name)
-        globals()[name] = found
-        return found
+        return load_named(globals(), name, _LATER)
 
 
 def __dir__() -> list[str]:

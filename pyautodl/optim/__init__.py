@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from pyautodl._loading import load_named
 from pyautodl.optim import lr_scheduler
 from pyautodl.optim.adadelta import Adadelta
 from pyautodl.optim.adafactor import Adafactor
@@ -47,8 +48,4 @@ def __getattr__(name: str) -> Any:
     # it needs layers, which optimizers do not
     if name == "swa_utils":
         return importlib.import_module("pyautodl.optim.swa_utils")
-    if name in _LATER:
-        found = getattr(importlib.import_module(_LATER[name]), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module 'pyautodl.optim' has no attribute {name!r}")
+    return load_named(globals(), name, _LATER)

@@ -35,9 +35,9 @@ def verdict(
     Raises:
         ValueError: there are too few epochs with a validation loss.
     """
-    blown = _blown_up(epochs, start)
     if failure is not None:
         return f"stopped: {failure}"
+    blown = _blown_up(epochs, start)
     if blown is not None:
         return f"too large a learning rate: {blown}; {_SMALLER}"
     measured = [

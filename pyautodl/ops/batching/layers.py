@@ -169,10 +169,7 @@ def _divisor(
     """The sum of the weights of the rows that count; 1 where none does."""
     classes = target.value
     if classes.dtype.is_floating_point:
-        rows = 1
-        for n in (x.shape[0], *x.shape[2:]):
-            rows *= n
-        return float(rows)
+        return float(prod((x.shape[0], *x.shape[2:])))
     kept = call("ne", classes, attrs["ignore_index"])
     if weight.value is None:
         each = call("cast", kept, dtype=x.value.dtype)
